@@ -1,0 +1,247 @@
+"""``residency.toml`` ↔ typed settings. A docstring under each field becomes its help text.
+
+Every setting is read by something and tested. Unknown keys are refused, with the nearest
+known name in the message.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from residency.errors import ConfigError
+
+CONFIG_NAME = "residency.toml"
+
+
+class Section(BaseModel):
+    """A table of ``residency.toml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ProjectConfig(Section):
+    """Whose project it is, and its seed."""
+
+    name: str = "residency"
+    """Name shown in reports."""
+    seed: int = 0
+    """Seed of everything random; the same seed repeats a run bit for bit on CPU."""
+    store: str = ""
+    """Database URL for a team (PostgreSQL); empty means the SQLite file in `.residency/`."""
+
+
+class ModelConfig(Section):
+    """The base model."""
+
+    base: str = "smollm2-135m"
+    """Base model: `smollm2-135m`, `tiny`, a folder, a hub name, or a `.gguf` file."""
+    max_length: int = Field(1024, ge=16)
+    """Longest training row, in tokens; longer rows are dropped and listed (see `data.truncation`)."""
+    threads: int = Field(0, ge=0)
+    """CPU threads; 0 means all cores."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    template: str = ""
+    """Path of a Jinja chat template file to use instead of the model's own."""
+
+
+class DataConfig(Section):
+    """Where the examples are and how they are read."""
+
+    train: list[str] = []
+    """Training files (any supported format)."""
+    dev: list[str] = []
+    """Development files: errors are found here. Empty: split off from `train`."""
+    test: list[str] = []
+    """Sealed test files. Empty: split off from `train`."""
+    pool: list[str] = []
+    """Real examples kept back, from which targeted rows are drawn. Empty: split off from `train`."""
+    split: dict[str, float] = {"train": 0.4, "dev": 0.15, "test": 0.15, "pool": 0.3}
+    """Shares by which files in `train` are split when the other lists are empty."""
+    limit: dict[str, int] = {}
+    """Most rows used of a split, e.g. `{train = 250, dev = 150}`; `--full` ignores it."""
+    format: str = "auto"
+    """Row format, or `auto` to find it by content."""
+    columns: dict[str, str] = {}
+    """Your column names, e.g. `{instruction = "frage", response = "antwort"}`; also `input`, `tags`, `group`."""
+    instruction: str = ""
+    """Instruction put before every row that has none of its own."""
+    tags: list[str] = []
+    """Columns whose values become tags `column=value` (slices)."""
+    stratify: str = ""
+    """Tag column by which the automatic split is stratified."""
+    truncation: Literal["drop", "left", "right"] = "drop"
+    """What happens to a row longer than `model.max_length`: dropped and listed, or cut."""
+    near_duplicate: float = Field(0.8, gt=0, le=1)
+    """Jaccard similarity of word 5-grams from which two rows count as near-duplicates."""
+
+
+class TrainConfig(Section):
+    """How the model is trained."""
+
+    method: Literal["lora", "full"] = "lora"
+    """`lora` trains adapters, `full` trains every weight."""
+    rank: int = Field(16, ge=1)
+    """LoRA rank r."""
+    alpha: float = Field(32.0, gt=0)
+    """LoRA alpha; the update is scaled by alpha / r."""
+    layers: str = "top-10"
+    """Layers that get adapters: `all`, or `top-N`: the frozen layers below are computed once and cached."""
+    epochs: float = Field(4.0, gt=0)
+    """Passes over the training rows."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate."""
+    batch_size: int = Field(8, ge=1)
+    """Examples an optimizer step."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """Learning-rate schedule after warm-up."""
+    warmup: float = Field(0.05, ge=0, le=1)
+    """Share of the steps over which the learning rate rises from 0."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW weight decay."""
+    clip: float = Field(1.0, gt=0)
+    """Largest gradient norm."""
+
+
+class GenerateConfig(Section):
+    """How answers are generated for evaluation."""
+
+    max_new_tokens: int = Field(128, ge=1)
+    """Token budget of an answer."""
+    temperature: float = Field(0.0, ge=0)
+    """0 is greedy."""
+    samples: int = Field(1, ge=1)
+    """Answers an item (more than one needs a temperature above 0)."""
+    batch_size: int = Field(32, ge=1)
+    """Sequences decoded together."""
+    stop: list[str] = []
+    """Strings at which an answer ends."""
+
+
+class EvaluateConfig(Section):
+    """How answers are scored."""
+
+    suite: str = ""
+    """Path of the test suite (TOML or JSONL); empty: exact match and similarity with the reference."""
+    few_shot: int = Field(4, ge=0)
+    """Examples in the few-shot prompt of round 0; 0 leaves that baseline out."""
+
+
+class DiagnoseConfig(Section):
+    """How errors become issues, and when an issue counts as resolved."""
+
+    alpha: float = Field(0.05, gt=0, lt=1)
+    """Chance, over the whole project, of any false *resolved*, *improved* or *regressed*."""
+    tolerance: float = Field(0.05, ge=0, lt=1)
+    """Failure rate that you accept for an issue."""
+    min_rate: float = Field(0.1, ge=0, le=1)
+    """Failure rate from which a kind within a slice becomes an issue."""
+    min_items: int = Field(5, ge=1)
+    """Fewest failing items from which a kind within a slice becomes an issue."""
+    max_issues: int = Field(12, ge=1)
+    """Most issues kept a round: the common and the catastrophic first."""
+    detectors: list[str] = []
+    """Detectors to run; empty means all."""
+
+
+class TargetConfig(Section):
+    """How rows are chosen for issues that persist."""
+
+    rows_per_issue: int = Field(24, ge=1)
+    """Targeted rows an issue."""
+    max_rows: int = Field(120, ge=1)
+    """Most targeted rows a round."""
+    control: bool = True
+    """Also train a control arm with the same number of random pool rows."""
+
+
+class RoundsConfig(Section):
+    """The budget."""
+
+    max: int = Field(2, ge=1)
+    """Most fine-tuning rounds (round 0, the prompted base, is not counted)."""
+
+
+class EndpointConfig(Section):
+    """An OpenAI-compatible endpoint. Nothing is sent anywhere unless `url` is set."""
+
+    url: str = ""
+    """Base URL, e.g. `http://localhost:8080/v1`."""
+    model: str = ""
+    """Model name sent to it."""
+    key_env: str = ""
+    """Name of the environment variable that holds the API key."""
+
+
+class Config(Section):
+    """The whole of ``residency.toml``."""
+
+    project: ProjectConfig = ProjectConfig()
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    generate: GenerateConfig = GenerateConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    diagnose: DiagnoseConfig = DiagnoseConfig()
+    target: TargetConfig = TargetConfig()
+    rounds: RoundsConfig = RoundsConfig()
+    judge: EndpointConfig = EndpointConfig()
+    teacher: EndpointConfig = EndpointConfig()
+
+
+def parse_config(raw: dict[str, Any], *, where: str = CONFIG_NAME) -> Config:
+    """Settings from a parsed TOML table.
+
+    Raises:
+        ConfigError: with every wrong key or value named, and the nearest known name.
+    """
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            key = ".".join(str(part) for part in item["loc"])
+            if item["type"] == "extra_forbidden":
+                lines.append(f"unknown setting {key!r}{_nearest(item['loc'])}")
+            else:
+                lines.append(f"{key}: {item['msg'].lower()} (found {item.get('input')!r})")
+        raise ConfigError(
+            "; ".join(lines),
+            where=where,
+            next_step="see docs/configuration.md for every setting",
+        ) from None
+
+
+def load_config(path: Path) -> Config:
+    """Settings from a ``residency.toml``.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or holds a wrong setting.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no {CONFIG_NAME} here",
+            where=str(path.parent),
+            next_step="make a project with: residency init DIR --example tickets",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from None
+    return parse_config(raw, where=str(path))
+
+
+def _nearest(loc: tuple[int | str, ...]) -> str:
+    section: type[BaseModel] = Config
+    for part in loc[:-1]:
+        found = section.model_fields.get(str(part))
+        if found is None or not isinstance(found.annotation, type):
+            return ""
+        section = found.annotation
+    close = difflib.get_close_matches(str(loc[-1]), list(section.model_fields), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
