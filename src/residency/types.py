@@ -448,6 +448,22 @@ class Round:
     seconds: float
 
 
+@dataclass(frozen=True)
+class TokenRow:
+    """One training row as ids: what data hands to training.
+
+    ``mask`` is True where a token is trained. ``rejected_ids`` and ``rejected_mask`` hold the
+    worse conversation of a preference pair (DPO). ``example`` is the example's id.
+    """
+
+    example: str
+    ids: tuple[int, ...]
+    mask: tuple[bool, ...]
+    weight: float = 1.0
+    rejected_ids: tuple[int, ...] = ()
+    rejected_mask: tuple[bool, ...] = ()
+
+
 # --- what rooms hand to one another as functions -------------------------------------------
 
 
