@@ -1,0 +1,103 @@
+"""Append-only migrations. A step, once released, is never edited; a change is a new step.
+
+Each step is written out in portable SQL instead of being derived from ``schema.py``, so that
+an old store reaches today's schema by the same road as a new one (a test compares the two).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, inspect, text
+
+from residency.errors import StoreError
+
+Step = tuple[str, ...]
+
+STEPS: tuple[Step, ...] = (
+    (
+        "CREATE TABLE runs (id VARCHAR(32) PRIMARY KEY, started_at VARCHAR(32) NOT NULL, "
+        "body TEXT NOT NULL)",
+        "CREATE TABLE examples (id VARCHAR(32) PRIMARY KEY, body TEXT NOT NULL)",
+        "CREATE TABLE run_examples (run VARCHAR(32) NOT NULL REFERENCES runs (id), "
+        "split VARCHAR(8) NOT NULL, position INTEGER NOT NULL, "
+        "example VARCHAR(32) NOT NULL REFERENCES examples (id), body TEXT NOT NULL, "
+        "PRIMARY KEY (run, split, position))",
+        "CREATE INDEX run_examples_by_example ON run_examples (example)",
+        "CREATE TABLE datasets (id VARCHAR(32) PRIMARY KEY, parent VARCHAR(32), body TEXT NOT NULL)",
+        "CREATE TABLE models (id VARCHAR(32) PRIMARY KEY, dataset VARCHAR(32), body TEXT NOT NULL)",
+        "CREATE TABLE responses (id VARCHAR(32) PRIMARY KEY, model VARCHAR(32) NOT NULL, "
+        "example VARCHAR(32) NOT NULL, sample INTEGER NOT NULL, sampling VARCHAR(32) NOT NULL, "
+        "body TEXT NOT NULL)",
+        "CREATE INDEX responses_by_model ON responses (model, sampling)",
+        "CREATE INDEX responses_by_example ON responses (example)",
+        "CREATE TABLE findings (scope VARCHAR(64) NOT NULL, response VARCHAR(32) NOT NULL, "
+        "detector VARCHAR(64) NOT NULL, version VARCHAR(64) NOT NULL, kind VARCHAR(64) NOT NULL, "
+        "status VARCHAR(12) NOT NULL, body TEXT NOT NULL, "
+        "PRIMARY KEY (scope, response, detector, version, kind))",
+        "CREATE INDEX findings_by_response ON findings (response)",
+        "CREATE TABLE issues (run VARCHAR(32) NOT NULL REFERENCES runs (id), "
+        "id VARCHAR(32) NOT NULL, found_round INTEGER NOT NULL, body TEXT NOT NULL, "
+        "PRIMARY KEY (run, id))",
+        "CREATE TABLE verdicts (run VARCHAR(32) NOT NULL REFERENCES runs (id), "
+        "issue VARCHAR(64) NOT NULL, before VARCHAR(32) NOT NULL, after VARCHAR(32) NOT NULL, "
+        "split VARCHAR(8) NOT NULL, round INTEGER NOT NULL, status VARCHAR(16) NOT NULL, "
+        "body TEXT NOT NULL, PRIMARY KEY (run, issue, before, after, split))",
+        "CREATE TABLE proposals (run VARCHAR(32) NOT NULL REFERENCES runs (id), "
+        "round INTEGER NOT NULL, id VARCHAR(32) NOT NULL, issue VARCHAR(32) NOT NULL, "
+        "example VARCHAR(32) NOT NULL, arm VARCHAR(8) NOT NULL, body TEXT NOT NULL, "
+        "PRIMARY KEY (run, round, id))",
+        "CREATE INDEX proposals_by_example ON proposals (example)",
+        "CREATE TABLE rounds (run VARCHAR(32) NOT NULL REFERENCES runs (id), "
+        "number INTEGER NOT NULL, arm VARCHAR(32) NOT NULL, model VARCHAR(32) NOT NULL, "
+        "body TEXT NOT NULL, PRIMARY KEY (run, number, arm))",
+        "CREATE TABLE stages (run VARCHAR(32) NOT NULL, key VARCHAR(128) NOT NULL, "
+        "finished_at VARCHAR(32) NOT NULL, seconds FLOAT NOT NULL, body TEXT NOT NULL, "
+        "PRIMARY KEY (run, key))",
+        "CREATE TABLE metrics (training VARCHAR(64) NOT NULL, step INTEGER NOT NULL, "
+        "body TEXT NOT NULL, PRIMARY KEY (training, step))",
+        "CREATE TABLE records (id {serial}, kind VARCHAR(32) NOT NULL, key VARCHAR(128) NOT NULL, "
+        "at VARCHAR(32) NOT NULL, body TEXT NOT NULL)",
+        "CREATE INDEX records_by_kind ON records (kind, key)",
+    ),
+)
+
+_SERIAL = {"sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT", "postgresql": "SERIAL PRIMARY KEY"}
+
+
+def version(connection: Connection) -> int:
+    """Schema version of a store; 0 for an empty one."""
+    if not inspect(connection).has_table("schema_version"):
+        return 0
+    found = connection.execute(text("SELECT MAX(version) FROM schema_version")).scalar()
+    return int(found or 0)
+
+
+def migrate(connection: Connection) -> int:
+    """Bring a store to the newest version, inside the caller's transaction; gives the version.
+
+    Raises:
+        StoreError: the store was written by a newer Residency.
+    """
+    now = version(connection)
+    if now > len(STEPS):
+        raise StoreError(
+            f"the store has schema version {now}, this Residency knows {len(STEPS)}",
+            next_step="upgrade Residency: pip install -U residency",
+        )
+    if now == 0:
+        connection.execute(
+            text(
+                "CREATE TABLE IF NOT EXISTS schema_version "
+                "(version INTEGER PRIMARY KEY, applied_at VARCHAR(32) NOT NULL)"
+            )
+        )
+    serial = _SERIAL[connection.dialect.name]
+    for number, step in enumerate(STEPS[now:], start=now + 1):
+        for statement in step:
+            connection.execute(text(statement.replace("{serial}", serial)))
+        connection.execute(
+            text("INSERT INTO schema_version (version, applied_at) VALUES (:v, :at)"),
+            {"v": number, "at": datetime.now(UTC).isoformat(timespec="seconds")},
+        )
+    return len(STEPS)

@@ -1,0 +1,171 @@
+"""The tables. Bodies are canonical JSON; columns are what is searched by.
+
+Rows are only ever added. What belongs to one configuration of a project carries its
+``run`` (a fingerprint of data and settings); models, responses and findings are named by
+content and shared by every run, so nothing is generated twice.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("applied_at", String(32), nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("started_at", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+examples = Table(
+    "examples",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+run_examples = Table(
+    "run_examples",
+    metadata,
+    Column("run", String(32), ForeignKey("runs.id"), primary_key=True),
+    Column("split", String(8), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("example", String(32), ForeignKey("examples.id"), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("run_examples_by_example", "example"),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("parent", String(32)),
+    Column("body", Text, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("dataset", String(32)),
+    Column("body", Text, nullable=False),
+)
+
+responses = Table(
+    "responses",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("model", String(32), nullable=False),
+    Column("example", String(32), nullable=False),
+    Column("sample", Integer, nullable=False),
+    Column("sampling", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("responses_by_model", "model", "sampling"),
+    Index("responses_by_example", "example"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("scope", String(64), primary_key=True),
+    Column("response", String(32), primary_key=True),
+    Column("detector", String(64), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("kind", String(64), primary_key=True),
+    Column("status", String(12), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("findings_by_response", "response"),
+)
+
+issues = Table(
+    "issues",
+    metadata,
+    Column("run", String(32), ForeignKey("runs.id"), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("found_round", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("run", String(32), ForeignKey("runs.id"), primary_key=True),
+    Column("issue", String(64), primary_key=True),
+    Column("before", String(32), primary_key=True),
+    Column("after", String(32), primary_key=True),
+    Column("split", String(8), primary_key=True),
+    Column("round", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("run", String(32), ForeignKey("runs.id"), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("issue", String(32), nullable=False),
+    Column("example", String(32), nullable=False),
+    Column("arm", String(8), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("proposals_by_example", "example"),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("run", String(32), ForeignKey("runs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("arm", String(32), primary_key=True),
+    Column("model", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+stages = Table(
+    "stages",
+    metadata,
+    Column("run", String(32), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("finished_at", String(32), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("training", String(64), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("records_by_kind", "kind", "key"),
+)
