@@ -1,0 +1,5 @@
+"""``python -m residency.cli``."""
+
+from residency.cli import main
+
+main()

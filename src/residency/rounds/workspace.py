@@ -1,0 +1,223 @@
+"""A project's folder, opened: settings, corpus, base model, store, each made when first asked for."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from residency.config import CONFIG_NAME, Config, load_config, parse_config
+from residency.errors import ConfigError
+from residency.store import Store
+from residency.types import (
+    Example,
+    Progress,
+    Sampling,
+    Split,
+    canonical_json,
+    content_id,
+    no_progress,
+)
+
+if TYPE_CHECKING:
+    from residency.chat import ChatFormat
+    from residency.data import Corpus
+    from residency.embed import WordLlamaEmbedder
+    from residency.evaluate import Suite
+    from residency.infer import LocalEngine
+    from residency.model.base import BaseModel
+
+NOT_IN_FINGERPRINT = {"project": ("name", "store"), "judge": ..., "teacher": ...}
+"""Settings that cannot change a result; changing one keeps the run."""
+
+
+class Workspace:
+    """State shared by every command on one project.
+
+    Args:
+        root: the project's folder.
+        config: its settings.
+        full: use every row, whatever ``data.limit`` says.
+        progress: called as long work goes on.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        config: Config,
+        *,
+        full: bool = False,
+        progress: Progress = no_progress,
+    ) -> None:
+        self.root = root
+        self.config = config
+        self.full = full
+        self.progress = progress
+
+    # --- settings -------------------------------------------------------------------------
+
+    @cached_property
+    def store(self) -> Store:
+        """The project's store, made when there is none."""
+        return Store(self.root, self.config.project.store)
+
+    @cached_property
+    def base(self) -> BaseModel:
+        """The base model, fetched when it is absent (one line says so first)."""
+        from residency.model.base import resolve
+
+        name = self.config.model.base
+        local = self.root / name
+        return resolve(str(local) if local.exists() else name, progress=self.progress)
+
+    @cached_property
+    def chat(self) -> ChatFormat:
+        """The base model's chat format."""
+        from residency.chat import ChatFormat
+        from residency.model import load_tokenizer
+
+        template = None
+        if self.config.model.template:
+            path = self.root / self.config.model.template
+            try:
+                template = path.read_text(encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(
+                    f"the template file cannot be read: {error.strerror}",
+                    where=f"{CONFIG_NAME} model.template",
+                    next_step="name a Jinja file, relative to the project's folder",
+                ) from None
+        return ChatFormat(load_tokenizer(self.base.path), template)
+
+    @cached_property
+    def engine(self) -> LocalEngine:
+        """The local generation and scoring engine on the base model."""
+        from residency.infer import LocalEngine
+
+        return LocalEngine(
+            self.base.path,
+            self.chat,
+            threads=self.config.model.threads,
+            device=self.config.model.device,
+            batch_size=self.config.generate.batch_size,
+        )
+
+    @cached_property
+    def embedder(self) -> WordLlamaEmbedder:
+        """Static embeddings; no network."""
+        from residency.embed import WordLlamaEmbedder
+
+        return WordLlamaEmbedder()
+
+    @cached_property
+    def suite(self) -> Suite:
+        """The test suite that the settings name, or the default one."""
+        from residency.evaluate import load_suite
+
+        path = self.config.evaluate.suite
+        return load_suite(self.root / path if path else None)
+
+    # --- examples -------------------------------------------------------------------------
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Every example, read, checked and split."""
+        from residency.data import load_corpus
+
+        return load_corpus(self.config, self.root, full=self.full)
+
+    def split(self, split: Split) -> list[Example]:
+        """Examples of one split, in order."""
+        return [e for e in self.corpus.examples if e.split == split]
+
+    @property
+    def sampling(self) -> Sampling:
+        """How answers are generated."""
+        g = self.config.generate
+        return Sampling(
+            max_new_tokens=g.max_new_tokens,
+            temperature=g.temperature,
+            stop=tuple(g.stop),
+            seed=self.config.project.seed,
+        )
+
+    # --- the run --------------------------------------------------------------------------
+
+    @cached_property
+    def run_id(self) -> str:
+        """Fingerprint of data, base model and every setting that can change a result.
+
+        Opening it writes it into the store; a changed setting is a new run beside the old one.
+        """
+        body = {
+            "settings": self._result_settings(),
+            "base": self.base.identity,
+            "template": self.chat.hash,
+            "suite": self.suite.hash,
+            "examples": rows_hash(self.corpus.examples),
+        }
+        run = content_id("run", body)
+        self.store.add_run(run, body)
+        if self.store.latest_run() != run:
+            self.store.add_record("run opened", run, {"full": self.full})
+        self.store.add_corpus(run, self.corpus.examples)
+        return run
+
+    def _result_settings(self) -> dict[str, Any]:
+        settings = self.config.model_dump(mode="json")
+        for section, names in NOT_IN_FINGERPRINT.items():
+            if names is ...:
+                settings.pop(section)
+            else:
+                for name in names:
+                    settings[section].pop(name)
+        return settings
+
+
+def rows_hash(examples: Iterable[Example]) -> str:
+    """Content id of rows, their splits, groups, tags and weights."""
+    rows = [[e.id, e.split, e.group, sorted(e.tags), e.weight] for e in examples]
+    return content_id("rows", rows)
+
+
+def find_root(path: Path) -> Path:
+    """The nearest folder at or above ``path`` that holds a ``residency.toml``.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    start = path.resolve()
+    for folder in (start, *start.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    raise ConfigError(
+        f"no {CONFIG_NAME} here or above",
+        where=str(path),
+        next_step="make a project with: residency init DIR --example tickets",
+    )
+
+
+def read_config(root: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The project's settings with dotted overrides, e.g. ``{"model.base": "tiny"}``.
+
+    Raises:
+        ConfigError: a setting is unknown or wrong.
+    """
+    if not overrides:
+        return load_config(root / CONFIG_NAME)
+    load_config(root / CONFIG_NAME)  # a broken file is reported as such, not as a broken flag
+    raw = tomllib.loads((root / CONFIG_NAME).read_text(encoding="utf-8"))
+    for dotted, value in overrides.items():
+        *path, last = dotted.split(".")
+        table = raw
+        for part in path:
+            table = table.setdefault(part, {})
+        table[last] = value
+    return parse_config(raw, where="flags")
+
+
+def settings_record(config: Config) -> str:
+    """Every setting as canonical JSON, for the record."""
+    return canonical_json(config.model_dump(mode="json"))
