@@ -2,15 +2,58 @@
 
 Training, evaluation, chat and server all come through here, so what is trained is what is
 asked. The format's hash travels with every dataset version and checkpoint.
+
+How the mask is proved, for each assistant turn i of a conversation (docs/chat.md):
+
+1. the prompt of turn i, rendered as it is at inference, is a prefix of the conversation's text;
+2. its ids, as they are at inference, are a prefix of the conversation's ids;
+3. what follows is the turn as the template writes it when it is the last one, up to and
+   including the end token that the template writes after every answer.
+
+What lies between 2 and 3 is trained, nothing else. A last turn of which this is not true is
+refused. An earlier turn of which it is not true (templates of reasoning models rewrite the
+history) is context only, and is named in ``Encoded.context_turns``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from residency.types import Message
+import jinja2
+from jinja2.ext import Extension, loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from residency.errors import TemplateError
+from residency.types import Message, canonical_json
+
+INSTRUCTION_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{%- if message.role == 'assistant' -%}"
+    "{{ '### Response:\n' + message.content + eos_token }}"
+    "{%- elif message.role == 'system' -%}"
+    "{{ message.content + '\n\n' }}"
+    "{%- else -%}"
+    "{%- if not loop.first and loop.previtem.role == 'assistant' -%}{{ '\n\n' }}{%- endif -%}"
+    "{%- if message.role == 'tool' -%}{{ '### Input:\n' + message.content + '\n\n' }}"
+    "{%- else -%}"
+    "{{ '### Instructions:\n' + (message.instruction or message.content) + '\n\n' }}"
+    "{%- if message.input -%}{{ '### Input:\n' + message.input + '\n\n' }}{%- endif -%}"
+    "{%- endif -%}{%- endif -%}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '### Response:\n' }}{%- endif -%}"
+)
+"""The Alpaca layout, for a base model without a chat template of its own."""
+
+INSTRUCTION_STOP = ("### Instructions:", "### Input:")
+
+TEMPLATE_DATE = datetime(2024, 7, 26)
+"""What templates that ask for today's date (Llama 3.2) are told: the same text every day."""
 
 
 @dataclass(frozen=True)
@@ -20,34 +63,451 @@ class Encoded:
     Attributes:
         ids: token ids, exactly one BOS where the model uses one.
         mask: True where the token is trained (the assistant's tokens and its end token).
+        context_turns: indexes of assistant messages that are not trained here, because the
+            template writes them otherwise in the history than when they are asked for.
     """
 
     ids: list[int]
     mask: list[bool]
+    context_turns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """What the template writes after an answer: ``text[:end]`` holds the end token ``id``."""
+
+    text: str
+    end: int
+    id: int
 
 
 class ChatFormat:
-    """The model's own chat template, or the instruction template for a base model without one."""
+    """The model's own chat template, or the instruction template for a base model without one.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers (``PreTrainedTokenizerFast``).
+        template: text of a Jinja chat template to use instead of the model's own. A BOS is
+            put before it when the tokenizer has one and the template writes none.
+
+    Raises:
+        TemplateError: the template cannot be rendered, writes two BOS, writes no end token,
+            or its prompt is not a prefix of the conversation.
+    """
 
     hash: str
     """Hash of the template text, the special tokens and the tokenizer."""
     tokenizer_hash: str
+    template: str
+    """The template in use; written beside every exported model."""
     end_ids: tuple[int, ...]
     """Token ids that end an assistant's turn; generation stops at any of them."""
     stop: tuple[str, ...]
     """Strings at which generation stops (the instruction template's section marks)."""
 
     def __init__(self, tokenizer: Any, template: str | None = None) -> None:
-        raise NotImplementedError
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if not isinstance(backend, Tokenizer):
+            raise TemplateError(
+                f"{type(tokenizer).__name__} is not a fast tokenizer",
+                next_step="save it with a tokenizer.json (transformers: PreTrainedTokenizerFast)",
+            )
+        # A copy of our own, so that nobody's truncation or padding settings reach it.
+        self._backend = Tokenizer.from_str(backend.to_str())
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        serialised = self._backend.to_str()
+        self.tokenizer_hash = "sha256:" + hashlib.sha256(serialised.encode()).hexdigest()
+        self._special = {name: str(text) for name, text in tokenizer.special_tokens_map.items()}
+        self._bos_id: int | None = tokenizer.bos_token_id
+        self._eos_id: int | None = tokenizer.eos_token_id
+        self._added = dict(self._backend.get_added_tokens_decoder())
+        self._tails: dict[str, list[int]] = {}
+
+        own = _own_template(tokenizer) if template is None else None
+        instruction = template is None and own is None
+        self.template = template or own or INSTRUCTION_TEMPLATE
+        self.stop = INSTRUCTION_STOP if instruction else ()
+        if instruction and self._eos_id is None:
+            raise TemplateError(
+                "the tokenizer has neither a chat template nor an end token: "
+                "the model could never stop",
+                next_step="name a template in residency.toml ([model] template) or set eos_token",
+            )
+        self._compiled = _compile(self.template)
+        if own is None and self._adds_bos() and self._leading_bos(self._probe("Probe.")[1]) == 0:
+            self.template = "{{ bos_token }}" + self.template
+            self._compiled = _compile(self.template)
+        self._thinks = "</think>" in self.template
+        self._endings = self._find_endings()
+        self.end_ids = tuple(
+            dict.fromkeys(
+                [e.id for e in self._endings] + ([] if self._eos_id is None else [self._eos_id])
+            )
+        )
+        self.hash = (
+            "sha256:"
+            + hashlib.sha256(
+                canonical_json([self.template, self._special, self.tokenizer_hash]).encode()
+            ).hexdigest()
+        )
+
+    # --- what others use -------------------------------------------------------------------
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Ids of a prompt, up to where the assistant begins to write."""
-        raise NotImplementedError
+        """Ids of a prompt, up to where the assistant begins to write.
+
+        Exactly a prefix of ``encode([*messages, answer]).ids``, whatever the answer.
+
+        Raises:
+            TemplateError: the template refuses these messages.
+        """
+        if not messages:
+            return [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
+        text = self.render(messages, prompt=True)
+        cuts = [len(p) for _, p in self._prompts(messages) if text.startswith(p)]
+        ids = self._tokenize(text, cuts)[0]
+        self._check_bos(ids)
+        return ids
 
     def encode(self, messages: Sequence[Message]) -> Encoded:
-        """Ids and loss mask of a conversation whose assistant turns are trained."""
-        raise NotImplementedError
+        """Ids and loss mask of a conversation whose assistant turns are trained.
+
+        A single assistant message is raw text (see ``encode_text``).
+
+        Raises:
+            TemplateError: the mask cannot be proved, there is no assistant turn at the end,
+                or the template refuses these messages.
+        """
+        if not messages or messages[-1].role != "assistant":
+            raise TemplateError(
+                "the conversation does not end with an assistant message: nothing to train on"
+            )
+        if len(messages) == 1:
+            return self.encode_text(messages[0].content)
+        text = self.render(messages)
+        spans: list[tuple[int, int, int]] = []  # start and end in characters, end token id
+        context: list[int] = []
+        for index, prompt in self._prompts(messages):
+            span = self._span(messages, index, prompt, text)
+            if span is None:
+                context.append(index)
+            else:
+                spans.append(span)
+        ids, starts, places = self._tokenize(text, [s[0] for s in spans])
+        self._check_bos(ids)
+        mask = [False] * len(ids)
+        for (_, end, end_id), first in zip(spans, places, strict=True):
+            last = bisect_left(starts, end) - 1
+            if last < first or ids[last] != end_id:
+                raise TemplateError(
+                    f"the answer's end token ({self._added[end_id].content}) is not one token here",
+                )
+            mask[first : last + 1] = [True] * (last + 1 - first)
+        return Encoded(ids, mask, tuple(context))
+
+    def encode_text(self, text: str) -> Encoded:
+        """Ids and mask of raw text (pretraining): BOS where the tokenizer adds one, the text, EOS.
+
+        Everything but the BOS is trained.
+        """
+        ids = self._backend.encode(text, add_special_tokens=False).ids
+        head = [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
+        if head and ids[:1] == head:
+            head = []
+        trained = len(ids)
+        ids = head + ids
+        if self._eos_id is not None and ids[-1:] != [self._eos_id]:
+            ids.append(self._eos_id)
+            trained += 1
+        mask = [False] * (len(ids) - trained) + [True] * trained
+        return Encoded(ids, mask)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of generated ids, special tokens and the end token left out."""
-        raise NotImplementedError
+        """Text of generated ids, special tokens and the end token left out.
+
+        Thinking (``<think>…</think>``) is left out too where the template knows it.
+        """
+        return self.decode_thinking(ids)[1]
+
+    def decode_thinking(self, ids: Sequence[int]) -> tuple[str, str]:
+        """Thinking and answer of generated ids; thinking is empty where there is none."""
+        ends = set(self.end_ids)
+        stop = next((i for i, token in enumerate(ids) if token in ends), len(ids))
+        text = str(self._backend.decode(list(ids[:stop]), skip_special_tokens=True))
+        if self._thinks and "</think>" in text:
+            thinking, _, answer = text.rpartition("</think>")
+            return thinking.rpartition("<think>")[2].strip("\n"), answer.lstrip("\n")
+        return "", text
+
+    def render(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
+        """The conversation as the template writes it; ``prompt`` adds the assistant's opening.
+
+        Raises:
+            TemplateError: the template refuses these messages.
+        """
+        try:
+            return self._compiled.render(
+                messages=[_for_template(m) for m in messages],
+                tools=None,
+                documents=None,
+                add_generation_prompt=prompt,
+                **self._special,
+            )
+        except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+            raise TemplateError(
+                f"the chat template refuses these messages: {error}",
+                next_step="change the roles in the row, or name another template "
+                "in residency.toml ([model] template)",
+            ) from None
+
+    # --- the proof -------------------------------------------------------------------------
+
+    def _prompts(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
+        """Index of every assistant message, and the prompt that asks for it."""
+        return [
+            (i, self.render(messages[:i], prompt=True))
+            for i, message in enumerate(messages)
+            if message.role == "assistant" and i > 0
+        ]
+
+    def _span(
+        self, messages: Sequence[Message], index: int, prompt: str, text: str
+    ) -> tuple[int, int, int] | None:
+        """Characters of a trained turn and its end token's id; None for an earlier turn that is
+        context only."""
+        last = index == len(messages) - 1
+        alone = text if last else self.render(messages[: index + 1])
+        if not alone.startswith(prompt):
+            if last:
+                raise TemplateError(
+                    "the prompt is not a prefix of the conversation in this chat template: "
+                    "what would be trained is not what is asked",
+                    next_step="name a template in residency.toml ([model] template)",
+                )
+            return None
+        reply = alone[len(prompt) :]
+        ending = next((e for e in self._endings if reply.endswith(e.text)), None)
+        if ending is None:
+            raise TemplateError(
+                "the chat template writes no known end after this answer: "
+                f"{reply[-40:]!r}, expected {self._endings[0].text!r}"
+            )
+        size = len(reply) - len(ending.text) + ending.end
+        content = messages[index].content.strip()
+        if content not in reply[:size] and not (self._thinks and "</think>" in content):
+            raise TemplateError("the chat template changes or drops the assistant's content")
+        if not text.startswith(prompt + reply[:size]):
+            return None
+        return len(prompt), len(prompt) + size, ending.id
+
+    def _tokenize(self, text: str, cuts: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+        """Ids, start of each token in characters, and the token index of every cut.
+
+        The text is tokenised as a whole, as the model's own tokenizer does. Where a token would
+        reach over a cut (an answer that begins with a line break, after a prompt that ends
+        with one), the text is divided there, because at inference the prompt ends there.
+        """
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        ids: list[int] = encoding.ids
+        starts = [a for a, _ in encoding.offsets]
+        places = [bisect_left(starts, cut) for cut in cuts]
+        broken = [
+            cut
+            for cut, place in zip(cuts, places, strict=True)
+            if not self._clean(text, cut, place, ids, encoding.offsets)
+        ]
+        if not broken:
+            return ids, starts, places
+        ids, starts = [], []
+        for begin, end in zip([0, *broken], [*broken, len(text)], strict=True):
+            piece = self._backend.encode(text[begin:end], add_special_tokens=False)
+            ids += piece.ids
+            # Byte-level tokenizers trim spaces off the offsets: a piece starts at its cut.
+            starts += [begin + (0 if n == 0 else a) for n, (a, _) in enumerate(piece.offsets)]
+        if self._backend.decode(ids, skip_special_tokens=False) != self._backend.decode(
+            encoding.ids, skip_special_tokens=False
+        ):
+            raise TemplateError(
+                "a token reaches from the prompt into the answer, and cannot be divided: "
+                "the loss mask cannot be proved",
+                next_step="strip white space from the start of the answer",
+            )
+        return ids, starts, [bisect_left(starts, cut) for cut in cuts]
+
+    def _clean(
+        self, text: str, cut: int, place: int, ids: list[int], offsets: list[tuple[int, int]]
+    ) -> bool:
+        """Whether the ids before ``place`` are those of ``text[:cut]`` alone."""
+        if place > 0 and offsets[place - 1][1] > cut:
+            return False
+        # Added tokens divide the text before anything else, so only what follows the last one
+        # before the cut can depend on what comes after the cut.
+        mark = place - 1
+        while mark >= 0 and ids[mark] not in self._added:
+            mark -= 1
+        if mark >= 0:
+            tail = text[offsets[mark][1] : cut]
+            known = self._tails.get(tail)
+            if known is None:
+                known = self._backend.encode(tail, add_special_tokens=False).ids
+                if len(tail) < 64:
+                    self._tails[tail] = known
+            if known == ids[mark + 1 : place]:
+                return True
+        return bool(self._backend.encode(text[:cut], add_special_tokens=False).ids == ids[:place])
+
+    def _find_endings(self) -> list[_Ending]:
+        """What the template writes after an answer, learnt from two answers that share nothing."""
+        endings = [self._ending("Probe."), self._ending("Quite another 7")]
+        if endings[0] != endings[1]:
+            raise TemplateError(
+                "the chat template's text after an answer depends on the answer "
+                f"({endings[0].text!r} and {endings[1].text!r})"
+            )
+        found = [endings[0]]
+        call = {"type": "function", "function": {"name": "probe", "arguments": {"a": 1}}}
+        try:  # Some templates end a tool call with another token (Llama 3: <|eom_id|>).
+            prompt = self.render([Message("user", "Hello")], prompt=True)
+            asked = Message("assistant", "", tool_calls=(call,))
+            text = self.render([Message("user", "Hello"), asked])
+        except TemplateError:
+            return found
+        if text.startswith(prompt) and not text.endswith(found[0].text):
+            token = self._last_special(text, len(prompt))
+            if token is not None:
+                at, end, token_id = token
+                found.append(_Ending(text[at:], end - at, token_id))
+        return found
+
+    def _ending(self, answer: str) -> _Ending:
+        prompt, text = self._probe(answer)
+        if not text.startswith(prompt):
+            raise TemplateError(
+                "the prompt is not a prefix of the conversation in this chat template: "
+                f"it asks with {prompt[-40:]!r} but answers after {text[: len(prompt)][-40:]!r}",
+                next_step="name a template in residency.toml ([model] template)",
+            )
+        at = text.find(answer, len(prompt))
+        if at < 0:
+            raise TemplateError("the chat template drops the assistant's content")
+        after = at + len(answer)
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        self._check_bos(encoding.ids)
+        for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            if start >= after and self._ends_turn(token):
+                return _Ending(text[after:], end - after, token)
+        raise TemplateError(
+            f"no end token follows the answer ({text[after:][:40]!r} does): "
+            "the model would never learn to stop",
+            next_step="use a template that writes eos_token after the answer, or add its end "
+            "mark to the tokenizer's special tokens",
+        )
+
+    def _ends_turn(self, token: int) -> bool:
+        known = self._added.get(token)
+        return token == self._eos_id or (known is not None and bool(known.special))
+
+    def _last_special(self, text: str, after: int) -> tuple[int, int, int] | None:
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        for token, (start, end) in reversed(list(zip(encoding.ids, encoding.offsets, strict=True))):
+            if start >= after and self._ends_turn(token):
+                return start, end, token
+        return None
+
+    def _probe(self, answer: str) -> tuple[str, str]:
+        """Prompt and conversation of a minimal exchange."""
+        question = Message("user", "Hello")
+        return (
+            self.render([question], prompt=True),
+            self.render([question, Message("assistant", answer)]),
+        )
+
+    def _adds_bos(self) -> bool:
+        """Whether the tokenizer puts a BOS before plain text."""
+        if self._bos_id is None:
+            return False
+        return bool(self._backend.encode("a").ids[:1] == [self._bos_id])
+
+    def _leading_bos(self, text: str) -> int:
+        ids = self._backend.encode(text, add_special_tokens=False).ids
+        return next((n for n, token in enumerate(ids) if token != self._bos_id), len(ids))
+
+    def _check_bos(self, ids: Sequence[int]) -> None:
+        if self._bos_id is not None and list(ids[:2]) == [self._bos_id] * 2:
+            raise TemplateError(
+                "the prompt would begin with two BOS tokens",
+                next_step="remove the BOS text from the row, or bos_token from the template",
+            )
+
+
+def _own_template(tokenizer: Any) -> str | None:
+    own = tokenizer.chat_template
+    if isinstance(own, Mapping):
+        own = own.get("default")
+    return own or None
+
+
+def _for_template(message: Message) -> dict[str, Any]:
+    """A message as chat templates expect it. Arguments of tool calls become objects."""
+    out: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.input:
+        out["instruction"], out["input"] = message.content, message.input
+    if message.thinking:
+        out["reasoning_content"] = out["thinking"] = message.thinking
+    if message.tool_calls:
+        out["tool_calls"] = [_plain_call(call) for call in message.tool_calls]
+    return out
+
+
+def _plain_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(call))
+    function = plain.get("function")
+    if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+        try:
+            function["arguments"] = json.loads(function["arguments"])
+        except ValueError:
+            return plain
+    return plain
+
+
+class _Generation(Extension):
+    """Templates may mark answers with ``{% generation %}``; the mark writes nothing."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Any) -> Any:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _compile(template: str) -> jinja2.Template:
+    """A sandboxed template, with the functions that chat templates may call (transformers)."""
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _raise
+    environment.globals["strftime_now"] = TEMPLATE_DATE.strftime
+    try:
+        return environment.from_string(template)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(
+            f"the chat template is not valid Jinja: {error.message}",
+            where=f"chat template line {error.lineno}",
+        ) from None
+
+
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
+
+
+def _raise(message: str) -> None:
+    raise jinja2.TemplateError(message)
