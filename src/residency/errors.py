@@ -65,6 +65,10 @@ class FetchError(UserError, OSError):
     """A download failed: no network, cut in half, wrong checksum, no room."""
 
 
+class OfflineError(FetchError):
+    """A download failed because the network or the registry does not answer."""
+
+
 class SuiteError(UserError, ValueError):
     """A test suite or benchmark file is wrong."""
 
