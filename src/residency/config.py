@@ -147,6 +147,20 @@ class DiagnoseConfig(Section):
     """Most issues kept a round: the common and the catastrophic first."""
     detectors: list[str] = []
     """Detectors to run; empty means all."""
+    finding_share: float = Field(0.5, gt=0, lt=1)
+    """Share of dev that finds issues; the rest measures what becomes of them."""
+    misspelling_words: int = Field(1, ge=1)
+    """Misspelt words from which an answer fails."""
+    overlong_ratio: float = Field(1.6, gt=1)
+    """Length, in words, against the reference from which an answer is overlong."""
+    overlong_slack: int = Field(8, ge=0)
+    """Words that an answer may always exceed its reference by."""
+    repetition_share: float = Field(0.25, gt=0, le=1)
+    """Share of repeated 4-grams of words from which an answer is repetitive."""
+    repetition_tandem: int = Field(3, ge=2)
+    """Times in a row that an answer may not end on the same words."""
+    similar: float = Field(0.75, gt=0, le=1)
+    """Cosine similarity of embeddings from which two free answers count as the same."""
 
 
 class TargetConfig(Section):

@@ -1,1 +1,48 @@
+"""Responses → findings → issues → verdicts."""
 
+from residency.diagnose.equivalence import Equivalence, equivalence
+from residency.diagnose.halves import halves
+from residency.diagnose.issues import Outcomes, find_issues, outcomes
+from residency.diagnose.statistics import (
+    Paired,
+    PairedComparison,
+    compare_paired,
+    delta_interval,
+    e_value,
+    exact_p,
+    minimum_detectable,
+    pair,
+)
+from residency.diagnose.verdicts import (
+    CLAIMS,
+    OPEN,
+    Comparison,
+    confirm,
+    judge_round,
+    round_alpha,
+    stated_mde,
+)
+
+__all__ = [
+    "CLAIMS",
+    "OPEN",
+    "Comparison",
+    "Equivalence",
+    "Outcomes",
+    "Paired",
+    "PairedComparison",
+    "compare_paired",
+    "confirm",
+    "delta_interval",
+    "e_value",
+    "equivalence",
+    "exact_p",
+    "find_issues",
+    "halves",
+    "judge_round",
+    "minimum_detectable",
+    "outcomes",
+    "pair",
+    "round_alpha",
+    "stated_mde",
+]

@@ -1,0 +1,264 @@
+"""Findings → issues: which kinds of failure recur, and in which slice of the task.
+
+Only the finding half is looked at. The candidates are every kind in every slice (all items,
+each tag, each cluster); the common and the catastrophic come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from residency.config import DiagnoseConfig
+from residency.types import Example, Finding, Issue, Response, Slice
+
+Outcomes = dict[str, bool | None]
+"""Example id → failed? None is *unscored*: nothing to judge by, never counted as a failure."""
+
+MAX_EVIDENCE = 50
+_NOTABLE = 0.1
+_CHANCE = 0.05
+_COVERS = 0.95
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kind within a slice, on the finding half.
+
+    ``n`` scored items, ``failing`` of them fail with mean ``severity``; ``members`` are the
+    positions of the scored items and ``failures`` of the failing ones.
+    """
+
+    kind: str
+    detector: str
+    version: str
+    slice: Slice
+    n: int
+    failing: int
+    severity: float
+    failures: tuple[int, ...]
+
+    @property
+    def rate(self) -> float:
+        """Failure rate in the slice."""
+        return self.failing / self.n if self.n else 0.0
+
+    @property
+    def weight(self) -> float:
+        """Prevalence × severity, up to the constant number of items: what is mended first."""
+        return self.failing * self.severity
+
+
+def find_issues(
+    examples: Sequence[Example],
+    findings: Iterable[Finding],
+    responses: Iterable[Response],
+    *,
+    half: set[str],
+    model: str,
+    round: int,
+    config: DiagnoseConfig,
+    known: Sequence[Issue] = (),
+    clusters: Sequence[Slice] = (),
+) -> list[Issue]:
+    """New issues in one model's responses, worst first, at most ``config.max_issues``.
+
+    Args:
+        half: ids of the finding half; other items are not looked at.
+        model: id of the model whose responses are judged; it becomes ``reference_model``.
+        known: issues that exist already; they are not returned again.
+        clusters: slices by cluster, beside ``all`` and the tags.
+    """
+    pool = [example for example in examples if example.id in half]
+    position = {example.id: i for i, example in enumerate(pool)}
+    tables = _tables(findings, responses, model, position)
+    members = _memberships(pool, clusters)
+    candidates: list[Candidate] = []
+    for (kind, detector), table in sorted(tables.items()):
+        candidates += _candidates(kind, detector, table, members)
+    old = {issue.id for issue in known}
+    issues: list[Issue] = []
+    for candidate in select(candidates, config):
+        worst = sorted(
+            candidate.failures,
+            key=lambda i, table=tables[candidate.kind, candidate.detector]: (  # type: ignore[misc]
+                -table.severity[i],
+                i,
+            ),
+        )
+        issue = Issue(
+            kind=candidate.kind,
+            slice=candidate.slice,
+            detector=candidate.detector,
+            version=candidate.version,
+            tolerance=config.tolerance,
+            found_round=round,
+            reference_model=model,
+            title=title(candidate.kind, candidate.slice),
+            examples=tuple(pool[i].id for i in worst[:MAX_EVIDENCE]),
+        )
+        if issue.id not in old:
+            issues.append(issue)
+    return issues[: config.max_issues]
+
+
+def select(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Candidate]:
+    """The candidates that become issues, worst first.
+
+    A candidate needs ``min_rate`` and ``min_items``. A slice of a kind that is an issue over
+    all items is dropped, unless its rate lies ten points above the rate over all items and
+    that excess is beyond chance (hypergeometric tail ≤ 0.05). Of two slices whose failing
+    items are nearly the same (Jaccard ≥ 0.8) the worse stays.
+    """
+    good = [c for c in candidates if c.rate >= config.min_rate and c.failing >= config.min_items]
+    good.sort(key=lambda c: (-c.weight, c.slice.by != "all", c.kind, c.slice.value, c.detector))
+    parents = {(c.kind, c.detector): c for c in good if c.slice.by == "all"}
+    kept: list[Candidate] = []
+    for c in good:
+        parent = parents.get((c.kind, c.detector))
+        if c.slice.by != "all" and parent is not None and not _notable(c, parent):
+            continue
+        if any(_same_failures(c, other) for other in kept if other.slice.by != "all"):
+            continue
+        kept.append(c)
+    return kept
+
+
+def title(kind: str, where: Slice) -> str:
+    """How people read an issue."""
+    if where.by == "all":
+        return kind
+    return f"{kind} where {where.name}" if where.by == "tag" else f"{kind} in “{where.name}”"
+
+
+def outcomes(
+    issue: Issue,
+    examples: Sequence[Example],
+    responses: Iterable[Response],
+    findings: Iterable[Finding],
+) -> Outcomes:
+    """Whether each example of the issue's slice fails it, for one model's responses.
+
+    With several samples an example, it fails when at least half of its scored samples do.
+    An example without a scored finding is unscored (None). The findings may come from a later
+    version of the detector: the issue's definition is re-run, not its history.
+    """
+    inside = [example.id for example in examples if issue.slice.contains(example)]
+    owner = {response.id: response.example for response in responses}
+    votes: dict[str, list[bool]] = {key: [] for key in inside}
+    for finding in findings:
+        if finding.kind != issue.kind or finding.detector != issue.detector:
+            continue
+        example = owner.get(finding.response)
+        if example in votes and finding.status != "unscored":
+            votes[example].append(finding.status == "fail")
+    return {key: _majority(vote) for key, vote in votes.items()}
+
+
+def _majority(votes: Sequence[bool]) -> bool | None:
+    return 2 * sum(votes) >= len(votes) if votes else None
+
+
+@dataclass
+class _Table:
+    """One kind's answers, by position in the finding half: 1 failed, 0 passed, -1 unscored."""
+
+    failed: np.ndarray
+    severity: np.ndarray
+    version: str
+
+
+def _tables(
+    findings: Iterable[Finding],
+    responses: Iterable[Response],
+    model: str,
+    position: Mapping[str, int],
+) -> dict[tuple[str, str], _Table]:
+    owner = {
+        r.id: position[r.example] for r in responses if r.model == model and r.example in position
+    }
+    votes: dict[tuple[str, str], dict[int, list[Finding]]] = {}
+    for finding in findings:
+        place = owner.get(finding.response)
+        if place is not None and finding.status != "unscored":
+            votes.setdefault((finding.kind, finding.detector), {}).setdefault(place, []).append(
+                finding
+            )
+    tables = {}
+    for key, by_item in votes.items():
+        failed = np.full(len(position), -1, np.int8)
+        severity = np.zeros(len(position))
+        version = ""
+        for place, answers in by_item.items():
+            failing = [f for f in answers if f.status == "fail"]
+            failed[place] = 2 * len(failing) >= len(answers)
+            severity[place] = max((f.severity for f in failing), default=0.0)
+            version = answers[0].version
+        tables[key] = _Table(failed, severity, version)
+    return tables
+
+
+def _memberships(
+    pool: Sequence[Example], clusters: Sequence[Slice]
+) -> list[tuple[Slice, np.ndarray]]:
+    everything = np.ones(len(pool), bool)
+    out = [(Slice(), everything)]
+    by_tag: dict[str, list[int]] = {}
+    for i, example in enumerate(pool):
+        for tag in example.tags:
+            by_tag.setdefault(tag, []).append(i)
+    named: list[tuple[Slice, Callable[[], list[int]]]] = [
+        (Slice("tag", tag), lambda tag=tag: by_tag[tag])  # type: ignore[misc]
+        for tag in sorted(by_tag)
+    ]
+    for cluster in clusters:
+        inside = set(cluster.members)
+        named.append(
+            (cluster, lambda inside=inside: [i for i, e in enumerate(pool) if e.id in inside])  # type: ignore[misc]
+        )
+    for where, places in named:
+        mask = np.zeros(len(pool), bool)
+        mask[places()] = True
+        if mask.any() and mask.mean() < _COVERS:
+            out.append((where, mask))
+    return out
+
+
+def _candidates(
+    kind: str, detector: str, table: _Table, members: Sequence[tuple[Slice, np.ndarray]]
+) -> list[Candidate]:
+    scored, failed = table.failed >= 0, table.failed == 1
+    out = []
+    for where, mask in members:
+        failures = np.flatnonzero(failed & mask)
+        severity = float(table.severity[failures].mean()) if len(failures) else 0.0
+        out.append(
+            Candidate(
+                kind=kind,
+                detector=detector,
+                version=table.version,
+                slice=where,
+                n=int((scored & mask).sum()),
+                failing=len(failures),
+                severity=severity,
+                failures=tuple(failures.tolist()),
+            )
+        )
+    return out
+
+
+def _notable(c: Candidate, parent: Candidate) -> bool:
+    if c.rate - parent.rate < _NOTABLE:
+        return False
+    tail = stats.hypergeom.sf(c.failing - 1, parent.n, parent.failing, c.n)
+    return bool(tail <= _CHANCE)
+
+
+def _same_failures(c: Candidate, other: Candidate) -> bool:
+    if (c.kind, c.detector) != (other.kind, other.detector):
+        return False
+    a, b = set(c.failures), set(other.failures)
+    return len(a & b) >= 0.8 * len(a | b)
