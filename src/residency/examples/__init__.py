@@ -1,0 +1,50 @@
+"""Examples that ship with the package; ``residency init DIR --example NAME`` copies one."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import resources
+from pathlib import Path
+
+from residency.errors import ConfigError
+
+EXAMPLES: dict[str, str] = {
+    "tickets": "a customer's message → a structured ticket and one polite sentence",
+}
+"""Name and one line of each example."""
+
+_SETTINGS = ("residency.toml", "suite.toml", "README.md")
+_DATA = ("train.jsonl", "dev.jsonl", "test.jsonl", "pool.jsonl")
+
+
+def copy_example(name: str, folder: Path) -> list[Path]:
+    """Write an example as a project: settings, suite and README, and the rows under ``data/``.
+
+    Returns the files written. Nothing that is there is overwritten.
+
+    Raises:
+        ConfigError: there is no such example, or one of its files is there already.
+    """
+    if name not in EXAMPLES:
+        raise ConfigError(
+            f"there is no example {name!r}",
+            where="--example",
+            next_step=f"choose one of: {', '.join(EXAMPLES)}",
+        )
+    source = resources.files(__name__) / name
+    places = {file: folder / file for file in _SETTINGS}
+    places |= {file: folder / "data" / file for file in _DATA}
+    for place in places.values():
+        if place.exists():
+            raise ConfigError(
+                "a file of the example is there already",
+                where=str(place),
+                next_step="choose an empty folder",
+            )
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for file, place in places.items():
+        partial = place.with_name(place.name + ".part")
+        with (source / file).open("rb") as reader, partial.open("wb") as writer:
+            shutil.copyfileobj(reader, writer)
+        partial.replace(place)
+    return list(places.values())

@@ -1,0 +1,1 @@
+"""The tickets example: its generator, and the files that the generator wrote."""

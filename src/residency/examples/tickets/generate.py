@@ -1,0 +1,427 @@
+"""Writes the tickets example: a customer's message → a short structured ticket and a reply.
+
+    python -m residency.examples.tickets.generate [FOLDER]
+
+The same seed writes the same bytes. Every file is ordered so that any prefix is
+representative of the whole: each factor (problem, urgency, order, …) is dealt out in blocks of
+20 rows. The slices in ``RARE`` are nearly absent from train, present in pool, common in dev and
+test: a model trained on train alone meets them unprepared.
+
+Labelling rules, the same in every split:
+- a field is ``none`` where the message does not say; urgency is then ``normal``;
+- ``order`` is an order number only: a price, a phone, model, serial or customer number is not;
+- a corrected value counts, not the one before the correction;
+- ``product`` is the one with the problem, not a second one that works;
+- two requests are joined by `` and `` in the order of the message;
+- sarcasm, and a hardship or deadline named without the word urgent, mean ``high``.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from residency.examples.tickets.vocabulary import (
+    DELIVERY_PROBLEMS,
+    EVAL,
+    FIRST_NAMES,
+    LAST_NAMES,
+    PROBLEM_KINDS,
+    PROBLEMS,
+    PRODUCTS,
+    REQUESTS,
+    TRAIN,
+    Bank,
+)
+
+INSTRUCTION = (
+    "Write the ticket, one line each: "
+    "product, problem, urgency, order, request, name, reply. Unknown: none."
+)
+SEED = 20
+SIZES = {"train": 1000, "dev": 300, "test": 300, "pool": 1500}
+BLOCK = 20
+RARE = (
+    "order=price-instead",
+    "order=other-number",
+    "implied-urgency",
+    "sarcasm",
+    "second-product",
+    "two-requests",
+    "correction",
+)
+"""Tags of the slices that train hardly holds."""
+
+Shares = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Shares of each factor's levels in a split."""
+
+    order: Shares
+    urgency: Shares
+    second: float
+    two: float
+    correction: float
+    pairs: float = 0.0
+    """Share of the items that stand in a paraphrase pair."""
+
+
+def _mix(rare: float, *, pairs: float = 0.0) -> Mix:
+    """Each rare slice gets the share ``rare``; the common levels divide the rest."""
+    left = 1 - 2 * rare
+    return Mix(
+        order={
+            "plain": 0.7 * left,
+            "missing": 0.3 * left,
+            "price-instead": rare,
+            "other-number": rare,
+        },
+        urgency={
+            "high": 0.25 * left,
+            "low": 0.25 * left,
+            "normal": 0.5 * left,
+            "implied": rare,
+            "sarcasm": rare,
+        },
+        second=rare,
+        two=rare,
+        correction=rare,
+        pairs=pairs,
+    )
+
+
+MIXES = {
+    "train": _mix(0.01),
+    "pool": _mix(0.055),
+    "dev": _mix(0.2, pairs=0.2),
+    "test": _mix(0.2, pairs=0.2),
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a message says; the answer follows from this alone."""
+
+    product: str
+    problem: str
+    urgency: str
+    order_kind: str
+    order: str
+    number: str
+    requests: tuple[str, ...]
+    name: str
+    second: str
+    corrected: str
+    mistaken: str
+
+    @property
+    def urgency_label(self) -> str:
+        """low, normal or high."""
+        return "high" if self.urgency in ("implied", "sarcasm") else self.urgency
+
+    @property
+    def tags(self) -> list[str]:
+        """Slices that the row belongs to."""
+        tags = [
+            f"problem={self.problem}",
+            f"urgency={self.urgency_label}",
+            f"order={self.order_kind}",
+        ]
+        if len(self.requests) == 1:
+            tags.append(f"request={self.requests[0]}")
+        flags = {
+            "implied-urgency": self.urgency == "implied",
+            "sarcasm": self.urgency == "sarcasm",
+            "second-product": bool(self.second),
+            "two-requests": len(self.requests) > 1,
+            "correction": bool(self.corrected),
+        }
+        return tags + [name for name, present in flags.items() if present]
+
+
+def deal(rng: random.Random, shares: Shares, n: int) -> list[str]:
+    """``n`` levels in the given shares, shuffled within blocks so that every prefix keeps them."""
+    owed = dict.fromkeys(shares, 0.0)
+    total = sum(shares.values())
+    dealt: list[str] = []
+    while len(dealt) < n:
+        block = []
+        for _ in range(BLOCK):
+            for level, share in shares.items():
+                owed[level] += share / total
+            level = max(owed, key=lambda name: owed[name])
+            owed[level] -= 1
+            block.append(level)
+        rng.shuffle(block)
+        dealt += block
+    return dealt[:n]
+
+
+def _flags(rng: random.Random, share: float, n: int) -> list[bool]:
+    return [level == "yes" for level in deal(rng, {"no": 1 - share, "yes": share}, n)]
+
+
+def order_number(rng: random.Random) -> str:
+    """One of the shop's five ways to write an order number."""
+    form = rng.randrange(5)
+    if form == 0:
+        return f"{rng.choice('ABCDEFGHKM')}-{rng.randint(10000, 99999)}"
+    if form == 1:
+        return str(rng.randint(100000, 999999))
+    if form == 2:
+        return f"ORD{rng.randint(1000, 9999)}"
+    if form == 3:
+        return f"{rng.randint(1000, 9999)}-{rng.randint(10, 99)}"
+    return f"{rng.choice('KLPRSTX')}{rng.randint(10000, 99999)}"
+
+
+def _other_number(rng: random.Random) -> tuple[str, str]:
+    kind = rng.choice(("phone", "model", "serial", "customer"))
+    if kind == "phone":
+        return kind, f"0{rng.randint(151, 179)} {rng.randint(100000, 999999)}"
+    if kind == "model":
+        letters = "".join(rng.sample("BCDFGHKLMNPRSTVXZ", 2))
+        return kind, f"{letters}-{rng.randint(100, 990)}"
+    if kind == "serial":
+        return kind, f"{rng.randint(10, 99)}-{rng.randint(10000, 99999)}"
+    return kind, str(rng.randint(10000, 99999))
+
+
+def _price(rng: random.Random) -> str:
+    amount = rng.randint(19, 489)
+    return rng.choice((f"{amount} euros", f"${amount}", f"{amount}.90 euros", f"{amount} dollars"))
+
+
+def _mistake(rng: random.Random, order: str) -> str:
+    """The order number with one digit wrong."""
+    places = [i for i, char in enumerate(order) if char.isdigit()]
+    at = rng.choice(places[1:])
+    digit = rng.choice([d for d in "123456789" if d != order[at]])
+    return order[:at] + digit + order[at + 1 :]
+
+
+def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
+    """``n`` sets of facts whose factors follow the split's mix."""
+    mix = MIXES[split]
+    source = "train" if split == "pool" else split
+    problems = deal(rng, dict.fromkeys(PROBLEMS, 1.0), n)
+    urgencies = deal(rng, mix.urgency, n)
+    orders = deal(rng, mix.order, n)
+    requests = deal(rng, {**dict.fromkeys(REQUESTS, 0.23), "none": 0.08}, n)
+    two = _flags(rng, mix.two, n)
+    second = _flags(rng, mix.second, n)
+    corrected = _flags(rng, mix.correction, n)
+    named = _flags(rng, 0.8, n)
+    facts = []
+    for i in range(n):
+        kinds = PROBLEM_KINDS.get(problems[i], tuple(PRODUCTS[source]))
+        fitting = [name for kind in kinds for name in PRODUCTS[source][kind]]
+        product, other, mistaken_product = rng.sample(fitting, 3)
+        order, number_kind, number = "none", "", ""
+        if orders[i] == "plain":
+            order = order_number(rng)
+        elif orders[i] == "price-instead":
+            number_kind, number = "price", _price(rng)
+        elif orders[i] == "other-number":
+            number_kind, number = _other_number(rng)
+        asked: tuple[str, ...] = (requests[i],)
+        if two[i]:
+            first = rng.choice(("refund", "replacement", "repair"))
+            asked = (first, "information") if rng.random() < 0.6 else ("information", first)
+        field, mistaken = "", ""
+        if corrected[i]:
+            field = "order" if order != "none" and rng.random() < 0.75 else "product"
+            mistaken = _mistake(rng, order) if field == "order" else mistaken_product
+        name = f"{rng.choice(FIRST_NAMES[source])} {rng.choice(LAST_NAMES[source])}"
+        facts.append(
+            Facts(
+                product=product,
+                problem=problems[i],
+                urgency=urgencies[i],
+                order_kind=orders[i],
+                order=order,
+                number=f"{number_kind}:{number}" if number else "",
+                requests=asked,
+                name=name if named[i] else "none",
+                second=other if second[i] else "",
+                corrected=field,
+                mistaken=mistaken,
+            )
+        )
+    return facts
+
+
+def with_article(product: str) -> str:
+    """``kettle`` → ``a kettle``."""
+    return f"{'an' if product[0] in 'aeiou' else 'a'} {product}"
+
+
+def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
+    """The customer's message, without typos."""
+    product, article, order = facts.product, with_article(facts.product), facts.order
+    openers = bank.ordered if facts.problem in DELIVERY_PROBLEMS else bank.owned
+    if facts.corrected == "product":
+        openers = tuple(text for text in openers if "{a}" in text)
+        wrong = with_article(facts.mistaken)
+        article = rng.choice(bank.correction).format(w=wrong, v=article) + ","
+    elif facts.corrected == "order":
+        order = rng.choice(bank.correction).format(w=facts.mistaken, v=order)
+    opener = rng.choice(openers).format(p=product, a=article).replace(",:", ":")
+    problem = rng.choice(bank.problems[facts.problem])
+    if opener.endswith("?"):
+        problem = problem[0].upper() + problem[1:]
+    body = f"{opener} {problem}."
+
+    middle = []
+    if order != "none":
+        middle.append(rng.choice(bank.order).format(n=order))
+    if facts.number:
+        kind, value = facts.number.split(":", 1)
+        middle.append(rng.choice(getattr(bank, kind)).format(n=value))
+    if facts.second:
+        sentence = rng.choice(bank.second)
+        middle.append(sentence.format(q=facts.second, b=with_article(facts.second)))
+    asked = [rng.choice(bank.requests[request]) for request in facts.requests]
+    if len(asked) == 2:
+        asked[1] = f"{rng.choice(bank.also)} {_lower_first(asked[1])}"
+    middle.append(" ".join(asked))
+    if facts.urgency != "normal":
+        middle.append(rng.choice(getattr(bank, facts.urgency)))
+    elif rng.random() < 0.4:
+        middle.append(rng.choice(bank.fillers))
+    rng.shuffle(middle)
+
+    parts = [body, *middle]
+    if facts.name != "none":
+        if rng.random() < 0.4:
+            parts.insert(0, rng.choice(bank.intro).format(n=facts.name))
+        else:
+            parts.append(rng.choice(bank.closings).format(n=facts.name))
+    greeting = rng.choice(bank.greetings)
+    if greeting and not parts[0].startswith(facts.name):
+        parts[0] = _lower_first(parts[0])
+    return " ".join(part for part in (greeting, *parts) if part)
+
+
+def _lower_first(sentence: str) -> str:
+    return sentence if re.match(r"I\b", sentence) else sentence[0].lower() + sentence[1:]
+
+
+_SLIPS = ("drop", "double", "swap")
+
+
+def add_typos(rng: random.Random, text: str, protected: Sequence[str]) -> str:
+    """One or two slips of the keyboard, never inside a value that the answer must copy."""
+    kept = {word.lower() for value in protected for word in re.findall(r"\w+", value)}
+    spots = [
+        match
+        for match in re.finditer(r"[A-Za-z]{5,}", text)
+        if match.group().lower() not in kept and match.group().islower()
+    ]
+    for match in sorted(rng.sample(spots, min(len(spots), rng.choice((1, 1, 2)))), key=_backwards):
+        word = match.group()
+        at = rng.randrange(1, len(word) - 1)
+        slip = rng.choice(_SLIPS)
+        if slip == "drop":
+            word = word[:at] + word[at + 1 :]
+        elif slip == "double":
+            word = word[:at] + word[at] + word[at:]
+        else:
+            word = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        text = text[: match.start()] + word + text[match.end() :]
+    return text
+
+
+def _backwards(match: re.Match[str]) -> int:
+    return -match.start()
+
+
+_ACTIONS = {
+    "refund": "refund you",
+    "replacement": "send you a new one",
+    "repair": "have it repaired",
+    "information": "answer your question",
+    "none": "look into it",
+}
+
+
+def write_answer(facts: Facts) -> str:
+    """The ticket: six fields and one polite sentence."""
+    first = facts.name.split()[0] if facts.name != "none" else "customer"
+    action = " and ".join(_ACTIONS[request] for request in facts.requests)
+    soon = " right away" if facts.urgency_label == "high" else ""
+    lines = {
+        "product": facts.product,
+        "problem": facts.problem,
+        "urgency": facts.urgency_label,
+        "order": facts.order,
+        "request": " and ".join(facts.requests),
+        "name": facts.name,
+        "reply": f"Dear {first}, we are sorry about your {facts.product} and will {action}{soon}.",
+    }
+    return "\n".join(f"{key}: {value}" for key, value in lines.items())
+
+
+def _row(rng: random.Random, split: str, facts: Facts, group: str) -> dict[str, Any]:
+    bank = EVAL if split in ("dev", "test") else TRAIN
+    message = write_message(rng, bank, facts)
+    if rng.random() < 0.4:
+        values = (facts.product, facts.second, facts.mistaken, facts.order, facts.name)
+        message = add_typos(rng, message, values)
+    return {
+        "instruction": INSTRUCTION,
+        "input": message,
+        "response": write_answer(facts),
+        "tags": facts.tags,
+        "group": group,
+    }
+
+
+def _words_shared(a: str, b: str) -> float:
+    left, right = set(a.lower().split()), set(b.lower().split())
+    return len(left & right) / min(len(left), len(right))
+
+
+def make_rows(split: str, n: int | None = None, *, seed: int = SEED) -> list[dict[str, Any]]:
+    """The rows of a split. In dev and test about a fifth stand in pairs of one group: the same
+    facts in other words, next to each other."""
+    n = SIZES[split] if n is None else n
+    rng = random.Random(f"{seed}-{split}")
+    rows: list[dict[str, Any]] = []
+    pairs = _flags(rng, MIXES[split].pairs / (2 - MIXES[split].pairs), n)
+    for i, facts in enumerate(draw_facts(rng, split, n)):
+        if len(rows) >= n:
+            break
+        group = f"{split}-{i:04d}"
+        row = _row(rng, split, facts, group)
+        rows.append(row)
+        if pairs[i]:
+            # the twin that shares the fewest words of a few tries
+            twins = [_row(rng, split, replace(facts), group) for _ in range(6)]
+            rows.append(min(twins, key=lambda twin: _words_shared(twin["input"], row["input"])))
+    return rows[:n]
+
+
+def write_files(folder: Path, *, seed: int = SEED) -> list[Path]:
+    """Writes ``train.jsonl``, ``dev.jsonl``, ``test.jsonl`` and ``pool.jsonl``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for split in SIZES:
+        lines = [json.dumps(row, ensure_ascii=False) for row in make_rows(split, seed=seed)]
+        path = folder / f"{split}.jsonl"
+        path.write_bytes(("\n".join(lines) + "\n").encode())
+        paths.append(path)
+    return paths
+
+
+if __name__ == "__main__":
+    for written in write_files(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent):
+        print(written)

@@ -1,0 +1,198 @@
+"""The tickets example: its bytes, its rules, its mixture, and the wall between its splits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from residency.config import load_config
+from residency.errors import ConfigError
+from residency.examples import copy_example
+from residency.examples.tickets import generate, vocabulary
+from residency.text import jaccard, ngrams, words
+
+FOLDER = Path(generate.__file__).parent
+FIELDS = ["product", "problem", "urgency", "order", "request", "name", "reply"]
+
+
+def read(split: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (FOLDER / f"{split}.jsonl").read_text().splitlines()]
+
+
+ROWS = {split: read(split) for split in generate.SIZES}
+
+
+def ticket(row: dict[str, Any]) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in row["response"].split("\n"))
+
+
+def test_the_generator_writes_the_committed_bytes(tmp_path: Path) -> None:
+    for path in generate.write_files(tmp_path):
+        committed = (FOLDER / path.name).read_bytes()
+        assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(committed).digest()
+
+
+def test_another_seed_writes_other_rows() -> None:
+    assert generate.make_rows("dev", 20, seed=1) != generate.make_rows("dev", 20, seed=2)
+
+
+@pytest.mark.parametrize("split", list(generate.SIZES))
+def test_rows_are_complete_and_unique(split: str) -> None:
+    rows = ROWS[split]
+    assert len(rows) == generate.SIZES[split]
+    assert len({row["input"] for row in rows}) == len(rows)
+    for row in rows:
+        assert list(row) == ["instruction", "input", "response", "tags", "group"]
+        assert row["instruction"] == generate.INSTRUCTION
+        assert list(ticket(row)) == FIELDS
+        assert "{" not in row["input"] + row["response"]
+
+
+@pytest.mark.parametrize("split", list(generate.SIZES))
+def test_copied_values_stand_in_the_message(split: str) -> None:
+    for row in ROWS[split]:
+        fields = ticket(row)
+        for field in ("product", "order", "name"):
+            if fields[field] != "none":
+                assert fields[field] in row["input"], row
+
+
+@pytest.mark.parametrize("split", list(generate.SIZES))
+def test_labels_follow_the_rules(split: str) -> None:
+    for row in ROWS[split]:
+        fields, tags = ticket(row), set(row["tags"])
+        assert fields["problem"] in vocabulary.PROBLEMS
+        assert f"urgency={fields['urgency']}" in tags
+        assert set(fields["request"].split(" and ")) <= {*vocabulary.REQUESTS, "none"}
+        assert ("two-requests" in tags) == (" and " in fields["request"])
+        if tags & {"sarcasm", "implied-urgency"}:
+            assert fields["urgency"] == "high"
+        if "order=plain" not in tags:
+            assert fields["order"] == "none"
+        if tags & {"order=price-instead", "order=other-number"}:
+            assert re.search(r"\d", row["input"])
+        if "order=missing" in tags:
+            assert not re.search(r"\d", row["input"])
+
+
+def test_a_correction_names_the_wrong_value_first() -> None:
+    rng = random.Random(0)
+    for facts in generate.draw_facts(rng, "dev", 300):
+        if not facts.corrected:
+            continue
+        message = generate.write_message(rng, vocabulary.EVAL, facts)
+        right = facts.order if facts.corrected == "order" else facts.product
+        assert message.index(facts.mistaken) < message.rindex(right)
+
+
+def test_typos_never_touch_copied_values() -> None:
+    rng = random.Random(1)
+    text = "Hello, my espresso machine leaks badly. Order K48213, regards, Marta Lindqvist"
+    kept = ("espresso machine", "K48213", "Marta Lindqvist")
+    changed = 0
+    for _ in range(200):
+        typed = generate.add_typos(rng, text, kept)
+        assert all(value in typed for value in kept)
+        changed += typed != text
+    assert changed > 190
+
+
+def share(rows: list[dict[str, Any]], tag: str) -> float:
+    return sum(tag in row["tags"] for row in rows) / len(rows)
+
+
+@pytest.mark.parametrize("tag", generate.RARE)
+def test_rare_slices_are_rare_in_train_and_present_elsewhere(tag: str) -> None:
+    assert share(ROWS["train"][:250], tag) <= 0.016
+    assert share(ROWS["train"], tag) <= 0.016
+    assert sum(tag in row["tags"] for row in ROWS["pool"]) >= 60
+    for split in ("dev", "test"):
+        for n in (120, 150, 300):
+            assert share(ROWS[split][:n], tag) >= 0.10
+
+
+@pytest.mark.parametrize("split", list(generate.SIZES))
+def test_any_prefix_is_representative(split: str) -> None:
+    rows = ROWS[split]
+    tags = Counter(tag for row in rows for tag in row["tags"])
+    for n in (120, 140, 200, 240):
+        for tag in tags:
+            assert abs(share(rows[:n], tag) - share(rows, tag)) < 0.06, (n, tag)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_paraphrase_pairs_share_facts_not_words(split: str) -> None:
+    for n in (140, 300):
+        rows = ROWS[split][:n]
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            groups.setdefault(row["group"], []).append(row)
+        pairs = [pair for pair in groups.values() if len(pair) == 2]
+        assert 0.14 <= 2 * len(pairs) / len(rows) <= 0.26
+        for first, second in pairs:
+            assert first["response"] == second["response"]
+            assert first["tags"] == second["tags"]
+            five = [ngrams(words(row["input"]), 5) for row in (first, second)]
+            assert jaccard(*five) < 0.5
+
+
+@pytest.mark.parametrize("seen", ["train", "pool"])
+@pytest.mark.parametrize("unseen", ["dev", "test"])
+def test_firewall_dev_and_test_share_no_phrasing_product_or_person(seen: str, unseen: str) -> None:
+    near = {gram for row in ROWS[unseen] for gram in ngrams(words(row["input"]), 8)}
+    for row in ROWS[seen]:
+        assert near.isdisjoint(ngrams(words(row["input"]), 8)), row["input"]
+    products = [
+        {name for names in vocabulary.PRODUCTS[split].values() for name in names}
+        for split in ("train", unseen)
+    ]
+    assert products[0].isdisjoint(products[1])
+    for names in (vocabulary.FIRST_NAMES, vocabulary.LAST_NAMES):
+        assert set(names["train"]).isdisjoint(names[unseen])
+
+
+def test_firewall_dev_and_test_share_no_product_or_person() -> None:
+    values = [
+        {ticket(row)[field] for row in ROWS[split] for field in ("product", "name")} - {"none"}
+        for split in ("dev", "test")
+    ]
+    assert values[0].isdisjoint(values[1])
+
+
+def test_the_two_banks_of_phrasings_are_disjoint() -> None:
+    banks = [
+        {text for value in vars(bank).values() for text in _texts(value) if text not in ("", "{n}")}
+        for bank in (vocabulary.TRAIN, vocabulary.EVAL)
+    ]
+    assert banks[0].isdisjoint(banks[1]), banks[0] & banks[1]
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, dict):
+        return tuple(text for texts in value.values() for text in texts)
+    return tuple(value)
+
+
+def test_copy_example_makes_a_project(tmp_path: Path) -> None:
+    files = copy_example("tickets", tmp_path / "demo")
+    assert all(file.exists() for file in files)
+    config = load_config(tmp_path / "demo" / "residency.toml")
+    for split in generate.SIZES:
+        for name in getattr(config.data, split):
+            assert (tmp_path / "demo" / name).exists()
+    tomllib.loads((tmp_path / "demo" / config.evaluate.suite).read_text())
+    with pytest.raises(ConfigError, match="there already"):
+        copy_example("tickets", tmp_path / "demo")
+
+
+def test_an_unknown_example_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'tikets'"):
+        copy_example("tikets", tmp_path)
