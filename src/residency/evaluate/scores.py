@@ -84,6 +84,11 @@ class Scores:
     by_item: Mapping[str, float | None] = field(default_factory=dict)
     level: float = LEVEL
 
+    @property
+    def mean(self) -> float:
+        """The mean item score; 0 when nothing was scored (``score.coverage`` tells)."""
+        return self.score.mean or 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; figures that do not exist are null."""
         return {

@@ -39,7 +39,7 @@ DEFAULT_RULES: tuple[dict[str, Any], ...] = (
 class Suite:
     """Rules, and the suite's own items to be answered besides the project's.
 
-    ``source`` is the file, for messages. ``id`` is a content hash of rules and items.
+    ``source`` is the file, for messages. ``hash`` speaks of rules and items.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Suite:
     source: str = ""
 
     @cached_property
-    def id(self) -> str:
-        """Content hash of what the rules are and whom they concern."""
+    def hash(self) -> str:
+        """Content hash of what the rules are, whom they concern and how grave they are."""
         rules = [
-            [rule.detector, rule.default_kind, rule.version, rule.tags, rule.examples]
-            for rule in self.rules
+            [r.detector, r.default_kind, r.version, r.tags, r.examples, r.severity]
+            for r in self.rules
         ]
         return content_id("suite", {"rules": rules, "items": [e.id for e in self.examples]})
 
