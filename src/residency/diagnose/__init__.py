@@ -1,6 +1,8 @@
 """Responses → findings → issues → verdicts."""
 
+from residency.diagnose.detect import DETECTORS, detect
 from residency.diagnose.equivalence import Equivalence, equivalence
+from residency.diagnose.fields import label_values
 from residency.diagnose.halves import halves
 from residency.diagnose.issues import Outcomes, find_issues, outcomes
 from residency.diagnose.statistics import (
@@ -25,6 +27,7 @@ from residency.diagnose.verdicts import (
 
 __all__ = [
     "CLAIMS",
+    "DETECTORS",
     "OPEN",
     "Comparison",
     "Equivalence",
@@ -34,12 +37,14 @@ __all__ = [
     "compare_paired",
     "confirm",
     "delta_interval",
+    "detect",
     "e_value",
     "equivalence",
     "exact_p",
     "find_issues",
     "halves",
     "judge_round",
+    "label_values",
     "minimum_detectable",
     "outcomes",
     "pair",

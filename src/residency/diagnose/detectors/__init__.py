@@ -1,0 +1,1 @@
+"""The default detectors: one module a kind of error."""

@@ -1,0 +1,107 @@
+"""What a detector sees, and how it answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from residency.config import DiagnoseConfig
+from residency.diagnose.fields import Field, fields
+from residency.text import words
+from residency.types import Embedder, Example, Finding, Response, Span, Status
+
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
+_LINK = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+|(?:[\w.-]*/){2,}[\w.-]*")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One response and the example that it answers."""
+
+    example: Example
+    response: Response
+
+    @cached_property
+    def prompt(self) -> str:
+        """The prompt's messages as text."""
+        return self.example.prompt_text
+
+    @cached_property
+    def prompt_words(self) -> frozenset[str]:
+        """Lower-cased words of the prompt."""
+        return frozenset(words(self.prompt))
+
+    @cached_property
+    def reference(self) -> str:
+        """The reference answer, or an empty text."""
+        return self.example.reference or ""
+
+    @cached_property
+    def reference_fields(self) -> dict[str, Field]:
+        """``key: value`` lines of the reference."""
+        return fields(self.reference)
+
+    @cached_property
+    def response_fields(self) -> dict[str, Field]:
+        """``key: value`` lines of the response."""
+        return fields(self.response.text)
+
+    @cached_property
+    def prose(self) -> str:
+        """The response with code and links blanked out, offsets kept."""
+        return blank(_LINK, blank(_CODE, self.response.text))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all items share."""
+
+    known_words: frozenset[str]
+    embedder: Embedder
+    config: DiagnoseConfig
+    max_new_tokens: int
+    label_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+Detect = Callable[[Sequence[Item], Context], list[Finding]]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A named, versioned check. Raise ``version`` whenever an answer may change."""
+
+    name: str
+    version: str
+    run: Detect
+
+
+def finding(
+    name: str,
+    version: str,
+    item: Item,
+    status: Status,
+    *,
+    severity: float = 0.0,
+    spans: Sequence[Span] = (),
+    message: str = "",
+    value: float | None = None,
+) -> Finding:
+    """A Finding of detector ``name``, whose kind has the same name."""
+    return Finding(
+        response=item.response.id,
+        kind=name,
+        status=status,
+        detector=name,
+        version=version,
+        severity=round(min(1.0, severity), 4) if status == "fail" else 0.0,
+        spans=tuple(spans),
+        message=message,
+        value=value,
+    )
+
+
+def blank(pattern: re.Pattern[str], text: str) -> str:
+    """The text with every match replaced by as many spaces (newlines stay)."""
+    return pattern.sub(lambda match: re.sub(r"\S", " ", match[0]), text)

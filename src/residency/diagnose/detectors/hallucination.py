@@ -1,0 +1,206 @@
+"""Values, numbers, dates and names in the answer that the source does not support.
+
+The source is the prompt, and the reference where there is one. A ``key: value`` field is
+supported when it says *none*, when it is a class label of that field, or when its words stand
+in the source (a typo apart). Prose is scored when the prompt holds an input text, or inside a
+``key: value`` answer; an open question has no source and is unscored. What an answer *should*
+say is not judged here: a wrong value that stands in the source is not a hallucination.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from wordfreq import zipf_frequency
+
+from residency.diagnose.detectors.base import Context, Item, finding
+from residency.diagnose.detectors.misspelling import edit_distance
+from residency.diagnose.fields import Field
+from residency.text import words
+from residency.types import Finding, Span
+
+NAME, VERSION = "hallucination", "1"
+_NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")
+_LIST_MARK = re.compile(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
+_DATE = re.compile(
+    r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
+    r"|\b(?:january|february|april|june|july|august|september|october|november|december)\b",
+    re.IGNORECASE,
+)
+_CAPITALISED = re.compile(r"(?<![\w'’])[A-Z][a-zà-öø-ÿ]+(?:['’-][A-Z]?[a-zà-öø-ÿ]+)*")
+_ADDRESSED = re.compile(r"\b(?:Dear|Hi|Hello|Hey)\s+((?:Mr|Mrs|Ms|Dr)\.?\s+)?([A-Z][\w'’-]+)")
+_NOBODY = frozenset(
+    [
+        "customer",
+        "customers",
+        "sir",
+        "madam",
+        "team",
+        "all",
+        "there",
+        "client",
+        "user",
+        "friend",
+        "everyone",
+        "guest",
+        "valued",
+    ]
+)
+_COMMON_NAME = 4.4
+_COUNTS = {
+    word: str(number)
+    for number, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+        ]
+    )
+}
+
+
+class _Source:
+    """What an item's answer may rely on."""
+
+    def __init__(self, item: Item) -> None:
+        self.words = set(words(f"{item.prompt}\n{item.reference}"))
+        self.words |= {_COUNTS[word] for word in self.words if word in _COUNTS}
+        ordered = [*words(item.prompt), "\n", *words(item.reference)]
+        self.joined = {
+            "".join(ordered[i : i + size]) for size in (1, 2, 3, 4) for i in range(len(ordered))
+        }
+        self.long = [word for word in self.words if len(word) >= 5 and word.isalpha()]
+
+    def has(self, word: str) -> bool:
+        """The word itself, its plural or possessive, or the same with one typo."""
+        word = word.replace("’", "'").removesuffix("'s")
+        if word in self.words or f"{word}s" in self.words or word.removesuffix("s") in self.words:
+            return True
+        if _COUNTS.get(word) in self.words:
+            return True
+        if len(word) < 5 or not word.isalpha():
+            return False
+        return any(edit_distance(word, known, 1) <= 1 for known in self.long)
+
+    def has_value(self, value: str) -> bool:
+        """All its words, or the same letters and digits written together or apart."""
+        found = words(value)
+        return all(self.has(word) for word in found) or "".join(found) in self.joined
+
+
+def detect(items: Sequence[Item], context: Context) -> list[Finding]:
+    """One finding an item; value is the number of unsupported claims."""
+    return [_judge(item, context) for item in items]
+
+
+def _judge(item: Item, context: Context) -> Finding:
+    structured = bool(item.reference_fields)
+    has_input = any(message.input for message in item.example.prompt)
+    if not structured and not has_input:
+        return finding(NAME, VERSION, item, "unscored", message="no source to check against")
+    source = _Source(item)
+    spans: list[Span] = []
+    checked: list[tuple[int, int]] = []
+    if structured:
+        for key, field in item.response_fields.items():
+            if key not in item.reference_fields:
+                continue
+            if item.reference_fields[key].is_text or field.is_text:
+                continue
+            checked.append((field.start, field.end))
+            spans += _field(key, field, source, context)
+    spans += _prose(item, source, checked, computes=_computes(item))
+    spans.sort(key=lambda span: span.start)
+    in_fields = any(span.note.startswith("field ") for span in spans)
+    return finding(
+        NAME,
+        VERSION,
+        item,
+        "fail" if spans else "pass",
+        severity=(0.7 if in_fields else 0.6) + 0.05 * len(spans),
+        spans=spans,
+        message="; ".join(span.note for span in spans[:5]),
+        value=float(len(spans)),
+    )
+
+
+def _field(key: str, field: Field, source: _Source, context: Context) -> Iterator[Span]:
+    if field.empty:
+        return
+    value = field.value.strip(" .").lower()
+    labels = context.label_values.get(key)
+    if labels is not None and value in labels:
+        return
+    if not source.has_value(value):
+        yield Span(field.start, field.end, f"field {key}: {field.value!r} is not in the message")
+
+
+def _computes(item: Item) -> tuple[bool, bool]:
+    """Whether the reference itself holds numbers, and names, that the prompt does not."""
+    prompt = set(words(item.prompt))
+    prompt |= {_COUNTS[word] for word in prompt if word in _COUNTS}
+    reference = _LIST_MARK.sub(" ", item.reference)
+    numbers = any(not set(words(m[0])) <= prompt for m in _NUMBER.finditer(reference))
+    names = any(word.lower() not in prompt for _, _, word in _names(item.reference))
+    return numbers, names
+
+
+def _prose(
+    item: Item,
+    source: _Source,
+    skip: Sequence[tuple[int, int]],
+    *,
+    computes: tuple[bool, bool],
+) -> Iterator[Span]:
+    text = item.prose
+    for start, end in skip:
+        text = text[:start] + " " * (end - start) + text[end:]
+    makes_numbers, makes_names = computes
+    if not makes_numbers:
+        marks = [(m.start(), m.end()) for m in _LIST_MARK.finditer(text)]
+        for match in _NUMBER.finditer(text):
+            if any(start <= match.start() < end for start, end in marks):
+                continue
+            value = match[0].rstrip(".,:;/-")
+            if not source.has_value(value):
+                yield Span(
+                    match.start(),
+                    match.start() + len(value),
+                    f"number {value!r} is not in the source",
+                )
+    for match in _DATE.finditer(text):
+        if not source.has(match[0].lower()):
+            yield Span(match.start(), match.end(), f"date {match[0]!r} is not in the source")
+    if makes_names:
+        return
+    for start, end, name in _names(text):
+        if not _DATE.fullmatch(name) and not source.has(name.lower()):
+            yield Span(start, end, f"name {name!r} is not in the source")
+
+
+def _names(text: str) -> Iterator[tuple[int, int, str]]:
+    """Capitalised words that are not just the start of a sentence or a common word."""
+    addressed = set()
+    for match in _ADDRESSED.finditer(text):
+        if match[2].lower() not in _NOBODY:
+            addressed.add(match.start(2))
+            yield match.start(2), match.end(2), match[2]
+    for match in _CAPITALISED.finditer(text):
+        if match.start() in addressed or match[0].lower() in _NOBODY:
+            continue
+        before = text[: match.start()].rstrip(" \t\"'“‘(*->#")
+        if not before or before[-1] in ".!?:;\n":
+            continue
+        if zipf_frequency(match[0].lower(), "en") < _COMMON_NAME:
+            yield match.start(), match.end(), match[0]

@@ -1,0 +1,122 @@
+"""Different answers to the same question: paraphrase groups and repeated samples.
+
+Two answers are compared where their references agree: field by field for ``key: value``
+answers, by embedding for prose. An answer fails when it disagrees with at least half of its
+partners. An example with no paraphrase and one sample has no partner and is unscored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from residency.diagnose.detectors.base import Context, Item, finding
+from residency.diagnose.fields import Field
+from residency.text import words
+from residency.types import Finding, Span
+
+NAME, VERSION = "inconsistency", "1"
+
+
+def detect(items: Sequence[Item], context: Context) -> list[Finding]:
+    """One finding an item; value is the share of partners that it agrees with."""
+    vectors = context.embedder.embed([item.response.text for item in items])
+    families: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, item in enumerate(items):
+        families[item.response.model, item.example.group or item.example.id].append(i)
+    against: dict[int, list[tuple[int, str | None]]] = defaultdict(list)
+    for family in families.values():
+        for a, b in combinations(family, 2):
+            if items[a].response.error or items[b].response.error:
+                continue
+            if not _comparable(items[a], items[b]):
+                continue
+            similarity = float(np.dot(vectors[a], vectors[b]))
+            why = _difference(items[a], items[b], similarity, context.config.similar)
+            against[a].append((b, why))
+            against[b].append((a, why))
+    return [_judge(item, against.get(i, ()), items) for i, item in enumerate(items)]
+
+
+def _judge(
+    item: Item, partners: Sequence[tuple[int, str | None]], items: Sequence[Item]
+) -> Finding:
+    if not partners:
+        return finding(NAME, VERSION, item, "unscored", message="no paraphrase or second sample")
+    differing = [(j, why) for j, why in partners if why is not None]
+    agreement = 1 - len(differing) / len(partners)
+    if 2 * len(differing) < len(partners):
+        return finding(NAME, VERSION, item, "pass", value=agreement)
+    other, why = differing[0]
+    assert why is not None
+    return finding(
+        NAME,
+        VERSION,
+        item,
+        "fail",
+        severity=0.3 + 0.4 * (1 - agreement),
+        spans=_evidence(item, items[other]),
+        message=f"{why}; agrees with {agreement:.0%} of {len(partners)} partner(s)",
+        value=agreement,
+    )
+
+
+def _comparable(a: Item, b: Item) -> bool:
+    """Samples of one prompt always are; paraphrases where a reference says the same."""
+    if a.example.id == b.example.id or not a.reference or not b.reference:
+        return True
+    if a.reference_fields and b.reference_fields:
+        return bool(_shared_keys(a, b))
+    return words(a.reference) == words(b.reference)
+
+
+def _shared_keys(a: Item, b: Item) -> list[str]:
+    """Fields whose references agree and hold a value rather than prose."""
+    left, right = a.reference_fields, b.reference_fields
+    if not left and not right:
+        left, right = a.response_fields, b.response_fields
+        return [k for k in left if k in right and not (left[k].is_text or right[k].is_text)]
+    return [
+        key
+        for key in left
+        if key in right
+        and not (left[key].is_text or right[key].is_text)
+        and _same(left[key], right[key])
+    ]
+
+
+def _same(a: Field, b: Field) -> bool:
+    return words(a.value) == words(b.value) or (a.empty and b.empty)
+
+
+def _difference(a: Item, b: Item, similarity: float, similar: float) -> str | None:
+    """What sets the two answers apart, or None."""
+    keys = _shared_keys(a, b)
+    if not keys:
+        if words(a.response.text) == words(b.response.text) or similarity >= similar:
+            return None
+        return f"says something else (similarity {similarity:.2f})"
+    for key in keys:
+        left, right = a.response_fields.get(key), b.response_fields.get(key)
+        if left is None and right is None:
+            continue
+        if left is None or right is None:
+            return f"{key} is there in one answer and missing in the other"
+        if not _same(left, right):
+            return f"{key}: {left.value!r} and {right.value!r}"
+    if not a.response_fields and not b.response_fields and similarity < similar:
+        return f"says something else (similarity {similarity:.2f})"
+    return None
+
+
+def _evidence(item: Item, other: Item) -> list[Span]:
+    mine, theirs = item.response_fields, other.response_fields
+    spans = []
+    for key in _shared_keys(item, other):
+        if key in mine and (key not in theirs or not _same(mine[key], theirs[key])):
+            said = theirs[key].value if key in theirs else "nothing"
+            spans.append(Span(mine[key].start, mine[key].end, f"a paraphrase got {said!r}"))
+    return spans or [Span(0, len(item.response.text), f"another got {other.response.text[:80]!r}")]
