@@ -73,7 +73,7 @@ class Workspace:
         return resolve(str(local) if local.exists() else name, progress=self.progress)
 
     @cached_property
-    def chat(self) -> ChatFormat:
+    def chat_format(self) -> ChatFormat:
         """The base model's chat format."""
         from residency.chat import ChatFormat
         from residency.model import load_tokenizer
@@ -98,7 +98,7 @@ class Workspace:
 
         return LocalEngine(
             self.base.path,
-            self.chat,
+            self.chat_format,
             threads=self.config.model.threads,
             device=self.config.model.device,
             batch_size=self.config.generate.batch_size,
@@ -133,6 +133,14 @@ class Workspace:
         return [e for e in self.corpus.examples if e.split == split]
 
     @property
+    def instruction(self) -> str:
+        """The instruction that every row shares, or nothing."""
+        first = {
+            e.prompt[-1].content for e in self.split("train") if e.prompt and e.prompt[-1].input
+        }
+        return first.pop() if len(first) == 1 else self.config.data.instruction
+
+    @property
     def sampling(self) -> Sampling:
         """How answers are generated."""
         g = self.config.generate
@@ -154,8 +162,8 @@ class Workspace:
         body = {
             "settings": self._result_settings(),
             "base": self.base.identity,
-            "template": self.chat.hash,
-            "suite": self.suite.hash,
+            "template": self.chat_format.hash,
+            "suite": self.suite.id,
             "examples": rows_hash(self.corpus.examples),
         }
         run = content_id("run", body)

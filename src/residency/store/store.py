@@ -249,16 +249,10 @@ class Store:
         )
 
     def issues(self, run: str) -> list[Issue]:
-        """Issues of a run, oldest round first, in the order in which they were ranked."""
+        """Issues of a run, oldest round first."""
         table = schema.issues
         query = select(table.c.body).where(table.c.run == run).order_by(table.c.found_round)
-        found = [codec.issue(body) for body in self._bodies(query)]
-        rank = {
-            key: place
-            for stage in self.records("issue order", run)
-            for place, key in enumerate(stage["ids"], start=1000 * stage["round"])
-        }
-        return sorted(found, key=lambda i: rank.get(i.id, 0))
+        return [codec.issue(body) for body in self._bodies(query)]
 
     def add_verdicts(self, run: str, verdicts: Sequence[Verdict]) -> None:
         """Verdicts of a run."""

@@ -1,0 +1,83 @@
+"""``residency init``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from residency.cli.display import console
+from residency.errors import ConfigError
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
+    example: Annotated[str, typer.Option(help="A shipped example: tickets.")] = "",
+    train: Annotated[list[Path] | None, typer.Option(help="Training file; may repeat.")] = None,
+    dev: Annotated[list[Path] | None, typer.Option(help="Development file.")] = None,
+    test: Annotated[list[Path] | None, typer.Option(help="Sealed test file.")] = None,
+    pool: Annotated[list[Path] | None, typer.Option(help="Examples kept back.")] = None,
+    base: Annotated[str, typer.Option(help="Base model: name, folder, hub name, .gguf.")] = "",
+    column: Annotated[
+        list[str] | None, typer.Option(help="Your column name, e.g. instruction=frage.")
+    ] = None,
+    instruction: Annotated[str, typer.Option(help="Put before rows that have none.")] = "",
+    name: Annotated[str, typer.Option(help="Name shown in reports.")] = "",
+) -> None:
+    """Make a project: a shipped example, or your own data.
+
+    Without flags it asks. Nothing of yours is changed or copied.
+
+    Example: residency init demo --example tickets
+
+    Example: residency init support --train faq.csv --column instruction=question
+    """
+    from residency.rounds.init import init as make
+
+    files = {"train": train or [], "dev": dev or [], "test": test or [], "pool": pool or []}
+    if not example and not files["train"]:
+        if not sys.stdin.isatty():
+            raise ConfigError(
+                "no data was named",
+                next_step="residency init DIR --train FILE, or residency init DIR --example tickets",
+            )
+        example, files, base = _ask(base)
+    made = make(
+        directory,
+        example=example,
+        files=files,
+        base=base,
+        columns=_columns(column or []),
+        instruction=instruction,
+        name=name,
+    )
+    console.print(f"Project in [bold]{made.root}[/]: {', '.join(made.files)}")
+    for path, what in made.found.items():
+        console.print(f"  {path}: {what}", markup=False, highlight=False)
+    console.print(f"Next: residency check {directory}   then   residency run {directory}")
+
+
+def _ask(base: str) -> tuple[str, dict[str, list[Path]], str]:
+    answer = typer.prompt("Training file (empty for the tickets example)", default="")
+    if not answer:
+        return "tickets", {}, base
+    files = {"train": [Path(answer)]}
+    for split, what in (("dev", "development"), ("test", "sealed test"), ("pool", "pool")):
+        other = typer.prompt(f"File for {what} (empty: split off from train)", default="")
+        files[split] = [Path(other)] if other else []
+    return "", files, base or typer.prompt("Base model", default="smollm2-135m")
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    out = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not equals or not ours or not theirs:
+            raise ConfigError(
+                f"--column {pair!r} is not OURS=YOURS",
+                next_step="for example --column instruction=question --column response=answer",
+            )
+        out[ours] = theirs
+    return out

@@ -1,0 +1,61 @@
+"""``residency run``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from residency.cli.display import ProgressDisplay, console, print_json
+from residency.cli.output import plain
+
+
+def run(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+    base: Annotated[str, typer.Option(help="Another base model than the settings name.")] = "",
+    rounds: Annotated[int, typer.Option(help="Most fine-tuning rounds.", min=0)] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    full: Annotated[bool, typer.Option(help="Use every row, whatever data.limit says.")] = False,
+    control: Annotated[
+        bool | None, typer.Option(help="Train the control arm (random rows) as well.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """The main job: prompted base, issues, fine-tuning, verdicts, targeted data, sealed test.
+
+    Stop it with Ctrl-C at any moment; the same command goes on where it was.
+
+    Example: residency run demo
+
+    Example: residency run demo --base tiny
+    """
+    from residency.cli.tables import show_summary
+    from residency.rounds import Project
+
+    overrides: dict[str, Any] = {}
+    if base:
+        overrides["model.base"] = base
+    if rounds:
+        overrides["rounds.max"] = rounds
+    if seed is not None:
+        overrides["project.seed"] = seed
+    if control is not None:
+        overrides["target.control"] = control
+    with ProgressDisplay() as progress:
+        project = Project.open(directory, overrides=overrides, full=full, progress=progress)
+        done = project.store.stage(project.run_id, "complete") is not None
+        if not done:
+            progress.say(f"Base model: {project.base.note or project.base.name}")
+            for note in project.corpus.notes:
+                progress.say(f"Data: {note}")
+        summary = project.run()
+    if as_json:
+        print_json(json.dumps(plain(summary.to_dict()), ensure_ascii=False))
+        return
+    show_summary(summary)
+    if done:
+        console.print("Nothing to do: this run is complete. Change data or settings for a new one.")
+    else:
+        console.print(f"{summary.seconds / 60:.1f} minutes. Next: residency report {directory}")

@@ -1,0 +1,103 @@
+"""``Project``: in a notebook, what the commands do.
+
+from residency import Project
+project = Project.open("demo")
+summary = project.run()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from residency.rounds import loop, single, summary, tracing
+from residency.rounds.workspace import Workspace, find_root, read_config
+from residency.types import (
+    Example,
+    Issue,
+    Message,
+    Model,
+    Progress,
+    Proposal,
+    Split,
+    no_progress,
+)
+
+
+class Project(Workspace):
+    """A project's folder and everything that can be done with it.
+
+    Each method is the command of the same name; it works on stored rows and returns nouns.
+    """
+
+    @classmethod
+    def open(
+        cls,
+        root: str | Path = ".",
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        full: bool = False,
+        progress: Progress = no_progress,
+    ) -> Project:
+        """Open the project at or above ``root``.
+
+        Args:
+            overrides: settings by dotted name, e.g. ``{"model.base": "tiny"}``.
+            full: use every row, whatever ``data.limit`` says.
+            progress: called as long work goes on.
+
+        Raises:
+            ConfigError: there is no project, or its settings are wrong.
+        """
+        folder = find_root(Path(root))
+        return cls(folder, read_config(folder, overrides), full=full, progress=progress)
+
+    def run(self) -> summary.RunSummary:
+        """The main job: rounds until the issues are resolved or the budget is spent."""
+        return loop.run(self)
+
+    def status(self) -> summary.RunSummary:
+        """The latest run, from the store alone."""
+        return summary.status(self.store)
+
+    def model(self, name: str) -> Model:
+        """A stored model by id, id prefix or name (``base``, ``final``, ``round-1``, …)."""
+        return single.find_model(self, name)
+
+    def train(self, *, issues: Sequence[str] = ()) -> Model:
+        """Train once on the train split, and on the rows accepted for these issues."""
+        return single.train(self, issues=issues)
+
+    def evaluate(self, model: str = "base", split: Split = "dev") -> single.Assessed:
+        """Answers of a model on a split, graded. Only missing answers are generated."""
+        return single.evaluate(self, model, split)
+
+    def diagnose(self, model: str = "final") -> single.Diagnosis:
+        """Errors and issues in a model's stored dev answers. Nothing is generated."""
+        return single.diagnose(self, model)
+
+    def target(self, issue: str, *, count: int | None = None) -> list[Proposal]:
+        """Rows proposed for one issue, after the firewall. Nothing is added to the data."""
+        return single.target(self, issue, count=count)
+
+    def compare(self, before: str, after: str, split: Split = "dev") -> single.Compared:
+        """Two models on the same items, paired."""
+        return single.compare(self, before, after, split)
+
+    def chat(self, messages: Sequence[Message], model: str = "final") -> Iterator[str]:
+        """Stream a model's answer, piece by piece."""
+        return single.chat(self, messages, model)
+
+    def trace(self, key: str) -> tracing.Trace:
+        """Where a model, issue, example, response or dataset version came from."""
+        return tracing.trace(self.store, key)
+
+    def examples(self, split: Split | None = None) -> list[Example]:
+        """The corpus after checks, or one split of it."""
+        return self.split(split) if split else list(self.corpus.examples)
+
+    def issues(self) -> list[Issue]:
+        """Issues of the latest run."""
+        run = self.store.latest_run()
+        return self.store.issues(run) if run else []

@@ -1,0 +1,215 @@
+"""Single steps on stored rows: train, evaluate, diagnose, target, compare, chat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from residency import diagnose as diagnosing
+from residency import target as targeting
+from residency.errors import StoreError, UserError
+from residency.rounds.loop import kind_outcomes, outcomes_of, overall_change, screened
+from residency.rounds.steps import (
+    ZERO_SHOT,
+    Assessed,
+    assess,
+    base_model,
+    fit,
+    label_of,
+    respond,
+    shots_of,
+)
+from residency.rounds.workspace import Workspace
+from residency.types import Example, Finding, Issue, Message, Model, Proposal, Split, by_id
+
+__all__ = [
+    "Assessed",
+    "Compared",
+    "Diagnosis",
+    "chat",
+    "compare",
+    "diagnose",
+    "evaluate",
+    "find_model",
+    "target",
+    "train",
+]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Findings of a model on dev, the issues that its finding half shows, and each issue's failures."""
+
+    model: Model
+    findings: list[Finding]
+    issues: list[Issue]
+    failing: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two models, kind by kind, and the items on which they differ.
+
+    ``fixed`` and ``broken`` map a kind to example ids.
+    """
+
+    before: Model
+    after: Model
+    split: str
+    kinds: dict[str, dict[str, Any]]
+    fixed: dict[str, list[str]]
+    broken: dict[str, list[str]]
+    scores: tuple[dict[str, Any], dict[str, Any]]
+
+
+def find_model(ws: Workspace, name: str) -> Model:
+    """A model by name: ``base``, ``few-shot``, ``final``, ``round-N``, ``round-N-control``, or an id.
+
+    Raises:
+        StoreError: no stored model is meant.
+    """
+    if name in ("base", ZERO_SHOT):
+        return base_model(ws)
+    if name == "few-shot":
+        return base_model(ws, shots_of(ws))
+    run = ws.store.latest_run()
+    rounds = ws.store.rounds(run) if run else []
+    if name == "final" and run:
+        done = ws.store.stage(run, "complete")
+        mains = [r.model for r, _ in rounds if r.arm == "main"]
+        if done is not None or mains:
+            return ws.store.model(done["result"]["final"] if done else mains[-1])
+    for round_, _ in rounds:
+        suffix = "" if round_.arm == "main" else f"-{round_.arm}"
+        if name == f"round-{round_.index}{suffix}":
+            return ws.store.model(round_.model)
+    ids = [key for key in ws.store.find(name) if key.startswith("m-")] if name else []
+    if len(ids) == 1:
+        return ws.store.model(ids[0])
+    known = ["base", "few-shot", *(f"round-{r.index}" for r, _ in rounds if r.arm == "main")]
+    raise StoreError(
+        f"no stored model is called {name!r}" if not ids else f"{name!r} fits {len(ids)} models",
+        next_step=f"name one of: {', '.join(known)}, or an id from residency status",
+    )
+
+
+def shots_for(ws: Workspace, model: Model) -> list[Example]:
+    """The few-shot examples that a model is prompted with."""
+    return [] if model.prompting == ZERO_SHOT else shots_of(ws)
+
+
+def train(ws: Workspace, *, issues: Sequence[str] = ()) -> Model:
+    """Train once on the train split and the accepted rows of these issues (ids or prefixes)."""
+    with ws.store.writer("train"):
+        rows = list(ws.split("train"))
+        for proposal in ws.store.proposals(ws.run_id):
+            wanted = any(proposal.issue.startswith(issue) for issue in issues)
+            if wanted and proposal.accepted and proposal.arm == "main":
+                rows.append(proposal.example)
+        return fit(ws, rows, round_=1, arm="main", parent=None, note="residency train")
+
+
+def evaluate(ws: Workspace, name: str, split: Split) -> Assessed:
+    """Answers of a model on a split, generated where missing, graded and diagnosed.
+
+    Raises:
+        UserError: for the sealed test split, which only ``run`` opens.
+    """
+    if split == "test":
+        raise UserError(
+            "the test split is sealed: it confirms once, at the end of a run",
+            next_step="use --split dev, or residency run",
+        )
+    with ws.store.writer("eval"):
+        model = find_model(ws, name)
+        return _assessed(ws, model, split)
+
+
+def _assessed(ws: Workspace, model: Model, split: Split) -> Assessed:
+    examples = ws.split(split)
+    shots = shots_for(ws, model)
+    responses = respond(ws, model, examples, shots=shots, stage=f"{split}: {label_of(model)}")
+    return assess(ws, model, examples, responses)
+
+
+def _stored(ws: Workspace, model: Model, split: Split) -> Assessed:
+    examples = ws.split(split)
+    responses = ws.store.responses(model.id, examples, ws.sampling)
+    if not responses:
+        raise StoreError(
+            f"no answers of {label_of(model)} on {split} are stored",
+            next_step=f"residency eval --model {model.id} --split {split}",
+        )
+    return assess(ws, model, examples, responses)
+
+
+def diagnose(ws: Workspace, name: str) -> Diagnosis:
+    """Run the detectors again on stored dev answers and group failures into issues."""
+    assessed = _stored(ws, find_model(ws, name), "dev")
+    half, _ = diagnosing.halves(assessed.examples, ws.config.project.seed)
+    issues = diagnosing.find_issues(
+        assessed.examples,
+        assessed.findings,
+        assessed.responses,
+        half=half,
+        model=assessed.model.id,
+        round=assessed.model.round,
+        config=ws.config.diagnose,
+        known=[],
+    )
+    failing = {
+        issue.id: [key for key, bad in outcomes_of(issue, assessed).items() if bad]
+        for issue in issues
+    }
+    return Diagnosis(assessed.model, assessed.findings, issues, failing)
+
+
+def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposal]:
+    """Pool rows for one stored issue (id or prefix), drawn by the final model's failures.
+
+    Raises:
+        StoreError: no such issue, or its failures are not stored.
+    """
+    found = [i for i in ws.store.issues(ws.run_id) if i.id.startswith(key)]
+    if len(found) != 1:
+        raise StoreError(
+            f"{len(found)} issues begin with {key!r}", next_step="residency status lists them"
+        )
+    assessed = _stored(ws, find_model(ws, "final"), "dev")
+    half, _ = diagnosing.halves(assessed.examples, ws.config.project.seed)
+    examples = by_id(assessed.examples)
+    failed = outcomes_of(found[0], assessed)
+    failing = [examples[k] for k, bad in failed.items() if bad and k in half]
+    if not failing:
+        return []
+    proposals = targeting.propose(
+        found[0],
+        failing,
+        ws.split("pool"),
+        count=count or ws.config.target.rows_per_issue,
+        embedder=ws.embedder,
+        exclude=set(),
+        seed=ws.config.project.seed,
+    )
+    return screened(ws, proposals)
+
+
+def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:
+    """Two models on the same stored items: paired figures for each kind, and which items changed."""
+    sides = [_stored(ws, find_model(ws, name), split) for name in (before, after)]
+    kinds = overall_change(*sides)
+    fixed, broken = {}, {}
+    for kind in kinds:
+        then, now = (kind_outcomes(kind, side) for side in sides)
+        fixed[kind] = [k for k in now if then.get(k) and now[k] is False]
+        broken[kind] = [k for k in now if then.get(k) is False and now[k]]
+    scores = (sides[0].scores.to_dict(), sides[1].scores.to_dict())
+    return Compared(sides[0].model, sides[1].model, split, kinds, fixed, broken, scores)
+
+
+def chat(ws: Workspace, messages: Sequence[Message], name: str) -> Iterator[str]:
+    """Stream an answer of a stored model."""
+    model = find_model(ws, name)
+    ws.engine.use_adapter(ws.store.artifacts.folder(model.adapter) if model.adapter else None)
+    return ws.engine.stream(messages, ws.sampling)

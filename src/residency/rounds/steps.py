@@ -1,0 +1,319 @@
+"""The steps of a round: respond, assess, fit. Each keeps its result and never does it twice."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from residency import data, diagnose, evaluate
+from residency.errors import DataError
+from residency.evaluate import Scores
+from residency.rounds.workspace import Workspace, rows_hash
+from residency.text import words
+from residency.types import (
+    Example,
+    Finding,
+    Generation,
+    Message,
+    Model,
+    Progress,
+    ProgressEvent,
+    Prompt,
+    Response,
+    canonical_json,
+    content_id,
+)
+
+T = TypeVar("T")
+ZERO_SHOT = "zero-shot"
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """A model's answers on some examples, with everything found in them."""
+
+    model: Model
+    examples: list[Example]
+    responses: list[Response]
+    findings: list[Finding]
+    scores: Scores
+
+
+def staged(ws: Workspace, key: str, make: Callable[[], T]) -> T:
+    """Do a step whose result is JSON once; afterwards give the stored result."""
+    stored = ws.store.stage(ws.run_id, key)
+    if stored is not None:
+        found: T = stored["result"]
+        return found
+    start = time.monotonic()
+    result = make()
+    ws.store.finish_stage(ws.run_id, key, time.monotonic() - start, {"result": result})
+    return result
+
+
+def named(progress: Progress, stage: str) -> Progress:
+    """The same callback under another stage name."""
+
+    def call(event: ProgressEvent) -> None:
+        progress(ProgressEvent(stage, event.done, event.total, event.unit, event.detail))
+
+    return call
+
+
+# --- models -------------------------------------------------------------------------------
+
+
+def base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
+    """The bare base under zero-shot prompting, or under few-shot with these examples."""
+    prompting = evaluate.prompting_name(shots)
+    model = Model(base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash})
+    ws.store.add_model(model)
+    return model
+
+
+def shots_of(ws: Workspace) -> list[Example]:
+    """The fixed examples of the few-shot prompt, from train."""
+    return evaluate.choose_shots(
+        ws.split("train"), ws.config.evaluate.few_shot, ws.config.project.seed
+    )
+
+
+def label_of(model: Model) -> str:
+    """How a model is called in tables."""
+    if model.adapter is None:
+        return "base, " + model.prompting.rsplit(":", 1)[0].replace(":", " ")
+    return f"round {model.round}" + (", control" if model.arm == "control" else "")
+
+
+# --- respond ------------------------------------------------------------------------------
+
+
+def respond(
+    ws: Workspace,
+    model: Model,
+    examples: Sequence[Example],
+    *,
+    shots: Sequence[Example] = (),
+    stage: str,
+    draft: Model | None = None,
+) -> list[Response]:
+    """A model's answers; only those that are not stored yet are generated, each stored at once.
+
+    ``draft`` names a model whose stored greedy answers may speed this one up; they never
+    change the result.
+    """
+    sampling = ws.sampling
+    count = ws.config.generate.samples
+    stored = {(r.example, r.sample) for r in ws.store.responses(model.id, examples, sampling)}
+    drafts: Mapping[str, tuple[int, ...]] = {}
+    if draft is not None and sampling.temperature == 0:
+        drafts = {r.example: r.token_ids for r in ws.store.responses(draft.id, examples, sampling)}
+    prompts, missing = [], []
+    for example in examples:
+        for sample in range(count):
+            if (example.id, sample) not in stored:
+                missing.append((example, sample))
+                messages = prompt_of(example, shots)
+                prompts.append(Prompt(messages, example.id, sample, drafts.get(example.id, ())))
+    if prompts:
+        ws.progress(ProgressEvent(stage, len(stored), len(stored) + len(prompts), "answers"))
+        adapter = ws.store.artifacts.folder(model.adapter) if model.adapter else None
+        ws.engine.use_adapter(adapter)
+        done = len(stored)
+
+        def keep(place: int, g: Generation) -> None:
+            nonlocal done
+            example, sample = missing[place]
+            done += 1
+            if g.finish != "error":  # an answer that failed to arrive is asked for again
+                ws.store.add_responses([response_of(ws, model, example, sample, g)])
+
+        def shown(event: ProgressEvent) -> None:
+            total = len(stored) + len(prompts)
+            ws.progress(ProgressEvent(stage, done, total, "answers", event.detail))
+
+        ws.engine.generate(prompts, sampling, on_result=keep, progress=shown)
+        ws.progress(ProgressEvent(stage, done, done, "answers"))
+    return ws.store.responses(model.id, examples, sampling)
+
+
+def prompt_of(example: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
+    """The messages that a model is asked with."""
+    return evaluate.few_shot(example, shots) if shots else evaluate.zero_shot(example)
+
+
+def response_of(
+    ws: Workspace, model: Model, example: Example, sample: int, g: Generation
+) -> Response:
+    """A generation, filed."""
+    return Response(
+        model=model.id,
+        example=example.id,
+        text=g.text,
+        token_ids=g.token_ids,
+        finish=g.finish,
+        sample=sample,
+        sampling=ws.sampling,
+        logprob=g.logprob,
+        prompt_tokens=g.prompt_tokens,
+        seconds=g.seconds,
+        error=g.error,
+    )
+
+
+# --- assess -------------------------------------------------------------------------------
+
+
+def assess(
+    ws: Workspace, model: Model, examples: Sequence[Example], responses: Sequence[Response]
+) -> Assessed:
+    """Grade and look for errors. Nothing is generated; stored findings are reused."""
+    scope = content_id(
+        "scope",
+        {
+            "suite": ws.suite.id,
+            "diagnose": ws.config.diagnose.model_dump(mode="json"),
+            "detectors": diagnose.DETECTOR_VERSIONS,
+            "budget": ws.config.generate.max_new_tokens,
+            "examples": rows_hash(examples),
+            "known": rows_hash(ws.split("train")),
+        },
+    )
+    known_scopes = {record["scope"] for record in ws.store.records("scope", ws.run_id)}
+    if scope not in known_scopes:  # by which the report finds the evidence of this run
+        ws.store.add_record("scope", ws.run_id, {"scope": scope})
+    findings = ws.store.findings(scope, responses)
+    if {f.response for f in findings} != {r.id for r in responses}:
+        findings = evaluate.grade(ws.suite, examples, responses, embedder=ws.embedder)
+        train = ws.split("train")
+        findings += diagnose.detect(
+            examples,
+            responses,
+            known_words=known_words(train),
+            embedder=ws.embedder,
+            config=ws.config.diagnose,
+            max_new_tokens=ws.config.generate.max_new_tokens,
+            label_values=diagnose.label_values(train),
+        )
+        ws.store.add_findings(scope, findings)
+    scores = evaluate.summarise(findings, examples, responses)
+    return Assessed(model, list(examples), list(responses), findings, scores)
+
+
+def known_words(train: Sequence[Example]) -> set[str]:
+    """Every word of the training data: none of them is a misspelling."""
+    return {w for e in train for m in e.messages for w in words(m.text)}
+
+
+# --- fit ----------------------------------------------------------------------------------
+
+
+def fit(
+    ws: Workspace,
+    rows: Sequence[Example],
+    *,
+    round_: int,
+    arm: str,
+    parent: str | None,
+    note: str,
+) -> Model:
+    """Train the base on these rows; gives the model, its adapter stored under its content hash.
+
+    Raises:
+        DataError: no row is left to train on.
+    """
+    from residency.train import train
+
+    settings = ws.config.train.model_dump(mode="json")
+    version = data.make_version(rows, ws.chat_format, settings=data_settings(ws), parent=parent, note=note)
+    ws.store.add_dataset(version)
+    key = content_id(
+        "train",
+        {
+            "base": ws.base.identity,
+            "dataset": version.id,
+            "settings": settings,
+            "seed": ws.config.project.seed,
+            "device": ws.config.model.device,
+        },
+    )
+    stage = f"round {round_}: train" + (" control" if arm == "control" else "")
+
+    def make() -> dict[str, Any]:
+        encoded = data.encode_rows(
+            rows,
+            ws.chat_format,
+            max_length=ws.config.model.max_length,
+            truncation=ws.config.data.truncation,
+            cache_dir=ws.store.folder / "cache" / "tokens",
+        )
+        if not encoded.rows:
+            raise DataError(
+                "no row is left to train on",
+                where="data.train",
+                next_step="residency check says why each row was dropped",
+            )
+        work = ws.store.folder / "work" / key
+        result = train(
+            ws.base.path,
+            encoded.rows,
+            ws.config.train,
+            work,
+            seed=ws.config.project.seed,
+            threads=ws.config.model.threads,
+            device=ws.config.model.device,
+            trunk_cache=ws.store.folder / "cache" / "trunk",
+            hashes={
+                "data": version.id,
+                "template": ws.chat_format.hash,
+                "tokenizer": ws.chat_format.tokenizer_hash,
+                "base": ws.base.identity,
+            },
+            progress=named(ws.progress, stage),
+            on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
+        )
+        adapter = ws.store.artifacts.put_folder(result.adapter)
+        shutil.rmtree(work, ignore_errors=True)
+        return {
+            "adapter": adapter,
+            "training": key,
+            "steps": result.steps,
+            "tokens": result.tokens,
+            "trained_tokens": result.trained_tokens,
+            "seconds": result.seconds,
+            "final_loss": result.losses[-1],
+            "dropped": list(encoded.dropped_ids),
+        }
+
+    made = staged(ws, f"train {key}", make)
+    model = Model(
+        base=ws.base.identity,
+        adapter=made["adapter"],
+        dataset=version.id,
+        seed=ws.config.project.seed,
+        round=round_,
+        arm=arm,
+        settings={"chat": ws.chat_format.hash, "train": settings},
+    )
+    ws.store.add_model(model)
+    ws.store.add_record("training", model.id, made) if not ws.store.records(
+        "training", model.id
+    ) else None
+    return model
+
+
+def data_settings(ws: Workspace) -> dict[str, Any]:
+    """Settings that decide what a row becomes."""
+    return {
+        "max_length": ws.config.model.max_length,
+        "truncation": ws.config.data.truncation,
+        "instruction": ws.config.data.instruction,
+    }
+
+
+def settings_text(ws: Workspace) -> str:
+    """The training settings as canonical JSON."""
+    return canonical_json(ws.config.train.model_dump(mode="json"))
