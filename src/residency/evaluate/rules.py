@@ -171,7 +171,8 @@ class Rule(BaseModel):
         """
         items = [self.item(example, response) for example, response in pairs]
         live = [i for i, item in enumerate(items) if not item.missing]
-        results = dict(zip(live, self.check_all([items[i] for i in live], context), strict=True))
+        checked = self.check_all([items[i] for i in live], context) if live else []
+        results = dict(zip(live, checked, strict=True))
         for i, item in enumerate(items):
             if item.missing:
                 checks: Iterable[Check] = (
@@ -284,10 +285,12 @@ def make_rule(raw: Any, *, where: str, **scope: Any) -> Rule:
             key = ".".join(str(part) for part in item["loc"])
             if item["type"] == "extra_forbidden":
                 lines.append(f"unknown key {key!r}{nearest(key, known)}")
-            elif key:
-                lines.append(f"{key}: {item['msg'].lower()} (found {item.get('input')!r})")
             else:
-                lines.append(item["msg"].removeprefix("Value error, "))
+                message = item["msg"].removeprefix("Value error, ")
+                found = f" (found {item.get('input')!r})" if message == item["msg"] else ""
+                lines.append(
+                    (f"{key}: " if key else "") + message[:1].lower() + message[1:] + found
+                )
         raise SuiteError(
             f"rule {name!r}: {'; '.join(lines)}", where=where, next_step=help_page
         ) from None
