@@ -2,16 +2,17 @@
 
 A row is rejected when, after boilerplate is set aside, it
 
-1. has the same words as a protected prompt, or contains all of it;
+1. has the same words as a protected prompt;
 2. shares a run of 13 words with one (the contamination rule of Brown et al. 2020);
 3. shares 8-word runs that cover at least a third of the shorter prompt;
 4. is a near-duplicate: word-pair Jaccard ≥ 0.5;
-5. means nearly the same: cosine of embeddings ≥ 0.9, and clearly nearer than rows of the
-   same task are to each other (see ``_embedding_limit``).
+5. means nearly the same: cosine of embeddings ≥ 0.82, or more where honest rows of the
+   task are as near to each other (see ``_embedding_limit``).
 
-Boilerplate is what many rows of the task share: prompt lines in a tenth of the rows, and
-word runs in at least three rows and one row in 200 of the background. Long prose references
-are compared too (rule 2), so that an answer does not leak without its prompt.
+Boilerplate is what many rows of the task share: prompt lines and word pairs in a tenth of the
+rows (at least five), and longer word runs in at least three rows and one row in 200 of the background. Prose lines of 25 words
+or more in the references are compared by rule 2 too, so that an answer does not leak without
+its prompt.
 """
 
 from __future__ import annotations
@@ -29,9 +30,8 @@ from residency.types import Embedder, Example
 LONG, SHORT = 13, 8
 _COVERED = 1 / 3
 _JACCARD = 0.5
-_COSINE = 0.9
-_ABOVE = 0.02
-_LONG_REFERENCE = 30
+_COSINE, _COSINE_MOST, _COPY = 0.82, 0.97, 0.995
+_PROSE_LINE = 25
 
 Gram = tuple[Hashable, ...]
 
@@ -97,7 +97,8 @@ class _Index:
         behind = focused(background, self.common)
         self.usual = _usual_grams([words(text) for text in behind])
         self.exact = {" ".join(found): i for i, found in enumerate(self.words) if found}
-        self.pairs = [set(ngrams(found, 2)) for found in self.words]
+        self.usual_pairs = _usual_pairs([words(text) for text in behind])
+        self.pairs = [set(ngrams(found, 2)) - self.usual_pairs for found in self.words]
         self.long: dict[Gram, int] = {}
         self.short: dict[Gram, set[int]] = defaultdict(set)
         for i, found in enumerate(self.words):
@@ -149,7 +150,7 @@ class _Index:
 
     def _alike(self, row: Example, found: Sequence[str], vector: np.ndarray) -> Rejection | None:
         cosine = self.vectors @ vector
-        pairs = set(ngrams(found, 2))
+        pairs = set(ngrams(found, 2)) - self.usual_pairs
         # Near-duplicates by words are near in meaning too, so only the nearest are compared.
         for other in np.argsort(-cosine)[:20].tolist():
             overlap = jaccard(pairs, self.pairs[other])
@@ -175,20 +176,33 @@ def _usual_grams(texts: Sequence[Sequence[str]]) -> set[Gram]:
     return {gram for gram, count in counts.items() if count >= limit}
 
 
+def _usual_pairs(texts: Sequence[Sequence[str]]) -> set[Gram]:
+    counts: Counter[Gram] = Counter()
+    for found in texts:
+        counts.update(set(ngrams(found, 2)))
+    limit = max(5, len(texts) / 10)
+    return {pair for pair, count in counts.items() if count >= limit}
+
+
 def _long_answer(example: Example) -> list[Gram]:
-    found = words(example.reference or "") if example.prompt else []
-    return ngrams(found, LONG) if len(found) >= _LONG_REFERENCE else []
+    """13-word runs of the reference's prose lines; short structured lines are no evidence."""
+    lines = (example.reference or "").splitlines() if example.prompt else []
+    found = [words(line) for line in lines]
+    return [gram for line in found if len(line) >= _PROSE_LINE for gram in ngrams(line, LONG)]
 
 
 def _embedding_limit(vectors: np.ndarray) -> float:
-    """Cosine from which a row is too near: 0.9, or just above how near rows of one task lie.
+    """Cosine from which a row is too near a protected one, between 0.82 and 0.97.
 
-    Messages of a narrow task resemble one another. The usual nearness is the median, over up
-    to 500 background rows, of the cosine to the nearest other row.
+    In a narrow task honest rows resemble one another. The limit is the cosine to the nearest
+    other row that 95 % of (up to 500) background rows stay below, copies left out.
     """
     sample = vectors[:: max(1, len(vectors) // 500)][:500]
     if len(sample) < 20:
         return _COSINE
     cosine = sample @ sample.T
     np.fill_diagonal(cosine, -1)
-    return float(min(0.98, max(_COSINE, np.median(cosine.max(axis=1)) + _ABOVE)))
+    nearest = cosine.max(axis=1)
+    nearest = nearest[nearest < _COPY]
+    usual = float(np.quantile(nearest, 0.95)) if len(nearest) else _COSINE
+    return min(_COSINE_MOST, max(_COSINE, usual))
