@@ -137,7 +137,9 @@ def rounds(ws: Workspace, reference: Assessed) -> list[Assessed]:
         elif number == ws.config.rounds.max:
             reason = "the budget of rounds is spent"
         else:
-            rows = targeted_rows(ws, still_open, current, finding_half, extra, number + 1)
+            rows = targeted_rows(
+                ws, still_open, current, finding_half, extra, control_extra, number + 1
+            )
             extra = [*extra, *accepted(rows, "main")]
             control_extra = [*control_extra, *accepted(rows, "control")]
             if not accepted(rows, "main"):
@@ -266,6 +268,7 @@ def targeted_rows(
     current: Assessed,
     half: set[str],
     used: Sequence[Example],
+    control_used: Sequence[Example],
     number: int,
 ) -> list[Proposal]:
     """Rows for the next round: for each open issue from the pool, and as many at random."""
@@ -292,8 +295,9 @@ def targeted_rows(
     proposals = screened(ws, proposals)
     if settings.control:
         kept = [p for p in proposals if p.accepted]
-        exclude = {e.id for e in used}
-        proposals += target.control(kept, pool, exclude=exclude, seed=seed + number)
+        exclude = {e.id for e in control_used}
+        drawn = target.control(kept, pool, exclude=exclude, seed=seed + number)
+        proposals += screened(ws, drawn)
     ws.store.add_proposals(ws.run_id, number, proposals)
     ws.store.finish_stage(ws.run_id, f"target {number}", 0.0, {"rows": len(proposals)})
     return ws.store.proposals(ws.run_id, number)
@@ -302,12 +306,12 @@ def targeted_rows(
 def screened(ws: Workspace, proposals: Sequence[Proposal]) -> list[Proposal]:
     """Proposals after the firewall: what comes near dev or test is turned down, with the reason."""
     protected = [*ws.split("dev"), *ws.split("test")]
+    background = [*ws.split("train"), *ws.split("pool")]
     rows = [p.example for p in proposals]
-    result = target.firewall(rows, protected, embedder=ws.embedder)
+    result = target.firewall(rows, protected, ws.embedder, background=background)
+    reasons = {r.example.id: r.reason for r in result.rejected}
     return [
-        replace(p, accepted=False, reason=result.rejected[p.example.id])
-        if p.example.id in result.rejected
-        else p
+        replace(p, accepted=False, reason=reasons[p.example.id]) if p.example.id in reasons else p
         for p in proposals
     ]
 

@@ -69,7 +69,9 @@ def named(progress: Progress, stage: str) -> Progress:
 def base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
     """The bare base under zero-shot prompting, or under few-shot with these examples."""
     prompting = evaluate.prompting_name(shots)
-    model = Model(base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash})
+    model = Model(
+        base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash}
+    )
     ws.store.add_model(model)
     return model
 
@@ -176,7 +178,7 @@ def assess(
         {
             "suite": ws.suite.id,
             "diagnose": ws.config.diagnose.model_dump(mode="json"),
-            "detectors": diagnose.DETECTOR_VERSIONS,
+            "detectors": {name: d.version for name, d in diagnose.DETECTORS.items()},
             "budget": ws.config.generate.max_new_tokens,
             "examples": rows_hash(examples),
             "known": rows_hash(ws.split("train")),
@@ -228,7 +230,9 @@ def fit(
     from residency.train import train
 
     settings = ws.config.train.model_dump(mode="json")
-    version = data.make_version(rows, ws.chat_format, settings=data_settings(ws), parent=parent, note=note)
+    version = data.make_version(
+        rows, ws.chat_format, settings=data_settings(ws), parent=parent, note=note
+    )
     ws.store.add_dataset(version)
     key = content_id(
         "train",

@@ -1,0 +1,114 @@
+"""Writes docs/configuration.md and docs/commands.md from the settings' docstrings and the help.
+
+python docs/generate.py            # write
+python docs/generate.py --check    # fail when a page is stale
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+os.environ["COLUMNS"] = "88"
+os.environ["NO_COLOR"] = "1"
+os.environ["TERMINAL_WIDTH"] = "88"
+
+import json
+import tomllib
+
+from pydantic_core import PydanticUndefined
+from typer.testing import CliRunner
+
+from residency.cli import COMMANDS, build
+from residency.config import Config
+
+HERE = Path(__file__).parent
+
+
+def configuration() -> str:
+    """The configuration reference."""
+    lines = [
+        "# Settings: `residency.toml`",
+        "",
+        "Made by `python docs/generate.py` from the docstrings in `src/residency/config.py`.",
+        "What is not named has its default. Unknown settings are refused.",
+        "",
+    ]
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        assert isinstance(section, type)
+        lines += [f"## `[{name}]`", "", (section.__doc__ or "").strip(), ""]
+        lines += ["| setting | default | meaning |", "|---|---|---|"]
+        for key, setting in section.model_fields.items():  # type: ignore[attr-defined]
+            default = setting.get_default(call_default_factory=True)
+            shown = "required" if default is PydanticUndefined else f"`{toml(default)}`"
+            text = " ".join((setting.description or "").split()).replace("|", "\\|")
+            lines.append(f"| `{key}` | {shown} | {text} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def toml(value: object) -> str:
+    """A default as it would stand in the file."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {toml(v)}" for k, v in value.items()) + " }"
+    text = json.dumps(value)
+    if not isinstance(value, (list, type(None))):
+        tomllib.loads(f"x = {text}")
+    return text
+
+
+def commands() -> str:
+    """Every command's help."""
+    lines = [
+        "# Commands",
+        "",
+        "Made by `python docs/generate.py` from the commands' own help.",
+        "Exit codes: 0 done, 2 something the user can mend, 1 a defect of Residency, 130 Ctrl-C.",
+        "",
+    ]
+    runner = CliRunner()
+    for name, command in COMMANDS.items():
+        app = build(only=name)
+        lines += [f"## residency {name}", "", command.line, ""]
+        lines += block(runner, app, [name, "--help"])
+        inner = re.findall(r"^│ ([a-z][a-z-]*) {2,}", _help(runner, app, [name, "--help"]), re.M)
+        for sub in inner if "Commands" in _help(runner, app, [name, "--help"]) else []:
+            lines += block(runner, app, [name, sub, "--help"])
+    return "\n".join(lines)
+
+
+def _help(runner: CliRunner, app: object, arguments: list[str]) -> str:
+    result = runner.invoke(app, arguments, env={"COLUMNS": "88", "NO_COLOR": "1"})  # type: ignore[arg-type]
+    if result.exit_code:
+        raise SystemExit(f"{arguments} failed: {result.output}{result.exception}")
+    return result.output
+
+
+def block(runner: CliRunner, app: object, arguments: list[str]) -> list[str]:
+    """One help text as a code block."""
+    text = "\n".join(line.rstrip() for line in _help(runner, app, arguments).splitlines())
+    return ["```text", text.strip("\n"), "```", ""]
+
+
+PAGES = {"configuration.md": configuration, "commands.md": commands}
+
+
+def main() -> None:
+    """Write the pages, or check them."""
+    stale = []
+    for name, make in PAGES.items():
+        path, text = HERE / name, make()
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        raise SystemExit(f"stale: {', '.join(stale)}; run: python docs/generate.py")
+
+
+if __name__ == "__main__":
+    main()

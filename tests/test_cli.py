@@ -1,0 +1,133 @@
+"""The command line: exit codes, messages, and projects made from flags."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from residency import cli
+from residency.cli import guarded, invoke
+from residency.cli.display import ProgressDisplay
+from residency.cli.output import plain
+from residency.errors import ParityError
+from residency.types import ProgressEvent
+from small import make_rows
+
+
+def test_user_mistakes_exit_with_2_and_say_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["status", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "no residency.toml here or above" in told
+    assert "→ make a project with: residency init" in told
+    assert invoke(["run", "--no-such-flag"]) == 2
+    assert invoke(["no-such-command"]) == 2
+
+
+def test_our_defects_exit_with_1_and_debug_shows_the_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("x")
+
+    assert guarded(broken, debug=False) == 1
+    told = capsys.readouterr().err
+    assert "defect of Residency" in told
+    assert "Traceback" not in told
+    assert guarded(broken, debug=True) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+    def unequal() -> None:
+        raise ParityError("merged weights differ")
+
+    assert guarded(unequal, debug=False) == 1
+
+
+def test_ctrl_c_exits_with_130_and_says_that_nothing_is_lost(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    assert guarded(stopped, debug=False) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["--version"]) == 0
+    assert capsys.readouterr().out == "residency 0.1.0\n"
+
+
+def test_every_command_can_be_loaded() -> None:
+    for name in cli.COMMANDS:
+        assert cli.load(name) is not None
+
+
+def test_init_from_own_files_finds_format_and_keeps_them_untouched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "faq.csv"
+    text = "frage,antwort\nWhat is it?,A kettle.\nWhere is it?,In the kitchen.\n"
+    own.write_text(text)
+    project = tmp_path / "project"
+    flags = ["--column", "instruction=frage", "--column", "response=antwort", "--base", "tiny"]
+    assert invoke(["init", str(project), "--train", str(own), *flags]) == 0
+    assert "2 rows" in capsys.readouterr().out
+    settings = tomllib.loads((project / "residency.toml").read_text())
+    assert settings["data"]["columns"] == {"instruction": "frage", "response": "antwort"}
+    assert settings["model"]["base"] == "tiny"
+    assert own.read_text() == text
+
+
+def test_init_refuses_what_it_cannot_read_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "odd.csv"
+    own.write_text("a,b\n1,2\n")
+    assert invoke(["init", str(tmp_path / "p"), "--train", str(own)]) == 2
+    assert "--column" in capsys.readouterr().err
+    assert invoke(["init", str(tmp_path / "p"), "--train", str(tmp_path / "none.csv")]) == 2
+    assert not (tmp_path / "p").exists()
+    assert invoke(["init", str(tmp_path / "p"), "--example", "no-such"]) == 2
+    assert invoke(["init", str(tmp_path / "p"), "--train", str(own), "--column", "x"]) == 2
+
+
+def test_init_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["init", str(tmp_path), "--example", "tickets", "--base", "tiny"]) == 0
+    settings = tomllib.loads((tmp_path / "residency.toml").read_text())
+    assert settings["model"]["base"] == "tiny"
+    assert invoke(["init", str(tmp_path), "--example", "tickets"]) == 2
+    assert "a project here already" in capsys.readouterr().err
+
+
+def test_pain_18_a_bad_row_is_named_by_file_line_and_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [json.dumps(row) for row in make_rows(4, "train")]
+    rows[2] = json.dumps({"instruction": "x", "input": "y", "response": 7})
+    (tmp_path / "train.jsonl").write_text("\n".join(rows))
+    (tmp_path / "residency.toml").write_text('[data]\ntrain = ["train.jsonl"]\n')
+    invoke(["check", str(tmp_path), "--json"])
+    told = "".join(capsys.readouterr())
+    assert "train.jsonl:3" in told
+    assert "response" in told
+
+
+def test_progress_shows_rate_and_time_left_without_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with ProgressDisplay() as progress:
+        progress(ProgressEvent("train", 0, 10, "steps"))
+        progress(ProgressEvent("train", 10, 10, "steps", {"loss": 0.5}))
+    told = capsys.readouterr().err
+    assert "train: 10/10 steps" in told
+    assert "s left" in told
+    assert "loss 0.5" in told
+
+
+def test_json_has_no_infinity() -> None:
+    assert plain({"a": float("inf"), "b": (1.0, float("nan"))}) == {"a": None, "b": [1.0, None]}

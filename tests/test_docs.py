@@ -1,0 +1,69 @@
+"""Documentation as a failing test."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from residency.cli import COMMANDS, EPILOG
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def test_generated_pages_are_fresh() -> None:
+    subprocess.run([sys.executable, str(DOCS / "generate.py"), "--check"], check=True)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented_with_an_example(name: str) -> None:
+    page = (DOCS / "commands.md").read_text(encoding="utf-8")
+    start = page.index(f"## residency {name}\n")
+    end = page.find("\n## residency ", start + 1)
+    section = page[start : end if end > 0 else None]
+    assert f"residency {name}" in section.split("```")[1]
+    assert re.search(rf"Example: residency {name}", section), "no example in the help"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    queue = [ROOT / "README.md"]
+    while queue:
+        page = queue.pop()
+        if page in seen:
+            continue
+        seen.add(page)
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if target.startswith(("http://", "https://")):
+                continue
+            path = (page.parent / target).resolve()
+            assert path.exists(), f"{page.name} links to {target}, which is not there"
+            if path.suffix == ".md":
+                queue.append(path)
+    missing = {p.name for p in DOCS.glob("*.md")} - {p.name for p in seen}
+    assert not missing, f"no page links to {sorted(missing)}"
+
+
+def test_the_readme_begins_with_the_first_command() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert EPILOG.removeprefix("Begin with: ") in readme
+
+
+def test_every_pain_has_a_test() -> None:
+    names = re.findall(
+        r"def test_pain_(\d\d)_", "".join(p.read_text() for p in (ROOT / "tests").rglob("*.py"))
+    )
+    assert {int(n) for n in names} == set(range(1, 33))
+
+
+def test_help_is_instant_because_it_imports_no_torch() -> None:
+    code = (
+        "import sys; from residency.cli import invoke; invoke(['--help']); "
+        "heavy = {'torch', 'transformers', 'polars', 'sqlalchemy', 'scipy'} & set(sys.modules); "
+        "sys.exit(f'imports {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

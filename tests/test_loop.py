@@ -1,0 +1,202 @@
+"""The loop: runs end to end, repeats bit for bit, goes on where it was cut off, and says so."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from residency.cli import invoke
+from residency.errors import DataError, StoreError, UserError
+from residency.rounds import Project
+from small import save_model, save_project
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("base") / "model")
+
+
+@pytest.fixture(scope="module")
+def done(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was run to its end."""
+    folder = save_project(tmp_path_factory.mktemp("done") / "project", model)
+    Project.open(folder).run()
+    return folder
+
+
+def essence(folder: Path) -> dict[str, Any]:
+    """Everything that a run decides, without clock times."""
+    summary = Project.open(folder).status()
+    return {
+        "complete": summary.complete,
+        "stopped": summary.stopped,
+        "rounds": [(r.round.index, r.round.arm, r.round.model, r.scores) for r in summary.rounds],
+        "issues": [(i.issue, i.verdicts, i.confirmed, i.expected) for i in summary.issues],
+        "arms": summary.arms,
+        "test": summary.test,
+        "openings": summary.test_openings,
+    }
+
+
+def test_the_loop_takes_a_base_through_rounds(done: Path) -> None:
+    project = Project.open(done)
+    summary = project.status()
+    assert summary.complete
+    labels = [row.label for row in summary.rounds]
+    assert labels == [
+        "base, zero-shot",
+        "base, few-shot 1",
+        "round 1",
+        "round 2",
+        "round 2, control",
+    ]
+    assert summary.issues, "a random model fails"
+    for row in summary.issues:
+        assert row.confirmed is not None
+        assert [v.round for v in row.verdicts] == list(range(max(row.issue.found_round, 1), 3))
+    assert summary.test is not None
+    assert len(summary.test["sides"]) == 3
+    assert summary.test_openings == 1
+    main, control = (r.round for r in summary.rounds if r.round.index == 2)
+    assert main.trained_rows == control.trained_rows > 16
+    assert main.model != control.model
+
+
+def test_targeted_rows_come_from_the_pool_and_say_why(done: Path) -> None:
+    project = Project.open(done)
+    run = project.store.latest_run()
+    assert run is not None
+    pool = {e.id for e in project.split("pool")}
+    proposals = project.store.proposals(run, 2)
+    issues = {i.id for i in project.store.issues(run)}
+    assert {p.example.id for p in proposals} <= pool
+    assert {p.issue for p in proposals} <= issues
+    rounds = {(r.index, r.arm): r for r, _ in project.store.rounds(run)}
+    rows = set(project.store.dataset(rounds[2, "main"].dataset or "").rows)
+    accepted = {p.example.id for p in proposals if p.accepted and p.arm == "main"}
+    assert accepted <= rows
+    assert rows - accepted == {e.id for e in project.split("train")}
+
+
+def test_failures_that_draw_rows_are_never_those_that_measure(done: Path) -> None:
+    from residency.diagnose import halves
+
+    project = Project.open(done)
+    finding, measuring = halves(project.split("dev"), 0)
+    run = project.store.latest_run()
+    near = {p.near for p in project.store.proposals(run or "", 2) if p.arm == "main"}
+    assert near
+    assert near <= finding
+    assert not near & measuring
+
+
+def test_pain_32_every_model_leads_back_to_its_rows(done: Path) -> None:
+    project = Project.open(done)
+    final = project.model("final")
+    trace = project.trace(final.id)
+    assert trace.parents[0].id == final.dataset
+    assert trace.details["training"]["steps"] > 0
+    issue = project.issues()[0]
+    assert project.trace(issue.id).parents[0].id == issue.reference_model
+    row = project.split("train")[0]
+    assert project.trace(row.id).details["source"].endswith("train.jsonl:1")
+
+
+def test_second_call_does_nothing_and_says_so(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = essence(done)
+    assert invoke(["run", str(done)]) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert essence(done) == before
+
+
+def test_same_seed_repeats_bit_for_bit(done: Path, model: Path, tmp_path: Path) -> None:
+    again = save_project(tmp_path / "again", model)
+    Project.open(again).run()
+    assert essence(again) == essence(done)
+
+
+def test_status_json_is_valid_and_whole(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["status", str(done), "--json"]) == 0
+    body = json.loads(
+        capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON")
+    )
+    assert body["complete"] is True
+    assert body["issues"][0]["issue"]["id"].startswith("is-")
+
+
+def test_pain_25_compare_lists_which_items_changed(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compared = Project.open(done).compare("base", "round-1")
+    for kind, row in compared.kinds.items():
+        assert len(compared.fixed[kind]) == row["fixed"]
+        assert len(compared.broken[kind]) == row["broken"]
+    assert invoke(["compare", "base", "round-1", str(done), "--items"]) == 0
+    assert "fails before" in capsys.readouterr().out
+
+
+def test_detectors_run_again_without_a_model(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from residency.infer import LocalEngine
+
+    def refuse(*_: Any, **__: Any) -> None:
+        pytest.fail("diagnose generated")
+
+    monkeypatch.setattr(LocalEngine, "generate", refuse)
+    found = Project.open(done, overrides={"diagnose.min_items": 1}).diagnose("round-1")
+    assert found.findings
+
+
+def test_the_test_split_is_sealed(done: Path) -> None:
+    with pytest.raises(UserError, match="sealed"):
+        Project.open(done).evaluate("base", "test")
+
+
+def test_unknown_model_lists_the_known(done: Path) -> None:
+    with pytest.raises(StoreError, match="round-1"):
+        Project.open(done).model("round-9")
+
+
+def test_a_project_without_dev_rows_is_told_before_anything_runs(
+    model: Path, tmp_path: Path
+) -> None:
+    folder = save_project(tmp_path / "p", model)
+    (folder / "dev.jsonl").write_text((folder / "dev.jsonl").read_text().splitlines()[0] + "\n")
+    with pytest.raises(DataError, match="dev split has 1 rows"):
+        Project.open(folder).run()
+
+
+def _run(folder: str) -> None:
+    Project.open(folder).run()
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_change_nothing(
+    done: Path, model: Path, tmp_path: Path
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["residency.rounds.loop", "residency.infer", "residency.train"])
+    rng = random.Random(7)
+    kills = projects = 0
+    while kills < 20:
+        folder = save_project(tmp_path / f"killed-{projects}", model)
+        projects += 1
+        for _ in range(200):
+            process = context.Process(target=_run, args=(str(folder),))
+            process.start()
+            process.join(rng.uniform(0.2, 2.5))
+            if not process.is_alive():
+                assert process.exitcode == 0
+                break
+            process.kill()
+            process.join()
+            kills += 1
+        assert essence(folder) == essence(done)
+        shutil.rmtree(folder)
