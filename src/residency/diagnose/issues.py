@@ -75,6 +75,25 @@ def find_issues(
     pool = [example for example in examples if example.id in half]
     position = {example.id: i for i, example in enumerate(pool)}
     tables = _tables(findings, responses, model, position)
+    return issues_of(
+        pool, tables, model=model, round=round, config=config, known=known, clusters=clusters
+    )
+
+
+def issues_of(
+    pool: Sequence[Example],
+    tables: Mapping[tuple[str, str], Table],
+    *,
+    model: str,
+    round: int,
+    config: DiagnoseConfig,
+    known: Sequence[Issue] = (),
+    clusters: Sequence[Slice] = (),
+) -> list[Issue]:
+    """``find_issues`` on answers already gathered into tables, by (kind, detector).
+
+    ``pool`` are the examples of the finding half, in the order of the tables' positions.
+    """
     members = _memberships(pool, clusters)
     candidates: list[Candidate] = []
     for (kind, detector), table in sorted(tables.items()):
@@ -82,13 +101,9 @@ def find_issues(
     old = {issue.id for issue in known}
     issues: list[Issue] = []
     for candidate in select(candidates, config):
-        worst = sorted(
-            candidate.failures,
-            key=lambda i, table=tables[candidate.kind, candidate.detector]: (  # type: ignore[misc]
-                -table.severity[i],
-                i,
-            ),
-        )
+        severity = tables[candidate.kind, candidate.detector].severity
+        failures = np.array(candidate.failures)
+        worst = failures[np.argsort(-severity[failures], kind="stable")][:MAX_EVIDENCE]
         issue = Issue(
             kind=candidate.kind,
             slice=candidate.slice,
@@ -98,7 +113,7 @@ def find_issues(
             found_round=round,
             reference_model=model,
             title=title(candidate.kind, candidate.slice),
-            examples=tuple(pool[i].id for i in worst[:MAX_EVIDENCE]),
+            examples=tuple(pool[i].id for i in worst.tolist()),
         )
         if issue.id not in old:
             issues.append(issue)
@@ -162,8 +177,8 @@ def _majority(votes: Sequence[bool]) -> bool | None:
     return 2 * sum(votes) >= len(votes) if votes else None
 
 
-@dataclass
-class _Table:
+@dataclass(frozen=True)
+class Table:
     """One kind's answers, by position in the finding half: 1 failed, 0 passed, -1 unscored."""
 
     failed: np.ndarray
@@ -176,7 +191,7 @@ def _tables(
     responses: Iterable[Response],
     model: str,
     position: Mapping[str, int],
-) -> dict[tuple[str, str], _Table]:
+) -> dict[tuple[str, str], Table]:
     owner = {
         r.id: position[r.example] for r in responses if r.model == model and r.example in position
     }
@@ -197,7 +212,7 @@ def _tables(
             failed[place] = 2 * len(failing) >= len(answers)
             severity[place] = max((f.severity for f in failing), default=0.0)
             version = answers[0].version
-        tables[key] = _Table(failed, severity, version)
+        tables[key] = Table(failed, severity, version)
     return tables
 
 
@@ -228,7 +243,7 @@ def _memberships(
 
 
 def _candidates(
-    kind: str, detector: str, table: _Table, members: Sequence[tuple[Slice, np.ndarray]]
+    kind: str, detector: str, table: Table, members: Sequence[tuple[Slice, np.ndarray]]
 ) -> list[Candidate]:
     scored, failed = table.failed >= 0, table.failed == 1
     out = []
