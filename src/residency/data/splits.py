@@ -1,0 +1,100 @@
+"""Train, dev, test and pool by group hash: an old row never changes split when rows are added."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from residency.errors import ConfigError
+from residency.types import SPLITS, Split
+
+
+def position(key: str) -> float:
+    """A fixed place in [0, 1) for a group, from its name alone."""
+    digest = hashlib.sha256(b"residency split\0" + key.encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def normalise(shares: Mapping[str, float], wanted: Sequence[Split]) -> dict[Split, float]:
+    """The shares of the wanted splits, scaled to sum to 1.
+
+    Raises:
+        ConfigError: an unknown split, a negative share, or nothing left for the training rows.
+    """
+    unknown = set(shares) - set(SPLITS)
+    if unknown or any(value < 0 for value in shares.values()):
+        raise ConfigError(
+            f"shares must be 0 or more, of {', '.join(SPLITS)}; found {dict(shares)}",
+            where="residency.toml [data] split",
+        )
+    kept: dict[Split, float] = {s: shares.get(s, 0.0) for s in SPLITS if s in wanted}
+    total = sum(kept.values())
+    if kept.get("train", 0.0) <= 0:
+        raise ConfigError(
+            "no share is left for train",
+            where="residency.toml [data] split",
+            next_step="e.g. split = {train = 0.7, dev = 0.15, test = 0.15}",
+        )
+    return {name: value / total for name, value in kept.items()}
+
+
+def assign(
+    keys: Sequence[str], shares: Mapping[Split, float], strata: Sequence[str] | None = None
+) -> list[Split]:
+    """The split of every row. Rows with one key share one split.
+
+    Without strata the key's hash alone decides. With strata, groups are taken in order and each
+    goes to the split that is furthest below its share within the stratum of the group's first
+    row (the hash breaks ties): within each stratum the counts are as close to the shares as the
+    groups allow, and rows added at the end change nothing before them.
+    """
+    if strata is None:
+        chosen = {key: _by_hash(position(key), shares) for key in dict.fromkeys(keys)}
+        return [chosen[key] for key in keys]
+    decided: dict[str, Split] = {}
+    counts: dict[str, dict[Split, float]] = defaultdict(lambda: dict.fromkeys(shares, 0.0))
+    out: list[Split] = []
+    for key, stratum in zip(keys, strata, strict=True):
+        here = counts[stratum]
+        if key not in decided:
+            total = sum(here.values()) + 1
+            start = position(key)
+            decided[key] = max(
+                shares,
+                key=lambda s: (
+                    round(shares[s] * total - here[s], 9),
+                    (start + position(s)) % 1,
+                ),
+            )
+        here[decided[key]] += 1
+        out.append(decided[key])
+    return out
+
+
+def _by_hash(at: float, shares: Mapping[Split, float]) -> Split:
+    edge = 0.0
+    last: Split = "train"
+    for name, share in shares.items():
+        edge += share
+        if share > 0:
+            last = name
+            if at < edge:
+                return name
+    return last
+
+
+def limit_groups(keys: Sequence[str], most: int) -> list[bool]:
+    """Which rows to keep: whole groups in order of first appearance while they fit into ``most``."""
+    sizes: dict[str, int] = defaultdict(int)
+    for key in keys:
+        sizes[key] += 1
+    kept: set[str] = set()
+    used = 0
+    for key, size in sizes.items():
+        if used + size <= most:
+            kept.add(key)
+            used += size
+        if used == most:
+            break
+    return [key in kept for key in keys]
