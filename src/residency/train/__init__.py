@@ -1,1 +1,27 @@
+"""Training: rows in, an adapter or full weights out; one engine for every objective."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from residency.train.engine import Engine, StepResult
+    from residency.train.loop import Batches, EpochBatches, TrainResult, train
+
+_HOMES = {
+    "Batches": "loop",
+    "Engine": "engine",
+    "EpochBatches": "loop",
+    "StepResult": "engine",
+    "TrainResult": "loop",
+    "train": "loop",
+}
+
+__all__ = ["Batches", "Engine", "EpochBatches", "StepResult", "TrainResult", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,138 @@
+"""Attention over a flat token stream: each example sees itself only, nothing is padded.
+
+Registered with transformers' attention interface, so that any architecture which uses it
+runs on flat tokens unchanged. Examples of a batch that begin alike share the tokens of
+their common beginning: those are computed once, and only here, in attention, are they
+laid out again for each example. It is exact, because in a causal model what a token
+becomes depends on the tokens before it alone.
+
+Shapes: T flat tokens, E expanded tokens (E ≥ T), H query heads, K key-value heads, D head size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+NAME = "residency_flat"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How examples lie in the flat stream.
+
+    Attributes:
+        lengths: tokens of each example, shared beginnings included; they sum to E.
+        expand: [E] flat index of each example's tokens in turn; None when nothing is shared.
+        keep: [T] position among the E of each flat token; None when nothing is shared.
+    """
+
+    lengths: tuple[int, ...]
+    expand: Tensor | None = None
+    keep: Tensor | None = None
+
+
+@lru_cache(maxsize=64)
+def _window_mask(length: int, window: int) -> Tensor:
+    """[L, L] True where the key is at most ``window - 1`` before the query and not after it."""
+    at = torch.arange(length)
+    gap = at[:, None] - at[None, :]
+    return (gap >= 0) & (gap < window)
+
+
+def _with_softcap(
+    q: Tensor, k: Tensor, v: Tensor, scale: float, cap: float, mask: Tensor
+) -> Tensor:
+    groups = q.shape[1] // k.shape[1]
+    k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+    scores = torch.tanh(q @ k.transpose(-1, -2) * scale / cap) * cap
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(-1, dtype=torch.float32)
+    return weights.to(v.dtype) @ v
+
+
+def flat_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    layout: Layout,
+    *,
+    scale: float,
+    window: int | None = None,
+    softcap: float | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Causal attention inside each example. q: [T, H, D], k and v: [T, K, D] → [T, H, D]."""
+    if layout.expand is not None:
+        q, k, v = (t.index_select(0, layout.expand) for t in (q, k, v))
+    lengths = list(layout.lengths)
+    outs = []
+    parts = zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True)
+    for part_q, part_k, part_v in parts:
+        n = part_q.shape[0]
+        heads = tuple(t.transpose(0, 1)[None] for t in (part_q, part_k, part_v))
+        cut = window if window is not None and window < n else None
+        if softcap is not None:
+            mask = _window_mask(n, cut or n).to(q.device)
+            out = _with_softcap(*heads, scale, softcap, mask)
+        else:
+            out = scaled_dot_product_attention(
+                *heads,
+                attn_mask=None if cut is None else _window_mask(n, cut).to(q.device),
+                dropout_p=dropout,
+                is_causal=cut is None,
+                scale=scale,
+                enable_gqa=part_q.shape[1] != part_k.shape[1],
+            )
+        outs.append(out[0].transpose(0, 1))
+    joined = outs[0] if len(outs) == 1 else torch.cat(outs)
+    return joined if layout.keep is None else joined.index_select(0, layout.keep)
+
+
+def _interface(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    layout: Layout | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """transformers' attention interface. query: [1, H, T, D] → [1, T, H, D]."""
+    for unknown in ("s_aux", "position_bias"):
+        if kwargs.get(unknown) is not None:
+            raise NotImplementedError(f"flat attention does not know {unknown}")
+    if layout is None:
+        raise NotImplementedError("flat attention needs a layout")
+    out = flat_attention(
+        query[0].transpose(0, 1),
+        key[0].transpose(0, 1),
+        value[0].transpose(0, 1),
+        layout,
+        scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
+        window=sliding_window,
+        softcap=softcap,
+        dropout=dropout,
+    )
+    return out[None], None
+
+
+def _no_mask(*args: Any, **kwargs: Any) -> None:
+    """The layout says who sees whom; transformers need not build a mask."""
+
+
+def register() -> None:
+    """Make the name ``residency_flat`` known to transformers. Safe to call again."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(NAME, _interface)
+    AttentionMaskInterface.register(NAME, _no_mask)

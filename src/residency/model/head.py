@@ -1,0 +1,116 @@
+"""Cross-entropy straight from hidden states, in chunks: whole logits are never kept.
+
+The gradient with respect to the hidden states is made in the forward pass, while a chunk's
+probabilities are at hand (as Liger and Cut Cross-Entropy, arXiv 2411.09009, do on GPUs).
+
+Shapes: S trained positions, d hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from residency.model.kernels import linear_nt
+
+CHUNK_BYTES = 48 << 20
+"""Size of one chunk of logits."""
+
+
+def _chunk_rows(vocabulary: int, itemsize: int) -> int:
+    return max(16, CHUNK_BYTES // (vocabulary * itemsize))
+
+
+class _TokenNll(torch.autograd.Function):
+    """Negative log-likelihood of each label. The head itself is frozen."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
+        grad_h = torch.empty_like(h)
+        nll = torch.empty(len(h), dtype=torch.float32, device=h.device)
+        step = _chunk_rows(len(weight), 4)
+        for at in range(0, len(h), step):
+            rows = slice(at, at + step)
+            probs = _chunk(h[rows], weight, bias, labels[rows], nll[rows])
+            grad_h[rows] = linear_nt(probs, weight.t())
+        ctx.save_for_backward(grad_h)
+        return nll
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (grad_h,) = ctx.saved_tensors
+        return grad_h * grad[:, None].to(grad_h.dtype), None, None, None
+
+
+class _WeightedNll(torch.autograd.Function):
+    """Σ wᵢ·nllᵢ with the head trained too: its gradient is summed while the chunks go by."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        grad_h = torch.empty_like(h)
+        grad_weight = torch.zeros_like(weight)
+        grad_bias = None if bias is None else torch.zeros_like(bias)
+        nll = torch.empty(len(h), dtype=torch.float32, device=h.device)
+        step = _chunk_rows(len(weight), 4)
+        for at in range(0, len(h), step):
+            rows = slice(at, at + step)
+            probs = _chunk(h[rows], weight, bias, labels[rows], nll[rows])
+            probs *= weights[rows, None].to(probs.dtype)
+            grad_h[rows] = linear_nt(probs, weight.t())
+            grad_weight += linear_nt(probs.t(), h[rows].t())
+            if grad_bias is not None:
+                grad_bias += probs.sum(0)
+        ctx.save_for_backward(grad_h, grad_weight, grad_bias)
+        ctx.mark_non_differentiable(nll)
+        return (nll * weights).sum(), nll
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        grad_h, grad_weight, grad_bias = ctx.saved_tensors
+        return (
+            grad_h * grad.to(grad_h.dtype),
+            grad_weight.mul_(grad.to(grad_weight.dtype)),
+            None if grad_bias is None else grad_bias.mul_(grad.to(grad_bias.dtype)),
+            None,
+            None,
+        )
+
+
+def _chunk(h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, nll: Tensor) -> Tensor:
+    """Fill ``nll`` and return probabilities minus one-hot labels, [rows, V] in h's dtype."""
+    logits = linear_nt(h, weight, bias)
+    logp = torch.log_softmax(logits, 1, dtype=torch.float32)
+    column = labels[:, None]
+    nll.copy_(-logp.gather(1, column)[:, 0])
+    probs = logp.exp_()
+    probs.scatter_add_(1, column, torch.full_like(column, -1, dtype=probs.dtype))
+    return probs.to(h.dtype)
+
+
+def token_nll(h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
+    """[S] −log p(label) from hidden states [S, d] and a frozen head [V, d]; differentiable in h."""
+    if torch.is_grad_enabled() and h.requires_grad:
+        out: Tensor = _TokenNll.apply(h, weight, bias, labels)  # type: ignore[no-untyped-call]
+        return out
+    nll = torch.empty(len(h), dtype=torch.float32, device=h.device)
+    step = _chunk_rows(len(weight), 4)
+    for at in range(0, len(h), step):
+        rows = slice(at, at + step)
+        logits = linear_nt(h[rows], weight, bias).float()
+        nll[rows] = torch.logsumexp(logits, 1) - logits.gather(1, labels[rows, None])[:, 0]
+    return nll
+
+
+def weighted_nll(
+    h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Σ wᵢ·nllᵢ (differentiable in the hidden states and in the head) and the [S] nll."""
+    if torch.is_grad_enabled() and weight.requires_grad:
+        out: tuple[Tensor, Tensor] = _WeightedNll.apply(h, weight, bias, labels, weights)  # type: ignore[no-untyped-call]
+        return out
+    nll = token_nll(h, weight, bias, labels)
+    return (nll * weights).sum(), nll.detach()

@@ -1,0 +1,86 @@
+"""Matrix products and normalisation kernels, each proved against plain PyTorch in the tests.
+
+On CPU, PyTorch sends fp32 matrix products to MKL, which leaves more than half of a
+recent AMD processor unused. oneDNN, which PyTorch also carries, does not; the op that
+``torch.compile`` emits for linear layers reaches it, in strict fp32. ``accelerate`` makes
+every linear layer of a model use it (figures: docs/training.md).
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@lru_cache(maxsize=1)
+def onednn_available() -> bool:
+    """Whether fp32 products can go to oneDNN: an x86 build of PyTorch that carries it."""
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        return False
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def linear_nt(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x @ weightᵀ + bias`` without a gradient. x: [..., K], weight: [N, K] (any strides)."""
+    if x.dtype is torch.float32 and x.device.type == "cpu" and x.numel() and onednn_available():
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return out
+    return nn.functional.linear(x, weight, bias)
+
+
+class _Linear(torch.autograd.Function):
+    """Linear layer whose three products go through ``linear_nt``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return linear_nt(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        grad_x = linear_nt(grad, weight.t()) if ctx.needs_input_grad[0] else None
+        flat = grad.reshape(-1, grad.shape[-1])
+        grad_w = None
+        if ctx.needs_input_grad[1]:
+            grad_w = linear_nt(flat.t(), x.reshape(-1, x.shape[-1]).t())
+        grad_b = flat.sum(0) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_w, grad_b
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Differentiable ``x @ weightᵀ + bias``; oneDNN on CPU in fp32, PyTorch's own elsewhere."""
+    if x.dtype is not torch.float32 or x.device.type != "cpu" or not onednn_available():
+        return nn.functional.linear(x, weight, bias)
+    if torch.is_autocast_enabled("cpu"):
+        return nn.functional.linear(x, weight, bias)
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        out: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        return out
+    return linear_nt(x, weight, bias)
+
+
+class OneDnnLinear(nn.Linear):
+    """``nn.Linear`` whose products go to oneDNN; the same parameters, names and outputs."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """input: [..., in_features] → [..., out_features]."""
+        return linear(input, self.weight, self.bias)
+
+
+def accelerate(model: nn.Module) -> int:
+    """Make every plain ``nn.Linear`` of a model on CPU use oneDNN. Returns how many there were."""
+    if not onednn_available():
+        return 0
+    count = 0
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = OneDnnLinear
+            count += 1
+    return count

@@ -1,0 +1,154 @@
+"""Load a causal language model and its tokenizer from a Hugging Face folder, quietly and safely.
+
+Weights are read from safetensors only, and no code from the folder is ever run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from residency.errors import ModelError
+from residency.model.kernels import accelerate
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """``auto`` is the first of cuda, mps, cpu that is there."""
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no chatter from transformers inside the block."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.ERROR)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def check_folder(path: Path) -> dict[str, Any]:
+    """The folder's ``config.json``.
+
+    Raises:
+        ModelError: it is not a folder with a model, its weights are pickled, or it needs
+            code of its own.
+    """
+    config_file = path / "config.json"
+    if not config_file.is_file():
+        raise ModelError(
+            "no config.json: not a model folder",
+            where=str(path),
+            next_step="name a Hugging Face folder, or fetch a base with: residency base fetch",
+        )
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"config.json is not JSON: {error}", where=str(config_file)) from None
+    if not any(path.glob("*.safetensors")):
+        raise ModelError(
+            "no .safetensors weights (pickled weights are never loaded)",
+            where=str(path),
+            next_step="save the model with save_pretrained of a recent transformers",
+        )
+    return dict(config)
+
+
+def load_model(
+    path: Path | str,
+    adapter: Path | str | None = None,
+    *,
+    dtype: str | torch.dtype = "fp32",
+    device: str | torch.device = "auto",
+    merge: bool = True,
+) -> Any:
+    """A causal language model in eval mode.
+
+    Args:
+        path: Hugging Face folder with safetensors.
+        adapter: folder of a PEFT adapter, or of full weights (a folder with its own
+            ``config.json``), which then take the base's place.
+        dtype: ``"fp32"``, ``"bf16"``, ``"fp16"`` or a torch dtype.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
+        merge: fold the adapter into the weights (faster); False keeps adapter modules.
+
+    Raises:
+        ModelError: the folder holds no model, pickled weights, code of its own, or an
+            adapter of another model.
+    """
+    from residency.model.lora import fold, load_adapter
+
+    path = Path(path)
+    if adapter is not None and (Path(adapter) / "config.json").is_file():
+        path, adapter = Path(adapter), None
+    check_folder(path)
+    torch_dtype = DTYPES[dtype] if isinstance(dtype, str) else dtype
+    model = _from_pretrained(path, torch_dtype)
+    where = pick_device(device) if isinstance(device, str) else device
+    model.to(where)
+    if where.type == "cpu":
+        accelerate(model)
+    if adapter is not None:
+        load_adapter(model, Path(adapter))
+        if merge:
+            fold(model)
+    model.eval()
+    return model
+
+
+def _from_pretrained(path: Path, dtype: torch.dtype) -> Any:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    with quiet():
+        from transformers import AutoModelForCausalLM
+
+        try:
+            return AutoModelForCausalLM.from_pretrained(
+                path,
+                dtype=dtype,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"the model cannot be loaded: {str(error).splitlines()[0]}", where=str(path)
+            ) from None
+
+
+def load_tokenizer(path: Path | str) -> Any:
+    """The folder's tokenizer.
+
+    Raises:
+        ModelError: the folder holds none.
+    """
+    with quiet():
+        from transformers import AutoTokenizer
+
+        try:
+            return AutoTokenizer.from_pretrained(
+                path, local_files_only=True, trust_remote_code=False
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"the tokenizer cannot be loaded: {str(error).splitlines()[0]}", where=str(path)
+            ) from None

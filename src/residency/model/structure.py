@@ -1,0 +1,106 @@
+"""Find the parts of a Hugging Face causal language model by what they are, not by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from residency.errors import ConfigError, ModelError
+
+_SKIPPED = re.compile(r"(^|\.)(router|gate|lm_head|embed\w*)$")
+"""Linear modules that are never adapted unless named: routers of mixtures, heads, embeddings."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The decoder's list of layers: where it hangs and how it is called."""
+
+    parent: nn.Module
+    attribute: str
+    path: str
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The layers, first to last."""
+        found = getattr(self.parent, self.attribute)
+        assert isinstance(found, nn.ModuleList)
+        return found
+
+
+def layer_stack(model: Any) -> Stack:
+    """The decoder layers: the ModuleList as long as ``config.num_hidden_layers``.
+
+    Raises:
+        ModelError: there is none, or more than one.
+    """
+    wanted = model.config.get_text_config().num_hidden_layers
+    found = []
+    for path, module in model.named_modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.ModuleList) and len(child) == wanted:
+                found.append(Stack(module, name, f"{path}.{name}" if path else name))
+    outer = [s for s in found if not any(s.path.startswith(f"{o.path}.") for o in found)]
+    if len(outer) != 1:
+        raise ModelError(
+            f"cannot tell which module holds the {wanted} decoder layers (found {len(outer)})",
+            where=type(model).__name__,
+            next_step='train every weight with train.method = "full"',
+        )
+    return outer[0]
+
+
+def first_trained_layer(layers: str, total: int) -> int:
+    """Index of the lowest layer that trains, from ``"all"`` or ``"top-N"``.
+
+    Raises:
+        ConfigError: the setting is neither.
+    """
+    if layers == "all":
+        return 0
+    match = re.fullmatch(r"top-(\d+)", layers)
+    if match is None or int(match[1]) == 0:
+        raise ConfigError(
+            f'layers must be "all" or "top-N" with N from 1, not {layers!r}',
+            where="train.layers",
+        )
+    return max(0, total - int(match[1]))
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether LoRA can wrap it: a linear layer, GPT-2's ``Conv1D``, or a quantised linear layer."""
+    return isinstance(module, nn.Linear) or type(module).__name__ in {"Conv1D", "Linear4bit"}
+
+
+def target_modules(model: Any, layers: str, targets: list[str]) -> list[str]:
+    """Paths of the modules to adapt: every linear layer of the chosen decoder layers.
+
+    Args:
+        model: the model. layers: ``"all"`` or ``"top-N"``.
+        targets: names to adapt (the last part of the path, as in PEFT); empty means all.
+
+    Raises:
+        ConfigError: a name matches nothing; the message lists the names there are.
+    """
+    stack = layer_stack(model)
+    start = first_trained_layer(layers, len(stack.layers))
+    paths, names = [], set()
+    for index, layer in enumerate(stack.layers):
+        for path, module in layer.named_modules():
+            if not is_linear(module):
+                continue
+            name = path.rsplit(".", 1)[-1]
+            names.add(name)
+            chosen = name in targets if targets else not _SKIPPED.search(path)
+            if index >= start and chosen:
+                paths.append(f"{stack.path}.{index}.{path}")
+    missing = [name for name in targets if name not in names]
+    if missing or not paths:
+        raise ConfigError(
+            f"no linear layer is called {', '.join(map(repr, missing or ['any']))}",
+            where="train.targets",
+            next_step=f"choose from: {', '.join(sorted(names))}",
+        )
+    return paths

@@ -1,0 +1,143 @@
+"""Checkpoints: safetensors and JSON, written beside and renamed, so that each is whole or absent.
+
+A checkpoint holds what trains, the optimizer, the random state, the cursor (the step), the
+losses so far and the fingerprint of data and settings. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from residency.errors import ResumeError
+
+_NAME = "step-"
+
+
+@dataclass
+class State:
+    """Everything about a run that is not a tensor.
+
+    Attributes:
+        fingerprint: data, settings and seed, by name; a resume must have the same.
+        step: optimizer steps done. losses: one a step. trained, tokens: sums over steps.
+        seconds: time spent training so far. evaluations: (step, score), higher is better.
+        best_step: step of the best score, 0 when nothing was evaluated.
+        finished: the run is over (all steps done, or stopped early).
+        stopped_early: by ``early_stopping``.
+    """
+
+    fingerprint: dict[str, Any]
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    trained: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    evaluations: list[tuple[int, float]] = field(default_factory=list)
+    best_step: int = 0
+    finished: bool = False
+    stopped_early: bool = False
+
+
+def save(
+    folder: Path,
+    state: State,
+    weights: Mapping[str, Tensor],
+    optimizer: Mapping[str, Tensor],
+    best: Mapping[str, Tensor] | None,
+) -> Path:
+    """Write ``folder/step-N``; older checkpoints go once it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"{_NAME}{state.step:08d}"
+    temporary = folder / f".{final.name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    save_file(_plain(weights), temporary / "weights.safetensors")
+    save_file(_plain(optimizer), temporary / "optimizer.safetensors")
+    save_file(_random_state(), temporary / "random.safetensors")
+    if best is not None:
+        save_file(_plain(best), temporary / "best.safetensors")
+    (temporary / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
+    for file in temporary.iterdir():
+        _flush(file)
+    if final.exists():
+        shutil.rmtree(final)
+    temporary.replace(final)
+    _flush(folder)
+    for old in folder.iterdir():
+        if old.is_dir() and old != final:
+            shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def latest(folder: Path) -> tuple[Path, State] | None:
+    """The newest whole checkpoint, or None."""
+    for path in sorted(folder.glob(f"{_NAME}*"), reverse=True):
+        try:
+            raw = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        raw["evaluations"] = [(int(step), float(score)) for step, score in raw["evaluations"]]
+        return path, State(**raw)
+    return None
+
+
+def tensors(path: Path, name: str) -> dict[str, Tensor]:
+    """``weights``, ``optimizer``, ``random`` or ``best`` of a checkpoint; empty when not there."""
+    file = path / f"{name}.safetensors"
+    return load_file(file) if file.exists() else {}
+
+
+def restore_random(state: Mapping[str, Tensor]) -> None:
+    """Set the random generators as they were."""
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available() and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def compare(kept: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
+    """Refuse to go on with other data or settings.
+
+    Raises:
+        ResumeError: naming every difference, old and new.
+    """
+    differences = [
+        f"{name}: {kept.get(name, '(absent)')!r} then, {now.get(name, '(absent)')!r} now"
+        for name in sorted({*kept, *now})
+        if kept.get(name) != now.get(name)
+    ]
+    if differences:
+        raise ResumeError(
+            "this run was begun with other data or settings: " + "; ".join(differences),
+            where=str(where),
+            next_step="use the same again, name another folder, or start over with resume=False "
+            "(to train a finished run further on purpose, use extend)",
+        )
+
+
+def _plain(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
+
+
+def _random_state() -> dict[str, Tensor]:
+    out = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        out["cuda"] = torch.cuda.get_rng_state()
+    return out
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

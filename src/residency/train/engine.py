@@ -1,0 +1,278 @@
+"""One model in training: a step takes rows and gives a loss. The loop around it is loop.py.
+
+``residency pretrain`` and ``residency train`` both drive this engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from residency.config import TrainConfig
+from residency.errors import TrainingError
+from residency.model.decoder import Decoder
+from residency.model.lora import attach, lora_modules
+from residency.model.structure import first_trained_layer
+from residency.train.batch import FlatBatch, flatten, split_by_tokens
+from residency.train.schedule import learning_rate
+from residency.train.trunk import TrunkCache
+from residency.types import TokenRow
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one optimizer step did.
+
+    Attributes:
+        loss: mean negative log-likelihood of the trained tokens (nats), weighted by row;
+            with DPO the mean of its loss over pairs.
+        trained: trained tokens. tokens: all tokens of the rows, as if nothing were shared.
+        grad_norm: before clipping. learning_rate: of this step. seconds: wall time.
+    """
+
+    loss: float
+    trained: int
+    tokens: int
+    grad_norm: float
+    learning_rate: float
+    seconds: float
+
+
+def pick_precision(precision: str, device: torch.device) -> torch.dtype:
+    """``auto``: bf16 on CUDA devices with native bf16, fp32 elsewhere (the same on every run)."""
+    if precision == "bf16":
+        return torch.bfloat16
+    if precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+class Engine:
+    """Model, optimizer and objective.
+
+    Args:
+        model: a causal language model from ``model.load_model``; changed in place.
+        settings: the ``[train]`` section. total_steps: length of the schedule.
+        seed: draws the adapters and the dropout.
+        trunk: folder for the frozen trunk's states (with ``layers = "top-N"``), or None.
+        identity: of the base's weights; part of the trunk's keys.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        settings: TrainConfig,
+        *,
+        total_steps: int,
+        seed: int = 0,
+        trunk: Path | None = None,
+        identity: str = "",
+    ) -> None:
+        self.model, self.settings = model, settings
+        self.total_steps, self.steps_done = total_steps, 0
+        _no_dropout(model)
+        model.eval()
+        self.decoder = Decoder(model, flat=settings.packing == "auto")
+        self.device = self.decoder.device
+        self.dtype = pick_precision(settings.precision, self.device)
+        torch.manual_seed(seed)
+        if settings.method == "lora":
+            attach(model, settings, seed=seed)
+        else:
+            model.requires_grad_(True)
+        self._adapters = [layer for _, layer in lora_modules(model)]
+        self.trainable: dict[str, nn.Parameter] = {
+            name: p for name, p in model.named_parameters() if p.requires_grad
+        }
+        self.optimizer = torch.optim.AdamW(
+            _groups(self.trainable, settings), lr=settings.learning_rate, fused=True
+        )
+        self.trunk: TrunkCache | None = None
+        if trunk is not None and settings.method == "lora":
+            first = first_trained_layer(settings.layers, len(self.decoder.stack.layers))
+            if first > 0:
+                self.trunk = TrunkCache(trunk, self.decoder, first, identity)
+        if settings.activation_checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.train()
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about how this model is trained."""
+        if self.decoder.flat or self.settings.packing == "off":
+            return []
+        return [f"examples are padded: {self.decoder.reason}"]
+
+    def prepare(
+        self, rows: Sequence[TokenRow], progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Compute the frozen trunk of every row that has none yet."""
+        if self.trunk is not None:
+            ids = [row.ids for row in rows]
+            ids += [row.rejected_ids for row in rows if row.rejected_ids]
+            self.trunk.fill(ids, progress)
+
+    def step(self, rows: Sequence[TokenRow]) -> StepResult:
+        """One optimizer step on these rows, in micro-batches of ``micro_tokens``.
+
+        The loss is the weighted sum over trained tokens divided by the weighted number of
+        trained tokens of the whole step, however it is split.
+
+        Raises:
+            TrainingError: the loss or the gradient is not finite; nothing was changed.
+        """
+        began = time.perf_counter()
+        rate = learning_rate(self.settings, self.steps_done, self.total_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        if self.settings.objective == "dpo":
+            from residency.train.dpo import dpo_backward
+
+            loss, trained, tokens = dpo_backward(self, rows)
+        else:
+            loss, trained, tokens = self._backward(rows)
+        norm = float(nn.utils.clip_grad_norm_(self.trainable.values(), self.settings.clip))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self.optimizer.zero_grad(set_to_none=True)
+            raise TrainingError(
+                f"step {self.steps_done + 1}: loss {loss}, gradient norm {norm}",
+                next_step="lower train.learning_rate, or look at the rows of this step; "
+                "the last good checkpoint is kept",
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        for layer in self._adapters:
+            layer.stale()
+        self.steps_done += 1
+        return StepResult(loss, trained, tokens, norm, rate, time.perf_counter() - began)
+
+    def _backward(self, rows: Sequence[TokenRow]) -> tuple[float, int, int]:
+        parts = list(split_by_tokens(rows, self.settings.micro_tokens))
+        micro = [flatten(part) for part in parts]
+        total = float(sum(batch.weights.double().sum() for batch in micro))
+        loss = 0.0
+        for part, batch in zip(parts, micro, strict=True):
+            value, _ = self.forward(part, batch, batch.weights / total)
+            value.backward()  # type: ignore[no-untyped-call]
+            loss += float(value.detach())
+        return loss, sum(len(b.labels) for b in micro), sum(b.tokens for b in micro)
+
+    def forward(
+        self, rows: Sequence[TokenRow], batch: FlatBatch, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Σ wᵢ·nllᵢ and the [S] nll of a flat batch of these rows."""
+        batch = batch.to(self.device)
+        with self.autocast():
+            hidden = self.hidden(rows, batch)[batch.predict]
+            return self.decoder.loss(hidden, batch.labels, weights.to(self.device))
+
+    def hidden(self, rows: Sequence[TokenRow], batch: FlatBatch) -> Tensor:
+        """[T, d] states that the head reads, the frozen trunk's from the cache if there is one."""
+        if self.trunk is None:
+            return self.decoder.hidden(batch.ids, batch.positions, batch.layout)
+        states = self.trunk.states(rows, batch.shared)
+        return self.decoder.above(
+            states, batch.ids, batch.positions, batch.layout, self.trunk.layer
+        )
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context in which products run in the chosen precision."""
+        if self.dtype is torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+    @torch.no_grad()
+    def loss(self, rows: Sequence[TokenRow]) -> float:
+        """Mean negative log-likelihood of the trained tokens, without training on them."""
+        total = weight = 0.0
+        with self.evaluating():
+            for part in split_by_tokens(rows, self.settings.micro_tokens):
+                batch = flatten(part).to(self.device)
+                with self.autocast():
+                    states = self.decoder.hidden(batch.ids, batch.positions, batch.layout)
+                    value, _ = self.decoder.loss(states[batch.predict], batch.labels, batch.weights)
+                total += float(value)
+                weight += float(batch.weights.sum())
+        return total / weight
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[Any]:
+        """The model in eval mode, random state untouched by whatever runs inside."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        self.model.eval()
+        try:
+            with torch.random.fork_rng(devices=devices):
+                yield self.model
+        finally:
+            self.model.train()
+
+    @contextlib.contextmanager
+    def adapter_off(self) -> Iterator[None]:
+        """The base's own outputs: DPO's reference."""
+        for layer in self._adapters:
+            layer.enabled = False
+        try:
+            yield
+        finally:
+            for layer in self._adapters:
+                layer.enabled = True
+
+    # --- state -------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, Tensor]:
+        """What trains, by name (references, not copies)."""
+        return {name: p.detach() for name, p in self.trainable.items()}
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of ``weights``."""
+        with torch.no_grad():
+            for name, parameter in self.trainable.items():
+                parameter.copy_(tensors[name])
+        for layer in self._adapters:
+            layer.stale()
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """AdamW's moments and step counts, by parameter name."""
+        out = {}
+        for name, parameter in self.trainable.items():
+            for key, value in self.optimizer.state[parameter].items():
+                out[f"{name}::{key}"] = value
+        return out
+
+    def load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of ``optimizer_state``."""
+        for full, value in tensors.items():
+            name, _, key = full.rpartition("::")
+            self.optimizer.state[self.trainable[name]][key] = value.clone()
+
+
+def _no_dropout(model: nn.Module) -> None:
+    """Switch the base's own dropout off: cached states and packed examples must be exact."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name in ("attention_dropout", "dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+
+
+def _groups(trainable: Mapping[str, nn.Parameter], settings: TrainConfig) -> list[dict[str, Any]]:
+    """Parameter groups: no decay on vectors; with LoRA+ (arXiv 2402.12354) a higher rate for B."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in trainable.items():
+        decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+        factor = settings.lora_plus if name.endswith("lora_B") else 1.0
+        groups.setdefault((decay, factor), []).append(parameter)
+    return [
+        {"params": params, "weight_decay": decay, "factor": factor}
+        for (decay, factor), params in groups.items()
+    ]

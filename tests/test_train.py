@@ -1,0 +1,254 @@
+"""The training loop: it learns, resumes bit for bit, refuses bad rows, and its cache is exact."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from residency.config import TrainConfig
+from residency.errors import DataError, ResumeError, TemplateError, TrainingError
+from residency.train import train
+from residency.types import TokenRow
+
+VOCABULARY, END = 97, 2
+SETTINGS = TrainConfig(
+    rank=4, alpha=8, layers="all", epochs=3, batch_size=4, learning_rate=3e-2, warmup=0.0
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Llama with grouped-query attention."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        bos_token_id=1,
+        eos_token_id=END,
+        pad_token_id=0,
+        tie_word_embeddings=True,
+    )
+    folder = tmp_path_factory.mktemp("base")
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def make_rows(count: int = 22, seed: int = 0) -> list[TokenRow]:
+    """Rows that begin alike (as a shared system prompt does) and end with the end token."""
+    random = np.random.default_rng(seed)
+    start = [1, *random.integers(3, VOCABULARY, 11).tolist()]
+    rows = []
+    for number in range(count):
+        prompt = start + random.integers(3, VOCABULARY, random.integers(2, 9)).tolist()
+        answer = [*random.integers(3, VOCABULARY, random.integers(2, 7)).tolist(), END]
+        mask = (False,) * len(prompt) + (True,) * len(answer)
+        rows.append(TokenRow(f"ex-{number}", tuple(prompt + answer), mask))
+    return rows
+
+
+def adapter(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+def test_it_learns_and_peft_loads_the_adapter_with_nothing_of_ours(
+    base: Path, tmp_path: Path
+) -> None:
+    result = train(base, make_rows(), SETTINGS, tmp_path, seed=1)
+    assert result.steps == 18 and len(result.losses) == 18
+    assert np.mean(result.losses[-6:]) < np.mean(result.losses[:6]) - 0.02
+    assert result.trained_tokens == 3 * sum(sum(r.mask) for r in make_rows())
+    assert result.tokens == 3 * sum(len(r.ids) for r in make_rows())
+    script = f"""
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained({str(base)!r})
+plain = model(torch.tensor([[1, 5, 9]])).logits
+tuned = PeftModel.from_pretrained(model, {str(result.folder)!r})(torch.tensor([[1, 5, 9]])).logits
+assert (plain - tuned).abs().max() > 1e-3
+torch.save(tuned, {str(tmp_path / "logits.pt")!r})
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    from residency.model import load_model
+
+    with torch.no_grad():
+        ours = load_model(base, result.folder, device="cpu")(torch.tensor([[1, 5, 9]])).logits
+    theirs = torch.load(tmp_path / "logits.pt", weights_only=True)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_complete_run_returns_at_once(base: Path, tmp_path: Path) -> None:
+    first = train(base, make_rows(), SETTINGS, tmp_path, seed=1)
+    began = time.perf_counter()
+    again = train(base, make_rows(), SETTINGS, tmp_path, seed=1)
+    assert time.perf_counter() - began < 0.2
+    assert again == first
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("method", "dropout"), [("lora", 0.0), ("lora", 0.1), ("full", 0.0)])
+def test_pain_12_a_resumed_run_ends_with_the_same_bits(
+    base: Path, tmp_path: Path, method: str, dropout: float
+) -> None:
+    settings = SETTINGS.model_copy(update={"method": method, "dropout": dropout})
+    whole = train(base, make_rows(), settings, tmp_path / "whole", seed=1)
+
+    def stop_at(step: int):  # type: ignore[no-untyped-def]
+        def on_event(event):  # type: ignore[no-untyped-def]
+            if event["step"] == step:
+                raise StopError
+
+        return on_event
+
+    for step in (3, 8, 17):
+        with pytest.raises(StopError):
+            train(
+                base,
+                make_rows(),
+                settings,
+                tmp_path / "cut",
+                seed=1,
+                checkpoint_every=2,
+                on_event=stop_at(step),
+            )
+    cut = train(base, make_rows(), settings, tmp_path / "cut", seed=1, checkpoint_every=2)
+    assert cut.losses == whole.losses
+    name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
+    assert same(load_file(cut.folder / name), load_file(whole.folder / name))
+
+
+def test_pain_12_a_resume_with_other_data_or_settings_is_refused_by_name(
+    base: Path, tmp_path: Path
+) -> None:
+    train(base, make_rows(), SETTINGS, tmp_path, seed=1, hashes={"template": "a"})
+    other = SETTINGS.model_copy(update={"learning_rate": 1e-4})
+    with pytest.raises(ResumeError, match=r"train\.learning_rate: 0.03 then, 0.0001 now"):
+        train(base, make_rows(), other, tmp_path, seed=1, hashes={"template": "a"})
+    with pytest.raises(ResumeError, match=r"hash\.template: 'a' then, 'b' now"):
+        train(base, make_rows(), SETTINGS, tmp_path, seed=1, hashes={"template": "b"})
+    with pytest.raises(ResumeError, match="rows: "):
+        train(base, make_rows(21), SETTINGS, tmp_path, seed=1, hashes={"template": "a"})
+
+
+def test_the_frozen_trunk_gives_the_same_losses_and_is_shared_by_runs(
+    base: Path, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"layers": "top-1"})
+    plain = train(base, make_rows(), settings, tmp_path / "plain", seed=1)
+    cache = tmp_path / "trunk"
+    cached = train(base, make_rows(), settings, tmp_path / "a", seed=1, trunk_cache=cache)
+    shards = {p: p.stat().st_mtime_ns for p in cache.rglob("*.safetensors")}
+    assert shards
+    assert np.allclose(plain.losses, cached.losses, atol=1e-5)
+    left, right = adapter(plain.folder), adapter(cached.folder)
+    assert all(torch.allclose(left[k], right[k], atol=1e-4) for k in left)
+    again = train(base, make_rows(), settings, tmp_path / "b", seed=1, trunk_cache=cache)
+    assert again.losses == cached.losses
+    assert {p: p.stat().st_mtime_ns for p in cache.rglob("*.safetensors")} == shards
+
+
+def test_pain_02_a_row_without_a_trained_token_is_refused(base: Path, tmp_path: Path) -> None:
+    rows = make_rows()
+    rows[4] = TokenRow("ex-bad", rows[4].ids, (False,) * len(rows[4].ids))
+    with pytest.raises(DataError, match=r"row 5 \(ex-bad\).*no token of this row is trained"):
+        train(base, rows, SETTINGS, tmp_path, seed=1)
+
+
+def test_pain_04_rows_that_never_train_the_end_token_are_refused(
+    base: Path, tmp_path: Path
+) -> None:
+    rows = [TokenRow(r.example, r.ids, (*r.mask[:-1], False)) for r in make_rows()]
+    with pytest.raises(TemplateError, match="would never stop"):
+        train(base, rows, SETTINGS, tmp_path, seed=1)
+
+
+def test_pain_07_two_beginning_tokens_are_refused(base: Path, tmp_path: Path) -> None:
+    rows = [TokenRow(r.example, (1, *r.ids), (False, *r.mask)) for r in make_rows()]
+    with pytest.raises(TemplateError, match="two beginning"):
+        train(base, rows, SETTINGS, tmp_path, seed=1)
+
+
+def test_a_non_finite_step_is_refused_and_the_last_checkpoint_kept(
+    base: Path, tmp_path: Path
+) -> None:
+    rows = make_rows()
+    wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "schedule": "constant"})
+    with pytest.raises(TrainingError, match="gradient norm"):
+        train(base, rows, wild, tmp_path, seed=1, checkpoint_every=1)
+    kept = sorted((tmp_path / "checkpoints").glob("step-*"))
+    assert kept
+    weights = load_file(kept[-1] / "weights.safetensors")
+    assert all(torch.isfinite(w).all() for w in weights.values())
+
+
+KILLED = """
+import sys, pickle, torch
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_train import SETTINGS, make_rows
+from residency.train import train
+torch.set_num_threads(1)
+settings = SETTINGS.model_copy(update={{"layers": "top-2", "epochs": 12.0}})
+train(Path({base!r}), make_rows(), settings, Path({out!r}), seed=1, checkpoint_every=2,
+      trunk_cache=Path({out!r}) / "trunk")
+"""
+
+
+@pytest.mark.slow
+def test_pain_12_kill_9_at_random_moments_changes_nothing(base: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"layers": "top-2", "epochs": 12.0})
+    whole = train(
+        base, make_rows(), settings, tmp_path / "w", seed=1, trunk_cache=tmp_path / "w" / "trunk"
+    )
+    out = tmp_path / "k"
+    script = KILLED.format(tests=str(Path(__file__).parent), base=str(base), out=str(out))
+    random = np.random.default_rng(0)
+    kills = 0
+    for _ in range(40):
+        child = subprocess.Popen([sys.executable, "-c", script])
+        began = time.monotonic()
+        while child.poll() is None and not list(out.glob("checkpoints/step-*")):
+            time.sleep(0.01)
+            assert time.monotonic() - began < 60
+        try:
+            child.wait(float(random.uniform(0.0, 0.3)) + (3.0 if kills else 0.0))
+        except subprocess.TimeoutExpired:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+            kills += 1
+        if child.returncode == 0 or kills == 3:
+            break
+    assert kills
+    result = train(
+        base, make_rows(), settings, out, seed=1, checkpoint_every=2, trunk_cache=out / "trunk"
+    )
+    assert result.losses == whole.losses
+    assert same(adapter(result.folder), adapter(whole.folder))
