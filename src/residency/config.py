@@ -106,6 +106,34 @@ class TrainConfig(Section):
     """AdamW weight decay."""
     clip: float = Field(1.0, gt=0)
     """Largest gradient norm."""
+    objective: Literal["response", "full", "dpo"] = "response"
+    """What is learned: the masked tokens, every token, or chosen over rejected answers (DPO)."""
+    beta: float = Field(0.1, gt=0)
+    """DPO's β: how far the model may move from the reference (the adapter switched off)."""
+    targets: list[str] = []
+    """Names of the linear layers that get adapters, e.g. `["q_proj", "v_proj"]`; empty means all."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the adapters' input (the base's own dropout is always off)."""
+    rslora: bool = False
+    """Scale the update by alpha / √r (rsLoRA) instead of alpha / r."""
+    dora: bool = False
+    """Also train the magnitude of each output (DoRA)."""
+    lora_plus: float = Field(1.0, ge=1)
+    """LoRA+: learning rate of B over that of A; 1 is plain LoRA, 16 is the paper's choice."""
+    quantize: Literal["none", "nf4"] = "none"
+    """`nf4` keeps the frozen base in 4 bits (QLoRA; needs a GPU and the extra `gpu`)."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Number format of the products; `auto` is bf16 on GPUs that have it and fp32 elsewhere."""
+    packing: Literal["auto", "off"] = "auto"
+    """`auto` runs examples unpadded where that is proved exact for the model; `off` always pads."""
+    micro_tokens: int = Field(4096, ge=1)
+    """Most tokens in one forward pass; a larger batch accumulates gradients over several."""
+    activation_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, about a third slower."""
+    eval_every: int = Field(0, ge=0)
+    """Steps between evaluations while training; 0 evaluates never, and the last step is kept."""
+    early_stopping: int = Field(0, ge=0)
+    """Stop after so many evaluations without a better score; 0 never stops early."""
 
 
 class GenerateConfig(Section):
