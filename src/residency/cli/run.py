@@ -52,7 +52,7 @@ def run(
                 progress.say(f"Data: {note}")
         summary = project.run()
     if as_json:
-        print_json(json.dumps(plain(summary.to_dict()), ensure_ascii=False))
+        print_json(json.dumps({**plain(summary), "seconds": summary.seconds}, ensure_ascii=False))
         return
     show_summary(summary)
     if done:

@@ -30,7 +30,7 @@ def status(
     store = Store(root, read_config(root).project.store, create=False)
     summary = summaries.status(store)
     if as_json:
-        print_json(json.dumps(plain(summary.to_dict()), ensure_ascii=False))
+        print_json(json.dumps({**plain(summary), "seconds": summary.seconds}, ensure_ascii=False))
         return
     show_summary(summary)
     if stages:

@@ -134,7 +134,7 @@ def _look(config: Config, root: Path, files: Mapping[str, Sequence[Path]]) -> di
         for path in files.get(split, ()):
             if not path.exists():
                 raise DataError("there is no such file", where=str(path))
-            result = data.read([path], config.data, split, root)
+            result = data.read([str(path.resolve())], config.data, split, root)
             if not result.examples:
                 first = f"; the first: {result.rejects[0]}" if result.rejects else ""
                 raise DataError(

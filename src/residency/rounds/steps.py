@@ -176,7 +176,7 @@ def assess(
     scope = content_id(
         "scope",
         {
-            "suite": ws.suite.id,
+            "suite": ws.suite.hash,
             "diagnose": ws.config.diagnose.model_dump(mode="json"),
             "detectors": {name: d.version for name, d in diagnose.DETECTORS.items()},
             "budget": ws.config.generate.max_new_tokens,
@@ -279,7 +279,7 @@ def fit(
             progress=named(ws.progress, stage),
             on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
         )
-        adapter = ws.store.artifacts.put_folder(result.adapter)
+        adapter = ws.store.artifacts.put_folder(result.folder)
         shutil.rmtree(work, ignore_errors=True)
         return {
             "adapter": adapter,

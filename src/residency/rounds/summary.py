@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,10 +58,6 @@ class RunSummary:
         """Wall time of every finished round and of the sealed test."""
         test = sum(s for key, s, _ in self.stages if key.startswith("test "))
         return sum(row.round.seconds for row in self.rounds) + test
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {**dataclasses.asdict(self), "seconds": self.seconds}
 
 
 def summarise_run(store: Store, run: str) -> RunSummary:

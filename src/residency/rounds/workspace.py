@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from residency.infer import LocalEngine
     from residency.model.base import BaseModel
 
-NOT_IN_FINGERPRINT = {"project": ("name", "store"), "judge": ..., "teacher": ...}
-"""Settings that cannot change a result; changing one keeps the run."""
+NO_RESULT = {"project": ("name", "store"), "judge": (), "teacher": ()}
+"""Settings that cannot change a result (an empty tuple: the whole table); changing one keeps the run."""
 
 
 class Workspace:
@@ -163,7 +163,7 @@ class Workspace:
             "settings": self._result_settings(),
             "base": self.base.identity,
             "template": self.chat_format.hash,
-            "suite": self.suite.id,
+            "suite": self.suite.hash,
             "examples": rows_hash(self.corpus.examples),
         }
         run = content_id("run", body)
@@ -175,12 +175,11 @@ class Workspace:
 
     def _result_settings(self) -> dict[str, Any]:
         settings = self.config.model_dump(mode="json")
-        for section, names in NOT_IN_FINGERPRINT.items():
-            if names is ...:
+        for section, names in NO_RESULT.items():
+            for name in names:
+                settings[section].pop(name)
+            if not names:
                 settings.pop(section)
-            else:
-                for name in names:
-                    settings[section].pop(name)
         return settings
 
 
