@@ -75,6 +75,7 @@ class Project:
             for i, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True))
         ]
         self.ids = [example.id for example in self.examples]
+        self._members: dict[str, np.ndarray] = {}
         self.chance = np.stack([self._chances(first, second, rng) for _ in KINDS])
 
     @staticmethod
@@ -93,12 +94,16 @@ class Project:
 
     def members(self, issue: Issue) -> np.ndarray:
         """Positions of the issue's slice."""
-        return np.array([i for i, e in enumerate(self.examples) if issue.slice.contains(e)])
+        if issue.slice.name not in self._members:
+            inside = [i for i, e in enumerate(self.examples) if issue.slice.contains(e)]
+            self._members[issue.slice.name] = np.array(inside)
+        return self._members[issue.slice.name]
 
     def outcomes(self, issue: Issue, failed: np.ndarray) -> Outcomes:
         """What ``issues.outcomes`` gives for one model."""
         row = failed[KINDS.index(issue.kind)]
-        return {self.ids[i]: bool(row[i]) for i in self.members(issue).tolist()}
+        places = self.members(issue)
+        return dict(zip((self.ids[i] for i in places.tolist()), row[places].tolist(), strict=True))
 
     def find(
         self,

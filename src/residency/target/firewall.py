@@ -10,9 +10,9 @@ A row is rejected when, after boilerplate is set aside, it
    task are as near to each other (see ``_embedding_limit``).
 
 Boilerplate is what many rows of the task share: prompt lines and word pairs in a tenth of the
-rows (at least five), and longer word runs in at least three rows and one row in 200 of the background. Prose lines of 25 words
-or more in the references are compared by rule 2 too, so that an answer does not leak without
-its prompt.
+rows (at least five), longer word runs in one row in 200 (at least five). Prose lines of 25
+words or more in the references are compared by rule 2 too, so that an answer does not leak
+without its prompt.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _COVERED = 1 / 3
 _JACCARD = 0.5
 _COSINE, _COSINE_MOST, _COPY = 0.82, 0.97, 0.995
 _PROSE_LINE = 25
+_FEWEST_ROWS = 20
 
 Gram = tuple[Hashable, ...]
 
@@ -65,11 +66,11 @@ def firewall(
 
     Args:
         background: rows of the same task (train and pool), by which boilerplate and the usual
-            nearness are judged. Without them ``rows`` and ``protected`` themselves serve.
+            nearness are judged. Without them ``rows`` themselves serve.
     """
     if not rows or not protected:
         return FirewallResult(tuple(rows), ())
-    index = _Index(protected, embedder, list(background) or [*rows, *protected])
+    index = _Index(protected, embedder, list(background) or rows)
     texts = focused(rows, index.common)
     vectors = np.asarray(embedder.embed(texts))
     accepted: list[Example] = []
@@ -112,7 +113,7 @@ class _Index:
             for gram in _long_answer(example):
                 if gram not in usual_answers:
                     self.answers.setdefault(gram, i)
-        self.limit = _embedding_limit(np.asarray(embedder.embed(behind)))
+        self.limit = _embedding_limit(np.asarray(embedder.embed(behind)), self.vectors)
 
     def _rare(self, found: Sequence[str], n: int) -> list[Gram]:
         return [gram for gram in ngrams(found, n) if gram not in self.usual]
@@ -172,7 +173,7 @@ def _usual_grams(texts: Sequence[Sequence[str]]) -> set[Gram]:
     counts: Counter[Gram] = Counter()
     for found in texts:
         counts.update({*ngrams(found, SHORT), *ngrams(found, LONG)})
-    limit = max(3, len(texts) / 200)
+    limit = max(5, len(texts) / 200)
     return {gram for gram, count in counts.items() if count >= limit}
 
 
@@ -191,18 +192,15 @@ def _long_answer(example: Example) -> list[Gram]:
     return [gram for line in found if len(line) >= _PROSE_LINE for gram in ngrams(line, LONG)]
 
 
-def _embedding_limit(vectors: np.ndarray) -> float:
+def _embedding_limit(background: np.ndarray, protected: np.ndarray) -> float:
     """Cosine from which a row is too near a protected one, between 0.82 and 0.97.
 
     In a narrow task honest rows resemble one another. The limit is the cosine to the nearest
-    other row that 95 % of (up to 500) background rows stay below, copies left out.
+    protected example that 95 % of (up to 1000) background rows stay below, copies left out.
     """
-    sample = vectors[:: max(1, len(vectors) // 500)][:500]
-    if len(sample) < 20:
-        return _COSINE
-    cosine = sample @ sample.T
-    np.fill_diagonal(cosine, -1)
-    nearest = cosine.max(axis=1)
+    sample = background[:: max(1, len(background) // 1000)][:1000]
+    nearest = (sample @ protected.T).max(axis=1)
     nearest = nearest[nearest < _COPY]
-    usual = float(np.quantile(nearest, 0.95)) if len(nearest) else _COSINE
-    return min(_COSINE_MOST, max(_COSINE, usual))
+    if len(nearest) < _FEWEST_ROWS:
+        return _COSINE
+    return min(_COSINE_MOST, max(_COSINE, float(np.quantile(nearest, 0.95))))

@@ -1,0 +1,190 @@
+"""Verdicts of a round, and of the sealed test."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from residency.config import DiagnoseConfig
+from residency.diagnose import CLAIMS, Comparison, confirm, judge_round, round_alpha, stated_mde
+from residency.diagnose.issues import Outcomes
+from residency.types import Issue, Slice
+
+CONFIG = DiagnoseConfig(tolerance=0.05)
+
+
+def issue(kind: str = "overlong", *, found: int = 0, model: str = "base") -> Issue:
+    return Issue(kind, Slice(), kind, "1", 0.05, found, model)
+
+
+def run(failing: int, n: int = 100, *, start: int = 0) -> Outcomes:
+    return {f"i{k}": start <= k < start + failing for k in range(n)}
+
+
+def judge(before: Outcomes, after: Outcomes, **more: object) -> str:
+    verdicts = judge_round(
+        [Comparison(issue(), "base", "m1", before, after)],
+        half=set(before),
+        groups={},
+        round=1,
+        config=CONFIG,
+        **more,  # type: ignore[arg-type]
+    )
+    return verdicts[0].status
+
+
+def test_statuses() -> None:
+    assert judge(run(60), run(2)) == "resolved"
+    assert judge(run(60), run(20)) == "improved"
+    assert judge(run(20), run(60)) == "regressed"
+    assert judge(run(60), run(58)) == "persisting"
+    assert judge(run(6), run(4)) == "inconclusive"
+    assert judge(run(0, 0), run(0, 0)) == "inconclusive"
+
+
+def test_only_the_measuring_half_counts() -> None:
+    before, after = run(60), run(0)
+    measured = {f"i{k}" for k in range(60, 100)}
+    verdict = judge_round(
+        [Comparison(issue(), "base", "m1", before, after)],
+        half=measured,
+        groups={},
+        round=1,
+        config=CONFIG,
+    )[0]
+    assert (verdict.n, verdict.fixed, verdict.status) == (40, 0, "inconclusive")
+
+
+def test_the_same_fall_needs_more_in_later_rounds_and_beside_more_issues() -> None:
+    comparison = Comparison(issue(), "base", "m1", run(20), run(11))
+    still = [
+        Comparison(issue(f"kind{k}"), "base", "m1", run(20), run(20, start=1)) for k in range(9)
+    ]
+
+    def status(round: int, others: list[Comparison]) -> str:
+        verdicts = judge_round(
+            [comparison, *others], half=set(run(0)), groups={}, round=round, config=CONFIG
+        )
+        return verdicts[0].status
+
+    assert status(1, []) == "improved"
+    assert status(2, []) == "improved"
+    assert status(6, []) != "improved"
+    assert status(1, still) != "improved"
+
+
+def test_alpha_over_all_rounds_and_the_test_is_alpha() -> None:
+    spent = math.fsum(round_alpha(0.05, r) for r in range(1, 20_000)) + 0.2 * 0.05
+    assert spent == pytest.approx(0.05, rel=1e-4)
+    assert spent < 0.05
+    with pytest.raises(ValueError, match="count from 1"):
+        round_alpha(0.05, 0)
+
+
+def test_new_and_newly_detected_claim_nothing() -> None:
+    found_now = issue("hallucination", found=2, model="m2")
+    old = Comparison(issue(), "base", "m2", run(20), run(9))
+
+    def statuses(before: Outcomes) -> list[str]:
+        new = Comparison(found_now, "m1", "m2", before, run(30))
+        verdicts = judge_round([old, new], half=set(run(0)), groups={}, round=2, config=CONFIG)
+        assert verdicts[0].alpha == pytest.approx(round_alpha(0.05, 2))  # the new one costs nothing
+        return [v.status for v in verdicts]
+
+    assert statuses(run(1)) == ["improved", "new"]
+    assert statuses(run(25)) == ["improved", "newly detected"]
+    assert {"new", "newly detected"}.isdisjoint(CLAIMS)
+
+
+def test_a_verdict_carries_its_figures_and_a_reason() -> None:
+    before, after = run(30, 60), run(25, 60)
+    verdict = judge_round(
+        [Comparison(issue(), "base", "m1", before, after)],
+        half=set(before),
+        groups={},
+        round=1,
+        config=CONFIG,
+    )[0]
+    assert verdict.delta == pytest.approx(5 / 60)
+    assert verdict.low < verdict.delta < verdict.high
+    assert verdict.p_value == pytest.approx(2 / 2**5)
+    assert verdict.before_rate == 0.5
+    assert 0.2 < verdict.mde < 0.4
+    assert verdict.status == "persisting"
+
+
+def test_inconclusive_says_what_it_would_take() -> None:
+    few = judge_round(
+        [Comparison(issue(), "base", "m1", run(3, 6), run(0, 6))],
+        half=set(run(0)),
+        groups={},
+        round=1,
+        config=CONFIG,
+    )[0]
+    assert few.status == "inconclusive"
+    assert "cannot show even a fall to zero" in few.note
+
+
+def test_a_resolved_issue_that_comes_back_is_named() -> None:
+    half = set(run(0))
+    first = judge_round(
+        [Comparison(issue(), "base", "m1", run(60), run(0))],
+        half=half,
+        groups={},
+        round=1,
+        config=CONFIG,
+    )
+    second = judge_round(
+        [Comparison(issue(), "base", "m2", run(60), run(30))],
+        half=half,
+        groups={},
+        round=2,
+        config=CONFIG,
+        previous=first,
+    )[0]
+    assert (first[0].status, second.status) == ("resolved", "improved")
+    assert "was resolved in round 1" in second.note
+
+
+def test_paraphrases_of_one_request_do_not_prove_anything_by_number() -> None:
+    before = {f"{g}-{k}": True for g in range(3) for k in range(40)}
+    after = dict.fromkeys(before, False)
+    verdict = judge_round(
+        [Comparison(issue(), "base", "m1", before, after)],
+        half=set(before),
+        groups={key: key.split("-")[0] for key in before},
+        round=1,
+        config=CONFIG,
+    )[0]
+    assert verdict.status == "inconclusive"
+
+
+def test_stated_mde_is_known_before_and_equals_the_verdicts() -> None:
+    before, after = run(40), run(35)
+    stated = stated_mde(
+        issue(), before, half=set(before), groups={}, issues=1, round=1, config=CONFIG
+    )
+    verdict = judge_round(
+        [Comparison(issue(), "base", "m1", before, after)],
+        half=set(before),
+        groups={},
+        round=1,
+        config=CONFIG,
+    )[0]
+    assert stated == verdict.mde
+
+
+def test_the_sealed_test_confirms_with_its_own_share_of_alpha() -> None:
+    verdicts = confirm(
+        [
+            Comparison(issue(), "base", "final", run(60), run(3)),
+            Comparison(issue("repetition"), "base", "final", run(10), run(8)),
+        ],
+        groups={},
+        round=2,
+        config=CONFIG,
+    )
+    assert [v.status for v in verdicts] == ["resolved", "inconclusive"]
+    assert {v.split for v in verdicts} == {"test"}
+    assert verdicts[0].alpha == pytest.approx(0.05 * 0.2 / 2)

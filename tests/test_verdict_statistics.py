@@ -1,0 +1,168 @@
+"""Exact tests, intervals and power for paired outcomes, against independent computations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from residency.diagnose import (
+    compare_paired,
+    delta_interval,
+    e_value,
+    equivalence,
+    exact_p,
+    minimum_detectable,
+    pair,
+)
+from residency.diagnose.statistics import chance_to_show, holm, rate_bounds
+
+
+@pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (7, 2), (2, 7), (30, 30), (90, 40)])
+def test_exact_p_is_mcnemars(better: int, worse: int) -> None:
+    table = [[0, better], [worse, 0]]
+    expected = mcnemar(table, exact=True).pvalue if better + worse else 1.0
+    assert exact_p(better, worse) == pytest.approx(min(1.0, expected), rel=1e-9)
+
+
+def test_e_value_is_the_bayes_factor_and_has_mean_one_under_the_null() -> None:
+    grid = (np.arange(200_000) + 0.5) / 200_000
+    prior = stats.beta(0.5, 0.5).pdf(grid)
+    integral = float(np.mean(prior * (2 * grid) ** 7 * (2 * (1 - grid)) ** 2))
+    assert e_value(7, 2) == pytest.approx(integral, rel=2e-3)
+    n = 40
+    mean = sum(stats.binom.pmf(k, n, 0.5) * e_value(k, n - k) for k in range(n + 1))
+    assert mean == pytest.approx(1.0, rel=1e-9)
+
+
+def test_e_value_may_be_watched_while_items_come_in() -> None:
+    rng = np.random.default_rng(5)
+    crossed = 0
+    for _ in range(400):
+        flips = rng.random(120) < 0.5
+        fixed = np.cumsum(flips)
+        crossed += any(e_value(int(f), i + 1 - int(f)) >= 20 for i, f in enumerate(fixed.tolist()))
+    assert crossed / 400 <= 0.05
+
+
+def test_pain_24_pairs_are_compared_as_pairs_and_carry_an_interval() -> None:
+    # 40 % and 30 % of 100 items fail. As two unpaired samples that proves nothing; but no item
+    # broke, which the pairing sees.
+    before = {f"i{k}": k < 40 for k in range(100)}
+    after = {f"i{k}": k < 30 for k in range(100)}
+    unpaired = stats.fisher_exact([[40, 60], [30, 70]]).pvalue
+    result = compare_paired(before, after)
+    assert unpaired > 0.1
+    assert result.p_value == pytest.approx(2 * 0.5**10)
+    assert result.significant
+    assert result.counts.delta == pytest.approx(0.1)
+    assert 0 < result.low < result.counts.delta < result.high
+
+
+def test_pain_25_a_comparison_names_the_items_that_changed() -> None:
+    result = compare_paired(
+        {"a": True, "b": False, "c": True, "d": None}, {"a": False, "b": True, "c": True, "d": True}
+    )
+    assert result.counts.fixed_ids == ("a",)
+    assert result.counts.broken_ids == ("b",)
+
+
+def test_pain_27_unscored_items_are_left_out_and_counted() -> None:
+    counts = pair({"a": True, "b": None, "c": False}, {"a": None, "b": True, "c": False})
+    assert (counts.n, counts.unscored, counts.failing_before, counts.failing_after) == (1, 2, 0, 0)
+
+
+def test_a_group_votes_once() -> None:
+    before = {f"{g}{k}": True for g in "abc" for k in range(10)}
+    after = dict.fromkeys(before, False)
+    groups = {key: key[0] for key in before}
+    free, grouped = pair(before, after), pair(before, after, groups=groups)
+    assert (free.better, grouped.better) == (30, 3)
+    assert free.p_value < 1e-8 < grouped.p_value == pytest.approx(0.25)
+
+
+def test_groups_widen_the_interval() -> None:
+    before = {f"{g}-{k}": g % 3 > 0 for g in range(12) for k in range(5)}
+    after = {f"{g}-{k}": g % 2 > 0 for g in range(12) for k in range(5)}
+    groups = {key: key.split("-")[0] for key in before}
+    free = compare_paired(before, after)
+    grouped = compare_paired(before, after, groups=groups)
+    assert grouped.high - grouped.low > 1.5 * (free.high - free.low)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "broken", "n"), [(0, 0, 30), (5, 1, 20), (12, 12, 60), (40, 0, 40)]
+)
+def test_delta_interval_is_the_dirichlet_posterior(fixed: int, broken: int, n: int) -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.dirichlet([fixed + 0.5, broken + 0.5, n - fixed - broken + 1], 400_000)
+    low, high = np.quantile(draws[:, 0] - draws[:, 1], [0.025, 0.975])
+    estimate = (fixed - broken) / n
+    found = delta_interval(fixed, broken, n)
+    assert found[0] == pytest.approx(min(low, estimate), abs=0.004)
+    assert found[1] == pytest.approx(max(high, estimate), abs=0.004)
+
+
+def test_delta_interval_covers_the_truth() -> None:
+    rng = np.random.default_rng(1)
+    misses = total = 0
+    for fixed_rate, broken_rate, n in [(0.3, 0.1, 25), (0.1, 0.05, 60), (0.5, 0.3, 40)]:
+        shares = [fixed_rate, broken_rate, 1 - fixed_rate - broken_rate]
+        for c, b, _ in rng.multinomial(n, shares, 400):
+            low, high = delta_interval(int(c), int(b), n)
+            misses += not low <= fixed_rate - broken_rate <= high
+            total += 1
+    assert misses / total <= 0.065
+
+
+def test_holm_is_holms() -> None:
+    p = np.random.default_rng(2).random(15) ** 3
+    assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
+    assert holm([]) == []
+
+
+def test_rate_bounds_are_clopper_pearsons() -> None:
+    for failing, n in [(0, 9), (3, 20), (20, 20)]:
+        exact = stats.binomtest(failing, n).proportion_ci(0.9, method="exact")
+        assert rate_bounds(failing, n, level=0.9) == pytest.approx((exact.low, exact.high))
+
+
+def test_minimum_detectable_agrees_with_simulation() -> None:
+    n, alpha, base = 120, 0.004, 0.4
+    fall = minimum_detectable(n, alpha, base)
+    rng = np.random.default_rng(3)
+    before = rng.random((3000, n)) < base
+    after = rng.random((3000, n)) < base - fall
+    fixed, broken = (before & ~after).sum(1), (after & ~before).sum(1)
+    found = [f > b and exact_p(int(f), int(b)) <= alpha for f, b in zip(fixed, broken, strict=True)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.03)
+
+
+def test_minimum_detectable_shrinks_with_items_and_is_infinite_when_nothing_can_be_shown() -> None:
+    falls = [minimum_detectable(n, 0.005, 0.5) for n in (60, 150, 600)]
+    assert falls == sorted(falls, reverse=True)
+    assert math.isinf(minimum_detectable(6, 0.005, 0.9))
+    assert chance_to_show(100, 0.05, 0.3, 0.05) < 0.2  # 100 items cannot show five points
+
+
+def test_pain_22_equivalence_must_be_shown() -> None:
+    few = [True, False] * 10
+    assert equivalence(few, few, 0.02).conclusion == "not shown"
+    many = [True, False, True] * 600
+    same = equivalence(many, many, 0.02)
+    assert (same.conclusion, same.no_worse) == ("equivalent", True)
+    forgot = [good and k % 3 != 0 for k, good in enumerate(many)]
+    worse = equivalence(many, forgot, 0.02)
+    assert (worse.conclusion, worse.no_worse) == ("worse", False)
+    assert equivalence([], [], 0.02).conclusion == "not shown"
+
+
+def test_equivalence_refuses_vectors_of_different_items() -> None:
+    with pytest.raises(ValueError, match="differ in length"):
+        equivalence([True], [True, False], 0.02)
+    with pytest.raises(ValueError, match="margin"):
+        equivalence([True], [True], 0)
