@@ -1,9 +1,9 @@
 """All the user's rows, read, cleaned and split: what every round works on.
 
-In order: read; leave out exact duplicates; find near-duplicates (they share a group);
-split off what was not given; remove near-duplicates from train and pool; remove rows that
-belong to a group of a more protected split; remove train and pool rows that come near dev or
-test; apply ``data.limit``. Every removed row is listed with its reason. No file is changed.
+In order: read; split off what was not given; leave out exact duplicates; remove near-duplicates
+from train and pool; remove rows that belong to a group of a more protected split; remove train
+and pool rows that come near dev or test (and dev rows near test); apply ``data.limit``. Every
+removed row is listed with its reason. No file is changed.
 """
 
 from __future__ import annotations
@@ -13,19 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from residency.config import Config
-from residency.data.distinct import distinct_words
-from residency.data.grams import Flat, WordHasher, grams
-from residency.data.overlap import ProtectedGrams, select
+from residency.data.cleaning import Decision, Drop, decide
 from residency.data.read import FileRead, Reject, read
-from residency.data.similar import SHINGLE, find_near
-from residency.data.splits import assign, limit_groups, normalise
+from residency.data.table import TableBuilder
 from residency.errors import ConfigError, DataError
 from residency.types import SPLITS, Example, Progress, ProgressEvent, Split, no_progress
-
-PROTECTED: tuple[Split, ...] = ("test", "dev")
 
 
 @dataclass(frozen=True)
@@ -141,183 +134,41 @@ def clean(
     Args:
         missing: splits that are to be split off from the train rows.
     """
-    removed: list[Removed] = []
-    # The most protected come first, so that of two alike it is the training row that goes.
-    order: list[Split] = ["test", "dev", "train", "pool"]
-    rows = sorted(rows, key=lambda e: order.index(e.split))
-    rows = _drop_exact(rows, removed)
-    progress(ProgressEvent("compare", 0, 2, "passes"))
-    hasher = WordHasher()
-    words = distinct_words(rows, hasher)
-    answers = hasher.flat(_answer_text(e) for e in rows)
-    near = find_near(grams(words, SHINGLE), grams(answers, SHINGLE), config.data.near_duplicate)
-    keys = _group_keys(rows, {i: n.row for i, n in near.items()})
-    if missing:
-        rows = _assign(rows, keys, missing, config)
-    contradictions: list[tuple[str, str]] = []
-    alive = np.ones(len(rows), bool)
-    for index, found in near.items():
-        row, other = rows[index], rows[found.row]
-        protected = other.split in PROTECTED and row.split not in PROTECTED
-        if protected and alive[found.row]:
-            alive[index] = False
-            removed.append(
-                _removal(row, other, "contamination", f"near-duplicate ({found.score:.2f}) of")
-            )
-        elif found.duplicate and row.split not in PROTECTED:
-            alive[index] = False
-            removed.append(
-                _removal(row, other, "near-duplicate", f"Jaccard {found.score:.2f} with")
-            )
-        elif found.score == 1.0 and not found.duplicate and row.group != (other.group or "-"):
-            contradictions.append((other.source, row.source))
-    _drop_straddling(rows, alive, removed)
-    progress(ProgressEvent("compare", 1, 2, "passes"))
-    _drop_contaminated(rows, words, alive, removed)
+    builder = TableBuilder(stratify=config.data.stratify)
+    for row in rows:
+        builder.add(row)
+    made = decide(builder.table(), config.data, missing=missing, full=full, progress=progress)
+    groups = _near_groups(rows, made)
     kept = [
-        replace(row, group=row.group or _group_name(rows, keys, index))
-        for index, row in enumerate(rows)
-        if alive[index]
+        replace(row, split=SPLITS[made.splits[n]], group=groups.get(n, row.group))
+        for n, row in enumerate(rows)
+        if made.alive[n]
     ]
     kept.sort(key=lambda e: SPLITS.index(e.split))
-    if not full:
-        kept = _limit(kept, config, removed)
-    progress(ProgressEvent("compare", 2, 2, "passes"))
-    return Corpus(kept, removed=removed, contradictions=contradictions)
+    removed = [_removed(rows, made, drop) for drop in made.drops]
+    pairs = [(rows[a].source, rows[b].source) for a, b in made.contradictions]
+    return Corpus(kept, removed=removed, contradictions=pairs)
 
 
-def _answer_text(example: Example) -> str:
-    if len(example.messages) == 1:
-        return ""
-    last = example.messages[-1]
-    calls = " ".join(str(call.get("function", call)) for call in last.tool_calls)
-    return " ".join(filter(None, (example.reference, calls, example.rejected)))
+def _removed(rows: Sequence[Example], made: Decision, drop: Drop) -> Removed:
+    row, split = rows[drop.row], SPLITS[made.splits[drop.row]]
+    if drop.other < 0:
+        return Removed(row.source, split, drop.kind, drop.rule, "", row.id)
+    other = rows[drop.other]
+    place = f"{drop.rule}: {other.source or other.id} ({SPLITS[made.splits[drop.other]]})"
+    return Removed(row.source, split, drop.kind, place, other.source, row.id)
 
 
-def _drop_exact(rows: Sequence[Example], removed: list[Removed]) -> list[Example]:
-    first: dict[str, Example] = {}
-    out: list[Example] = []
-    for row in rows:
-        other = first.setdefault(row.id, row)
-        if other is row:
-            out.append(row)
-        elif other.split in PROTECTED and row.split not in PROTECTED:
-            removed.append(_removal(row, other, "contamination", "the same row as"))
-        else:
-            removed.append(_removal(row, other, "exact duplicate", "the same row as"))
-    return out
-
-
-def _removal(row: Example, other: Example, kind: str, words: str) -> Removed:
-    place = f"{words} {other.source or other.id} ({other.split})"
-    return Removed(row.source, row.split, kind, place, other.source, row.id)
-
-
-def _group_keys(rows: Sequence[Example], near: dict[int, int]) -> list[str]:
-    """The key by which each row is split: the user's group, or the first near row's, or its own."""
-    keys: list[str] = []
-    for index, row in enumerate(rows):
-        if row.group:
-            keys.append(f"group:{row.group}")
-        elif index in near:
-            keys.append(keys[near[index]])
-        else:
-            keys.append(f"row:{row.id}")
-    return keys
-
-
-def _group_name(rows: Sequence[Example], keys: Sequence[str], index: int) -> str:
-    key = keys[index]
-    return key.removeprefix("group:") if key != f"row:{rows[index].id}" else ""
-
-
-def _assign(
-    rows: Sequence[Example], keys: Sequence[str], missing: Sequence[Split], config: Config
-) -> list[Example]:
-    """Split off the missing splits from the train rows."""
-    shares = normalise(config.data.split, ["train", *missing])
-    index = [i for i, row in enumerate(rows) if row.split == "train"]
-    tag = config.data.stratify
-    strata = None
-    if tag:
-        strata = [next((t for t in rows[i].tags if t.startswith(f"{tag}=")), "") for i in index]
-        if not any(strata):
-            raise ConfigError(
-                f"no row has a tag {tag}=…",
-                where="residency.toml [data] stratify",
-                next_step=f'name the column in [data] tags = ["{tag}"]',
-            )
-    chosen = assign([keys[i] for i in index], shares, strata)
-    out = list(rows)
-    for i, split in zip(index, chosen, strict=True):
-        out[i] = replace(rows[i], split=split)
-    return out
-
-
-def _drop_straddling(
-    rows: Sequence[Example],
-    alive: np.ndarray,
-    removed: list[Removed],
-) -> None:
-    """Rows whose group also stands in a more protected split."""
-    rank = {"test": 0, "dev": 1, "train": 2, "pool": 2}
-    best: dict[str, Example] = {}
-    for index, row in enumerate(rows):
-        if row.group and alive[index]:
-            kept = best.setdefault(row.group, row)
-            if rank[row.split] < rank[kept.split]:
-                best[row.group] = row
-    for index, row in enumerate(rows):
-        if row.group and alive[index] and rank[row.split] > rank[best[row.group].split]:
-            alive[index] = False
-            other = best[row.group]
-            removed.append(_removal(row, other, "group", f"its group {row.group!r} also holds"))
-
-
-def _drop_contaminated(
-    rows: Sequence[Example],
-    words: Flat,
-    alive: np.ndarray,
-    removed: list[Removed],
-) -> None:
-    """Train and pool rows that share long runs of words with dev or test; dev rows with test."""
-    ranks = {"test": 0, "dev": 1}
-    living = [int(i) for i in np.flatnonzero(alive)]
-    for level in ("test", "dev"):
-        items = [i for i in living if rows[i].split == level]
-        others = [i for i in living if alive[i] and ranks.get(rows[i].split, 2) == 2]
-        if not items or not others:
-            continue
-        protected = ProtectedGrams(select(words, items))
-        protected.count(select(words, living))
-        for hit in protected.find(select(words, others)):
-            index, item = others[hit.row], items[hit.item]
-            alive[index] = False
-            what = f"{hit.rule} overlap ({hit.share:.0%} of its n-grams) with"
-            removed.append(_removal(rows[index], rows[item], "contamination", what))
-
-
-def _limit(rows: list[Example], config: Config, removed: list[Removed]) -> list[Example]:
-    limits = config.data.limit
-    unknown = set(limits) - set(SPLITS)
-    if unknown or any(value < 1 for value in limits.values()):
-        raise ConfigError(
-            f"a limit of 1 or more for {', '.join(SPLITS)} is expected; found {limits}",
-            where="residency.toml [data] limit",
-        )
-    out: list[Example] = []
-    for split in SPLITS:
-        part = [row for row in rows if row.split == split]
-        if split in limits:
-            keep = limit_groups([row.group or row.id for row in part], limits[split])
-            removed += [
-                Removed(r.source, split, "limit", f"data.limit.{split} = {limits[split]}", "", r.id)
-                for r, k in zip(part, keep, strict=True)
-                if not k
-            ]
-            part = [row for row, k in zip(part, keep, strict=True) if k]
-        out += part
-    return out
+def _near_groups(rows: Sequence[Example], made: Decision) -> dict[int, str]:
+    """Rows without a group of their own join that of the earlier row that they are near to."""
+    groups: dict[int, str] = {}
+    for row in sorted(made.near):
+        other = made.near[row].row
+        if made.alive[row] and made.alive[other] and not rows[row].group:
+            name = groups.get(other) or rows[other].group or f"near-{rows[other].id}"
+            groups[row] = name
+            groups.setdefault(other, name)
+    return groups
 
 
 def _notes(corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[Split]) -> list[str]:

@@ -8,12 +8,11 @@ row of a task with one instruction would look like every other.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from residency.data.grams import Flat, WordHasher
+from residency.data.grams import I64, Words
 from residency.types import Example
 
 SHARED_ROWS = 10
@@ -25,69 +24,68 @@ AFFIX_LEAST = 4
 """A common beginning or end counts from 4 words on, and up to 64."""
 
 
-def user_text(example: Example, shared: frozenset[str] = frozenset()) -> str:
-    """The user's words, without a shared instruction; the text itself for raw text."""
-    if len(example.messages) == 1 and example.messages[0].role == "assistant":
-        return example.messages[0].content
-    parts = []
-    for message in example.prompt:
-        if message.role in ("user", "tool"):
-            if message.input and message.content in shared:
-                parts.append(message.input)
-            else:
-                parts.append(message.text)
-    return "\n".join(parts)
+def user_parts(example: Example) -> tuple[str, str]:
+    """The user's words in two parts: an instruction that may be shared, and the rest.
+
+    The first part is empty unless the row is one instruction with an input of its own.
+    Raw text is all in the second part.
+    """
+    if example.rejected is None and len(example.messages) == 1:
+        return "", example.messages[0].text
+    asked = [m for m in example.prompt if m.role in ("user", "tool")]
+    if len(asked) == 1 and asked[0].input:
+        return asked[0].content, asked[0].input
+    return "", "\n".join(m.text for m in asked)
 
 
-def shared_instructions(examples: Sequence[Example]) -> frozenset[str]:
-    """Instructions that stand in at least 10 rows and 5 % of them, each beside an input."""
-    counts = Counter(m.content for e in examples for m in e.prompt if m.input)
-    least = max(SHARED_ROWS, SHARED_SHARE * len(examples))
-    return frozenset(text for text, count in counts.items() if count >= least)
+def distinct(words: Words, middles: I64, instructions: np.ndarray) -> Words:
+    """The words that differ, row by row.
+
+    Args:
+        words: each row's words, instruction first.
+        middles: where each row's own words begin (its start when there is no instruction).
+        instructions: a hash of each row's instruction, 0 where there is none.
+    """
+    values, inverse, counts = np.unique(instructions, return_inverse=True, return_counts=True)
+    least = max(SHARED_ROWS, SHARED_SHARE * len(words))
+    shared = (counts >= least) & (values != 0)
+    starts = np.where(shared[inverse], middles, words.starts) if len(words) else words.starts
+    return strip_affixes(replace(words, starts=starts))
 
 
-def distinct_words(examples: Sequence[Example], hasher: WordHasher) -> Flat:
-    """Word hashes of what differs, row by row (rules 1 to 3)."""
-    shared = shared_instructions(examples)
-    return strip_affixes(hasher.flat(user_text(e, shared) for e in examples))
-
-
-def strip_affixes(flat: Flat) -> Flat:
+def strip_affixes(words: Words) -> Words:
     """Without the beginning and the end that at least half of the rows have in common.
 
     Rows that consist of nothing else keep their words.
     """
-    rows = len(flat)
-    if rows < 2 * SHARED_ROWS:
-        return flat
-    lengths = np.diff(flat.offsets)
-    first = _common(flat, rows, from_end=False)
-    last = _common(flat, rows, from_end=True)
-    keep = lengths - first - last > 0
-    start = flat.offsets[:-1] + np.where(keep, first, 0)
-    stop = flat.offsets[1:] - np.where(keep, last, 0)
-    if not first.any() and not last.any():
-        return flat
-    pieces = [flat.values[a:b] for a, b in zip(start, stop, strict=True)]
-    offsets = np.concatenate([[0], np.cumsum([len(p) for p in pieces])]).astype(np.int64)
-    return Flat(np.concatenate(pieces), offsets)
+    if len(words) < 2 * SHARED_ROWS:
+        return words
+    first, last = _common(words, from_end=False), _common(words, from_end=True)
+    keep = words.stops - words.starts - first - last > 0
+    return replace(
+        words,
+        starts=words.starts + np.where(keep, first, 0),
+        stops=words.stops - np.where(keep, last, 0),
+    )
 
 
-def _common(flat: Flat, rows: int, *, from_end: bool) -> np.ndarray:
+def _common(words: Words, *, from_end: bool) -> I64:
     """Words to leave off each row at one end (0 where the row does not share them)."""
+    rows = len(words)
+    lengths = words.stops - words.starts
     active = np.arange(rows)
     depth = 0
-    lengths = np.diff(flat.offsets)
     while depth < AFFIX_WORDS:
-        active = active[lengths[active] > depth]
-        if len(active) < rows / 2:
+        longer = active[lengths[active] > depth]
+        if len(longer) < rows / 2:
             break
-        at = flat.offsets[active + 1] - 1 - depth if from_end else flat.offsets[active] + depth
-        values, counts = np.unique(flat.values[at], return_counts=True)
+        at = words.stops[longer] - 1 - depth if from_end else words.starts[longer] + depth
+        here = words.values[at]
+        values, counts = np.unique(here, return_counts=True)
         best = int(counts.argmax())
         if counts[best] < rows / 2:
             break
-        active = active[flat.values[at] == values[best]]
+        active = longer[here == values[best]]
         depth += 1
     out = np.zeros(rows, np.int64)
     if depth >= AFFIX_LEAST:

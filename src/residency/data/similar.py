@@ -8,14 +8,16 @@ with earlier ones, so appending rows changes nothing about those before.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+from array import array
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from rensa import RMinHash
 
-from residency.data.grams import Flat, jaccard_sorted
+from residency.data.grams import U64, Words, grams, jaccard_sets
 
 SHINGLE = 5
 PERMUTATIONS = 128
@@ -23,6 +25,7 @@ RECALL = 0.995
 """Chance, by the banding formula, that a pair at the threshold becomes a candidate."""
 BUCKET_REPRESENTATIVES = 8
 _CHUNK = 8192
+_CACHED_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -46,70 +49,85 @@ def bands_for(threshold: float) -> tuple[int, int]:
     return PERMUTATIONS, 1
 
 
-def band_hashes(shingles: Flat, threshold: float) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """One 64-bit hash a row and band, shape (rows, bands)."""
+def band_hashes(words: Words, threshold: float) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    """One 32-bit hash a band and row, shape (bands, rows)."""
     bands, size = bands_for(threshold)
-    out = np.zeros((len(shingles), bands), np.uint64)
+    out = np.zeros((bands, len(words)), np.uint32)
     weights = np.random.default_rng(0).integers(1, 2**63, size, dtype=np.uint64) | np.uint64(1)
-    for begin in range(0, len(shingles), _CHUNK):
-        end = min(begin + _CHUNK, len(shingles))
-        first = shingles.offsets[begin]
+    for begin in range(0, len(words), _CHUNK):
+        rows = np.arange(begin, min(begin + _CHUNK, len(words)))
+        shingles = grams(words.take(rows), SHINGLE)
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-            np.ascontiguousarray(shingles.values[first : shingles.offsets[end]]),
-            (shingles.offsets[begin : end + 1] - first).astype(np.uint64),
-            PERMUTATIONS,
-            42,
+            shingles.values, shingles.offsets.astype(np.uint64), PERMUTATIONS, 42
         )
-        digests = np.asarray(matrix.to_rows(), np.uint64)[:, : bands * size]
+        digests = np.frombuffer(
+            array("I", itertools.chain.from_iterable(matrix.to_rows())), np.uint32
+        ).reshape(len(rows), PERMUTATIONS)[:, : bands * size]
         with np.errstate(over="ignore"):
-            out[begin:end] = (digests.reshape(end - begin, bands, size) * weights).sum(axis=2)
+            mixed = digests.reshape(len(rows), bands, size).astype(np.uint64) * weights
+            out[:, rows] = (mixed.sum(axis=2) >> np.uint64(32)).astype(np.uint32).T
     return out
 
 
-def find_near(prompts: Flat, answers: Flat, threshold: float) -> dict[int, Near]:
+def find_near(prompts: Words, answers: Words, threshold: float) -> dict[int, Near]:
     """For each row, the first earlier row whose prompt's 5-grams have Jaccard ≥ ``threshold``.
 
     A *duplicate* has a near answer as well (two answers without words count as near); a row
-    whose prompt is near but whose answer differs is a paraphrase or a contradiction.
-
-    Args:
-        prompts, answers: 5-gram hashes of every row (``grams.grams`` with n = 5).
+    whose prompt is near but whose answer differs is a paraphrase or a contradiction. A
+    duplicate is preferred over another near row that comes earlier.
     """
-    found: dict[int, Near] = {}
+    filled = prompts.stops > prompts.starts
+    candidates = np.zeros(len(prompts), bool)
     hashes = band_hashes(prompts, threshold)
-    filled = np.diff(prompts.offsets) > 0
-    shared: list[np.ndarray[Any, Any]] = []
-    for band in range(hashes.shape[1]):
-        _, inverse, counts = np.unique(hashes[:, band], return_inverse=True, return_counts=True)
-        shared.append(np.where((counts[inverse] > 1) & filled, inverse, -1))
-    buckets = np.stack(shared, axis=1) if shared else np.zeros((0, 0), np.int64)
+    for band in hashes:
+        order = np.argsort(band, kind="stable")
+        equal = band[order][1:] == band[order][:-1]
+        candidates[order[1:][equal]] = True
+        candidates[order[:-1][equal]] = True
+    pairs = _Pairs(prompts, answers, threshold)
     representatives: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for row in np.flatnonzero((buckets >= 0).any(axis=1)):
-        keys = [(band, int(b)) for band, b in enumerate(buckets[row]) if b >= 0]
-        candidates = sorted({other for key in keys for other in representatives[key]})
-        near = _compare(int(row), candidates, prompts, answers, threshold)
+    found: dict[int, Near] = {}
+    for index in np.flatnonzero(candidates & filled):
+        row = int(index)
+        keys = list(enumerate(hashes[:, row].tolist()))
+        others = sorted({other for key in keys for other in representatives.get(key, ())})
+        near = pairs.first_near(row, others)
         if near is not None:
-            found[int(row)] = near
+            found[row] = near
             if near.duplicate:
                 continue
         for key in keys:
             if len(representatives[key]) < BUCKET_REPRESENTATIVES:
-                representatives[key].append(int(row))
+                representatives[key].append(row)
     return found
 
 
-def _compare(
-    row: int, candidates: list[int], prompts: Flat, answers: Flat, threshold: float
-) -> Near | None:
-    best: Near | None = None
-    for other in candidates:
-        score = jaccard_sorted(prompts.row(row), prompts.row(other))
-        if score < threshold:
-            continue
-        left, right = answers.row(row), answers.row(other)
-        same = (not len(left) and not len(right)) or jaccard_sorted(left, right) >= threshold
-        if same:
-            return Near(other, score, True)
-        if best is None:
-            best = Near(other, score, False)
-    return best
+class _Pairs:
+    """Exact comparison of candidates; the n-grams of recent rows are kept."""
+
+    def __init__(self, prompts: Words, answers: Words, threshold: float) -> None:
+        self._prompts, self._answers, self._threshold = prompts, answers, threshold
+        self._known: OrderedDict[tuple[bool, int], U64] = OrderedDict()
+
+    def _grams(self, row: int, *, answer: bool) -> U64:
+        key = (answer, row)
+        known = self._known.get(key)
+        if known is None:
+            words = self._answers if answer else self._prompts
+            known = np.unique(grams(words.take([row]), SHINGLE).values)
+            self._known[key] = known
+            if len(self._known) > _CACHED_ROWS:
+                self._known.popitem(last=False)
+        return known
+
+    def first_near(self, row: int, others: list[int]) -> Near | None:
+        best: Near | None = None
+        for other in others:
+            score = jaccard_sets(self._grams(row, answer=False), self._grams(other, answer=False))
+            if score < self._threshold:
+                continue
+            left, right = self._grams(row, answer=True), self._grams(other, answer=True)
+            if (not len(left) and not len(right)) or jaccard_sets(left, right) >= self._threshold:
+                return Near(other, score, True)
+            best = best or Near(other, score, False)
+        return best

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from residency.errors import ConfigError
 from residency.types import SPLITS, Split
 
 
-def position(key: str) -> float:
-    """A fixed place in [0, 1) for a group, from its name alone."""
-    digest = hashlib.sha256(b"residency split\0" + key.encode("utf-8", "replace")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+def key_of(name: str) -> int:
+    """A 64-bit number for a group or row, from its name alone, evenly spread."""
+    digest = hashlib.sha256(b"residency split\0" + name.encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def position(key: int) -> float:
+    """A fixed place in [0, 1) for a key."""
+    return key / 2**64
 
 
 def normalise(shares: Mapping[str, float], wanted: Sequence[Split]) -> dict[Split, float]:
@@ -40,7 +45,7 @@ def normalise(shares: Mapping[str, float], wanted: Sequence[Split]) -> dict[Spli
 
 
 def assign(
-    keys: Sequence[str], shares: Mapping[Split, float], strata: Sequence[str] | None = None
+    keys: Sequence[int], shares: Mapping[Split, float], strata: Sequence[Hashable] | None = None
 ) -> list[Split]:
     """The split of every row. Rows with one key share one split.
 
@@ -52,8 +57,8 @@ def assign(
     if strata is None:
         chosen = {key: _by_hash(position(key), shares) for key in dict.fromkeys(keys)}
         return [chosen[key] for key in keys]
-    decided: dict[str, Split] = {}
-    counts: dict[str, dict[Split, float]] = defaultdict(lambda: dict.fromkeys(shares, 0.0))
+    decided: dict[int, Split] = {}
+    counts: dict[Hashable, dict[Split, float]] = defaultdict(lambda: dict.fromkeys(shares, 0.0))
     out: list[Split] = []
     for key, stratum in zip(keys, strata, strict=True):
         here = counts[stratum]
@@ -64,7 +69,7 @@ def assign(
                 shares,
                 key=lambda s: (
                     round(shares[s] * total - here[s], 9),
-                    (start + position(s)) % 1,
+                    (start + position(key_of(s))) % 1,
                 ),
             )
         here[decided[key]] += 1
@@ -84,12 +89,12 @@ def _by_hash(at: float, shares: Mapping[Split, float]) -> Split:
     return last
 
 
-def limit_groups(keys: Sequence[str], most: int) -> list[bool]:
+def limit_groups(keys: Sequence[int], most: int) -> list[bool]:
     """Which rows to keep: whole groups in order of first appearance while they fit into ``most``."""
-    sizes: dict[str, int] = defaultdict(int)
+    sizes: dict[int, int] = defaultdict(int)
     for key in keys:
         sizes[key] += 1
-    kept: set[str] = set()
+    kept: set[int] = set()
     used = 0
     for key, size in sizes.items():
         if used + size <= most:
