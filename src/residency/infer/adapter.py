@@ -1,0 +1,75 @@
+"""What an adapter changes, as plain weights; the base model itself is left as it was.
+
+One base stays loaded and adapters come and go. Nothing is ever merged into the base's own
+tensors, so taking an adapter off restores the base exactly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from residency.errors import ModelError
+from residency.model.lora import load_adapter, lora_modules
+
+
+def replaced_weights(model: Any, path: Path) -> dict[str, Tensor]:
+    """Parameters that take the place of the base's own, by name, under an adapter.
+
+    Args:
+        model: the base (a Hugging Face causal LM); unchanged afterwards.
+        path: a PEFT adapter folder, or a folder of full weights (a fine-tuned model).
+
+    Raises:
+        ModelError: neither of them, pickled weights, or an adapter of another model.
+    """
+    if (path / "adapter_config.json").is_file():
+        return _from_peft(model, path)
+    files = sorted(path.glob("*.safetensors"))
+    if not files:
+        raise ModelError(
+            "neither an adapter (adapter_config.json) nor weights (*.safetensors)",
+            where=str(path),
+            next_step="name the folder that training or export wrote",
+        )
+    return _from_full(model, files, path)
+
+
+def _from_full(model: Any, files: list[Path], path: Path) -> dict[str, Tensor]:
+    own = dict(model.named_parameters())
+    out: dict[str, Tensor] = {}
+    for file in files:
+        for name, value in load_file(file).items():
+            if name == "lm_head.weight" and name not in own:
+                continue  # tied to the embedding, stored twice
+            if name not in own or own[name].shape != value.shape:
+                raise ModelError(
+                    f"weight {name} with shape {tuple(value.shape)} does not fit the base model",
+                    where=str(file),
+                    next_step="use weights that were fine-tuned from this base",
+                )
+            out[name] = value.to(own[name])
+    missing = own.keys() - out.keys()
+    if missing:
+        raise ModelError(
+            f"{len(missing)} weights are missing, {min(missing)} first", where=str(path)
+        )
+    return out
+
+
+def _from_peft(model: Any, path: Path) -> dict[str, Tensor]:
+    out: dict[str, Tensor] = {}
+    try:
+        load_adapter(model, path)
+        for name, layer in lora_modules(model):
+            merged = layer.merged_weight()
+            weight = merged.t() if layer.transposed else merged
+            out[f"{name}.weight"] = weight.detach().clone()
+    finally:
+        for name, layer in list(lora_modules(model)):
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, layer.base)
+    return out

@@ -1,0 +1,253 @@
+"""The local engine: one loaded base, any adapter, prompts → answers, choices → log-likelihoods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from residency.chat import ChatFormat
+from residency.errors import ConfigError
+from residency.infer.adapter import replaced_weights
+from residency.infer.batching import Batcher, plain_forward
+from residency.infer.fused import FusedModel, why_not_fused
+from residency.infer.generic import GenericModel
+from residency.infer.sequences import Ending, Run, seed_key
+from residency.model.load import load_model, pick_device
+from residency.types import (
+    Generation,
+    Message,
+    Progress,
+    ProgressEvent,
+    Prompt,
+    Sampling,
+    no_progress,
+)
+
+PRECISIONS = ("fp32", "bf16", "int8")
+_PROBE_TOKENS = 16
+_PROBE_TOLERANCE = 1e-3
+"""Largest difference of a logit between the fused path and the model's own forward, in units
+of the largest logit; a true difference of architecture is orders of magnitude larger."""
+_CACHE_BYTES = 4 << 30
+"""Most memory for keys and values; fewer sequences are decoded together above it."""
+
+
+class LocalEngine:
+    """Generates and scores with one base model in memory. A types.Generator and types.Scorer.
+
+    Greedy answers equal ``transformers.generate`` token for token in fp32, and no answer
+    depends on what else is in the batch.
+
+    Args:
+        base: Hugging Face folder. chat: the base's chat format.
+        adapter: a PEFT adapter or full fine-tuned weights to begin with.
+        threads: CPU threads, 0 for all. device: ``auto``, ``cpu``, ``cuda`` …
+        batch_size: sequences decoded together.
+        precision: of the matrix products. ``fp32`` is the reference; ``bf16`` and ``int8``
+            (dynamic) are faster and approximate, see docs/inference.md for their quality.
+        path: ``auto``, or ``generic`` to use the model's own forward whatever its kind.
+
+    Raises:
+        ModelError: the base or the adapter cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        base: Path,
+        chat: ChatFormat,
+        *,
+        adapter: Path | None = None,
+        threads: int = 0,
+        device: str = "auto",
+        batch_size: int = 32,
+        precision: str = "fp32",
+        path: str = "auto",
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ConfigError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        if threads:
+            torch.set_num_threads(threads)
+        self.chat = chat
+        self.batch_size = batch_size
+        self.precision = precision
+        self.base = Path(base)
+        where = pick_device(device)
+        self.model: Any = load_model(self.base, device=where)
+        self.context: int = _context_length(self.model.config)
+        self._fused_base: FusedModel | None = None
+        self._adapter: Path | None = None
+        self.generic = GenericModel(self.model)
+        self.why_generic = "asked for" if path == "generic" else self._try_fused()
+        self.fused: FusedModel | None = self._fused_base
+        if adapter is not None:
+            self.use_adapter(adapter)
+
+    # --- adapters --------------------------------------------------------------------------
+
+    def use_adapter(self, adapter: Path | None) -> None:
+        """Put an adapter (or full weights) in place of the present one; None is the bare base.
+
+        The base is not loaded again, and without an adapter its outputs are bit for bit what
+        they were.
+
+        Raises:
+            ModelError: the folder is no adapter of this base.
+        """
+        if adapter == self._adapter:
+            return
+        weights = {} if adapter is None else replaced_weights(self.model, Path(adapter))
+        if self._fused_base is not None:
+            self.fused = self._fused_base if adapter is None else self._fuse(weights)
+        else:
+            self.generic.replace(weights)
+        self._adapter = adapter
+
+    # --- generation ------------------------------------------------------------------------
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        *,
+        on_result: Callable[[int, Generation], None] | None = None,
+        progress: Progress = no_progress,
+    ) -> list[Generation]:
+        """Answers in the order of ``prompts``; ``on_result`` is called as each one ends.
+
+        A prompt that leaves no room in the model's context gets ``finish="error"``, and so
+        do prompts that the chat template refuses.
+        """
+        results: dict[int, Generation] = {}
+
+        def done(index: int, result: Generation) -> None:
+            results[index] = result
+            if on_result is not None:
+                on_result(index, result)
+            tokens = sum(len(r.token_ids) for r in results.values())
+            progress(
+                ProgressEvent("generate", len(results), len(prompts), detail={"tokens": tokens})
+            )
+
+        runs: list[Run] = []
+        for index, prompt in enumerate(prompts):
+            run = self._run(index, prompt, sampling)
+            if isinstance(run, Generation):
+                done(index, run)
+            else:
+                runs.append(run)
+        for ended in self._steps(runs, self._ending(sampling)):
+            for run in ended:
+                done(run.index, run.generation())
+        return [results[index] for index in range(len(prompts))]
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[str]:
+        """The answer to one conversation, in pieces of text as they come.
+
+        Text that may still turn out to begin a stop string is held back until it is sure.
+
+        Raises:
+            ConfigError: the conversation leaves no room in the model's context.
+        """
+        run = self._run(0, Prompt(tuple(messages)), sampling)
+        if isinstance(run, Generation):
+            raise ConfigError(run.error, next_step="start a new conversation")
+        ending = self._ending(sampling)
+        held = max((len(s) - 1 for s in ending.stop), default=0)
+        shown = 0
+        for _ in self._steps([run], ending):
+            if run.finish is not None:
+                break
+            text = self.chat.decode(run.tokens)
+            # An unfinished character decodes as U+FFFD: wait for its last byte.
+            sure = min(len(text) - held, len(text.rstrip("\ufffd")))
+            if sure > shown:
+                yield text[shown:sure]
+                shown = sure
+        if len(run.text) > shown:
+            yield run.text[shown:]
+
+    def _steps(self, runs: list[Run], ending: Ending) -> Iterator[list[Run]]:
+        """Generates; yields after every step the runs that ended in it."""
+        if not runs:
+            return
+        if self.fused is None:
+            yield from self.generic.steps(runs, ending, self.batch_size)
+            return
+        batcher = Batcher(self.fused, runs, ending, self._slots(runs))
+        while batcher.waiting or batcher.active:
+            yield batcher.step()
+
+    def _slots(self, runs: Sequence[Run]) -> int:
+        assert self.fused is not None
+        longest = max(len(run.ids) + run.budget for run in runs)
+        fused = self.fused
+        token = 2 * len(fused.layers) * fused.kv_heads * fused.head_size
+        per_slot = token * longest * fused.embedding.element_size()
+        return max(1, min(self.batch_size, _CACHE_BYTES // per_slot))
+
+    def _run(self, index: int, prompt: Prompt, sampling: Sampling) -> Run | Generation:
+        ids = self.chat.prompt_ids(prompt.messages)
+        room = self.context - len(ids)
+        if not ids or room < 1:
+            return Generation(
+                text="",
+                finish="error",
+                prompt_tokens=len(ids),
+                error=f"the prompt has {len(ids)} tokens, the model's context {self.context}",
+            )
+        budget = min(sampling.max_new_tokens, room)
+        return Run(
+            index=index,
+            ids=ids,
+            budget=budget,
+            sampling=sampling,
+            draft=prompt.draft[:budget],
+            key=seed_key(prompt),
+        )
+
+    def _ending(self, sampling: Sampling) -> Ending:
+        return Ending(self.chat.end_ids, (*sampling.stop, *self.chat.stop), self.chat.decode)
+
+    # --- the fused path --------------------------------------------------------------------
+
+    def _try_fused(self) -> str:
+        """Builds the fused model if it covers this architecture; else the reason why not."""
+        reason = why_not_fused(self.model.config, self.context)
+        if reason:
+            return reason
+        with torch.inference_mode():
+            fused = self._fuse({})
+            difference = self._probe(fused)
+        if difference > _PROBE_TOLERANCE and self.precision == "fp32":
+            return f"the fused forward differs from the model's own by {difference:.1e}"
+        self._fused_base = fused
+        return ""
+
+    def _fuse(self, weights: Mapping[str, Tensor]) -> FusedModel:
+        return FusedModel(
+            self.model,
+            max_length=self.context,
+            precision=self.precision,
+            weights=weights,
+            base=self._fused_base,
+        )
+
+    def _probe(self, fused: FusedModel) -> float:
+        """Largest relative difference of logits on a few fixed tokens."""
+        ids = [(7 * at + 1) % fused.vocab for at in range(_PROBE_TOKENS)]
+        expected, _, _ = self.generic.logits([ids], _PROBE_TOKENS)
+        found = fused.logits(plain_forward(fused, ids))
+        return float((found - expected[0]).abs().max() / expected.abs().max())
+
+
+def _context_length(config: Any) -> int:
+    text = config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+        value = getattr(text, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return 1 << 20

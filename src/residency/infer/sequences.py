@@ -1,0 +1,147 @@
+"""One sequence being generated, and how its next token is picked.
+
+A pick depends on the sequence's own logits and on a number drawn from its own seed, never on
+who else is in the batch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from residency.types import FinishReason, Generation, Prompt, Sampling
+
+
+@dataclass
+class Run:
+    """A prompt and what has been generated for it so far.
+
+    Attributes:
+        index: its place in the caller's list. ids: the prompt's token ids.
+        budget: most tokens it may generate. draft: guessed tokens, checked in the prefill.
+        own: tokens of it that lie in its cache slot (the shared prefix is not counted).
+    """
+
+    index: int
+    ids: list[int]
+    budget: int
+    sampling: Sampling
+    draft: tuple[int, ...] = ()
+    key: str = ""
+    tokens: list[int] = field(default_factory=list)
+    logprob: float = 0.0
+    finish: FinishReason | None = None
+    text: str = ""
+    own: int = 0
+    seconds: float = 0.0
+    _random: random.Random | None = None
+    _uniforms: list[float] = field(default_factory=list)
+
+    def uniform(self, step: int) -> float:
+        """The number in [0, 1) that decides this sequence's token ``step``."""
+        if self._random is None:
+            self._random = random.Random(f"{self.sampling.seed}:{self.key}")
+        while len(self._uniforms) <= step:
+            self._uniforms.append(self._random.random())
+        return self._uniforms[step]
+
+    def generation(self) -> Generation:
+        """The finished answer."""
+        return Generation(
+            text=self.text,
+            token_ids=tuple(self.tokens),
+            finish=self.finish or "length",
+            logprob=self.logprob,
+            prompt_tokens=len(self.ids),
+            seconds=self.seconds,
+        )
+
+
+def seed_key(prompt: Prompt) -> str:
+    """What fixes a prompt's own random stream, besides the seed of the settings."""
+    text = prompt.key or "\x1e".join(f"{m.role}\x1f{m.text}" for m in prompt.messages)
+    return f"{text}:{prompt.sample}"
+
+
+class Ending:
+    """Decides when a sequence is over: an end token, a stop string, or its budget.
+
+    Args:
+        end_ids: tokens that end an answer. stop: strings that end it; the text is cut before
+            the first of them. decode: ids → text, special tokens left out.
+    """
+
+    def __init__(
+        self,
+        end_ids: Sequence[int],
+        stop: Sequence[str],
+        decode: Callable[[Sequence[int]], str],
+    ) -> None:
+        self.end_ids = frozenset(end_ids)
+        self.stop = tuple(s for s in stop if s)
+        self.decode = decode
+        # A token is at least one byte, so a stop string lies within its last bytes' tokens.
+        self._window = max((len(s.encode()) for s in self.stop), default=0) + 4
+
+    def accept(self, run: Run, token: int, logprob: float) -> bool:
+        """Append a token; whether the sequence is over now."""
+        run.tokens.append(token)
+        run.logprob += logprob
+        if token in self.end_ids:
+            run.finish, run.text = "stop", self.decode(run.tokens)
+        elif self.stop and self._has_stop(self.decode(run.tokens[-self._window :])):
+            text = self.decode(run.tokens)
+            cut = [at for s in self.stop if (at := text.find(s)) >= 0]
+            if cut:
+                run.finish, run.text = "stop", text[: min(cut)]
+        if run.finish is None and len(run.tokens) >= run.budget:
+            run.finish, run.text = "length", self.decode(run.tokens)
+        return run.finish is not None
+
+    def _has_stop(self, text: str) -> bool:
+        return any(s in text for s in self.stop)
+
+
+def pick(logits: Tensor, rows: Sequence[tuple[Run, int]]) -> tuple[list[int], list[float]]:
+    """The next token of each row and its log-probability under the model (temperature 1).
+
+    Args:
+        logits: [n, vocabulary], fp32. rows: whose row it is, and which of its tokens (a draft
+            under verification has several).
+
+    Sampling follows the usual order: temperature, then top-k, then top-p, then one draw by
+    inverse CDF over the vocabulary, in double precision.
+    """
+    sampling = rows[0][0].sampling
+    total = logits.logsumexp(-1)
+    if sampling.temperature == 0:
+        best, tokens = logits.max(-1)
+        return tokens.tolist(), (best - total).tolist()
+    draws = torch.tensor([run.uniform(step) for run, step in rows], dtype=torch.float64)
+    tokens = draw(logits, sampling, draws.to(logits.device))
+    chosen = logits.gather(1, tokens[:, None])[:, 0]
+    return tokens.tolist(), (chosen - total).tolist()
+
+
+def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+    """One token a row: the inverse CDF of the truncated distribution at ``uniform`` [n]."""
+    scores = logits / sampling.temperature
+    if 0 < sampling.top_k < scores.shape[-1]:
+        lowest = scores.topk(sampling.top_k, -1).values[:, -1:]
+        scores = scores.masked_fill(scores < lowest, float("-inf"))
+    probabilities = scores.softmax(-1)
+    if sampling.top_p < 1:
+        ordered = probabilities.sort(-1, descending=True).values
+        # The smallest set whose mass reaches top_p: everything from its last member up.
+        before = ordered.cumsum(-1) - ordered
+        kept = (before < sampling.top_p).sum(-1, keepdim=True).clamp_min(1)
+        lowest = ordered.gather(1, kept - 1)
+        probabilities = probabilities.masked_fill(probabilities < lowest, 0.0)
+    cumulative = probabilities.double().cumsum(-1)
+    target = uniform[:, None] * cumulative[:, -1:]
+    tokens = torch.searchsorted(cumulative, target, right=True)
+    return tokens[:, 0].clamp_max(scores.shape[-1] - 1)
