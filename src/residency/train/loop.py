@@ -119,6 +119,7 @@ def train(
     resume: bool = True,
     extend: bool = False,
     checkpoint_every: int = 20,
+    make_engine: Callable[..., Engine] = Engine,
 ) -> TrainResult:
     """Train on rows; the adapter (or the full weights) is then in ``out/adapter``.
 
@@ -133,6 +134,7 @@ def train(
         hashes: identities (base, data, template …) kept with the run and compared on resume.
         evaluate: gets the model every ``eval_every`` steps and at the end; higher is better.
         dev: rows whose negative loss is the score when ``evaluate`` is None.
+        make_engine: the engine's class (pretraining brings its own optimizer).
         on_event: metrics of each step. extend: go on with more epochs on purpose.
 
     Raises:
@@ -160,7 +162,7 @@ def train(
     dtype = "bf16" if settings.method == "full" and settings.precision == "bf16" else "fp32"
     model = load_model(base, dtype=dtype, device=pick_device(device))
     notes = _check(source, model, base, settings)
-    engine = Engine(
+    engine = make_engine(
         model,
         settings,
         total_steps=source.steps,
