@@ -1,7 +1,7 @@
 """Different answers to the same question: paraphrase groups and repeated samples.
 
 Two answers are compared where their references agree: field by field for ``key: value``
-answers, by embedding for prose. An answer fails when it disagrees with at least half of its
+answers, by embedding for prose. An answer fails when it disagrees with more than half of its
 partners. An example with no paraphrase and one sample has no partner and is unscored.
 """
 
@@ -48,7 +48,7 @@ def _judge(
         return finding(NAME, VERSION, item, "unscored", message="no paraphrase or second sample")
     differing = [(j, why) for j, why in partners if why is not None]
     agreement = 1 - len(differing) / len(partners)
-    if 2 * len(differing) < len(partners):
+    if 2 * len(differing) <= len(partners):
         return finding(NAME, VERSION, item, "pass", value=agreement)
     other, why = differing[0]
     assert why is not None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,60 @@ from residency.types import Finding, Span
 NAME, VERSION = "misspelling", "1"
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNKNOWN, _FREQUENT = 1.5, 3.0
-_HABIT_BELOW, _HABIT_GAP = 3.1, 1.7
+_EVERYDAY = 3.0
+_LANGUAGES = ("fr", "de", "es", "it", "pt", "nl")
 _ENGLISH_SHARE = 0.6
-_SUFFIXES = ("s", "es", "ed", "ing", "er", "ers", "ly", "ness", "less", "able", "d", "'s", "ish")
-_PREFIXES = ("un", "re", "non", "pre", "over", "mis", "anti", "co", "de", "sub", "super", "multi")
+_STEM = 2.2
+_SUFFIXES = (
+    "s",
+    "es",
+    "d",
+    "ed",
+    "ing",
+    "r",
+    "er",
+    "ers",
+    "or",
+    "ors",
+    "ly",
+    "ness",
+    "less",
+    "able",
+    "ment",
+    "ments",
+    "ism",
+    "ist",
+    "ists",
+    "ity",
+    "ish",
+    "en",
+    "wise",
+    "like",
+    "'s",
+)
+_PREFIXES = (
+    "un",
+    "re",
+    "non",
+    "pre",
+    "over",
+    "under",
+    "out",
+    "mis",
+    "anti",
+    "co",
+    "de",
+    "dis",
+    "sub",
+    "super",
+    "multi",
+    "inter",
+    "micro",
+    "nano",
+    "pico",
+    "up",
+    "en",
+)
 
 
 def detect(items: Sequence[Item], context: Context) -> list[Finding]:
@@ -42,7 +93,7 @@ def _judge(item: Item, context: Context) -> Finding:
         lower = token.lower().replace("’", "'")
         if lower in context.known_words or lower in item.prompt_words:
             continue
-        better = correction(lower)
+        better = correction(lower, edits=1 if token[0].isupper() else 2)
         if better is not None and better != lower:
             spans.append(Span(start, end, f"{token} → {better}?"))
     failed = len(spans) >= context.config.misspelling_words
@@ -65,8 +116,11 @@ def _checked(item: Item) -> Iterator[tuple[int, int, str]]:
         token = match[0]
         before = text[match.start() - 1] if match.start() else " "
         after = text[match.end()] if match.end() < len(text) else " "
-        glued = before.isdigit() or after.isdigit() or before in "_@#" or after == "_"
-        if glued or len(token) < 4 or not token.isascii():
+        next_after = text[match.end() + 1 : match.end() + 2]
+        in_code = before in "_@#\\$<." or after in "_(=[" or (after == "." and next_after.isalnum())
+        if in_code or before.isdigit() or after.isdigit():
+            continue
+        if len(token) < 4 or not token.isascii():
             continue
         # Capitalised inside a sentence: a name. At its start it may be any word.
         if token[1:] != token[1:].lower():
@@ -91,14 +145,16 @@ def _english(text: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def correction(word: str) -> str | None:
-    """The frequent word that a misspelt lower-case word stands for, or None if it looks right."""
-    frequency = zipf_frequency(word, "en")
-    if frequency >= _HABIT_BELOW or _compound(word):
+def correction(word: str, edits: int = 2) -> str | None:
+    """The frequent word that a misspelt lower-case word stands for, or None if it looks right.
+
+    ``edits``: the most that are looked for; 1 where the word may well be a name.
+    """
+    if word in _common():
+        return _common()[word]
+    if zipf_frequency(word, "en") >= _UNKNOWN or _compound(word) or _foreign(word):
         return None
-    if frequency >= _UNKNOWN:
-        return _habit(word, frequency)
-    return _nearest(word)
+    return _nearest(word, edits)
 
 
 def _compound(word: str) -> bool:
@@ -109,7 +165,7 @@ def _compound(word: str) -> bool:
     stems += [word[: -len(end)] + "e" for end in ("ing", "ed", "able") if word.endswith(end)]
     stems += [word[: -len(end)] + "y" for end in ("ies", "ied", "iness") if word.endswith(end)]
     stems += [word[len(start) :] for start in _PREFIXES if word.startswith(start)]
-    if any(len(stem) >= 4 and zipf_frequency(stem, "en") >= _FREQUENT for stem in stems):
+    if any(len(stem) >= 4 and zipf_frequency(stem, "en") >= _STEM for stem in stems):
         return True
     return any(
         zipf_frequency(word[:cut], "en") >= 3.5 and zipf_frequency(word[cut:], "en") >= 3.5
@@ -117,28 +173,19 @@ def _compound(word: str) -> bool:
     )
 
 
-def _habit(word: str, frequency: float) -> str | None:
-    """Frequent human misspellings are in word lists too: a doubled or missing double letter,
-    a wrong vowel, *ie* for *ei*, against a word about fifty times as frequent."""
-    if len(word) < 6:
-        return None
-    best = max(_habit_edits(word), key=lambda w: zipf_frequency(w, "en"), default=word)
-    return best if zipf_frequency(best, "en") >= frequency + _HABIT_GAP else None
+@lru_cache(maxsize=1)
+def _common() -> dict[str, str]:
+    """Misspellings so frequent among people that word lists hold them as words."""
+    text = resources.files("residency.diagnose.detectors").joinpath("misspellings.txt")
+    lines = text.read_text(encoding="utf-8").splitlines()
+    return dict(line.split(" ", 1) for line in lines if line)
 
 
-def _habit_edits(word: str) -> Iterator[str]:
-    for i, letter in enumerate(word):
-        if 0 < i < len(word) - 1:
-            if letter in "aeiou":
-                yield from (
-                    word[:i] + vowel + word[i + 1 :] for vowel in "aeiou" if vowel != letter
-                )
-            elif letter != word[i - 1] and letter != word[i + 1]:
-                yield word[:i] + letter + word[i:]
-            if letter == word[i + 1]:
-                yield word[:i] + word[i + 1 :]
-            if {letter, word[i + 1]} == {"i", "e"}:
-                yield word[:i] + word[i + 1] + letter + word[i + 2 :]
+def _foreign(word: str) -> bool:
+    """Whether it is an everyday word of another language."""
+    return any(
+        zipf_frequency(word, language, wordlist="small") >= _EVERYDAY for language in _LANGUAGES
+    )
 
 
 @lru_cache(maxsize=1)
@@ -158,18 +205,25 @@ def _letter_counts(entries: Sequence[str]) -> np.ndarray:
     return counts
 
 
-def _nearest(word: str) -> str | None:
-    """The most frequent word within 1 edit, or within 2 for words of seven letters or more."""
+def _nearest(word: str, edits: int) -> str | None:
+    """The nearest frequent word, the most frequent of equals, or None.
+
+    Four letters: two neighbours swapped. Five or six: one edit. From seven on: two edits
+    with the same first letter.
+    """
     if not word.isalpha():
         return None
     entries, counts, lengths = _vocabulary()
-    allowed = 2 if len(word) >= 7 else 1
+    allowed = edits if len(word) >= 7 else 1
     # An edit changes the letter counts by at most 2, so most words need no closer look.
     apart: Any = np.abs(counts - _letter_counts([word])[0]).sum(axis=1)
-    close = np.flatnonzero((apart <= 2 * allowed) & (np.abs(lengths - len(word)) <= allowed))
+    most = 0 if len(word) <= 4 else 2 * allowed
+    close = np.flatnonzero((apart <= most) & (np.abs(lengths - len(word)) <= allowed))
     best: tuple[int, int] | None = None
     for index in close.tolist():
         distance = edit_distance(word, entries[index], allowed)
+        if distance > 1 and word[0] != entries[index][0]:
+            continue
         if distance <= allowed and (best is None or distance < best[0]):
             best = (distance, index)
     return entries[best[1]] if best else None
