@@ -10,10 +10,10 @@ import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from residency import __version__
 from residency.errors import UserError
 from residency.report import charts
 from residency.report.evidence import Arm, Evidence, IssueView, Sample
@@ -85,7 +85,7 @@ def render(
     digest = base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
     arms = evidence.arms
     return env.get_template("report.html.j2").render(
-        version=__version__,
+        version=version("residency"),
         css=asset(env, "style.css"),
         script=script,
         script_hash=f"sha256-{digest}",
@@ -207,7 +207,7 @@ def record(evidence: Evidence) -> list[tuple[str, str]]:
         ("test suite", str(opened.get("suite", ""))),
         ("examples", str(opened.get("examples", ""))),
         ("seed", str(evidence.settings.get("project", {}).get("seed", ""))),
-        ("residency", __version__),
+        ("residency", version("residency")),
         ("python", platform.python_version()),
     ]
     rows += list(charts.versions().items())
