@@ -6,6 +6,7 @@ template, the special tokens and the tokenizer), so it can never be stale.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +61,7 @@ class RowTokens:
 class Affected:
     """A row that truncation changes or drops.
 
-    ``action`` is ``dropped``, ``cut``, ``divided`` or ``trains on nothing``; ``lost`` and
+    ``action`` is ``dropped``, ``cut``, ``divided``, ``refused`` or ``trains on nothing``; ``lost`` and
     ``lost_trained`` count the tokens that are not trained because of it.
     """
 
@@ -77,12 +78,26 @@ class Affected:
 class PolicyCost:
     """What one truncation policy would do to the rows."""
 
-    dropped: int
-    cut: int
-    lost_tokens: int
-    lost_trained: int
-    without_end: int
+    dropped: int = 0
+    cut: int = 0
+    lost_tokens: int = 0
+    lost_trained: int = 0
+    without_end: int = 0
     """Rows that lose their end token: from these the model would not learn to stop."""
+
+    def plus(self, row: RowTokens, max_length: int, policy: Truncation) -> PolicyCost:
+        """With one more row that is too long."""
+        kept, note = truncate(row, max_length, policy)
+        if note is None:
+            return self
+        cut = bool(kept) and note.action == "cut"
+        return PolicyCost(
+            self.dropped + (not kept),
+            self.cut + cut,
+            self.lost_tokens + note.lost,
+            self.lost_trained + note.lost_trained,
+            self.without_end + (cut and policy == "right"),
+        )
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ class Ledger:
     policies: dict[Truncation, PolicyCost]
     affected: list[Affected] = field(default_factory=list)
     refused: list[Affected] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
+    lengths: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -133,17 +148,13 @@ def encode_rows(
     Rows that would train on nothing are left out and listed, whatever the policy.
     """
     encoded, refused = tokenise(examples, chat, cache_dir=cache_dir, progress=progress)
-    rows: list[TokenRow] = []
-    affected: list[Affected] = []
-    for row in encoded:
-        kept, note = truncate(row, max_length, truncation)
-        rows += kept
-        if note is not None:
-            affected.append(note)
-    ledger = make_ledger(encoded, max_length, truncation, affected, refused)
+    builder = LedgerBuilder(max_length, truncation)
+    rows = [kept for row in encoded for kept in builder.add(row)]
+    for example, reason in refused:
+        builder.refuse(example, reason)
     alive = {row.example for row in rows}
     dropped = tuple(dict.fromkeys(e.id for e in examples if e.id not in alive))
-    return EncodedRows(rows, ledger, dropped)
+    return EncodedRows(rows, builder.ledger(), dropped)
 
 
 def tokenise(
@@ -152,7 +163,7 @@ def tokenise(
     *,
     cache_dir: Path | None = None,
     progress: Progress = no_progress,
-) -> tuple[list[RowTokens], list[Affected]]:
+) -> tuple[list[RowTokens], list[tuple[Example, str]]]:
     """Every conversation as ids and mask, and the rows that the template refuses."""
     path = None
     if cache_dir is not None:
@@ -164,14 +175,14 @@ def tokenise(
         if cached is not None:
             return cached
     rows: list[RowTokens] = []
-    refused: list[Affected] = []
+    refused: list[tuple[Example, str]] = []
     for number, example in enumerate(examples):
         if number % 512 == 0:
             progress(ProgressEvent("tokenise", number, len(examples), "rows"))
         try:
             rows += encode_example(example, chat)
         except TemplateError as error:
-            refused.append(Affected(example.id, example.source, 0, "dropped", reason=error.what))
+            refused.append((example, error.what))
     progress(ProgressEvent("tokenise", len(examples), len(examples), "rows"))
     if path is not None:
         _write_cache(path, key, rows, refused)
@@ -287,54 +298,61 @@ def _cut(row: RowTokens, max_length: int, truncation: Truncation) -> TokenRow:
     )
 
 
-def make_ledger(
-    rows: Sequence[RowTokens],
-    max_length: int,
-    truncation: Truncation,
-    affected: list[Affected],
-    refused: list[Affected],
-) -> Ledger:
-    """Figures of a set of conversations, and what each policy would cost."""
-    long = [row for row in rows if row.length > max_length]
-    return Ledger(
-        max_length=max_length,
-        truncation=truncation,
-        rows=len(rows),
-        tokens=sum(len(r.ids) + len(r.rejected_ids) for r in rows),
-        trained=sum(sum(r.mask) + sum(r.rejected_mask) for r in rows),
-        longest=max((r.length for r in rows), default=0),
-        too_long=len(long),
-        policies={policy: _cost(long, max_length, policy) for policy in POLICIES},
-        affected=affected,
-        refused=refused,
-        lengths=[r.length for r in rows],
-    )
+class LedgerBuilder:
+    """Adds conversations one by one; keeps figures, not tokens."""
 
+    def __init__(self, max_length: int, truncation: Truncation) -> None:
+        self._max_length, self._truncation = max_length, truncation
+        self.lengths = array("i")
+        self._tokens = self._trained = self._long = 0
+        self._costs = {policy: PolicyCost() for policy in POLICIES}
+        self._affected: list[Affected] = []
+        self._refused: list[Affected] = []
 
-def _cost(long: Sequence[RowTokens], max_length: int, policy: Truncation) -> PolicyCost:
-    dropped = cut = tokens = trained = without_end = 0
-    for row in long:
-        kept, note = truncate(row, max_length, policy)
-        if note is None:
-            continue
-        tokens += note.lost
-        trained += note.lost_trained
-        dropped += not kept
-        cut += bool(kept) and note.action == "cut"
-        if kept and note.action == "cut" and policy == "right":
-            without_end += 1
-    return PolicyCost(dropped, cut, tokens, trained, without_end)
+    def add(self, row: RowTokens) -> list[TokenRow]:
+        """One more conversation; gives what is trained of it under the chosen policy."""
+        self.lengths.append(row.length)
+        self._tokens += len(row.ids) + len(row.rejected_ids)
+        self._trained += sum(row.mask) + sum(row.rejected_mask)
+        kept, note = truncate(row, self._max_length, self._truncation)
+        if note is not None:
+            self._affected.append(note)
+        if row.length > self._max_length:
+            self._long += 1
+            for policy in POLICIES:
+                self._costs[policy] = self._costs[policy].plus(row, self._max_length, policy)
+        return kept
+
+    def refuse(self, example: Example, reason: str) -> None:
+        """A row that the chat template refuses."""
+        self._refused.append(Affected(example.id, example.source, 0, "refused", reason=reason))
+
+    def ledger(self) -> Ledger:
+        """The figures so far."""
+        return Ledger(
+            max_length=self._max_length,
+            truncation=self._truncation,
+            rows=len(self.lengths),
+            tokens=self._tokens,
+            trained=self._trained,
+            longest=max(self.lengths, default=0),
+            too_long=self._long,
+            policies=dict(self._costs),
+            affected=self._affected,
+            refused=self._refused,
+            lengths=self.lengths,
+        )
 
 
 # --- the cache ---------------------------------------------------------------------------------
 
 
 def _write_cache(
-    path: Path, key: str, rows: Sequence[RowTokens], refused: Sequence[Affected]
+    path: Path, key: str, rows: Sequence[RowTokens], refused: Sequence[tuple[Example, str]]
 ) -> None:
     table = pa.table(
         {
-            "example": [r.example for r in rows] + [r.example for r in refused],
+            "example": [r.example for r in rows] + [e.id for e, _ in refused],
             "ids": pa.array([r.ids for r in rows] + [[] for _ in refused], pa.list_(pa.int32())),
             "mask": pa.array([r.mask for r in rows] + [[] for _ in refused], pa.list_(pa.bool_())),
             "rejected_ids": pa.array(
@@ -344,7 +362,9 @@ def _write_cache(
                 [r.rejected_mask for r in rows] + [[] for _ in refused], pa.list_(pa.bool_())
             ),
             "raw": pa.array([r.raw for r in rows] + [False for _ in refused], pa.bool_()),
-            "reason": pa.array([None for _ in rows] + [r.reason for r in refused], pa.string()),
+            "reason": pa.array(
+                [None for _ in rows] + [reason for _, reason in refused], pa.string()
+            ),
         }
     ).replace_schema_metadata({"key": key})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -355,7 +375,7 @@ def _write_cache(
 
 def _read_cache(
     path: Path, key: str, examples: Sequence[Example]
-) -> tuple[list[RowTokens], list[Affected]] | None:
+) -> tuple[list[RowTokens], list[tuple[Example, str]]] | None:
     """The cached rows; None when there are none, or the file is not what its name says."""
     if not path.is_file():
         return None
@@ -367,15 +387,13 @@ def _read_cache(
         return None
     known = {e.id: e for e in examples}
     rows: list[RowTokens] = []
-    refused: list[Affected] = []
+    refused: list[tuple[Example, str]] = []
     for item in table.to_pylist():
         example = known.get(item["example"])
         if example is None:
             return None
         if item["reason"] is not None:
-            refused.append(
-                Affected(example.id, example.source, 0, "dropped", reason=item["reason"])
-            )
+            refused.append((example, item["reason"]))
             continue
         rows.append(
             RowTokens(

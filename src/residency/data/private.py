@@ -1,0 +1,151 @@
+"""Suspects of personal data and of secrets.
+
+Secrets are found by the detectors of detect-secrets. Personal data are found by form and, where
+there is one, by checksum (cards: Luhn; IBAN: ISO 7064 mod 97-10), so that order numbers are not
+taken for cards. These are suspects: the report shows them masked, and a person decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from residency.data.figures import Figure, Flags, View, around
+
+_EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]*[a-z]{2,}\b", re.IGNORECASE)
+_PHONE = re.compile(
+    r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){2,4}(?![\w.])"
+)
+_CARD = re.compile(r"(?<!\d)(?:\d[ -]?){13,19}(?!\d)")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
+_SSN = re.compile(r"\b(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}\b")
+_EXAMPLE_DOMAINS = ("example.com", "example.org", "example.net", "test.com", "email.com")
+_LONG_TOKEN = re.compile(r"[A-Za-z0-9_\-+/=.]{16,}|-----BEGIN|://[^/\s:@]{1,64}:[^/\s@]{1,64}@")
+_LONGEST = 200_000
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+def luhn(number: str) -> bool:
+    """Whether the digits pass the Luhn checksum of payment cards (ISO/IEC 7812-1)."""
+    digits = [int(d) for d in reversed(_digits(number))]
+    doubled = (2 * d - 9 if d > 4 else 2 * d for d in digits[1::2])
+    return (
+        len(digits) >= 13 and len(set(digits)) > 1 and (sum(digits[::2]) + sum(doubled)) % 10 == 0
+    )
+
+
+def iban(text: str) -> bool:
+    """Whether the text passes the IBAN checksum (ISO 13616, ISO 7064 mod 97-10)."""
+    compact = text.replace(" ", "")
+    if not 15 <= len(compact) <= 34:
+        return False
+    number = "".join(str(int(c, 36)) for c in compact[4:] + compact[:4])
+    return int(number) % 97 == 1
+
+
+def _phone(text: str) -> bool:
+    # A date, a range of years or a version is no telephone number.
+    digits = _digits(text)
+    return 9 <= len(digits) <= 15 and not re.fullmatch(r"(?:19|20)\d\d[ .-]\d\d?[ .-]\d\d?", text)
+
+
+def _email(text: str) -> bool:
+    return not text.lower().endswith(_EXAMPLE_DOMAINS)
+
+
+KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
+    ("email address", _EMAIL, _email),
+    ("payment card", _CARD, luhn),
+    ("IBAN", _IBAN, iban),
+    ("US social security number", _SSN, lambda _: True),
+    ("telephone number", _PHONE, _phone),
+)
+
+
+def personal(text: str) -> list[tuple[str, int, int]]:
+    """Kind, start and end of every suspect of personal data."""
+    out: list[tuple[str, int, int]] = []
+    for kind, pattern, holds in KINDS:
+        for found in pattern.finditer(text):
+            taken = any(a < found.end() and found.start() < b for _, a, b in out)
+            if not taken and holds(found.group()):
+                out.append((kind, found.start(), found.end()))
+    return sorted(out, key=lambda hit: hit[1])
+
+
+@lru_cache(maxsize=1)
+def _detectors() -> list[Any]:
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+
+    # Left out: entropy and keyword detectors (made for source code; prose is full of false
+    # alarms) and public IP addresses (no secret).
+    unfit = {
+        "Base64HighEntropyString",
+        "HexHighEntropyString",
+        "KeywordDetector",
+        "IPPublicDetector",
+    }
+    found: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    return [made() for name, made in sorted(found.items()) if made.__name__ not in unfit]
+
+
+def secrets(text: str) -> list[tuple[str, int, int]]:
+    """Kind, start and end of every suspect of a key, token or password."""
+    if not _LONG_TOKEN.search(text):
+        return []
+    out = []
+    for detector in _detectors():
+        for value in detector.analyze_string(text):
+            start = text.find(value)
+            out.append((str(detector.secret_type), start, start + len(value)))
+    return out
+
+
+def mask(text: str) -> str:
+    """First and last characters of a suspect, the rest as dots."""
+    return text if len(text) < 5 else f"{text[:2]}{'•' * min(8, len(text) - 4)}{text[-2:]}"
+
+
+class Private:
+    """Rows with suspects, by kind."""
+
+    def __init__(self) -> None:
+        self.personal, self.secrets = Flags(), Flags()
+        self._kinds: Counter[str] = Counter()
+        self._rows = 0
+
+    def add(self, view: View) -> None:
+        """One more row."""
+        self._rows += 1
+        text = f"{view.prompt}\n{view.answer}"[:_LONGEST]
+        for flags, hits in ((self.personal, personal(text)), (self.secrets, secrets(text))):
+            if hits:
+                self._kinds.update({kind for kind, _, _ in hits})
+                kind, start, end = hits[0]
+                shown = around(text[:start] + mask(text[start:end]) + text[end:], start, end)
+                flags.add(view, f"{kind}: {shown}")
+
+    def figures(self) -> list[Figure]:
+        """What was seen."""
+        found = [
+            self.personal.figure(
+                "personal",
+                "personal data (suspects)",
+                self._rows,
+                "a model can repeat what it was trained on: replace by invented values or drop",
+            ),
+            self.secrets.figure(
+                "secrets",
+                "keys, tokens, passwords (suspects)",
+                self._rows,
+                "drop the rows and revoke the keys; --fix drops them",
+            ),
+        ]
+        kinds = tuple((k, float(n)) for k, n in self._kinds.most_common())
+        return [Figure(**{**vars(f), "details": kinds}) if f.rows else f for f in found]
