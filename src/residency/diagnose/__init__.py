@@ -5,6 +5,7 @@ from residency.diagnose.equivalence import Equivalence, equivalence
 from residency.diagnose.fields import label_values
 from residency.diagnose.halves import halves
 from residency.diagnose.issues import Outcomes, find_issues, outcomes
+from residency.diagnose.quality import Quality, detector_quality, quality
 from residency.diagnose.statistics import (
     Paired,
     PairedComparison,
@@ -34,10 +35,12 @@ __all__ = [
     "Outcomes",
     "Paired",
     "PairedComparison",
+    "Quality",
     "compare_paired",
     "confirm",
     "delta_interval",
     "detect",
+    "detector_quality",
     "e_value",
     "equivalence",
     "exact_p",
@@ -48,6 +51,7 @@ __all__ = [
     "minimum_detectable",
     "outcomes",
     "pair",
+    "quality",
     "round_alpha",
     "stated_mde",
 ]

@@ -123,14 +123,21 @@ def _repeats(plain: Sequence[str], tokens: Sequence[tuple[str, int, int]]) -> li
 
 
 def _double_sentences(text: str) -> list[Span]:
+    """Sentences of five words or more said again, where they make up a tenth of the text.
+
+    In a long list or transcript a line may rightly stand twice.
+    """
     counts: Counter[str] = Counter()
     spans = []
+    doubled = 0
     for match in _SENTENCE.finditer(text):
         key = " ".join(_plain(match[0]))
-        if len(key.split()) < 4:
+        size = len(key.split())
+        if size < 5 or "|" in key:
             continue
         counts[key] += 1
         if counts[key] > 1:
+            doubled += size
             lead = len(match[0]) - len(match[0].lstrip())
             spans.append(Span(match.start() + lead, match.end(), "said before"))
-    return spans
+    return spans if doubled >= 0.1 * len(text.split()) else []
