@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -169,6 +170,27 @@ class Retriever:
 def retrieve(example: Example, documents: Sequence[str], k: int) -> list[str]:
     """The ``k`` documents that fit the example's prompt best, by BM25."""
     return Retriever(documents)([example.prompt_text], k)[0]
+
+
+def passages(text: str, size: int = 120) -> list[str]:
+    """A long text cut into passages of whole paragraphs, of about ``size`` words.
+
+    A paragraph longer than that is cut between words.
+    """
+    out: list[str] = []
+    held: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        tokens = paragraph.split()
+        while len(tokens) > size:
+            out += [" ".join(held)] if held else []
+            held = []
+            out.append(" ".join(tokens[:size]))
+            tokens = tokens[size:]
+        if held and len(held) + len(tokens) > size:
+            out.append(" ".join(held))
+            held = []
+        held += tokens
+    return [*out, " ".join(held)] if held else out
 
 
 def as_document(example: Example) -> str:

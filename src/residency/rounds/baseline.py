@@ -1,0 +1,237 @@
+"""Should I fine-tune at all? Prompting, retrieval and the tuned model on the same items.
+
+Every answer is stored as it arrives and never generated twice. Prompts go to the local engine;
+only an endpoint that the caller names is sent anything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from residency import evaluate
+from residency.errors import DataError, StoreError, UserError
+from residency.evaluate import BaselineReport, Contender, Price
+from residency.evaluate.baselines import Way
+from residency.rounds.single import find_model
+from residency.rounds.steps import assess, base_model, label_of, response_of
+from residency.rounds.workspace import Workspace, rows_hash
+from residency.types import (
+    Example,
+    Generation,
+    Generator,
+    Message,
+    Model,
+    ProgressEvent,
+    Prompt,
+    Response,
+    Split,
+    content_id,
+)
+
+Ask = Callable[[Sequence[Example]], list[tuple[Message, ...]]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint that the user named: who answers there, and its price."""
+
+    generator: Generator
+    name: str
+    price: Price = field(default_factory=Price)
+
+
+@dataclass(frozen=True)
+class _Way:
+    name: str
+    way: Way
+    model: Model
+    ask: Ask
+    generator: Generator | None = None
+    price: Price = field(default_factory=Price)
+
+
+def baseline(
+    ws: Workspace,
+    *,
+    split: Split = "dev",
+    tuned: str = "final",
+    shots: int = 4,
+    documents: Sequence[Path] = (),
+    retrieved: int = 3,
+    limit: int = 0,
+    latency_items: int = 8,
+    per_hour: float = 0.0,
+    endpoint: Endpoint | None = None,
+) -> BaselineReport:
+    """The same items by zero-shot prompt, few-shot prompt, retrieval, and the tuned model.
+
+    Args:
+        tuned: the fine-tuned model's name; left out when no such model is stored.
+        shots: examples in the few-shot prompt, the training rows most similar to each item.
+        documents: text files for retrieval; none: the training rows.
+        retrieved: texts put into the retrieval prompt.
+        limit: items at most; 0 takes all.
+        latency_items: single requests timed one at a time for p50 and p95; 0 times none.
+        per_hour: price of an hour of this machine.
+        endpoint: also ask this endpoint. It is sent the prompts of every item.
+
+    Raises:
+        UserError: the test split is sealed. DataError: a document cannot be read.
+    """
+    if split == "test":
+        raise UserError("the test split is sealed", next_step="use --split dev")
+    with ws.store.writer("baseline"):
+        examples = ws.split(split)
+        examples = examples[:limit] if limit else examples
+        local = Price(per_hour=per_hour)
+        ways = _ways(ws, tuned, shots, documents, retrieved, local, endpoint)
+        contenders = [_contender(ws, way, examples, latency_items) for way in ways]
+        report = evaluate.compare_ways(
+            contenders, examples, split=split, seed=ws.config.project.seed
+        )
+        ws.store.add_record("baseline", ws.run_id, report.to_dict())
+        return report
+
+
+def _ways(
+    ws: Workspace,
+    tuned: str,
+    shots: int,
+    documents: Sequence[Path],
+    retrieved: int,
+    local: Price,
+    endpoint: Endpoint | None,
+) -> list[_Way]:
+    train = ws.split("train")
+    near = evaluate.SimilarShots(train, ws.embedder)
+    texts = _documents(ws, documents) or [evaluate.as_document(row) for row in train]
+    retriever = evaluate.Retriever(texts)
+
+    def zero(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
+        return [evaluate.zero_shot(e) for e in examples]
+
+    def few(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
+        found = near(examples, shots)
+        return [evaluate.few_shot(e, s) for e, s in zip(examples, found, strict=True)]
+
+    def retrieval(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
+        found = retriever([e.prompt_text for e in examples], retrieved)
+        pairs = zip(examples, found, strict=True)
+        return [evaluate.with_context(evaluate.zero_shot(e), t) for e, t in pairs]
+
+    ways = [_Way("zero-shot prompt", "prompt", base_model(ws), zero, price=local)]
+    if shots:
+        prompting = f"similar-shots:{shots}:{_short(rows_hash(train))}"
+        ways.append(_Way("few-shot prompt", "prompt", _prompted(ws, prompting), few, price=local))
+    if retrieved and texts:
+        prompting = f"retrieval:{retrieved}:{_short(content_id('texts', texts))}"
+        model = _prompted(ws, prompting)
+        ways.append(_Way("prompt + retrieval", "prompt", model, retrieval, price=local))
+    try:
+        model = find_model(ws, tuned)
+    except StoreError:
+        if tuned != "final":
+            raise
+    else:
+        if model.adapter is not None:
+            name = f"fine-tuned ({label_of(model)})"
+            ways.append(_Way(name, "fine-tuned", model, zero, price=local))
+    if endpoint is not None:
+        remote = Model(base=f"endpoint:{endpoint.name}", prompting="zero-shot")
+        ws.store.add_model(remote)
+        name = f"endpoint {endpoint.name}"
+        generator, price = endpoint.generator, endpoint.price
+        ways.append(_Way(name, "endpoint", remote, zero, generator, price))
+    return ways
+
+
+def _prompted(ws: Workspace, prompting: str) -> Model:
+    model = Model(
+        base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash}
+    )
+    ws.store.add_model(model)
+    return model
+
+
+def _short(key: str) -> str:
+    return key.partition("-")[2][:8]
+
+
+def _documents(ws: Workspace, paths: Sequence[Path]) -> list[str]:
+    """Passages of the user's text files."""
+    out = []
+    for path in paths:
+        file = path if path.is_absolute() else ws.root / path
+        try:
+            out += evaluate.passages(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"the document cannot be read as UTF-8 text: {error}",
+                where=str(file),
+                next_step="name text or Markdown files",
+            ) from None
+    return out
+
+
+def _contender(
+    ws: Workspace, way: _Way, examples: Sequence[Example], latency_items: int
+) -> Contender:
+    generator = way.generator or ws.engine
+    if way.generator is None:
+        adapter = way.model.adapter
+        ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
+    responses = _answers(ws, way, examples, generator)
+    assessed = assess(ws, way.model, examples, responses)
+    return Contender(
+        name=way.name,
+        way=way.way,
+        responses=responses,
+        findings=assessed.findings,
+        latencies=_latencies(ws, way, examples[:latency_items], generator),
+        leaves_machine=way.way == "endpoint",
+        price=way.price,
+    )
+
+
+def _answers(
+    ws: Workspace, way: _Way, examples: Sequence[Example], generator: Generator
+) -> list[Response]:
+    """Stored answers, and new ones for what is missing; an error is kept for this table only."""
+    stored = {r.example for r in ws.store.responses(way.model.id, examples, ws.sampling)}
+    missing = [e for e in examples if e.id not in stored]
+    prompts = [Prompt(m, e.id) for m, e in zip(way.ask(missing), missing, strict=True)]
+    failed: list[Response] = []
+    stage = f"baseline: {way.name}"
+
+    def keep(place: int, generation: Generation) -> None:
+        response = response_of(ws, way.model, missing[place], 0, generation)
+        if generation.finish == "error":
+            failed.append(response)
+        else:
+            ws.store.add_responses([response])
+
+    def shown(event: ProgressEvent) -> None:
+        ws.progress(ProgressEvent(stage, event.done, event.total, event.unit, event.detail))
+
+    if prompts:
+        generator.generate(prompts, ws.sampling, on_result=keep, progress=shown)
+    found = ws.store.responses(way.model.id, examples, ws.sampling)
+    return [r for r in found if r.sample == 0] + failed
+
+
+def _latencies(
+    ws: Workspace, way: _Way, examples: Sequence[Example], generator: Generator
+) -> list[float]:
+    """Seconds of single requests, one at a time, the first (warm-up) left out when there are more."""
+    seconds = []
+    for number, messages in enumerate(way.ask(examples), 1):
+        stage = f"baseline: {way.name}, single requests"
+        ws.progress(ProgressEvent(stage, number, len(examples), "requests"))
+        start = time.perf_counter()
+        (answer,) = generator.generate([Prompt(messages, f"latency {number}")], ws.sampling)
+        if answer.finish != "error":
+            seconds.append(time.perf_counter() - start)
+    return seconds[1:] if len(seconds) > 2 else seconds
