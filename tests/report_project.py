@@ -14,6 +14,7 @@ from residency.config import Config, load_config
 from residency.evaluate import summarise
 from residency.examples import copy_example
 from residency.examples.tickets.generate import make_rows
+from residency.rounds.change import item_scores, score_change
 from residency.store import Store
 from residency.types import (
     DatasetVersion,
@@ -354,7 +355,12 @@ def sealed(made: Builder, zero: Model, few: Model, two: Model, groups: dict[str,
         }
         for model in (zero, few, two)
     }
+    per_item = []
+    for model in (few, two):
+        responses, findings = made.answers[model.id, "test"]
+        per_item.append(item_scores(summarise(findings, test, responses), responses))
     body = {"final": two.id, "reference": few.id, "sides": sides}
+    body["score_change"] = score_change(*per_item, groups)
     store.finish_stage(RUN, f"test {two.id}", 20.0, {"result": body})
 
 

@@ -22,6 +22,7 @@ from residency.report import Evidence, charts, render, report, words
 from residency.report.headline import headline
 from residency.report.marks import highlight, trained_tokens
 from residency.report.write import chosen
+from residency.rounds.change import score_change
 from residency.store import Store
 from residency.types import Finding, Span
 
@@ -182,13 +183,41 @@ def test_an_unfinished_run_claims_nothing(tmp_path: Path) -> None:
     assert "run not finished" in text
 
 
+def test_the_paired_change_is_tighter_than_two_intervals(evidence: Evidence) -> None:
+    test = evidence.test
+    assert test is not None
+    change = test["score_change"]
+    was, now = (test["sides"][test[key]]["scores"]["score"] for key in ("reference", "final"))
+    assert change["delta"] == pytest.approx(now["mean"] - was["mean"])
+    assert change["high"] - change["low"] < (was["high"] - was["low"]) + (now["high"] - now["low"])
+
+
+def test_score_change_pairs_items_and_keeps_groups_together() -> None:
+    before = {f"e{i}": i / 40 for i in range(40)}  # items differ a lot in difficulty
+    after = {key: value + 0.1 for key, value in before.items()}
+    change = score_change(before, after, {})
+    assert change is not None
+    assert change["low"] == pytest.approx(0.1)
+    assert change["high"] == pytest.approx(0.1)
+    mixed = {key: value + (0.2 if i % 2 else 0.0) for i, (key, value) in enumerate(before.items())}
+    alone = score_change(before, mixed, {})
+    grouped = score_change(before, mixed, {key: str(i % 4) for i, key in enumerate(before)})
+    assert alone is not None
+    assert grouped is not None
+    assert grouped["high"] - grouped["low"] > alone["high"] - alone["low"]
+    assert score_change(before, {}, {}) is None
+
+
 def test_a_worse_model_is_called_worse(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     test = evidence.test
     assert test is not None
+    change = test["score_change"]
+    back = {**change, "delta": -change["delta"], "low": -change["high"], "high": -change["low"]}
     swapped = {**test, "final": test["reference"], "reference": test["final"]}
+    swapped["score_change"] = back
     monkeypatch.setitem(evidence.__dict__, "test", swapped)
     assert headline(evidence).answer == "worse"
-    even = {**test, "reference": test["final"]}
+    even = {**test, "reference": test["final"], "score_change": None}
     monkeypatch.setitem(evidence.__dict__, "test", even)
     assert headline(evidence).answer == "no"
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from residency import diagnose, target
+from residency.rounds.change import item_scores, score_change
 from residency.rounds.steps import (
     ZERO_SHOT,
     Assessed,
@@ -445,6 +446,11 @@ def sealed_test(
         {
             "final": final.id,
             "reference": reference.id,
+            "score_change": score_change(
+                item_scores(before.scores, before.responses),
+                item_scores(after.scores, after.responses),
+                groups_of(after.examples),
+            ),
             "sides": {
                 assessed.model.id: {
                     "label": label_of(assessed.model),
