@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ from residency.chat import ChatFormat
 from residency.errors import ConfigError
 from residency.infer.adapter import replaced_weights
 from residency.infer.batching import Batcher, plain_forward
+from residency.infer.encode import Encoder
 from residency.infer.fused import FusedModel, why_not_fused
 from residency.infer.generic import GenericModel
+from residency.infer.scoring import Item, score_fused, score_generic
 from residency.infer.sequences import Ending, Run, seed_key
-from residency.model.load import load_model, pick_device
+from residency.model.load import load_model, load_tokenizer, pick_device
 from residency.types import (
+    Choice,
+    ChoiceScore,
     Generation,
     Message,
     Progress,
@@ -211,6 +216,39 @@ class LocalEngine:
 
     def _ending(self, sampling: Sampling) -> Ending:
         return Ending(self.chat.end_ids, (*sampling.stop, *self.chat.stop), self.chat.decode)
+
+    # --- log-likelihoods -------------------------------------------------------------------
+
+    def score(
+        self, requests: Sequence[Sequence[Choice]], *, progress: Progress = no_progress
+    ) -> list[list[ChoiceScore]]:
+        """Log-likelihoods of continuations, one list of choices an item.
+
+        Tokenisation, truncation and sums as in lm-evaluation-harness 0.4.13.
+
+        Raises:
+            SuiteError: a continuation without tokens, or longer than the model's context.
+        """
+        encoder = Encoder(self.tokenizer, self.context)
+        items: list[Item] = []
+        for index, choices in enumerate(requests):
+            if choices:
+                items.append(Item(index, [encoder.request(choice) for choice in choices]))
+        results: dict[int, list[ChoiceScore]] = {}
+        found = (
+            score_fused(self.fused, items)
+            if self.fused is not None
+            else score_generic(self.generic, items, self.batch_size)
+        )
+        for index, scores in found:
+            results[index] = scores
+            progress(ProgressEvent("score", len(results), len(items)))
+        return [results.get(index, []) for index in range(len(requests))]
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer, for text that no chat template has to do with."""
+        return load_tokenizer(self.base)
 
     # --- the fused path --------------------------------------------------------------------
 
