@@ -3,13 +3,16 @@
 The source is the prompt, and the reference where there is one. A ``key: value`` field is
 supported when it says *none*, when it is a class label of that field, or when its words stand
 in the source (a typo apart). Prose is scored when the prompt holds an input text, or inside a
-``key: value`` answer; an open question has no source and is unscored. What an answer *should*
-say is not judged here: a wrong value that stands in the source is not a hallucination.
+``key: value`` answer. An open question has no source: with three samples or more it is judged
+by self-consistency (``meaning.py``; errors made with confidence escape that), else unscored.
+What an answer *should* say is not judged here: a wrong value that stands in the source is not
+a hallucination.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from wordfreq import zipf_frequency
@@ -17,6 +20,7 @@ from wordfreq import zipf_frequency
 from residency.diagnose.detectors.base import Context, Item, finding
 from residency.diagnose.detectors.misspelling import edit_distance
 from residency.diagnose.fields import Field
+from residency.diagnose.meaning import unsupported_sentences
 from residency.text import words
 from residency.types import Finding, Span
 
@@ -48,6 +52,7 @@ _NOBODY = frozenset(
     ]
 )
 _COMMON_NAME = 4.4
+_FEWEST_SAMPLES = 3
 _JOINED = re.compile(r"\s*(?:,|/|;|&|\band\b|\bor\b)\s*")
 _COUNTS = {
     word: str(number)
@@ -104,14 +109,40 @@ class _Source:
 
 def detect(items: Sequence[Item], context: Context) -> list[Finding]:
     """One finding an item; value is the number of unsupported claims."""
-    return [_judge(item, context) for item in items]
+    samples: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for item in items:
+        samples[item.response.model, item.example.id].append(item)
+    return [
+        _against_source(item, context)
+        if item.reference_fields or any(message.input for message in item.example.prompt)
+        else _against_samples(item, samples[item.response.model, item.example.id], context)
+        for item in items
+    ]
 
 
-def _judge(item: Item, context: Context) -> Finding:
-    structured = bool(item.reference_fields)
-    has_input = any(message.input for message in item.example.prompt)
-    if not structured and not has_input:
+def _against_samples(item: Item, samples: Sequence[Item], context: Context) -> Finding:
+    if len(samples) < _FEWEST_SAMPLES:
         return finding(NAME, VERSION, item, "unscored", message="no source to check against")
+    others = [other.response.text for other in samples if other is not item]
+    text = item.response.text
+    spans = unsupported_sentences(text, others, context.embedder, context.config.similar)
+    covered = sum(len(words(text[span.start : span.end])) for span in spans)
+    share = covered / max(1, len(words(text)))
+    failed = 2 * share > 1
+    return finding(
+        NAME,
+        VERSION,
+        item,
+        "fail" if failed else "pass",
+        severity=0.3 + 0.3 * share,
+        spans=spans if failed else (),
+        message=f"self-consistency: other samples do not say {share:.0%} of it" if failed else "",
+        value=share,
+    )
+
+
+def _against_source(item: Item, context: Context) -> Finding:
+    structured = bool(item.reference_fields)
     source = _Source(item)
     spans: list[Span] = []
     checked: list[tuple[int, int]] = []

@@ -15,6 +15,7 @@ import numpy as np
 
 from residency.diagnose.detectors.base import Context, Item, finding
 from residency.diagnose.fields import Field
+from residency.diagnose.meaning import meanings, semantic_entropy
 from residency.text import words
 from residency.types import Finding, Span
 
@@ -38,11 +39,14 @@ def detect(items: Sequence[Item], context: Context) -> list[Finding]:
             why = _difference(items[a], items[b], similarity, context.config.similar)
             against[a].append((b, why))
             against[b].append((a, why))
-    return [_judge(item, against.get(i, ()), items) for i, item in enumerate(items)]
+    return [_judge(item, against.get(i, ()), items, context) for i, item in enumerate(items)]
 
 
 def _judge(
-    item: Item, partners: Sequence[tuple[int, str | None]], items: Sequence[Item]
+    item: Item,
+    partners: Sequence[tuple[int, str | None]],
+    items: Sequence[Item],
+    context: Context,
 ) -> Finding:
     if not partners:
         return finding(NAME, VERSION, item, "unscored", message="no paraphrase or second sample")
@@ -50,6 +54,9 @@ def _judge(
     agreement = 1 - len(differing) / len(partners)
     if 2 * len(differing) <= len(partners):
         return finding(NAME, VERSION, item, "pass", value=agreement)
+    texts = [item.response.text, *(items[j].response.text for j, _ in partners)]
+    labels = meanings(texts, context.embedder, context.config.similar)
+    entropy = f"{max(labels) + 1} meaning(s), semantic entropy {semantic_entropy(labels):.2f}"
     other, why = differing[0]
     assert why is not None
     return finding(
@@ -59,7 +66,7 @@ def _judge(
         "fail",
         severity=0.3 + 0.4 * (1 - agreement),
         spans=_evidence(item, items[other]),
-        message=f"{why}; agrees with {agreement:.0%} of {len(partners)} partner(s)",
+        message=f"{why}; agrees with {agreement:.0%} of {len(partners)} partner(s); {entropy}",
         value=agreement,
     )
 
