@@ -1,6 +1,16 @@
 """Issue → proposals: rows that should mend it, and the firewall before dev and test."""
 
 from residency.target.firewall import FirewallResult, Rejection, firewall
+from residency.target.gradient import influence, project, propose_by_gradient
 from residency.target.select import control, propose
 
-__all__ = ["FirewallResult", "Rejection", "control", "firewall", "propose"]
+__all__ = [
+    "FirewallResult",
+    "Rejection",
+    "control",
+    "firewall",
+    "influence",
+    "project",
+    "propose",
+    "propose_by_gradient",
+]
