@@ -13,11 +13,15 @@ from typing import Any
 
 import pytest
 
+from residency import diagnose, evaluate, target
 from residency.config import load_config
+from residency.embed import WordLlamaEmbedder
 from residency.errors import ConfigError
+from residency.evaluate import load_suite
 from residency.examples import copy_example
 from residency.examples.tickets import generate, vocabulary
 from residency.text import jaccard, ngrams, words
+from residency.types import Example, Message, Response
 
 FOLDER = Path(generate.__file__).parent
 FIELDS = ["product", "problem", "urgency", "order", "request", "name", "reply"]
@@ -179,6 +183,41 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, dict):
         return tuple(text for texts in value.values() for text in texts)
     return tuple(value)
+
+
+def test_the_references_pass_the_suite_and_every_detector(tmp_path: Path) -> None:
+    """An example whose own answers fail would blame the model for it."""
+    copy_example("tickets", tmp_path)
+    config = load_config(tmp_path / "residency.toml")
+    suite = load_suite(tmp_path / config.evaluate.suite)
+    embedder = WordLlamaEmbedder()
+    dev = [example(row, "dev") for row in ROWS["dev"]]
+    right = [Response("m", e.id, e.reference or "") for e in dev]
+    findings = evaluate.grade(suite, dev, right, embedder=embedder)
+    train = [example(row, "train") for row in ROWS["train"][:240]]
+    findings += diagnose.detect(
+        dev,
+        right,
+        known_words={word for e in train for m in e.messages for word in words(m.text)},
+        embedder=embedder,
+        config=config.diagnose,
+        max_new_tokens=config.generate.max_new_tokens,
+        label_values=diagnose.label_values(train),
+    )
+    assert {f.kind for f in findings} >= {"wrong:order", "format", "inconsistency", "hallucination"}
+    assert [f for f in findings if f.status == "fail"] == []
+
+
+def test_the_firewall_lets_the_pool_through() -> None:
+    pool = [example(row, "pool") for row in ROWS["pool"]]
+    kept = [example(row, split) for split in ("dev", "test") for row in ROWS[split]]
+    assert target.firewall(pool, kept, embedder=WordLlamaEmbedder()).rejected == ()
+
+
+def example(row: dict[str, Any], split: Any) -> Example:
+    asked = Message("user", row["instruction"], input=row["input"])
+    answer = Message("assistant", row["response"])
+    return Example((asked, answer), split, group=row["group"], tags=tuple(row["tags"]))
 
 
 def test_copy_example_makes_a_project(tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ class Guard:
         return response
 
     def _refused(self, request: Request) -> Response | None:
-        if request.method not in ("GET", "HEAD"):
-            return PlainTextResponse("These pages only show.", 405, {"Allow": "GET, HEAD"})
+        if request.method != "GET":
+            return PlainTextResponse("These pages only show.", 405, {"Allow": "GET"})
         if not self._token:
             name = request.headers.get("host", "").rsplit(":", 1)[0]
             if name not in _LOCAL_NAMES:
