@@ -247,7 +247,7 @@ def _pip_error(output: str, requirement: str) -> FetchError:
     cut = re.search(r"IncompleteRead|Connection broken|Read timed out|ConnectionReset", said)
     if cut:
         return OfflineError(f"the download of {requirement} broke off", next_step=OFFLINE_STEP)
-    if re.search(r"NewConnection|NameResolution|Could not find a version|ProxyError|SSLError|"
+    if re.search(r"NewConnection|NameResolution|Could not find a version|No matching distribution|ProxyError|SSLError|"
                  r"ConnectTimeout|HTTP error|Max retries", said):  # fmt: skip
         return OfflineError(
             f"the Python package registry cannot be reached, or does not have {requirement} "

@@ -1,0 +1,89 @@
+"""``residency pretrain``: train a model from raw text, or go on training one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pretrain(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe (TOML); see docs/pretraining.md.")
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="A file or folder of text instead of a recipe.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("pretrained"),
+    start: Annotated[
+        str, typer.Option("--from", help="Go on from this base model (domain adaptation).")
+    ] = "",
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text that is only measured: what is forgotten elsewhere?"),
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Training tokens (0: the recipe's).")] = 0,
+    learning_rate: Annotated[float, typer.Option(help="Peak rate (0: the recipe's).")] = 0.0,
+    threads: Annotated[int, typer.Option(help="CPU threads (0: all).")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="Only write the last checkpoint's model.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train a tokenizer and a model from raw text. Interrupted, the same command goes on.
+
+    Example: residency pretrain --text books/ --tokens 2000000 --out mymodel
+    """
+    from residency.cli.display import ProgressDisplay, print_json
+    from residency.errors import ConfigError
+    from residency.rounds.pretrain import load_recipe, recipe_for
+    from residency.rounds.pretrain import pretrain as run
+    from residency.rounds.pretrain import snapshot as write_snapshot
+
+    if (recipe is None) == (text is None):
+        raise ConfigError(
+            "give a recipe or --text, one of the two",
+            next_step="residency pretrain --text FOLDER --out MODEL",
+        )
+    changed: dict[str, float] = {}
+    if tokens:
+        changed["tokens"] = tokens
+    if learning_rate:
+        changed["learning_rate"] = learning_rate
+    if recipe is not None:
+        chosen = load_recipe(recipe)
+        chosen = chosen.model_copy(update={"run": chosen.run.model_copy(update=changed)})
+    else:
+        assert text is not None
+        if start:  # trained weights want a gentle hand, and no optimizer that they never saw
+            changed = {"learning_rate": 5e-5, "muon_rate": 0.0, "context": 512, **changed}
+        chosen = recipe_for(text, changed)
+    if snapshot:
+        typer.echo(str(write_snapshot(chosen, out, start=start, device=device)))
+        return
+    with ProgressDisplay() as display:
+        result = run(
+            chosen,
+            out,
+            start=start,
+            others=also or [],
+            threads=threads,
+            device=device,
+            progress=display,
+            say=display.say,
+        )
+    if as_json:
+        print_json(json.dumps(result.to_dict(), indent=1))
+        return
+    for name, bits in result.bits_per_byte.items():
+        was = f" (before: {result.before[name]:.4f})" if name in result.before else ""
+        typer.echo(f"{name}: {bits:.4f} bits per byte on held-out text{was}")
+    for note in result.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(
+        f"{result.parameters / 1e6:.2f} M parameters, {result.tokens} tokens in "
+        f"{result.seconds:.0f} s: {result.folder}"
+    )
