@@ -7,7 +7,7 @@ graded again without it.
 from residency.evaluate.agreement import Agreement, CorrectedRate, agreement, corrected_rate
 from residency.evaluate.baselines import BaselineReport, Contender, Price, compare_ways
 from residency.evaluate.grade import grade
-from residency.evaluate.judge import FileCache, Judge, JudgeReport, Rubric
+from residency.evaluate.judge import FileCache, Judge, JudgeReport, Rubric, verdicts
 from residency.evaluate.leaderboard import Leaderboard, informative_pairs, leaderboard
 from residency.evaluate.prompting import (
     Retriever,
@@ -78,6 +78,7 @@ __all__ = [
     "self_consistency",
     "similar_shots",
     "summarise",
+    "verdicts",
     "votes_by_scores",
     "win_rate",
     "with_context",

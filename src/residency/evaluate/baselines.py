@@ -260,6 +260,8 @@ def _verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
             f"Do not fine-tune (yet): the best prompt ({best.name}) passes more checks than "
             f"{row.name}, {points} on {d.n} items."
         )
+    if d.low == d.high == 0:
+        return f"No difference: {row.name} and {best.name} pass the same checks on all {d.n} items."
     return (
         f"Undecided: {row.name} against the best prompt ({best.name}) is {points} on {d.n} items; "
         f"a difference smaller than about {50 * (d.high - d.low):.0f} points cannot be seen here."
@@ -269,15 +271,20 @@ def _verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
 def _price_of_it(row: BaselineRow, best: BaselineRow) -> list[str]:
     """What else changes for a request, where both were measured."""
     said = []
-    if row.prompt_tokens and best.prompt_tokens and row.prompt_tokens != best.prompt_tokens:
+    if row.prompt_tokens and best.prompt_tokens:
         ratio = best.prompt_tokens / row.prompt_tokens
-        word = "shorter" if ratio > 1 else "longer"
-        said.append(f"Its prompts are {max(ratio, 1 / ratio):.1f} times {word}.")
+        said += _times("Its prompts are", ratio, "shorter", "longer")
     if row.p50 and best.p50:
         ratio = best.p50 / row.p50
-        word = "faster" if ratio > 1 else "slower"
-        said.append(f"A single request is {max(ratio, 1 / ratio):.1f} times {word} (median).")
+        said += _times("A single request (median) is", ratio, "faster", "slower")
     return said
+
+
+def _times(what: str, ratio: float, more: str, less: str) -> list[str]:
+    """A sentence about a ratio; silence when it is within a tenth of 1."""
+    if 1 / 1.1 < ratio < 1.1:
+        return []
+    return [f"{what} {max(ratio, 1 / ratio):.1f} times {more if ratio > 1 else less}."]
 
 
 def _worst_kinds(row: BaselineRow) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -142,6 +143,7 @@ class Retriever:
     def __init__(self, documents: Sequence[str]) -> None:
         import bm25s
 
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG on import
         self.documents = list(documents)
         self._index: Any = None
         if any(text.strip() for text in self.documents):

@@ -1,0 +1,123 @@
+"""``residency baseline``: should I fine-tune at all?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from residency.cli.display import ProgressDisplay, console, interval, percent, print_json
+from residency.cli.output import plain
+
+if TYPE_CHECKING:
+    from residency.evaluate import BaselineReport
+
+MOST_KINDS = 8
+
+
+def baseline(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+    split: Annotated[str, typer.Option(help="dev, train or pool; test is sealed.")] = "dev",
+    tuned: Annotated[str, typer.Option(help="The fine-tuned model: final, round-N, an id.")] = (
+        "final"
+    ),
+    shots: Annotated[int, typer.Option(help="Examples in the few-shot prompt.")] = 4,
+    document: Annotated[
+        list[Path] | None, typer.Option(help="Text file for retrieval; may repeat.")
+    ] = None,
+    retrieved: Annotated[int, typer.Option(help="Texts in the retrieval prompt; 0: none.")] = 3,
+    limit: Annotated[int, typer.Option(help="Items at most; 0: all.")] = 0,
+    latency: Annotated[int, typer.Option(help="Single requests to time; 0: none.")] = 8,
+    per_hour: Annotated[float, typer.Option(help="Price of an hour of this machine.")] = 0.0,
+    endpoint: Annotated[
+        str, typer.Option(help="Also ask this OpenAI-compatible URL; prompts are sent there.")
+    ] = "",
+    endpoint_model: Annotated[str, typer.Option(help="Model name sent to it.")] = "",
+    key_env: Annotated[str, typer.Option(help="Environment variable with its key.")] = "",
+    price_in: Annotated[float, typer.Option(help="Its price of a million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(help="Its price of a million answer tokens.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Should I fine-tune at all? The same items by prompt, retrieval and the tuned model.
+
+    Shows quality, each error kind's rate, consistency, length, latency, tokens and cost of
+    1000 requests, and whether data leaves the machine; then a recommendation and what it rests on.
+
+    Example: residency baseline demo --limit 60
+    """
+    from residency.errors import ConfigError
+    from residency.rounds import Project
+    from residency.rounds.baseline import baseline as work
+    from residency.rounds.endpoint import named_endpoint
+
+    if split not in ("dev", "train", "pool"):
+        raise ConfigError(f"{split!r} cannot be used", where="--split", next_step="dev")
+    with ProgressDisplay() as progress:
+        project = Project.open(directory, progress=progress)
+        report = work(
+            project,
+            split=split,  # type: ignore[arg-type]
+            tuned=tuned,
+            shots=shots,
+            documents=document or [],
+            retrieved=retrieved,
+            limit=limit,
+            latency_items=latency,
+            per_hour=per_hour,
+            endpoint=named_endpoint(endpoint, endpoint_model, key_env, price_in, price_out),
+        )
+    if as_json:
+        print_json(json.dumps(plain(report.to_dict()), ensure_ascii=False))
+        return
+    show_report(report)
+
+
+def show_report(report: BaselineReport) -> None:
+    """The table, one column a way of doing it, and the recommendation."""
+    table = Table(title="The same items, each way", title_justify="left", header_style="bold")
+    table.add_column("")
+    for row in report.rows:
+        table.add_column(row.name, justify="right")
+
+    def line(title: str, cells: list[str]) -> None:
+        table.add_row(title, *cells)
+
+    def number(value: float | None, form: str) -> str:
+        return "–" if value is None else format(value, form)
+
+    scores = [row.scores.score for row in report.rows]
+    line("score of scored items", [percent(s.mean) for s in scores])
+    line("  95 %", [interval(s.low, s.high) for s in scores])
+    line("unscored as not passed", [percent(s.floor) for s in scores])
+    line("checks scored", [percent(s.coverage) for s in scores])
+    worst = {
+        kind: max(
+            (row.scores.kinds[kind].rate or 0.0) for row in report.rows if kind in row.scores.kinds
+        )
+        for row in report.rows
+        for kind in row.scores.kinds
+    }
+    for kind in sorted((k for k in worst if worst[k] > 0), key=lambda k: -worst[k])[:MOST_KINDS]:
+        rates = [row.scores.kinds.get(kind) for row in report.rows]
+        line(f"fails {kind}", [percent(r.rate) if r else "–" for r in rates])
+        line("  95 %", [interval(r.low, r.high) if r and r.scored else "–" for r in rates])
+    line("words an answer", [number(row.words, ".0f") for row in report.rows])
+    line("latency p50, s", [number(row.p50, ".2f") for row in report.rows])
+    line("latency p95, s", [number(row.p95, ".2f") for row in report.rows])
+    line("prompt tokens", [number(row.prompt_tokens, ".0f") for row in report.rows])
+    line("tokens of 1000 requests", [number(row.tokens_per_1000, ",.0f") for row in report.rows])
+    line("cost of 1000 requests", [number(row.cost_per_1000, ".3f") for row in report.rows])
+    line("data leaves the machine", ["yes" if row.leaves_machine else "no" for row in report.rows])
+    console.print(table)
+    for d in report.differences:
+        console.print(
+            f"{d.better} against {d.than}: {100 * d.mean:+.1f} points "
+            f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}] (n {d.n})",
+            highlight=False,
+            markup=False,
+        )
+    for sentence in report.recommendation:
+        console.print(sentence, highlight=False, markup=False)

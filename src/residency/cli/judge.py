@@ -1,0 +1,171 @@
+"""``residency judge``: a judge model, people's labels, and how far to trust the judge."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from residency.cli.arena import safe
+from residency.cli.display import ProgressDisplay, console, interval, percent, print_json
+from residency.cli.output import plain
+
+if TYPE_CHECKING:
+    from residency.evaluate import Rubric
+    from residency.rounds.judge import Judged
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""A judge model, and how far to trust it.
+
+    Example: residency judge run demo --criterion "Is the reply polite?"
+    """,
+)
+
+Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")]
+Criterion = Annotated[str, typer.Option(help="One yes-or-no question about an answer.")]
+Name = Annotated[str, typer.Option(help="Short name of the criterion.")]
+ModelName = Annotated[str, typer.Option("--model", help="base, round-N, final, or an id.")]
+SplitName = Annotated[str, typer.Option(help="dev, train or pool.")]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command("run")
+def run(
+    directory: Directory = Path(),
+    criterion: Criterion = "Is the answer correct and complete?",
+    name: Name = "criterion",
+    model: ModelName = "final",
+    split: SplitName = "dev",
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Show the judge the reference answer.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Judge a model's stored answers: pass or fail with a reason, asked in both orders.
+
+    The judge is the endpoint in [judge] of residency.toml; the answers are sent there. Nothing is
+    asked twice. With labels (residency judge label) the rate is corrected for the judge's errors.
+
+    Example: residency judge run demo --criterion "Is the reply polite?" --name polite
+    """
+    from residency.rounds import Project
+    from residency.rounds import judge as work
+    from residency.rounds.endpoint import configured_endpoint
+
+    with ProgressDisplay() as progress:
+        project = Project.open(directory, progress=progress)
+        found = work.judge(
+            project,
+            work.make_judge(project, *configured_endpoint(project.config.judge, "judge")),
+            _rubric(name, criterion, reference),
+            model=model,
+            split=_split(split),  # type: ignore[arg-type]
+        )
+    if as_json:
+        print_json(json.dumps(plain(found.to_dict()), ensure_ascii=False))
+        return
+    _show(found)
+
+
+@app.command("label")
+def label(
+    directory: Directory = Path(),
+    criterion: Criterion = "Is the answer correct and complete?",
+    name: Name = "criterion",
+    model: ModelName = "final",
+    split: SplitName = "dev",
+    count: Annotated[int, typer.Option(help="Answers to label.")] = 50,
+    rater: Annotated[str, typer.Option(help="Who you are.")] = "",
+) -> None:
+    """Label a random part of the answers yourself, without seeing the judge's verdict.
+
+    Each label is stored at once. Keys: y the criterion is met, n it is not, s skip, q stop.
+
+    Example: residency judge label demo --criterion "Is the reply polite?" --name polite
+    """
+    from residency.rounds import Project
+    from residency.rounds import judge as work
+
+    project = Project.open(directory)
+    rubric, who = _rubric(name, criterion, False), rater or getpass.getuser()
+    items = work.to_label(
+        project,
+        rubric,
+        who,
+        model=model,
+        split=_split(split),  # type: ignore[arg-type]
+        count=count,
+    )
+    given = 0
+    for number, (example, response) in enumerate(items, 1):
+        console.rule(f"{number} of {len(items)}: {criterion}")
+        console.print(Text(safe(example.prompt_text)), Text(safe(response.text)), sep="\n\n")
+        key = _key()
+        if key == "q":
+            break
+        if key != "s":
+            work.add_label(project, rubric, response.id, who, key == "y")
+            given += 1
+    console.print(f"{given} labels stored.", highlight=False)
+
+
+def _key() -> str:
+    while True:
+        try:
+            key = console.input("y(es), n(o), s(kip), q(uit): ").strip().lower()[:1]
+        except EOFError:
+            return "q"
+        if key in ("y", "n", "s", "q"):
+            return str(key)
+
+
+def _rubric(name: str, criterion: str, reference: bool) -> Rubric:
+    from residency.evaluate import Rubric
+
+    return Rubric(name, criterion, reference)
+
+
+def _split(name: str) -> str:
+    from residency.errors import ConfigError
+
+    if name not in ("dev", "train", "pool"):
+        raise ConfigError(f"{name!r} cannot be judged", where="--split", next_step="dev")
+    return name
+
+
+def _show(found: Judged) -> None:
+    rate = percent(found.passes / found.scored) if found.scored else "–"
+    report = found.report
+    lines = [
+        f"{found.label} {found.model.id[:9]}: the judge passes {rate} "
+        f"{interval(found.low, found.high)} of {found.scored} scored answers.",
+        f"Unscored: {report.flipped} verdicts changed with the order, {report.invalid} answers "
+        f"could not be read, {report.failed} requests failed.",
+        f"Asked {report.asked} questions, {report.cached} answers were there already.",
+    ]
+    known = found.agreement
+    if known is None:
+        lines.append("No labels yet: residency judge label tells how far to trust the judge.")
+    else:
+        figures = known.to_dict()
+        lines.append(
+            f"Against people on {known.n} answers: TPR {percent(figures['tpr'])} "
+            f"{interval(*known.tpr_interval())}, TNR {percent(figures['tnr'])} "
+            f"{interval(*known.tnr_interval())}, κ "
+            + ("–" if figures["kappa"] is None else f"{figures['kappa']:.2f}")
+        )
+    corrected = found.corrected
+    if corrected is not None and corrected.usable:
+        lines.append(
+            f"Corrected for the judge's errors: {percent(corrected.rate)} "
+            f"{interval(corrected.low, corrected.high)} of the other {corrected.n} answers pass."
+        )
+    elif corrected is not None:
+        lines.append("The judge is not better than chance on these labels: no rate can be given.")
+    for line in lines:
+        console.print(line, highlight=False, markup=False)

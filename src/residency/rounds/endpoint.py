@@ -1,0 +1,38 @@
+"""From settings or flags to an OpenAI-compatible generator. Nothing is sent unless a URL is named."""
+
+from __future__ import annotations
+
+from residency.config import EndpointConfig
+from residency.errors import ConfigError
+from residency.evaluate import Price
+from residency.rounds.baseline import Endpoint
+from residency.types import Generator
+
+
+def configured_endpoint(settings: EndpointConfig, section: str) -> tuple[Generator, str]:
+    """Generator and name of the endpoint in a section of ``residency.toml``.
+
+    Raises:
+        ConfigError: the section names no URL.
+    """
+    if not settings.url:
+        raise ConfigError(
+            "no endpoint is named",
+            where=f"residency.toml [{section}]",
+            next_step=f'set {section}.url, e.g. url = "http://localhost:8080/v1"',
+        )
+    from residency.infer import EndpointGenerator
+
+    generator = EndpointGenerator(settings.url, settings.model, key_env=settings.key_env)
+    return generator, f"{settings.model or 'default'}@{settings.url}"
+
+
+def named_endpoint(
+    url: str, model: str = "", key_env: str = "", price_in: float = 0.0, price_out: float = 0.0
+) -> Endpoint | None:
+    """The endpoint of a command's flags; None without a URL."""
+    if not url:
+        return None
+    settings = EndpointConfig(url=url, model=model, key_env=key_env)
+    generator, name = configured_endpoint(settings, "endpoint")
+    return Endpoint(generator, name, Price(price_in, price_out))
