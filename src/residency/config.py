@@ -79,6 +79,8 @@ class DataConfig(Section):
     """What happens to a row longer than `model.max_length`: dropped and listed, or cut."""
     near_duplicate: float = Field(0.8, gt=0, le=1)
     """Jaccard similarity of word 5-grams from which two rows count as near-duplicates."""
+    benchmarks: str = ""
+    """Folder with local copies of ARC, HellaSwag, MMLU or TruthfulQA; `residency check` lists training rows that come near them."""
 
 
 class TrainConfig(Section):
@@ -218,6 +220,16 @@ class EndpointConfig(Section):
     """Model name sent to it."""
     key_env: str = ""
     """Name of the environment variable that holds the API key."""
+    concurrency: int = Field(4, ge=1)
+    """Requests in flight at one time."""
+    timeout: float = Field(120.0, gt=0)
+    """Seconds to wait for one answer."""
+    retries: int = Field(4, ge=0)
+    """Times a request is sent again after a time-out, 429, 5xx or an unreadable answer."""
+    prompt_price: float = Field(0.0, ge=0)
+    """Price of a million prompt tokens, in your currency; for the record of costs."""
+    answer_price: float = Field(0.0, ge=0)
+    """Price of a million generated tokens."""
 
 
 class Config(Section):

@@ -1,0 +1,256 @@
+"""The endpoint generator against a server that misbehaves in every way that servers do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from residency.config import EndpointConfig
+from residency.errors import ConfigError, EndpointError
+from residency.infer import EndpointGenerator
+from residency.types import Generation, Message, Prompt, Sampling
+
+Act = Callable[["Handler", str, int], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by the server's script: (handler, question, times it was asked) → a reply."""
+
+    server: Fake
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        question = body["messages"][-1]["content"]
+        with self.server.lock:
+            self.server.bodies.append(body)
+            self.server.keys.append(self.headers.get("authorization", ""))
+            asked = self.server.asked[question] = self.server.asked.get(question, 0) + 1
+            self.server.flying += 1
+            self.server.most = max(self.server.most, self.server.flying)
+        try:
+            self.server.act(self, question, asked)
+        finally:
+            with self.server.lock:
+                self.server.flying -= 1
+
+    def reply(self, code: int, text: str, **headers: str) -> None:
+        """One whole response."""
+        self.send_response(code)
+        self.send_header("content-length", str(len(text.encode())))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def answer(self, text: str, finish: str = "stop") -> None:
+        """A chat completion."""
+        choice = {"message": {"role": "assistant", "content": text}, "finish_reason": finish}
+        usage = {"prompt_tokens": 10, "completion_tokens": 5}
+        self.reply(200, json.dumps({"choices": [choice], "usage": usage}))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silence."""
+
+
+class Fake(ThreadingHTTPServer):
+    """The server and what it saw."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.act: Act = lambda handler, question, asked: handler.answer(f"re: {question}")
+        self.bodies: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.asked: dict[str, int] = {}
+        self.flying = self.most = 0
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """Base address."""
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+@pytest.fixture
+def server() -> Iterator[Fake]:
+    fake = Fake()
+    thread = threading.Thread(target=fake.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield fake
+    fake.shutdown()
+    fake.server_close()
+    thread.join()
+
+
+def client(server: Fake, **settings: Any) -> EndpointGenerator:
+    """A generator that does not really wait between attempts."""
+    config = EndpointConfig(**{"url": server.url, "model": "m", "timeout": 5.0, **settings})
+    return EndpointGenerator(config, sleep=lambda seconds: None)
+
+
+def prompts(count: int) -> list[Prompt]:
+    return [Prompt((Message("user", f"q{at}"),), key=f"k{at}") for at in range(count)]
+
+
+def test_answers_keep_their_order_and_cost_is_recorded(server: Fake) -> None:
+    with client(server, concurrency=3, prompt_price=2.0, answer_price=4.0) as endpoint:
+        answers = endpoint.generate(prompts(9), Sampling(max_new_tokens=7, stop=("###",)))
+        assert [a.text for a in answers] == [f"re: q{at}" for at in range(9)]
+        assert 1 <= server.most <= 3
+        assert sorted(call.index for call in endpoint.calls) == list(range(9))
+        assert endpoint.calls[0].cost == pytest.approx((10 * 2 + 5 * 4) / 1e6)
+    assert server.bodies[0]["max_tokens"] == 7
+    assert server.bodies[0]["stop"] == ["###"]
+    assert "seed" not in server.bodies[0]
+
+
+def test_sampling_has_a_seed_of_its_own_for_each_item_and_sample(server: Fake) -> None:
+    message = (Message("user", "same"),)
+    asked = [Prompt(message, key="a", sample=s) for s in (0, 1)] + [Prompt(message, key="b")]
+    with client(server) as endpoint:
+        endpoint.generate(asked, Sampling(temperature=0.8, seed=3))
+        endpoint.generate(asked[:1], Sampling(temperature=0.8, seed=3))
+    seeds = [body["seed"] for body in server.bodies]
+    assert len(set(seeds)) == 3
+
+
+@pytest.mark.parametrize("trouble", ["429", "500", "garbage", "half", "shape", "slow"])
+def test_a_passing_trouble_is_tried_again(server: Fake, trouble: str) -> None:
+    def act(handler: Handler, question: str, asked: int) -> None:
+        if asked > 2 or question != "q1":
+            handler.answer("fine")
+        elif trouble == "429":
+            handler.reply(429, '{"error": {"message": "slow down"}}', retry_after="1")
+        elif trouble == "500":
+            handler.reply(500, "oh no")
+        elif trouble == "garbage":
+            handler.reply(200, "<html>proxy</html>")
+        elif trouble == "shape":
+            handler.reply(200, '{"choices": []}')
+        elif trouble == "half":
+            handler.send_response(200)
+            handler.send_header("content-length", "1000")
+            handler.end_headers()
+            handler.wfile.write(b'{"choices": [{"mess')
+            handler.close_connection = True
+        else:
+            threading.Event().wait(0.4)
+            handler.close_connection = True
+
+    server.act = act
+    with client(server, timeout=0.2 if trouble == "slow" else 5.0) as endpoint:
+        answers = endpoint.generate(prompts(3), Sampling())
+    assert [a.text for a in answers] == ["fine"] * 3
+    assert server.asked == {"q0": 1, "q1": 3, "q2": 1}
+    assert {call.index: call.attempts for call in endpoint.calls}[1] == 3
+
+
+def test_the_server_is_given_the_time_it_asks_for(server: Fake) -> None:
+    waits: list[float] = []
+    server.act = lambda handler, question, asked: (
+        handler.answer("fine") if asked > 1 else handler.reply(429, "", retry_after="17")
+    )
+    endpoint = EndpointGenerator(EndpointConfig(url=server.url), sleep=waits.append)
+    endpoint.generate(prompts(1), Sampling())
+    assert waits == [17.0]
+
+
+def test_a_lasting_trouble_is_an_error_of_that_item_alone(server: Fake) -> None:
+    def act(handler: Handler, question: str, asked: int) -> None:
+        if question == "q1":
+            handler.reply(503, '{"error": {"message": "model is loading"}}')
+        elif question == "q2":
+            handler.reply(400, '{"error": {"message": "prompt too long"}}')
+        else:
+            handler.answer("fine")
+
+    server.act = act
+    kept: dict[int, Generation] = {}
+    with client(server, retries=2) as endpoint:
+        answers = endpoint.generate(prompts(4), Sampling(), on_result=kept.__setitem__)
+    assert [a.finish for a in answers] == ["stop", "error", "error", "stop"]
+    assert "model is loading" in answers[1].error
+    assert "prompt too long" in answers[2].error
+    assert server.asked == {"q0": 1, "q1": 3, "q2": 1, "q3": 1}
+    assert kept == dict(enumerate(answers))
+
+
+def test_a_wrong_key_stops_at_once_and_never_shows_it(
+    server: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    server.act = lambda handler, question, asked: handler.reply(
+        401, '{"error": {"message": "invalid key"}}'
+    )
+    with client(server, key_env="MY_KEY", concurrency=1) as endpoint:
+        with pytest.raises(EndpointError, match="invalid key") as caught:
+            endpoint.generate(prompts(50), Sampling())
+        assert len(server.bodies) < 5
+    assert server.keys[0] == "Bearer sk-secret"
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_an_unreachable_server_is_named(server: Fake) -> None:
+    config = EndpointConfig(url="http://127.0.0.1:9/v1", retries=1, concurrency=2)
+    endpoint = EndpointGenerator(config, sleep=lambda seconds: None)
+    with pytest.raises(EndpointError, match=r"127\.0\.0\.1:9.*cannot be reached"):
+        endpoint.generate(prompts(10), Sampling())
+
+
+def test_answers_before_a_stop_are_kept(server: Fake) -> None:
+    server.act = lambda handler, question, asked: (
+        handler.reply(403, "quota spent") if question == "q3" else handler.answer("fine")
+    )
+    kept: dict[int, Generation] = {}
+    with client(server, concurrency=1) as endpoint, pytest.raises(EndpointError, match="quota"):
+        endpoint.generate(prompts(9), Sampling(), on_result=kept.__setitem__)
+    assert sorted(kept) == [0, 1, 2]
+
+
+def test_settings_that_cannot_work_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="url"):
+        EndpointGenerator(EndpointConfig())
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
+        EndpointGenerator(EndpointConfig(url="http://x/v1", key_env="NO_SUCH_KEY"))
+
+
+def stream_lines(handler: Handler, lines: list[str], *, whole: bool) -> None:
+    handler.send_response(200)
+    handler.send_header("content-type", "text/event-stream")
+    handler.end_headers()
+    for line in lines:
+        handler.wfile.write(f"data: {line}\n\n".encode())
+    if whole:
+        handler.wfile.write(b"data: [DONE]\n\n")
+    handler.close_connection = True
+
+
+def piece(text: str) -> str:
+    return json.dumps({"choices": [{"delta": {"content": text}, "finish_reason": None}]})
+
+
+def test_a_stream_comes_in_pieces(server: Fake) -> None:
+    server.act = lambda handler, question, asked: stream_lines(
+        handler, [piece("he"), piece("llo")], whole=True
+    )
+    with client(server) as endpoint:
+        assert list(endpoint.stream([Message("user", "hi")], Sampling())) == ["he", "llo"]
+
+
+@pytest.mark.parametrize("last", [[], ["{not json"]])
+def test_half_a_stream_is_an_error_after_what_came(server: Fake, last: list[str]) -> None:
+    server.act = lambda handler, question, asked: stream_lines(
+        handler, [piece("he"), *last], whole=False
+    )
+    got = []
+    with client(server) as endpoint, pytest.raises(EndpointError, match="stream"):
+        for text in endpoint.stream([Message("user", "hi")], Sampling()):
+            got.append(text)
+    assert got == ["he"]
