@@ -239,6 +239,18 @@ class ChatFormat:
             return thinking.rpartition("<think>")[2].strip("\n"), answer.lstrip("\n")
         return "", text
 
+    def pieces(self, ids: Sequence[int], mask: Sequence[bool]) -> list[tuple[str, bool]]:
+        """The text of ids, special tokens shown, in runs that are trained or not (for display)."""
+        out: list[tuple[str, bool]] = []
+        start = 0
+        for place in range(1, len(ids) + 1):
+            if place == len(ids) or mask[place] != mask[start]:
+                run = list(ids[start:place])
+                text = str(self._backend.decode(run, skip_special_tokens=False))
+                out.append((text, bool(mask[start])))
+                start = place
+        return out
+
     def render(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
         """The conversation as the template writes it; ``prompt`` adds the assistant's opening.
 

@@ -406,6 +406,7 @@ def _message(raw: Any, field: str) -> Message:
     return Message(
         role,
         clean_text(content, f"{field}.content"),
+        input=clean_text(str(raw.get("input") or ""), f"{field}.input"),
         tool_calls=tuple(dict(call) for call in calls),
         thinking=clean_text(str(thinking), f"{field}.thinking"),
     )

@@ -11,10 +11,14 @@ import itertools
 import re
 from collections import Counter
 
+from residency.data.distinct import user_parts
 from residency.data.figures import EXAMPLES, Figure, Sighting, View, around, shorten
 from residency.text import ngrams, words
 
 SAMPLE = 5000
+LANGUAGE_SAMPLE = 1000
+LANGUAGE_WINDOW = 300
+"""Languages are told from the first 300 characters of at most 1000 rows."""
 LANGUAGE_CHARACTERS = 40
 """Shorter texts are not judged: too little to tell a language by."""
 RARE_LANGUAGE = 0.05
@@ -82,8 +86,10 @@ def languages(views: list[View], *, partial: bool) -> list[Figure]:
             for language, text in zip(found, clear, strict=True)
         ]
 
-    asked = names([v.prompt[:1000] for v in views])
-    given = names([v.answer[:1000] for v in views])
+    partial = partial or len(views) > LANGUAGE_SAMPLE
+    views = views[:: -(-len(views) // LANGUAGE_SAMPLE)]
+    asked = names([user_parts(v.example)[1][:LANGUAGE_WINDOW] for v in views])
+    given = names([v.answer[:LANGUAGE_WINDOW] for v in views])
     counts = Counter(b or a for a, b in zip(asked, given, strict=True) if a or b)
     total = sum(counts.values())
     main = counts.most_common(1)[0][0] if counts else ""

@@ -24,8 +24,13 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 def embed_prompts(views: list[View], embedder: Embedder) -> Vectors:
     """Unit vectors of what the rows ask, shape (rows, dimensions)."""
-    texts = [user_parts(v.example)[1][:2000] for v in views]
+    texts = [_own(v) for v in views]
     return np.asarray(embedder.embed(texts), np.float32)
+
+
+def _own(view: View) -> str:
+    """What the row asks, without an instruction that stands beside an input."""
+    return user_parts(view.example)[1][:2000]
 
 
 def topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
@@ -40,7 +45,7 @@ def topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
     with threadpool_limits(1):
         model = MiniBatchKMeans(count, random_state=0, n_init=3, batch_size=1024)
         labels = model.fit_predict(vectors)
-    texts = [user_parts(v.example)[1][:2000] for v in views]
+    texts = [_own(v) for v in views]
     counter = CountVectorizer(
         max_features=4000, stop_words="english", max_df=0.5, token_pattern=r"(?u)\b[^\W\d_]{3,}\b"
     )
@@ -96,7 +101,7 @@ def semantic_duplicates(views: list[View], vectors: Vectors, *, partial: bool) -
         examples=tuple(
             Sighting(
                 views[b].example.source,
-                shorten(f"{score:.3f} with {views[a].example.source}: {views[b].prompt}"),
+                shorten(f"{score:.3f} with {views[a].example.source}: {_own(views[b])}"),
             )
             for score, a, b in found[:EXAMPLES]
         ),
@@ -133,7 +138,7 @@ def label_suspects(views: list[View], vectors: Vectors, *, partial: bool) -> Fig
         examples=tuple(
             Sighting(
                 views[row].example.source,
-                shorten(f"{name}: {value}, its neighbours say {best}: {views[row].prompt}"),
+                shorten(f"{name}: {value}, its neighbours say {best}: {_own(views[row])}"),
             )
             for row, name, value, best in hits[:EXAMPLES]
         ),

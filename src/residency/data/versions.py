@@ -36,6 +36,39 @@ def make_version(
     )
 
 
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("split", pa.string()),
+        ("group", pa.string()),
+        ("source", pa.string()),
+        ("why", pa.string()),
+        ("weight", pa.float64()),
+        ("tags", pa.list_(pa.string())),
+        ("messages", pa.string()),
+        ("rejected", pa.string()),
+    ]
+)
+
+
+def rows_table(examples: Sequence[Example]) -> pa.Table:
+    """Examples as an Arrow table; messages as canonical JSON."""
+    return pa.table(
+        {
+            "id": [e.id for e in examples],
+            "split": [e.split for e in examples],
+            "group": [e.group for e in examples],
+            "source": [e.source for e in examples],
+            "why": [e.why for e in examples],
+            "weight": [e.weight for e in examples],
+            "tags": [list(e.tags) for e in examples],
+            "messages": [canonical_json([m.to_dict() for m in e.messages]) for e in examples],
+            "rejected": [e.rejected for e in examples],
+        },
+        schema=SCHEMA,
+    )
+
+
 def write_version(version: DatasetVersion, examples: Sequence[Example], folder: Path) -> Path:
     """Write ``folder/<id>/`` with the manifest and the rows as Parquet; gives that folder.
 
@@ -50,20 +83,16 @@ def write_version(version: DatasetVersion, examples: Sequence[Example], folder: 
     if (place / MANIFEST).is_file():
         return place
     place.mkdir(parents=True, exist_ok=True)
-    table = pa.table(
-        {
-            "id": [e.id for e in examples],
-            "split": [e.split for e in examples],
-            "group": [e.group for e in examples],
-            "source": [e.source for e in examples],
-            "why": [e.why for e in examples],
-            "weight": [e.weight for e in examples],
-            "tags": pa.array([list(e.tags) for e in examples], pa.list_(pa.string())),
-            "messages": [canonical_json([m.to_dict() for m in e.messages]) for e in examples],
-            "rejected": pa.array([e.rejected for e in examples], pa.string()),
-        }
-    )
+    table = rows_table(examples)
     _replace(place / ROWS, lambda draft: pq.write_table(table, draft, compression="zstd"))
+    text = manifest_text(version)
+    # The manifest is written last: a folder without one is not a version.
+    _replace(place / MANIFEST, lambda draft: draft.write_text(text, encoding="utf-8"))
+    return place
+
+
+def manifest_text(version: DatasetVersion) -> str:
+    """The manifest as JSON."""
     manifest = {
         "id": version.id,
         "rows": list(version.rows),
@@ -73,10 +102,7 @@ def write_version(version: DatasetVersion, examples: Sequence[Example], folder: 
         "parent": version.parent,
         "note": version.note,
     }
-    text = json.dumps(manifest, indent=1, ensure_ascii=False)
-    # The manifest is written last: a folder without one is not a version.
-    _replace(place / MANIFEST, lambda draft: draft.write_text(text, encoding="utf-8"))
-    return place
+    return json.dumps(manifest, indent=1, ensure_ascii=False)
 
 
 def _replace(path: Path, write: Any) -> None:

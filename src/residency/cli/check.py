@@ -1,0 +1,234 @@
+"""``residency check``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from residency.cli.display import ProgressDisplay, console, print_json
+
+if TYPE_CHECKING:
+    from residency.data.check import CheckReport
+    from residency.data.figures import Figure
+    from residency.data.tokens import Ledger
+    from residency.rounds.check import Checked, Shown
+
+
+def check(
+    target: Annotated[
+        Path, typer.Argument(metavar="[DIR|FILE]", help="A project, a folder of data, or a file.")
+    ] = Path(),
+    show: Annotated[int, typer.Option(help="Rows to show, trained tokens in colour.")] = 0,
+    fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy; sources stay.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
+    base: Annotated[str, typer.Option(help="Base model whose tokenizer is used.")] = "",
+    column: Annotated[
+        list[str] | None, typer.Option(help="Your column for a field: response=reply; may repeat.")
+    ] = None,
+    benchmarks: Annotated[
+        Path | None, typer.Option(help="Folder with local copies of benchmarks to compare with.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where report and lists are written.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Data doctor: what is in your files, what is wrong with it, and what to do about it.
+
+    Example: residency check data/train.jsonl --show 3
+    """
+    from residency.errors import ConfigError
+    from residency.rounds.check import check as work
+
+    columns: dict[str, str] = {}
+    for pair in column or []:
+        ours, sign, theirs = pair.partition("=")
+        if not sign:
+            raise ConfigError("a column is named as field=column", where=f"--column {pair}")
+        columns[ours] = theirs
+    with ProgressDisplay() as progress:
+        result = work(
+            target,
+            base=base,
+            columns=columns,
+            show=show,
+            fix=fix,
+            strict=strict,
+            benchmarks=benchmarks,
+            out=out,
+            progress=progress,
+        )
+    if as_json:
+        body = result.report.to_dict()
+        body["shown"] = [vars(s) for s in result.shown]
+        if result.fixed:
+            body["fixed"] = vars(result.fixed) | {"folder": str(result.fixed.folder)}
+        print_json(json.dumps(body, ensure_ascii=False))
+        return
+    show_report(result.report)
+    for row in result.shown:
+        show_row(row)
+    _show_written(result)
+
+
+def show_report(report: CheckReport) -> None:
+    """The whole report as tables."""
+    files = Table(title=f"Files of {report.subject}", title_justify="left", header_style="bold")
+    for name in ("file", "kind", "split", "read as", "rows", "rejected"):
+        files.add_column(name, justify="right" if name in ("rows", "rejected") else "left")
+    for f in report.files:
+        files.add_row(Text(f.path), f.kind, f.split, Text(f.mapping), str(f.rows), str(f.rejected))
+    console.print(files)
+    for f in report.files:
+        if f.unused:
+            console.print(
+                Text(f"  {f.path}: columns not used: {', '.join(f.unused[:12])}", style="dim")
+            )
+    _show_rows(report)
+    if report.ledger:
+        _show_ledger(report.ledger)
+    _show_figures(report)
+    for note in report.notes:
+        console.print(Text(f"  {note}", style="dim"))
+    warnings = len(report.warnings) + bool(report.rejected) + bool(report.removed)
+    line = f"{sum(report.kept.values())} rows kept; {warnings} things to look at"
+    console.print(Text(f"{line}; {report.seconds:.1f} s", style="bold"))
+
+
+def _show_rows(report: CheckReport) -> None:
+    table = Table(title="Rows", title_justify="left", header_style="bold")
+    for name in ("split", "read", "kept"):
+        table.add_column(name, justify="left" if name == "split" else "right")
+    for split, count in report.rows.items():
+        if count:
+            table.add_row(split, str(count), str(report.kept[split]))
+    console.print(table)
+    for reason, count in report.reasons[:8]:
+        console.print(Text(f"  rejected {count}: {reason}", style="yellow"))
+    for reject in report.rejects[:3]:
+        console.print(Text(f"    {reject}", style="dim"))
+    for (kind, split), count in report.removed.items():
+        console.print(Text(f"  left out of {split}: {count} ({kind})", style="yellow"))
+        first = next(
+            (r for r in report.removed_rows if r["kind"] == kind and r["split"] == split), None
+        )
+        if first:
+            console.print(Text(f"    {first['source']}: {first['reason']}", style="dim"))
+    for leak in report.leaks[:3]:
+        console.print(
+            Text(f"  {leak.source} comes near {leak.benchmark}: {leak.rule}", style="red")
+        )
+    if report.benchmarks:
+        names = ", ".join(f"{name} ({items})" for name, items in report.benchmarks.items())
+        console.print(Text(f"  {len(report.leaks)} training rows near {names}"))
+
+
+def _show_ledger(ledger: Ledger) -> None:
+    import numpy as np
+
+    lengths = np.asarray(ledger.lengths) if len(ledger.lengths) else np.zeros(1)
+    middle, high = np.quantile(lengths, [0.5, 0.95])
+    console.print(
+        Text(
+            f"Tokens: {ledger.tokens} in {ledger.rows} train and pool rows, {ledger.trained} of them "
+            f"trained; length {middle:.0f} in the middle, 95 % up to {high:.0f}, "
+            f"longest {ledger.longest}"
+        )
+    )
+    console.print(Text("  " + histogram(lengths.tolist()), style="cyan"))
+    if ledger.too_long:
+        table = Table(
+            title=f"{ledger.too_long} rows are longer than {ledger.max_length} tokens",
+            title_justify="left",
+            header_style="bold",
+        )
+        for name in ("policy", "dropped", "cut", "trained tokens lost", "left without end token"):
+            table.add_column(name, justify="left" if name == "policy" else "right")
+        for policy, cost in ledger.policies.items():
+            mark = " (yours)" if policy == ledger.truncation else ""
+            figures = (cost.dropped, cost.cut, cost.lost_trained, cost.without_end)
+            table.add_row(policy + mark, *(str(n) for n in figures))
+        console.print(table)
+    for row in ledger.refused[:3]:
+        console.print(Text(f"  the template refuses {row.source}: {row.reason}", style="red"))
+    if len(ledger.refused) > 3:
+        console.print(Text(f"  … and {len(ledger.refused) - 3} more", style="red"))
+
+
+def histogram(values: list[float], bins: int = 40) -> str:
+    """A line of bars: how many values lie in each of equal ranges from 0 to the largest."""
+    top = max(values, default=0)
+    if top <= 0:
+        return ""
+    counts = [0] * bins
+    for value in values:
+        counts[min(bins - 1, int(value / top * bins))] += 1
+    bars = " ▁▂▃▄▅▆▇█"
+    most = max(counts)
+    shown = "".join(bars[-(-c * 8 // most)] for c in counts)
+    return f"0 {shown} {top:.0f}"
+
+
+def _show_figures(report: CheckReport) -> None:
+    console.print(Text("Quality", style="italic"))
+    for figure in report.figures:
+        if not (figure.rows or figure.value is not None or figure.details):
+            continue
+        warn = figure.level == "warn"
+        line = Text("▲ " if warn else "  ", style="yellow" if warn else "")
+        line.append(figure.title + (" (sample)" if figure.sampled else ""))
+        line.append(f"  {_amount(figure)}", style="bold")
+        console.print(line)
+        console.print(Padding(_evidence(figure), (0, 0, 0, 6)))
+    quiet = [f.title for f in report.figures if not f.rows and f.value is None and not f.details]
+    if quiet:
+        console.print(Text("  none: " + "; ".join(quiet), style="dim"))
+
+
+def _amount(figure: Figure) -> str:
+    if figure.value is not None:
+        return f"{figure.value:.3g} {figure.unit}".strip()
+    share = f" ({figure.rows / figure.of:.1%})" if figure.of else ""
+    return f"{figure.rows}{share}"
+
+
+def _evidence(figure: Figure) -> Text:
+    text = Text()
+    if figure.details:
+        text.append("; ".join(f"{name} {_short(value)}" for name, value in figure.details[:8]))
+        text.append("\n")
+    for example in figure.examples[:2]:
+        text.append(f"{example.source}: {example.excerpt}\n", style="dim")
+    if figure.action:
+        text.append(f"→ {figure.action}\n")
+    text.rstrip()
+    return text
+
+
+def _short(value: float) -> str:
+    return f"{value:.0%}" if 0 < value < 1 else f"{value:.4g}"
+
+
+def show_row(row: Shown) -> None:
+    """One row: what is trained on green, the rest dimmed."""
+    console.rule(Text(f"{row.source}   {row.trained} of {row.tokens} tokens are trained"))
+    text = Text()
+    for piece, trained in row.pieces:
+        text.append(piece, style="bold black on green" if trained else "dim")
+    console.print(text)
+
+
+def _show_written(result: Checked) -> None:
+    if result.written:
+        console.print(Text(f"Report and lists: {result.written[0].parent}", style="dim"))
+    if result.fixed:
+        kept = ", ".join(f"{n} {s}" for s, n in result.fixed.kept.items())
+        lost = ", ".join(f"{n} {k}" for k, n in result.fixed.dropped.items()) or "nothing"
+        console.print(Text(f"Cleaned version {result.fixed.version}: {kept}; left out: {lost}"))
+        console.print(
+            Text(f"→ {result.fixed.folder}; name its files in residency.toml to train on them")
+        )

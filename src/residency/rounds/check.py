@@ -1,0 +1,189 @@
+"""``residency check``: the data doctor on a project, a folder or one file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from residency.config import CONFIG_NAME, Config, DataConfig, ModelConfig
+from residency.errors import DataError, TemplateError
+from residency.types import SPLITS, Progress, no_progress
+
+if TYPE_CHECKING:
+    from residency.chat import ChatFormat
+    from residency.data.check import CheckReport, Survey
+    from residency.data.fixing import Fixed
+
+REPORT_FOLDER = Path(".residency") / "check"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row as it is trained on: pieces of text, and whether each is trained."""
+
+    source: str
+    tokens: int
+    trained: int
+    pieces: list[tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What ``check`` found, showed and wrote.
+
+    ``written`` names the report and the lists of rejected and removed rows, where they were kept.
+    """
+
+    report: CheckReport
+    shown: list[Shown] = field(default_factory=list)
+    fixed: Fixed | None = None
+    written: list[Path] = field(default_factory=list)
+
+
+def check(
+    target: Path,
+    *,
+    base: str = "",
+    columns: dict[str, str] | None = None,
+    show: int = 0,
+    fix: bool = False,
+    strict: bool = False,
+    benchmarks: Path | None = None,
+    out: Path | None = None,
+    progress: Progress = no_progress,
+) -> Checked:
+    """Look at every row of a project, a folder of data or a file, and say what is wrong.
+
+    Nothing is fetched: without a local copy of the base model, token figures are left out.
+
+    Args:
+        base: base model whose tokenizer and template are used (default: the project's).
+        columns: the user's column names, as ``data.columns``.
+        show: rows to show with their trained tokens.
+        fix: write a cleaned version beside the data; the sources stay as they are.
+        out: where report and lists are written (default: ``.residency/check`` of a project,
+            nowhere for a file).
+
+    Raises:
+        ConfigError, DataError: the settings or the data cannot be read; with ``strict`` also the
+            first bad row. TemplateError: the chat template cannot be trusted.
+    """
+    from residency.data.benchmarks import load_benchmarks
+    from residency.data.check import check as examine
+    from residency.embed import WordLlamaEmbedder
+
+    root, config, project = _settings(target, base, columns or {})
+    chat = _chat_format(root, config)
+    folder = benchmarks or (root / config.data.benchmarks if config.data.benchmarks else None)
+    report, survey = examine(
+        config,
+        root,
+        subject=str(target),
+        chat=chat,
+        embedder=WordLlamaEmbedder(),
+        benchmarks=load_benchmarks(folder) if folder else None,
+        missing=None if project else (),
+        strict=strict,
+        progress=progress,
+    )
+    place = out or (root / REPORT_FOLDER if project else None)
+    written = _write(report, survey, place) if place else []
+    fixed = None
+    if fix:
+        from residency.data.fixing import fix as clean
+
+        leaks = (
+            {row: leak.benchmark for row, leak in survey.leaks(load_benchmarks(folder))}
+            if folder
+            else {}
+        )
+        fixed = clean(survey, root / "clean", leaks=leaks)
+    return Checked(report, _show(survey, show), fixed, written)
+
+
+def _settings(target: Path, base: str, columns: dict[str, str]) -> tuple[Path, Config, bool]:
+    """Root folder, settings, and whether the target is a project."""
+    from residency.rounds.workspace import read_config
+
+    if (target / CONFIG_NAME).is_file():
+        overrides = {"model.base": base} if base else {}
+        if columns:
+            overrides["data.columns"] = columns  # type: ignore[assignment]
+        return target, read_config(target, overrides), True
+    if not target.exists() and "://" not in str(target):
+        raise DataError(
+            "no such file or folder", where=str(target), next_step="residency check FILE"
+        )
+    local = target.exists()
+    root = target if target.is_dir() else target.parent if local else Path()
+    name = "." if target.is_dir() else target.name if local else _url(target)
+    model = ModelConfig(base=base) if base else ModelConfig()
+    return root, Config(data=DataConfig(train=[name], columns=columns), model=model), False
+
+
+def _url(target: Path) -> str:
+    """A URL that became a path has lost one of its two slashes."""
+    text = str(target)
+    return text if "://" in text else text.replace(":/", "://", 1)
+
+
+def _chat_format(root: Path, config: Config) -> ChatFormat | None:
+    from residency.model.base import is_here
+    from residency.rounds.workspace import Workspace
+
+    name = config.model.base
+    if not ((root / name).exists() or Path(name).exists() or is_here(name)):
+        return None
+    return Workspace(root, config).chat_format
+
+
+def _show(survey: Survey, count: int) -> list[Shown]:
+    """The first rows of train, with what is trained of each."""
+    from residency.data.tokens import encode_example
+
+    out: list[Shown] = []
+    if survey.chat is None:
+        return out
+    for view in survey.sample.views:
+        if len(out) >= count:
+            break
+        if survey.split(view.number) != "train" or not survey.decision.alive[view.number]:
+            continue
+        try:
+            rows = encode_example(view.example, survey.chat)
+        except TemplateError:
+            continue
+        for row in rows:
+            pieces = survey.chat.pieces(row.ids, row.mask)
+            out.append(Shown(view.example.source, len(row.ids), sum(row.mask), pieces))
+    return out[:count]
+
+
+def _write(report: CheckReport, survey: Survey, folder: Path) -> list[Path]:
+    """Report, rejected rows and removed rows, as JSON."""
+    from residency.data.read import write_rejects
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(
+        json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8"
+    )
+    write_rejects(survey.rejects, folder / "rejects.jsonl")
+    removed = [survey.removal(n) for n in range(len(survey.decision.drops))]
+    _write_lines(removed, folder / "removed.jsonl")
+    return [folder / name for name in ("report.json", "rejects.jsonl", "removed.jsonl")]
+
+
+def _write_lines(rows: Sequence[dict[str, str]], path: Path) -> None:
+    draft = path.with_name(path.name + ".tmp")
+    draft.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
+    draft.replace(path)
+
+
+def split_counts(report: CheckReport) -> list[tuple[str, int, int]]:
+    """Split, rows read and rows kept, for splits that hold any."""
+    return [(s, report.rows[s], report.kept[s]) for s in SPLITS if report.rows[s]]
