@@ -234,6 +234,8 @@ def build(root: Path, *, evil: bool = True, tested: bool = True) -> Store:
     data = {"rows": rows, "notes": ["2 exact duplicates removed from pool"], "rejects": 1}
     data["base"] = {"name": "smollm2-135m", "identity": base, "note": "4-bit source"}
     data["settings"] = config.model_dump(mode="json")
+    turn = "<|im_start|>user\nMy kettle leaks.<|im_end|>\n<|im_start|>assistant\n"
+    data["shown"] = [[[turn, False], ["product: kettle<|im_end|>", True], ["\n", False]]]
     store.finish_stage(RUN, "data", 0.5, {"result": data})
     if tested:
         sealed(made, zero, few, two, groups)

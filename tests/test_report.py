@@ -249,10 +249,9 @@ def test_the_same_store_gives_the_same_page(root: Path, page: str) -> None:
     assert strip.sub("", again) == strip.sub("", page)
 
 
-def test_trained_tokens_are_coloured_and_escaped(evidence: Evidence) -> None:
-    page = render(evidence, now=NOW, token_rows=[[("<b>", False), ("ok", True), ("</b>", True)]])
-    assert '<span class="tok given a">&lt;b&gt;</span>' in page
-    assert '<span class="tok trained b">ok</span>' in page
+def test_pain_01_what_is_trained_is_shown_in_colour(page: str) -> None:
+    assert '<span class="tok given">&lt;|im_start|&gt;user' in page
+    assert '<span class="tok trained">product: kettle' in page
 
 
 # --- pieces -------------------------------------------------------------------------------
@@ -280,7 +279,7 @@ def test_a_passed_check_marks_nothing() -> None:
 
 def test_tokens_keep_their_text() -> None:
     row = trained_tokens([("a\n", False), ("b&", True)])
-    assert Markup(re.sub(r"<[^>]+>", "", row)).unescape() == "a↵\nb&"
+    assert Markup(re.sub(r"<[^>]+>", "", row)).unescape() == "a\nb&"
 
 
 @pytest.mark.parametrize(

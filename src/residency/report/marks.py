@@ -44,10 +44,9 @@ def _reason(finding: Finding, span: Span) -> str:
 
 
 def trained_tokens(pieces: Sequence[tuple[str, bool]]) -> Markup:
-    """A training row token by token: the trained ones coloured, neighbours alternately shaded."""
+    """A training row as text: what is trained coloured, what is only read dimmed."""
     out = Markup()
-    for place, (piece, trained) in enumerate(pieces):
-        shown = piece.replace("\n", "↵\n")
+    for piece, trained in pieces:
         kind = "trained" if trained else "given"
-        out += Markup('<span class="tok {} {}">{}</span>').format(kind, "ab"[place % 2], shown)
+        out += Markup('<span class="tok {}">{}</span>').format(kind, piece)
     return out

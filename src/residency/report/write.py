@@ -26,9 +26,6 @@ from residency.store import Store
 FILE_NAME = "report.html"
 SAMPLES = 3
 """Items shown for each issue."""
-TokenPieces = Sequence[tuple[str, bool]]
-"""A training row as (token text, is it trained)."""
-
 _TOC = (
     ("answer", "Answer"),
     ("rounds", "Rounds"),
@@ -46,20 +43,18 @@ def report(
     out: Path,
     *,
     run: str = "",
-    token_rows: Sequence[TokenPieces] = (),
     now: datetime | None = None,
 ) -> Path:
     """Write the report of a run (the latest when empty) to ``out``, atomically.
 
     Args:
-        token_rows: training rows as token texts with their loss mask, shown in colour.
         now: the time to print, for repeatable files.
 
     Raises:
         StoreError: nothing was run yet.
         UserError: the file cannot be written.
     """
-    html = render(Evidence(store, run), token_rows=token_rows, now=now)
+    html = render(Evidence(store, run), now=now)
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -76,9 +71,7 @@ def report(
     return out
 
 
-def render(
-    evidence: Evidence, *, token_rows: Sequence[TokenPieces] = (), now: datetime | None = None
-) -> str:
+def render(evidence: Evidence, *, now: datetime | None = None) -> str:
     """The report as HTML text."""
     env = environment()
     script = asset(env, "report.js")
@@ -111,8 +104,8 @@ def render(
         loss=charts.loss_chart([arm for arm in arms if arm.curve]),
         benchmarks=benchmarks(evidence),
         dropped=sum(len(arm.training.get("dropped", ())) for arm in _mains(arms) if arm.training),
-        token_rows=[trained_tokens(row) for row in token_rows],
-        rows_shown=[] if token_rows else evidence.examples("train")[:2],
+        token_rows=[trained_tokens(row) for row in evidence.data.get("shown", ())],
+        rows_shown=evidence.examples("train")[:2],
         statuses_seen={v.status for view in evidence.issues for v in view.verdicts},
         record=record(evidence),
         stage_chart=charts.stage_chart(stage_times(evidence)),

@@ -13,6 +13,7 @@ from typing import Any
 
 from residency import diagnose, target
 from residency.rounds.change import item_scores, score_change
+from residency.rounds.shown import trained_rows
 from residency.rounds.steps import (
     ZERO_SHOT,
     Assessed,
@@ -377,6 +378,7 @@ def record_data(ws: Workspace) -> None:
             "rejects": len(ws.corpus.rejects),
             "base": {"name": ws.base.name, "identity": ws.base.identity, "note": ws.base.note},
             "settings": ws.config.model_dump(mode="json"),
+            "shown": trained_rows(ws),
         },
     )
 
