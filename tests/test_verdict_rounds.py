@@ -59,7 +59,7 @@ def test_only_the_measuring_half_counts() -> None:
 def test_the_same_fall_needs_more_in_later_rounds_and_beside_more_issues() -> None:
     comparison = Comparison(issue(), "base", "m1", run(20), run(11))
     still = [
-        Comparison(issue(f"kind{k}"), "base", "m1", run(20), run(20, start=1)) for k in range(9)
+        Comparison(issue(f"kind{k}"), "base", "m1", run(20), run(20, start=10)) for k in range(9)
     ]
 
     def status(round: int, others: list[Comparison]) -> str:
@@ -72,6 +72,8 @@ def test_the_same_fall_needs_more_in_later_rounds_and_beside_more_issues() -> No
     assert status(2, []) == "improved"
     assert status(6, []) != "improved"
     assert status(1, still) != "improved"
+    hardly = [Comparison(issue(f"kind{k}"), "base", "m1", run(20), run(19)) for k in range(9)]
+    assert status(1, hardly) == "improved"  # issues that cannot be significant cost nothing
 
 
 def test_alpha_over_all_rounds_and_the_test_is_alpha() -> None:

@@ -19,7 +19,7 @@ from residency.diagnose import (
     minimum_detectable,
     pair,
 )
-from residency.diagnose.statistics import chance_to_show, holm, rate_bounds
+from residency.diagnose.statistics import chance_to_show, discrete_holm, holm, rate_bounds
 
 
 @pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (7, 2), (2, 7), (30, 30), (90, 40)])
@@ -123,6 +123,32 @@ def test_holm_is_holms() -> None:
     p = np.random.default_rng(2).random(15) ** 3
     assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
     assert holm([]) == []
+
+
+def test_discrete_holm_never_exceeds_holm_and_ignores_what_cannot_be_significant() -> None:
+    pairs = [(14, 1), (9, 2), (3, 0), (2, 1), (1, 0), (0, 0)]
+    plain = holm([exact_p(*pair) for pair in pairs])
+    found = discrete_holm(pairs)
+    assert all(a <= b for a, b in zip(found, plain, strict=True))
+    # Three changes cannot give p below 0.25, so the strongest issue pays only for the second.
+    largest = max(p for k in range(6) if (p := exact_p(11 - k, k)) <= exact_p(14, 1))
+    assert found[0] == pytest.approx(exact_p(14, 1) + largest)
+    assert discrete_holm([(8, 0)]) == [exact_p(8, 0)]
+    assert discrete_holm([]) == []
+
+
+def test_discrete_holm_keeps_the_family_wise_level_under_dependence() -> None:
+    """Issues that share their items, noise flips: any adjusted p ≤ α in at most α of the runs."""
+    rng = np.random.default_rng(9)
+    false = 0
+    for _ in range(1500):
+        signs = rng.choice([-1, 1], 40)
+        pairs = []
+        for share in (1.0, 0.7, 0.5, 0.3, 0.2):  # nested slices of the same flips
+            inside = signs[rng.random(40) < share] if share < 1 else signs
+            pairs.append((int((inside > 0).sum()), int((inside < 0).sum())))
+        false += min(discrete_holm(pairs)) <= 0.05
+    assert false / 1500 <= 0.05
 
 
 def test_rate_bounds_are_clopper_pearsons() -> None:

@@ -9,6 +9,7 @@ exact McNemar test.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -214,6 +215,41 @@ def holm(p_values: Sequence[float]) -> list[float]:
     running = 0.0
     for rank, index in enumerate(order):
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+@lru_cache(maxsize=4096)
+def _attainable(changed: int) -> tuple[float, ...]:
+    """The values that exact p can take with ``changed`` changes, ascending."""
+    return tuple(exact_p(changed - k, k) for k in range(changed // 2 + 1))
+
+
+def discrete_holm(pairs: Sequence[tuple[int, int]]) -> list[float]:
+    """Holm's step-down for exact McNemar p-values, using that they are discrete.
+
+    With N changes p takes few values; below 2^(1−N) it cannot fall at all. So an issue j can
+    go wrong at threshold t only with probability F_j(t), its largest attainable p ≤ t, and the
+    adjusted p of i is Σ F_j(p_i) over the issues not yet rejected (Westfall and Wolfinger
+    1997; Tarone 1990): issues with few changes cost nothing. Never above Holm's.
+
+    Any false claim ≤ α, whatever the dependence between issues, provided that where nothing
+    changed the two models' outcomes could be swapped (jointly for those issues).
+
+    Args:
+        pairs: (better, worse) of each issue, in groups.
+    """
+    p = [exact_p(better, worse) for better, worse in pairs]
+    order = sorted(range(len(pairs)), key=lambda i: p[i])
+    adjusted = [1.0] * len(pairs)
+    running = 0.0
+    for rank, index in enumerate(order):
+        total = 0.0
+        for other in order[rank:]:
+            values = _attainable(sum(pairs[other]))
+            place = bisect.bisect_right(values, p[index] * (1 + 1e-12))
+            total += values[place - 1] if place else 0.0
+        running = max(running, min(1.0, total))
         adjusted[index] = running
     return adjusted
 

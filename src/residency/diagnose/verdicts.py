@@ -6,7 +6,8 @@ Four safeguards, each against one way of fooling oneself (docs/statistics.md):
 - *Pairing*: the same items before and after, exact test over groups.
 - *Rounds*: another model each round is another hypothesis; round r may spend
   α_r = ⅘·α/(r(r+1)), which sums to ⅘·α; the sealed test spends the last fifth.
-- *Many issues*: Holm's step-down within a round, valid under any dependence.
+- *Many issues*: Holm's step-down within a round, in its form for discrete tests, valid
+  whatever the dependence between issues.
 
 So the chance of any false *resolved*, *improved* or *regressed*, in a whole project, is at
 most ``config.alpha``.
@@ -23,7 +24,7 @@ from residency.diagnose.issues import Outcomes
 from residency.diagnose.statistics import (
     Paired,
     delta_interval,
-    holm,
+    discrete_holm,
     minimum_detectable,
     pair,
     rate_bounds,
@@ -98,7 +99,8 @@ def decide(
     """
     counts = [pair(c.before, c.after, groups=groups, only=half) for c in comparisons]
     judged = [i for i, c in enumerate(comparisons) if not _is_new(c, found_now)]
-    adjusted = dict(zip(judged, holm([counts[i].p_value for i in judged]), strict=True))
+    votes = [(counts[i].better, counts[i].worse) for i in judged]
+    adjusted = dict(zip(judged, discrete_holm(votes), strict=True))
     share = alpha / max(1, len(judged))
     out = []
     for i, comparison in enumerate(comparisons):
