@@ -365,5 +365,5 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 def _pause(attempt: int, asked: float | None) -> float:
     """Doubling pauses with jitter, so that many clients do not come back at once."""
-    own = _FIRST_PAUSE * 2**attempt * (0.75 + random.random() / 2)
+    own = _FIRST_PAUSE * float(2**attempt) * (0.75 + random.random() / 2)
     return min(_LONGEST_PAUSE, max(own, asked or 0.0))

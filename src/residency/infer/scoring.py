@@ -168,7 +168,7 @@ class _Forward:
     def scores(self) -> list[list[ChoiceScore]]:
         """One list of scores an item."""
         device = self.model.embedding.device
-        select, which = torch.tensor(self.rows).unique(return_inverse=True)
+        select, which = torch.unique(torch.tensor(self.rows), return_inverse=True)
         hidden = self.model.forward(
             torch.tensor(self.ids, device=device),
             torch.tensor(self.positions, device=device),
