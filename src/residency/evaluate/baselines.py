@@ -48,7 +48,7 @@ class Contender:
         way: prompt, fine-tuned or endpoint.
         responses, findings: its answers, and everything found in them.
         latencies: seconds of single requests, one at a time (not the shares of a batch).
-        answer_tokens: mean tokens an answer; None where the tokens are not known.
+        answer_tokens: tokens of each answer where the responses hold no token ids (an endpoint).
         leaves_machine: whether prompts are sent elsewhere.
     """
 
@@ -57,6 +57,7 @@ class Contender:
     responses: Sequence[Response]
     findings: Sequence[Finding]
     latencies: Sequence[float] = ()
+    answer_tokens: Sequence[int] = ()
     leaves_machine: bool = False
     price: Price = dataclasses.field(default_factory=Price)
 
@@ -155,7 +156,7 @@ def compare_ways(
 def _row(contender: Contender, examples: Sequence[Example], seed: int) -> BaselineRow:
     live = [r for r in contender.responses if r.finish != "error"]
     prompt_tokens = [r.prompt_tokens for r in live if r.prompt_tokens]
-    answer_tokens = [len(r.token_ids) for r in live if r.token_ids]
+    answer_tokens = [len(r.token_ids) for r in live if r.token_ids] or contender.answer_tokens
     latencies = np.asarray(contender.latencies, np.float64)
     mean_prompt = float(np.mean(prompt_tokens)) if prompt_tokens else None
     mean_answer = float(np.mean(answer_tokens)) if answer_tokens else None

@@ -31,6 +31,7 @@ from residency.types import (
     content_id,
 )
 
+CALL = "endpoint call"
 Ask = Callable[[Sequence[Example]], list[tuple[Message, ...]]]
 
 
@@ -179,31 +180,36 @@ def _documents(ws: Workspace, paths: Sequence[Path]) -> list[str]:
 def _contender(
     ws: Workspace, way: _Way, examples: Sequence[Example], latency_items: int
 ) -> Contender:
-    generator = way.generator or ws.engine
-    if way.generator is None:
-        adapter = way.model.adapter
-        ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
-    responses = _answers(ws, way, examples, generator)
+    responses = _answers(ws, way, examples)
     assessed = assess(ws, way.model, examples, responses)
     return Contender(
         name=way.name,
         way=way.way,
         responses=responses,
         findings=assessed.findings,
-        latencies=_latencies(ws, way, examples[:latency_items], generator),
+        latencies=_latencies(ws, way, examples[:latency_items]) if latency_items else [],
+        answer_tokens=[int(row["answer_tokens"]) for row in ws.store.records(CALL, way.model.id)],
         leaves_machine=way.way == "endpoint",
         price=way.price,
     )
 
 
-def _answers(
-    ws: Workspace, way: _Way, examples: Sequence[Example], generator: Generator
-) -> list[Response]:
+def _generator(ws: Workspace, way: _Way) -> Generator:
+    """Who answers; the local engine is loaded only when something has to be generated."""
+    if way.generator is not None:
+        return way.generator
+    adapter = way.model.adapter
+    ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
+    return ws.engine
+
+
+def _answers(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[Response]:
     """Stored answers, and new ones for what is missing; an error is kept for this table only."""
     stored = {r.example for r in ws.store.responses(way.model.id, examples, ws.sampling)}
     missing = [e for e in examples if e.id not in stored]
     prompts = [Prompt(m, e.id) for m, e in zip(way.ask(missing), missing, strict=True)]
     failed: list[Response] = []
+    generator = _generator(ws, way) if prompts else None
     stage = f"baseline: {way.name}"
 
     def keep(place: int, generation: Generation) -> None:
@@ -212,20 +218,22 @@ def _answers(
             failed.append(response)
         else:
             ws.store.add_responses([response])
+            if calls := getattr(generator, "calls", None):  # an endpoint counts, we see no ids
+                row = {"example": response.example, "answer_tokens": calls[-1].answer_tokens}
+                ws.store.add_record(CALL, way.model.id, row)
 
     def shown(event: ProgressEvent) -> None:
         ws.progress(ProgressEvent(stage, event.done, event.total, event.unit, event.detail))
 
-    if prompts:
+    if generator is not None:
         generator.generate(prompts, ws.sampling, on_result=keep, progress=shown)
     found = ws.store.responses(way.model.id, examples, ws.sampling)
     return [r for r in found if r.sample == 0] + failed
 
 
-def _latencies(
-    ws: Workspace, way: _Way, examples: Sequence[Example], generator: Generator
-) -> list[float]:
+def _latencies(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[float]:
     """Seconds of single requests, one at a time, the first (warm-up) left out when there are more."""
+    generator = _generator(ws, way)
     seconds = []
     for number, messages in enumerate(way.ask(examples), 1):
         stage = f"baseline: {way.name}, single requests"

@@ -23,8 +23,7 @@ def configured_endpoint(settings: EndpointConfig, section: str) -> tuple[Generat
         )
     from residency.infer import EndpointGenerator
 
-    generator = EndpointGenerator(settings.url, settings.model, key_env=settings.key_env)
-    return generator, f"{settings.model or 'default'}@{settings.url}"
+    return EndpointGenerator(settings), f"{settings.model or 'default'}@{settings.url}"
 
 
 def named_endpoint(
@@ -33,6 +32,8 @@ def named_endpoint(
     """The endpoint of a command's flags; None without a URL."""
     if not url:
         return None
-    settings = EndpointConfig(url=url, model=model, key_env=key_env)
+    settings = EndpointConfig(
+        url=url, model=model, key_env=key_env, prompt_price=price_in, answer_price=price_out
+    )
     generator, name = configured_endpoint(settings, "endpoint")
     return Endpoint(generator, name, Price(price_in, price_out))

@@ -1,0 +1,169 @@
+"""``residency baseline`` on a small project: every way answers, nothing is asked twice."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from residency.cli import invoke
+from residency.errors import DataError, EndpointError, UserError
+from residency.rounds import Project
+from residency.rounds.baseline import baseline
+from residency.rounds.endpoint import named_endpoint
+from residency.types import Model
+from small import save_model, save_project
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, base: Path) -> Project:
+    return Project.open(save_project(tmp_path / "p", base))
+
+
+class Server(BaseHTTPRequestHandler):
+    """Stands for a remote model: answers rightly, fails for one colour."""
+
+    asked: ClassVar[list[str]] = []
+    broken: ClassVar[str] = ""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        text = body["messages"][-1]["content"]
+        Server.asked.append(text)
+        words = text.split()
+        if Server.broken and Server.broken in words:
+            self._send(400, {"error": {"message": "no"}})
+            return
+        colour = next(w for w in words if w in ("red", "blue", "green", "brown"))
+        thing = words[words.index(colour) + 1]
+        message = {"role": "assistant", "content": f"colour: {colour}\nthing: {thing}"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 20, "completion_tokens": 6}
+        self._send(200, {"choices": [choice], "usage": usage})
+
+    def _send(self, code: int, body: dict[str, Any]) -> None:
+        raw = json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    Server.asked, Server.broken = [], ""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def test_every_way_answers_the_same_items_once(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.root / "handbook.md").write_text("A cup is a thing.\n\nRed is a colour.")
+    flags = [
+        "--limit",
+        "6",
+        "--latency",
+        "3",
+        "--document",
+        "handbook.md",
+        "--per-hour",
+        "1",
+        "--json",
+    ]
+    assert invoke(["baseline", str(project.root), *flags]) == 0
+    report = json.loads(capsys.readouterr().out)
+    rows = {row["name"]: row for row in report["rows"]}
+    assert list(rows) == ["zero-shot prompt", "few-shot prompt", "prompt + retrieval"]
+    assert {row["items"] for row in rows.values()} == {6}
+    zero, few, found = rows.values()
+    assert few["prompt_tokens"] > found["prompt_tokens"] > zero["prompt_tokens"]
+    assert all(row["p95"] >= row["p50"] > 0 and row["cost_per_1000"] > 0 for row in rows.values())
+    assert not any(row["leaves_machine"] for row in rows.values())
+    assert "No fine-tuned model yet" in report["recommendation"][0]
+
+    before = project.store.count("responses")
+    again = Project.open(project.root)
+    baseline(again, limit=6, latency_items=0, documents=[Path("handbook.md")])
+    assert again.store.count("responses") == before
+    assert "engine" not in vars(again)  # nothing to generate: no model is loaded
+
+
+def test_the_tuned_model_and_an_endpoint_join_the_table(project: Project, url: str) -> None:
+    tuned = Model(base=project.base.identity, adapter="sha256:none", round=1)
+    project.store.add_model(tuned)
+    from residency.types import Response
+
+    project.store.add_responses(
+        [
+            Response(tuned.id, e.id, e.reference or "", token_ids=(1, 2), sampling=project.sampling)
+            for e in project.split("dev")
+        ]
+    )
+    # Its answers are there, so its adapter (which is not) is never opened.
+    endpoint = named_endpoint(url, "big", price_in=1.0, price_out=10.0)
+    report = baseline(
+        project, tuned=tuned.id, shots=0, retrieved=0, latency_items=0, endpoint=endpoint
+    )
+    rows = {row.way: row for row in report.rows}
+    assert rows["fine-tuned"].scores.mean == 1.0
+    remote = rows["endpoint"]
+    assert remote.scores.mean == 1.0
+    assert remote.leaves_machine
+    assert remote.cost_per_1000 == pytest.approx(1000 * (20 * 1 + 6 * 10) / 1e6)
+    assert report.recommendation[0].startswith("Fine-tune")
+    assert any("sends every prompt to another machine" in line for line in report.recommendation)
+    asked = len(Server.asked)
+    assert asked == 12
+    baseline(project, tuned=tuned.id, shots=0, retrieved=0, latency_items=0, endpoint=endpoint)
+    assert len(Server.asked) == asked
+
+
+def test_what_an_endpoint_refuses_is_left_out_and_asked_again(project: Project, url: str) -> None:
+    Server.broken = "red"
+    endpoint = named_endpoint(url, "big")
+    report = baseline(project, shots=0, retrieved=0, latency_items=0, endpoint=endpoint)
+    remote = report.rows[-1]
+    reds = sum("red" in e.prompt_text.split() for e in project.split("dev"))
+    assert 0 < remote.errors == reds
+    assert remote.scores.score.scored_items == 12 - reds
+    Server.broken, Server.asked = "", []
+    report = baseline(project, shots=0, retrieved=0, latency_items=0, endpoint=endpoint)
+    assert report.rows[-1].errors == 0
+    assert len(Server.asked) == reds
+
+
+def test_nothing_is_sent_unless_an_endpoint_is_named(project: Project, url: str) -> None:
+    assert named_endpoint("") is None
+    baseline(project, limit=2, latency_items=0)
+    assert Server.asked == []
+
+
+def test_mistakes_are_told(project: Project) -> None:
+    with pytest.raises(UserError, match="sealed"):
+        baseline(project, split="test")
+    with pytest.raises(DataError, match="cannot be read"):
+        baseline(project, documents=[Path("none.md")])
+    assert invoke(["baseline", str(project.root), "--split", "test"]) == 2
+    assert invoke(["baseline", str(project.root), "--tuned", "round-9"]) == 2
+    nobody = named_endpoint("http://127.0.0.1:9/v1", "x")
+    assert nobody is not None
+    nobody.generator._sleep = lambda seconds: None  # type: ignore[attr-defined]
+    with pytest.raises(EndpointError, match="cannot be reached"):
+        baseline(project, shots=0, retrieved=0, latency_items=0, limit=8, endpoint=nobody)
