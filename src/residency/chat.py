@@ -79,6 +79,8 @@ class _Ending:
     text: str
     end: int
     id: int
+    before: str = ""
+    """What it writes between the prompt and the answer (a space, an empty think block)."""
 
 
 class ChatFormat:
@@ -237,7 +239,11 @@ class ChatFormat:
         if self._thinks and "</think>" in text:
             thinking, _, answer = text.rpartition("</think>")
             return thinking.rpartition("<think>")[2].strip("\n"), answer.lstrip("\n")
-        return "", text
+        # What the template itself writes around an answer is no part of it (Llama 2: a space).
+        ending = self._endings[0]
+        start = _start_of(text, ending.before)
+        lead = ending.text[: ending.end].removesuffix(str(self._added[ending.id].content))
+        return "", text[start:].removesuffix(lead) if stop < len(ids) else text[start:]
 
     def pieces(self, ids: Sequence[int], mask: Sequence[bool]) -> list[tuple[str, bool]]:
         """The text of ids, special tokens shown, in runs that are trained or not (for display)."""
@@ -407,7 +413,7 @@ class ChatFormat:
         self._check_bos(encoding.ids)
         for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
             if start >= after and self._ends_turn(token):
-                return _Ending(text[after:], end - after, token)
+                return _Ending(text[after:], end - after, token, text[len(prompt) : at])
         raise TemplateError(
             f"no end token follows the answer ({text[after:][:40]!r} does): "
             "the model would never learn to stop",
@@ -450,6 +456,11 @@ class ChatFormat:
                 "the prompt would begin with two BOS tokens",
                 next_step="remove the BOS text from the row, or bos_token from the template",
             )
+
+
+def _start_of(text: str, before: str) -> int:
+    """Where an answer begins after what the template writes before it, if that is there."""
+    return len(before) if before and text.startswith(before) else 0
 
 
 def _own_template(tokenizer: Any) -> str | None:
