@@ -32,6 +32,7 @@ from residency.examples.tickets.vocabulary import (
     EVAL,
     FIRST_NAMES,
     LAST_NAMES,
+    NOT_REPAIRED,
     PROBLEM_KINDS,
     PROBLEMS,
     PRODUCTS,
@@ -232,9 +233,12 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
             number_kind, number = "price", _price(rng)
         elif orders[i] == "other-number":
             number_kind, number = _other_number(rng)
+        possible = [r for r in REQUESTS if r != "repair" or problems[i] not in NOT_REPAIRED]
         asked: tuple[str, ...] = (requests[i],)
+        if requests[i] not in ("none", *possible):
+            asked = (rng.choice(possible),)
         if two[i]:
-            first = rng.choice(("refund", "replacement", "repair"))
+            first = rng.choice([r for r in possible if r != "information"])
             asked = (first, "information") if rng.random() < 0.6 else ("information", first)
         field, mistaken = "", ""
         if corrected[i]:
@@ -264,6 +268,15 @@ def with_article(product: str) -> str:
     return f"{'an' if product[0] in 'aeiou' else 'a'} {product}"
 
 
+_CHOICE = re.compile(r"\[([^\[\]]*)\]")
+
+
+def choose(rng: random.Random, phrasings: Sequence[str]) -> str:
+    """One of the phrasings, its ``[one|another]`` choices made."""
+    phrasing = rng.choice(phrasings)
+    return _CHOICE.sub(lambda match: rng.choice(match[1].split("|")), phrasing)
+
+
 def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
     """The customer's message, without typos."""
     product, article, order = facts.product, with_article(facts.product), facts.order
@@ -271,35 +284,33 @@ def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
     if facts.corrected == "product":
         openers = tuple(text for text in openers if "{a}" in text)
         wrong = with_article(facts.mistaken)
-        article = rng.choice(bank.correction).format(w=wrong, v=article) + ","
+        article = choose(rng, bank.correction).format(w=wrong, v=article) + ","
     elif facts.corrected == "order":
-        order = rng.choice(bank.correction).format(w=facts.mistaken, v=order)
-    opener = rng.choice(openers).format(p=product, a=article).replace(",:", ":")
-    problem = rng.choice(bank.problems[facts.problem])
-    if opener.endswith("?"):
-        problem = problem[0].upper() + problem[1:]
+        order = choose(rng, bank.correction).format(w=facts.mistaken, v=order)
+    opener = choose(rng, openers).format(p=product, a=article).replace(",:", ":")
+    problem = choose(rng, bank.problems[facts.problem])
     body = f"{opener} {problem}."
 
-    middle = []
+    middle, before = [], []
     if order != "none":
-        middle.append(rng.choice(bank.order).format(n=order))
+        middle.append(choose(rng, bank.order).format(n=order))
     if facts.number:
         kind, value = facts.number.split(":", 1)
-        middle.append(rng.choice(getattr(bank, kind)).format(n=value))
+        middle.append(choose(rng, getattr(bank, kind)).format(n=value))
     if facts.second:
-        sentence = rng.choice(bank.second)
-        middle.append(sentence.format(q=facts.second, b=with_article(facts.second)))
-    asked = [rng.choice(bank.requests[request]) for request in facts.requests]
+        sentence = choose(rng, bank.second).format(q=facts.second, b=with_article(facts.second))
+        (before if rng.random() < 0.4 else middle).append(sentence)
+    asked = [choose(rng, bank.requests[request]) for request in facts.requests]
     if len(asked) == 2:
-        asked[1] = f"{rng.choice(bank.also)} {_lower_first(asked[1])}"
+        asked[1] = f"{choose(rng, bank.also)} {_lower_first(asked[1])}"
     middle.append(" ".join(asked))
     if facts.urgency != "normal":
-        middle.append(rng.choice(getattr(bank, facts.urgency)))
-    elif rng.random() < 0.4:
-        middle.append(rng.choice(bank.fillers))
+        middle.append(choose(rng, getattr(bank, facts.urgency)))
+    elif rng.random() < 0.5:
+        middle.append(choose(rng, bank.fillers))
     rng.shuffle(middle)
 
-    parts = [body, *middle]
+    parts = [*before, body, *middle]
     if facts.name != "none":
         if rng.random() < 0.4:
             parts.insert(0, rng.choice(bank.intro).format(n=facts.name))
