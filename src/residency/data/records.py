@@ -28,6 +28,17 @@ TEXT_PIECE = 2000
 DOCUMENT_END = "<|endoftext|>"
 """Divides documents in a text file, as in the public pretraining sets."""
 
+ROW_LISTS = {
+    "messages",
+    "conversations",
+    "conversation",
+    "chosen",
+    "rejected",
+    "instances",
+    "tools",
+}
+"""Lists of objects that are a part of one row, not rows."""
+
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -108,12 +119,14 @@ def find_kind(path: Path) -> Kind:
     if text[0] == "[" and suffix != ".txt":
         return "json"
     if text[0] == "{":
-        first = text.split("\n", 1)[0]
+        first, _, rest = text.partition("\n")
         try:
-            return "jsonl" if isinstance(json.loads(first), dict) else "json"
+            whole = json.loads(first)
         except ValueError:
-            # A pretty-printed object, or a first line that is broken or longer than the head.
-            return "jsonl" if suffix in (".jsonl", ".ndjson") or len(first) > 80 else "json"
+            # A pretty-printed object, a broken first line, or one that is longer than the head.
+            return "json" if suffix == ".json" or len(first) < 80 else "jsonl"
+        wrapped = isinstance(whole, dict) and not rest.strip() and _rows_within(whole)
+        return "json" if wrapped else "jsonl"
     if suffix in (".jsonl", ".ndjson"):
         return "jsonl"
     if suffix == ".json":
@@ -280,14 +293,19 @@ def _json_object(path: Path, text: str) -> Iterator[Record]:
         value = json.loads(text)
     except ValueError as error:
         raise DataError(f"not valid JSON: {error}", where=str(path)) from None
-    lists = [
-        rows
-        for rows in value.values()
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict)
-    ]
-    rows = lists[0] if len(lists) == 1 else [value]
+    rows = _rows_within(value) or [value]
     for number, row in enumerate(rows, 1):
         yield _record(number, row)
+
+
+def _rows_within(value: dict[str, Any]) -> list[Any]:
+    """The rows of an object that holds one list of them; none if it is itself a row."""
+    lists = [
+        rows
+        for name, rows in value.items()
+        if isinstance(rows, list) and rows and isinstance(rows[0], dict) and name not in ROW_LISTS
+    ]
+    return lists[0] if len(lists) == 1 and not ROW_LISTS & value.keys() else []
 
 
 def _csv(path: Path) -> Iterator[Record]:
