@@ -140,7 +140,13 @@ def rounds(ws: Workspace, reference: Assessed) -> list[Assessed]:
             reason = "the budget of rounds is spent"
         else:
             rows = targeted_rows(
-                ws, still_open, current, finding_half, extra, control_extra, number + 1
+                ws,
+                by_need(still_open, verdicts),
+                current,
+                finding_half,
+                extra,
+                control_extra,
+                number + 1,
             )
             extra = [*extra, *accepted(rows, "main")]
             control_extra = [*control_extra, *accepted(rows, "control")]
@@ -262,6 +268,24 @@ def paired(
 
 
 # --- targeting ----------------------------------------------------------------------------
+
+_NEED = ("regressed", "persisting", "new", "newly detected", "inconclusive", "improved")
+
+
+def by_need(issues: Sequence[Issue], verdicts: Sequence[Verdict]) -> list[Issue]:
+    """Which issue is given rows first, while there are any.
+
+    What does not move comes before what falls already. Among equals a slice comes before the
+    whole task, since rows of the slice teach what is missing and rows like any failure do not;
+    then the order in which they were found.
+    """
+    latest = {v.issue: v.status for v in verdicts}
+
+    def need(issue: Issue) -> tuple[int, bool]:
+        status = latest.get(issue.id, "new")
+        return _NEED.index(status) if status in _NEED else len(_NEED), issue.slice.by == "all"
+
+    return sorted(issues, key=need)
 
 
 def targeted_rows(
