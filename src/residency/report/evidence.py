@@ -77,7 +77,8 @@ class IssueView:
 
     ``verdicts`` are those on dev by round, ``confirmed`` the one on the sealed test,
     ``expected`` what could be shown before training, ``arms`` the comparison of targeted with
-    random rows by round, ``proposals`` the rows that it asked for.
+    random rows by round, ``proposals`` the rows that it asked for. ``title`` names the detector too
+    where two detectors found the same failure.
     """
 
     issue: Issue
@@ -86,11 +87,7 @@ class IssueView:
     expected: dict[str, Any] | None
     arms: dict[int, dict[str, Any]]
     proposals: list[Proposal]
-
-    @property
-    def title(self) -> str:
-        """The issue in words."""
-        return issue_title(self.issue)
+    title: str
 
     @property
     def latest(self) -> Verdict | None:
@@ -249,6 +246,7 @@ class Evidence:
             self.store.issues(self.run),
             key=lambda issue: (issue.found_round, place.get(issue.id, len(place))),
         )
+        titles = [issue_title(issue) for issue in found]
         return [
             IssueView(
                 issue=issue,
@@ -264,8 +262,9 @@ class Evidence:
                     if row["issue"] == issue.id
                 },
                 proposals=[p for p in proposals if p.issue == issue.id],
+                title=f"{title} ({issue.detector})" if titles.count(title) > 1 else title,
             )
-            for issue in found
+            for issue, title in zip(found, titles, strict=True)
         ]
 
     def issue(self, prefix: str) -> IssueView:

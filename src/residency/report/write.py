@@ -20,12 +20,14 @@ from residency.report.evidence import Arm, Evidence, IssueView, Sample
 from residency.report.headline import headline
 from residency.report.marks import trained_tokens
 from residency.report.page import asset, environment
-from residency.report.words import kind_order
+from residency.report.words import COMMON, kind_order
 from residency.store import Store
 
 FILE_NAME = "report.html"
 SAMPLES = 3
 """Items shown for each issue."""
+NOTABLE = 0.05
+"""Failure rate from which a kind that is not one of the common ones gets a chart."""
 _TOC = (
     ("answer", "Answer"),
     ("rounds", "Rounds"),
@@ -87,9 +89,7 @@ def render(evidence: Evidence, *, now: datetime | None = None) -> str:
         toc=_TOC,
         evidence=evidence,
         head=headline(evidence),
-        rate_charts=[
-            (kind, chart) for kind in evidence.kinds if (chart := charts.rate_chart(kind, arms))
-        ],
+        rate_charts=[(kind, charts.rate_chart(kind, arms)) for kind in charted(evidence)],
         test=evidence.test,
         sides=[side for _, side in evidence.test_sides],
         reference=(evidence.test or {"sides": {}, "reference": ""})["sides"].get(
@@ -111,6 +111,17 @@ def render(evidence: Evidence, *, now: datetime | None = None) -> str:
         stage_chart=charts.stage_chart(stage_times(evidence)),
         settings_text=json.dumps(evidence.settings, indent=1, ensure_ascii=False),
     )
+
+
+def charted(evidence: Evidence) -> list[str]:
+    """Kinds worth a chart: the common ones, and whatever failed for some model."""
+    out = []
+    for kind in evidence.kinds:
+        rates = [arm.scores["kinds"].get(kind, {}).get("rate") for arm in evidence.arms]
+        seen = [rate for rate in rates if rate is not None]
+        if seen and (kind in COMMON or max(seen) >= NOTABLE):
+            out.append(kind)
+    return out
 
 
 def _mains(arms: Sequence[Arm]) -> list[Arm]:
