@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -132,6 +135,93 @@ def test_people_who_disagree_are_decided_by_majority(project: Project) -> None:
     work.add_label(project, RUBRIC, "r-3", "a", True)
     work.add_label(project, RUBRIC, "r-3", "a", False)  # a rater's later label replaces the earlier
     assert work.labels(project, RUBRIC) == {"r-1": True, "r-2": None, "r-3": False}
+
+
+class Server(BaseHTTPRequestHandler):
+    """Stands for a judge's endpoint: good answers pass, and every fifth answer is garbage."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        text = body["messages"][-1]["content"]
+        Server.asked.append(text)
+        verdict = "pass" if "good" in text.split("Answer to check:")[1] else "fail"
+        said = "I would rather not." if "good 5" in text else json.dumps({"verdict": verdict})
+        choice = {"message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+        raw = json.dumps({"choices": [choice]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+def test_the_command_judges_by_the_endpoint_of_the_settings(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Server.asked = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        settings = project.root / "residency.toml"
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        settings.write_text(settings.read_text() + f'\n[judge]\nurl = "{url}"\nmodel = "j"\n')
+        command = ["judge", "run", str(project.root), "--model", name_of(project), "--json"]
+        assert invoke(command) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["passes"], found["scored"], found["invalid"]) == (5, 11, 1)
+        assert len(Server.asked) == 24
+        assert invoke(command) == 0
+        assert json.loads(capsys.readouterr().out)["asked"] == 0
+        assert invoke(command[:-1]) == 0
+        told = capsys.readouterr().out
+        assert "1 answers could not be read" in " ".join(told.split())
+        assert "No labels yet" in told
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_judge_votes_in_the_arena_in_both_orders(project: Project) -> None:
+    from residency.rounds import arena
+
+    first = project.store.models()[0]
+    other = Model(base="b", adapter="sha256:2", round=2)
+    project.store.add_model(other)
+    dev = project.split("dev")
+    project.store.add_responses(
+        [Response(other.id, e.id, "good always", sampling=project.sampling) for e in dev]
+    )
+
+    class Compares(Lenient):
+        def generate(
+            self, prompts: Sequence[Prompt], *rest: object, **more: object
+        ) -> list[Generation]:  # type: ignore[override]
+            out = []
+            for prompt in prompts:
+                one, two = (
+                    prompt.messages[1].content.split("First answer:")[1].split("Second answer:")
+                )
+                same = ("good" in one) == ("good" in two)
+                said = "first" if same or "good" in one else "second"
+                out.append(Generation(json.dumps({"verdict": said})))
+            return out
+
+    met = arena.pairs(project, first.id, other.id)
+    who = work.make_judge(project, Compares(), "j")
+    rubric = arena.Rubric("better", "Which is better?")
+    # Of two good answers it always takes the first one shown: flipped, and so a tie.
+    assert arena.vote_by_judge(project, who, rubric, met) == (12, 6, 0)
+    assert arena.vote_by_judge(project, who, rubric, met) == (0, 6, 0)
+    board = arena.board(project, anchor=first.id)
+    standing = {s.model: s for s in board.table.standings}
+    assert (standing[other.id].wins, standing[other.id].ties) == (6, 6)
+    assert standing[other.id].low > 1000
+    assert board.by_rater == {"judge:j": 12}
+    assert board.agreement is None  # no people among the raters
 
 
 def test_what_cannot_be_judged_is_told(

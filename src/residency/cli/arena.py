@@ -19,8 +19,7 @@ from residency.cli.display import ProgressDisplay, console, percent, print_json
 from residency.cli.output import plain
 
 if TYPE_CHECKING:
-    from residency.evaluate import Review, Showing, Vote
-    from residency.rounds.arena import Board
+    from residency.rounds.arena import Board, Review, Showing, Vote
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,13 +65,11 @@ def review(
 
     if bool(a) != bool(b):
         raise ConfigError("name two models, or none", next_step="residency arena review DIR A B")
-    if split not in ("dev", "train", "pool"):
-        raise ConfigError(f"{split!r} cannot be reviewed", where="--split", next_step="dev")
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
         if not a:
             a, b = work.closest(project)
-        met = work.pairs(project, a, b, split=split, limit=limit)  # type: ignore[arg-type]
+        met = work.pairs(project, a, b, split=_split(split), limit=limit)  # type: ignore[arg-type]
     session = work.review(project, met, rater or getpass.getuser(), repeats=repeats)
     given = 0
     for showing in session:
@@ -135,6 +132,55 @@ def rules(
         print_json(json.dumps(plain(made)))
         return
     console.print(f"{len(made)} new votes by the suite.", highlight=False)
+
+
+@app.command("judge")
+def judge(
+    directory: Directory,
+    a: ModelA,
+    b: ModelB,
+    criterion: Annotated[str, typer.Option(help="By what the better answer is better.")] = (
+        "Which answer is more correct, complete and clear?"
+    ),
+    split: Annotated[str, typer.Option(help="dev, train or pool.")] = "dev",
+    limit: Annotated[int, typer.Option(help="Items at most; 0: all.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Let a judge model vote, each pair in both orders; a verdict that flips is a tie.
+
+    The judge is the endpoint in [judge] of residency.toml; the answers are sent there. Nothing is
+    asked twice.
+
+    Example: residency arena judge demo base final --limit 50
+    """
+    from residency.rounds import Project
+    from residency.rounds import arena as work
+    from residency.rounds.endpoint import configured_endpoint
+    from residency.rounds.judge import make_judge
+
+    with ProgressDisplay() as progress:
+        project = Project.open(directory, progress=progress)
+        who = make_judge(project, *configured_endpoint(project.config.judge, "judge"))
+        met = work.pairs(project, a, b, split=_split(split), limit=limit)  # type: ignore[arg-type]
+        made, flipped, lost = work.vote_by_judge(
+            project, who, work.Rubric("better", criterion), met
+        )
+    if as_json:
+        print_json(json.dumps({"votes": made, "flipped": flipped, "no_verdict": lost}))
+        return
+    console.print(
+        f"{made} new votes by {who.name}; {flipped} verdicts changed with the order (ties), "
+        f"{lost} pairs without a verdict.",
+        highlight=False,
+    )
+
+
+def _split(name: str) -> str:
+    from residency.errors import ConfigError
+
+    if name not in ("dev", "train", "pool"):
+        raise ConfigError(f"{name!r} cannot be reviewed", where="--split", next_step="dev")
+    return name
 
 
 @app.command("board")

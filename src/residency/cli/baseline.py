@@ -13,7 +13,7 @@ from residency.cli.display import ProgressDisplay, console, interval, percent, p
 from residency.cli.output import plain
 
 if TYPE_CHECKING:
-    from residency.evaluate import BaselineReport
+    from residency.rounds.baseline import BaselineReport
 
 MOST_KINDS = 8
 

@@ -15,8 +15,7 @@ from residency.cli.display import ProgressDisplay, console, interval, percent, p
 from residency.cli.output import plain
 
 if TYPE_CHECKING:
-    from residency.evaluate import Rubric
-    from residency.rounds.judge import Judged
+    from residency.rounds.judge import Judged, Rubric
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -125,7 +124,7 @@ def _key() -> str:
 
 
 def _rubric(name: str, criterion: str, reference: bool) -> Rubric:
-    from residency.evaluate import Rubric
+    from residency.rounds.judge import Rubric
 
     return Rubric(name, criterion, reference)
 

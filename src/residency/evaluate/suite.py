@@ -24,13 +24,7 @@ HELP = "docs/suites.md shows the form of a suite"
 DEFAULT_RULES: tuple[dict[str, Any], ...] = (
     {"rule": "non_empty"},
     {"rule": "exact", "mode": "normalised", "max_reference_words": 8, "severity": 0.8},
-    {
-        "rule": "similarity",
-        "kind": "wrong",
-        "threshold": 0.6,
-        "min_reference_words": 9,
-        "severity": 0.8,
-    },
+    {"rule": "similarity", "min_reference_words": 9, "severity": 0.8},
 )
 """Without a suite: short references exactly, longer ones by meaning."""
 

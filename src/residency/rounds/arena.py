@@ -14,12 +14,30 @@ from typing import Any
 
 from residency import evaluate
 from residency.errors import StoreError, UserError
-from residency.evaluate import Judge, Leaderboard, Review, Rubric, Vote
+from residency.evaluate import Judge, Leaderboard, Review, Rubric, Showing, Vote
 from residency.evaluate.votes import counted
 from residency.rounds.single import find_model, shots_for
 from residency.rounds.steps import assess, label_of, respond
 from residency.rounds.workspace import Workspace
 from residency.types import Example, Model, Response, Split, by_id
+
+__all__ = [
+    "Board",
+    "Review",
+    "Rubric",
+    "Showing",
+    "Vote",
+    "add_votes",
+    "board",
+    "closest",
+    "export",
+    "models",
+    "pairs",
+    "review",
+    "vote_by_judge",
+    "vote_by_rules",
+    "votes",
+]
 
 KIND = "vote"
 Pairs = list[tuple[Example, Response, Response]]

@@ -31,6 +31,8 @@ from residency.types import (
     content_id,
 )
 
+__all__ = ["BaselineReport", "Endpoint", "baseline"]
+
 CALL = "endpoint call"
 Ask = Callable[[Sequence[Example]], list[tuple[Message, ...]]]
 

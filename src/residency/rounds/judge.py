@@ -16,6 +16,18 @@ from residency.rounds.steps import label_of
 from residency.rounds.workspace import Workspace
 from residency.types import Example, Finding, Generator, Model, Response, Split, by_id, content_id
 
+__all__ = [
+    "Judged",
+    "Rubric",
+    "add_label",
+    "judge",
+    "labels",
+    "make_judge",
+    "rubric_key",
+    "stored_answers",
+    "to_label",
+]
+
 VERDICT = "judgement"
 LABEL = "label"
 
