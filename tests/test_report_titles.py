@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from report_project import RUN, build
-
 from residency.report import Evidence
 from residency.types import Issue, Slice
 
