@@ -172,12 +172,12 @@ class DiagnoseConfig(Section):
     min_rate: float = Field(0.1, ge=0, le=1)
     """Failure rate from which a kind within a slice becomes an issue."""
     min_items: int = Field(5, ge=1)
-    """Fewest failing items from which a kind within a slice becomes an issue."""
+    """Fewest failing items (paraphrases count once) from which a kind within a slice becomes an issue."""
     max_issues: int = Field(12, ge=1)
     """Most issues kept a round: the common and the catastrophic first."""
     detectors: list[str] = []
     """Detectors to run; empty means all."""
-    finding_share: float = Field(0.5, gt=0, lt=1)
+    finding_share: float = Field(0.4, gt=0, lt=1)
     """Share of dev that finds issues; the rest measures what becomes of them."""
     misspelling_words: int = Field(1, ge=1)
     """Misspelt words from which an answer fails."""

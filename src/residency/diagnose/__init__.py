@@ -1,5 +1,7 @@
 """Responses → findings → issues → verdicts."""
 
+from residency.diagnose.arms import ArmComparison, adjusted_p, compare_arms
+from residency.diagnose.clusters import cluster_slices
 from residency.diagnose.detect import DETECTORS, detect
 from residency.diagnose.equivalence import Equivalence, equivalence
 from residency.diagnose.fields import label_values
@@ -30,12 +32,16 @@ __all__ = [
     "CLAIMS",
     "DETECTORS",
     "OPEN",
+    "ArmComparison",
     "Comparison",
     "Equivalence",
     "Outcomes",
     "Paired",
     "PairedComparison",
     "Quality",
+    "adjusted_p",
+    "cluster_slices",
+    "compare_arms",
     "compare_paired",
     "confirm",
     "delta_interval",

@@ -9,7 +9,7 @@ from residency.types import Example
 
 
 def halves(
-    examples: Iterable[Example], seed: int, *, share: float = 0.5
+    examples: Iterable[Example], seed: int, *, share: float = 0.4
 ) -> tuple[set[str], set[str]]:
     """Example ids of the finding half and of the measuring half.
 

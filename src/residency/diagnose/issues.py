@@ -28,8 +28,8 @@ _COVERS = 0.95
 class Candidate:
     """A kind within a slice, on the finding half.
 
-    ``n`` scored items, ``failing`` of them fail with mean ``severity``; ``members`` are the
-    positions of the scored items and ``failures`` of the failing ones.
+    ``n`` scored items, ``failing`` of them fail with mean ``severity``, in ``groups`` different
+    groups; ``failures`` are the positions of the failing ones.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class Candidate:
     slice: Slice
     n: int
     failing: int
+    groups: int
     severity: float
     failures: tuple[int, ...]
 
@@ -64,7 +65,7 @@ def find_issues(
     known: Sequence[Issue] = (),
     clusters: Sequence[Slice] = (),
 ) -> list[Issue]:
-    """New issues in one model's responses, worst first, at most ``config.max_issues``.
+    """New issues in one model's responses: those of its ``config.max_issues`` worst not yet known.
 
     Args:
         half: ids of the finding half; other items are not looked at.
@@ -95,12 +96,14 @@ def issues_of(
     ``pool`` are the examples of the finding half, in the order of the tables' positions.
     """
     members = _memberships(pool, clusters)
+    numbers: dict[str, int] = {}
+    groups = np.array([numbers.setdefault(e.group or e.id, len(numbers)) for e in pool], int)
     candidates: list[Candidate] = []
     for (kind, detector), table in sorted(tables.items()):
-        candidates += _candidates(kind, detector, table, members)
+        candidates += _candidates(kind, detector, table, members, groups)
     old = {issue.id for issue in known}
     issues: list[Issue] = []
-    for candidate in select(candidates, config):
+    for candidate in select(candidates, config)[: config.max_issues]:
         severity = tables[candidate.kind, candidate.detector].severity
         failures = np.array(candidate.failures)
         worst = failures[np.argsort(-severity[failures], kind="stable")][:MAX_EVIDENCE]
@@ -117,18 +120,19 @@ def issues_of(
         )
         if issue.id not in old:
             issues.append(issue)
-    return issues[: config.max_issues]
+    return issues
 
 
 def select(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Candidate]:
     """The candidates that become issues, worst first.
 
-    A candidate needs ``min_rate`` and ``min_items``. A slice of a kind that is an issue over
+    A candidate needs ``min_rate``, and failures in ``min_items`` groups. A slice of a kind that is an issue over
     all items is dropped, unless its rate lies ten points above the rate over all items and
     that excess is beyond chance (hypergeometric tail ≤ 0.05). Of two slices whose failing
-    items are nearly the same (Jaccard ≥ 0.8) the worse stays.
+    items are nearly the same (Jaccard ≥ 0.8) the worse stays; so does one of two detectors that
+    report the same kind on the same items.
     """
-    good = [c for c in candidates if c.rate >= config.min_rate and c.failing >= config.min_items]
+    good = [c for c in candidates if c.rate >= config.min_rate and c.groups >= config.min_items]
     good.sort(key=lambda c: (-c.weight, c.slice.by != "all", c.kind, c.slice.value, c.detector))
     parents = {(c.kind, c.detector): c for c in good if c.slice.by == "all"}
     kept: list[Candidate] = []
@@ -136,7 +140,7 @@ def select(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Cand
         parent = parents.get((c.kind, c.detector))
         if c.slice.by != "all" and parent is not None and not _notable(c, parent):
             continue
-        if any(_same_failures(c, other) for other in kept if other.slice.by != "all"):
+        if any(_same_failures(c, other) for other in kept):
             continue
         kept.append(c)
     return kept
@@ -243,7 +247,11 @@ def _memberships(
 
 
 def _candidates(
-    kind: str, detector: str, table: Table, members: Sequence[tuple[Slice, np.ndarray]]
+    kind: str,
+    detector: str,
+    table: Table,
+    members: Sequence[tuple[Slice, np.ndarray]],
+    groups: np.ndarray,
 ) -> list[Candidate]:
     scored, failed = table.failed >= 0, table.failed == 1
     out = []
@@ -258,6 +266,7 @@ def _candidates(
                 slice=where,
                 n=int((scored & mask).sum()),
                 failing=len(failures),
+                groups=len(set(groups[failures].tolist())),
                 severity=severity,
                 failures=tuple(failures.tolist()),
             )
@@ -273,7 +282,7 @@ def _notable(c: Candidate, parent: Candidate) -> bool:
 
 
 def _same_failures(c: Candidate, other: Candidate) -> bool:
-    if (c.kind, c.detector) != (other.kind, other.detector):
+    if c.kind != other.kind or (c.slice.by == "all") != (other.slice.by == "all"):
         return False
     a, b = set(c.failures), set(other.failures)
     return len(a & b) >= 0.8 * len(a | b)

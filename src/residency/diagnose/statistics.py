@@ -225,6 +225,33 @@ def _attainable(changed: int) -> tuple[float, ...]:
     return tuple(exact_p(changed - k, k) for k in range(changed // 2 + 1))
 
 
+def _floor(changed: int, p: float) -> float:
+    """The largest attainable exact p ≤ ``p``, or 0: what one such issue risks at threshold p."""
+    values = _attainable(changed)
+    place = bisect.bisect_right(values, p * (1 + 1e-12))
+    return values[place - 1] if place else 0.0
+
+
+def threshold(others: Sequence[int], alpha: float) -> float:
+    """The p-value up to which one more issue may be claimed beside undecided ``others``.
+
+    The largest t with t + Σ F_j(t) ≤ alpha; between alpha / (1 + len(others)) and alpha.
+
+    Args:
+        others: number of changes of each other issue not yet rejected.
+    """
+    low, high = alpha / (1 + len(others)), alpha
+    if high + sum(_floor(n, high) for n in others) <= alpha:
+        return high
+    for _ in range(20):
+        middle = (low + high) / 2
+        if middle + sum(_floor(n, middle) for n in others) <= alpha:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 def discrete_holm(pairs: Sequence[tuple[int, int]]) -> list[float]:
     """Holm's step-down for exact McNemar p-values, using that they are discrete.
 
@@ -244,11 +271,7 @@ def discrete_holm(pairs: Sequence[tuple[int, int]]) -> list[float]:
     adjusted = [1.0] * len(pairs)
     running = 0.0
     for rank, index in enumerate(order):
-        total = 0.0
-        for other in order[rank:]:
-            values = _attainable(sum(pairs[other]))
-            place = bisect.bisect_right(values, p[index] * (1 + 1e-12))
-            total += values[place - 1] if place else 0.0
+        total = sum(_floor(sum(pairs[other]), p[index]) for other in order[rank:])
         running = max(running, min(1.0, total))
         adjusted[index] = running
     return adjusted

@@ -28,6 +28,7 @@ from residency.diagnose.statistics import (
     minimum_detectable,
     pair,
     rate_bounds,
+    threshold,
 )
 from residency.types import Issue, Verdict, VerdictStatus
 
@@ -62,12 +63,21 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Decision:
-    """The decision alone, before it is dressed as a Verdict."""
+    """The decision alone, before it is dressed as a Verdict.
+
+    ``others`` holds the number of changes of each other issue that stayed undecided.
+    """
 
     status: VerdictStatus
     counts: Paired
     adjusted_p: float
-    alpha: float
+    family_alpha: float
+    others: tuple[int, ...]
+
+    @property
+    def alpha(self) -> float:
+        """The p-value up to which the step-down would have claimed a change."""
+        return threshold(self.others, self.family_alpha)
 
 
 def round_alpha(alpha: float, round: int) -> float:
@@ -101,7 +111,7 @@ def decide(
     judged = [i for i, c in enumerate(comparisons) if not _is_new(c, found_now)]
     votes = [(counts[i].better, counts[i].worse) for i in judged]
     adjusted = dict(zip(judged, discrete_holm(votes), strict=True))
-    share = alpha / max(1, len(judged))
+    undecided = [i for i in judged if adjusted[i] > alpha]
     out = []
     for i, comparison in enumerate(comparisons):
         p = adjusted.get(i, 1.0)
@@ -109,7 +119,8 @@ def decide(
             status: VerdictStatus = "newly detected" if _was_there(counts[i], min_rate) else "new"
         else:
             status = _status(counts[i], p <= alpha, comparison.issue.tolerance)
-        out.append(Decision(status, counts[i], p, share))
+        others = tuple(counts[j].better + counts[j].worse for j in undecided if j != i)
+        out.append(Decision(status, counts[i], p, alpha, others))
     return out
 
 
