@@ -12,23 +12,28 @@ if TYPE_CHECKING:
     from residency.model.base import BaseModel, resolve
     from residency.model.load import load_model, load_tokenizer
     from residency.model.lora import attach, load_adapter, save_adapter
+    from residency.model.merging import Proof, merge
 
 _HOMES = {
     "BaseModel": "base",
+    "Proof": "merging",
     "attach": "lora",
     "load_adapter": "lora",
     "load_model": "load",
     "load_tokenizer": "load",
+    "merge": "merging",
     "resolve": "base",
     "save_adapter": "lora",
 }
 
 __all__ = [
     "BaseModel",
+    "Proof",
     "attach",
     "load_adapter",
     "load_model",
     "load_tokenizer",
+    "merge",
     "resolve",
     "save_adapter",
 ]

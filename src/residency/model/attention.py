@@ -71,17 +71,19 @@ def flat_attention(
         q, k, v = (t.index_select(0, layout.expand) for t in (q, k, v))
     lengths = list(layout.lengths)
     outs = []
-    parts = zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True)
-    for part_q, part_k, part_v in parts:
+    parts = (torch.split(t, lengths) for t in (q, k, v))
+    for part_q, part_k, part_v in zip(*parts, strict=True):
         n = part_q.shape[0]
-        heads = tuple(t.transpose(0, 1)[None] for t in (part_q, part_k, part_v))
+        head_q, head_k, head_v = (t.transpose(0, 1)[None] for t in (part_q, part_k, part_v))
         cut = window if window is not None and window < n else None
         if softcap is not None:
             mask = _window_mask(n, cut or n).to(q.device)
-            out = _with_softcap(*heads, scale, softcap, mask)
+            out = _with_softcap(head_q, head_k, head_v, scale, softcap, mask)
         else:
             out = scaled_dot_product_attention(
-                *heads,
+                head_q,
+                head_k,
+                head_v,
                 attn_mask=None if cut is None else _window_mask(n, cut).to(q.device),
                 dropout_p=dropout,
                 is_causal=cut is None,

@@ -81,7 +81,7 @@ class Decoder:
         """[T, d] states that the head reads. ids, positions: [T], positions restart per example."""
         if not self.flat:
             return self._padded(ids, layout)
-        with self._flat_attention():
+        with self.attending():
             out = self.body(
                 input_ids=ids[None], position_ids=positions[None], layout=layout, use_cache=False
             )
@@ -163,7 +163,7 @@ class Decoder:
 
     def _padded(self, ids: Tensor, layout: Layout) -> Tensor:
         full = ids if layout.expand is None else ids[layout.expand]
-        rows = full.split(list(layout.lengths))
+        rows = torch.split(full, list(layout.lengths))
         batch = nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
         lengths = torch.tensor(layout.lengths, device=ids.device)
         mask = torch.arange(batch.shape[1], device=ids.device)[None] < lengths[:, None]
@@ -173,11 +173,15 @@ class Decoder:
 
     def _use_native(self) -> None:
         if self.model.config._attn_implementation == attention.NAME:
-            self.model.set_attn_implementation("sdpa")
+            self.model.set_attn_implementation("sdpa" if self.model._supports_sdpa else "eager")
 
     @contextlib.contextmanager
-    def _flat_attention(self) -> Iterator[None]:
+    def attending(self) -> Iterator[None]:
+        """The block runs on flat attention; with checkpointed activations, the backward too."""
         native = self.model.config._attn_implementation
+        if not self.flat or native == attention.NAME:
+            yield
+            return
         self.model.set_attn_implementation(attention.NAME)
         try:
             yield
@@ -237,6 +241,9 @@ class Decoder:
         generator = torch.Generator().manual_seed(0)
         hidden = torch.randn(3, weight.shape[1], generator=generator)
         hidden = hidden.to(self.device, weight.dtype)
-        want = self._own_logits(hidden)
-        got = nn.functional.linear(hidden, weight, bias)
-        return bool(torch.allclose(got, want, rtol=1e-3, atol=1e-4))
+        # Large enough that a soft cap bends them.
+        hidden *= 100 / nn.functional.linear(hidden, weight).abs().max().clamp(min=1e-6)
+        want = self._own_logits(hidden).float()
+        got = nn.functional.linear(hidden, weight, bias).float()
+        exact = weight.dtype is torch.float32
+        return float((got - want).abs().max()) < (1e-3 if exact else 1.0)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from residency.model.kernels import linear_nt
 
-CHUNK_BYTES = 48 << 20
-"""Size of one chunk of logits."""
+CHUNK_BYTES = 128 << 20
+"""Size of one chunk of logits; small chunks would read the head's weight more often."""
 
 
 def _chunk_rows(vocabulary: int, itemsize: int) -> int:

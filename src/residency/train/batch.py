@@ -108,16 +108,22 @@ def flatten(rows: Sequence[TokenRow], *, share: bool = True) -> FlatBatch:
     lengths = tuple(len(array) for array in arrays)
     layout = Layout(lengths)
     if any(shared):
-        layout = Layout(
-            lengths, torch.from_numpy(np.concatenate(where)), torch.from_numpy(np.concatenate(keep))
-        )
+        layout = Layout(lengths, _joined(where), _joined(keep))
     return FlatBatch(
-        *(torch.from_numpy(np.concatenate(part)) for part in (ids, positions)),
-        layout,
-        *(torch.from_numpy(np.concatenate(part)) for part in (predict, labels, weights, owner)),
-        tuple(shared),
-        expanded,
+        ids=_joined(ids),
+        positions=_joined(positions),
+        layout=layout,
+        predict=_joined(predict),
+        labels=_joined(labels),
+        weights=_joined(weights),
+        owner=_joined(owner),
+        shared=tuple(shared),
+        tokens=expanded,
     )
+
+
+def _joined(parts: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts))
 
 
 def split_by_tokens(rows: Sequence[TokenRow], limit: int) -> Iterator[list[TokenRow]]:

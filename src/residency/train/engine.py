@@ -23,6 +23,7 @@ from residency.model.decoder import Decoder
 from residency.model.lora import attach, lora_modules
 from residency.model.structure import first_trained_layer
 from residency.train.batch import FlatBatch, flatten, split_by_tokens
+from residency.train.dpo import dpo_backward
 from residency.train.schedule import learning_rate
 from residency.train.trunk import TrunkCache
 from residency.types import TokenRow
@@ -102,7 +103,9 @@ class Engine:
             if first > 0:
                 self.trunk = TrunkCache(trunk, self.decoder, first, identity)
         if settings.activation_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            old = "gradient_checkpointing_enable"  # its name before transformers 5.22
+            enable = getattr(model, "activation_checkpointing_enable", None) or getattr(model, old)
+            enable({"use_reentrant": False})
         model.train()
 
     @property
@@ -134,12 +137,11 @@ class Engine:
         rate = learning_rate(self.settings, self.steps_done, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        if self.settings.objective == "dpo":
-            from residency.train.dpo import dpo_backward
-
-            loss, trained, tokens = dpo_backward(self, rows)
-        else:
-            loss, trained, tokens = self._backward(rows)
+        with self.decoder.attending():
+            if self.settings.objective == "dpo":
+                loss, trained, tokens = dpo_backward(self, rows)
+            else:
+                loss, trained, tokens = self._backward(rows)
         norm = float(nn.utils.clip_grad_norm_(self.trainable.values(), self.settings.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self.optimizer.zero_grad(set_to_none=True)

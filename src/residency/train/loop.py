@@ -20,6 +20,7 @@ from residency.config import TrainConfig
 from residency.errors import ConfigError
 from residency.model.load import load_model, pick_device, quiet
 from residency.model.lora import save_adapter
+from residency.model.merging import copy_tokenizer
 from residency.train import checkpoint
 from residency.train.checks import check_rows, end_ids
 from residency.train.engine import Engine, StepResult
@@ -359,17 +360,7 @@ def _write_model(
     else:
         with quiet():
             engine.model.save_pretrained(temporary)
-        for name in (
-            "tokenizer.json",
-            "tokenizer_config.json",
-            "chat_template.jinja",
-            "special_tokens_map.json",
-            "vocab.json",
-            "merges.txt",
-            "tokenizer.model",
-        ):
-            if (base / name).is_file():
-                shutil.copy(base / name, temporary / name)
+        copy_tokenizer(base, temporary)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
 

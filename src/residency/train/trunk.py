@@ -101,7 +101,7 @@ class TrunkCache:
         states = self.decoder.below(batch.ids, batch.positions, batch.layout, self.layer).cpu()
         if batch.layout.expand is not None:
             states = states[batch.layout.expand.cpu()]
-        return [part.contiguous() for part in states.split(list(batch.layout.lengths))]
+        return [part.contiguous() for part in torch.split(states, list(batch.layout.lengths))]
 
     def _verify(self, ids: Sequence[int]) -> None:
         kept = self._entries[self.key(ids)]

@@ -1,0 +1,143 @@
+"""Merge an adapter into its base, and prove that the merged model says what the adapter said.
+
+The proof compares logits and greedy continuations on a fixed probe set before and after:
+base with the adapter beside it, against the merged folder as a stranger would load it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from residency.errors import ModelError, ParityError
+from residency.model.load import load_model, load_tokenizer, quiet
+
+PROBES = (
+    "The quick brown fox jumps over the lazy dog.",
+    "Dear customer, thank you for your message about the",
+    "1, 2, 3, 5, 8, 13,",
+    "Question: What is the capital of France?\nAnswer:",
+    "def add(a, b):\n    return",
+)
+TOLERANCE = 1e-3
+"""Largest difference of two logits in fp32."""
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "generation_config.json",
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the comparison found.
+
+    Attributes:
+        logits: largest absolute difference. changed: largest difference from the bare base.
+        same_greedy: probes whose greedy continuation is the same. probes: how many there are.
+    """
+
+    logits: float
+    changed: float
+    same_greedy: int
+    probes: int
+
+
+@dataclass(frozen=True)
+class _Answers:
+    logits: list[Tensor]
+    greedy: list[list[int]]
+
+
+def copy_tokenizer(base: Path, out: Path) -> None:
+    """Copy the tokenizer, its chat template and the generation settings, byte for byte."""
+    for name in TOKENIZER_FILES:
+        if (base / name).is_file():
+            shutil.copy(base / name, out / name)
+
+
+def probe_ids(base: Path, vocabulary: int) -> list[list[int]]:
+    """Token ids of the probe texts; without a tokenizer, fixed random ids."""
+    try:
+        tokenizer = load_tokenizer(base)
+        return [list(tokenizer(text)["input_ids"]) for text in PROBES]
+    except ModelError:
+        generator = torch.Generator().manual_seed(0)
+        return [torch.randint(0, vocabulary, (12,), generator=generator).tolist() for _ in PROBES]
+
+
+@torch.no_grad()
+def answers(model: Any, probes: Sequence[Sequence[int]], new_tokens: int = 16) -> _Answers:
+    """Logits at every position, and greedy continuations, of each probe."""
+    logits, greedy = [], []
+    device = next(model.parameters()).device
+    for ids in probes:
+        row = torch.tensor([list(ids)], device=device)
+        logits.append(model(input_ids=row).logits[0].float().cpu())
+        for _ in range(new_tokens):
+            best = model(input_ids=row).logits[:, -1].argmax(-1, keepdim=True)
+            row = torch.cat([row, best], 1)
+        greedy.append(row[0, len(ids) :].tolist())
+    return _Answers(logits, greedy)
+
+
+def compare(before: _Answers, after: _Answers, bare: _Answers) -> Proof:
+    """Differences of two models' answers, and how far the first is from the bare base."""
+    gap = _gap(before, after)
+    same = sum(a == b for a, b in zip(before.greedy, after.greedy, strict=True))
+    return Proof(gap, _gap(before, bare), same, len(before.greedy))
+
+
+def _gap(left: _Answers, right: _Answers) -> float:
+    pairs = zip(left.logits, right.logits, strict=True)
+    return max(float((a - b).abs().max()) for a, b in pairs)
+
+
+def merge(base: Path, adapter: Path, out: Path, *, tolerance: float = TOLERANCE) -> Proof:
+    """Write base and adapter as one ordinary model folder, ``out``, with its tokenizer.
+
+    Raises:
+        ModelError: the adapter does not fit the base, or changes nothing.
+        ParityError: the merged folder, loaded again, does not give the adapter's outputs;
+            nothing is left in ``out``.
+    """
+    plain = load_model(base, device="cpu")
+    probes = probe_ids(base, plain.config.get_text_config().vocab_size)
+    bare = answers(plain, probes)
+    del plain
+    before = answers(load_model(base, adapter, device="cpu", merge=False), probes)
+    temporary = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    merged = load_model(base, adapter, device="cpu", merge=True)
+    with quiet():
+        merged.save_pretrained(temporary)
+    del merged
+    copy_tokenizer(base, temporary)
+    proof = compare(before, answers(load_model(temporary, device="cpu"), probes), bare)
+    if proof.changed <= tolerance / 10:
+        shutil.rmtree(temporary)
+        raise ModelError("the adapter does not change the base's outputs", where=str(adapter))
+    if proof.logits > tolerance or proof.same_greedy < proof.probes:
+        shutil.rmtree(temporary)
+        raise ParityError(
+            f"the merged model differs from the adapter: logits by {proof.logits:.2e} "
+            f"(tolerance {tolerance:.0e}), {proof.probes - proof.same_greedy} of {proof.probes} "
+            "greedy continuations",
+            where=str(out),
+            next_step="use the adapter beside its base, unmerged",
+        )
+    shutil.rmtree(out, ignore_errors=True)
+    temporary.replace(out)
+    return proof

@@ -1,0 +1,137 @@
+"""Flat tokens, shared beginnings, split layers and the chunked loss: equal to plain transformers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from residency.model import head
+from residency.model.decoder import Decoder
+from residency.model.kernels import accelerate, linear
+from residency.train.batch import flatten
+from tiny_archs import ARCHITECTURES, VOCABULARY, plain_nll, rows, tiny
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def flat_nll(decoder: Decoder, share: bool) -> list[torch.Tensor]:
+    batch = flatten(rows(), share=share)
+    hidden = decoder.hidden(batch.ids, batch.positions, batch.layout)
+    nll = decoder.nll(hidden[batch.predict], batch.labels)
+    return [nll[batch.owner == number] for number in range(len(rows()))]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@torch.no_grad()
+def test_pain_13_packing_gives_the_loss_of_each_example_alone(name: str) -> None:
+    model = tiny(name)
+    decoder = Decoder(model)
+    assert decoder.flat, decoder.reason
+    want = [plain_nll(model, row) for row in rows()]
+    for share in (False, True):
+        for got, expected in zip(flat_nll(decoder, share), want, strict=True):
+            assert torch.allclose(got, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@torch.no_grad()
+def test_pain_13_no_example_sees_its_neighbours(name: str) -> None:
+    decoder = Decoder(tiny(name))
+    batch = flatten(rows(), share=False)
+    before = decoder.hidden(batch.ids, batch.positions, batch.layout)
+    first = len(rows()[0].ids)
+    ids = batch.ids.clone()
+    ids[:first] = (ids[:first] + 7) % VOCABULARY
+    after = decoder.hidden(ids, batch.positions, batch.layout)
+    assert torch.equal(before[first:], after[first:])
+    assert not torch.allclose(before[:first], after[:first])
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_gradients_equal_plain_transformers(name: str) -> None:
+    model = tiny(name)
+    sum(row.weight * plain_nll(model, row).sum() for row in rows()).backward()  # type: ignore[union-attr]
+    want = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
+    accelerate(model)
+    decoder = Decoder(model)
+    batch = flatten(rows())
+    hidden = decoder.hidden(batch.ids, batch.positions, batch.layout)[batch.predict]
+    decoder.loss(hidden, batch.labels, batch.weights)[0].backward()  # type: ignore[no-untyped-call]
+    got = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    assert got.keys() == want.keys()
+    for key in want:
+        assert torch.allclose(got[key], want[key], atol=1e-5 * float(want[key].abs().max()) + 1e-6)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("layer", [1, 2])
+@torch.no_grad()
+def test_a_decoder_split_at_a_layer_gives_the_same_states(name: str, layer: int) -> None:
+    decoder = Decoder(tiny(name))
+    batch = flatten(rows())
+    whole = decoder.hidden(batch.ids, batch.positions, batch.layout)
+    states = decoder.below(batch.ids, batch.positions, batch.layout, layer)
+    split = decoder.above(states, batch.ids, batch.positions, batch.layout, layer)
+    assert torch.equal(whole, split)
+    assert torch.equal(whole, decoder.hidden(batch.ids, batch.positions, batch.layout))
+
+
+def test_an_architecture_that_cannot_be_flat_is_padded_and_says_why() -> None:
+    from transformers import BloomConfig, BloomForCausalLM
+
+    torch.manual_seed(0)
+    config = BloomConfig(vocab_size=VOCABULARY, hidden_size=32, n_layer=2, n_head=4)
+    model = BloomForCausalLM(config).eval()
+    decoder = Decoder(model)
+    assert not decoder.flat and "flat tokens" in decoder.reason
+    with torch.no_grad():
+        for got, row in zip(flat_nll(decoder, True), rows(), strict=True):
+            assert torch.allclose(got, plain_nll(model, row), atol=1e-4)
+
+
+def test_a_head_that_does_more_than_one_product_uses_the_models_own_code() -> None:
+    from transformers import CohereConfig, CohereForCausalLM
+
+    torch.manual_seed(0)
+    common = {k: v for k, v in ARCHITECTURES["llama"][1].items() if k != "tie_word_embeddings"}
+    model = CohereForCausalLM(CohereConfig(**common, logit_scale=0.3)).eval()
+    decoder = Decoder(model)
+    assert not decoder.head_matches
+    with torch.no_grad():
+        for got, row in zip(flat_nll(decoder, True), rows(), strict=True):
+            assert torch.allclose(got, plain_nll(model, row), atol=1e-5)
+
+
+def test_pain_16_the_chunked_loss_equals_cross_entropy(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    h = torch.randn(70, 24, dtype=torch.float32, requires_grad=True)
+    weight = torch.randn(131, 24, requires_grad=True)
+    bias = torch.randn(131, requires_grad=True)
+    labels, weights = torch.randint(0, 131, (70,)), torch.rand(70)
+    plain = torch.nn.functional.cross_entropy(h @ weight.T + bias, labels, reduction="none")
+    want = torch.autograd.grad((plain * weights).sum(), [h, weight, bias])
+    monkeypatch.setattr(head, "CHUNK_BYTES", 131 * 4 * 20)
+    total, nll = head.weighted_nll(h, weight, bias, labels, weights)
+    got = torch.autograd.grad(total, [h, weight, bias])
+    assert torch.allclose(nll, plain, atol=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(got, want, strict=True))
+    each = head.token_nll(h, weight.detach(), bias.detach(), labels)
+    (grad_h,) = torch.autograd.grad((each * weights).sum(), [h])
+    assert torch.allclose(grad_h, want[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 24), (1, 7, 24), (2, 3, 24)])
+def test_the_linear_kernel_equals_pytorch(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(shape, requires_grad=True)
+    weight, bias = torch.randn(48, 24, requires_grad=True), torch.randn(48, requires_grad=True)
+    ours, theirs = linear(x, weight, bias), torch.nn.functional.linear(x, weight, bias)
+    grad = torch.randn_like(theirs)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    left = torch.autograd.grad(ours, [x, weight, bias], grad)
+    right = torch.autograd.grad(theirs, [x, weight, bias], grad)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(left, right, strict=True))
