@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from residency.config import DiagnoseConfig
 from residency.diagnose import find_issues, halves, outcomes
 from residency.types import Example, Finding, Message, Response, Slice
@@ -183,5 +185,6 @@ def test_halves_keep_groups_together_and_never_move_a_row() -> None:
     again, _ = halves(shuffled, 7)
     assert all((row.id in finding) == (row.id in again) for row in rows[::-1][50:])
     assert halves(rows, 8)[0] != finding
-    assert 0.3 < len(finding) / 300 < 0.5
     assert len(halves(rows, 7, share=0.3)[0] - finding) == 0
+    many = [example(k) for k in range(4000)]
+    assert len(halves(many, 7)[0]) / 4000 == pytest.approx(0.4, abs=0.03)
