@@ -254,6 +254,22 @@ def test_pain_01_what_is_trained_is_shown_in_colour(page: str) -> None:
     assert '<span class="tok trained">product: kettle' in page
 
 
+def test_baselines_stand_in_the_report(tmp_path: Path) -> None:
+    store = build(tmp_path, tested=False)
+    scores = Evidence(store).arms[1].scores
+    row = {"name": "few-shot <4>", "way": "prompt", "scores": scores, "words": 21.6}
+    row |= {"p50": 0.51, "p95": None, "prompt_tokens": 310.2, "answer_tokens": 55.0}
+    row |= {"cost_per_1000": None, "leaves_machine": False}
+    body = {"rows": [row], "differences": [], "recommendation": ["Fine-tune: it is better."]}
+    store.add_record("baseline", RUN, body)
+    text = text_of(render(Evidence(store), now=NOW))
+    store.close()
+    assert "Should one fine-tune at all?" in text
+    assert "few-shot <4>" in text
+    assert "0.51 / –" in text
+    assert "Fine-tune: it is better." in text
+
+
 # --- pieces -------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ def environment(*more: str) -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(
+        number=words.number,
         percent=words.percent,
         points=words.points,
         duration=words.duration,

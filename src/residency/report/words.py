@@ -80,6 +80,13 @@ def percent(value: float | None, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}\u00a0%"
 
 
+def number(value: float | None, digits: int) -> str:
+    """A figure with so many digits after the point; an en dash where there is nothing."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.{digits}f}"
+
+
 def points(value: float | None) -> str:
     """A difference in percentage points with its sign, e.g. ``+12.3``."""
     if value is None or math.isnan(value):
