@@ -2,7 +2,8 @@
 
 The source is the prompt, and the reference where there is one. A ``key: value`` field is
 supported when it says *none*, when it is a class label of that field, or when its words stand
-in the source (a typo apart). Prose is scored when the prompt holds an input text, or inside a
+in the source (a typo apart). In a field that holds labels, another value describes rather than
+copies: one of its words, or of the same stem, is enough. Prose is scored when the prompt holds an input text, or inside a
 ``key: value`` answer. An open question has no source: with three samples or more it is judged
 by self-consistency (``meaning.py``; errors made with confidence escape that), else unscored.
 What an answer *should* say is not judged here: a wrong value that stands in the source is not
@@ -53,6 +54,7 @@ _NOBODY = frozenset(
 )
 _COMMON_NAME = 4.4
 _FEWEST_SAMPLES = 3
+_EMPTY_WORDS = frozenset(["no", "not", "a", "an", "the", "of", "and", "or", "is", "it", "in", "to"])
 _JOINED = re.compile(r"\s*(?:,|/|;|&|\band\b|\bor\b)\s*")
 _COUNTS = {
     word: str(number)
@@ -105,6 +107,19 @@ class _Source:
         """All its words, or the same letters and digits written together or apart."""
         found = words(value)
         return all(self.has(word) for word in found) or "".join(found) in self.joined
+
+    def describes(self, value: str) -> bool:
+        """Whether any word of content, or a word of its stem, stands in the source."""
+        found = [word for word in words(value) if word not in _EMPTY_WORDS]
+        return not found or any(self.has(word) or self._has_stem(word) for word in found)
+
+    def _has_stem(self, word: str) -> bool:
+        for known in self.words:
+            pairs = enumerate(zip(word, known, strict=False))
+            shared = next((i for i, (a, b) in pairs if a != b), min(len(word), len(known)))
+            if shared >= 4 and shared >= 0.6 * max(len(word), len(known)):
+                return True
+        return False
 
 
 def detect(items: Sequence[Item], context: Context) -> list[Finding]:
@@ -177,7 +192,8 @@ def _field(key: str, field: Field, source: _Source, context: Context) -> Iterato
     # Two labels joined are two labels, whether or not training held that pair.
     if labels and all(part in labels for part in _JOINED.split(value)):
         return
-    if not source.has_value(value):
+    supported = source.describes(value) if labels else source.has_value(value)
+    if not supported:
         yield Span(field.start, field.end, f"field {key}: {field.value!r} is not in the message")
 
 
