@@ -108,7 +108,7 @@ def test_pain_18_a_bad_row_is_named_by_file_line_and_field(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [json.dumps(row) for row in make_rows(4, "train")]
-    rows[2] = json.dumps({"instruction": "x", "input": "y", "response": 7})
+    rows[2] = json.dumps({"instruction": "x", "input": "y", "response": ["no text"]})
     (tmp_path / "train.jsonl").write_text("\n".join(rows))
     (tmp_path / "residency.toml").write_text('[data]\ntrain = ["train.jsonl"]\n')
     invoke(["check", str(tmp_path), "--json"])

@@ -180,6 +180,8 @@ def compare(
 
     if split not in ("dev", "train", "pool"):
         raise ConfigError(f"{split!r} cannot be compared", where="--split", next_step="dev")
+    from residency.cli.tables import short_interval
+
     with ProgressDisplay() as progress:
         found = opened(directory, progress).compare(before, after, split)  # type: ignore[arg-type]
     if as_json:
@@ -190,27 +192,17 @@ def compare(
         title_justify="left",
         header_style="bold",
     )
-    for column in (
-        "kind",
-        "fails before",
-        "fails after",
-        "fall, 95 %",
-        "fixed",
-        "broken",
-        "p",
-        "n",
-    ):
-        table.add_column(column, justify="left" if column == "kind" else "right")
+    for column in ("fails", "before", "after", "fall, 95 %", "fixed", "broken", "p"):
+        table.add_column(column, justify="left" if column == "fails" else "right")
     for kind, row in found.kinds.items():
         table.add_row(
-            kind,
+            f"{kind} (n {row['n']})",
             percent(row["before_rate"]),
             percent(row["after_rate"]),
-            f"{100 * row['delta']:+.1f} {interval(row['low'], row['high'], sign=True)}",
+            f"{100 * row['delta']:+.0f} {short_interval(row['low'], row['high'])}",
             str(row["fixed"]),
             str(row["broken"]),
-            f"{row['p_value']:.2g}",
-            str(row["n"]),
+            f"{row['p_value']:.1g}",
         )
     console.print(table)
     for name, kinds in (("fixed", found.fixed), ("broken", found.broken)):

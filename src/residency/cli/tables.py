@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import console, interval, percent
+from residency.cli.display import console, percent
 from residency.rounds.summary import IssueRow, RunSummary
 
 COLOURS = {
@@ -33,97 +33,110 @@ def show_summary(summary: RunSummary) -> None:
     for line in arm_lines(summary):
         console.print(line, markup=False, highlight=False)
     if summary.test:
-        console.print(test_table(summary.test))
+        console.print(sealed_table(summary.test))
     for line in conclusion(summary):
         console.print(line, markup=False, highlight=False)
 
 
 def rounds_table(summary: RunSummary) -> Table:
-    """One line a round and arm: score, failure rate of each kind, rows, minutes (dev)."""
-    kinds = kinds_of([row.scores for row in summary.rounds])
-    table = Table(title="Rounds, on dev", title_justify="left", header_style="bold")
-    for name in ("model", "score"):
-        table.add_column(name, no_wrap=name == "model")
-    for kind in kinds:
-        table.add_column(kind.replace("inconsistency", "inconsistent"), justify="right")
-    for name in ("rows", "min"):
-        table.add_column(name, justify="right")
-    for row in summary.rounds:
-        rates = row.scores["kinds"]
-        table.add_row(
-            row.label,
-            score_cell(row.scores),
-            *(percent(rates[k]["rate"]) if k in rates else "–" for k in kinds),
-            str(row.round.trained_rows),
-            f"{row.round.seconds / 60:.1f}",
-        )
+    """A column for each round and arm: score, failure rate of each kind, rows, minutes (dev)."""
+    table = figures_table(
+        "Rounds, on dev", [(row.label, row.scores) for row in summary.rounds], limit=12
+    )
+    table.add_row(
+        "trained rows", *(str(r.round.trained_rows or "–") for r in summary.rounds), style="dim"
+    )
+    table.add_row("minutes", *(f"{r.round.seconds / 60:.1f}" for r in summary.rounds), style="dim")
     return table
 
 
-def kinds_of(scores: Sequence[dict[str, Any]]) -> list[str]:
-    """The kinds worth a column: the general ones, then those that fail most, nine at most."""
+def figures_table(
+    title: str,
+    models: Sequence[tuple[str, dict[str, Any]]],
+    limit: int,
+    changes: dict[str, dict[str, Any]] | None = None,
+) -> Table:
+    """Score, coverage and failure rates, a column for each model.
+
+    ``changes`` adds a column: the paired fall of each kind from the reference to the final model.
+    """
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column("", no_wrap=True)
+    for label, _ in models:
+        table.add_column(label.replace("base, ", ""), justify="right")
+    if changes is not None:
+        table.add_column("fall, 95 %", justify="right", no_wrap=True)
+    scores = [scores for _, scores in models]
+
+    def add(name: str, cells: list[str], change: str = "", style: str = "") -> None:
+        table.add_row(name, *cells, *([change] if changes is not None else []), style=style)
+
+    add("checks right", [percent(s["score"]["floor"]) for s in scores], style="bold")
+    if any(s["score"]["coverage"] < 0.995 for s in scores):
+        add("could be scored", [percent(s["score"]["coverage"]) for s in scores])
+    for kind in kinds_of(scores, limit):
+        rates = [s["kinds"].get(kind) for s in scores]
+        row = (changes or {}).get(kind)
+        change = (
+            f"{100 * row['delta']:+.0f} {short_interval(row['low'], row['high'])}" if row else ""
+        )
+        add(f"fails {kind}", [percent(r["rate"]) if r else "–" for r in rates], change)
+    return table
+
+
+def kinds_of(scores: Sequence[dict[str, Any]], limit: int) -> list[str]:
+    """The kinds worth a line: the general ones, then those that fail most."""
     worst: dict[str, float] = {}
     for row in scores:
         for kind, rate in row["kinds"].items():
             worst[kind] = max(worst.get(kind, 0.0), rate["rate"] or 0.0)
-    main = [kind for kind in MAIN_KINDS if worst.get(kind)]
+    main = [kind for kind in MAIN_KINDS if kind in worst]
     rest = sorted((k for k in worst if k not in MAIN_KINDS and worst[k]), key=lambda k: -worst[k])
-    return (main + rest)[:9]
-
-
-def score_cell(scores: dict[str, Any]) -> str:
-    """The score with every unscored check as failed; the share that could be scored."""
-    score = scores["score"]
-    text = percent(score["floor"])
-    return text if score["coverage"] > 0.995 else f"{text} ({score['coverage']:.0%} scored)"
+    return (main + rest)[:limit]
 
 
 def issues_table(summary: RunSummary) -> Table:
-    """One line an issue: its last verdict on dev, and the sealed test's."""
+    """Two lines an issue: what it is, and its last verdict on dev and the sealed test's."""
     table = Table(
         title="Issues: measured on the half of dev that did not choose them",
         title_justify="left",
         header_style="bold",
     )
-    for name, right in (
-        ("issue", False),
-        ("id", False),
-        ("found", True),
-        ("verdict", False),
-        ("before → now", True),
-        ("fall, 95 %", True),
-        ("p", True),
-        ("n", True),
-        ("sealed test", False),
-    ):
-        table.add_column(name, justify="right" if right else "left", no_wrap=name == "id")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("issue, failing items in % and their fall with its 95 % interval")
+    table.add_column("id", no_wrap=True, style="dim")
     for row in summary.issues:
-        table.add_row(*issue_cells(row))
+        status = Text(row.status, style=COLOURS.get(row.status, ""))
+        table.add_row(status, issue_text(row), row.issue.id[3:9])
     return table
 
 
-def issue_cells(row: IssueRow) -> list[Text | str]:
-    """Cells of one issue."""
-    cells: list[Text | str] = [row.issue.title, row.issue.id[:9], f"round {row.issue.found_round}"]
-    cells.append(Text(row.status, style=COLOURS.get(row.status, "")))
+def issue_text(row: IssueRow) -> Text:
+    """The issue, its figures on dev, and what the sealed test said."""
+    found = row.issue.found_round
+    text = Text(row.issue.title, style="bold")
+    if found:
+        text.append(f" (found in round {found})", style="dim")
     if row.verdicts:
         v = row.verdicts[-1]
-        p = f"{v.p_value:.1g}" if v.status not in ("new", "newly detected") else "–"
-        cells += [
-            f"{100 * v.before_rate:.0f} → {100 * v.after_rate:.0f} %",
-            f"{100 * v.delta:+.0f} {interval(v.low, v.high, sign=True)}",
-            p,
-            str(v.n),
-        ]
-    else:
-        cells += ["–"] * 4
+        text.append(
+            f"\ndev {100 * v.before_rate:.0f} → {100 * v.after_rate:.0f} % of {v.n}, "
+            f"{100 * v.delta:+.0f} {short_interval(v.low, v.high)}",
+            style="not bold",
+        )
     test = row.confirmed
-    if test is None:
-        cells.append("–")
-    else:
-        change = f"{100 * test.before_rate:.0f} → {100 * test.after_rate:.0f} %"
-        cells.append(Text(f"{test.status} ({change})", style=COLOURS.get(test.status, "")))
-    return cells
+    if test is not None:
+        text.append(
+            f"; sealed {100 * test.before_rate:.0f} → {100 * test.after_rate:.0f} % of {test.n}, ",
+            style="not bold",
+        )
+        text.append(test.status, style=COLOURS.get(test.status, "") or "not bold")
+    return text
+
+
+def short_interval(low: float, high: float) -> str:
+    """An interval in whole percentage points."""
+    return f"[{100 * low:+.0f}, {100 * high:+.0f}]"
 
 
 def arm_lines(summary: RunSummary) -> list[str]:
@@ -146,28 +159,16 @@ def arm_lines(summary: RunSummary) -> list[str]:
     return lines
 
 
-def test_table(test: dict[str, Any]) -> Table:
+def sealed_table(test: dict[str, Any]) -> Table:
     """Base against final on the sealed test."""
     final = test["final"]
     sides = [side for key, side in test["sides"].items() if key != final] + [test["sides"][final]]
-    kinds = kinds_of([side["scores"] for side in sides])
-    table = Table(
-        title="Sealed test: scored once, never used before",
-        title_justify="left",
-        header_style="bold",
+    return figures_table(
+        "Sealed test: scored once, never used before; the fall is from the best prompt",
+        [(side["label"], side["scores"]) for side in sides],
+        limit=14,
+        changes=test["sides"][test["reference"]]["against_final"],
     )
-    table.add_column("model", no_wrap=True)
-    table.add_column("score")
-    for kind in kinds:
-        table.add_column(kind.replace("inconsistency", "inconsistent"), justify="right")
-    for side in sides:
-        rates = side["scores"]["kinds"]
-        table.add_row(
-            side["label"],
-            score_cell(side["scores"]),
-            *(percent(rates[k]["rate"]) if k in rates else "–" for k in kinds),
-        )
-    return table
 
 
 def conclusion(summary: RunSummary) -> list[str]:

@@ -14,6 +14,8 @@ from residency.config import CONFIG_NAME, Config, parse_config
 from residency.errors import ConfigError, DataError
 from residency.types import SPLITS
 
+COLUMNS_HINT = "name your columns: --column instruction=NAME --column response=NAME"
+
 README = """# {name}
 
 A Residency project. `residency.toml` says where the data is and how the model is trained;
@@ -134,13 +136,16 @@ def _look(config: Config, root: Path, files: Mapping[str, Sequence[Path]]) -> di
         for path in files.get(split, ()):
             if not path.exists():
                 raise DataError("there is no such file", where=str(path))
-            result = data.read([str(path.resolve())], config.data, split, root)
+            try:
+                result = data.read([str(path.resolve())], config.data, split, root)
+            except DataError as error:
+                raise DataError(error.what, where=error.where, next_step=COLUMNS_HINT) from None
             if not result.examples:
                 first = f"; the first: {result.rejects[0]}" if result.rejects else ""
                 raise DataError(
                     f"no row could be read ({len(result.rejects)} were refused{first})",
                     where=str(path),
-                    next_step="name your columns: --column instruction=NAME --column response=NAME",
+                    next_step=COLUMNS_HINT,
                 )
             found[str(path)] = f"{len(result.examples)} rows, {result.format}" + (
                 f", {len(result.rejects)} refused" if result.rejects else ""

@@ -8,41 +8,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from residency import diagnose, target
-from residency.rounds.change import item_scores, score_change
-from residency.rounds.shown import trained_rows
+from residency import diagnose
+from residency.rounds.outcomes import Known, groups_of, outcomes_of, paired
+from residency.rounds.record import expectations, record_data, record_round
+from residency.rounds.sealed import sealed_test
 from residency.rounds.steps import (
     ZERO_SHOT,
     Assessed,
-    assess,
     base_model,
+    evaluate_on,
     fit,
     label_of,
-    respond,
     shots_of,
     staged,
 )
 from residency.rounds.summary import RunSummary, summarise_run
+from residency.rounds.targeting import accepted, targeted_rows
 from residency.rounds.workspace import Workspace
-from residency.types import (
-    Example,
-    Issue,
-    Model,
-    ProgressEvent,
-    Proposal,
-    Round,
-    Split,
-    Verdict,
-    by_id,
-)
+from residency.types import Example, Issue, Verdict
 
 COMPLETE = "complete"
-
-Known = tuple[Issue, Assessed]
-"""An issue, and the answers in which it was found: its reference."""
 
 
 def run(ws: Workspace) -> RunSummary:
@@ -53,9 +40,9 @@ def run(ws: Workspace) -> RunSummary:
         UserError: data, settings or model are wrong; nothing half-done remains.
     """
     with ws.store.writer("run"):
-        run_id = ws.run_id
+        run_id = ws.open_run()
         if ws.store.stage(run_id, COMPLETE) is None:
-            _check_splits(ws)
+            ws.check_splits()
             baselines = prompted_baselines(ws)
             reference = max(baselines.values(), key=standing)
             record_data(ws)
@@ -91,21 +78,6 @@ def prompted_baselines(ws: Workspace) -> dict[str, Assessed]:
         out[arm] = assessed
         record_round(ws, 0, arm, assessed, trained=0, seconds=time.monotonic() - start)
     return out
-
-
-def evaluate_on(
-    ws: Workspace,
-    model: Model,
-    split: Split,
-    *,
-    stage: str,
-    shots: Sequence[Example] = (),
-    draft: Model | None = None,
-) -> Assessed:
-    """Answers of a model on a split, graded and diagnosed."""
-    examples = ws.split(split)
-    responses = respond(ws, model, examples, shots=shots, stage=stage, draft=draft)
-    return assess(ws, model, examples, responses)
 
 
 # --- rounds -------------------------------------------------------------------------------
@@ -230,44 +202,11 @@ def judge(
     return verdicts
 
 
-def outcomes_of(issue: Issue, assessed: Assessed) -> dict[str, bool | None]:
-    """Which items fail the issue's definition in these answers (None: unscored)."""
-    return diagnose.outcomes(issue, assessed.examples, assessed.responses, assessed.findings)
-
-
-def groups_of(examples: Sequence[Example]) -> dict[str, str]:
-    """Group of each example; a lone example is its own group."""
-    return {e.id: e.group or e.id for e in examples}
-
-
 def is_open(issue: Issue, verdicts: Sequence[Verdict]) -> bool:
     """Whether the issue still asks for data, by its latest verdict."""
     latest = [v.status for v in verdicts if v.issue == issue.id]
     return not latest or latest[-1] in diagnose.OPEN
 
-
-def paired(
-    before: Mapping[str, bool | None], after: Mapping[str, bool | None], groups: Mapping[str, str]
-) -> dict[str, Any]:
-    """One paired comparison as figures."""
-    compared = diagnose.compare_paired(before, after, groups=groups)
-    counts = compared.counts
-    return {
-        "n": counts.n,
-        "unscored": counts.unscored,
-        "before_rate": counts.before_rate,
-        "after_rate": counts.after_rate,
-        "fixed": counts.fixed,
-        "broken": counts.broken,
-        "delta": counts.delta,
-        "low": compared.low,
-        "high": compared.high,
-        "p_value": compared.p_value,
-        "e_value": counts.e_value,
-    }
-
-
-# --- targeting ----------------------------------------------------------------------------
 
 _NEED = ("regressed", "persisting", "new", "newly detected", "inconclusive", "improved")
 
@@ -286,69 +225,6 @@ def by_need(issues: Sequence[Issue], verdicts: Sequence[Verdict]) -> list[Issue]
         return _NEED.index(status) if status in _NEED else len(_NEED), issue.slice.by == "all"
 
     return sorted(issues, key=need)
-
-
-def targeted_rows(
-    ws: Workspace,
-    issues: Sequence[Issue],
-    current: Assessed,
-    half: set[str],
-    used: Sequence[Example],
-    control_used: Sequence[Example],
-    number: int,
-) -> list[Proposal]:
-    """Rows for the next round: for each open issue from the pool, and as many at random."""
-    stored = ws.store.stage(ws.run_id, f"target {number}")
-    if stored is not None:
-        return ws.store.proposals(ws.run_id, number)
-    ws.progress(ProgressEvent(f"round {number}: targeted rows", 0, len(issues), "issues"))
-    settings, seed = ws.config.target, ws.config.project.seed
-    pool = ws.split("pool")
-    taken = {e.id for e in used}
-    proposals: list[Proposal] = []
-    examples = by_id(current.examples)
-    for place, issue in enumerate(issues, start=1):
-        failed = outcomes_of(issue, current)
-        failing = [examples[key] for key, bad in failed.items() if bad and key in half]
-        count = min(settings.rows_per_issue, settings.max_rows - len(proposals))
-        if failing and count > 0:
-            found = target.propose(
-                issue, failing, pool, count=count, embedder=ws.embedder, exclude=taken, seed=seed
-            )
-            taken |= {p.example.id for p in found}
-            proposals += found
-        ws.progress(ProgressEvent(f"round {number}: targeted rows", place, len(issues), "issues"))
-    proposals = screened(ws, proposals)
-    if settings.control:
-        kept = [p for p in proposals if p.accepted]
-        exclude = {e.id for e in control_used}
-        drawn = target.control(kept, pool, exclude=exclude, seed=seed + number)
-        proposals += screened(ws, drawn)
-    ws.store.add_proposals(ws.run_id, number, proposals)
-    ws.store.finish_stage(ws.run_id, f"target {number}", 0.0, {"rows": len(proposals)})
-    return ws.store.proposals(ws.run_id, number)
-
-
-def screened(ws: Workspace, proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Proposals after the firewall: what comes near dev or test is turned down, with the reason."""
-    protected = [*ws.split("dev"), *ws.split("test")]
-    background = [*ws.split("train"), *ws.split("pool")]
-    rows = [p.example for p in proposals]
-    result = target.firewall(rows, protected, ws.embedder, background=background)
-    reasons = {r.example.id: r.reason for r in result.rejected}
-    return [
-        replace(p, accepted=False, reason=reasons[p.example.id]) if p.example.id in reasons else p
-        for p in proposals
-    ]
-
-
-def accepted(proposals: Sequence[Proposal], arm: str) -> list[Example]:
-    """Accepted rows of an arm, as training rows that say why they are here."""
-    return [
-        replace(p.example, split="train", why=f"{p.issue} {p.origin}:{p.selector}")
-        for p in proposals
-        if p.accepted and p.arm == arm
-    ]
 
 
 def compare_arms(
@@ -373,148 +249,3 @@ def compare_arms(
         return rows
 
     staged(ws, f"arms {number}", make)
-
-
-# --- the record ---------------------------------------------------------------------------
-
-
-def record_round(
-    ws: Workspace, number: int, arm: str, assessed: Assessed, *, trained: int, seconds: float
-) -> None:
-    """The round's figures; the first writing counts, so a resumed call keeps the first minutes."""
-    model = assessed.model
-    ws.store.add_round(
-        ws.run_id,
-        Round(number, arm, model.dataset, model.id, trained, seconds),
-        {"label": label_of(model), "scores": assessed.scores.to_dict()},
-    )
-
-
-def record_data(ws: Workspace) -> None:
-    """What was read, removed and split, for status and report."""
-    counts = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
-    staged(
-        ws,
-        "data",
-        lambda: {
-            "rows": counts,
-            "notes": [str(note) for note in ws.corpus.notes],
-            "rejects": len(ws.corpus.rejects),
-            "base": {"name": ws.base.name, "identity": ws.base.identity, "note": ws.base.note},
-            "settings": ws.config.model_dump(mode="json"),
-            "shown": trained_rows(ws),
-        },
-    )
-
-
-def expectations(ws: Workspace, known: Mapping[str, Known], half: set[str]) -> None:
-    """Before training: the smallest fall that each issue's items can show."""
-
-    groups = groups_of(ws.split("dev"))
-
-    def make() -> list[dict[str, Any]]:
-        rows = []
-        for issue, then in known.values():
-            failed = outcomes_of(issue, then)
-            scored = [bad for key, bad in failed.items() if key in half and bad is not None]
-            mde = diagnose.stated_mde(
-                issue,
-                failed,
-                half=half,
-                groups=groups,
-                issues=len(known),
-                round=1,
-                config=ws.config.diagnose,
-            )
-            rate = sum(scored) / len(scored) if scored else 0.0
-            rows.append({"issue": issue.id, "n": len(scored), "rate": rate, "mde": mde})
-        return rows
-
-    staged(ws, "expectations", make)
-
-
-# --- the sealed test ----------------------------------------------------------------------
-
-
-def sealed_test(
-    ws: Workspace, baselines: Sequence[Assessed], reference: Model, final: Model
-) -> None:
-    """Base against final on the sealed split, once."""
-    key = f"test {final.id}"
-    if ws.store.stage(ws.run_id, key) is not None:
-        return
-    ws.store.add_record("test opened", ws.run_id, {"final": final.id, "base": reference.id})
-    start = time.monotonic()
-    after = evaluate_on(ws, final, "test", stage=f"sealed test: {label_of(final)}")
-    sides = {}
-    for baseline in baselines:
-        shots = [] if baseline.model.prompting == ZERO_SHOT else shots_of(ws)
-        stage = f"sealed test: {label_of(baseline.model)}"
-        sides[baseline.model.id] = evaluate_on(ws, baseline.model, "test", stage=stage, shots=shots)
-    issues = ws.store.issues(ws.run_id)
-    before = sides[reference.id]
-    verdicts = diagnose.confirm(
-        [
-            diagnose.Comparison(
-                issue, reference.id, final.id, outcomes_of(issue, before), outcomes_of(issue, after)
-            )
-            for issue in issues
-        ],
-        groups=groups_of(after.examples),
-        config=ws.config.diagnose,
-        round=final.round,
-    )
-    ws.store.add_verdicts(ws.run_id, verdicts)
-    ws.store.finish_stage(
-        ws.run_id,
-        key,
-        time.monotonic() - start,
-        {
-            "final": final.id,
-            "reference": reference.id,
-            "score_change": score_change(
-                item_scores(before.scores, before.responses),
-                item_scores(after.scores, after.responses),
-                groups_of(after.examples),
-            ),
-            "sides": {
-                assessed.model.id: {
-                    "label": label_of(assessed.model),
-                    "scores": assessed.scores.to_dict(),
-                    "against_final": overall_change(assessed, after),
-                }
-                for assessed in [*sides.values(), after]
-            },
-        },
-    )
-
-
-def overall_change(before: Assessed, after: Assessed) -> dict[str, Any]:
-    """The rate of each kind of failure, before against after, paired and clustered by group."""
-    groups = groups_of(after.examples)
-    kinds = sorted({f.kind for f in [*before.findings, *after.findings]})
-    rows = {k: paired(kind_outcomes(k, before), kind_outcomes(k, after), groups) for k in kinds}
-    return {kind: row for kind, row in rows.items() if row["n"]}
-
-
-def kind_outcomes(kind: str, assessed: Assessed) -> dict[str, bool | None]:
-    """For each item whether any of its answers fails this kind (None: nothing scored)."""
-    example_of = {r.id: r.example for r in assessed.responses}
-    out: dict[str, bool | None] = {e.id: None for e in assessed.examples}
-    for finding in assessed.findings:
-        if finding.kind == kind and finding.status != "unscored":
-            key = example_of[finding.response]
-            out[key] = bool(out[key]) or finding.status == "fail"
-    return out
-
-
-def _check_splits(ws: Workspace) -> None:
-    from residency.errors import DataError
-
-    for split, need in (("train", 1), ("dev", 2), ("test", 1)):
-        if len(ws.split(split)) < need:  # type: ignore[arg-type]
-            raise DataError(
-                f"the {split} split has {len(ws.split(split))} rows",  # type: ignore[arg-type]
-                where="residency.toml [data]",
-                next_step=f"name a file in data.{split}, or more rows in data.train to split from",
-            )

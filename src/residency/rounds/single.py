@@ -9,7 +9,7 @@ from typing import Any
 from residency import diagnose as diagnosing
 from residency import target as targeting
 from residency.errors import StoreError, UserError
-from residency.rounds.loop import kind_outcomes, outcomes_of, overall_change, screened
+from residency.rounds.outcomes import kind_outcomes, outcomes_of, overall_change
 from residency.rounds.steps import (
     ZERO_SHOT,
     Assessed,
@@ -20,6 +20,7 @@ from residency.rounds.steps import (
     respond,
     shots_of,
 )
+from residency.rounds.targeting import screened
 from residency.rounds.workspace import Workspace
 from residency.types import Example, Finding, Issue, Message, Model, Proposal, Split, by_id
 
@@ -103,7 +104,8 @@ def train(ws: Workspace, *, issues: Sequence[str] = ()) -> Model:
     """Train once on the train split and the accepted rows of these issues (ids or prefixes)."""
     with ws.store.writer("train"):
         rows = list(ws.split("train"))
-        for proposal in ws.store.proposals(ws.run_id):
+        run = ws.latest_run() if issues else ws.run_id
+        for proposal in ws.store.proposals(run):
             wanted = any(proposal.issue.startswith(issue) for issue in issues)
             if wanted and proposal.accepted and proposal.arm == "main":
                 rows.append(proposal.example)
@@ -171,7 +173,7 @@ def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposa
     Raises:
         StoreError: no such issue, or its failures are not stored.
     """
-    found = [i for i in ws.store.issues(ws.run_id) if i.id.startswith(key)]
+    found = [i for i in ws.store.issues(ws.latest_run()) if i.id.startswith(key)]
     if len(found) != 1:
         raise StoreError(
             f"{len(found)} issues begin with {key!r}", next_step="residency status lists them"

@@ -23,6 +23,7 @@ from residency.types import (
     ProgressEvent,
     Prompt,
     Response,
+    Split,
     canonical_json,
     content_id,
 )
@@ -208,6 +209,21 @@ def assess(
 def known_words(train: Sequence[Example]) -> set[str]:
     """Every word of the training data: none of them is a misspelling."""
     return {w for e in train for m in e.messages for w in words(m.text)}
+
+
+def evaluate_on(
+    ws: Workspace,
+    model: Model,
+    split: Split,
+    *,
+    stage: str,
+    shots: Sequence[Example] = (),
+    draft: Model | None = None,
+) -> Assessed:
+    """Answers of a model on a split, graded and diagnosed."""
+    examples = ws.split(split)
+    responses = respond(ws, model, examples, shots=shots, stage=stage, draft=draft)
+    return assess(ws, model, examples, responses)
 
 
 # --- fit ----------------------------------------------------------------------------------

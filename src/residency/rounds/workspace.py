@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from residency.config import CONFIG_NAME, Config, load_config, parse_config
-from residency.errors import ConfigError
+from residency.errors import ConfigError, DataError, StoreError
 from residency.store import Store
 from residency.types import (
     Example,
@@ -132,6 +132,22 @@ class Workspace:
         """Examples of one split, in order."""
         return [e for e in self.corpus.examples if e.split == split]
 
+    def check_splits(self) -> None:
+        """Enough rows to train, measure and confirm.
+
+        Raises:
+            DataError: a split is too small.
+        """
+        needs: dict[Split, int] = {"train": 1, "dev": 2, "test": 1}
+        for split, need in needs.items():
+            rows = len(self.split(split))
+            if rows < need:
+                raise DataError(
+                    f"the {split} split has {rows} rows",
+                    where=f"{CONFIG_NAME} [data]",
+                    next_step=f"name a file in data.{split}, or more rows in data.train to split from",
+                )
+
     @property
     def instruction(self) -> str:
         """The instruction that every row shares, or nothing."""
@@ -157,7 +173,7 @@ class Workspace:
     def run_id(self) -> str:
         """Fingerprint of data, base model and every setting that can change a result.
 
-        Opening it writes it into the store; a changed setting is a new run beside the old one.
+        A changed setting is a new run beside the old one; ``open_run`` makes it the latest.
         """
         body = {
             "settings": self._result_settings(),
@@ -168,9 +184,24 @@ class Workspace:
         }
         run = content_id("run", body)
         self.store.add_run(run, body)
-        if self.store.latest_run() != run:
-            self.store.add_record("run opened", run, {"full": self.full})
         self.store.add_corpus(run, self.corpus.examples)
+        return run
+
+    def open_run(self) -> str:
+        """Make this fingerprint the run that status, report and the single steps speak of."""
+        if self.store.latest_run() != self.run_id:
+            self.store.add_record("run opened", self.run_id, {"full": self.full})
+        return self.run_id
+
+    def latest_run(self) -> str:
+        """The run that was worked on last.
+
+        Raises:
+            StoreError: nothing was run yet.
+        """
+        run = self.store.latest_run()
+        if run is None:
+            raise StoreError("nothing was run here yet", next_step="residency run")
         return run
 
     def _result_settings(self) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""What the run writes down beside its nouns: figures of rounds, the data, what to expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from residency import diagnose
+from residency.rounds.outcomes import Known, groups_of, outcomes_of
+from residency.rounds.shown import trained_rows
+from residency.rounds.steps import Assessed, label_of, staged
+from residency.rounds.workspace import Workspace
+from residency.types import Round
+
+
+def record_round(
+    ws: Workspace, number: int, arm: str, assessed: Assessed, *, trained: int, seconds: float
+) -> None:
+    """The round's figures; the first writing counts, so a resumed call keeps the first minutes."""
+    model = assessed.model
+    ws.store.add_round(
+        ws.run_id,
+        Round(number, arm, model.dataset, model.id, trained, seconds),
+        {"label": label_of(model), "scores": assessed.scores.to_dict()},
+    )
+
+
+def record_data(ws: Workspace) -> None:
+    """What was read, removed and split, for status and report."""
+    counts = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
+    staged(
+        ws,
+        "data",
+        lambda: {
+            "rows": counts,
+            "notes": [str(note) for note in ws.corpus.notes],
+            "rejects": len(ws.corpus.rejects),
+            "base": {"name": ws.base.name, "identity": ws.base.identity, "note": ws.base.note},
+            "settings": ws.config.model_dump(mode="json"),
+            "shown": trained_rows(ws),
+        },
+    )
+
+
+def expectations(ws: Workspace, known: Mapping[str, Known], half: set[str]) -> None:
+    """Before training: the smallest fall that each issue's items can show."""
+
+    groups = groups_of(ws.split("dev"))
+
+    def make() -> list[dict[str, Any]]:
+        rows = []
+        for issue, then in known.values():
+            failed = outcomes_of(issue, then)
+            scored = [bad for key, bad in failed.items() if key in half and bad is not None]
+            mde = diagnose.stated_mde(
+                issue,
+                failed,
+                half=half,
+                groups=groups,
+                issues=len(known),
+                round=1,
+                config=ws.config.diagnose,
+            )
+            rate = sum(scored) / len(scored) if scored else 0.0
+            rows.append({"issue": issue.id, "n": len(scored), "rate": rate, "mde": mde})
+        return rows
+
+    staged(ws, "expectations", make)

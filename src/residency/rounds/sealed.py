@@ -1,0 +1,68 @@
+"""The sealed test: base against final, once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from residency import diagnose
+from residency.rounds.change import item_scores, score_change
+from residency.rounds.outcomes import groups_of, outcomes_of, overall_change
+from residency.rounds.steps import ZERO_SHOT, Assessed, evaluate_on, label_of, shots_of
+from residency.rounds.workspace import Workspace
+from residency.types import Model
+
+
+def sealed_test(
+    ws: Workspace, baselines: Sequence[Assessed], reference: Model, final: Model
+) -> None:
+    """Base against final on the sealed split, once."""
+    key = f"test {final.id}"
+    if ws.store.stage(ws.run_id, key) is not None:
+        return
+    opened = [r["final"] for r in ws.store.records("test opened", ws.run_id)]
+    if final.id not in opened:  # a resumed opening is not a second one
+        ws.store.add_record("test opened", ws.run_id, {"final": final.id, "base": reference.id})
+    start = time.monotonic()
+    after = evaluate_on(ws, final, "test", stage=f"sealed test: {label_of(final)}")
+    sides = {}
+    for baseline in baselines:
+        shots = [] if baseline.model.prompting == ZERO_SHOT else shots_of(ws)
+        stage = f"sealed test: {label_of(baseline.model)}"
+        sides[baseline.model.id] = evaluate_on(ws, baseline.model, "test", stage=stage, shots=shots)
+    issues = ws.store.issues(ws.run_id)
+    before = sides[reference.id]
+    verdicts = diagnose.confirm(
+        [
+            diagnose.Comparison(
+                issue, reference.id, final.id, outcomes_of(issue, before), outcomes_of(issue, after)
+            )
+            for issue in issues
+        ],
+        groups=groups_of(after.examples),
+        config=ws.config.diagnose,
+        round=final.round,
+    )
+    ws.store.add_verdicts(ws.run_id, verdicts)
+    ws.store.finish_stage(
+        ws.run_id,
+        key,
+        time.monotonic() - start,
+        {
+            "final": final.id,
+            "reference": reference.id,
+            "score_change": score_change(
+                item_scores(before.scores, before.responses),
+                item_scores(after.scores, after.responses),
+                groups_of(after.examples),
+            ),
+            "sides": {
+                assessed.model.id: {
+                    "label": label_of(assessed.model),
+                    "scores": assessed.scores.to_dict(),
+                    "against_final": overall_change(assessed, after),
+                }
+                for assessed in [*sides.values(), after]
+            },
+        },
+    )
