@@ -111,10 +111,10 @@ def test_pain_18_a_bad_row_is_named_by_file_line_and_field(
     rows[2] = json.dumps({"instruction": "x", "input": "y", "response": ["no text"]})
     (tmp_path / "train.jsonl").write_text("\n".join(rows))
     (tmp_path / "residency.toml").write_text('[data]\ntrain = ["train.jsonl"]\n')
-    invoke(["check", str(tmp_path), "--json"])
-    told = "".join(capsys.readouterr())
-    assert "train.jsonl:3" in told
-    assert "response" in told
+    invoke(["check", str(tmp_path), "--base", "tiny", "--json"])
+    reject = json.loads(capsys.readouterr().out)["rejects"][0]
+    assert (reject["file"], reject["line"], reject["field"]) == ("train.jsonl", 3, "response")
+    assert reject["reason"] == "text is expected, found list"
 
 
 def test_progress_shows_rate_and_time_left_without_a_terminal(
