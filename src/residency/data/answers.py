@@ -9,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 
-from residency.data.figures import Figure, Flags, Sighting, View, shorten
+from residency.data.figures import Figure, Flags, Sighting, View, looks_like_code, shorten
 from residency.text import ngrams
 
 REFUSAL = re.compile(
@@ -28,7 +28,7 @@ BOILERPLATE = re.compile(
     re.IGNORECASE,
 )
 OPEN_END = re.compile(
-    r"(?:\b(?:and|or|the|a|an|to|of|with|for|in|by|that|which|is|are)|[,:;(\[{])\s*$"
+    r"(?:\b(?:and|or|the|a|an|to|of|with|for|in|by|that|which|is|are)|[,:(\[{])\s*$"
 )
 
 REPEAT_WORDS = 30
@@ -64,7 +64,7 @@ class Answers:
             self.boilerplate.add(view, answer)
         if len(view.words) >= REPEAT_WORDS and (share := repeated(view.words)) >= REPEAT_SHARE:
             self.repetitive.add(view, f"{share:.0%} of its 4-grams repeat: {answer}")
-        if len(view.words) >= 8 and OPEN_END.search(answer):
+        if len(view.words) >= 8 and OPEN_END.search(answer) and not looks_like_code(answer):
             self.cut.add(view, "…" + answer[-80:])
         key = zlib.crc32(answer.encode()) << 32 | len(answer)
         if key in self._same or len(self._same) < _KNOWN_ANSWERS:

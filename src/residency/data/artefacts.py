@@ -16,8 +16,8 @@ TEMPLATE = re.compile(
 PLACEHOLDER = re.compile(
     r"\{\{\s*\w+\s*\}\}|\{(?:name|user|input|instruction|company|author|date)\}"
     r"|\[(?:your |insert |company |user )?(?:name|company|date|address|email|phone)[^\]\n]{0,20}\]"
-    r"|<(?:your|insert)[ _-][^>\n]{1,30}>|\bTODO\b|\bLorem ipsum\b",
-    re.IGNORECASE,
+    r"|<(?:your|insert)[ _-][^>\n]{1,30}>|\bTODO\b|\bLorem ipsum\b|<\s*no ?input\s*>|^(?:no input|not applicable|n/?a)\.?$",
+    re.IGNORECASE | re.MULTILINE,
 )
 MOJIBAKE = re.compile(r"\ufffd|Ã[\u0080-\u00bf©¨ªº§¶¼]|â€[™œ“”˜¦]|Â[°£§»«©®]|ï»¿")
 ENTITIES = re.compile(r"&(?:amp|lt|gt|quot|nbsp|#\d{2,5});|</?(?:div|span|br|p|a|li|td)\b[^>]*>")

@@ -145,6 +145,7 @@ class Survey:
     Args:
         chat: the model's chat format, for token figures.
         missing: splits to be split off from train; None: those that name no file.
+        loose: accept files of prompts without answers.
     """
 
     def __init__(
@@ -156,8 +157,10 @@ class Survey:
         missing: Sequence[Split] | None = None,
         full: bool = True,
         strict: bool = False,
+        loose: bool = False,
         progress: Progress = no_progress,
     ) -> None:
+        self.loose = loose
         self.config, self.root, self.chat = config, root, chat
         data = config.data
         self.given: dict[Split, list[str]] = {
@@ -185,6 +188,7 @@ class Survey:
         self._places, self._lines = array("H"), array("q")
         self._ledger = LedgerBuilder(config.model.max_length, data.truncation)
         self.untrainable = Flags()
+        self.unanswered = 0
         self._row = 0
         self._read()
         self.table = self._builder.table()
@@ -194,7 +198,8 @@ class Survey:
 
     def _read(self) -> None:
         for split in SPLITS:
-            need = split in TRAINING
+            # A file of prompts alone is no training data, but can be looked at.
+            need = None if self.loose else split in TRAINING
             for source in find_sources(self.given[split], self.root):
                 reader = SourceReader(source, self.config.data, split, need=need)
                 for item in reader:
@@ -223,11 +228,12 @@ class Survey:
         self._builder.add(example)
         self._places.append(len(self.files))
         self._lines.append(int(example.source.rpartition(":")[2]))
+        self.unanswered += example.reference is None
         answer = answer_text(example) if example.prompt else example.messages[-1].content
         view = View(self._row, example, example.prompt_text, answer, words(answer))
         for meter in self._meters:
             meter.add(view)
-        if self.chat is not None and split in TRAINING:
+        if self.chat is not None and split in TRAINING and example.reference is not None:
             self._count_tokens(view)
         self._row += 1
 
@@ -302,6 +308,7 @@ def check(
     missing: Sequence[Split] | None = None,
     full: bool = True,
     strict: bool = False,
+    loose: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[CheckReport, Survey]:
     """Look at every row and say what is wrong; the survey serves ``fixing.fix``.
@@ -315,7 +322,14 @@ def check(
     """
     began = time.monotonic()
     survey = Survey(
-        config, root, chat=chat, missing=missing, full=full, strict=strict, progress=progress
+        config,
+        root,
+        chat=chat,
+        missing=missing,
+        full=full,
+        strict=strict,
+        loose=loose,
+        progress=progress,
     )
     decision = survey.decision
     figures = [
@@ -327,6 +341,8 @@ def check(
     ]
     leaks = survey.leaks(benchmarks or {})
     notes = []
+    if survey.unanswered:
+        notes.append(f"{survey.unanswered} rows have no answer: to evaluate on, not to train on")
     if chat is None:
         notes.append("token lengths were not looked at: no tokenizer (see residency base fetch)")
     if embedder is None:

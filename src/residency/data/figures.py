@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Literal, Protocol
 from residency.types import Example
 
 Level = Literal["info", "warn"]
+_CODE = re.compile(r"[{};=<>()\[\]#_\\]")
 EXAMPLES = 5
 EXCERPT = 160
 
@@ -119,6 +121,11 @@ def shorten(text: str, size: int = EXCERPT) -> str:
     """On one line, and not longer than ``size`` characters."""
     line = " ".join(text.split())
     return line if len(line) <= size else line[: size - 1] + "…"
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether at least 4 % of its characters are those of program code and markup."""
+    return len(_CODE.findall(text)) >= 0.04 * len(text)
 
 
 def around(text: str, start: int, end: int, margin: int = 40) -> str:

@@ -135,7 +135,8 @@ def _again(survey: Survey) -> Iterator[Example]:
     """The same examples in the same order as in the survey."""
     for split in SPLITS:
         for source in find_sources(survey.given[split], survey.root):
-            for item in SourceReader(source, survey.config.data, split, need=split in TRAINING):
+            need = None if survey.loose else split in TRAINING
+            for item in SourceReader(source, survey.config.data, split, need=need):
                 if isinstance(item, Example):
                     yield item
 

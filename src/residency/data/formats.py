@@ -329,7 +329,19 @@ def _alpaca(row: Mapping[str, Any], columns: Mapping[str, str], instruction: str
             Message("user", clean_text(str(pair[0]), "history")),
             Message("assistant", clean_text(str(pair[1]), "history")),
         ]
-    return (*turns, Message("user", content, input=extra), *_answer(row, columns)), None
+    answer = _answer(row, columns)
+    if not answer and "instances" in row:
+        extra, answer = _instance(row["instances"])
+    return (*turns, Message("user", content, input=extra), *answer), None
+
+
+def _instance(value: Any) -> tuple[str, tuple[Message, ...]]:
+    """Input and answer of a self-instruct row, which lists them; only single ones are read."""
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], Mapping):
+        raise RowError("one instance with input and output is expected", "instances")
+    answer = clean_text(str(value[0].get("output") or ""), "instances[0].output")
+    extra = clean_text(str(value[0].get("input") or ""), "instances[0].input")
+    return extra, (Message("assistant", answer),) if answer.strip() else ()
 
 
 def _single(field: str) -> Callable[[Mapping[str, Any], Mapping[str, str], str], _Read]:

@@ -100,9 +100,14 @@ class WordStore:
             )
         self._flush()
         self._file.flush()
-        if not self._written:
-            return np.zeros(0, np.uint32)
-        return np.memmap(self._file, np.uint32, "r")
+        # The map keeps its own handle; the nameless file goes when that does.
+        values = np.memmap(self._file, np.uint32, "r") if self._written else np.zeros(0, np.uint32)
+        self._file.close()
+        return values
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def grams(words_of: Words, n: int) -> Grams:

@@ -125,9 +125,15 @@ def read(
 
 
 class SourceReader:
-    """Streams one source: each row as an ``Example`` or a ``Reject``, in order."""
+    """Streams one source: each row as an ``Example`` or a ``Reject``, in order.
 
-    def __init__(self, source: Source, config: DataConfig, split: Split, *, need: bool) -> None:
+    Args:
+        need: whether a row without an answer is refused; None: only where other rows have one.
+    """
+
+    def __init__(
+        self, source: Source, config: DataConfig, split: Split, *, need: bool | None
+    ) -> None:
         self._source, self._config, self._split, self._need = source, config, split, need
         self._mapping: RowMapping | None = None
         self._rows = self._rejected = 0
@@ -147,6 +153,10 @@ class SourceReader:
                 where=self._source.name,
             )
             self._mapping = mapping
+            if self._need is None:
+                asks = mapping.layout in ("alpaca", "prompt", "question")
+                answers = "response" in mapping.columns or any("instances" in v for v in values)
+                self._need = answers or not asks
             self._unused = self._find_unused(values, mapping)
         for record in itertools.chain(probe, records):
             self._rows += 1

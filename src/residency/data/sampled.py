@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import re
 from collections import Counter
 
 from residency.data.distinct import user_parts
-from residency.data.figures import EXAMPLES, Figure, Sighting, View, around, shorten
+from residency.data.figures import (
+    EXAMPLES,
+    Figure,
+    Sighting,
+    View,
+    around,
+    looks_like_code,
+    shorten,
+)
 from residency.text import ngrams, words
 
 SAMPLE = 5000
@@ -21,8 +28,9 @@ LANGUAGE_WINDOW = 300
 """Languages are told from the first 300 characters of at most 1000 rows."""
 LANGUAGE_CHARACTERS = 40
 """Shorter texts are not judged: too little to tell a language by."""
+CLEAR_LANGUAGE = 0.2
+"""Distance that lingua must see between the likeliest language and the next."""
 RARE_LANGUAGE = 0.05
-_CODE = re.compile(r"[{};=<>()\[\]#_\\]")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyzäöüßàâçéèêëîïôùûñáíóúãõåøæ"
 
 
@@ -76,7 +84,8 @@ def languages(views: list[View], *, partial: bool) -> list[Figure]:
     """Languages of prompts and answers, and answers in another language than their prompt."""
     from lingua import LanguageDetectorBuilder
 
-    detector = LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
+    builder = LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode()
+    detector = builder.with_minimum_relative_distance(CLEAR_LANGUAGE).build()
 
     def names(texts: list[str]) -> list[str]:
         clear = [t if _is_prose(t) else "" for t in texts]
@@ -126,7 +135,7 @@ def languages(views: list[View], *, partial: bool) -> list[Figure]:
 
 def _is_prose(text: str) -> bool:
     """Long enough, and not code."""
-    return len(text) >= LANGUAGE_CHARACTERS and len(_CODE.findall(text)) < 0.04 * len(text)
+    return len(text) >= LANGUAGE_CHARACTERS and not looks_like_code(text)
 
 
 def spelling(views: list[View], *, partial: bool, language: str = "en") -> Figure:
@@ -142,7 +151,7 @@ def spelling(views: list[View], *, partial: bool, language: str = "en") -> Figur
     known: dict[str, str] = {}
     hits: list[tuple[View, str, str]] = []
     for view in views:
-        if _CODE.search(view.answer) and not _is_prose(view.answer + " " * LANGUAGE_CHARACTERS):
+        if looks_like_code(view.answer):
             continue
         asked: set[str] | None = None
         for word in dict.fromkeys(view.words):

@@ -86,6 +86,7 @@ def check(
         embedder=WordLlamaEmbedder(),
         benchmarks=load_benchmarks(folder) if folder else None,
         missing=None if project else (),
+        loose=not project,
         strict=strict,
         progress=progress,
     )
