@@ -174,6 +174,15 @@ def test_issues_that_persist_are_said_to_persist(evidence: Evidence) -> None:
     assert still[0] in " ".join(headline(evidence).reasons)
 
 
+def test_a_run_that_was_only_opened_has_a_page(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_run(RUN, {"settings": {}})
+    store.add_record("run opened", RUN, {"full": False})
+    page = render(Evidence(store), now=NOW)
+    store.close()
+    assert "No model has answered the dev items yet" in page
+
+
 def test_an_unfinished_run_claims_nothing(tmp_path: Path) -> None:
     store = build(tmp_path, tested=False)
     text = text_of(render(Evidence(store), now=NOW))

@@ -136,7 +136,8 @@ class Evidence:
     @cached_property
     def data(self) -> dict[str, Any]:
         """Row counts, notes of the data checks, base model and settings."""
-        return self.stage("data") or {}
+        missing: dict[str, Any] = {"rows": {}, "notes": [], "rejects": 0, "base": {}, "shown": []}
+        return {**missing, **(self.stage("data") or {})}
 
     @property
     def settings(self) -> dict[str, Any]:

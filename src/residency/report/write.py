@@ -109,7 +109,7 @@ def render(evidence: Evidence, *, now: datetime | None = None) -> str:
         baseline_kinds=[k for k in COMMON if any(k in row["scores"]["kinds"] for row in ways)],
         benchmarks=benchmarks(evidence),
         dropped=sum(len(arm.training.get("dropped", ())) for arm in _mains(arms) if arm.training),
-        token_rows=[trained_tokens(row) for row in evidence.data.get("shown", ())],
+        token_rows=[trained_tokens(row) for row in evidence.data["shown"]],
         rows_shown=evidence.examples("train")[:2],
         statuses_seen={v.status for view in evidence.issues for v in view.verdicts},
         record=record(evidence),
@@ -208,7 +208,7 @@ def _bench_cell(record: dict[str, Any]) -> str:
 
 def record(evidence: Evidence) -> list[tuple[str, str]]:
     """What the figures rest on: ids, hashes, seed, versions."""
-    opened, base = evidence.opened, evidence.data.get("base") or {}
+    opened, base = evidence.opened, evidence.data["base"]
     rows = [
         ("run", evidence.run),
         ("base model", str(base.get("identity") or opened.get("base", ""))),
