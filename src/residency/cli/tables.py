@@ -71,9 +71,11 @@ def figures_table(
     def add(name: str, cells: list[str], change: str = "", style: str = "") -> None:
         table.add_row(name, *cells, *([change] if changes is not None else []), style=style)
 
-    add("checks right", [percent(s["score"]["floor"]) for s in scores], style="bold")
-    if any(s["score"]["coverage"] < 0.995 for s in scores):
-        add("could be scored", [percent(s["score"]["coverage"]) for s in scores])
+    whole = all(s["score"]["coverage"] > 0.995 for s in scores)
+    add("score: checks passed", [percent(s["score"]["mean"]) for s in scores], style="bold")
+    if not whole:
+        add("  of the checks scored", [percent(s["score"]["coverage"]) for s in scores])
+        add("  unscored as failed", [percent(s["score"]["floor"]) for s in scores])
     for kind in kinds_of(scores, limit):
         rates = [s["kinds"].get(kind) for s in scores]
         row = (changes or {}).get(kind)
@@ -183,9 +185,15 @@ def conclusion(summary: RunSummary) -> list[str]:
     if summary.test:
         side = summary.test["sides"][summary.test["reference"]]
         final = summary.test["sides"][summary.test["final"]]
+        change = summary.test["score_change"]
+        by = (
+            f", {100 * change['delta']:+.1f} points {interval(change['low'], change['high'])}"
+            if change
+            else ""
+        )
         lines.append(
-            f"Sealed test: {percent(side['scores']['score']['floor'])} of checks right with the "
-            f"best prompt, {percent(final['scores']['score']['floor'])} after fine-tuning."
+            f"Sealed test: {side['label']} passes {percent(side['scores']['score']['mean'])} of the "
+            f"checks, {final['label']} {percent(final['scores']['score']['mean'])}{by}."
         )
         if summary.test_openings > 1:
             lines.append(
