@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import console, percent
+from residency.cli.display import console, interval, percent
 from residency.rounds.summary import IssueRow, RunSummary
 
 COLOURS = {
