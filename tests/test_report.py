@@ -188,6 +188,7 @@ def test_an_unfinished_run_claims_nothing(tmp_path: Path) -> None:
     text = text_of(render(Evidence(store), now=NOW))
     store.close()
     assert "the sealed test has not been opened" in text
+    assert "2 rounds are done" in text
     assert "Yes, it is better" not in text
     assert "run not finished" in text
 

@@ -130,8 +130,11 @@ def _reasons(
 
 
 def _unfinished(evidence: Evidence) -> str:
-    done = len({arm.number for arm in evidence.arms})
+    rounds = len({arm.number for arm in evidence.arms if arm.number})
+    done = {0: "no round of training is done", 1: "one round is done"}.get(
+        rounds, f"{rounds} rounds are done"
+    )
     return (
-        f"Not known yet: the sealed test has not been opened. {done} round(s) are done; "
-        "`residency run` goes on from here."
+        f"Not known yet: the sealed test has not been opened, and {done}. "
+        "The command “residency run” goes on from here."
     )
