@@ -7,7 +7,7 @@ import random
 import pytest
 
 from residency.config import DiagnoseConfig
-from residency.diagnose import find_issues, halves, outcomes
+from residency.diagnose import find_issues, halves, outcomes, overall_issues
 from residency.types import Example, Finding, Message, Response, Slice
 
 CONFIG = DiagnoseConfig()
@@ -116,6 +116,14 @@ def test_a_new_issue_must_be_among_the_worst_of_the_current_model() -> None:
     known = find(examples, responses, findings, config=config)
     assert len(known) == 4
     assert find(examples, responses, findings, config=config, known=known) == []
+
+
+def test_overall_kinds_are_issues_whether_or_not_they_are_common() -> None:
+    examples, responses, findings = project({"overlong": set(range(20)), "repetition": set()})
+    (known,) = find(examples, responses, findings)
+    overall = overall_issues(findings, model="m", config=CONFIG, known=[known])
+    assert [(i.kind, i.slice.by) for i in overall] == [("repetition", "all")]
+    assert known.id in {i.id for i in overall_issues(findings, model="m", config=CONFIG)}
 
 
 def test_clusters_are_slices_too() -> None:

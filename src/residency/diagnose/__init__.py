@@ -6,7 +6,7 @@ from residency.diagnose.detect import DETECTORS, detect
 from residency.diagnose.equivalence import Equivalence, equivalence
 from residency.diagnose.fields import label_values
 from residency.diagnose.halves import halves
-from residency.diagnose.issues import Outcomes, find_issues, outcomes
+from residency.diagnose.issues import Outcomes, find_issues, outcomes, overall_issues
 from residency.diagnose.quality import Quality, detector_quality, quality
 from residency.diagnose.statistics import (
     Paired,
@@ -56,6 +56,7 @@ __all__ = [
     "label_values",
     "minimum_detectable",
     "outcomes",
+    "overall_issues",
     "pair",
     "quality",
     "round_alpha",

@@ -123,6 +123,28 @@ def issues_of(
     return issues
 
 
+def overall_issues(
+    findings: Iterable[Finding],
+    *,
+    model: str,
+    config: DiagnoseConfig,
+    round: int = 0,
+    known: Sequence[Issue] = (),
+) -> list[Issue]:
+    """Every kind over all items as an issue, for the sealed test: was the whole kind reduced?
+
+    Nothing selects these: each kind that any detector reports is in, common or not, except
+    those that are ``known`` already.
+    """
+    old = {issue.id for issue in known}
+    versions = {(f.kind, f.detector): f.version for f in findings}
+    issues = [
+        Issue(kind, Slice(), detector, version, config.tolerance, round, model, title=kind)
+        for (kind, detector), version in sorted(versions.items())
+    ]
+    return [issue for issue in issues if issue.id not in old]
+
+
 def select(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Candidate]:
     """The candidates that become issues, worst first.
 
