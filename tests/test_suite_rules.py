@@ -222,6 +222,80 @@ def test_pain_27_a_cut_right_answer_never_fails(cut: int) -> None:
     assert [f for f in found if f.status == "fail"] == []
 
 
+PIECES = [
+    *("product: kettle\n", "problem: leaks\n", "order: A-1\n", "order: 12", "A-1", "12", " 3.5"),
+    *("sorry", " as an AI", "refund", "\n", " ", "word ", "low", "high", ": ", "."),
+    *('{"a": ', '"x"', "}", ", ", '"b": 2', "[", "]", "```json\n", "\n```", "note: hi\n"),
+]
+CUT_RULES: list[dict[str, Any]] = [
+    {"rule": "non_empty"},
+    {"rule": "stop_words", "words": ["as an AI", "sorry"]},
+    {"rule": "stop_words", "name": "part", "words": ["orry"], "whole_words": False},
+    {"rule": "exact"},
+    {"rule": "exact", "name": "raw", "mode": "raw"},
+    {"rule": "contains", "all": ["refund"], "none": ["sorry"]},
+    {"rule": "contains", "name": "any", "any": ["12", "high"]},
+    {"rule": "regex", "pattern": "[A-Z]-\\d+"},
+    {"rule": "regex", "name": "end", "pattern": "12$"},
+    {"rule": "regex", "name": "whole", "pattern": "(word )+low", "match": "whole"},
+    {"rule": "regex", "name": "not", "pattern": "high", "forbid": True},
+    {"rule": "json_schema", "schema": {"type": "object", "required": ["a"]}},
+    {"rule": "json_schema", "name": "number", "schema": {"type": "number", "minimum": 5}},
+    {"rule": "choices", "choices": ["low", "high", "low high"]},
+    {"rule": "numeric", "value": 12},
+    {"rule": "numeric", "name": "first", "value": 12, "which": "first"},
+    {"rule": "length", "min": 2, "max": 4},
+    {"rule": "length", "name": "lines", "max": 2, "unit": "lines"},
+    {"rule": "fields", "fields": ["product", "problem", "order"]},
+    {
+        "rule": "fields",
+        "name": "loose",
+        "fields": ["product", "order"],
+        "order": False,
+        "extra": True,
+    },
+    {"rule": "fields", "name": "json", "fields": ["a", "b"], "parse": "json"},
+    {"rule": "exact", "name": "field", "field": "order"},
+    {"rule": "numeric", "name": "field number", "field": "order", "value": 12},
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=8), st.lists(st.sampled_from(PIECES), max_size=5))
+def test_pain_27_no_continuation_turns_a_verdict_around(head: list[str], tail: list[str]) -> None:
+    """What is scored in a cut answer would be scored the same in every longer one."""
+    from residency.evaluate import Suite
+
+    made = tuple(
+        RULES[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})
+        for r in CUT_RULES
+    )
+    item = example("product: kettle\nproblem: leaks\norder: 12")
+    cut = Response("m", item.id, "".join(head), finish="length")
+    whole = Response("m", item.id, "".join(head + tail), sample=1)
+    found = grade(Suite("s", made), [item], [cut, whole])
+    after = {(f.detector, f.kind): f for f in found if f.response == whole.id}
+    for before in (f for f in found if f.response == cut.id):
+        now = after[before.detector, before.kind]
+        assert {before.status, now.status} != {"pass", "fail"}, (before, now)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+def test_any_text_can_be_graded_and_evidence_lies_inside(text: str) -> None:
+    from residency.evaluate import Suite
+
+    made = tuple(
+        RULES[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})
+        for r in CUT_RULES
+    )
+    item = example(TICKET)
+    found = grade(Suite("s", made), [item], [Response("m", item.id, text)])
+    for finding in found:
+        for span in finding.spans:
+            assert 0 <= span.start <= span.end <= len(text)
+
+
 def test_a_cut_answer_that_is_already_wrong_fails(tmp_path: Path) -> None:
     cut = "product: toaster\nproblem: le"
     found = results(tmp_path, FIELDS, cut, TICKET, finish="length")

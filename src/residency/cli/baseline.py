@@ -78,7 +78,7 @@ def baseline(
 def show_report(report: BaselineReport) -> None:
     """The table, one column a way of doing it, and the recommendation."""
     table = Table(title="The same items, each way", title_justify="left", header_style="bold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for row in report.rows:
         table.add_column(row.name, justify="right")
 
@@ -89,9 +89,9 @@ def show_report(report: BaselineReport) -> None:
         return "–" if value is None else format(value, form)
 
     scores = [row.scores.score for row in report.rows]
-    line("score of scored items", [percent(s.mean) for s in scores])
+    line("score", [percent(s.mean) for s in scores])
     line("  95 %", [interval(s.low, s.high) for s in scores])
-    line("unscored as not passed", [percent(s.floor) for s in scores])
+    line("  unscored = fail", [percent(s.floor) for s in scores])
     line("checks scored", [percent(s.coverage) for s in scores])
     worst = {
         kind: max(
@@ -108,9 +108,9 @@ def show_report(report: BaselineReport) -> None:
     line("latency p50, s", [number(row.p50, ".2f") for row in report.rows])
     line("latency p95, s", [number(row.p95, ".2f") for row in report.rows])
     line("prompt tokens", [number(row.prompt_tokens, ".0f") for row in report.rows])
-    line("tokens of 1000 requests", [number(row.tokens_per_1000, ",.0f") for row in report.rows])
-    line("cost of 1000 requests", [number(row.cost_per_1000, ".3f") for row in report.rows])
-    line("data leaves the machine", ["yes" if row.leaves_machine else "no" for row in report.rows])
+    line("tokens, 1000 requests", [number(row.tokens_per_1000, ",.0f") for row in report.rows])
+    line("cost, 1000 requests", [number(row.cost_per_1000, ".3f") for row in report.rows])
+    line("data leaves machine", ["yes" if row.leaves_machine else "no" for row in report.rows])
     console.print(table)
     for d in report.differences:
         console.print(

@@ -129,9 +129,11 @@ class JsonSchema(Rule):
         errors = sorted(self._validator.iter_errors(value), key=lambda e: list(map(str, e.path)))
         if errors:
             parts = [f"{_path(error)}: {error.message}" for error in errors[:3]]
-            yield failed("; ".join(parts), whole, value=float(len(errors)))
+            # Only a number can become another valid value by going on.
+            final = isinstance(value, bool) or not isinstance(value, int | float)
+            yield failed("; ".join(parts), whole, value=float(len(errors)), final=final)
         else:
-            yield passed()
+            yield passed(final=False)
 
 
 @register

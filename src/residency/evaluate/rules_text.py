@@ -51,7 +51,10 @@ class StopWords(Rule):
             return
         found = sorted({hit.group().casefold() for hit in hits})
         spans = [item.span(*hit.span(), "stop word") for hit in hits]
-        yield failed(f"says {', '.join(map(repr, found))}", *spans, value=float(len(hits)))
+        # A hit at the very end may be the beginning of a longer word.
+        final = any(hit.end() < len(item.text) for hit in hits) or not self.whole_words
+        message = f"says {', '.join(map(repr, found))}"
+        yield failed(message, *spans, value=float(len(hits)), final=final)
 
 
 @register
@@ -159,11 +162,13 @@ class Regex(Rule):
         else:
             found = self._compiled.search(item.text)
             span = item.span(*found.span()) if found else item.span(0, len(item.text))
+        # A match stays one when the text goes on, unless it reaches the end ($, longer words).
+        stays = self.match == "search" and found is not None and found.end() < len(item.text)
         if bool(found) != self.forbid:
-            yield passed(final=self.match == "search" and not self.forbid)
+            yield passed(final=stays)
             return
         verb = "matches" if self.forbid else "does not match"
-        yield failed(f"{verb} {self.pattern!r}", span, final=self.forbid and self.match == "search")
+        yield failed(f"{verb} {self.pattern!r}", span, final=stays)
 
 
 @register

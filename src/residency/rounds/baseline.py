@@ -239,9 +239,9 @@ def _latencies(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[fl
     seconds = []
     for number, messages in enumerate(way.ask(examples), 1):
         stage = f"baseline: {way.name}, single requests"
-        ws.progress(ProgressEvent(stage, number, len(examples), "requests"))
         start = time.perf_counter()
         (answer,) = generator.generate([Prompt(messages, f"latency {number}")], ws.sampling)
         if answer.finish != "error":
             seconds.append(time.perf_counter() - start)
+        ws.progress(ProgressEvent(stage, number, len(examples), "requests"))
     return seconds[1:] if len(seconds) > 2 else seconds
