@@ -1,0 +1,107 @@
+"""``residency bench``: ARC, HellaSwag, MMLU and TruthfulQA."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from residency.cli.display import ProgressDisplay, console, print_json
+from residency.cli.output import plain
+
+if TYPE_CHECKING:
+    from residency.evaluate.bench import Difference
+    from residency.rounds.bench import BenchReport
+
+DEFAULT_TASKS = "arc_challenge,hellaswag,mmlu,truthfulqa"
+
+
+def bench(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+    tasks: Annotated[
+        str, typer.Option(help="Names with commas: arc_easy, mmlu_anatomy, mmlu_stem …")
+    ] = DEFAULT_TASKS,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="base, final, round-N or an id; may repeat: compared with the first."),
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="Folder of benchmark files, or hub to read them from the hub.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=0, help="Items of each task; 0: all.")] = 0,
+    shots: Annotated[
+        int, typer.Option(min=-1, help="Examples before each question; -1: the usual number.")
+    ] = -1,
+    margin: Annotated[
+        float, typer.Option(min=0, max=1, help="Loss that is not called forgetting.")
+    ] = 0.02,
+    items: Annotated[bool, typer.Option("--items", help="With --json: every item too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Public benchmarks with lm-evaluation-harness's definitions, models paired item by item.
+
+    Results are stored item by item; what is stored is not computed again.
+
+    Example: residency bench demo --tasks arc_easy,truthfulqa --limit 100 --model base --model final
+    """
+    from residency.rounds import Project
+    from residency.rounds.bench import bench as work
+
+    names = [name.strip() for name in tasks.split(",") if name.strip()]
+    with ProgressDisplay() as progress:
+        project = Project.open(directory, progress=progress)
+        report = work(
+            project,
+            names,
+            models=model or ["base"],
+            data=data,
+            limit=limit,
+            shots=None if shots < 0 else shots,
+            margin=margin,
+        )
+    if as_json:
+        print_json(json.dumps(plain(report.to_dict(items=items)), ensure_ascii=False))
+        return
+    show(report)
+
+
+def show(report: BenchReport) -> None:
+    """A table of scores, and one of differences for each further model."""
+    table = Table(title="Benchmarks", title_justify="left", header_style="bold")
+    for title in ("task", "metric", "shots", "items", *(m.name for m in report.models)):
+        table.add_column(title, justify="left" if title in ("task", "metric") else "right")
+    first = report.models[0].result
+    for task, metrics in first.metrics.items():
+        for name, metric in metrics.items():
+            cells = []
+            for benched in report.models:
+                found = benched.result.metrics[task][name]
+                cells.append(f"{100 * found.value:.1f} ± {100 * found.stderr:.1f}")
+            shots = str(first.shots.get(task, ""))
+            table.add_row(task, name, shots, str(metric.n), *cells)
+    console.print(table)
+    console.print("value ± standard error, in per cent", highlight=False)
+    for benched, differences in zip(report.models[1:], report.differences, strict=True):
+        console.print(_differences(benched.name, report.models[0].name, differences, report.margin))
+
+
+def _differences(name: str, than: str, found: tuple[Difference, ...], margin: float) -> Table:
+    title = f"{name} against {than}, same items; kept: no loss beyond {100 * margin:g} points"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in ("task", "metric", "difference", "95 %", "fixed", "broken", "p", "verdict"):
+        table.add_column(column, justify="left" if column in ("task", "metric") else "right")
+    for d in found:
+        table.add_row(
+            d.task,
+            d.metric,
+            f"{100 * d.delta:+.1f}",
+            f"{100 * d.low:+.1f} … {100 * d.high:+.1f}",
+            str(d.fixed),
+            str(d.broken),
+            f"{d.p_value:.3f}",
+            d.status,
+        )
+    return table
