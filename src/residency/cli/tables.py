@@ -182,6 +182,13 @@ def conclusion(summary: RunSummary) -> list[str]:
     if counts:
         parts = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         lines.append(f"{len(summary.issues)} issues: {parts}. Stopped because {summary.stopped}.")
+    elif summary.stopped:
+        settings = summary.data.get("settings", {}).get("diagnose", {})
+        lines.append(
+            "No issue: no kind of failure reached "
+            f"diagnose.min_rate ({percent(settings.get('min_rate'))}) and diagnose.min_items "
+            f"({settings.get('min_items')}) in the half of dev that finds issues."
+        )
     if summary.test:
         side = summary.test["sides"][summary.test["reference"]]
         final = summary.test["sides"][summary.test["final"]]

@@ -107,7 +107,7 @@ def rounds(ws: Workspace, reference: Assessed) -> list[Assessed]:
         still_open = [issue for issue, _ in known.values() if is_open(issue, verdicts)]
         reason = ""
         if not still_open:
-            reason = "every issue is resolved"
+            reason = "every issue is resolved" if known else "no issue was found"
         elif number == ws.config.rounds.max:
             reason = "the budget of rounds is spent"
         else:
@@ -235,7 +235,8 @@ def compare_arms(
     half: set[str],
     number: int,
 ) -> None:
-    """Random rows (before) against targeted rows (after), issue by issue, on the measuring half."""
+    """Random rows (before) against targeted rows (after) on the measuring half: issue by issue,
+    and as one question over the issues that drew rows."""
 
     def make() -> list[dict[str, Any]]:
         groups = groups_of(main.examples)
@@ -248,4 +249,19 @@ def compare_arms(
             rows.append({"issue": issue.id, **paired(theirs, ours, groups)})
         return rows
 
+    def overall() -> dict[str, Any]:
+        drew = {p.issue for p in ws.store.proposals(ws.run_id) if p.accepted and p.arm == "main"}
+        random_rows, targeted = (
+            {key: outcomes_of(issue, side) for key, (issue, _) in known.items() if key in drew}
+            for side in (control, main)
+        )
+        found = diagnose.compare_arms(
+            random_rows, targeted, half=half, groups=groups_of(main.examples)
+        )
+        figures = ("groups", "better", "worse", "p_value", "delta", "low", "high")
+        return {name: getattr(found, name) for name in figures} | {
+            "adjusted_p": dict(found.adjusted_p)
+        }
+
     staged(ws, f"arms {number}", make)
+    staged(ws, f"overall {number}", overall)
