@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from residency.text import words
 from residency.types import Example
 
-_LINE = re.compile(
-    r"^[ \t>*\-]*([A-Za-z][\w \-]{0,30}?)[*]*[ \t]*:[ \t*]*(.*?)[ \t]*$", re.MULTILINE
-)
+_LINE = re.compile(r"^[ \t>*\-]{0,8}([A-Za-z][\w \-]{0,30}?)\**[ \t]{0,8}:(.*)$", re.MULTILINE)
 EMPTY = frozenset({"", "none", "n/a", "na", "null", "unknown", "-", "not given", "not mentioned"})
 """Values that say that there is nothing."""
 _TEXT_WORDS = 6
@@ -46,7 +44,9 @@ def fields(text: str) -> dict[str, Field]:
     for match in _LINE.finditer(text):
         count += 1
         key = match[1].strip().lower()
-        found.setdefault(key, Field(key, match[2], match.start(2), match.end(2)))
+        value = match[2].strip(" \t*")
+        start = match.start(2) + match[2].find(value)
+        found.setdefault(key, Field(key, value, start, start + len(value)))
     lines = sum(1 for line in text.splitlines() if line.strip())
     return found if count >= 2 and 2 * count >= lines else {}
 

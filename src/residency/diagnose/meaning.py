@@ -19,7 +19,7 @@ from residency.diagnose.fields import Field, fields
 from residency.text import words
 from residency.types import Embedder, Span
 
-_SENTENCE = re.compile(r"[^\n.!?]*[^\s.!?][^\n.!?]*[.!?]*")
+_SENTENCE = re.compile(r"[^\n.!?]+[.!?]*")
 
 
 def meanings(texts: Sequence[str], embedder: Embedder, similar: float) -> list[int]:
@@ -60,7 +60,7 @@ def unsupported_sentences(
     """Sentences that fewer than half of the other samples hold too (after SelfCheckGPT,
     Manakul et al. 2023): a sample holds one if a sentence of its own comes as near as
     ``similar``."""
-    mine = [(m.start(), m.end()) for m in _SENTENCE.finditer(text)]
+    mine = [(m.start(), m.end()) for m in _SENTENCE.finditer(text) if m[0].strip(" .!?")]
     if not mine or not others:
         return []
     vectors = np.asarray(embedder.embed([text[a:b] for a, b in mine]))

@@ -12,8 +12,11 @@ from residency.diagnose.fields import Field, fields
 from residency.text import words
 from residency.types import Embedder, Example, Finding, Response, Span, Status
 
+# Bounded repeats: a run of ten thousand letters must not take seconds.
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
-_LINK = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+|(?:[\w.-]*/){2,}[\w.-]*")
+_LINK = re.compile(
+    r"(?:https?://|www\.)\S+|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{1,64}|(?:[\w.-]{0,64}/){2,}[\w.-]{0,64}"
+)
 
 
 @dataclass(frozen=True)

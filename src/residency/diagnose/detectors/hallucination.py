@@ -27,7 +27,7 @@ from residency.types import Finding, Span
 
 NAME, VERSION = "hallucination", "1"
 _NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")
-_LIST_MARK = re.compile(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
+_LIST_MARK = re.compile(r"(?m)^[ \t]{0,16}(?:\d+[.)]|[-*•])\s")
 _DATE = re.compile(
     r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
     r"|\b(?:january|february|april|june|july|august|september|october|november|december)\b",

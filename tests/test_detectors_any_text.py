@@ -1,0 +1,85 @@
+"""Whatever a model writes, detectors answer, point inside the text, and do not take forever."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from residency.config import DiagnoseConfig
+from residency.diagnose import DETECTORS, detect
+from residency.embed import WordLlamaEmbedder
+from residency.types import Example, Message, Response
+
+PIECES = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        [
+            "product: kettle\n",
+            "order: ",
+            "Dear Zara,",
+            "```",
+            "`x",
+            "http://",
+            "a@b.c",
+            " " * 50,
+            "12,5",
+            "١٢",
+            "日本語です",
+            "🙂" * 9,
+            "sorry " * 9,
+            "\x00",
+            "\u2028",
+            "’s",
+            "| a | b |\n",
+        ]
+    ),
+)
+TEXT = st.lists(PIECES, max_size=12).map("".join)
+
+
+@pytest.fixture(scope="module")
+def embedder() -> WordLlamaEmbedder:
+    return WordLlamaEmbedder()
+
+
+def run(prompt: str, reference: str, texts: list[str], embedder: WordLlamaEmbedder):  # type: ignore[no-untyped-def]
+    example = Example(
+        (Message("user", "Write.", input=prompt), Message("assistant", reference)), split="dev"
+    )
+    responses = [Response("m", example.id, text, sample=k) for k, text in enumerate(texts)]
+    return responses, detect(
+        [example], responses, known_words=set(), embedder=embedder, config=DiagnoseConfig(),
+        max_new_tokens=64, label_values={"order": {"a"}},
+    )  # fmt: skip
+
+
+@settings(
+    max_examples=120,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(prompt=TEXT, reference=TEXT, texts=st.lists(TEXT, min_size=1, max_size=3))
+def test_any_text_is_answered(prompt: str, reference: str, texts: list[str], embedder) -> None:  # type: ignore[no-untyped-def]
+    responses, findings = run(prompt, reference, texts, embedder)
+    by_id = {r.id: r.text for r in responses}
+    assert len(findings) == len(responses) * len(DETECTORS)
+    for found in findings:
+        assert found.status in ("pass", "fail", "unscored")
+        assert 0 <= found.severity <= 1
+        for span in found.spans:
+            assert 0 <= span.start <= span.end <= len(by_id[found.response])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Q" * 20_000, " " * 20_000 + "x", "a." * 8_000, "key:" + " " * 15_000 + "v\nk: w", "/" * 15_000,
+     "word " * 4_000, "\n" * 15_000, "a@" * 8_000],
+)  # fmt: skip
+def test_long_odd_texts_take_no_time(text: str, embedder: WordLlamaEmbedder) -> None:
+    start = time.process_time()
+    run("A message.", "product: kettle\norder: none", [text], embedder)
+    assert time.process_time() - start < 3
