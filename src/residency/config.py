@@ -160,6 +160,8 @@ class EvaluateConfig(Section):
     """Path of the test suite (TOML or JSONL); empty: exact match and similarity with the reference."""
     few_shot: int = Field(4, ge=0)
     """Examples in the few-shot prompt of round 0; 0 leaves that baseline out."""
+    embedder: str = ""
+    """Compares meanings: empty for WordLlama (offline), `sentence-transformers:NAME`, or `endpoint`."""
 
 
 class DiagnoseConfig(Section):
@@ -245,6 +247,7 @@ class Config(Section):
     target: TargetConfig = TargetConfig()
     rounds: RoundsConfig = RoundsConfig()
     judge: EndpointConfig = EndpointConfig()
+    embedding: EndpointConfig = EndpointConfig()
     teacher: EndpointConfig = EndpointConfig()
 
 

@@ -6,6 +6,7 @@ graded again without it.
 
 from residency.evaluate.agreement import Agreement, CorrectedRate, agreement, corrected_rate
 from residency.evaluate.baselines import BaselineReport, Contender, Price, compare_ways
+from residency.evaluate.embedders import named_embedder
 from residency.evaluate.grade import grade
 from residency.evaluate.judge import FileCache, Judge, JudgeReport, Rubric, verdicts
 from residency.evaluate.leaderboard import Leaderboard, informative_pairs, leaderboard
@@ -68,6 +69,7 @@ __all__ = [
     "informative_pairs",
     "leaderboard",
     "load_suite",
+    "named_embedder",
     "pair_up",
     "passages",
     "preference_pairs",

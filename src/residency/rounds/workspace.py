@@ -12,6 +12,7 @@ from residency.config import CONFIG_NAME, Config, load_config, parse_config
 from residency.errors import ConfigError, DataError, StoreError
 from residency.store import Store
 from residency.types import (
+    Embedder,
     Example,
     Progress,
     Sampling,
@@ -24,7 +25,6 @@ from residency.types import (
 if TYPE_CHECKING:
     from residency.chat import ChatFormat
     from residency.data import Corpus
-    from residency.embed import WordLlamaEmbedder
     from residency.evaluate import Suite
     from residency.infer import LocalEngine
     from residency.model.base import BaseModel
@@ -105,11 +105,11 @@ class Workspace:
         )
 
     @cached_property
-    def embedder(self) -> WordLlamaEmbedder:
-        """Static embeddings; no network."""
-        from residency.embed import WordLlamaEmbedder
+    def embedder(self) -> Embedder:
+        """Static embeddings without network, or those that ``evaluate.embedder`` names."""
+        from residency.evaluate import named_embedder
 
-        return WordLlamaEmbedder()
+        return named_embedder(self.config.evaluate.embedder, self.config.embedding)
 
     @cached_property
     def suite(self) -> Suite:

@@ -1,0 +1,102 @@
+"""Embedders that the user names: what is sent, what comes back, what is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+
+import httpx
+import numpy as np
+import pytest
+
+from residency.config import EndpointConfig
+from residency.errors import ConfigError, EndpointError, MissingExtraError
+from residency.evaluate.embedders import EndpointEmbedder, named_embedder
+
+SERVER = EndpointConfig(url="http://localhost:1/v1", model="e", retries=2)
+
+
+def embedder(answer: Callable[[httpx.Request], httpx.Response], **more: object) -> EndpointEmbedder:
+    return EndpointEmbedder(
+        SERVER.model_copy(update=more), transport=httpx.MockTransport(answer), sleep=lambda _: None
+    )
+
+
+def good(request: httpx.Request) -> httpx.Response:
+    texts = json.loads(request.content)["input"]
+    rows = [{"index": i, "embedding": [len(t), 1.0]} for i, t in enumerate(texts)]
+    return httpx.Response(200, json={"data": rows[::-1]})  # the index counts, not the order
+
+
+def test_vectors_are_of_length_one_in_order_and_each_text_is_sent_once() -> None:
+    sent: list[str] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        sent.extend(json.loads(request.content)["input"])
+        return good(request)
+
+    one = embedder(server)
+    vectors = one.embed(["a", "bbb", "a"])
+    assert np.allclose(vectors[1], np.array([3, 1]) / np.sqrt(10))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    assert np.array_equal(vectors[0], vectors[2])
+    one.embed(["bbb", "cc"])
+    assert sent == ["a", "bbb", "cc"]
+    assert one.embed([]).shape[0] == 0
+    many = [f"text {i}" * (i + 1) for i in range(150)]
+    assert one.embed(many).shape == (150, 2)
+
+
+def test_a_server_that_recovers_is_asked_again() -> None:
+    codes = iter([429, 500, 200])
+
+    def server(request: httpx.Request) -> httpx.Response:
+        code = next(codes)
+        return good(request) if code == 200 else httpx.Response(code)
+
+    assert embedder(server).embed(["a"]).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (httpx.Response(503, text="busy"), "HTTP 503: busy"),
+        (httpx.Response(401, text="key"), "HTTP 401"),
+        (httpx.Response(200, text="<html>"), "not a list of embeddings"),
+        (httpx.Response(200, json={"data": []}), "0 embeddings for 1 texts"),
+        (httpx.Response(200, json={"error": "x"}), "not a list of embeddings"),
+    ],
+)
+def test_a_server_that_fails_is_named(answer: httpx.Response, says: str) -> None:
+    with pytest.raises(EndpointError, match=says):
+        embedder(lambda _: answer).embed(["a"])
+
+
+def test_a_dead_server_is_named() -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(EndpointError, match="refused"):
+        embedder(server).embed(["a"])
+
+
+def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert named_embedder("", SERVER).name == "wordllama-256"
+    assert named_embedder("endpoint", SERVER).name == "endpoint:e@http://localhost:1/v1"
+    with pytest.raises(ConfigError, match=r"embedding\.url"):
+        named_embedder("endpoint", EndpointConfig())
+    with pytest.raises(ConfigError, match="unknown embedder 'word2vec'"):
+        named_embedder("word2vec", SERVER)
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
+        named_embedder("endpoint", SERVER.model_copy(update={"key_env": "NO_SUCH_KEY"}))
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("sentence_transformers") is not None,
+    reason="sentence-transformers is installed",
+)
+def test_the_missing_package_is_named_with_its_extra() -> None:
+    with pytest.raises(MissingExtraError, match=r"residency\[embed\]"):
+        named_embedder("sentence-transformers:all-MiniLM-L6-v2", SERVER)
