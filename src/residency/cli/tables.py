@@ -164,7 +164,8 @@ def arm_lines(summary: RunSummary) -> list[str]:
 def sealed_table(test: dict[str, Any]) -> Table:
     """Base against final on the sealed test."""
     final = test["final"]
-    sides = [side for key, side in test["sides"].items() if key != final] + [test["sides"][final]]
+    others = [side for key, side in test["sides"].items() if key != final]
+    sides = [*sorted(others, key=lambda side: "few-shot" in side["label"]), test["sides"][final]]
     return figures_table(
         "Sealed test: scored once, never used before; the fall is from the best prompt",
         [(side["label"], side["scores"]) for side in sides],
