@@ -252,3 +252,137 @@ def test_pain_12_kill_9_at_random_moments_changes_nothing(base: Path, tmp_path: 
     )
     assert result.losses == whole.losses
     assert same(adapter(result.folder), adapter(whole.folder))
+
+
+def test_pain_15_the_best_checkpoint_is_chosen_by_the_callers_metric(
+    base: Path, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"eval_every": 3, "early_stopping": 2})
+    scores = iter([0.1, 0.9, 0.3, 0.2, 0.8, 0.7])
+    seen = []
+
+    def evaluate(model):  # type: ignore[no-untyped-def]
+        assert not model.training
+        with torch.no_grad():
+            seen.append(model(torch.tensor([[1, 5, 9]])).logits)
+        return next(scores)
+
+    result = train(base, make_rows(), settings, tmp_path, seed=1, evaluate=evaluate)
+    assert result.evaluations == ((3, 0.1), (6, 0.9), (9, 0.3), (12, 0.2))
+    assert result.stopped_early and result.steps == 12
+    assert result.best_step == 6 and result.best_score == 0.9
+    from residency.model import load_model
+
+    with torch.no_grad():
+        kept = load_model(base, result.folder, device="cpu")(torch.tensor([[1, 5, 9]])).logits
+    assert torch.allclose(kept, seen[1], atol=1e-5)
+    assert not torch.allclose(kept, seen[3], atol=1e-5)
+    assert train(base, make_rows(), settings, tmp_path, seed=1, evaluate=evaluate) == result
+
+
+def test_evaluating_does_not_change_the_run(base: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"eval_every": 2, "dropout": 0.2})
+    plain = train(base, make_rows(), settings, tmp_path / "plain", seed=1)
+    watched = train(
+        base, make_rows(), settings, tmp_path / "watched", seed=1, evaluate=lambda m: torch.rand(1)
+    )
+    by_loss = train(base, make_rows(), settings, tmp_path / "dev", seed=1, dev=make_rows(5, 1))
+    assert plain.losses == watched.losses == by_loss.losses
+    assert all(score < 0 for _, score in by_loss.evaluations) and by_loss.best_step
+
+
+def test_each_step_reports_its_metrics(base: Path, tmp_path: Path) -> None:
+    events: list[dict[str, float]] = []
+    train(base, make_rows(), SETTINGS, tmp_path, seed=1, on_event=lambda e: events.append(dict(e)))
+    assert [e["step"] for e in events] == list(range(1, 19))
+    assert events[-1]["seconds_left"] == 0
+    for event in events:
+        assert {"loss", "grad_norm", "learning_rate"} < event.keys()
+        assert event["tokens_per_second"] > event["trained_tokens_per_second"] > 0
+        assert 0 < event["model_flop_utilisation"] < 1
+        assert event["memory_bytes"] > 1e6
+
+
+def test_extend_goes_on_and_is_refused_unless_asked_for(base: Path, tmp_path: Path) -> None:
+    flat = SETTINGS.model_copy(update={"schedule": "constant"})
+    longer = flat.model_copy(update={"epochs": 5.0})
+    train(base, make_rows(), flat, tmp_path / "a", seed=1)
+    with pytest.raises(ResumeError, match=r"train\.epochs: 3.0 then, 5.0 now"):
+        train(base, make_rows(), longer, tmp_path / "a", seed=1)
+    extended = train(base, make_rows(), longer, tmp_path / "a", seed=1, extend=True)
+    whole = train(base, make_rows(), longer, tmp_path / "b", seed=1)
+    assert extended.losses == whole.losses
+
+
+def test_the_full_objective_trains_every_token(base: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"objective": "full", "epochs": 1.0})
+    result = train(base, make_rows(), settings, tmp_path, seed=1)
+    assert result.trained_tokens == sum(len(r.ids) - 1 for r in make_rows())
+
+
+def test_a_trunk_made_by_other_weights_is_not_used(base: Path, tmp_path: Path) -> None:
+    """The same identity, other weights: noticed, because an entry is computed again."""
+    from safetensors.torch import save_file
+
+    from residency.errors import ModelError
+
+    settings = SETTINGS.model_copy(update={"layers": "top-1"})
+    cache = tmp_path / "trunk"
+    hashes = {"base": "same name"}
+    train(base, make_rows(), settings, tmp_path / "a", seed=1, trunk_cache=cache, hashes=hashes)
+    for shard in cache.rglob("*.safetensors"):
+        save_file({k: v + 0.1 for k, v in load_file(shard).items()}, shard)
+    with pytest.raises(ModelError, match="made by other weights"):
+        train(base, make_rows(), settings, tmp_path / "b", seed=1, trunk_cache=cache, hashes=hashes)
+
+
+def test_pain_19_another_tokenization_finds_no_entry(base: Path, tmp_path: Path) -> None:
+    from residency.model import load_model
+    from residency.model.decoder import Decoder
+    from residency.train.trunk import TrunkCache
+
+    decoder = Decoder(load_model(base, device="cpu"))
+    first = TrunkCache(tmp_path, decoder, 2, "base-1")
+    first.fill([[1, 5, 9], [1, 5, 9, 4]])
+    assert first.computed == 2
+    again = TrunkCache(tmp_path, decoder, 2, "base-1")
+    again.fill([[1, 5, 9], [1, 5, 8]])
+    assert (again.reused, again.computed) == (1, 1)
+    for other in (
+        TrunkCache(tmp_path, decoder, 2, "base-2"),
+        TrunkCache(tmp_path, decoder, 1, "base-1"),
+    ):
+        other.fill([[1, 5, 9]])
+        assert (other.reused, other.computed) == (0, 1)
+
+
+def test_a_cut_shard_is_computed_again(base: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"layers": "top-1"})
+    cache = tmp_path / "trunk"
+    first = train(base, make_rows(), settings, tmp_path / "a", seed=1, trunk_cache=cache)
+    for shard in cache.rglob("*.safetensors"):
+        shard.write_bytes(shard.read_bytes()[:-7])
+    again = train(base, make_rows(), settings, tmp_path / "b", seed=1, trunk_cache=cache)
+    assert again.losses == first.losses
+
+
+def test_four_bits_without_a_gpu_are_refused(base: Path, tmp_path: Path) -> None:
+    from residency.errors import ConfigError
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    settings = SETTINGS.model_copy(update={"quantize": "nf4"})
+    with pytest.raises(ConfigError, match="4-bit training needs a CUDA device"):
+        train(base, make_rows(), settings, tmp_path, seed=1)
+
+
+def test_bf16_products_stay_near_fp32_and_auto_is_fp32_on_a_cpu(base: Path, tmp_path: Path) -> None:
+    runs = {}
+    for precision in ("fp32", "auto", "bf16"):
+        settings = SETTINGS.model_copy(update={"precision": precision})
+        runs[precision] = train(
+            base, make_rows(), settings, tmp_path / precision, seed=1, device="cpu"
+        )
+    assert runs["auto"].losses == runs["fp32"].losses
+    assert runs["bf16"].losses != runs["fp32"].losses
+    assert np.allclose(runs["bf16"].losses, runs["fp32"].losses, atol=0.05)

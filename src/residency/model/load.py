@@ -6,6 +6,7 @@ Weights are read from safetensors only, and no code from the folder is ever run.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from residency.errors import ModelError
+from residency.errors import ConfigError, MissingExtraError, ModelError
 from residency.model.kernels import accelerate
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -81,6 +82,7 @@ def load_model(
     dtype: str | torch.dtype = "fp32",
     device: str | torch.device = "auto",
     merge: bool = True,
+    quantize: str = "none",
 ) -> Any:
     """A causal language model in eval mode.
 
@@ -91,8 +93,10 @@ def load_model(
         dtype: ``"fp32"``, ``"bf16"``, ``"fp16"`` or a torch dtype.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
         merge: fold the adapter into the weights (faster); False keeps adapter modules.
+        quantize: ``"nf4"`` keeps linear layers in 4 bits (QLoRA, arXiv 2305.14314); CUDA only.
 
     Raises:
+        ConfigError: 4 bits without a CUDA device. MissingExtraError: without bitsandbytes.
         ModelError: the folder holds no model, pickled weights, code of its own, or an
             adapter of another model.
     """
@@ -103,9 +107,11 @@ def load_model(
         path, adapter = Path(adapter), None
     check_folder(path)
     torch_dtype = DTYPES[dtype] if isinstance(dtype, str) else dtype
-    model = _from_pretrained(path, torch_dtype)
     where = pick_device(device) if isinstance(device, str) else device
-    model.to(where)
+    extra = _four_bits(where, torch_dtype) if quantize == "nf4" else {}
+    model = _from_pretrained(path, torch_dtype, **extra)
+    if not extra:
+        model.to(where)
     if where.type == "cpu":
         accelerate(model)
     if adapter is not None:
@@ -116,7 +122,30 @@ def load_model(
     return model
 
 
-def _from_pretrained(path: Path, dtype: torch.dtype) -> Any:
+def _four_bits(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """Arguments of ``from_pretrained`` for double-quantised NF4."""
+    if device.type != "cuda":
+        raise ConfigError(
+            f"4-bit training needs a CUDA device, this is {device.type}",
+            where="train.quantize",
+            next_step='set train.quantize = "none"',
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise MissingExtraError(
+            "4-bit training needs bitsandbytes", next_step="pip install 'residency[gpu]'"
+        )
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
+
+
+def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     with quiet():
         from transformers import AutoModelForCausalLM
@@ -128,6 +157,7 @@ def _from_pretrained(path: Path, dtype: torch.dtype) -> Any:
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
+                **extra,
             )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(

@@ -168,12 +168,11 @@ class LoraLinear(nn.Module):
         with torch.no_grad():
             norm = weight.float().add(self.lora_B @ self.lora_A, alpha=self.scale).norm(dim=1)
         factor = (self.magnitude / norm).to(x.dtype)
-        plain = (
-            linear(branch, weight.to(x.dtype))
-            if self.dropout is not None
-            else (base if bias is None else base - bias)
-        )
-        return base + (factor - 1) * plain + factor * update
+        plain = base if bias is None else base - bias
+        if self.dropout is not None:
+            plain = linear(branch, weight.to(x.dtype))
+        scaled: Tensor = base + (factor - 1) * plain + factor * update
+        return scaled
 
 
 def lora_modules(model: Any) -> Iterator[tuple[str, LoraLinear]]:

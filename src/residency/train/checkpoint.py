@@ -33,7 +33,7 @@ class State:
         seconds: time spent training so far. evaluations: (step, score), higher is better.
         best_step: step of the best score, 0 when nothing was evaluated.
         finished: the run is over (all steps done, or stopped early).
-        stopped_early: by ``early_stopping``.
+        stopped_early: by ``early_stopping``. memory: most bytes held after any step.
     """
 
     fingerprint: dict[str, Any]
@@ -46,6 +46,7 @@ class State:
     best_step: int = 0
     finished: bool = False
     stopped_early: bool = False
+    memory: int = 0
 
 
 def save(

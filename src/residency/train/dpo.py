@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from residency.train.engine import Engine
 
 
-def dpo_backward(engine: Engine, rows: Sequence[TokenRow]) -> tuple[float, int, int]:
-    """Gradients of the mean DPO loss over these pairs; returns loss, trained tokens, tokens.
+def dpo_backward(engine: Engine, rows: Sequence[TokenRow], total: float) -> tuple[float, int, int]:
+    """Gradients of the DPO loss, Σ weight·loss / ``total``; returns it, trained tokens, tokens.
 
     Raises:
         ConfigError: with full fine-tuning there is no adapter to switch off.
@@ -33,7 +33,6 @@ def dpo_backward(engine: Engine, rows: Sequence[TokenRow]) -> tuple[float, int, 
             where="train.method",
             next_step='set train.method = "lora"',
         )
-    weight = sum(row.weight for row in rows)
     loss, trained, tokens = 0.0, 0, 0
     for pairs in _micro(rows, engine.settings.micro_tokens):
         sides = [side for row in pairs for side in _sides(row)]
@@ -42,7 +41,7 @@ def dpo_backward(engine: Engine, rows: Sequence[TokenRow]) -> tuple[float, int, 
         policy, count, size = _logps(engine, sides)
         gain = policy - reference
         margin = engine.settings.beta * (gain[0::2] - gain[1::2])
-        weights = torch.tensor([row.weight / weight for row in pairs], device=margin.device)
+        weights = torch.tensor([row.weight / total for row in pairs], device=margin.device)
         value = -(logsigmoid(margin) * weights).sum()
         value.backward()  # type: ignore[no-untyped-call]
         loss += float(value.detach())

@@ -22,8 +22,10 @@ from residency.errors import TrainingError
 from residency.model.decoder import Decoder
 from residency.model.lora import attach, lora_modules
 from residency.model.structure import first_trained_layer
-from residency.train.batch import FlatBatch, flatten, split_by_tokens
+from residency.train.batch import FlatBatch, flatten, split_by_tokens, trained_tokens
+from residency.train.distributed import World
 from residency.train.dpo import dpo_backward
+from residency.train.metrics import step_cost
 from residency.train.schedule import learning_rate
 from residency.train.trunk import TrunkCache
 from residency.types import TokenRow
@@ -38,6 +40,7 @@ class StepResult:
             with DPO the mean of its loss over pairs.
         trained: trained tokens. tokens: all tokens of the rows, as if nothing were shared.
         grad_norm: before clipping. learning_rate: of this step. seconds: wall time.
+        flops: model FLOPs done (train.metrics).
     """
 
     loss: float
@@ -46,6 +49,7 @@ class StepResult:
     grad_norm: float
     learning_rate: float
     seconds: float
+    flops: float = 0.0
 
 
 def pick_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -66,6 +70,7 @@ class Engine:
         seed: draws the adapters and the dropout.
         trunk: folder for the frozen trunk's states (with ``layers = "top-N"``), or None.
         identity: of the base's weights; part of the trunk's keys.
+        world: the processes that train together (all must make the same calls).
     """
 
     def __init__(
@@ -77,8 +82,10 @@ class Engine:
         seed: int = 0,
         trunk: Path | None = None,
         identity: str = "",
+        world: World | None = None,
     ) -> None:
         self.model, self.settings = model, settings
+        self.world = world or World()
         self.total_steps, self.steps_done = total_steps, 0
         _no_dropout(model)
         model.eval()
@@ -99,14 +106,27 @@ class Engine:
         )
         self.trunk: TrunkCache | None = None
         if trunk is not None and settings.method == "lora":
-            first = first_trained_layer(settings.layers, len(self.decoder.stack.layers))
+            first = self._first_layer()
             if first > 0:
                 self.trunk = TrunkCache(trunk, self.decoder, first, identity)
+        self._flat_tokens = 0
+        self.cost = step_cost(
+            model,
+            self.decoder.stack,
+            first=self._first_layer(),
+            full=settings.method == "full",
+            cached=self.trunk is not None,
+        )
         if settings.activation_checkpointing:
             old = "gradient_checkpointing_enable"  # its name before transformers 5.22
             enable = getattr(model, "activation_checkpointing_enable", None) or getattr(model, old)
             enable({"use_reentrant": False})
         model.train()
+
+    def _first_layer(self) -> int:
+        if self.settings.method == "full":
+            return 0
+        return first_trained_layer(self.settings.layers, len(self.decoder.stack.layers))
 
     @property
     def notes(self) -> list[str]:
@@ -122,7 +142,11 @@ class Engine:
         if self.trunk is not None:
             ids = [row.ids for row in rows]
             ids += [row.rejected_ids for row in rows if row.rejected_ids]
-            self.trunk.fill(ids, progress)
+            if self.world.first:
+                self.trunk.fill(ids, progress)
+            self.world.wait()
+            if not self.world.first:
+                self.trunk.read()
 
     def step(self, rows: Sequence[TokenRow]) -> StepResult:
         """One optimizer step on these rows, in micro-batches of ``micro_tokens``.
@@ -137,11 +161,17 @@ class Engine:
         rate = learning_rate(self.settings, self.steps_done, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
+        self._flat_tokens = 0
+        mine = self.world.share(rows)
         with self.decoder.attending():
             if self.settings.objective == "dpo":
-                loss, trained, tokens = dpo_backward(self, rows)
+                whole = sum(row.weight for row in rows)
+                sums = dpo_backward(self, mine, whole)
             else:
-                loss, trained, tokens = self._backward(rows)
+                whole = sum(row.weight * trained_tokens(row) for row in rows)
+                sums = self._backward(mine, whole)
+        loss, trained, tokens, flat = self.world.add(*sums, self._flat_tokens)
+        self.world.add_gradients(self.trainable.values())
         norm = float(nn.utils.clip_grad_norm_(self.trainable.values(), self.settings.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self.optimizer.zero_grad(set_to_none=True)
@@ -155,18 +185,21 @@ class Engine:
         for layer in self._adapters:
             layer.stale()
         self.steps_done += 1
-        return StepResult(loss, trained, tokens, norm, rate, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        flops = self.cost.of(int(flat), int(trained))
+        return StepResult(loss, int(trained), int(tokens), norm, rate, seconds, flops)
 
-    def _backward(self, rows: Sequence[TokenRow]) -> tuple[float, int, int]:
-        parts = list(split_by_tokens(rows, self.settings.micro_tokens))
-        micro = [flatten(part) for part in parts]
-        total = float(sum(batch.weights.double().sum() for batch in micro))
-        loss = 0.0
-        for part, batch in zip(parts, micro, strict=True):
+    def _backward(self, rows: Sequence[TokenRow], total: float) -> tuple[float, int, int]:
+        """Gradients of Σ w·nll / ``total``; returns loss, trained tokens, tokens."""
+        loss, trained, tokens = 0.0, 0, 0
+        for part in split_by_tokens(rows, self.settings.micro_tokens):
+            batch = flatten(part)
             value, _ = self.forward(part, batch, batch.weights / total)
             value.backward()  # type: ignore[no-untyped-call]
             loss += float(value.detach())
-        return loss, sum(len(b.labels) for b in micro), sum(b.tokens for b in micro)
+            trained += len(batch.labels)
+            tokens += batch.tokens
+        return loss, trained, tokens
 
     def forward(
         self, rows: Sequence[TokenRow], batch: FlatBatch, weights: Tensor
@@ -179,6 +212,7 @@ class Engine:
 
     def hidden(self, rows: Sequence[TokenRow], batch: FlatBatch) -> Tensor:
         """[T, d] states that the head reads, the frozen trunk's from the cache if there is one."""
+        self._flat_tokens += len(batch.ids)
         if self.trunk is None:
             return self.decoder.hidden(batch.ids, batch.positions, batch.layout)
         states = self.trunk.states(rows, batch.shared)

@@ -23,7 +23,9 @@ from residency.model.lora import save_adapter
 from residency.model.merging import copy_tokenizer
 from residency.train import checkpoint
 from residency.train.checks import check_rows, end_ids
-from residency.train.engine import Engine, StepResult
+from residency.train.distributed import world
+from residency.train.engine import Engine, StepResult, pick_precision
+from residency.train.metrics import ceiling, memory_bytes
 from residency.types import Progress, ProgressEvent, TokenRow, no_progress
 
 STAGE = "train"
@@ -74,6 +76,7 @@ class TrainResult:
         trained_tokens, tokens: over all steps. seconds: time spent training.
         evaluations: (step, score). best_step: 0 when nothing was evaluated.
         stopped_early: by ``early_stopping``. notes: what the user should know.
+        memory: most bytes held after any step.
     """
 
     folder: Path
@@ -86,6 +89,7 @@ class TrainResult:
     best_step: int = 0
     stopped_early: bool = False
     notes: tuple[str, ...] = ()
+    memory: int = 0
 
     @property
     def best_score(self) -> float | None:
@@ -147,8 +151,10 @@ def train(
     source = rows if not isinstance(rows, Sequence) else _epochs(rows, settings, seed)
     fingerprint = _fingerprint(source, settings, seed, hashes)
     folder = out / "checkpoints"
-    if not resume:
+    team = world()
+    if not resume and team.first:
         shutil.rmtree(out, ignore_errors=True)
+    team.wait()
     found = checkpoint.latest(folder)
     if found is not None:
         _compare(found[1], fingerprint, out, extend)
@@ -156,12 +162,13 @@ def train(
             return _result(out, found[1], [])
         if found[1].stopped_early and not extend and (out / "adapter").is_dir():
             return _result(out, found[1], [])
-    shutil.rmtree(out / "adapter", ignore_errors=True)
+    team.wait()  # every rank has seen the same checkpoint
+    if team.first:
+        shutil.rmtree(out / "adapter", ignore_errors=True)
 
     if threads:
         torch.set_num_threads(threads)
-    dtype = "bf16" if settings.method == "full" and settings.precision == "bf16" else "fp32"
-    model = load_model(base, dtype=dtype, device=pick_device(device))
+    model = load_base(base, settings, pick_device(device))
     notes = _check(source, model, base, settings)
     engine = make_engine(
         model,
@@ -170,6 +177,7 @@ def train(
         seed=seed,
         trunk=trunk_cache,
         identity=hashes.get("base", "") or folder_identity(base),
+        **({"world": team} if team.size > 1 else {}),
     )
     notes += engine.notes
     if isinstance(source, EpochBatches):
@@ -190,9 +198,13 @@ def train(
         checkpoint.restore_random(checkpoint.tensors(path, "random"))
         engine.steps_done = state.step
 
-    def save() -> None:
-        checkpoint.save(folder, state, engine.weights(), engine.optimizer_state(), best)
+    team.wait()  # every rank has read its checkpoint
 
+    def save() -> None:
+        if team.first:
+            checkpoint.save(folder, state, engine.weights(), engine.optimizer_state(), best)
+
+    peak = ceiling(str(engine.device), engine.dtype)
     scoring = evaluate is not None or bool(dev)
     began = time.perf_counter()
     before = state.seconds
@@ -209,14 +221,17 @@ def train(
             if scoring and (
                 last or (settings.eval_every and state.step % settings.eval_every == 0)
             ):
-                score = _score(engine, evaluate, dev, settings)
+                score = team.agree(_score(engine, evaluate, dev, settings) if team.first else 0.0)
                 state.evaluations.append((state.step, score))
                 known = dict(state.evaluations)
                 if state.best_step == 0 or score > known[state.best_step]:
                     state.best_step = state.step
                     best = {name: value.clone() for name, value in engine.weights().items()}
                 state.stopped_early = not last and _patience_over(state, settings)
-            _report(state, result, source.steps, progress, on_event)
+            memory = memory_bytes(engine.device)
+            state.memory = max(state.memory, memory)
+            if team.first:
+                _report(state, result, source.steps, progress, on_event, peak, memory)
             if state.step % checkpoint_every == 0 and not last and not state.stopped_early:
                 save()
     except KeyboardInterrupt:
@@ -228,8 +243,22 @@ def train(
     save()
     if best is not None:
         engine.load_weights(best)
-    _write_model(engine, base, out / "adapter", settings, hashes)
+    if team.first:
+        _write_model(engine, base, out / "adapter", settings, hashes)
+    team.wait()
     return _result(out, state, notes)
+
+
+def load_base(base: Path, settings: TrainConfig, device: torch.device) -> Any:
+    """The model to train: frozen weights in the products' precision, trained ones in fp32."""
+    precision = pick_precision(settings.precision, device)
+    narrow = settings.method == "lora" and device.type == "cuda"
+    return load_model(
+        base,
+        dtype=precision if narrow else torch.float32,
+        device=device,
+        quantize=settings.quantize,
+    )
 
 
 def _epochs(rows: Sequence[TokenRow], settings: TrainConfig, seed: int) -> EpochBatches:
@@ -326,6 +355,8 @@ def _report(
     total: int,
     progress: Progress,
     on_event: Callable[[Mapping[str, float]], None] | None,
+    peak: float,
+    memory: int,
 ) -> None:
     speed = result.tokens / max(result.seconds, 1e-9)
     left = state.seconds / state.step * (total - state.step)
@@ -342,6 +373,9 @@ def _report(
         "grad_norm": result.grad_norm,
         "learning_rate": result.learning_rate,
         "tokens_per_second": speed,
+        "trained_tokens_per_second": result.trained / max(result.seconds, 1e-9),
+        "model_flop_utilisation": result.flops / max(result.seconds, 1e-9) / peak,
+        "memory_bytes": float(memory),
         "seconds_left": left,
     }
     if state.evaluations and state.evaluations[-1][0] == state.step:
@@ -377,6 +411,7 @@ def _result(out: Path, state: checkpoint.State, notes: Sequence[str]) -> TrainRe
         best_step=state.best_step,
         stopped_early=state.stopped_early,
         notes=tuple(notes),
+        memory=state.memory,
     )
 
 

@@ -46,13 +46,14 @@ class TrunkCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._entries: dict[str, Tensor] = {}
         self.reused = self.computed = 0
-        self._read()
+        self.read()
 
     def key(self, ids: Sequence[int]) -> str:
         """Name of a row's entry."""
         return hashlib.sha256(self._salt + np.asarray(ids, np.int64).tobytes()).hexdigest()[:32]
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Map every entry that is on disk."""
         for shard in sorted(self.folder.glob("*.safetensors")):
             try:
                 with safe_open(shard, framework="pt") as entries:
