@@ -1,0 +1,125 @@
+"""``residency collect``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+from rich.text import Text
+
+from residency.cli.display import ProgressDisplay, console, print_json
+
+if TYPE_CHECKING:
+    from residency.rounds.collect import Collected, Item
+
+
+def collect(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+    model: Annotated[str, typer.Option(help="Whose answers are shown.")] = "final",
+    rows: Annotated[int, typer.Option(help="Pool rows that the model answers first.")] = 100,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A file of prompts, in place of the pool.")
+    ] = None,
+    documents: Annotated[
+        list[str] | None, typer.Option(help="Text for the [teacher] to make rows of; may repeat.")
+    ] = None,
+    templates: Annotated[Path | None, typer.Option(help="A TOML file of templates.")] = None,
+    count: Annotated[int, typer.Option(help="Rows made from templates.")] = 100,
+    pairs: Annotated[int, typer.Option(help="Rows that the teacher makes of a document.")] = 3,
+    goal: Annotated[int, typer.Option(help="Rows to collect in all.")] = 1000,
+    author: Annotated[str, typer.Option(help="Who answers (default: your login name).")] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the items, or what was made; ask nothing.")
+    ] = False,
+) -> None:
+    """Write better answers for the items where the model did worst, or let a teacher make rows.
+
+    Every answer is kept at once in collected.jsonl, with the model's own beside it, so that the
+    same rows serve as preference pairs.
+
+    Example: residency collect demo --model round-1
+    """
+    from residency.rounds import Project
+    from residency.rounds import collect as rounds
+
+    with ProgressDisplay() as progress:
+        project = Project.open(directory, progress=progress)
+        if documents or templates:
+            made = rounds.synthesise(
+                project,
+                documents=documents or [],
+                templates=templates,
+                count=count,
+                pairs=pairs,
+                goal=goal,
+                progress=progress,
+            )
+            _show_made(made, as_json=as_json)
+            return
+        items = rounds.worst(project, model=model, rows=rows, prompts=prompts)
+    if as_json:
+        body = [
+            {
+                "example": i.example.to_dict(),
+                "answer": i.response.text,
+                "failures": list(i.failures),
+                "score": i.score,
+            }
+            for i in items
+        ]
+        print_json(json.dumps(body, ensure_ascii=False))
+        return
+    try:
+        result = rounds.collect(
+            project, items, lambda item, total: ask(item, total, goal), goal=goal, author=author
+        )
+    except (KeyboardInterrupt, EOFError):
+        console.print("\nStopped; every answer given so far is kept.")
+        return
+    _show_made(result, as_json=False)
+
+
+def ask(item: Item, total: int, goal: int) -> str | None:
+    """Show one item and take a better answer (empty: pass on; None: stop)."""
+    console.rule(Text(f"{total} of {goal} collected"))
+    console.print(Text(item.example.prompt_text, style="bold"))
+    console.print(Text(f"\nThe model: {item.response.text}", style="red" if item.failures else ""))
+    if item.failures:
+        console.print(Text(f"Found: {', '.join(item.failures)}", style="yellow"))
+    if item.reference:
+        console.print(Text(f"In your data: {item.reference}", style="dim"))
+    console.print(
+        "[e] write in your editor   [k] the model's answer is right   "
+        + ("[d] your data's answer   " if item.reference else "")
+        + "[s] skip   [q] stop, or type the better answer",
+        markup=False,
+    )
+    typed = console.input("> ")
+    if typed == "q":
+        return None
+    if typed == "e":
+        return click.edit(item.reference or item.response.text) or ""
+    if typed == "k":
+        return item.response.text
+    if typed == "d" and item.reference:
+        return item.reference
+    return "" if typed == "s" else typed
+
+
+def _show_made(result: Collected, *, as_json: bool) -> None:
+    if as_json:
+        body = vars(result) | {"path": str(result.path), "failed": [vars(f) for f in result.failed]}
+        print_json(json.dumps(body, ensure_ascii=False))
+        return
+    for text, reason in result.refused[:5]:
+        console.print(Text(f"  left out: {reason}: {' '.join(text.split())[:80]}", style="dim"))
+    for failure in result.failed[:5]:
+        console.print(Text(f"  nothing made of {failure.source}: {failure.reason}", style="yellow"))
+    lost = f", {len(result.refused)} left out as repeats or leaks" if result.refused else ""
+    console.print(f"{result.added} rows added{lost}; {result.total} of {result.goal} in all")
+    console.print(
+        Text(f'→ train on them: add "{result.path.name}" to [data] train in residency.toml')
+    )

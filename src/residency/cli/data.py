@@ -1,0 +1,155 @@
+"""``residency data``: dataset versions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from residency.cli.display import console, print_json
+
+app = typer.Typer(help="Dataset versions: list, show, diff, export.", no_args_is_help=True)
+
+Directory = Annotated[Path, typer.Option("--dir", help="The project.")]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command("list")
+def list_(directory: Directory = Path(), as_json: Json = False) -> None:
+    """List versions that were trained on, and cleaned ones.
+
+    Example: residency data list --dir demo
+    """
+    from residency.rounds import Project
+    from residency.rounds.versions import list_versions
+
+    found = list_versions(Project.open(directory))
+    if as_json:
+        body = [
+            {
+                "id": v.version.id,
+                "rows": len(v.version.rows),
+                "parent": v.version.parent,
+                "note": v.version.note,
+                "rounds": list(v.rounds),
+                "folder": v.folder,
+            }
+            for v in found
+        ]
+        print_json(json.dumps(body, ensure_ascii=False))
+        return
+    table = Table(header_style="bold")
+    for name in ("version", "rows", "trained by", "parent", "note"):
+        table.add_column(name, justify="right" if name == "rows" else "left")
+    for v in found:
+        origin = ", ".join(v.rounds) or v.folder
+        table.add_row(
+            v.version.id,
+            str(len(v.version.rows)),
+            Text(origin),
+            v.version.parent or "",
+            Text(v.version.note),
+        )
+    console.print(table)
+
+
+@app.command()
+def show(
+    version: Annotated[str, typer.Argument(help="Id, beginning of one, or folder.")],
+    directory: Directory = Path(),
+    rows: Annotated[int, typer.Option(help="Rows shown.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Show a version: its hashes, settings and first rows.
+
+    Example: residency data show ds-1a2b --dir demo
+    """
+    from residency.rounds import Project
+    from residency.rounds.versions import find_version
+
+    found, known = find_version(Project.open(directory), version)
+    if as_json:
+        body = {
+            "id": found.id,
+            "rows": list(found.rows),
+            "template_hash": found.template_hash,
+            "tokenizer_hash": found.tokenizer_hash,
+            "settings": dict(found.settings),
+            "parent": found.parent,
+            "note": found.note,
+        }
+        print_json(json.dumps(body, ensure_ascii=False))
+        return
+    console.print(Text(f"{found.id}: {len(found.rows)} rows; {found.note}", style="bold"))
+    console.print(
+        Text(f"template {found.template_hash[:23]}  tokenizer {found.tokenizer_hash[:23]}")
+    )
+    console.print(Text(f"settings {dict(found.settings)}"))
+    for row in found.rows[:rows]:
+        example = known.get(row)
+        text = f"{example.prompt_text} → {example.reference}" if example else "(not in the store)"
+        console.print(Text(f"{row}  {' '.join(text.split())[:100]}", style="dim"))
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="Id, beginning of one, or folder.")],
+    new: Annotated[str, typer.Argument(help="Id, beginning of one, or folder.")],
+    directory: Directory = Path(),
+    rows: Annotated[int, typer.Option(help="Added and removed rows shown.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Say what changed between two versions: rows, order, template, tokenizer, settings.
+
+    Example: residency data diff ds-1a2b ds-3c4d --dir demo
+    """
+    from residency.rounds import Project
+    from residency.rounds.versions import diff_versions
+
+    found, known = diff_versions(Project.open(directory), old, new)
+    if as_json:
+        print_json(json.dumps(found.to_dict(), ensure_ascii=False))
+        return
+    console.print(
+        Text(
+            f"{found.old} → {found.new}: {len(found.added)} added, {len(found.removed)} removed, "
+            f"{found.kept} kept{', in another order' if found.reordered else ''}",
+            style="bold",
+        )
+    )
+    for what, changed in (
+        ("template", found.template_changed),
+        ("tokenizer", found.tokenizer_changed),
+    ):
+        if changed:
+            console.print(Text(f"the {what} changed", style="yellow"))
+    for name, (before, after) in found.settings.items():
+        console.print(Text(f"{name}: {before!r} → {after!r}", style="yellow"))
+    for sign, style, ids in (("+", "green", found.added), ("-", "red", found.removed)):
+        for row in ids[:rows]:
+            example = known.get(row)
+            text = " ".join(example.prompt_text.split())[:80] if example else ""
+            why = f"  ({example.why})" if example and example.why != "user" else ""
+            console.print(Text(f"{sign} {row}  {text}{why}", style=style))
+        if len(ids) > rows:
+            console.print(Text(f"{sign} … {len(ids) - rows} more", style=style))
+
+
+@app.command()
+def export(
+    version: Annotated[str, typer.Argument(help="Id, beginning of one, or folder.")],
+    folder: Annotated[Path, typer.Argument(help="Where it is written.")],
+    directory: Directory = Path(),
+) -> None:
+    """Write a version as Parquet with its manifest.
+
+    Example: residency data export ds-1a2b exported --dir demo
+    """
+    from residency.rounds import Project
+    from residency.rounds.versions import export_version
+
+    console.print(Text(str(export_version(Project.open(directory), version, folder))))

@@ -1,0 +1,283 @@
+"""Collecting better answers: people, templates, a teacher served by ourselves."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from residency.config import DataConfig, EndpointConfig
+from residency.data import load_corpus, read
+from residency.data.synth import fill_templates, teach, unlike
+from residency.errors import DataError
+from residency.infer.endpoint import EndpointGenerator
+from residency.rounds import Project
+from residency.rounds.collect import COLLECTED, Item, collect, counts, synthesise, worst
+from residency.types import Example, Message
+from small import make_rows, save_model, save_project
+
+TEMPLATES = """
+[slots]
+thing = [{name = "kettle", fault = "leaks"}, {name = "lamp", fault = "flickers"}, {name = "oven", fault = "smokes"}]
+opening = ["Hello,", "Good morning,", "Dear team,"]
+
+[[template]]
+instruction = "Write the ticket."
+input = "{opening} my {thing.name} {thing.fault}."
+response = "product: {thing.name}"
+tags = ["product={thing.name}"]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project with a random model."""
+    folder = tmp_path_factory.mktemp("collect")
+    return save_project(folder / "project", save_model(folder / "model"))
+
+
+@pytest.fixture
+def project(made: Path) -> Project:
+    (made / COLLECTED).unlink(missing_ok=True)
+    return Project.open(made)
+
+
+class Teacher(BaseHTTPRequestHandler):
+    """An OpenAI-compatible endpoint that makes two pairs of any text, and fails on some."""
+
+    asked: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(body)
+        text = body["messages"][-1]["content"].partition("Text:\n")[2]
+        answer = "I would rather talk about the weather."
+        if "weather" not in text:
+            word = text.split()[-1].strip(".")
+            pairs = [
+                {
+                    "instruction": f"What is said of {word} in the handbook of the shop?",
+                    "response": text,
+                },
+                {"instruction": f"Name the subject, {word} or another.", "response": word},
+                {"instruction": "", "response": "no question"},
+            ]
+            answer = f"Here you are:\n```json\n{json.dumps(pairs)}\n```"
+        reply = json.dumps(
+            {
+                "choices": [
+                    {"message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
+                ]
+            }
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def teacher() -> Iterator[EndpointGenerator]:
+    Teacher.asked.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Teacher)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    with EndpointGenerator(EndpointConfig(url=url, model="wise")) as generator:
+        yield generator
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_templates_fill_different_rows_and_repeat_with_the_seed(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(TEMPLATES)
+    rows = fill_templates(path, 9, seed=1)
+    assert len({e.id for e in rows}) == 9
+    assert rows == fill_templates(path, 9, seed=1)
+    assert {e.why for e in rows} == {"template"}
+    for row in rows:
+        product = row.tags[0].removeprefix("product=")
+        # Parts of one slot belong together.
+        assert product in row.prompt_text
+        assert row.reference == f"product: {product}"
+        assert ("leaks" in row.prompt_text) == (product == "kettle")
+    with pytest.raises(DataError, match="only 9 different rows"):
+        fill_templates(path, 10)
+    path.write_text(TEMPLATES.replace("{opening}", "{start}"))
+    with pytest.raises(DataError, match=r"unknown slot \{start\}"):
+        fill_templates(path, 1)
+
+
+def test_a_teacher_turns_documents_into_pairs(teacher: EndpointGenerator) -> None:
+    documents = [
+        Example((Message("assistant", f"The handbook speaks of {word}."),), source=f"{word}.txt:1")
+        for word in ("kettles", "weather", "lamps")
+    ]
+    taught = teach(documents, teacher, "wise@local", pairs=2)
+    assert [
+        (e.reference, e.source, e.why)
+        for e in taught.examples
+        if e.reference in ("kettles", "lamps")
+    ] == [
+        ("kettles", "kettles.txt:1", "teacher wise@local"),
+        ("lamps", "lamps.txt:1", "teacher wise@local"),
+    ]
+    assert len(taught.examples) == 4
+    assert [f.source for f in taught.failed] == ["weather.txt:1"]
+    assert all(body["model"] == "wise" for body in Teacher.asked)
+
+
+def test_pain_31_synthetic_rows_that_repeat_are_left_out() -> None:
+    def row(prompt: str, answer: str, **more: Any) -> Example:
+        return Example((Message("user", prompt), Message("assistant", answer)), **more)
+
+    long = "please tell me everything about the kettle that I bought in the shop last week"
+    known = [
+        row(long, "It is a kettle.", split="train"),
+        row(
+            "what did the oven of my sister cost when it was new in the spring",
+            "Much.",
+            split="test",
+        ),
+    ]
+    new = [
+        row(long, "It is a kettle."),  # the same
+        row(f"{long} again", "Something else."),  # the same prompt, nearly
+        row("how do I descale an iron with vinegar without any damage to the plate", "Slowly."),
+        row("how do I descale an iron with vinegar without any damage to the plate", "Slowly."),
+        row(
+            "and what did the oven of my sister cost when it was new in the spring please", "Much."
+        ),
+    ]
+    kept, gone = unlike(new, known, DataConfig())
+    assert [e.reference for e in kept] == ["Slowly."]
+    reasons = [why for _, why in gone]
+    assert len(reasons) == 4
+    assert any("contamination" in why for why in reasons)
+    assert any("exact duplicate" in why for why in reasons)
+
+
+def test_synthesise_keeps_provenance_and_counts(
+    project: Project, teacher: EndpointGenerator, tmp_path: Path
+) -> None:
+    (tmp_path / "t.toml").write_text(TEMPLATES)
+    for word in ("kettles", "weather"):
+        (tmp_path / f"{word}.txt").write_text(f"The handbook of the shop speaks of {word}.")
+    made = synthesise(
+        project,
+        documents=[str(tmp_path / "kettles.txt"), str(tmp_path / "weather.txt")],
+        templates=tmp_path / "t.toml",
+        teacher=teacher,
+        teacher_name="wise@local",
+        count=4,
+    )
+    assert made.added == made.total == 6 - len(made.refused)
+    assert made.added > 0
+    assert [f.source.rpartition("/")[2] for f in made.failed] == ["weather.txt:1"]
+    assert sum(counts(project).values()) == made.added
+    again = synthesise(project, templates=tmp_path / "t.toml", count=4)
+    assert again.added == 0, "the same rows are not added twice"
+
+
+def test_generated_rows_near_dev_or_test_never_get_in(project: Project, tmp_path: Path) -> None:
+    leak = project.split("test")[0]
+    words = leak.messages[-2].input
+    (tmp_path / "t.toml").write_text(
+        f'[[template]]\ninstruction = "Name colour and thing."\ninput = "{words}"\nresponse = "x"\n'
+    )
+    made = synthesise(project, templates=tmp_path / "t.toml", count=1)
+    assert made.added == 0
+    assert len(made.refused) == 1
+
+
+def test_people_see_the_worst_first_and_every_answer_is_kept(project: Project) -> None:
+    items = worst(project, model="base", rows=8)
+    assert len(items) == 8
+    scores = [i.score for i in items if i.score is not None]
+    assert scores == sorted(scores)
+    pool = {e.id for e in project.split("pool")}
+    assert all(i.example.id in pool for i in items), "dev and test are never shown"
+    seen: list[Item] = []
+
+    def ask(item: Item, total: int) -> str | None:
+        seen.append(item)
+        assert total == len(lines())
+        return ["A better answer.", "", "Another answer.", None][len(seen) - 1]
+
+    def lines() -> list[str]:
+        path = project.root / COLLECTED
+        return path.read_text().splitlines() if path.exists() else []
+
+    result = collect(project, items, ask, author="ada")
+    assert (result.added, result.skipped, result.total) == (2, 1, 2)
+    assert [i.example.id for i in seen] == [i.example.id for i in items[:4]]
+    row = json.loads(lines()[0])
+    assert row["messages"][-1]["content"] == "A better answer."
+    assert row["model_answer"] == (items[0].response.text or None)
+    assert row["provenance"]["why"] == "person ada"
+    assert row["provenance"]["model"] == items[0].response.model
+    # What was answered is not asked again, and the file is training data as it stands.
+    assert {i.example.id for i in worst(project, model="base", rows=8)}.isdisjoint(
+        {items[0].example.id, items[2].example.id}
+    )
+    assert len(read([COLLECTED], DataConfig(), "train", project.root).examples) == 2
+    config = project.config.data.model_copy(
+        update={"train": [*project.config.data.train, COLLECTED]}
+    )
+    corpus = load_corpus(project.config.model_copy(update={"data": config}), project.root)
+    assert sum(e.source.startswith(COLLECTED) for e in corpus.examples) == 2
+
+
+def test_the_goal_ends_the_walk(project: Project) -> None:
+    items = worst(project, model="base", rows=5)
+    result = collect(project, items, lambda item, total: f"Answer {total}.", goal=3)
+    assert (result.added, result.total, result.goal) == (3, 3, 3)
+    assert collect(project, items, lambda item, total: "more", goal=3).added == 0
+
+
+def test_prompts_of_a_file_take_the_place_of_the_pool(project: Project, tmp_path: Path) -> None:
+    rows = make_rows(3, "pool", seed=99)
+    fresh = [{k: r[k] for k in ("instruction", "input")} for r in rows]
+    leak = project.split("dev")[0].messages[-2]
+    fresh.append({"instruction": leak.content, "input": leak.input})
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in fresh))
+    items = worst(project, model="base", prompts=path)
+    assert leak.input not in {i.example.messages[-1].input for i in items}
+    assert all(i.reference is None for i in items)
+
+
+def test_a_damaged_file_is_named_by_line(project: Project) -> None:
+    (project.root / COLLECTED).write_text("{}\n")
+    with pytest.raises(DataError, match="not a collected row") as caught:
+        counts(project)
+    assert caught.value.where.endswith(f"{COLLECTED}:1")
+
+
+def test_versions_of_a_project(project: Project, tmp_path: Path) -> None:
+    from residency.data import make_version, write_version
+    from residency.rounds.versions import diff_versions, find_version, list_versions
+
+    rows = project.split("train")
+    old = make_version(rows, project.chat_format)
+    new = make_version([replace(rows[0], weight=2.0), *rows[2:]], project.chat_format, {"a": 1})
+    places = [
+        write_version(old, rows, project.root / "clean"),
+        write_version(new, [rows[0], *rows[2:]], project.root / "clean"),
+    ]
+    assert {v.version.id for v in list_versions(project)} >= {old.id, new.id}
+    found, known = diff_versions(project, old.id, str(places[1]))
+    assert found.removed == (rows[1].id,)
+    assert known[rows[1].id].messages == rows[1].messages
+    assert find_version(project, old.id[:12])[0] == old
