@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,10 +124,17 @@ class Workspace:
 
     @cached_property
     def corpus(self) -> Corpus:
-        """Every example, read, checked and split."""
+        """Every example, read, checked and split; the test suite's own items are part of dev."""
         from residency.data import load_corpus
+        from residency.evaluate import check_suite
 
-        return load_corpus(self.config, self.root, full=self.full)
+        corpus = load_corpus(self.config, self.root, full=self.full)
+        known = {e.id for e in corpus.examples}
+        items = [e for e in self.suite.examples if e.id not in known]
+        examples = [*corpus.examples, *items]
+        dev = [e for e in examples if e.split == "dev"]
+        notes = check_suite(self.suite, dev) if self.suite.source else ()
+        return replace(corpus, examples=examples, notes=[*corpus.notes, *notes])
 
     def split(self, split: Split) -> list[Example]:
         """Examples of one split, in order."""

@@ -1,0 +1,66 @@
+"""A suite with items of its own inside a project: they are asked, graded and stored like dev rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from residency.errors import SuiteError
+from residency.rounds import Project
+from small import save_model, save_project
+
+SUITE = """
+instruction = "Name colour and thing."
+[[rules]]
+rule = "fields"
+fields = ["colour", "thing"]
+[[checklist]]
+type = "MFT"
+name = "plain"
+template = "A {colour} cup."
+fill = { colour = ["red", "blue"] }
+rules = [{ rule = "contains", all = ["{colour}"] }]
+[[checklist]]
+type = "INV"
+name = "greeting"
+template = "{hello} here is a red hat."
+fill = { hello = ["Hi,", "Hello,"] }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = save_project(tmp_path / "p", save_model(tmp_path / "model"))
+    settings = made / "residency.toml"
+    settings.write_text(settings.read_text().replace("[evaluate]", '[evaluate]\nsuite = "s.toml"'))
+    (made / "s.toml").write_text(SUITE)
+    return made
+
+
+def test_the_suites_items_are_asked_and_graded(folder: Path) -> None:
+    project = Project.open(folder)
+    own = [e for e in project.split("dev") if e.why == "suite"]
+    assert len(own) == 4
+    assert len(project.split("dev")) == 12 + 4
+    assessed = project.evaluate("base")
+    kinds = assessed.scores.kinds
+    assert kinds["mft:plain"].total == 2
+    assert kinds["invariance:greeting"].total == 1
+    assert kinds["format"].total == 16
+    assert {r.example for r in assessed.responses} >= {e.id for e in own}
+    assert {e.id for e in own} <= {e.id for e in project.store.corpus(project.run_id, "dev")}
+    before = project.store.count("responses")
+    Project.open(folder).evaluate("base")
+    assert project.store.count("responses") == before
+
+
+def test_a_rule_without_references_stops_before_anything_is_generated(folder: Path) -> None:
+    (folder / "s.toml").write_text(
+        '[[rules]]\nrule = "exact"\ntags = ["nowhere"]\n[[rules]]\nrule = "numeric"\nname = "n"\n'
+        'tags = ["bare"]\n[[items]]\nprompt = "How many?"\ntags = ["bare"]\n'
+    )
+    with pytest.raises(SuiteError, match="none of its 1 examples has one"):
+        Project.open(folder).evaluate("base")
+    (folder / "s.toml").write_text('[[rules]]\nrule = "non_empty"\ntags = ["nowhere"]\n')
+    assert "suite:non_empty: no example is in its scope" in Project.open(folder).corpus.notes
