@@ -300,6 +300,12 @@ def judge(
         ]
         arms.append({"issue": issue.id, **paired(sides[0], sides[1], groups)})
     store.finish_stage(RUN, "arms 2", 0.0, {"result": arms})
+    sides = [{i.id: made.outcomes(i, m, "dev") for i, _ in known} for m in (control, two)]
+    found = diagnose.compare_arms(sides[0], sides[1], half=measuring, groups=groups)
+    figures = ("groups", "better", "worse", "p_value", "delta", "low", "high")
+    together = {name: getattr(found, name) for name in figures}
+    together["adjusted_p"] = dict(found.adjusted_p)
+    store.finish_stage(RUN, "overall 2", 0.0, {"result": together})
 
 
 def kind_outcomes(

@@ -162,6 +162,14 @@ def test_pain_32_lineage_goes_from_model_to_rows_to_issue(page: str, evidence: E
     assert "shares 8 words with a dev item" in text
 
 
+def test_targeted_against_random_is_one_question_first(page: str, evidence: Evidence) -> None:
+    together = evidence.stage("overall 2")
+    assert together["low"] > 0  # the made-up control arm leaves the rare slices wrong
+    text = text_of(page)
+    assert f"{together['better']} fail fewer of the issues" in text
+    assert "The targeted rows did more than random rows." in text
+
+
 def test_pain_27_unscored_is_told_not_counted(page: str, evidence: Evidence) -> None:
     rate = evidence.arms[0].scores["kinds"]["wrong:name"]
     assert rate["scored"] < rate["total"]

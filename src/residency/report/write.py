@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from residency.errors import UserError
 from residency.report import charts
 from residency.report.evidence import Arm, Evidence, IssueView, Sample
@@ -150,10 +152,12 @@ def test_kinds(evidence: Evidence) -> list[str]:
     return sorted({kind for side in sides for kind in side["scores"]["kinds"]}, key=kind_order)
 
 
-def arm_tables(
-    evidence: Evidence,
-) -> list[tuple[int, Any, list[tuple[IssueView, dict[str, Any], int]]]]:
-    """For each round with a control arm: chart, and rows of issue, comparison, rows asked for."""
+ArmRow = tuple[IssueView, dict[str, Any], int]
+
+
+def arm_tables(evidence: Evidence) -> list[tuple[int, Markup, list[ArmRow], dict[str, Any] | None]]:
+    """For each round with a control arm: chart; rows of issue, comparison and rows asked for; and
+    the comparison over all issues that drew rows."""
     numbers = sorted({number for view in evidence.issues for number in view.arms})
     out = []
     for number in numbers:
@@ -163,7 +167,8 @@ def arm_tables(
             if number in view.arms and view.arms[number]["n"]
         ]
         targeted = [view for view, _, asked in rows if asked] or [view for view, _, _ in rows]
-        out.append((number, charts.arms_chart(targeted, number), rows))
+        together = evidence.stage(f"overall {number}")
+        out.append((number, charts.arms_chart(targeted, number), rows, together))
     return out
 
 
