@@ -15,7 +15,7 @@ from residency.cli import invoke
 from residency.errors import DataError, EndpointError, UserError
 from residency.rounds import Project
 from residency.rounds.baseline import baseline
-from residency.rounds.endpoint import named_endpoint
+from residency.rounds.endpoint import is_here, named_endpoint
 from residency.types import Model
 from small import save_model, save_project
 
@@ -125,14 +125,31 @@ def test_the_tuned_model_and_an_endpoint_join_the_table(project: Project, url: s
     assert rows["fine-tuned"].scores.mean == 1.0
     remote = rows["endpoint"]
     assert remote.scores.mean == 1.0
-    assert remote.leaves_machine
+    assert not remote.leaves_machine  # the server is on this machine
     assert remote.cost_per_1000 == pytest.approx(1000 * (20 * 1 + 6 * 10) / 1e6)
     assert report.recommendation[0].startswith("Fine-tune")
-    assert any("sends every prompt to another machine" in line for line in report.recommendation)
     asked = len(Server.asked)
     assert asked == 12
     baseline(project, tuned=tuned.id, shots=0, retrieved=0, latency_items=0, endpoint=endpoint)
     assert len(Server.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://localhost:8080/v1", True),
+        ("http://127.0.0.1/v1", True),
+        ("http://[::1]:8000/v1", True),
+        ("http://10.0.0.7:8000/v1", False),
+        ("https://api.example.com/v1", False),
+        ("https://localhost.example.com/v1", False),
+    ],
+)
+def test_whether_data_leaves_the_machine_follows_the_address(url: str, here: bool) -> None:
+    endpoint = named_endpoint(url, "m")
+    assert endpoint is not None
+    assert is_here(url) == here
+    assert endpoint.remote != here
 
 
 def test_what_an_endpoint_refuses_is_left_out_and_asked_again(project: Project, url: str) -> None:

@@ -111,9 +111,11 @@ def test_retrieved_texts_stand_in_the_last_user_turn() -> None:
     out = with_context(prompt, ["first", "second"])
     assert out[0] == prompt[0]
     assert out[1].content.endswith("x")
-    assert "[1] first" in out[1].content
+    assert "Text 1:\nfirst" in out[1].content
     assert with_context(prompt, []) == prompt
     assert as_document(row("q", "a")) == "q\na"
+    typed = Example((Message("user", "Fill the form.", "my text"), Message("assistant", "a")))
+    assert as_document(typed) == "my text\na"
 
 
 def test_the_prompting_names_its_shots() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from residency.errors import UserError
 from residency.types import Embedder, Example, Message, content_id
 
-CONTEXT_HEADER = "Use the following texts where they help."
+CONTEXT_HEADER = "Here are texts that may help with the request below."
 
 
 def zero_shot(example: Example) -> tuple[Message, ...]:
@@ -196,8 +196,11 @@ def passages(text: str, size: int = 120) -> list[str]:
 
 
 def as_document(example: Example) -> str:
-    """A training row as a text to be retrieved: its prompt and its response."""
-    parts = [m.text for m in example.prompt if m.role != "system"]
+    """A training row as a text to be retrieved: its prompt and its response.
+
+    Of a turn with an input only the input is taken: the instruction is the same in every row.
+    """
+    parts = [m.input or m.content for m in example.prompt if m.role != "system"]
     return "\n".join([*parts, example.reference or ""]).strip()
 
 
@@ -207,9 +210,9 @@ def with_context(
     """The prompt with retrieved texts placed before its last user turn's content."""
     if not documents:
         return tuple(messages)
-    block = "\n\n".join(f"[{i}] {text}" for i, text in enumerate(documents, 1))
+    block = "\n\n".join(f"Text {i}:\n{text}" for i, text in enumerate(documents, 1))
     out = list(messages)
     place = max(i for i, m in enumerate(out) if m.role == "user")
     last = out[place]
-    out[place] = replace(last, content=f"{header}\n\n{block}\n\n{last.content}")
+    out[place] = replace(last, content=f"{header}\n\n{block}\n\nRequest:\n{last.content}")
     return tuple(out)

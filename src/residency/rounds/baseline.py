@@ -15,6 +15,7 @@ from residency import evaluate
 from residency.errors import DataError, StoreError, UserError
 from residency.evaluate import BaselineReport, Contender, Price
 from residency.evaluate.baselines import Way
+from residency.evaluate.prompting import CONTEXT_HEADER
 from residency.rounds.single import find_model
 from residency.rounds.steps import assess, base_model, label_of, response_of
 from residency.rounds.workspace import Workspace, rows_hash
@@ -39,11 +40,15 @@ Ask = Callable[[Sequence[Example]], list[tuple[Message, ...]]]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An OpenAI-compatible endpoint that the user named: who answers there, and its price."""
+    """An OpenAI-compatible endpoint that the user named: who answers there, and its price.
+
+    ``remote`` is False for a server on this machine: then no data leaves it.
+    """
 
     generator: Generator
     name: str
     price: Price = field(default_factory=Price)
+    remote: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class _Way:
     ask: Ask
     generator: Generator | None = None
     price: Price = field(default_factory=Price)
+    remote: bool = False
 
 
 def baseline(
@@ -130,7 +136,8 @@ def _ways(
         prompting = f"similar-shots:{shots}:{_short(rows_hash(train))}"
         ways.append(_Way("few-shot prompt", "prompt", _prompted(ws, prompting), few, price=local))
     if retrieved and texts:
-        prompting = f"retrieval:{retrieved}:{_short(content_id('texts', texts))}"
+        wording = [CONTEXT_HEADER, *texts]
+        prompting = f"retrieval:{retrieved}:{_short(content_id('texts', wording))}"
         model = _prompted(ws, prompting)
         ways.append(_Way("prompt + retrieval", "prompt", model, retrieval, price=local))
     try:
@@ -147,7 +154,7 @@ def _ways(
         ws.store.add_model(remote)
         name = f"endpoint {endpoint.name}"
         generator, price = endpoint.generator, endpoint.price
-        ways.append(_Way(name, "endpoint", remote, zero, generator, price))
+        ways.append(_Way(name, "endpoint", remote, zero, generator, price, endpoint.remote))
     return ways
 
 
@@ -191,7 +198,7 @@ def _contender(
         findings=assessed.findings,
         latencies=_latencies(ws, way, examples[:latency_items]) if latency_items else [],
         answer_tokens=[int(row["answer_tokens"]) for row in ws.store.records(CALL, way.model.id)],
-        leaves_machine=way.way == "endpoint",
+        leaves_machine=way.remote,
         price=way.price,
     )
 

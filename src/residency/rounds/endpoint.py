@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+from urllib.parse import urlsplit
+
 from residency.config import EndpointConfig
 from residency.errors import ConfigError
 from residency.evaluate import Price
@@ -36,4 +39,13 @@ def named_endpoint(
         url=url, model=model, key_env=key_env, prompt_price=price_in, answer_price=price_out
     )
     generator, name = configured_endpoint(settings, "endpoint")
-    return Endpoint(generator, name, Price(price_in, price_out))
+    return Endpoint(generator, name, Price(price_in, price_out), remote=not is_here(url))
+
+
+def is_here(url: str) -> bool:
+    """Whether an address is this machine's own."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
