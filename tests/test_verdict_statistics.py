@@ -151,6 +151,14 @@ def test_discrete_holm_keeps_the_family_wise_level_under_dependence() -> None:
     assert false / 1500 <= 0.05
 
 
+def test_issues_of_another_reference_model_are_charged_in_full() -> None:
+    pairs = [(14, 1), (9, 2), (3, 0)]
+    own = exact_p(14, 1)
+    assert discrete_holm(pairs, ["a", "b", "b"])[0] == pytest.approx(3 * own)
+    assert discrete_holm(pairs, ["a", "a", "a"])[0] <= 2 * own
+    assert discrete_holm(pairs, list("abc")) == pytest.approx(holm([exact_p(*p) for p in pairs]))
+
+
 def test_rate_bounds_are_clopper_pearsons() -> None:
     for failing, n in [(0, 9), (3, 20), (20, 20)]:
         exact = stats.binomtest(failing, n).proportion_ci(0.9, method="exact")

@@ -232,27 +232,30 @@ def _floor(changed: int, p: float) -> float:
     return values[place - 1] if place else 0.0
 
 
-def threshold(others: Sequence[int], alpha: float) -> float:
-    """The p-value up to which one more issue may be claimed beside undecided ``others``.
+def threshold(others: Sequence[int], alpha: float, *, apart: int = 0) -> float:
+    """The p-value up to which one more issue may be claimed beside undecided others.
 
-    The largest t with t + Σ F_j(t) ≤ alpha; between alpha / (1 + len(others)) and alpha.
+    The largest t with t + Σ F_j(t) + apart·t ≤ alpha; at least alpha / (number of issues).
 
     Args:
-        others: number of changes of each other issue not yet rejected.
+        others: number of changes of each other issue of the same pair of models.
+        apart: number of other issues with another reference model.
     """
-    low, high = alpha / (1 + len(others)), alpha
-    if high + sum(_floor(n, high) for n in others) <= alpha:
+    low, high = alpha / (1 + len(others) + apart), alpha / (1 + apart)
+    if (1 + apart) * high + sum(_floor(n, high) for n in others) <= alpha:
         return high
     for _ in range(20):
         middle = (low + high) / 2
-        if middle + sum(_floor(n, middle) for n in others) <= alpha:
+        if (1 + apart) * middle + sum(_floor(n, middle) for n in others) <= alpha:
             low = middle
         else:
             high = middle
     return low
 
 
-def discrete_holm(pairs: Sequence[tuple[int, int]]) -> list[float]:
+def discrete_holm(
+    pairs: Sequence[tuple[int, int]], families: Sequence[str] | None = None
+) -> list[float]:
     """Holm's step-down for exact McNemar p-values, using that they are discrete.
 
     With N changes p takes few values; below 2^(1−N) it cannot fall at all. So an issue j can
@@ -260,18 +263,27 @@ def discrete_holm(pairs: Sequence[tuple[int, int]]) -> list[float]:
     adjusted p of i is Σ F_j(p_i) over the issues not yet rejected (Westfall and Wolfinger
     1997; Tarone 1990): issues with few changes cost nothing. Never above Holm's.
 
-    Any false claim ≤ α, whatever the dependence between issues, provided that where nothing
-    changed the two models' outcomes could be swapped (jointly for those issues).
+    F_j is conditional on the numbers of changes. That is exact for issues that compare the same
+    two models: where nothing changed the models' outcomes could be swapped, jointly for those
+    issues. Issues of other reference models share only the later model, so a number of changes
+    there says something about a direction here; they are charged the full p_i instead, as
+    Holm does. Any false claim ≤ α follows: a family of m of the M issues errs with at most
+    α·m/M.
 
     Args:
         pairs: (better, worse) of each issue, in groups.
+        families: reference model of each issue; default one for all.
     """
+    names = list(families) if families is not None else [""] * len(pairs)
     p = [exact_p(better, worse) for better, worse in pairs]
     order = sorted(range(len(pairs)), key=lambda i: p[i])
     adjusted = [1.0] * len(pairs)
     running = 0.0
     for rank, index in enumerate(order):
-        total = sum(_floor(sum(pairs[other]), p[index]) for other in order[rank:])
+        total = sum(
+            _floor(sum(pairs[other]), p[index]) if names[other] == names[index] else p[index]
+            for other in order[rank:]
+        )
         running = max(running, min(1.0, total))
         adjusted[index] = running
     return adjusted

@@ -6,8 +6,7 @@ Four safeguards, each against one way of fooling oneself (docs/statistics.md):
 - *Pairing*: the same items before and after, exact test over groups.
 - *Rounds*: another model each round is another hypothesis; round r may spend
   α_r = ⅘·α/(r(r+1)), which sums to ⅘·α; the sealed test spends the last fifth.
-- *Many issues*: Holm's step-down within a round, in its form for discrete tests, valid
-  whatever the dependence between issues.
+- *Many issues*: Holm's step-down within a round, in its form for discrete tests.
 
 So the chance of any false *resolved*, *improved* or *regressed*, in a whole project, is at
 most ``config.alpha``.
@@ -65,7 +64,8 @@ class Comparison:
 class Decision:
     """The decision alone, before it is dressed as a Verdict.
 
-    ``others`` holds the number of changes of each other issue that stayed undecided.
+    ``others`` holds the number of changes of each other undecided issue with the same reference
+    model; ``apart`` counts the undecided ones with another.
     """
 
     status: VerdictStatus
@@ -73,11 +73,12 @@ class Decision:
     adjusted_p: float
     family_alpha: float
     others: tuple[int, ...]
+    apart: int
 
     @property
     def alpha(self) -> float:
         """The p-value up to which the step-down would have claimed a change."""
-        return threshold(self.others, self.family_alpha)
+        return threshold(self.others, self.family_alpha, apart=self.apart)
 
 
 def round_alpha(alpha: float, round: int) -> float:
@@ -110,7 +111,8 @@ def decide(
     counts = [pair(c.before, c.after, groups=groups, only=half) for c in comparisons]
     judged = [i for i, c in enumerate(comparisons) if not _is_new(c, found_now)]
     votes = [(counts[i].better, counts[i].worse) for i in judged]
-    adjusted = dict(zip(judged, discrete_holm(votes), strict=True))
+    models = [comparisons[i].before_model for i in judged]
+    adjusted = dict(zip(judged, discrete_holm(votes, models), strict=True))
     undecided = [i for i in judged if adjusted[i] > alpha]
     out = []
     for i, comparison in enumerate(comparisons):
@@ -119,8 +121,10 @@ def decide(
             status: VerdictStatus = "newly detected" if _was_there(counts[i], min_rate) else "new"
         else:
             status = _status(counts[i], p <= alpha, comparison.issue.tolerance)
-        others = tuple(counts[j].better + counts[j].worse for j in undecided if j != i)
-        out.append(Decision(status, counts[i], p, alpha, others))
+        rest = [j for j in undecided if j != i]
+        same = [j for j in rest if comparisons[j].before_model == comparison.before_model]
+        others = tuple(counts[j].better + counts[j].worse for j in same)
+        out.append(Decision(status, counts[i], p, alpha, others, len(rest) - len(same)))
     return out
 
 
