@@ -101,7 +101,7 @@ def baseline(
         report = evaluate.compare_ways(
             contenders, examples, split=split, seed=ws.config.project.seed
         )
-        ws.store.add_record("baseline", ws.run_id, report.to_dict())
+        ws.store.add_record("baseline", ws.store.latest_run() or ws.run_id, report.to_dict())
         return report
 
 
