@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Blind A/B review, ratings, votes.
-
-    Example: residency arena review demo base final
-    """,
+    help="Blind A/B review, ratings, votes.",
 )
 
 Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")]
@@ -54,8 +51,8 @@ def review(
 ) -> None:
     """Judge pairs of answers blind. Sides are drawn at random, names are hidden.
 
-    Every vote is stored at once; the same command goes on where you stopped. Keys: 1 the left
-    (first) answer is better, 2 the right, t tie, s skip, q stop.
+    Every vote is stored at once; the same command goes on where you stopped.
+    Keys: 1 the left (first) answer is better, 2 the right, t tie, s skip, q stop.
 
     Example: residency arena review demo base final --rater ann
     """
@@ -148,8 +145,8 @@ def judge(
 ) -> None:
     """Let a judge model vote, each pair in both orders; a verdict that flips is a tie.
 
-    The judge is the endpoint in [judge] of residency.toml; the answers are sent there. Nothing is
-    asked twice.
+    The judge is the endpoint in [judge] of residency.toml; the answers are sent there.
+    Nothing is asked twice.
 
     Example: residency arena judge demo base final --limit 50
     """
@@ -248,8 +245,8 @@ def export(
 ) -> None:
     """Write the votes as preference pairs (prompt, chosen, rejected) for DPO.
 
-    Votes on dev items hold dev answers: the firewall refuses them as training data. Review
-    --split pool or train to make pairs for training.
+    Votes on dev items hold dev answers: the firewall refuses them as training data.
+    Review --split pool or train to make pairs for training.
 
     Example: residency arena export demo pairs.jsonl
     """

@@ -43,8 +43,9 @@ def baseline(
 ) -> None:
     """Should I fine-tune at all? The same items by prompt, retrieval and the tuned model.
 
-    Shows quality, each error kind's rate, consistency, length, latency, tokens and cost of
-    1000 requests, and whether data leaves the machine; then a recommendation and what it rests on.
+    Shows quality, each error kind's rate, consistency, length, latency, tokens and
+    cost of 1000 requests, and whether data leaves the machine; then a recommendation
+    and what it rests on.
 
     Example: residency baseline demo --limit 60
     """

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""A judge model, and how far to trust it.
-
-    Example: residency judge run demo --criterion "Is the reply polite?"
-    """,
+    help="A judge model, and how far to trust it.",
 )
 
 Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")]
@@ -47,8 +44,9 @@ def run(
 ) -> None:
     """Judge a model's stored answers: pass or fail with a reason, asked in both orders.
 
-    The judge is the endpoint in [judge] of residency.toml; the answers are sent there. Nothing is
-    asked twice. With labels (residency judge label) the rate is corrected for the judge's errors.
+    The judge is the endpoint in [judge] of residency.toml; the answers are sent there.
+    Nothing is asked twice. With labels (residency judge label) the rate is corrected
+    for the judge's errors.
 
     Example: residency judge run demo --criterion "Is the reply polite?" --name polite
     """
@@ -83,9 +81,10 @@ def label(
 ) -> None:
     """Label a random part of the answers yourself, without seeing the judge's verdict.
 
-    Each label is stored at once. Keys: y the criterion is met, n it is not, s skip, q stop.
+    Each label is stored at once.
+    Keys: y the criterion is met, n it is not, s skip, q stop.
 
-    Example: residency judge label demo --criterion "Is the reply polite?" --name polite
+    Example: residency judge label demo --criterion "Is the reply polite?"
     """
     from residency.rounds import Project
     from residency.rounds import judge as work
