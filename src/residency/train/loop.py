@@ -25,7 +25,7 @@ from residency.train import checkpoint
 from residency.train.checks import check_rows, end_ids
 from residency.train.distributed import world
 from residency.train.engine import Engine, StepResult, pick_precision
-from residency.train.metrics import ceiling, memory_bytes
+from residency.train.metrics import ceiling, peak_bytes, reset_peak
 from residency.types import Progress, ProgressEvent, TokenRow, no_progress
 
 STAGE = "train"
@@ -76,7 +76,7 @@ class TrainResult:
         trained_tokens, tokens: over all steps. seconds: time spent training.
         evaluations: (step, score). best_step: 0 when nothing was evaluated.
         stopped_early: by ``early_stopping``. notes: what the user should know.
-        memory: most bytes held after any step.
+        memory: most bytes held while training (the whole process).
     """
 
     folder: Path
@@ -205,6 +205,7 @@ def train(
             checkpoint.save(folder, state, engine.weights(), engine.optimizer_state(), best)
 
     peak = ceiling(str(engine.device), engine.dtype)
+    reset_peak(engine.device)
     scoring = evaluate is not None or bool(dev)
     began = time.perf_counter()
     before = state.seconds
@@ -228,7 +229,7 @@ def train(
                     state.best_step = state.step
                     best = {name: value.clone() for name, value in engine.weights().items()}
                 state.stopped_early = not last and _patience_over(state, settings)
-            memory = memory_bytes(engine.device)
+            memory = peak_bytes(engine.device)
             state.memory = max(state.memory, memory)
             if team.first:
                 _report(state, result, source.steps, progress, on_event, peak, memory)

@@ -8,9 +8,11 @@ shared tokens are work not done, and are not counted.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -69,7 +71,31 @@ def ceiling(device: str, dtype: torch.dtype) -> float:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Memory held now: of the process (resident), or of a CUDA device (peak allocated)."""
+    """Memory held now: resident in the process, or allocated on a CUDA device."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Forget the peak so far, where the system can (Linux, CUDA)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Most memory held since ``reset_peak``: resident, or allocated on a CUDA device.
+
+    Where the system keeps no peak that can be reset, the memory held now.
+    """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    return int(psutil.Process().memory_info().rss)
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration):
+        return memory_bytes(device)
