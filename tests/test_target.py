@@ -74,6 +74,22 @@ def test_the_issues_slice_draws_its_rows(embedder: WordLlamaEmbedder) -> None:
     assert all("problem=parcel" in p.example.tags for p in chosen)
 
 
+def test_a_tag_that_marks_the_failures_draws_its_rare_rows(embedder: WordLlamaEmbedder) -> None:
+    rng = random.Random(5)
+    texts = [f"My {rng.choice(['kettle', 'oven', 'lamp'])} {k} is dead, help." for k in range(200)]
+    pool = [
+        row(t, "urgency=high", *(["implied"] if k % 20 == 0 else [])) for k, t in enumerate(texts)
+    ]
+    failing = [
+        row(f"The mixer {k} is dead.", "urgency=high", "implied", split="dev") for k in range(6)
+    ]
+    chosen = propose(issue(), failing, pool, count=10, embedder=embedder, exclude=set(), seed=0)
+    assert sum("implied" in p.example.tags for p in chosen) >= 7  # 5 % of the pool
+    usual = [row(f"The mixer {k} is dead.", "urgency=high", split="dev") for k in range(6)]
+    plain = propose(issue(), usual, pool, count=10, embedder=embedder, exclude=set(), seed=0)
+    assert sum("implied" in p.example.tags for p in plain) <= 4
+
+
 def test_pain_31_no_duplicates_are_drawn(embedder: WordLlamaEmbedder) -> None:
     pool = make_pool()
     copies = [row(pool[0].messages[0].input.upper() + "!") for _ in range(3)]
@@ -143,5 +159,5 @@ def test_pain_32_each_row_names_the_issue_the_failure_and_the_method(
     for proposal in chosen:
         assert proposal.issue == issue().id
         assert proposal.near in {e.id for e in failing}
-        assert proposal.selector == "embedding-1"
+        assert proposal.selector == "embedding-2"
         assert proposal.score > 0

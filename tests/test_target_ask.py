@@ -30,7 +30,7 @@ def row(text: str, answer: str = "order: none", split: str = "pool") -> Example:
 
 
 SEEDS = [
-    Proposal(ISSUE.id, row(text), "pool", "embedding-1", 0.9, near=f"ex-{k}")
+    Proposal(ISSUE.id, row(text), "pool", "embedding-2", 0.9, near=f"ex-{k}")
     for k, text in enumerate(
         ["I paid 40 euros for the kettle and it leaks.", "The lamp for 12 euros is dark.",
          "My 99 dollar tent has a hole in it.", "A 5 pound mug came broken."]

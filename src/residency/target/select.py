@@ -11,9 +11,9 @@ from residency.target.focus import boilerplate, focused
 from residency.text import words
 from residency.types import Embedder, Example, Issue, Proposal
 
-SELECTOR = "embedding-1"
+SELECTOR = "embedding-2"
 _SLICE_BONUS = 0.2
-_TAG_BONUS = 0.1
+_TAG_BONUS = 0.3
 _SAME = 0.97
 
 
@@ -31,8 +31,8 @@ def propose(
 
     Each failing prompt in turn draws its nearest row that is still free, so that no single
     failure takes the whole budget. Nearness is the cosine of the embeddings of what differs
-    between prompts, plus a bonus for rows in the issue's slice (0.2) and for tags shared with
-    the failing prompt (0.1 × Jaccard). Rows that repeat an earlier choice (cosine ≥ 0.97, the
+    between prompts, plus 0.2 for rows in the issue's slice, plus up to 0.3 for a tag shared with
+    the failing prompt that is more frequent among the failures than in the pool. Rows that repeat an earlier choice (cosine ≥ 0.97, the
     same words or the same group) are passed over.
 
     Args:
@@ -49,7 +49,7 @@ def propose(
     asked = np.asarray(embedder.embed(focused(failing, common)))
     scores = asked @ rows.T
     scores += _SLICE_BONUS * np.array([_in_slice(issue, row) for row in free])
-    scores += _TAG_BONUS * _tag_overlap(failing, free)
+    scores += _TAG_BONUS * _tag_bonus(failing, free)
     order = np.argsort(-scores, axis=1, kind="stable")
     keys = [" ".join(words(text)) for text in focused(free, common)]
     taken = np.zeros(len(free), bool)
@@ -118,8 +118,14 @@ def _in_slice(issue: Issue, row: Example) -> bool:
     return issue.slice.by == "tag" and issue.slice.contains(row)
 
 
-def _tag_overlap(failing: Sequence[Example], rows: Sequence[Example]) -> np.ndarray:
-    tags = sorted({tag for example in (*failing, *rows) for tag in example.tags})
+def _tag_bonus(failing: Sequence[Example], rows: Sequence[Example]) -> np.ndarray:
+    """For each failing prompt and row, the gain of their most telling shared tag, in [0, 1].
+
+    A tag's gain is log₂ of how much more frequent it is among the failures than among the
+    rows, from 0 (no more) to 1 (four times as frequent or more). What fails is rare in what was
+    trained on, and words alone do not always show it.
+    """
+    tags = sorted({tag for example in failing for tag in example.tags})
     if not tags:
         return np.zeros((len(failing), len(rows)))
     place = {tag: i for i, tag in enumerate(tags)}
@@ -127,13 +133,13 @@ def _tag_overlap(failing: Sequence[Example], rows: Sequence[Example]) -> np.ndar
     def table(examples: Sequence[Example]) -> np.ndarray:
         out = np.zeros((len(examples), len(tags)))
         for i, example in enumerate(examples):
-            out[i, [place[tag] for tag in example.tags]] = 1
+            out[i, [place[tag] for tag in example.tags if tag in place]] = 1
         return out
 
     a, b = table(failing), table(rows)
-    both = a @ b.T
-    either = a.sum(1)[:, None] + b.sum(1)[None, :] - both
-    return np.asarray(both / np.maximum(either, 1))
+    expected = len(failing) * b.mean(axis=0)
+    gain = np.clip(np.log2((a.sum(axis=0) + 0.5) / (expected + 0.5)) / 2, 0, 1)
+    return np.asarray((a[:, None, :] * b[None, :, :] * gain).max(axis=2))
 
 
 def _draw(order: np.ndarray, next_choice: list[int], asker: int, taken: np.ndarray) -> int | None:
