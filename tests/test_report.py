@@ -288,6 +288,25 @@ def test_baselines_stand_in_the_report(tmp_path: Path) -> None:
     assert "Fine-tune: it is better." in text
 
 
+def test_what_was_forgotten_stands_in_the_report(tmp_path: Path) -> None:
+    store = build(tmp_path, tested=False)
+    metric = {"value": 0.31, "stderr": 0.012, "n": 300}
+    models = [
+        {"name": name, "model": name, "metrics": {"arc_easy": {"acc_norm": metric}}, "shots": {}}
+        for name in ("base", "final")
+    ]
+    change = {"task": "arc_easy", "metric": "acc_norm", "n": 300, "delta": -0.004}
+    change |= {"before": 0.31, "after": 0.306, "low": -0.013, "high": 0.005}
+    change |= {"fixed": 3, "broken": 4, "p_value": 1.0, "status": "kept"}
+    body = {"tasks": ["arc_easy"], "margin": 0.02, "models": models, "differences": [[change]]}
+    store.add_record("bench compared", RUN, body)
+    text = text_of(render(Evidence(store), now=NOW))
+    store.close()
+    assert "What was forgotten" in text
+    assert "31.0 % ± 1.2 (SE)" in text
+    assert "−0.4 −1.3 to +0.5 kept 300" in text
+
+
 # --- pieces -------------------------------------------------------------------------------
 
 

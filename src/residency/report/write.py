@@ -191,24 +191,20 @@ def lineage(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def benchmarks(evidence: Evidence) -> dict[str, Any] | None:
-    """General benchmarks by model, when `residency bench` has been run."""
-    records = evidence.store.records("bench")
+    """What `residency bench` compared last: models, and a row for each task and metric."""
+    records = evidence.store.records("bench compared", evidence.run)
     if not records:
         return None
-    tasks = list(dict.fromkeys(record["task"] for record in records))
-    models = list(dict.fromkeys(record["model"] for record in records))
+    models, differences = records[-1]["models"], records[-1]["differences"]
+    names = [model["name"] for model in models]
     rows = []
-    for task in tasks:
-        cells = [task]
-        for model in models:
-            found = [r for r in records if r["task"] == task and r["model"] == model]
-            cells.append(_bench_cell(found[-1]) if found else "–")
-        rows.append(cells)
-    return {"columns": ["task", *[evidence.label(model) for model in models]], "rows": rows}
-
-
-def _bench_cell(record: dict[str, Any]) -> str:
-    return f"{record['metric']} {100 * record['value']:.1f} ± {100 * record['stderr']:.1f}"
+    for task, metrics in models[0]["metrics"].items():
+        for metric in metrics:
+            found = [model["metrics"].get(task, {}).get(metric) for model in models]
+            last = differences[-1] if differences else []
+            change = next((d for d in last if (d["task"], d["metric"]) == (task, metric)), None)
+            rows.append({"task": task, "metric": metric, "found": found, "change": change})
+    return {"names": names, "rows": rows, "margin": records[-1]["margin"]}
 
 
 def record(evidence: Evidence) -> list[tuple[str, str]]:

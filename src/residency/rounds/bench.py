@@ -27,6 +27,8 @@ from residency.types import Model, content_id
 
 RECORD = "bench"
 """Kind of the store's records that hold benchmark results, one a model and setting."""
+COMPARED = "bench compared"
+"""Kind of the records that hold what a call compared, for the report; keyed by the run."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def bench(
                 ws.store.add_record(RECORD, model.id, body)
             done.append(Benched(name, model, result, bool(stored)))
     first = done[0].result
-    return BenchReport(
+    report = BenchReport(
         tasks=tuple(task.name for task in found),
         models=tuple(done),
         differences=tuple(
@@ -116,6 +118,9 @@ def bench(
         ),
         margin=margin,
     )
+    with ws.store.writer("bench"):
+        ws.store.add_record(COMPARED, ws.run_id, report.to_dict())
+    return report
 
 
 def _splits(ws: Workspace, data: str) -> Splits:
