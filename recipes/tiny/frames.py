@@ -520,7 +520,7 @@ def modern(rng: random.Random) -> str:
 
 
 FRAMES: list[tuple[Frame, float]] = [
-    (form, 0.36), (lookup, 0.11), (reverse_lookup, 0.05), (repeated_list, 0.08), (induction, 0.09),
-    (quoted, 0.08), (table, 0.05), (dialogue, 0.06), (mail, 0.04), (settings, 0.03), (pick, 0.03),
+    (form, 0.31), (lookup, 0.10), (reverse_lookup, 0.04), (repeated_list, 0.11), (induction, 0.15),
+    (quoted, 0.07), (table, 0.04), (dialogue, 0.06), (mail, 0.03), (settings, 0.02), (pick, 0.03),
     (modern, 0.02),
 ]  # fmt: skip

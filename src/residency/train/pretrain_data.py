@@ -9,7 +9,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
-import io
 import itertools
 import json
 import lzma
@@ -139,7 +138,7 @@ def _read_text(file: Path) -> Iterator[Document]:
 def _read_json(file: Path, field: str) -> Iterator[Document]:
     with _open(file) as handle:
         try:
-            for number, raw in enumerate(io.BufferedReader(handle), 1):  # type: ignore[type-var]
+            for number, raw in enumerate(handle, 1):
                 where = f"{file}:{number}"
                 line = _decode(raw, where)
                 if not line.strip():
@@ -441,9 +440,8 @@ class PackedBatches:
         """Rows of a step (0-based): whole pieces, about ``batch_tokens`` tokens in all."""
         rows: list[TokenRow] = []
         for number, (file, cut) in enumerate(zip(self.files, self._pieces, strict=True)):
-            low, high = np.searchsorted(
-                self._ends[number], [step * self._quota[number], (step + 1) * self._quota[number]]
-            )
+            edges = [step * self._quota[number], (step + 1) * self._quota[number]]
+            low, high = np.searchsorted(self._ends[number], edges, side="right")
             for at in self._order[number][low:high]:
                 begin, end = cut[at]
                 ids = tuple(int(token) for token in file.tokens[begin:end])
