@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from residency.text import words
 from residency.types import Embedder, Example, Slice
@@ -41,8 +40,7 @@ def cluster_slices(
     everyone = [*examples, *(e for e in also if e.id not in {x.id for x in examples})]
     texts = _texts(everyone)
     vectors = np.asarray(embedder.embed([" ".join(text) for text in texts]))
-    model = KMeans(wanted, random_state=seed, n_init=4).fit(vectors[: len(examples)])
-    labels = np.asarray(model.predict(vectors))
+    labels = kmeans(vectors, wanted, fit=len(examples), seed=seed)
     own = labels[: len(examples)]
     names = keywords([texts[i] for i in range(len(examples))], own.tolist())
     sizes = Counter(own.tolist())
@@ -56,6 +54,15 @@ def cluster_slices(
         )
         for label, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     ]
+
+
+def kmeans(vectors: Any, count: int, *, fit: int | None = None, seed: int = 0) -> np.ndarray:
+    """Cluster numbers of unit vectors; only the first ``fit`` rows (default all) shape them."""
+    # Imported here: it takes most of a second, and only clustering needs it.
+    from sklearn.cluster import KMeans
+
+    model = KMeans(count, random_state=seed, n_init=4).fit(np.asarray(vectors)[:fit])
+    return np.asarray(model.predict(np.asarray(vectors)))
 
 
 def _texts(examples: Sequence[Example]) -> list[list[str]]:

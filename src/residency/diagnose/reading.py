@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from sklearn.cluster import KMeans
 
-from residency.diagnose.clusters import keywords, representatives
+from residency.diagnose.clusters import keywords, kmeans, representatives
 from residency.diagnose.statistics import rate_bounds
 from residency.text import words
 from residency.types import Embedder, Example, Finding, Response, by_id
@@ -56,9 +55,7 @@ def reading_plan(
     vectors = np.asarray(embedder.embed(texts))
     wanted = max(1, round(REPRESENTATIVES * count))
     distinct = len(np.unique(vectors, axis=0))
-    labels = (
-        KMeans(min(wanted, distinct), random_state=seed, n_init=1).fit_predict(vectors).tolist()
-    )
+    labels = kmeans(vectors, min(wanted, distinct), seed=seed).tolist()
     names = keywords([words(text) for text in texts], labels)
     chosen = {
         place: ToRead(responses[place], "representative", names[label])
