@@ -31,6 +31,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from residency.errors import TemplateError
+from residency.pretokens import PretokenCache
 from residency.types import Message, canonical_json
 
 INSTRUCTION_TEMPLATE = (
@@ -124,6 +125,7 @@ class ChatFormat:
         self._eos_id: int | None = tokenizer.eos_token_id
         self._added = dict(self._backend.get_added_tokens_decoder())
         self._tails: dict[str, list[int]] = {}
+        self._pretokens = PretokenCache.build(self._backend)
 
         own = _own_template(tokenizer) if template is None else None
         instruction = template is None and own is None
@@ -167,7 +169,7 @@ class ChatFormat:
             return [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
         text = self.render(messages, prompt=True)
         cuts = [len(p) for _, p in self._prompts(messages) if text.startswith(p)]
-        ids = self._tokenize(text, cuts)[0]
+        ids = self._tokenize(text, cuts, ())[0]
         self._check_bos(ids)
         return ids
 
@@ -195,16 +197,15 @@ class ChatFormat:
                 context.append(index)
             else:
                 spans.append(span)
-        ids, starts, places = self._tokenize(text, [s[0] for s in spans])
+        ids, firsts, stops = self._tokenize(text, [s[0] for s in spans], [s[1] for s in spans])
         self._check_bos(ids)
         mask = [False] * len(ids)
-        for (_, end, end_id), first in zip(spans, places, strict=True):
-            last = bisect_left(starts, end) - 1
-            if last < first or ids[last] != end_id:
+        for (_, _, end_id), first, stop in zip(spans, firsts, stops, strict=True):
+            if stop <= first or ids[stop - 1] != end_id:
                 raise TemplateError(
                     f"the answer's end token ({self._added[end_id].content}) is not one token here",
                 )
-            mask[first : last + 1] = [True] * (last + 1 - first)
+            mask[first:stop] = [True] * (stop - first)
         return Encoded(ids, mask, tuple(context))
 
     def encode_text(self, text: str) -> Encoded:
@@ -212,7 +213,7 @@ class ChatFormat:
 
         Everything but the BOS is trained.
         """
-        ids = self._backend.encode(text, add_special_tokens=False).ids
+        ids = list(self._tokenize(text, (), ())[0])
         head = [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
         if head and ids[:1] == head:
             head = []
@@ -318,13 +319,27 @@ class ChatFormat:
             return None
         return len(prompt), len(prompt) + size, ending.id
 
-    def _tokenize(self, text: str, cuts: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
-        """Ids, start of each token in characters, and the token index of every cut.
+    def _tokenize(
+        self, text: str, cuts: Sequence[int], ends: Sequence[int]
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Ids, the token index of every cut, and the number of tokens up to every end.
 
         The text is tokenised as a whole, as the model's own tokenizer does. Where a token would
         reach over a cut (an answer that begins with a line break, after a prompt that ends
         with one), the text is divided there, because at inference the prompt ends there.
         """
+        if self._pretokens is not None:
+            marks = sorted({*cuts, *ends})
+            found = self._pretokens.encode(text, marks)
+            if found is not None:
+                at = dict(zip(marks, found[1], strict=True))
+                return found[0], [at[cut] for cut in cuts], [at[end] for end in ends]
+        ids, starts = self._tokenize_slowly(text, cuts)
+        places = [bisect_left(starts, cut) for cut in cuts]
+        return ids, places, [bisect_left(starts, end) for end in ends]
+
+    def _tokenize_slowly(self, text: str, cuts: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Ids and where each token begins, by the tokenizer itself."""
         encoding = self._backend.encode(text, add_special_tokens=False)
         ids: list[int] = encoding.ids
         starts = [a for a, _ in encoding.offsets]
@@ -335,7 +350,7 @@ class ChatFormat:
             if not self._clean(text, cut, place, ids, encoding.offsets)
         ]
         if not broken:
-            return ids, starts, places
+            return ids, starts
         ids, starts = [], []
         for begin, end in zip([0, *broken], [*broken, len(text)], strict=True):
             piece = self._backend.encode(text[begin:end], add_special_tokens=False)
@@ -350,7 +365,7 @@ class ChatFormat:
                 "the loss mask cannot be proved",
                 next_step="strip white space from the start of the answer",
             )
-        return ids, starts, [bisect_left(starts, cut) for cut in cuts]
+        return ids, starts
 
     def _clean(
         self, text: str, cut: int, place: int, ids: list[int], offsets: list[tuple[int, int]]

@@ -1,0 +1,221 @@
+"""A cache of pre-tokens: byte-level BPE ids of ASCII text without running BPE again.
+
+A byte-level BPE tokenizer first cuts the text into pre-tokens by a regular expression; what a
+pre-token becomes depends on nothing else. Most pre-tokens of a data set recur, so their ids are
+kept, and the regular expression is run by Python's ``re``, which is several times faster on
+ASCII than the tokenizer's own. Only ASCII text is taken (there the two agree on every class),
+only known pre-tokenizers, and only if a seeded battery of strings gives identical ids; all else
+goes to the tokenizer itself.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from tokenizers import Tokenizer
+
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""The expression of GPT-2, which ``ByteLevel`` applies when told to use one."""
+
+KNOWN = 1 << 18
+SEGMENTS = 1 << 12
+"""Pre-tokens and whole segments kept; when full, no more are added."""
+_BATTERY = 400
+
+
+class PretokenCache:
+    """Encodes text as ``Tokenizer.encode(text, add_special_tokens=False)`` does, faster.
+
+    Made by ``build``; gives None where it cannot be sure, and the tokenizer has to be asked.
+    """
+
+    def __init__(
+        self, backend: Tokenizer, added: dict[str, int], patterns: Sequence[re.Pattern[str]]
+    ) -> None:
+        self._backend, self._added, self._patterns = backend, added, list(patterns)
+        marks = sorted(added, key=len, reverse=True)
+        self._marks = re.compile("(" + "|".join(map(re.escape, marks)) + ")" if marks else "((?!))")
+        self._known: dict[str, list[int]] = {}
+        self._segments: dict[str, list[int]] = {}
+
+    @classmethod
+    def build(cls, backend: Tokenizer) -> PretokenCache | None:
+        """A cache for this tokenizer; None if its parts are not known or the battery disagrees."""
+        raw = json.loads(backend.to_str())
+        model, added = raw["model"], raw["added_tokens"]
+        patterns = _patterns(raw["pre_tokenizer"])
+        plain = all(not (t["lstrip"] or t["rstrip"] or t["single_word"]) for t in added)
+        if (
+            model["type"] != "BPE"
+            or model.get("dropout")
+            or model.get("byte_fallback")
+            or raw["normalizer"] not in (None, {"type": "NFC"})
+            or patterns is None
+            or not plain
+        ):
+            return None
+        cache = cls(backend, {t["content"]: t["id"] for t in added}, patterns)
+        return cache if cache._agrees() else None
+
+    def encode(self, text: str, places: Sequence[int] = ()) -> tuple[list[int], list[int]] | None:
+        """Ids of a text, and how many of them lie before each of ``places`` (ascending characters).
+
+        None when the text holds a place within a pre-token or within text that is not ASCII.
+        """
+        ids: list[int] = []
+        counts: list[int] = []
+        position, wanted = 0, 0
+        for number, segment in enumerate(self._marks.split(text)):
+            end = position + len(segment)
+            inner: list[int] = []
+            while wanted < len(places) and places[wanted] <= end:
+                # A place at the edge of two segments belongs to the first of them.
+                inner.append(places[wanted] - position)
+                wanted += 1
+            if number & 1:
+                if any(0 < place < len(segment) for place in inner):
+                    return None
+                counts += [len(ids) + (place > 0) for place in inner]
+                ids.append(self._added[segment])
+            elif segment:
+                if inner and not self._count(segment, inner, len(ids), counts):
+                    return None
+                ids += self._segment(segment)
+            else:
+                counts += [len(ids)] * len(inner)
+            position = end
+        return ids, counts
+
+    def _segment(self, segment: str) -> list[int]:
+        found = self._segments.get(segment)
+        if found is None:
+            if segment.isascii():
+                found = []
+                known = self._known
+                for piece in self._pieces(segment):
+                    ids = known.get(piece)
+                    found += ids if ids is not None else self._learn(piece)
+            else:
+                found = self._backend.encode(segment, add_special_tokens=False).ids
+            if len(segment) < 256 and len(self._segments) < SEGMENTS:
+                self._segments[segment] = found
+        return found
+
+    def _pieces(self, text: str) -> list[str]:
+        pieces = [text]
+        for pattern in self._patterns:
+            pieces = [found for piece in pieces for found in pattern.findall(piece)]
+        return pieces
+
+    def _learn(self, piece: str) -> list[int]:
+        ids = [t.id for t in self._backend.model.tokenize(piece.translate(_BYTES))]
+        if len(self._known) < KNOWN:
+            self._known[piece] = ids
+        return ids
+
+    def _count(self, segment: str, places: list[int], before: int, counts: list[int]) -> bool:
+        """Append the tokens before each place of a segment; False where that is not certain."""
+        if not segment.isascii():
+            if any(0 < place < len(segment) for place in places):
+                return False
+            size = len(self._segment(segment)) if len(segment) in places else 0
+            counts += [before + (size if place else 0) for place in places]
+            return True
+        pieces = self._pieces(segment)
+        position = tokens = at = 0
+        for place in places:
+            while position < place:
+                known = self._known.get(pieces[at])
+                tokens += len(known if known is not None else self._learn(pieces[at]))
+                position += len(pieces[at])
+                at += 1
+            # The text before the place, alone, must be cut into the same pieces.
+            if position != place or self._pieces(segment[:place]) != pieces[:at]:
+                return False
+            counts.append(before + tokens)
+        return True
+
+    def _agrees(self) -> bool:
+        rng = random.Random(0)
+        letters = "".join(map(chr, range(128)))
+        words = [
+            "the",
+            "It's",
+            "don't",
+            "WE'LL",
+            "3.14",
+            "x=1",
+            "\n\n",
+            "   ",
+            "\r\n",
+            "\t",
+            "a_b",
+            *self._added,
+        ]
+        for number in range(_BATTERY):
+            parts = rng.choices(words, k=rng.randint(1, 8)) if number % 2 else []
+            parts += rng.choices(letters, k=rng.randint(0, 12))
+            rng.shuffle(parts)
+            text = rng.choice(("", " ")).join(parts)
+            found = self.encode(text)
+            if (
+                found is None
+                or found[0] != self._backend.encode(text, add_special_tokens=False).ids
+            ):
+                return False
+        return True
+
+
+_BYTES = {n: chr(n) if 33 <= n <= 126 else chr(256 + k) for k, n in enumerate([*range(33), 127])}
+_BYTES |= {n: chr(n) for n in range(33, 127)}
+"""ASCII characters as byte-level tokenizers write them (GPT-2's table)."""
+
+
+def _patterns(raw: dict[str, Any] | None) -> list[re.Pattern[str]] | None:
+    """Expressions that, one after the other, cut ASCII text as the pre-tokenizer does."""
+    if raw is None:
+        return None
+    steps: list[dict[str, Any]] = raw["pretokenizers"] if raw["type"] == "Sequence" else [raw]
+    out: list[re.Pattern[str]] = []
+    for step in steps:
+        kind = step["type"]
+        if kind == "Digits":
+            out.append(
+                re.compile(r"[0-9]|[^0-9]+" if step["individual_digits"] else r"[0-9]+|[^0-9]+")
+            )
+        elif kind == "Split" and step["behavior"] == "Isolated" and not step["invert"]:
+            pattern = _ascii(step["pattern"].get("Regex", ""))
+            if pattern is None:
+                return None
+            out.append(pattern)
+        elif kind == "ByteLevel" and step is steps[-1] and not step["add_prefix_space"]:
+            if step["use_regex"]:
+                found = _ascii(GPT2)
+                assert found is not None
+                out.append(found)
+        else:
+            return None
+    return out if steps and steps[-1]["type"] == "ByteLevel" else None
+
+
+def _ascii(pattern: str) -> re.Pattern[str] | None:
+    """The expression for ASCII text, with a last branch that keeps what no other takes."""
+    text, within = "", False
+    for part in re.split(r"(\\p\{[LN]\}|\\.|[\[\]])", pattern):
+        if part in _CLASSES:
+            text += _CLASSES[part] if within else f"[{_CLASSES[part]}]"
+        else:
+            within = {"[": True, "]": False}.get(part, within)
+            text += part
+    try:
+        return re.compile(f"(?:{text})|[\\s\\S]", re.ASCII) if pattern else None
+    except re.error:
+        return None
+
+
+_CLASSES = {r"\p{L}": "a-zA-Z", r"\p{N}": "0-9"}
+"""Letters and numbers of Unicode, as far as ASCII goes."""
