@@ -1,0 +1,220 @@
+"""Data room against its peers, in one run on one machine.
+
+    python benchmarks/data.py tokens --base DIR      tokenisation against datasets.map
+    python benchmarks/data.py duplicates             near-duplicates against rensa alone
+    python benchmarks/data.py scale --rows 10000 100000 1000000
+
+Rows are tickets of the example, varied by numbers and words so that they are not duplicates.
+Every figure is printed with what it was measured on; docs/data.md quotes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = Path(__file__).parent.parent / "src" / "residency" / "examples" / "tickets"
+
+
+def tickets(count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Rows of the example's train and pool files, each varied."""
+    base = [
+        json.loads(line)
+        for name in ("train", "pool")
+        for line in (EXAMPLE / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    words = sorted({w for row in base for w in row["input"].split() if w.isalpha()})
+    rng = random.Random(seed)
+    for number in range(count):
+        row = dict(base[number % len(base)])
+        extra = " ".join(rng.choices(words, k=25))
+        row["input"] = f"{row['input']} {extra} {rng.randrange(10**6)}"
+        row.pop("group", None)
+        yield row
+
+
+def write(path: Path, count: int, seed: int = 0) -> Path:
+    """The rows as JSONL."""
+    with path.open("w", encoding="utf-8") as handle:
+        for row in tickets(count, seed):
+            handle.write(json.dumps(row) + "\n")
+    return path
+
+
+def tokens(base: str, count: int) -> dict[str, Any]:
+    """Messages to ids and loss mask, against ``datasets.map(batched=True, num_proc=2)``.
+
+    The peer renders and tokenises with transformers' own ``apply_chat_template`` (no mask) and
+    with the tokenizer alone on rendered text (neither template nor mask).
+    """
+    import datasets
+    from transformers import AutoTokenizer
+
+    from residency.chat import ChatFormat
+    from residency.types import Message
+
+    datasets.disable_progress_bars()
+    datasets.disable_caching()
+    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    rows = list(tickets(count))
+    conversations = [
+        [
+            Message("user", row["instruction"], input=row["input"]),
+            Message("assistant", row["response"]),
+        ]
+        for row in rows
+    ]
+    chat = ChatFormat(tokenizer)
+    start = time.perf_counter()
+    ours = [chat.encode(messages) for messages in conversations]
+    mine = time.perf_counter() - start
+
+    turns = [[{"role": m.role, "content": m.text} for m in c] for c in conversations]
+    data = datasets.Dataset.from_dict({"messages": turns})
+    start = time.perf_counter()
+    theirs = data.map(
+        lambda batch: {"ids": tokenizer.apply_chat_template(batch["messages"])["input_ids"]},
+        batched=True,
+        num_proc=2,
+        remove_columns=["messages"],
+    )
+    templated = time.perf_counter() - start
+    equal = all(a.ids == b for a, b in zip(ours, theirs["ids"], strict=True))
+
+    texts = datasets.Dataset.from_dict({"text": [chat.render(c) for c in conversations]})
+    start = time.perf_counter()
+    texts.map(
+        lambda batch: {"ids": tokenizer(batch["text"], add_special_tokens=False)["input_ids"]},
+        batched=True,
+        num_proc=2,
+        remove_columns=["text"],
+    )
+    plain = time.perf_counter() - start
+    total = sum(len(e.ids) for e in ours)
+    return {
+        "rows": count,
+        "tokens": total,
+        "ids_equal": equal,
+        "ours_seconds": mine,
+        "ours_tokens_per_second": total / mine,
+        "datasets_map_template_seconds": templated,
+        "datasets_map_text_only_seconds": plain,
+        "times_faster_than_template": templated / mine,
+        "times_faster_than_text_only": plain / mine,
+    }
+
+
+def duplicates(count: int) -> dict[str, Any]:
+    """Near-duplicates: ours (verified pairs) against rensa's LSH flags on the same shingles."""
+    from rensa import RMinHash, RMinHashLSH
+
+    from residency.data.similar import bands_for, find_near
+    from residency.data.table import TableBuilder
+    from residency.text import words
+    from residency.types import Example, Message
+
+    rng = random.Random(1)
+    texts = [row["input"] for row in tickets(count)]
+    planted = rng.sample(range(count // 2), count // 20)
+    for place, source in enumerate(planted):
+        copy = texts[source].split()
+        copy[rng.randrange(len(copy))] = "changed"
+        texts[count - 1 - place] = " ".join(copy)
+
+    bands, size = bands_for(0.8)
+    start = time.perf_counter()
+    shingles = [
+        [" ".join(row[i : i + 5]) for i in range(max(1, len(row) - 4))] for row in map(words, texts)
+    ]
+    matrix = RMinHash.digest_matrix_from_token_sets(shingles, bands * size, 42)
+    index = RMinHashLSH(0.8, bands * size, bands)
+    flags = index.query_duplicate_flags_matrix_one_shot(matrix)
+    rensa = time.perf_counter() - start
+
+    start = time.perf_counter()
+    builder = TableBuilder()
+    for text in texts:
+        builder.add(Example((Message("user", text), Message("assistant", "x"))))
+    table = builder.table()
+    near = find_near(table.prompts, table.answers, 0.8)
+    ours = time.perf_counter() - start
+    found = sum(count - 1 - place in near for place in range(len(planted)))
+    flagged = sum(flags[count - 1 - place] for place in range(len(planted)))
+    return {
+        "rows": count,
+        "planted": len(planted),
+        "ours_seconds": ours,
+        "ours_found": found,
+        "ours_rows_named": len(near),
+        "rensa_seconds": rensa,
+        "rensa_flagged_of_planted": flagged,
+        "rensa_flagged_rows": sum(flags),
+        "times_faster": rensa / ours,
+    }
+
+
+def scale(count: int) -> dict[str, Any]:
+    """``check`` over a JSONL file of ``count`` rows, in a process of its own: seconds and peak memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "rows.jsonl", count)
+        command = [sys.executable, __file__, "one-check", str(path)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
+    return {"rows": count, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def one_check(path: Path) -> dict[str, Any]:
+    """The whole doctor but for the tokenizer (no base model is needed), on one file."""
+    from residency.config import Config, DataConfig
+    from residency.data.check import check
+    from residency.embed import WordLlamaEmbedder
+
+    start = time.perf_counter()
+    cpu = time.process_time()
+    config = Config(data=DataConfig(train=[path.name]))
+    report, _ = check(config, path.parent, embedder=WordLlamaEmbedder(), missing=(), loose=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "kept": sum(report.kept.values()),
+        "megabytes_of_file": path.stat().st_size / 2**20,
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu,
+        "peak_megabytes": peak,
+    }
+
+
+def main() -> None:
+    """Run one of the benchmarks and print its figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["tokens", "duplicates", "scale", "one-check"])
+    parser.add_argument("path", nargs="?")
+    parser.add_argument("--base", default="smollm2-135m")
+    parser.add_argument("--rows", type=int, nargs="*", default=[20_000])
+    args = parser.parse_args()
+    if args.what == "one-check":
+        print(json.dumps(one_check(Path(args.path))))
+        return
+    for count in args.rows:
+        result = (
+            tokens(args.base, count)
+            if args.what == "tokens"
+            else duplicates(count)
+            if args.what == "duplicates"
+            else scale(count)
+        )
+        print(
+            json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in result.items()})
+        )
+
+
+if __name__ == "__main__":
+    main()
