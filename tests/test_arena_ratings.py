@@ -177,6 +177,15 @@ def test_islands_are_not_compared() -> None:
     assert leaderboard([]).standings == ()
 
 
+def test_equal_texts_make_no_second_rater() -> None:
+    votes = simulate(11, 40)
+    ties = [Vote(f"t{i}", "base", "round 1", "tie", "identical") for i in range(10)]
+    as_rater = [dataclasses.replace(v, rater="rater 0") for v in ties]
+    assert leaderboard(votes + ties, draws=50) == leaderboard(votes + as_rater, draws=50)
+    assert leaderboard(votes + ties, draws=50).raters == 1
+    assert leaderboard(ties, draws=20).standings[0].score == pytest.approx(1000)
+
+
 def test_elo_depends_on_the_order_and_bradley_terry_does_not() -> None:
     votes = simulate(7)
     assert online_elo(votes) != online_elo(votes[::-1])

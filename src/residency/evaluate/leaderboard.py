@@ -21,7 +21,7 @@ from residency.evaluate.bradley_terry import (
     sandwich,
 )
 from residency.evaluate.style import STYLE_FEATURES, style_covariates
-from residency.evaluate.votes import Vote, counted
+from residency.evaluate.votes import IDENTICAL, Vote, counted
 
 ANCHOR = 1000.0
 K_FACTOR = 32.0
@@ -223,12 +223,15 @@ def informative_pairs(
 
 
 def _games(used: Sequence[Vote], covariates: Floats | None, models: Sequence[str] = ()) -> Games:
+    # Anybody would call equal texts a tie: such votes are no rater's, and make no second rater.
+    judging = [v.rater for v in used if v.rater != IDENTICAL]
+    usual = max(set(judging), key=lambda r: (judging.count(r), r)) if judging else IDENTICAL
     return games(
         [v.a for v in used],
         [v.b for v in used],
         [v.score for v in used],
         prompts=[v.prompt for v in used],
-        raters=[v.rater for v in used],
+        raters=[usual if v.rater == IDENTICAL else v.rater for v in used],
         covariates=covariates,
         models=models,
     )

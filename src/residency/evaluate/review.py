@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from residency.evaluate.votes import Outcome, Vote
+from residency.evaluate.votes import IDENTICAL, Outcome, Vote
 from residency.types import Example, Response
 
 Answer = Literal["left", "right", "tie", "skip"]
@@ -168,7 +168,7 @@ def _vote(
 
 
 def _automatic(example: Example, a: Response, b: Response) -> Vote:
-    return _vote(example, a, b, "tie", "identical", 0, note="the two texts are equal")
+    return _vote(example, a, b, "tie", IDENTICAL, 0, note="the two texts are equal")
 
 
 def _mask_pattern(names: Sequence[str]) -> re.Pattern[str] | None:

@@ -15,6 +15,8 @@ import numpy as np
 from residency.evaluate.intervals import mean_interval
 from residency.types import Example, Response, content_id
 
+IDENTICAL = "identical"
+"""The rater of answers whose texts are equal: a tie that nobody had to see."""
 Outcome = Literal["a", "b", "tie", "skip"]
 
 

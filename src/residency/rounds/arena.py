@@ -15,7 +15,7 @@ from typing import Any
 from residency import evaluate
 from residency.errors import StoreError, UserError
 from residency.evaluate import Judge, Leaderboard, Review, Rubric, Showing, Vote
-from residency.evaluate.votes import counted
+from residency.evaluate.votes import IDENTICAL, counted
 from residency.rounds.single import find_model, shots_for
 from residency.rounds.steps import assess, label_of, respond
 from residency.rounds.workspace import Workspace
@@ -233,4 +233,4 @@ def _names(ws: Workspace) -> list[str]:
 
 
 def _is_person(rater: str) -> bool:
-    return rater not in ("rules", "identical") and not rater.startswith("judge:")
+    return rater not in ("rules", IDENTICAL) and not rater.startswith("judge:")
