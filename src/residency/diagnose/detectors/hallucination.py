@@ -81,10 +81,10 @@ _COUNTS = {
 class _Source:
     """What an item's answer may rely on."""
 
-    def __init__(self, item: Item) -> None:
-        self.words = set(words(f"{item.prompt}\n{item.reference}"))
+    def __init__(self, prompt: str, reference: str) -> None:
+        self.words = set(words(f"{prompt}\n{reference}"))
         self.words |= {_COUNTS[word] for word in self.words if word in _COUNTS}
-        ordered = [*words(item.prompt), "\n", *words(item.reference)]
+        ordered = [*words(prompt), "\n", *words(reference)]
         self.joined = {
             "".join(ordered[i : i + size]) for size in (1, 2, 3, 4) for i in range(len(ordered))
         }
@@ -158,17 +158,19 @@ def _against_samples(item: Item, samples: Sequence[Item], context: Context) -> F
 
 def _against_source(item: Item, context: Context) -> Finding:
     structured = bool(item.reference_fields)
-    source = _Source(item)
+    source = _Source(item.prompt, item.reference)
     spans: list[Span] = []
     checked: list[tuple[int, int]] = []
     if structured:
+        values = "\n".join(field.value for field in item.reference_fields.values())
+        message = _Source(_message(item), values)
         for key, field in item.response_fields.items():
             if key not in item.reference_fields:
                 continue
             if item.reference_fields[key].is_text or field.is_text:
                 continue
             checked.append((field.start, field.end))
-            spans += _field(key, field, source, context)
+            spans += _field(key, field, message, context)
     spans += _prose(item, source, checked, computes=_computes(item))
     spans.sort(key=lambda span: span.start)
     in_fields = any(span.note.startswith("field ") for span in spans)
@@ -182,6 +184,12 @@ def _against_source(item: Item, context: Context) -> Finding:
         message="; ".join(span.note for span in spans[:5]),
         value=float(len(spans)),
     )
+
+
+def _message(item: Item) -> str:
+    """The prompt without instructions: a turn with an input is its input. The instruction names
+    the fields, and their names are no support for their values."""
+    return "\n".join(turn.input or turn.content for turn in item.example.prompt)
 
 
 def _field(key: str, field: Field, source: _Source, context: Context) -> Iterator[Span]:
