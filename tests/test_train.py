@@ -386,3 +386,22 @@ def test_bf16_products_stay_near_fp32_and_auto_is_fp32_on_a_cpu(base: Path, tmp_
     assert runs["auto"].losses == runs["fp32"].losses
     assert runs["bf16"].losses != runs["fp32"].losses
     assert np.allclose(runs["bf16"].losses, runs["fp32"].losses, atol=0.05)
+
+
+def test_the_named_tracker_gets_the_metrics(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from residency.train import loop
+
+    seen: list[float] = []
+    ended: list[bool] = []
+
+    def fake(name: str, folder: Path, run: str):  # type: ignore[no-untyped-def]
+        assert (name, run) == ("trackio", "run-7")
+        return (lambda event: seen.append(event["loss"])), (lambda: ended.append(True))
+
+    monkeypatch.setattr(loop, "tracker", fake)
+    settings = SETTINGS.model_copy(update={"track": "trackio"})
+    result = train(base, make_rows(), settings, tmp_path / "run-7", seed=1)
+    assert tuple(seen) == result.losses and ended == [True]
+    assert train(base, make_rows(), SETTINGS, tmp_path / "run-7", seed=1) == result

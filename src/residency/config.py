@@ -136,6 +136,8 @@ class TrainConfig(Section):
     """Steps between evaluations while training; 0 evaluates never, and the last step is kept."""
     early_stopping: int = Field(0, ge=0)
     """Stop after so many evaluations without a better score; 0 never stops early."""
+    track: Literal["", "tensorboard", "wandb", "mlflow", "trackio"] = ""
+    """Also send each step's metrics to this tracker (extra `track`); W&B leaves the machine."""
 
 
 class GenerateConfig(Section):

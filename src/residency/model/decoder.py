@@ -83,7 +83,11 @@ class Decoder:
             return self._padded(ids, layout)
         with self.attending():
             out = self.body(
-                input_ids=ids[None], position_ids=positions[None], layout=layout, use_cache=False
+                input_ids=ids[None],
+                attention_mask=torch.ones_like(ids)[None],
+                position_ids=positions[None],
+                layout=layout,
+                use_cache=False,
             )
         return out.last_hidden_state[0]  # type: ignore[no-any-return]
 
@@ -157,7 +161,8 @@ class Decoder:
         handle = self.body.register_forward_hook(replace)
         try:
             one = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
-            return self.model(input_ids=one, use_cache=False).logits[0]  # type: ignore[no-any-return]
+            out = self.model(input_ids=one, attention_mask=torch.ones_like(one), use_cache=False)
+            return out.logits[0]  # type: ignore[no-any-return]
         finally:
             handle.remove()
 
@@ -188,6 +193,11 @@ class Decoder:
         finally:
             self.model.set_attn_implementation(native)
 
+    def _alone(self, ids: Tensor) -> Tensor:
+        mask = torch.ones_like(ids)[None]
+        out = self.body(input_ids=ids[None], attention_mask=mask, use_cache=False)
+        return out.last_hidden_state[0]  # type: ignore[no-any-return]
+
     # --- proofs ------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -207,14 +217,9 @@ class Decoder:
             positions = torch.cat([torch.arange(11), torch.arange(3), torch.arange(5, 19)])
             self.flat = True
             got = self.hidden(ids, positions.to(self.device), layout).float()
-            want = torch.cat(
-                [
-                    self.body(input_ids=row[None].to(self.device), use_cache=False)
-                    .last_hidden_state[0]
-                    .float()
-                    for row in rows
-                ]
-            )[keep.to(self.device)]
+            want = torch.cat([self._alone(row.to(self.device)).float() for row in rows])[
+                keep.to(self.device)
+            ]
             error = float((got - want).abs().max() / want.abs().max().clamp(min=1e-6))
         except (
             NotImplementedError,

@@ -26,6 +26,7 @@ from residency.train.checks import check_rows, end_ids
 from residency.train.distributed import world
 from residency.train.engine import Engine, StepResult, pick_precision
 from residency.train.metrics import ceiling, peak_bytes, reset_peak
+from residency.train.trackers import tracker
 from residency.types import Progress, ProgressEvent, TokenRow, no_progress
 
 STAGE = "train"
@@ -204,6 +205,9 @@ def train(
         if team.first:
             checkpoint.save(folder, state, engine.weights(), engine.optimizer_state(), best)
 
+    end_tracking: Callable[[], None] | None = None
+    if settings.track and team.first:
+        on_event, end_tracking = _tracked(settings.track, out, on_event)
     peak = ceiling(str(engine.device), engine.dtype)
     reset_peak(engine.device)
     scoring = evaluate is not None or bool(dev)
@@ -239,6 +243,9 @@ def train(
         if whole:
             save()
         raise
+    finally:
+        if end_tracking is not None:
+            end_tracking()
 
     state.finished = True
     save()
@@ -248,6 +255,19 @@ def train(
         _write_model(engine, base, out / "adapter", settings, hashes)
     team.wait()
     return _result(out, state, notes)
+
+
+def _tracked(
+    name: str, out: Path, on_event: Callable[[Mapping[str, float]], None] | None
+) -> tuple[Callable[[Mapping[str, float]], None], Callable[[], None]]:
+    log, end = tracker(name, out.parent, out.name)
+
+    def both(event: Mapping[str, float]) -> None:
+        log(event)
+        if on_event is not None:
+            on_event(event)
+
+    return both, end
 
 
 def load_base(base: Path, settings: TrainConfig, device: torch.device) -> Any:
@@ -269,7 +289,8 @@ def _epochs(rows: Sequence[TokenRow], settings: TrainConfig, seed: int) -> Epoch
 def _fingerprint(
     source: Batches, settings: TrainConfig, seed: int, hashes: Mapping[str, str]
 ) -> dict[str, Any]:
-    named = {f"train.{key}": value for key, value in settings.model_dump().items()}
+    result = settings.model_dump(exclude={"track"})  # what changes the result
+    named = {f"train.{key}": value for key, value in result.items()}
     named |= {f"hash.{key}": value for key, value in hashes.items()}
     return {**named, "rows": source.fingerprint, "seed": seed}
 
