@@ -90,7 +90,7 @@ def test_every_way_answers_the_same_items_once(
     assert invoke(["baseline", str(project.root), *flags]) == 0
     report = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row for row in report["rows"]}
-    assert list(rows) == ["zero-shot prompt", "few-shot prompt", "prompt + retrieval"]
+    assert list(rows) == ["zero-shot prompt", "4 similar shots", "prompt + retrieval"]
     assert {row["items"] for row in rows.values()} == {6}
     zero, few, found = rows.values()
     assert few["prompt_tokens"] > found["prompt_tokens"] > zero["prompt_tokens"]
@@ -98,6 +98,12 @@ def test_every_way_answers_the_same_items_once(
     assert not any(row["leaves_machine"] for row in rows.values())
     assert "No fine-tuned model yet" in report["recommendation"][0]
 
+    evaluated = project.evaluate("few-shot")
+    with_fixed = baseline(
+        Project.open(project.root), limit=6, latency_items=0, retrieved=0, shots=0
+    )
+    assert [row.name for row in with_fixed.rows] == ["zero-shot prompt", "1 fixed shots"]
+    assert with_fixed.rows[1].items == 6 < len(evaluated.responses)
     before = project.store.count("responses")
     again = Project.open(project.root)
     baseline(again, limit=6, latency_items=0, documents=[Path("handbook.md")])

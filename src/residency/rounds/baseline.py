@@ -17,7 +17,7 @@ from residency.evaluate import BaselineReport, Contender, Price
 from residency.evaluate.baselines import Way
 from residency.evaluate.prompting import CONTEXT_HEADER
 from residency.rounds.single import find_model
-from residency.rounds.steps import assess, base_model, label_of, response_of
+from residency.rounds.steps import assess, base_model, label_of, response_of, shots_of
 from residency.rounds.workspace import Workspace, rows_hash
 from residency.types import (
     Example,
@@ -77,6 +77,8 @@ def baseline(
 ) -> BaselineReport:
     """The same items by zero-shot prompt, few-shot prompt, retrieval, and the tuned model.
 
+    A run's own few-shot prompt (fixed examples) joins when its answers are stored.
+
     Args:
         tuned: the fine-tuned model's name; left out when no such model is stored.
         shots: examples in the few-shot prompt, the training rows most similar to each item.
@@ -134,7 +136,16 @@ def _ways(
     ways = [_Way("zero-shot prompt", "prompt", base_model(ws), zero, price=local)]
     if shots:
         prompting = f"similar-shots:{shots}:{_short(rows_hash(train))}"
-        ways.append(_Way("few-shot prompt", "prompt", _prompted(ws, prompting), few, price=local))
+        name = f"{shots} similar shots"
+        ways.append(_Way(name, "prompt", _prompted(ws, prompting), few, price=local))
+    fixed = shots_of(ws)
+    if fixed and ws.store.responses(base_model(ws, fixed).id):  # round 0 of a run asked it
+
+        def same(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
+            return [evaluate.few_shot(e, fixed) for e in examples]
+
+        name = f"{len(fixed)} fixed shots"
+        ways.append(_Way(name, "prompt", base_model(ws, fixed), same, price=local))
     if retrieved and texts:
         wording = [CONTEXT_HEADER, *texts]
         prompting = f"retrieval:{retrieved}:{_short(content_id('texts', wording))}"
