@@ -219,6 +219,22 @@ LAYOUTS: dict[str, tuple[dict[str, Any], Example]] = {
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "U"}]}, {"role": "assistant", "content": "A"}]},
         Example((Message("user", "U"), Message("assistant", "A"))),
     ),
+    "reasoning parts": (
+        {
+            "messages": [
+                {"role": "user", "content": "U"},
+                {
+                    "role": "assistant",
+                    "content": [{"type": "reasoning", "value": "R"}, {"type": "text", "value": "A"}],
+                },
+            ]
+        },
+        Example((Message("user", "U"), Message("assistant", "A", thinking="R"))),
+    ),
+    "self-instruct": (
+        {"instruction": "I", "instances": [{"input": "X", "output": "A"}]},
+        Example((Message("user", "I", input="X"), Message("assistant", "A"))),
+    ),
     "sharegpt": (
         {
             "conversations": [

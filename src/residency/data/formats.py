@@ -69,6 +69,7 @@ _ROLES: dict[str, Role] = {
     "tool_call": "assistant",
 }
 _CALLS = {"function_call", "tool_call"}
+_THINKING = ("reasoning", "thinking")
 
 
 class RowError(Exception):
@@ -407,14 +408,17 @@ def _message(raw: Any, field: str) -> Message:
         raise RowError("a list of tool calls is expected", f"{field}.tool_calls")
     if str(name).lower() in _CALLS:
         calls, content = _sharegpt_calls(content, field), ""
+    thinking = raw.get("reasoning_content") or raw.get("thinking") or ""
     if isinstance(content, list):
+        thoughts = [p for p in content if isinstance(p, Mapping) and p.get("type") in _THINKING]
+        thinking = thinking or "".join(str(p.get("value", p.get("text", ""))) for p in thoughts)
+        content = [p for p in content if p not in thoughts]
         content, more = _split_parts(content, f"{field}.content")
         calls = (*calls, *more)
     if content is None and calls:
         content = ""
     if not isinstance(content, str):
         raise RowError("the content is missing or is not text", f"{field}.content")
-    thinking = raw.get("reasoning_content") or raw.get("thinking") or ""
     return Message(
         role,
         clean_text(content, f"{field}.content"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 
 from residency.data.distinct import user_parts
 from residency.data.figures import (
@@ -31,6 +32,8 @@ LANGUAGE_CHARACTERS = 40
 CLEAR_LANGUAGE = 0.2
 """Distance that lingua must see between the likeliest language and the next."""
 RARE_LANGUAGE = 0.05
+COMMON_WORD = 1e-5
+"""Share of all words from which a word is common: Zipf frequency 4."""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyzäöüßàâçéèêëîïôùûñáíóúãõåøæ"
 
 
@@ -142,11 +145,11 @@ def spelling(views: list[View], *, partial: bool, language: str = "en") -> Figur
     """Answers with words that no one writes but that are one letter from a common word.
 
     A word is suspect when it is unknown to wordfreq, stands in at most two rows and not in its
-    prompt, and one edit makes it a word of Zipf frequency 4 or more (at least once in 100 000
-    words). Names, numbers and code are left out by their form.
+    prompt, and one edit makes it a common word (at least once in 100 000 words). Names, numbers and code are left out by their form.
     """
-    from wordfreq import zipf_frequency
+    from wordfreq import get_frequency_dict
 
+    frequencies = get_frequency_dict(language)
     rows = Counter(itertools.chain.from_iterable(set(v.words) for v in views))
     known: dict[str, str] = {}
     hits: list[tuple[View, str, str]] = []
@@ -158,8 +161,7 @@ def spelling(views: list[View], *, partial: bool, language: str = "en") -> Figur
             if not 5 <= len(word) <= 15 or not word.isalpha() or rows[word] > 2:
                 continue
             if word not in known:
-                unknown = zipf_frequency(word, language) == 0
-                known[word] = _nearest(word, language) if unknown else ""
+                known[word] = "" if word in frequencies else _nearest(word, frequencies)
             if not known[word]:
                 continue
             asked = asked if asked is not None else set(words(view.prompt))
@@ -188,10 +190,8 @@ def _context(text: str, word: str) -> str:
     return shorten(around(text, at, at + len(word)), 90)
 
 
-def _nearest(word: str, language: str) -> str:
+def _nearest(word: str, known: Mapping[str, float]) -> str:
     """A common word one edit away, or nothing (Norvig's edits1)."""
-    from wordfreq import zipf_frequency
-
     cuts = [(word[:n], word[n:]) for n in range(len(word) + 1)]
     near = itertools.chain(
         (a + b[1:] for a, b in cuts if b),
@@ -199,4 +199,4 @@ def _nearest(word: str, language: str) -> str:
         (a + c + b[1:] for a, b in cuts if b for c in _ALPHABET),
         (a + c + b for a, b in cuts for c in _ALPHABET),
     )
-    return next((n for n in near if n != word and zipf_frequency(n, language) >= 4), "")
+    return next((n for n in near if n != word and known.get(n, 0.0) >= COMMON_WORD), "")
