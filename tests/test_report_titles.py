@@ -1,7 +1,8 @@
-"""Two detectors that find the same failure are told apart."""
+"""Issues in the report: titles told apart, and the sample that failed is the one shown."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from report_project import RUN, build
@@ -19,3 +20,18 @@ def test_titles_are_unique(tmp_path: Path) -> None:
     store.close()
     assert len(set(titles)) == len(titles)
     assert any(title.endswith("(another)") for title in titles)
+
+
+def test_of_several_answers_the_failing_one_is_shown(tmp_path: Path) -> None:
+    store = build(tmp_path)
+    view = Evidence(store).issues[0]
+    sample = next(s for s in Evidence(store).samples(view) if s.change == "fixed")
+    again = dataclasses.replace(sample.after, sample=1, text=sample.after.text + " again")
+    assert sample.after_finding is not None
+    failed = dataclasses.replace(sample.after_finding, response=again.id, status="fail")
+    store.add_responses([again])
+    store.add_findings("scope-dev", [failed])
+    found = {s.example.id: s for s in Evidence(store).samples(view)}[sample.example.id]
+    store.close()
+    assert found.after.id == again.id
+    assert found.change == "still failing"

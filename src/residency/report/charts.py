@@ -18,7 +18,7 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from residency.report.evidence import Arm, IssueView
+from residency.report.views import Arm, IssueView
 from residency.report.words import kind_words
 
 ROLES = {

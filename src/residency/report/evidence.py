@@ -6,11 +6,11 @@ Read-only, and from the store alone: no model and no data file is opened.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from residency.errors import StoreError
+from residency.report.views import Arm, IssueView, Sample
 from residency.report.words import issue_title, kind_order
 from residency.store import Store
 from residency.types import (
@@ -18,86 +18,10 @@ from residency.types import (
     Example,
     Finding,
     Issue,
-    Model,
     Proposal,
     Response,
     Split,
-    Verdict,
 )
-
-Change = Literal["fixed", "broken", "still failing", "passing", "unscored"]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One column of the table of rounds: a model, its figures on dev, and its training."""
-
-    number: int
-    arm: str
-    label: str
-    model: Model
-    trained_rows: int
-    seconds: float
-    scores: dict[str, Any]
-    training: dict[str, Any] | None
-    curve: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def score(self) -> dict[str, Any]:
-        """Mean score with its interval and coverage."""
-        found: dict[str, Any] = self.scores["score"]
-        return found
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One item under two models, with what an issue's detector said about each answer."""
-
-    example: Example
-    before: Response
-    after: Response
-    before_finding: Finding | None
-    after_finding: Finding | None
-
-    @property
-    def change(self) -> Change:
-        """What happened to the item between the two models."""
-        before = self.before_finding.status if self.before_finding else "unscored"
-        after = self.after_finding.status if self.after_finding else "unscored"
-        if "unscored" in (before, after):
-            return "unscored"
-        if before == "fail":
-            return "still failing" if after == "fail" else "fixed"
-        return "broken" if after == "fail" else "passing"
-
-
-@dataclass(frozen=True)
-class IssueView:
-    """An issue with all that is known about it.
-
-    ``verdicts`` are those on dev by round, ``confirmed`` the one on the sealed test,
-    ``expected`` what could be shown before training, ``arms`` the comparison of targeted with
-    random rows by round, ``proposals`` the rows that it asked for. ``title`` names the detector too
-    where two detectors found the same failure.
-    """
-
-    issue: Issue
-    verdicts: list[Verdict]
-    confirmed: Verdict | None
-    expected: dict[str, Any] | None
-    arms: dict[int, dict[str, Any]]
-    proposals: list[Proposal]
-    title: str
-
-    @property
-    def latest(self) -> Verdict | None:
-        """The last verdict on dev."""
-        return self.verdicts[-1] if self.verdicts else None
-
-    @property
-    def status(self) -> str:
-        """The last status on dev; ``open`` before the first verdict."""
-        return self.verdicts[-1].status if self.verdicts else "open"
 
 
 class Evidence:
@@ -293,25 +217,26 @@ class Evidence:
             before = latest.before
         after = latest.after if latest else before
         examples = [e for e in self.examples("dev") if view.issue.slice.contains(e)]
-        then, now = self.answers(before, "dev"), self.answers(after, "dev")
-        judged_then = self.findings_by_response(before, "dev")
-        judged_now = self.findings_by_response(after, "dev")
+        then, now = self._told(before, view.issue), self._told(after, view.issue)
         out = []
         for example in examples:
-            if example.id not in then or example.id not in now:
-                continue
-            old, new = then[example.id], now[example.id]
-            out.append(
-                Sample(
-                    example,
-                    old,
-                    new,
-                    _of_issue(judged_then.get(old.id, []), view.issue),
-                    _of_issue(judged_now.get(new.id, []), view.issue),
-                )
-            )
+            if example.id in then and example.id in now:
+                (old, said), (new, says) = then[example.id], now[example.id]
+                out.append(Sample(example, old, new, said, says))
         rank = {"fixed": 0, "still failing": 1, "broken": 2, "passing": 3, "unscored": 4}
         return sorted(out, key=lambda sample: rank[sample.change])
+
+    def _told(self, model: str, issue: Issue) -> dict[str, tuple[Response, Finding | None]]:
+        """Of each dev item the answer that fails the issue, or else the first, with its finding."""
+        judged = self.findings_by_response(model, "dev")
+        out: dict[str, tuple[Response, Finding | None]] = {}
+        for response in self.responses(model, "dev"):
+            found = _of_issue(judged.get(response.id, []), issue)
+            first = out.get(response.example)
+            failed_before = first is not None and first[1] is not None and first[1].status == "fail"
+            if first is None or (not failed_before and found and found.status == "fail"):
+                out[response.example] = response, found
+        return out
 
     # --- items ----------------------------------------------------------------------------
 

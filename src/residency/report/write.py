@@ -18,10 +18,11 @@ from markupsafe import Markup
 
 from residency.errors import UserError
 from residency.report import charts
-from residency.report.evidence import Arm, Evidence, IssueView, Sample
+from residency.report.evidence import Evidence
 from residency.report.headline import headline
 from residency.report.marks import trained_tokens
 from residency.report.page import asset, environment
+from residency.report.views import Arm, IssueView, Sample
 from residency.report.words import COMMON, kind_order
 from residency.store import Store
 

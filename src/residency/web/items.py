@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from residency.report import Evidence
-from residency.report.evidence import Arm
+from residency.report.views import Arm
 from residency.report.words import kind_order
 from residency.types import Example, Finding, Response
 

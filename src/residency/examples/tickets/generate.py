@@ -291,7 +291,8 @@ def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
     problem = choose(rng, bank.problems[facts.problem])
     body = f"{opener} {problem}."
 
-    middle, before = [], []
+    middle: list[str] = []
+    before: list[str] = []
     if order != "none":
         middle.append(choose(rng, bank.order).format(n=order))
     if facts.number:
