@@ -238,6 +238,27 @@ def test_pain_28_adapters_come_and_go_on_one_loaded_base(
         assert torch.equal(value, before[name]), name
 
 
+@pytest.mark.parametrize("path", ["auto", "generic"])
+def test_one_adapter_after_another_leaves_no_trace(
+    base: Path, adapter: Path, tmp_path: Path, path: str
+) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "adapter_config.json").write_text((adapter / "adapter_config.json").read_text())
+    weights = load_file(adapter / "adapter_model.safetensors")
+    turned = {key: value.flip(0) for key, value in weights.items()}
+    save_file(turned, second / "adapter_model.safetensors")
+    fresh = engine(base, path=path, adapter=second).generate(prompts(4), GREEDY)
+    local = engine(base, path=path, adapter=adapter)
+    first = local.generate(prompts(4), GREEDY)
+    local.use_adapter(second)
+    after = local.generate(prompts(4), GREEDY)
+    assert [(a.token_ids, a.logprob) for a in after] == [(a.token_ids, a.logprob) for a in fresh]
+    local.use_adapter(adapter)
+    again = local.generate(prompts(4), GREEDY)
+    assert [(a.token_ids, a.logprob) for a in again] == [(a.token_ids, a.logprob) for a in first]
+
+
 def test_full_weights_take_the_place_of_the_base(base: Path, tmp_path: Path) -> None:
     torch.manual_seed(3)
     tuned = folder(tmp_path / "tuned", "llama")

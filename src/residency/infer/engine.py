@@ -104,6 +104,9 @@ class LocalEngine:
         """
         if adapter == self._adapter:
             return
+        if self._fused_base is None:
+            self.generic.replace({})
+            self._adapter = None
         weights = {} if adapter is None else replaced_weights(self.model, Path(adapter))
         if self._fused_base is not None:
             self.fused = self._fused_base if adapter is None else self._fuse(weights)
@@ -127,12 +130,14 @@ class LocalEngine:
         do prompts that the chat template refuses.
         """
         results: dict[int, Generation] = {}
+        tokens = 0
 
         def done(index: int, result: Generation) -> None:
+            nonlocal tokens
             results[index] = result
+            tokens += len(result.token_ids)
             if on_result is not None:
                 on_result(index, result)
-            tokens = sum(len(r.token_ids) for r in results.values())
             progress(
                 ProgressEvent("generate", len(results), len(prompts), detail={"tokens": tokens})
             )
@@ -162,18 +167,21 @@ class LocalEngine:
             raise ConfigError(run.error, next_step="start a new conversation")
         ending = self._ending(sampling)
         held = max((len(s) - 1 for s in ending.stop), default=0)
-        shown = 0
+        said = ""
         for _ in self._steps([run], ending):
             if run.finish is not None:
                 break
             text = self.chat.decode(run.tokens)
             # An unfinished character decodes as U+FFFD: wait for its last byte.
-            sure = min(len(text) - held, len(text.rstrip("\ufffd")))
-            if sure > shown:
-                yield text[shown:sure]
-                shown = sure
-        if len(run.text) > shown:
-            yield run.text[shown:]
+            sure = text[: min(len(text) - held, len(text.rstrip("\ufffd")))]
+            if len(sure) > len(said) and sure.startswith(said):
+                yield sure[len(said) :]
+                said = sure
+        if run.text.startswith(said):
+            if run.text != said:
+                yield run.text[len(said) :]
+        else:  # the format took back what looked like the answer (thinking)
+            yield f"\n\n{run.text}"
 
     def _steps(self, runs: list[Run], ending: Ending) -> Iterator[list[Run]]:
         """Generates; yields after every step the runs that ended in it."""
