@@ -20,8 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 EXAMPLE = Path(__file__).parent.parent / "src" / "residency" / "examples" / "tickets"
 
@@ -75,20 +78,20 @@ def tokens(base: str, count: int) -> dict[str, Any]:
         for row in rows
     ]
     chat = ChatFormat(tokenizer)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     ours = [chat.encode(messages) for messages in conversations]
-    mine = time.perf_counter() - start
+    mine, my_cpu = time.perf_counter() - start, time.process_time() - cpu
 
     turns = [[{"role": m.role, "content": m.text} for m in c] for c in conversations]
     data = datasets.Dataset.from_dict({"messages": turns})
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), _children()
     theirs = data.map(
         lambda batch: {"ids": tokenizer.apply_chat_template(batch["messages"])["input_ids"]},
         batched=True,
         num_proc=2,
         remove_columns=["messages"],
     )
-    templated = time.perf_counter() - start
+    templated, their_cpu = time.perf_counter() - start, _children() - cpu
     equal = all(a.ids == b for a, b in zip(ours, theirs["ids"], strict=True))
 
     texts = datasets.Dataset.from_dict({"text": [chat.render(c) for c in conversations]})
@@ -106,6 +109,8 @@ def tokens(base: str, count: int) -> dict[str, Any]:
         "tokens": total,
         "ids_equal": equal,
         "ours_seconds": mine,
+        "ours_cpu_seconds": my_cpu,
+        "datasets_map_template_cpu_seconds_of_workers": their_cpu,
         "ours_tokens_per_second": total / mine,
         "datasets_map_template_seconds": templated,
         "datasets_map_text_only_seconds": plain,
@@ -114,14 +119,18 @@ def tokens(base: str, count: int) -> dict[str, Any]:
     }
 
 
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def duplicates(count: int) -> dict[str, Any]:
     """Near-duplicates: ours (verified pairs) against rensa's LSH flags on the same shingles."""
     from rensa import RMinHash, RMinHashLSH
 
+    from residency.data.grams import Words, WordStore
     from residency.data.similar import bands_for, find_near
-    from residency.data.table import TableBuilder
-    from residency.text import words
-    from residency.types import Example, Message
+    from residency.text import jaccard, ngrams, words
 
     rng = random.Random(1)
     texts = [row["input"] for row in tickets(count)]
@@ -142,17 +151,22 @@ def duplicates(count: int) -> dict[str, Any]:
     rensa = time.perf_counter() - start
 
     start = time.perf_counter()
-    builder = TableBuilder()
-    for text in texts:
-        builder.add(Example((Message("user", text), Message("assistant", "x"))))
-    table = builder.table()
-    near = find_near(table.prompts, table.answers, 0.8)
+    store = WordStore()
+    places = np.asarray([store.add(text) for text in texts], np.int64)
+    prompts = Words(store.values(), places[:, 0], places[:, 1])
+    no_answers = replace(prompts, stops=prompts.starts)
+    near = find_near(prompts, no_answers, 0.8)
     ours = time.perf_counter() - start
-    found = sum(count - 1 - place in near for place in range(len(planted)))
-    flagged = sum(flags[count - 1 - place] for place in range(len(planted)))
+
+    def near_enough(copy: int, source: int) -> bool:
+        return jaccard(*(ngrams(words(texts[n]), 5) for n in (copy, source))) >= 0.8
+
+    pairs = [count - 1 - n for n, s in enumerate(planted) if near_enough(count - 1 - n, s)]
+    found = sum(place in near for place in pairs)
+    flagged = sum(flags[place] for place in pairs)
     return {
         "rows": count,
-        "planted": len(planted),
+        "planted_at_0.8_or_more": len(pairs),
         "ours_seconds": ours,
         "ours_found": found,
         "ours_rows_named": len(near),

@@ -79,8 +79,12 @@ class WordStore:
 
     def add(self, text: str) -> tuple[int, int]:
         """Stores a text's words; gives where they begin and end."""
+        return self.add_words(words(text))
+
+    def add_words(self, found: Sequence[str]) -> tuple[int, int]:
+        """Stores words; gives where they begin and end."""
         start = self._written + len(self._buffer)
-        self._buffer.extend([crc32(w.encode("utf-8", "replace")) for w in words(text)])
+        self._buffer.extend([crc32(w.encode("utf-8", "replace")) for w in found])
         stop = self._written + len(self._buffer)
         if self._file is not None and len(self._buffer) > _SPILL:
             self._flush()

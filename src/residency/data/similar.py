@@ -15,17 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rensa import RMinHash
+from rensa import RMinHash, RMinHashLSH
 
-from residency.data.grams import U64, Words, grams, jaccard_sets
+from residency.data.grams import I64, U64, Grams, Words, grams, jaccard_sets
 
 SHINGLE = 5
 PERMUTATIONS = 128
+SEED = 42
 RECALL = 0.995
 """Chance, by the banding formula, that a pair at the threshold becomes a candidate."""
 BUCKET_REPRESENTATIVES = 8
 _CHUNK = 8192
 _CACHED_ROWS = 4096
+FLAGGED_ROWS = 200_000
+"""Up to here rensa's own index first says which rows share a band (it needs 1 KB a row)."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,32 @@ def band_hashes(words: Words, threshold: float) -> np.ndarray[Any, np.dtype[np.u
     for begin in range(0, len(words), _CHUNK):
         rows = np.arange(begin, min(begin + _CHUNK, len(words)))
         shingles = grams(words.take(rows), SHINGLE)
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-            shingles.values, shingles.offsets.astype(np.uint64), PERMUTATIONS, 42
-        )
+        matrix = _signatures(shingles, bands * size)
         digests = np.frombuffer(
             array("I", itertools.chain.from_iterable(matrix.to_rows())), np.uint32
-        ).reshape(len(rows), PERMUTATIONS)[:, : bands * size]
+        )
         with np.errstate(over="ignore"):
             mixed = digests.reshape(len(rows), bands, size).astype(np.uint64) * weights
             out[:, rows] = (mixed.sum(axis=2) >> np.uint64(32)).astype(np.uint32).T
     return out
+
+
+def _signatures(shingles: Grams, size: int) -> Any:
+    return RMinHash.digest_matrix_from_flat_token_hashes(
+        shingles.values, shingles.offsets.astype(np.uint64), size, SEED
+    )
+
+
+def sharing_rows(words: Words, threshold: float) -> I64:
+    """Rows that share a band with another row, and perhaps others (all rows of a large table)."""
+    filled = words.stops > words.starts
+    if not 0 < len(words) <= FLAGGED_ROWS:
+        return np.flatnonzero(filled)
+    bands, size = bands_for(threshold)
+    index = RMinHashLSH(threshold, bands * size, bands)
+    matrix = _signatures(grams(words, SHINGLE), bands * size)
+    flags = np.asarray(index.query_duplicate_flags_matrix_one_shot(matrix), bool)
+    return np.flatnonzero(flags & filled)
 
 
 def find_near(prompts: Words, answers: Words, threshold: float) -> dict[int, Near]:
@@ -76,9 +95,9 @@ def find_near(prompts: Words, answers: Words, threshold: float) -> dict[int, Nea
     whose prompt is near but whose answer differs is a paraphrase or a contradiction. A
     duplicate is preferred over another near row that comes earlier.
     """
-    filled = prompts.stops > prompts.starts
-    candidates = np.zeros(len(prompts), bool)
-    hashes = band_hashes(prompts, threshold)
+    rows = sharing_rows(prompts, threshold)
+    candidates = np.zeros(len(rows), bool)
+    hashes = band_hashes(prompts.take(rows), threshold)
     for band in hashes:
         order = np.argsort(band, kind="stable")
         equal = band[order][1:] == band[order][:-1]
@@ -87,9 +106,9 @@ def find_near(prompts: Words, answers: Words, threshold: float) -> dict[int, Nea
     pairs = _Pairs(prompts, answers, threshold)
     representatives: dict[tuple[int, int], list[int]] = defaultdict(list)
     found: dict[int, Near] = {}
-    for index in np.flatnonzero(candidates & filled):
-        row = int(index)
-        keys = list(enumerate(hashes[:, row].tolist()))
+    for index in np.flatnonzero(candidates):
+        row = int(rows[index])
+        keys = list(enumerate(hashes[:, index].tolist()))
         others = sorted({other for key in keys for other in representatives.get(key, ())})
         near = pairs.first_near(row, others)
         if near is not None:

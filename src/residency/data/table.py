@@ -67,12 +67,13 @@ class TableBuilder:
     def add(self, example: Example) -> None:
         """One more row."""
         shared, own = user_parts(example)
-        start, _ = self._store.add(shared)
-        own_start, stop = self._store.add(own)
+        shared_words, own_words = words(shared), words(own)
+        start, _ = self._store.add_words(shared_words)
+        own_start, stop = self._store.add_words(own_words)
         _, end = self._store.add(answer_text(example))
         # The row's own words decide its split, whatever other rows there are.
-        spelt = " ".join(words(own))
-        asked = key_of(" ".join(words(shared)) + "\n" + spelt)
+        spelt = " ".join(own_words)
+        asked = key_of(" ".join(shared_words) + "\n" + spelt)
         group = key_of(f"group {example.group}") if example.group else 0
         for name, value in (
             ("id", int(example.id[-16:], 16)),
