@@ -28,20 +28,31 @@ class Layout:
 
     Attributes:
         lengths: tokens of each example, shared beginnings included; they sum to E.
+        shared: how many of each example's first tokens lie with an earlier example; the rest
+            follow one another in the flat stream. Empty when nothing is shared.
         expand: [E] flat index of each example's tokens in turn; None when nothing is shared.
         keep: [T] position among the E of each flat token; None when nothing is shared.
     """
 
     lengths: tuple[int, ...]
+    shared: tuple[int, ...] = ()
     expand: Tensor | None = None
     keep: Tensor | None = None
 
+    @property
+    def own(self) -> list[int]:
+        """Tokens of each example that are its own; they sum to T."""
+        shared = self.shared or (0,) * len(self.lengths)
+        return [n - common for n, common in zip(self.lengths, shared, strict=True)]
 
-@lru_cache(maxsize=64)
-def _window_mask(length: int, window: int) -> Tensor:
-    """[L, L] True where the key is at most ``window - 1`` before the query and not after it."""
-    at = torch.arange(length)
-    gap = at[:, None] - at[None, :]
+
+@lru_cache(maxsize=256)
+def _visible(own: int, length: int, window: int) -> Tensor:
+    """[own, length] True where the last ``own`` tokens of an example see a token of it.
+
+    That is none after the query, and none more than ``window - 1`` before it.
+    """
+    gap = torch.arange(length - own, length)[:, None] - torch.arange(length)[None, :]
     return (gap >= 0) & (gap < window)
 
 
@@ -87,34 +98,35 @@ def flat_attention(
     dropout: float = 0.0,
 ) -> Tensor:
     """Causal attention inside each example. q: [T, H, D], k and v: [T, K, D] → [T, H, D]."""
+    own = layout.own
     if layout.expand is not None:
-        q, k, v = (t.index_select(0, layout.expand) for t in (q, k, v))
+        k, v = k.index_select(0, layout.expand), v.index_select(0, layout.expand)
     lengths = list(layout.lengths)
     outs = []
-    parts = (torch.split(t, lengths) for t in (q, k, v))
+    parts = (torch.split(q, own), torch.split(k, lengths), torch.split(v, lengths))
     for part_q, part_k, part_v in zip(*parts, strict=True):
-        n = part_q.shape[0]
+        queries, n = part_q.shape[0], part_k.shape[0]
+        if not queries:  # all of it is an earlier example's beginning
+            continue
         head_q, head_k, head_v = (t.transpose(0, 1)[None] for t in (part_q, part_k, part_v))
-        cut = window if window is not None and window < n else None
-        if softcap is not None:
-            mask = _window_mask(n, cut or n).to(q.device)
+        reach = n if window is None else min(window, n)
+        plain = queries == n == reach
+        mask = None if plain and softcap is None else _visible(queries, n, reach).to(q.device)
+        if softcap is not None and mask is not None:
             out = _with_softcap(head_q, head_k, head_v, scale, softcap, mask)
-        elif cut is None and _prefers_products(head_q, dropout):
-            out = _small_products(head_q, head_k, head_v, scale)
         else:
             out = scaled_dot_product_attention(
                 head_q,
                 head_k,
                 head_v,
-                attn_mask=None if cut is None else _window_mask(n, cut).to(q.device),
+                attn_mask=mask,
                 dropout_p=dropout,
-                is_causal=cut is None,
+                is_causal=plain,
                 scale=scale,
                 enable_gqa=part_q.shape[1] != part_k.shape[1],
             )
         outs.append(out[0].transpose(0, 1))
-    joined = outs[0] if len(outs) == 1 else torch.cat(outs)
-    return joined if layout.keep is None else joined.index_select(0, layout.keep)
+    return outs[0] if len(outs) == 1 else torch.cat(outs)
 
 
 def _interface(

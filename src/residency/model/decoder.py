@@ -212,7 +212,7 @@ class Decoder:
             rows[2][:5] = rows[0][:5]
             expand = torch.cat([torch.arange(14), torch.arange(5), torch.arange(14, 28)])
             keep = torch.cat([torch.arange(14), torch.arange(19, 33)])
-            layout = Layout((11, 3, 19), expand.to(self.device), keep.to(self.device))
+            layout = Layout((11, 3, 19), (0, 0, 5), expand.to(self.device), keep.to(self.device))
             ids = torch.cat([rows[0], rows[1], rows[2][5:]]).to(self.device)
             positions = torch.cat([torch.arange(11), torch.arange(3), torch.arange(5, 19)])
             self.flat = True

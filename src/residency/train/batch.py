@@ -47,7 +47,9 @@ class FlatBatch:
         """The same batch on a device."""
         layout = self.layout
         if layout.expand is not None and layout.keep is not None:
-            layout = Layout(layout.lengths, layout.expand.to(device), layout.keep.to(device))
+            layout = Layout(
+                layout.lengths, layout.shared, layout.expand.to(device), layout.keep.to(device)
+            )
         return FlatBatch(
             self.ids.to(device),
             self.positions.to(device),
@@ -108,7 +110,7 @@ def flatten(rows: Sequence[TokenRow], *, share: bool = True) -> FlatBatch:
     lengths = tuple(len(array) for array in arrays)
     layout = Layout(lengths)
     if any(shared):
-        layout = Layout(lengths, _joined(where), _joined(keep))
+        layout = Layout(lengths, tuple(shared), _joined(where), _joined(keep))
     return FlatBatch(
         ids=_joined(ids),
         positions=_joined(positions),
