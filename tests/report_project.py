@@ -54,7 +54,7 @@ def examples_of(split: str, n: int) -> list[Example]:
 def answer(rng: random.Random, example: Example, skill: float, rare_skill: float) -> str:
     """The reference with each field spoiled at 1 − skill; rare slices have their own skill."""
     fields = dict(line.split(": ", 1) for line in (example.reference or "").split("\n"))
-    rare = {"order=price-instead": "order", "order=other-number": "order", "sarcasm": "urgency"}
+    rare = {"correction": "order", "order=other-number": "order", "sarcasm": "urgency"}
     rare |= {"implied-urgency": "urgency", "two-requests": "request", "second-product": "product"}
     weak = {field for tag, field in rare.items() if tag in example.tags}
     wrong = {

@@ -9,11 +9,11 @@ test: a model trained on train alone meets them unprepared.
 
 Labelling rules, the same in every split:
 - a field is ``none`` where the message does not say; urgency is then ``normal``;
-- ``order`` is an order number only: a price, a phone, model, serial or customer number is not;
-- a corrected value counts, not the one before the correction;
+- ``order`` is an order number only: a price, a phone, serial or customer number is not;
+- a corrected order number counts, not the one before it;
 - ``product`` is the one with the problem, not a second one that works;
-- two requests are joined by `` and `` in the order of the message;
-- sarcasm, and a hardship or deadline named without the word urgent, mean ``high``.
+- a request and a question are joined by `` and ``, the request first;
+- sarcasm, and a deadline named without the word urgent, mean ``high``.
 """
 
 from __future__ import annotations
@@ -49,61 +49,35 @@ SEED = 20
 SIZES = {"train": 1000, "dev": 300, "test": 300, "pool": 1500}
 BLOCK = 20
 RARE = (
-    "order=price-instead",
-    "order=other-number",
     "implied-urgency",
     "sarcasm",
-    "second-product",
     "two-requests",
     "correction",
+    "order=other-number",
+    "second-product",
 )
 """Tags of the slices that train hardly holds."""
+
+ASKING = ("implied-urgency", "sarcasm", "two-requests")
+NAMING = ("correction", "order=other-number", "second-product")
+"""A message has at most one rare slice of each three, so that no two meet in one field."""
 
 Shares = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Shares of each factor's levels in a split."""
+    """Shares in a split: of each rare slice, and of the items in a paraphrase pair."""
 
-    order: Shares
-    urgency: Shares
-    second: float
-    two: float
-    correction: float
+    rare: float
     pairs: float = 0.0
-    """Share of the items that stand in a paraphrase pair."""
-
-
-def _mix(rare: float, *, pairs: float = 0.0) -> Mix:
-    """Each rare slice gets the share ``rare``; the common levels divide the rest."""
-    left = 1 - 2 * rare
-    return Mix(
-        order={
-            "plain": 0.7 * left,
-            "missing": 0.3 * left,
-            "price-instead": rare,
-            "other-number": rare,
-        },
-        urgency={
-            "high": 0.25 * left,
-            "low": 0.25 * left,
-            "normal": 0.5 * left,
-            "implied": rare,
-            "sarcasm": rare,
-        },
-        second=rare,
-        two=rare,
-        correction=rare,
-        pairs=pairs,
-    )
 
 
 MIXES = {
-    "train": _mix(0.01),
-    "pool": _mix(0.055),
-    "dev": _mix(0.2, pairs=0.2),
-    "test": _mix(0.2, pairs=0.2),
+    "train": Mix(rare=0.01),
+    "pool": Mix(rare=0.055),
+    "dev": Mix(rare=0.18, pairs=0.2),
+    "test": Mix(rare=0.18, pairs=0.2),
 }
 
 
@@ -120,8 +94,8 @@ class Facts:
     requests: tuple[str, ...]
     name: str
     second: str
-    corrected: str
     mistaken: str
+    """The order number that is taken back, or empty."""
 
     @property
     def urgency_label(self) -> str:
@@ -143,7 +117,7 @@ class Facts:
             "sarcasm": self.urgency == "sarcasm",
             "second-product": bool(self.second),
             "two-requests": len(self.requests) > 1,
-            "correction": bool(self.corrected),
+            "correction": bool(self.mistaken),
         }
         return tags + [name for name, present in flags.items() if present]
 
@@ -185,12 +159,11 @@ def order_number(rng: random.Random) -> str:
 
 
 def _other_number(rng: random.Random) -> tuple[str, str]:
-    kind = rng.choice(("phone", "model", "serial", "customer"))
+    kind = rng.choice(("price", "price", "phone", "serial", "customer"))
+    if kind == "price":
+        return kind, _price(rng)
     if kind == "phone":
         return kind, f"0{rng.randint(151, 179)} {rng.randint(100000, 999999)}"
-    if kind == "model":
-        letters = "".join(rng.sample("BCDFGHKLMNPRSTVXZ", 2))
-        return kind, f"{letters}-{rng.randint(100, 990)}"
     if kind == "serial":
         return kind, f"{rng.randint(10, 99)}-{rng.randint(10000, 99999)}"
     return kind, str(rng.randint(10000, 99999))
@@ -201,62 +174,47 @@ def _price(rng: random.Random) -> str:
     return rng.choice((f"{amount} euros", f"${amount}", f"{amount}.90 euros", f"{amount} dollars"))
 
 
-def _mistake(rng: random.Random, order: str) -> str:
-    """The order number with one digit wrong."""
-    places = [i for i, char in enumerate(order) if char.isdigit()]
-    at = rng.choice(places[1:])
-    digit = rng.choice([d for d in "123456789" if d != order[at]])
-    return order[:at] + digit + order[at + 1 :]
-
-
 def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
     """``n`` sets of facts whose factors follow the split's mix."""
-    mix = MIXES[split]
+    rare = MIXES[split].rare
     source = "train" if split == "pool" else split
     problems = deal(rng, dict.fromkeys(PROBLEMS, 1.0), n)
-    urgencies = deal(rng, mix.urgency, n)
-    orders = deal(rng, mix.order, n)
+    asking = deal(rng, {"": 1 - 3 * rare, **dict.fromkeys(ASKING, rare)}, n)
+    naming = deal(rng, {"": 1 - 3 * rare, **dict.fromkeys(NAMING, rare)}, n)
+    urgencies = deal(rng, {"high": 0.25, "low": 0.25, "normal": 0.5}, n)
+    orders = deal(rng, {"plain": 0.7, "missing": 0.3}, n)
     requests = deal(rng, {**dict.fromkeys(REQUESTS, 0.23), "none": 0.08}, n)
-    two = _flags(rng, mix.two, n)
-    second = _flags(rng, mix.second, n)
-    corrected = _flags(rng, mix.correction, n)
     named = _flags(rng, 0.8, n)
     facts = []
     for i in range(n):
         kinds = PROBLEM_KINDS.get(problems[i], tuple(PRODUCTS[source]))
-        fitting = [name for kind in kinds for name in PRODUCTS[source][kind]]
-        product, other, mistaken_product = rng.sample(fitting, 3)
-        order, number_kind, number = "none", "", ""
-        if orders[i] == "plain":
+        product, other = rng.sample([p for kind in kinds for p in PRODUCTS[source][kind]], 2)
+        kind, order, number, mistaken = orders[i], "none", "", ""
+        if naming[i] == "order=other-number":
+            kind, number = "other-number", ":".join(_other_number(rng))
+        elif naming[i] == "correction":
+            kind, mistaken = "plain", order_number(rng)
+        if kind == "plain":
             order = order_number(rng)
-        elif orders[i] == "price-instead":
-            number_kind, number = "price", _price(rng)
-        elif orders[i] == "other-number":
-            number_kind, number = _other_number(rng)
         possible = [r for r in REQUESTS if r != "repair" or problems[i] not in NOT_REPAIRED]
         asked: tuple[str, ...] = (requests[i],)
         if requests[i] not in ("none", *possible):
             asked = (rng.choice(possible),)
-        if two[i]:
-            first = rng.choice([r for r in possible if r != "information"])
-            asked = (first, "information") if rng.random() < 0.6 else ("information", first)
-        field, mistaken = "", ""
-        if corrected[i]:
-            field = "order" if order != "none" and rng.random() < 0.75 else "product"
-            mistaken = _mistake(rng, order) if field == "order" else mistaken_product
+        if asking[i] == "two-requests":
+            asked = (rng.choice([r for r in possible if r != "information"]), "information")
+        urgency = {"implied-urgency": "implied", "sarcasm": "sarcasm"}.get(asking[i], urgencies[i])
         name = f"{rng.choice(FIRST_NAMES[source])} {rng.choice(LAST_NAMES[source])}"
         facts.append(
             Facts(
                 product=product,
                 problem=problems[i],
-                urgency=urgencies[i],
-                order_kind=orders[i],
+                urgency=urgency,
+                order_kind=kind,
                 order=order,
-                number=f"{number_kind}:{number}" if number else "",
+                number=number,
                 requests=asked,
                 name=name if named[i] else "none",
-                second=other if second[i] else "",
-                corrected=field,
+                second=other if naming[i] == "second-product" else "",
                 mistaken=mistaken,
             )
         )
@@ -281,26 +239,18 @@ def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
     """The customer's message, without typos."""
     product, article, order = facts.product, with_article(facts.product), facts.order
     openers = bank.ordered if facts.problem in DELIVERY_PROBLEMS else bank.owned
-    if facts.corrected == "product":
-        openers = tuple(text for text in openers if "{a}" in text)
-        wrong = with_article(facts.mistaken)
-        article = choose(rng, bank.correction).format(w=wrong, v=article) + ","
-    elif facts.corrected == "order":
+    if facts.mistaken:
         order = choose(rng, bank.correction).format(w=facts.mistaken, v=order)
-    opener = choose(rng, openers).format(p=product, a=article).replace(",:", ":")
+    opener = choose(rng, openers).format(p=product, a=article)
     problem = choose(rng, bank.problems[facts.problem])
     body = f"{opener} {problem}."
 
-    middle: list[str] = []
-    before: list[str] = []
+    middle = []
     if order != "none":
         middle.append(choose(rng, bank.order).format(n=order))
     if facts.number:
         kind, value = facts.number.split(":", 1)
         middle.append(choose(rng, getattr(bank, kind)).format(n=value))
-    if facts.second:
-        sentence = choose(rng, bank.second).format(q=facts.second, b=with_article(facts.second))
-        (before if rng.random() < 0.4 else middle).append(sentence)
     asked = [choose(rng, bank.requests[request]) for request in facts.requests]
     if len(asked) == 2:
         asked[1] = f"{choose(rng, bank.also)} {_lower_first(asked[1])}"
@@ -311,7 +261,10 @@ def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
         middle.append(choose(rng, bank.fillers))
     rng.shuffle(middle)
 
-    parts = [*before, body, *middle]
+    parts = [body, *middle]
+    if facts.second:
+        other = with_article(facts.second)
+        parts.insert(0, choose(rng, bank.second).format(q=facts.second, b=other))
     if facts.name != "none":
         if rng.random() < 0.4:
             parts.insert(0, rng.choice(bank.intro).format(n=facts.name))
