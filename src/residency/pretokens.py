@@ -14,6 +14,7 @@ import json
 import random
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -94,11 +95,13 @@ class PretokenCache:
         found = self._segments.get(segment)
         if found is None:
             if segment.isascii():
-                found = []
+                pieces = self._pieces(segment)
                 known = self._known
-                for piece in self._pieces(segment):
-                    ids = known.get(piece)
-                    found += ids if ids is not None else self._learn(piece)
+                try:
+                    found = list(chain.from_iterable(map(known.__getitem__, pieces)))
+                except KeyError:
+                    each = (known[p] if p in known else self._learn(p) for p in pieces)
+                    found = list(chain.from_iterable(each))
             else:
                 found = self._backend.encode(segment, add_special_tokens=False).ids
             if len(segment) < 256 and len(self._segments) < SEGMENTS:
@@ -108,7 +111,7 @@ class PretokenCache:
     def _pieces(self, text: str) -> list[str]:
         pieces = [text]
         for pattern in self._patterns:
-            pieces = [found for piece in pieces for found in pattern.findall(piece)]
+            pieces = list(chain.from_iterable(map(pattern.findall, pieces)))
         return pieces
 
     def _learn(self, piece: str) -> list[int]:
