@@ -93,6 +93,25 @@ def test_samples_of_a_prompt_differ_and_repeat_with_their_seed(local: LocalEngin
     assert [a.token_ids for a in changed] != [a.token_ids for a in answers]
 
 
+def test_samples_of_a_prompt_share_its_prefill(
+    local: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = prompts(2)
+    asked = [Prompt(p.messages, key=p.key, sample=n) for n in range(4) for p in (one, two)]
+    alone = [local.generate([prompt], WARM)[0] for prompt in asked]
+    tokens: list[int] = []
+    plain = FusedModel.forward
+
+    def counted(self: FusedModel, ids: torch.Tensor, *rest: Any) -> torch.Tensor:
+        tokens.append(len(ids))
+        return plain(self, ids, *rest)
+
+    monkeypatch.setattr(FusedModel, "forward", counted)
+    same(local.generate(asked, WARM), alone)
+    once = {tuple(local.chat.prompt_ids(prompt.messages)) for prompt in asked}
+    assert sum(count for count in tokens if count > 8) <= sum(map(len, once))
+
+
 def test_draws_follow_the_truncated_distribution() -> None:
     torch.manual_seed(0)
     logits = torch.randn(1, 12) * 2

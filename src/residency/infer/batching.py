@@ -83,7 +83,8 @@ class Batcher:
         shared = common_prefix([run.ids for run in runs]) if len(runs) > 1 else 0
         shared = min(shared, min(len(run.ids) for run in runs) - 1)
         self.shared = shared if shared >= MIN_PREFIX else 0
-        self.waiting = sorted(runs, key=lambda run: len(run.ids) + len(run.draft))
+        # Longest first; samples of one prompt follow one another.
+        self.waiting = sorted(runs, key=lambda run: (len(run.ids) + len(run.draft), run.ids))
         self.active: list[Run] = []
         self.slots = min(slots, len(runs))
         prefix = prefill_prefix(model, runs[0].ids[: self.shared]) if self.shared else []
@@ -126,7 +127,13 @@ class Batcher:
         positions: list[int] = []
         select: list[int] = []
         bounds: list[tuple[int, int, int]] = []
+        twins: list[tuple[int, int]] = []
         for offset, run in enumerate(taken):
+            before = taken[offset - 1] if offset else None
+            if before is not None and run.ids == before.ids and not (run.draft or before.draft):
+                select.append(select[-1])  # another sample of the same prompt: computed already
+                twins.append((bounds[-1][0], len(self.active) + offset))
+                continue
             start = len(flat)
             flat += run.ids[self.shared :]
             prompt_end = len(flat)
@@ -138,6 +145,8 @@ class Batcher:
         hidden = self.model.forward(
             self._long(flat), self._long(positions), attend, self._long(select)
         )
+        for source, target in twins:
+            self.cache.move(source, target, len(taken[target - len(self.active)].ids) - self.shared)
         rows = [(run, step) for run in taken for step in range(max(1, len(run.draft)))]
         picked = self._pick(hidden, rows)
         for run in taken:
