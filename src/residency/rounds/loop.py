@@ -85,7 +85,9 @@ def prompted_baselines(ws: Workspace) -> dict[str, Assessed]:
 
 def rounds(ws: Workspace, reference: Assessed) -> list[Assessed]:
     """Fine-tuning rounds until every issue is resolved or the budget is spent."""
-    finding_half, measuring_half = diagnose.halves(ws.split("dev"), ws.config.project.seed)
+    finding_half, measuring_half = diagnose.halves(
+        ws.split("dev"), ws.config.project.seed, share=ws.config.diagnose.finding_share
+    )
     known: dict[str, Known] = {}
     add_issues(ws, known, reference, finding_half, 0)
     expectations(ws, known, measuring_half)

@@ -149,7 +149,9 @@ def _stored(ws: Workspace, model: Model, split: Split) -> Assessed:
 def diagnose(ws: Workspace, name: str) -> Diagnosis:
     """Run the detectors again on stored dev answers and group failures into issues."""
     assessed = _stored(ws, find_model(ws, name), "dev")
-    half, _ = diagnosing.halves(assessed.examples, ws.config.project.seed)
+    half, _ = diagnosing.halves(
+        assessed.examples, ws.config.project.seed, share=ws.config.diagnose.finding_share
+    )
     issues = diagnosing.find_issues(
         assessed.examples,
         assessed.findings,
@@ -179,7 +181,9 @@ def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposa
             f"{len(found)} issues begin with {key!r}", next_step="residency status lists them"
         )
     assessed = _stored(ws, find_model(ws, "final"), "dev")
-    half, _ = diagnosing.halves(assessed.examples, ws.config.project.seed)
+    half, _ = diagnosing.halves(
+        assessed.examples, ws.config.project.seed, share=ws.config.diagnose.finding_share
+    )
     examples = by_id(assessed.examples)
     failed = outcomes_of(found[0], assessed)
     failing = [examples[k] for k, bad in failed.items() if bad and k in half]
