@@ -56,11 +56,10 @@ def published(count: int, pool: int) -> Rows:
     out: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for task in find_tasks(["arc", "hellaswag", "truthfulqa", *SUBJECTS]):
         out[task.name] = {task.test[0]: [dict(row) for row in splits.rows(task, task.test)[:count]]}
-        if task.shots_from and task.name != "hellaswag":
-            examples = splits.rows(task, task.shots_from)[:pool]
+        if task.shots_from:  # HellaSwag's are later rows of the same split, as there is no other
+            start = count if task.name == "hellaswag" else 0
+            examples = splits.rows(task, task.shots_from)[start : start + pool]
             out[task.name][task.shots_from[0]] = [dict(row) for row in examples]
-    for row in out["hellaswag"]["validation"]:
-        row.setdefault("label", "0")
     return out
 
 
