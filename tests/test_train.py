@@ -405,3 +405,29 @@ def test_the_named_tracker_gets_the_metrics(
     result = train(base, make_rows(), settings, tmp_path / "run-7", seed=1)
     assert tuple(seen) == result.losses and ended == [True]
     assert train(base, make_rows(), SETTINGS, tmp_path / "run-7", seed=1) == result
+
+
+def test_pain_01_the_trained_tokens_are_the_masked_ones_and_no_others(
+    base: Path, tmp_path: Path
+) -> None:
+    """The first loss is that of the masked tokens, by the bare model's own logits."""
+    from residency.model import load_model
+
+    settings = SETTINGS.model_copy(update={"batch_size": 22, "epochs": 1.0})
+    result = train(base, make_rows(), settings, tmp_path, seed=1)
+    model = load_model(base, device="cpu")
+    nll = []
+    for row in make_rows():
+        ids = torch.tensor([row.ids])
+        with torch.no_grad():
+            logp = model(ids).logits[0].log_softmax(-1)
+        nll += [-logp[i - 1, row.ids[i]].item() for i in range(len(row.ids)) if row.mask[i]]
+    assert result.trained_tokens == len(nll)
+    assert abs(result.losses[0] - np.mean(nll)) < 1e-5
+
+
+def test_pain_03_rows_whose_end_was_cut_are_counted(base: Path, tmp_path: Path) -> None:
+    rows = make_rows()
+    rows[0] = TokenRow("cut", rows[0].ids[:-1], rows[0].mask[:-1])
+    result = train(base, rows, SETTINGS, tmp_path, seed=1)
+    assert result.notes == ("1 of 22 rows train no end token (cut?)",)
