@@ -1,6 +1,6 @@
 """Data parallel training under ``torchrun``: every rank holds the model and a share of each batch.
 
-    torchrun --nproc-per-node 2 -m residency train DIR
+    torchrun --nproc-per-node 2 fit.py    # a script that calls residency.train.train
 
 The batch of a step is the same as with one process; rank r takes every size-th row from the
 r-th on. The loss is divided by the trained tokens of the whole batch on every rank, so that
