@@ -1,6 +1,6 @@
 """Responses → findings → issues → verdicts."""
 
-from residency.diagnose.arms import ArmComparison, adjusted_p, compare_arms
+from residency.diagnose.arms import ArmComparison, compare_arms
 from residency.diagnose.clusters import cluster_slices
 from residency.diagnose.detect import DETECTORS, detect
 from residency.diagnose.equivalence import Equivalence, equivalence
@@ -39,7 +39,6 @@ __all__ = [
     "Paired",
     "PairedComparison",
     "Quality",
-    "adjusted_p",
     "cluster_slices",
     "compare_arms",
     "compare_paired",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from residency.diagnose.issues import Outcomes
@@ -77,11 +77,6 @@ def compare_arms(
         low=low,
         high=high,
     )
-
-
-def adjusted_p(comparisons: Sequence[Paired]) -> list[float]:
-    """p-values of several comparisons made at once, adjusted (any false claim ≤ α)."""
-    return discrete_holm([(c.better, c.worse) for c in comparisons])
 
 
 def _add(
