@@ -178,6 +178,18 @@ def test_nothing_is_sent_unless_an_endpoint_is_named(project: Project, url: str)
     assert Server.asked == []
 
 
+def test_the_table_and_the_recommendation_are_printed(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ["--limit", "4", "--latency", "0", "--shots", "0"]
+    assert invoke(["baseline", str(project.root), *flags]) == 0
+    told = capsys.readouterr().out
+    for part in ("zero-shot prompt", "prompt + retrieval", "checks scored", "data leaves machine"):
+        assert part in told
+    assert "prompt + retrieval against zero-shot prompt" in told
+    assert "This rests on 4 answers each on dev" in told
+
+
 def test_mistakes_are_told(project: Project) -> None:
     with pytest.raises(UserError, match="sealed"):
         baseline(project, split="test")

@@ -140,6 +140,34 @@ def test_checklist_expands_and_grades_all_three_kinds(tmp_path: Path) -> None:
     assert {f.severity for f in found if f.kind == "mft:order" and f.status == "fail"} == {0.9}
 
 
+def test_several_rules_of_one_checklist_test_keep_their_own_detectors(tmp_path: Path) -> None:
+    suite = toml(
+        tmp_path,
+        """
+        [[checklist]]
+        type = "MFT"
+        name = "order"
+        template = "Order {order}."
+        reference = "order: {order}"
+        fill = { order = ["A-1", "B-2"] }
+        rules = [
+            { rule = "contains", all = ["{order}"] },
+            { rule = "contains", all = ["order"] },
+            { rule = "exact" },
+        ]
+        """,
+    )
+    responses = [Response("m", e.id, "order: A-1") for e in suite.examples]
+    found = grade(suite, [], responses)
+    first = [(f.detector, f.status) for f in found if f.response == responses[0].id]
+    assert first == [
+        ("suite:order:contains:1", "pass"),
+        ("suite:order:contains:2", "pass"),
+        ("suite:order:exact", "pass"),
+    ]
+    assert [f.status for f in found if f.response == responses[1].id] == ["fail", "pass", "fail"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -163,7 +163,8 @@ class Regex(Rule):
             found = self._compiled.search(item.text)
             span = item.span(*found.span()) if found else item.span(0, len(item.text))
         # A match stays one when the text goes on, unless it reaches the end ($, longer words).
-        stays = self.match == "search" and found is not None and found.end() < len(item.text)
+        rest = item.text[found.end() :].strip() if found else ""
+        stays = self.match == "search" and bool(rest)
         if bool(found) != self.forbid:
             yield passed(final=stays)
             return
