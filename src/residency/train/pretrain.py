@@ -36,7 +36,7 @@ def save_tokenizer(tokenizer: Any, out: Path) -> None:
     """A ``tokenizers.Tokenizer`` as a folder that ``AutoTokenizer`` loads."""
     from transformers import PreTrainedTokenizerFast
 
-    PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         bos_token=END_TOKEN,
         eos_token=END_TOKEN,
