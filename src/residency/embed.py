@@ -47,6 +47,4 @@ def _load() -> Any:
         )
     from wordllama import WordLlama
 
-    return WordLlama.load(
-        dim=DIMENSIONS, cache_dir=Path(spec.origin).parent, disable_download=True
-    )
+    return WordLlama.load(dim=DIMENSIONS, cache_dir=Path(spec.origin).parent, disable_download=True)
