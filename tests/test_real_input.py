@@ -87,6 +87,30 @@ def test_openai_messages_on_the_shipped_model(tmp_path: Path) -> None:
     finish(project)
 
 
+def test_offline_the_shipped_model_takes_the_defaults_place_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from residency.errors import OfflineError
+    from residency.model import base as bases
+
+    real = bases.resolve
+
+    def no_network(name: str, **options: object) -> object:
+        if name == "smollm2-135m":
+            raise OfflineError("the registry does not answer")
+        return real(name, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bases, "resolve", no_network)
+    assert invoke(["init", str(tmp_path / "p"), "--example", "tickets"]) == 0
+    project = Project.open(tmp_path / "p")
+    assert project.base.name == "tiny"
+    assert "cannot be fetched without a network" in project.base.note
+    hub = Project.open(tmp_path / "p", overrides={"model.base": "someone/else"})
+    monkeypatch.setattr(bases, "resolve", lambda *_, **__: no_network("smollm2-135m"))
+    with pytest.raises(OfflineError):
+        _ = hub.base
+
+
 @pytest.mark.skipif(not REAL.exists(), reason="needs the real data beside the checkout")
 @pytest.mark.slow
 def test_a_real_llama2c_checkpoint_on_a_real_instruction_set(tmp_path: Path) -> None:

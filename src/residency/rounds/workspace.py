@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from residency.config import CONFIG_NAME, Config, load_config, parse_config
-from residency.errors import ConfigError, DataError, StoreError
+from residency.config import CONFIG_NAME, Config, ModelConfig, load_config, parse_config
+from residency.errors import ConfigError, DataError, OfflineError, StoreError
 from residency.store import Store
 from residency.types import (
     Embedder,
@@ -66,12 +66,22 @@ class Workspace:
 
     @cached_property
     def base(self) -> BaseModel:
-        """The base model, fetched when it is absent (one line says so first)."""
+        """The base model, fetched when it is absent (one line says so first).
+
+        Without a network the default gives way to the shipped ``tiny``; its note says so.
+        """
         from residency.model.base import resolve
 
         name = self.config.model.base
         local = self.root / name
-        return resolve(str(local) if local.exists() else name, progress=self.progress)
+        try:
+            return resolve(str(local) if local.exists() else name, progress=self.progress)
+        except OfflineError:
+            if name != ModelConfig().base:
+                raise
+            shipped = resolve("tiny", progress=self.progress)
+            note = f"tiny, which ships with Residency: {name} cannot be fetched without a network"
+            return replace(shipped, note=note)
 
     @cached_property
     def chat_format(self) -> ChatFormat:
