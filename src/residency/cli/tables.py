@@ -100,7 +100,7 @@ def kinds_of(scores: Sequence[dict[str, Any]], limit: int) -> list[str]:
 def issues_table(summary: RunSummary) -> Table:
     """Two lines an issue: what it is, and its last verdict on dev and the sealed test's."""
     table = Table(
-        title="Issues: measured on the half of dev that did not choose them",
+        title="Issues: measured on the part of dev that did not choose them",
         title_justify="left",
         header_style="bold",
     )
@@ -188,7 +188,7 @@ def conclusion(summary: RunSummary) -> list[str]:
         lines.append(
             "No issue: no kind of failure reached "
             f"diagnose.min_rate ({percent(settings.get('min_rate'))}) and diagnose.min_items "
-            f"({settings.get('min_items')}) in the half of dev that finds issues."
+            f"({settings.get('min_items')}) in the part of dev that finds issues."
         )
     if summary.test:
         side = summary.test["sides"][summary.test["reference"]]

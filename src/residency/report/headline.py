@@ -105,7 +105,7 @@ def _reasons(
         "Both models answered the same items, and were compared item by item (exact McNemar test, "
         "paraphrases of one request counted as one observation).",
         f"The chance of any false “resolved”, “improved” or “regressed” among all issues and "
-        f"rounds is at most {percent(alpha, 0)}: issues are found on one half of dev and measured "
+        f"rounds is at most {percent(alpha, 0)}: issues are found on one part of dev and measured "
         f"on the other, and looking after every round is paid for.",
     ]
     if falls:
