@@ -190,7 +190,10 @@ def test_a_reference_that_repeats_itself_raises_the_limit(look) -> None:  # type
 
 
 def test_tandem_sees_a_loop_cut_in_the_middle() -> None:
-    assert tandem(["a", "b", "c", "d", "a", "b", "c", "d", "a", "b", "c", "d", "a", "b"], 3) == (4, 3)
+    assert tandem(["a", "b", "c", "d", "a", "b", "c", "d", "a", "b", "c", "d", "a", "b"], 3) == (
+        4,
+        3,
+    )
     assert tandem(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"], 3) is None
     assert tandem(["x", "x", "x"], 3) is None  # too short to be a loop
 

@@ -1,8 +1,8 @@
 """Residency: from a general language model to a specialist, in rounds, with proof.
 
-    from residency import Project, init
-    init(Path("demo"), example="tickets")
-    summary = Project.open("demo").run()
+from residency import Project, init
+init(Path("demo"), example="tickets")
+summary = Project.open("demo").run()
 """
 
 from __future__ import annotations
