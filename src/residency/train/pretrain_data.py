@@ -389,7 +389,8 @@ def pieces(file: TokenFile, context: int) -> np.ndarray[Any, np.dtype[np.int64]]
     begin = first + within * context
     end = np.minimum(begin + context, np.repeat(ends, number))
     cut = np.stack([begin, end], axis=1)
-    return cut[end - begin > 1]
+    kept: np.ndarray[Any, np.dtype[np.int64]] = cut[end - begin > 1]
+    return kept
 
 
 class PackedBatches:
