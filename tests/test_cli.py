@@ -76,7 +76,7 @@ def test_init_from_own_files_finds_format_and_keeps_them_untouched(
     project = tmp_path / "project"
     flags = ["--column", "instruction=frage", "--column", "response=antwort", "--base", "tiny"]
     assert invoke(["init", str(project), "--train", str(own), *flags]) == 0
-    assert "2 rows" in capsys.readouterr().out
+    assert "2 rows" in " ".join(capsys.readouterr().out.split())
     settings = tomllib.loads((project / "residency.toml").read_text())
     assert settings["data"]["columns"] == {"instruction": "frage", "response": "antwort"}
     assert settings["model"]["base"] == "tiny"

@@ -53,10 +53,12 @@ def init(
         instruction=instruction,
         name=name,
     )
-    console.print(f"Project in [bold]{made.root}[/]: {', '.join(made.files)}")
+    names = ", ".join(made.files)
+    console.print(f"Project in {made.root}: {names}", markup=False, soft_wrap=True)
     for path, what in made.found.items():
-        console.print(f"  {path}: {what}", markup=False, highlight=False)
-    console.print(f"Next: residency check {directory}   then   residency run {directory}")
+        console.print(f"  {path}: {what}", markup=False, highlight=False, soft_wrap=True)
+    step = f"Next: residency check {directory}   then   residency run {directory}"
+    console.print(step, markup=False, highlight=False, soft_wrap=True)
 
 
 def _ask(base: str) -> tuple[str, dict[str, list[Path]], str]:
