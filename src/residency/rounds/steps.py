@@ -24,7 +24,6 @@ from residency.types import (
     Prompt,
     Response,
     Split,
-    canonical_json,
     content_id,
 )
 
@@ -332,8 +331,3 @@ def data_settings(ws: Workspace) -> dict[str, Any]:
         "truncation": ws.config.data.truncation,
         "instruction": ws.config.data.instruction,
     }
-
-
-def settings_text(ws: Workspace) -> str:
-    """The training settings as canonical JSON."""
-    return canonical_json(ws.config.train.model_dump(mode="json"))

@@ -18,7 +18,6 @@ from residency.types import (
     Progress,
     Sampling,
     Split,
-    canonical_json,
     content_id,
     no_progress,
 )
@@ -272,8 +271,3 @@ def read_config(root: Path, overrides: Mapping[str, Any] | None = None) -> Confi
             table = table.setdefault(part, {})
         table[last] = value
     return parse_config(raw, where="flags")
-
-
-def settings_record(config: Config) -> str:
-    """Every setting as canonical JSON, for the record."""
-    return canonical_json(config.model_dump(mode="json"))
