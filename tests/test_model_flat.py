@@ -51,7 +51,9 @@ def test_pain_13_no_example_sees_its_neighbours(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_gradients_equal_plain_transformers(name: str) -> None:
+@pytest.mark.parametrize("short", [False, True])
+def test_gradients_equal_plain_transformers(name: str, short: bool) -> None:
+    """With the last layer whole, and with it at the predicting positions only."""
     model = tiny(name)
     sum(row.weight * plain_nll(model, row).sum() for row in rows()).backward()  # type: ignore[union-attr]
     want = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
@@ -59,7 +61,12 @@ def test_gradients_equal_plain_transformers(name: str) -> None:
     accelerate(model)
     decoder = Decoder(model)
     batch = flatten(rows())
-    hidden = decoder.hidden(batch.ids, batch.positions, batch.layout)[batch.predict]
+    # GPT-2's body gives its states the shape of its ids, so its last layer is run whole.
+    assert (decoder.last is None) == (name == "gpt2")
+    if not short:
+        decoder.last = None
+    hidden = decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
+    assert hidden.shape[0] == len(batch.predict)
     decoder.loss(hidden, batch.labels, batch.weights)[0].backward()  # type: ignore[no-untyped-call]
     got = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     assert got.keys() == want.keys()
@@ -78,6 +85,32 @@ def test_a_decoder_split_at_a_layer_gives_the_same_states(name: str, layer: int)
     split = decoder.above(states, batch.ids, batch.positions, batch.layout, layer)
     assert torch.equal(whole, split)
     assert torch.equal(whole, decoder.hidden(batch.ids, batch.positions, batch.layout))
+
+
+@torch.no_grad()
+def test_the_last_layer_runs_its_mlp_at_the_predicting_positions_only() -> None:
+    decoder = Decoder(tiny("llama"))
+    batch = flatten(rows())
+    seen = []
+    handle = decoder.stack.layers[-1].mlp.register_forward_pre_hook(
+        lambda module, args: seen.append(args[0].shape[1])
+    )
+    want = decoder.hidden(batch.ids, batch.positions, batch.layout)[batch.predict]
+    got = decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
+    handle.remove()
+    assert seen == [len(batch.ids), len(batch.predict)]
+    assert torch.allclose(got, want, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_last_layer_that_mixes_tokens_after_attention_is_run_whole() -> None:
+    model = tiny("llama")
+    mlp = model.model.layers[-1].mlp
+    plain = mlp.forward
+    mlp.forward = lambda states: plain(states) + states.mean(1, keepdim=True)
+    decoder = Decoder(model, flat=False)
+    decoder.flat = True
+    assert decoder._prove_last() is None and decoder.last is None
 
 
 def test_an_architecture_that_cannot_be_flat_is_padded_and_says_why() -> None:

@@ -19,10 +19,18 @@ from torch import Tensor, nn
 from residency.model import attention
 from residency.model.attention import Layout
 from residency.model.head import token_nll, weighted_nll
+from residency.model.last_layer import LastLayer, Watch
 from residency.model.structure import Stack, layer_stack
 
 PROOF_TOLERANCE = 1e-4
 """Largest difference of hidden states, relative to their largest value, that counts as equal."""
+
+_MISFITS = (NotImplementedError, TypeError, ValueError, AttributeError, RuntimeError, IndexError)
+"""What a model raises that does not run this way."""
+
+
+def _relative(got: Tensor, want: Tensor) -> float:
+    return float((got - want).abs().max() / want.abs().max().clamp(min=1e-6))
 
 
 class _ReachedError(Exception):
@@ -57,6 +65,7 @@ class Decoder:
     Attributes:
         model: the Hugging Face model. flat: True when examples run unpadded.
         reason: why not, when ``flat`` is False.
+        last: how to run the last layer at chosen positions only; None where that is not exact.
     """
 
     def __init__(self, model: Any, *, flat: bool = True) -> None:
@@ -66,8 +75,11 @@ class Decoder:
         self.flat, self.reason = False, "padding was asked for"
         attention.register()
         self._use_native()
+        self.last: LastLayer | None = None
         if flat:
             self.flat, self.reason = self._prove()
+        if self.flat:
+            self.last = self._prove_last()
         self.head_matches = self._head_matches()
 
     @property
@@ -77,11 +89,20 @@ class Decoder:
 
     # --- forward ---------------------------------------------------------------------------
 
-    def hidden(self, ids: Tensor, positions: Tensor, layout: Layout) -> Tensor:
-        """[T, d] states that the head reads. ids, positions: [T], positions restart per example."""
+    def hidden(
+        self, ids: Tensor, positions: Tensor, layout: Layout, at: Tensor | None = None
+    ) -> Tensor:
+        """[T, d] states that the head reads. ids, positions: [T], positions restart per example.
+
+        With ``at``, [S] flat indices, only the states there: [S, d].
+        """
         if not self.flat:
-            return self._padded(ids, layout)
-        with self.attending():
+            states = self._padded(ids, layout)
+            return states if at is None else states[at]
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.attending())
+            if at is not None and self.last is not None:
+                stack.enter_context(self.last.at(self.stack.layers[-1], at))
             out = self.body(
                 input_ids=ids[None],
                 attention_mask=torch.ones_like(ids)[None],
@@ -89,7 +110,8 @@ class Decoder:
                 layout=layout,
                 use_cache=False,
             )
-        return out.last_hidden_state[0]  # type: ignore[no-any-return]
+        states: Tensor = out.last_hidden_state[0]
+        return states if at is None or self.last is not None else states[at]
 
     @torch.no_grad()
     def below(self, ids: Tensor, positions: Tensor, layout: Layout, layer: int) -> Tensor:
@@ -108,9 +130,15 @@ class Decoder:
         raise AssertionError("the layer did not run")
 
     def above(
-        self, states: Tensor, ids: Tensor, positions: Tensor, layout: Layout, layer: int
+        self,
+        states: Tensor,
+        ids: Tensor,
+        positions: Tensor,
+        layout: Layout,
+        layer: int,
+        at: Tensor | None = None,
     ) -> Tensor:
-        """[T, d] states that the head reads, from the states [T, d] that enter ``layer``."""
+        """As ``hidden``, from the states [T, d] that enter ``layer``."""
 
         def enter(
             module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -125,7 +153,7 @@ class Decoder:
         original = self.stack.layers
         setattr(self.stack.parent, self.stack.attribute, skipping)
         try:
-            return self.hidden(ids, positions, layout)
+            return self.hidden(ids, positions, layout, at)
         finally:
             setattr(self.stack.parent, self.stack.attribute, original)
             handle.remove()
@@ -206,28 +234,12 @@ class Decoder:
         was_training = self.model.training
         self.model.eval()
         try:
-            generator = torch.Generator().manual_seed(0)
-            vocabulary = self.model.config.get_text_config().vocab_size
-            rows = [torch.randint(0, vocabulary, (n,), generator=generator) for n in (11, 3, 19)]
-            rows[2][:5] = rows[0][:5]
-            expand = torch.cat([torch.arange(14), torch.arange(5), torch.arange(14, 28)])
-            keep = torch.cat([torch.arange(14), torch.arange(19, 33)])
-            layout = Layout((11, 3, 19), (0, 0, 5), expand.to(self.device), keep.to(self.device))
-            ids = torch.cat([rows[0], rows[1], rows[2][5:]]).to(self.device)
-            positions = torch.cat([torch.arange(11), torch.arange(3), torch.arange(5, 19)])
+            rows, ids, positions, layout = self._probe()
             self.flat = True
-            got = self.hidden(ids, positions.to(self.device), layout).float()
-            want = torch.cat([self._alone(row.to(self.device)).float() for row in rows])[
-                keep.to(self.device)
-            ]
-            error = float((got - want).abs().max() / want.abs().max().clamp(min=1e-6))
-        except (
-            NotImplementedError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            RuntimeError,
-        ) as problem:
+            got = self.hidden(ids, positions, layout).float()
+            alone = torch.cat([self._alone(row).float() for row in rows])
+            error = _relative(got, alone[layout.keep])
+        except _MISFITS as problem:
             return False, f"this architecture does not run on flat tokens ({problem})"
         finally:
             self.model.train(was_training)
@@ -235,6 +247,41 @@ class Decoder:
         if error > (PROOF_TOLERANCE if exact else 5e-2):
             return False, f"flat tokens change this architecture's outputs (by {error:.1e})"
         return True, ""
+
+    def _probe(self) -> tuple[list[Tensor], Tensor, Tensor, Layout]:
+        """Three random examples, of which two begin alike: alone, and as one flat batch."""
+        generator = torch.Generator().manual_seed(0)
+        vocabulary = self.model.config.get_text_config().vocab_size
+        rows = [torch.randint(0, vocabulary, (n,), generator=generator) for n in (11, 3, 19)]
+        rows[2][:5] = rows[0][:5]
+        expand = torch.cat([torch.arange(14), torch.arange(5), torch.arange(14, 28)])
+        keep = torch.cat([torch.arange(14), torch.arange(19, 33)])
+        layout = Layout((11, 3, 19), (0, 0, 5), expand.to(self.device), keep.to(self.device))
+        ids = torch.cat([rows[0], rows[1], rows[2][5:]]).to(self.device)
+        positions = torch.cat([torch.arange(11), torch.arange(3), torch.arange(5, 19)])
+        return [row.to(self.device) for row in rows], ids, positions.to(self.device), layout
+
+    @torch.no_grad()
+    def _prove_last(self) -> LastLayer | None:
+        """The short way through the last layer, where it gives the whole layer's states."""
+        was_training = self.model.training
+        self.model.eval()
+        watch = Watch(self.stack.layers[-1])
+        _, ids, positions, layout = self._probe()
+        at = torch.tensor([3, 10, 12, 10, 27], device=self.device)
+        try:
+            with watch.watching():
+                want = self.hidden(ids, positions, layout)[at]
+            self.last = found = watch.found()
+            got = self.hidden(ids, positions, layout, at)
+            exact = next(self.model.parameters()).dtype is torch.float32
+            close = _relative(got.float(), want.float()) <= (PROOF_TOLERANCE if exact else 5e-2)
+            return found if close else None
+        except _MISFITS:
+            return None
+        finally:
+            self.last = None
+            self.model.train(was_training)
 
     @torch.no_grad()
     def _head_matches(self) -> bool:

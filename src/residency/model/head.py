@@ -15,8 +15,9 @@ from torch import Tensor
 
 from residency.model.kernels import linear_nt
 
-CHUNK_BYTES = 128 << 20
-"""Size of one chunk of logits; small chunks would read the head's weight more often."""
+CHUNK_BYTES = 32 << 20
+"""Size of one chunk of logits. Smaller chunks would read the head's weight more often; larger ones
+are given back to the system after each use, and every page of them is made anew."""
 
 
 def _chunk_rows(vocabulary: int, itemsize: int) -> int:
@@ -81,13 +82,17 @@ class _WeightedNll(torch.autograd.Function):
 
 
 def _chunk(h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, nll: Tensor) -> Tensor:
-    """Fill ``nll`` and return probabilities minus one-hot labels, [rows, V] in h's dtype."""
-    logits = linear_nt(h, weight, bias)
-    logp = torch.log_softmax(logits, 1, dtype=torch.float32)
-    column = labels[:, None]
-    nll.copy_(-logp.gather(1, column)[:, 0])
-    probs = logp.exp_()
-    probs.scatter_add_(1, column, torch.full_like(column, -1, dtype=probs.dtype))
+    """Fill ``nll`` and return probabilities minus one-hot labels, [rows, V] in h's dtype.
+
+    One buffer all the way: logits become exponentials, then probabilities, in place.
+    """
+    probs = linear_nt(h, weight, bias).float()
+    own = probs.gather(1, labels[:, None])
+    most = probs.amax(1, keepdim=True)
+    total = probs.sub_(most).exp_().sum(1, keepdim=True)
+    nll.copy_((total.log() + most - own)[:, 0])
+    probs.div_(total)
+    probs[torch.arange(len(labels), device=labels.device), labels] -= 1
     return probs.to(h.dtype)
 
 

@@ -75,7 +75,7 @@ def _logps(engine: Engine, sides: Sequence[TokenRow]) -> tuple[Tensor, int, int]
     """[sides] Σ log p of the trained tokens of each side."""
     batch = flatten(sides).to(engine.device)
     with engine.autocast():
-        hidden = engine.hidden(sides, batch)[batch.predict]
+        hidden = engine.hidden(sides, batch)
         nll = engine.decoder.nll(hidden, batch.labels)
     logps = torch.zeros(len(sides), device=nll.device).index_add(0, batch.owner, -nll)
     return logps, len(batch.labels), batch.tokens

@@ -121,6 +121,7 @@ class Engine:
             old = "gradient_checkpointing_enable"  # its name before transformers 5.22
             enable = getattr(model, "activation_checkpointing_enable", None) or getattr(model, old)
             enable({"use_reentrant": False})
+            self.decoder.last = None  # its hooks are gone when a layer runs again in the backward
         model.train()
 
     def _first_layer(self) -> int:
@@ -207,18 +208,17 @@ class Engine:
         """Σ wᵢ·nllᵢ and the [S] nll of a flat batch of these rows."""
         batch = batch.to(self.device)
         with self.autocast():
-            hidden = self.hidden(rows, batch)[batch.predict]
+            hidden = self.hidden(rows, batch)
             return self.decoder.loss(hidden, batch.labels, weights.to(self.device))
 
     def hidden(self, rows: Sequence[TokenRow], batch: FlatBatch) -> Tensor:
-        """[T, d] states that the head reads, the frozen trunk's from the cache if there is one."""
+        """[S, d] states that predict, the frozen trunk's from the cache if there is one."""
         self._flat_tokens += len(batch.ids)
+        where = (batch.ids, batch.positions, batch.layout)
         if self.trunk is None:
-            return self.decoder.hidden(batch.ids, batch.positions, batch.layout)
+            return self.decoder.hidden(*where, batch.predict)
         states = self.trunk.states(rows, batch.shared)
-        return self.decoder.above(
-            states, batch.ids, batch.positions, batch.layout, self.trunk.layer
-        )
+        return self.decoder.above(states, *where, self.trunk.layer, batch.predict)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context in which products run in the chosen precision."""
@@ -234,8 +234,10 @@ class Engine:
             for part in split_by_tokens(rows, self.settings.micro_tokens):
                 batch = flatten(part).to(self.device)
                 with self.autocast():
-                    states = self.decoder.hidden(batch.ids, batch.positions, batch.layout)
-                    value, _ = self.decoder.loss(states[batch.predict], batch.labels, batch.weights)
+                    states = self.decoder.hidden(
+                        batch.ids, batch.positions, batch.layout, batch.predict
+                    )
+                    value, _ = self.decoder.loss(states, batch.labels, batch.weights)
                 total += float(value)
                 weight += float(batch.weights.sum())
         return total / weight

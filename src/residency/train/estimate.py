@@ -176,7 +176,7 @@ def _probe(engine: Any, source: Any) -> dict[str, Any]:
     vocabulary = int(engine.model.get_output_embeddings().weight.shape[0])
 
     def logits(trained: int) -> int:
-        return 2 * min(trained * vocabulary * 4, CHUNK_BYTES)
+        return min(trained * vocabulary * 4, CHUNK_BYTES)
 
     # Steps: one to make the optimizer's state, then two sizes for the slope.
     first = source.batch(0)
