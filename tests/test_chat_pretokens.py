@@ -116,3 +116,45 @@ def test_a_pre_tokenizer_that_is_not_understood_has_no_cache() -> None:
     assert PretokenCache.build(trained(split(r"\p{Lu}+|[^\p{Lu}]+"))) is None
     prefix = pre_tokenizers.ByteLevel(add_prefix_space=True)
     assert PretokenCache.build(trained(prefix)) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text(st.sampled_from("abZ9'.,-_\n<|>é"), max_size=8), max_size=12),
+    st.sampled_from(sorted(KINDS)),
+    st.data(),
+)
+def test_spaces_that_stand_alone(runs: list[str], kind: str, data: st.DataObject) -> None:
+    """The way without the regular expression, with places anywhere."""
+    tokenizer, cache = made(kind)
+    text = " ".join(runs)
+    place = data.draw(st.integers(0, len(text)))
+    own = tokenizer.encode(text, add_special_tokens=False).ids
+    head = tokenizer.encode(text[:place], add_special_tokens=False).ids
+    found = cache.encode(text, [place])
+    if found is None:
+        return
+    assert found[0] == own
+    assert own[: found[1][0]] == head
+
+
+def test_a_place_is_counted_exactly_where_the_ids_can_be_divided() -> None:
+    tokenizer, cache = made("smollm2")
+    text = "user asks 12 things\nassistant says so"
+    own = tokenizer.encode(text, add_special_tokens=False).ids
+    answers = 0
+    for place in range(len(text) + 1):
+        head = tokenizer.encode(text[:place], add_special_tokens=False).ids
+        divides = own[: len(head)] == head
+        assert cache.encode(text, [place]) == ((own, [len(head)]) if divides else None)
+        answers += divides
+    assert 5 < answers < len(text)
+
+
+def test_long_runs_are_not_kept() -> None:
+    tokenizer, cache = made("gpt2")
+    text = "x " + "ab" * 500
+    found = cache.encode(text)
+    assert found is not None
+    assert found[0] == tokenizer.encode(text, add_special_tokens=False).ids
+    assert max(map(len, [*cache._known, *cache._after_space])) <= 64

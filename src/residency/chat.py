@@ -527,7 +527,10 @@ def _compile(template: str) -> jinja2.Template:
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = TEMPLATE_DATE.strftime
     try:
-        return environment.from_string(template)
+        compiled = environment.from_string(template)
+        # A plain dict: every rendering copies them, and a ChainMap is slow to copy.
+        compiled.globals = dict(compiled.globals)
+        return compiled
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(
             f"the chat template is not valid Jinja: {error.message}",

@@ -15,9 +15,20 @@ _WORD = re.compile(
 )
 
 
+_BLANKS = bytes(n if chr(n).isalnum() or n == 39 else 32 for n in range(128)) + bytes(128)
+"""ASCII characters, all but letters, digits and the apostrophe made blank."""
+
+
 def words(text: str) -> list[str]:
     """Lower-cased words of a text."""
-    return _WORD.findall(text.lower())
+    lowered = text.lower()
+    if not lowered.isascii():
+        return _WORD.findall(lowered)
+    # The same words more than twice as fast; only parts with an apostrophe need a closer look.
+    parts = lowered.encode().translate(_BLANKS).decode().split()
+    if "'" not in lowered:
+        return parts
+    return [w for part in parts for w in (_WORD.findall(part) if "'" in part else (part,))]
 
 
 def ngrams(tokens: Sequence[Hashable], n: int) -> list[tuple[Hashable, ...]]:
@@ -27,9 +38,11 @@ def ngrams(tokens: Sequence[Hashable], n: int) -> list[tuple[Hashable, ...]]:
 
 def jaccard(a: Iterable[Hashable], b: Iterable[Hashable]) -> float:
     """|a ∩ b| / |a ∪ b| of two collections taken as sets; 0 when both are empty."""
-    left, right = set(a), set(b)
-    union = len(left | right)
-    return len(left & right) / union if union else 0.0
+    left = a if isinstance(a, frozenset) else set(a)
+    right = b if isinstance(b, frozenset) else set(b)
+    both = len(left & right)
+    union = len(left) + len(right) - both
+    return both / union if union else 0.0
 
 
 def text_hash(text: str) -> str:

@@ -23,6 +23,7 @@ U32 = np.ndarray[Any, np.dtype[np.uint32]]
 U64 = np.ndarray[Any, np.dtype[np.uint64]]
 I64 = np.ndarray[Any, np.dtype[np.int64]]
 _BASE = np.uint64(0x9E3779B97F4A7C15)
+KNOWN_WORDS = 1 << 17
 _SPILL = 1 << 22
 """Words held in memory before they go to the temporary file, when there is one."""
 
@@ -67,11 +68,22 @@ class Grams:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
 
+class _Hashes(dict[str, int]):
+    """CRC-32 of words; those of the first ``KNOWN_WORDS`` different ones are kept."""
+
+    def __missing__(self, word: str) -> int:
+        value = crc32(word.encode("utf-8", "replace"))
+        if len(self) < KNOWN_WORDS:
+            self[word] = value
+        return value
+
+
 class WordStore:
     """Collects words, text by text; with ``spill`` in a temporary file that goes when closed."""
 
     def __init__(self, *, spill: bool = False) -> None:
         self._buffer = array("I")
+        self._hashes = _Hashes()
         self._written = 0
         self._file: IO[bytes] | None = (
             tempfile.TemporaryFile(prefix="residency-words-") if spill else None  # noqa: SIM115
@@ -84,7 +96,7 @@ class WordStore:
     def add_words(self, found: Sequence[str]) -> tuple[int, int]:
         """Stores words; gives where they begin and end."""
         start = self._written + len(self._buffer)
-        self._buffer.extend([crc32(w.encode("utf-8", "replace")) for w in found])
+        self._buffer.extend(map(self._hashes.__getitem__, found))
         stop = self._written + len(self._buffer)
         if self._file is not None and len(self._buffer) > _SPILL:
             self._flush()
@@ -155,11 +167,3 @@ def _mix(values: U64) -> U64:
         out = out * np.uint64(0x94D049BB133111EB)
         out ^= out >> np.uint64(31)
     return out
-
-
-def jaccard_sets(a: U64, b: U64) -> float:
-    """Jaccard similarity of two arrays of hashes taken as sets; 0 when both are empty."""
-    left, right = np.unique(a), np.unique(b)
-    both = len(np.intersect1d(left, right, assume_unique=True))
-    union = len(left) + len(right) - both
-    return both / union if union else 0.0

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
-from residency.data.grams import I64, U64, Grams, Words, grams, jaccard_sets
+from residency.data.grams import I64, Grams, Words, grams
+from residency.text import jaccard
 
+I32 = np.ndarray[Any, np.dtype[np.int32]]
 SHINGLE = 5
 PERMUTATIONS = 128
 SEED = 42
@@ -26,7 +28,10 @@ RECALL = 0.995
 """Chance, by the banding formula, that a pair at the threshold becomes a candidate."""
 BUCKET_REPRESENTATIVES = 8
 _CHUNK = 8192
-_CACHED_ROWS = 4096
+_TOGETHER = 1 << 23
+"""Words of candidates whose n-grams are held at once: 64 MB."""
+_KEPT = 1 << 19
+"""n-grams of recent rows kept as sets: about 50 MB."""
 FLAGGED_ROWS = 200_000
 """Up to here rensa's own index first says which rows share a band (it needs 1 KB a row)."""
 
@@ -96,57 +101,93 @@ def find_near(prompts: Words, answers: Words, threshold: float) -> dict[int, Nea
     duplicate is preferred over another near row that comes earlier.
     """
     rows = sharing_rows(prompts, threshold)
-    candidates = np.zeros(len(rows), bool)
-    hashes = band_hashes(prompts.take(rows), threshold)
-    for band in hashes:
-        order = np.argsort(band, kind="stable")
-        equal = band[order][1:] == band[order][:-1]
-        candidates[order[1:][equal]] = True
-        candidates[order[:-1][equal]] = True
-    pairs = _Pairs(prompts, answers, threshold)
-    representatives: dict[tuple[int, int], list[int]] = defaultdict(list)
+    if not len(rows):
+        return {}
+    members, buckets, count = _buckets(band_hashes(prompts.take(rows), threshold))
+    candidates, firsts = np.unique(members, return_index=True)
+    pairs = _Pairs(prompts, answers, rows[candidates], threshold)
+    held, filled = array("i", bytes(4 * BUCKET_REPRESENTATIVES * count)), bytearray(count)
     found: dict[int, Near] = {}
-    for index in np.flatnonzero(candidates):
-        row = int(rows[index])
-        keys = list(enumerate(hashes[:, index].tolist()))
-        others = sorted({other for key in keys for other in representatives.get(key, ())})
-        near = pairs.first_near(row, others)
+    ends = np.append(firsts[1:], len(members))
+    for place, (first, end) in enumerate(zip(firsts.tolist(), ends.tolist(), strict=True)):
+        mine = [(b, b * BUCKET_REPRESENTATIVES) for b in buckets[first:end].tolist()]
+        others = sorted({o for b, start in mine for o in held[start : start + filled[b]]})
+        near = pairs.first_near(place, others)
         if near is not None:
-            found[row] = near
+            found[pairs.row(place)] = near
             if near.duplicate:
                 continue
-        for key in keys:
-            if len(representatives[key]) < BUCKET_REPRESENTATIVES:
-                representatives[key].append(row)
+        for b, start in mine:
+            if filled[b] < BUCKET_REPRESENTATIVES:
+                held[start + filled[b]] = place
+                filled[b] += 1
     return found
 
 
+def _buckets(hashes: np.ndarray[Any, np.dtype[np.uint32]]) -> tuple[I32, I32, int]:
+    """Every (row, bucket) where rows share a band, by row; and the number of such buckets."""
+    members, buckets, count = [], [], 0
+    for band in hashes:
+        order = np.argsort(band, kind="stable")
+        equal = band[order][1:] == band[order][:-1]
+        next_equal, last_equal = np.append(equal, False), np.append(False, equal)
+        shared = next_equal | last_equal
+        number = np.cumsum(next_equal & ~last_equal)[shared]
+        members.append(order[shared].astype(np.int32))
+        buckets.append((number + (count - 1)).astype(np.int32))
+        count += int(number[-1]) if len(number) else 0
+    row, bucket = np.concatenate(members), np.concatenate(buckets)
+    by_row = np.argsort(row, kind="stable")
+    return row[by_row], bucket[by_row], count
+
+
 class _Pairs:
-    """Exact comparison of candidates; the n-grams of recent rows are kept."""
+    """Exact comparison of candidates, which are numbered as in ``rows``."""
 
-    def __init__(self, prompts: Words, answers: Words, threshold: float) -> None:
-        self._prompts, self._answers, self._threshold = prompts, answers, threshold
-        self._known: OrderedDict[tuple[bool, int], U64] = OrderedDict()
+    def __init__(self, prompts: Words, answers: Words, rows: I64, threshold: float) -> None:
+        self._rows, self._threshold = rows, threshold
+        self._prompts, self._answers = _Sets(prompts.take(rows)), _Sets(answers.take(rows))
 
-    def _grams(self, row: int, *, answer: bool) -> U64:
-        key = (answer, row)
-        known = self._known.get(key)
-        if known is None:
-            words = self._answers if answer else self._prompts
-            known = np.unique(grams(words.take([row]), SHINGLE).values)
-            self._known[key] = known
-            if len(self._known) > _CACHED_ROWS:
-                self._known.popitem(last=False)
-        return known
+    def row(self, place: int) -> int:
+        """The row that a candidate is."""
+        return int(self._rows[place])
 
-    def first_near(self, row: int, others: list[int]) -> Near | None:
+    def first_near(self, place: int, others: list[int]) -> Near | None:
         best: Near | None = None
         for other in others:
-            score = jaccard_sets(self._grams(row, answer=False), self._grams(other, answer=False))
+            score = jaccard(self._prompts[place], self._prompts[other])
             if score < self._threshold:
                 continue
-            left, right = self._grams(row, answer=True), self._grams(other, answer=True)
-            if (not len(left) and not len(right)) or jaccard_sets(left, right) >= self._threshold:
-                return Near(other, score, True)
-            best = best or Near(other, score, False)
+            left, right = self._answers[place], self._answers[other]
+            if (not left and not right) or jaccard(left, right) >= self._threshold:
+                return Near(self.row(other), score, True)
+            best = best or Near(self.row(other), score, False)
         return best
+
+
+class _Sets:
+    """The n-grams of rows as sets. Those of the first rows are hashed together, as far as
+    ``_TOGETHER`` words go, the others one by one; recently used sets are kept."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        ends = np.cumsum(words.stops - words.starts)
+        self._together = int(np.searchsorted(ends, _TOGETHER, side="right"))
+        self._grams = grams(words.take(np.arange(self._together)), SHINGLE)
+        self._known: OrderedDict[int, frozenset[int]] = OrderedDict()
+        self._held = 0
+
+    def __getitem__(self, place: int) -> frozenset[int]:
+        known = self._known.get(place)
+        if known is None:
+            together = place < self._together
+            values = (
+                self._grams.row(place)
+                if together
+                else grams(self._words.take([place]), SHINGLE).values
+            )
+            known = self._known[place] = frozenset(values.tolist())
+            self._held += len(known)
+            while self._held > _KEPT and len(self._known) > 1:
+                self._held -= len(self._known.popitem(last=False)[1])
+        return known

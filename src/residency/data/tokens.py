@@ -6,8 +6,10 @@ template, the special tokens and the tokenizer), so it can never be stale.
 
 from __future__ import annotations
 
+import gc
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -176,17 +178,31 @@ def tokenise(
             return cached
     rows: list[RowTokens] = []
     refused: list[tuple[Example, str]] = []
-    for number, example in enumerate(examples):
-        if number % 512 == 0:
-            progress(ProgressEvent("tokenise", number, len(examples), "rows"))
-        try:
-            rows += encode_example(example, chat)
-        except TemplateError as error:
-            refused.append((example, error.what))
+    with _without_collector():
+        for number, example in enumerate(examples):
+            if number % 512 == 0:
+                progress(ProgressEvent("tokenise", number, len(examples), "rows"))
+            try:
+                rows += encode_example(example, chat)
+            except TemplateError as error:
+                refused.append((example, error.what))
     progress(ProgressEvent("tokenise", len(examples), len(examples), "rows"))
     if path is not None:
         _write_cache(path, key, rows, refused)
     return rows, refused
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Rows are lists of numbers without cycles; the collector would walk over all of them, again
+    and again, and free nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def encode_example(example: Example, chat: ChatFormat) -> list[RowTokens]:
