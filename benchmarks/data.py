@@ -69,11 +69,13 @@ def tokens(base: str, count: int) -> dict[str, Any]:
 
     from residency.chat import ChatFormat
     from residency.data.tokens import tokenise
+    from residency.model.base import resolve
     from residency.types import Example, Message
 
     datasets.disable_progress_bars()
     datasets.disable_caching()
-    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    folder = resolve(base).path
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     rows = list(tickets(count))
     conversations = [
         [
@@ -192,32 +194,28 @@ def duplicates(count: int) -> dict[str, Any]:
     }
 
 
-def scale(count: int) -> dict[str, Any]:
-    """``check`` over a JSONL file of ``count`` rows, in a process of its own: seconds and peak memory."""
+def scale(base: str, count: int) -> dict[str, Any]:
+    """``residency check`` on a JSONL file of ``count`` rows, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder) / "rows.jsonl", count)
-        command = [sys.executable, __file__, "one-check", str(path)]
+        command = [sys.executable, __file__, "one-check", str(path), "--base", base]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
     return {"rows": count, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def one_check(path: Path) -> dict[str, Any]:
-    """The whole doctor but for the tokenizer (no base model is needed), on one file."""
-    from residency.config import Config, DataConfig
-    from residency.data.check import check
-    from residency.embed import WordLlamaEmbedder
+def one_check(path: Path, base: str) -> dict[str, Any]:
+    """The whole doctor on one file: seconds, and the most memory that the process held."""
+    from residency.rounds.check import check
 
-    start = time.perf_counter()
-    cpu = time.process_time()
-    config = Config(data=DataConfig(train=[path.name]))
-    report, _ = check(config, path.parent, embedder=WordLlamaEmbedder(), missing=(), loose=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    start, cpu = time.perf_counter(), time.process_time()
+    report = check(path, base=base).report
     return {
         "kept": sum(report.kept.values()),
+        "tokens": report.ledger.tokens if report.ledger else None,
         "megabytes_of_file": path.stat().st_size / 2**20,
         "seconds": time.perf_counter() - start,
         "cpu_seconds": time.process_time() - cpu,
-        "peak_megabytes": peak,
+        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
@@ -236,7 +234,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[20_000])
     args = parser.parse_args()
     if args.what == "one-check":
-        print(json.dumps(one_check(Path(args.path))))
+        print(json.dumps(one_check(Path(args.path), args.base)))
         return
     for count in args.rows:
         result = (
@@ -244,7 +242,7 @@ def main() -> None:
             if args.what == "tokens"
             else duplicates(count)
             if args.what == "duplicates"
-            else scale(count)
+            else scale(args.base, count)
         )
         print(json.dumps({name: _rounded(value) for name, value in result.items()}))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from chat_families import tokenizer_of
@@ -16,7 +18,7 @@ from residency.config import Config, DataConfig
 from residency.data import read
 from residency.data.check import CheckReport, check
 from residency.data.fixing import fix
-from residency.data.private import iban, luhn, personal, secrets
+from residency.data.private import KINDS, iban, luhn, personal, secrets
 from residency.errors import ConfigError, DataError
 from small import save_model
 
@@ -343,3 +345,11 @@ def test_the_command_on_a_file_and_a_project(tmp_path: Path) -> None:
     assert Path(body["fixed"]["folder"]).is_dir()
     kept = (tmp_path / ".residency" / "check" / "rejects.jsonl").read_text()
     assert json.loads(kept)["line"] == 3
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(st.sampled_from("0123456789 .()-+AZDEmb@"), max_size=40))
+def test_a_quick_look_hides_nothing_personal(text: str) -> None:
+    for _, pattern, holds, hint in KINDS:
+        if any(holds(found.group()) for found in pattern.finditer(text)):
+            assert hint.search(text)
