@@ -155,8 +155,11 @@ def test_a_right_draft_saves_the_steps(local: LocalEngine, monkeypatch: pytest.M
         Prompt(p.messages, key=p.key, draft=a.token_ids)
         for p, a in zip(asked, answers, strict=True)
     ]
-    monkeypatch.setattr(batching.Batcher, "_decode", lambda self: pytest.fail("decoded a token"))
+    steps: list[int] = []
+    decode = batching.Batcher._decode
+    monkeypatch.setattr(batching.Batcher, "_decode", lambda s: (steps.append(1), decode(s))[1])
     same(answers, local.generate(drafted, GREEDY))
+    assert len(steps) == 1  # 8 guesses and one more token in the prefill, the other 7 in a step
 
 
 def test_a_stop_string_ends_the_answer_before_it(local: LocalEngine, other: Path) -> None:

@@ -14,12 +14,15 @@ from residency.chat import ChatFormat
 from residency.errors import ConfigError
 from residency.infer.adapter import replaced_weights
 from residency.infer.batching import Batcher, plain_forward
+from residency.infer.drafts import Draft
 from residency.infer.encode import Encoder
 from residency.infer.fused import FusedModel, why_not_fused
 from residency.infer.generic import GenericModel
 from residency.infer.scoring import Item, score_fused, score_generic
 from residency.infer.sequences import Ending, Run, seed_key
+from residency.infer.trunk import TrunkStates
 from residency.model.load import load_model, load_tokenizer, pick_device
+from residency.model.structure import first_trained_layer
 from residency.types import (
     Choice,
     ChoiceScore,
@@ -39,6 +42,8 @@ _PROBE_TOLERANCE = 1e-3
 of the largest logit; a true difference of architecture is orders of magnitude larger."""
 _CACHE_BYTES = 4 << 30
 """Most memory for keys and values; fewer sequences are decoded together above it."""
+_TRUNK_BYTES = 1 << 30
+"""Most memory for what frozen layers made of earlier prompts and answers."""
 
 
 class LocalEngine:
@@ -55,6 +60,8 @@ class LocalEngine:
         precision: of the matrix products. ``fp32`` is the reference; ``bf16`` and ``int8``
             (dynamic) are faster and approximate, see docs/inference.md for their quality.
         path: ``auto``, or ``generic`` to use the model's own forward whatever its kind.
+        layers: those that adapters may change, ``all`` or ``top-N``. What the layers below make
+            of prompts and answers is kept in memory, for the next model to be asked the same.
 
     Raises:
         ModelError: the base or the adapter cannot be loaded.
@@ -71,6 +78,7 @@ class LocalEngine:
         batch_size: int = 32,
         precision: str = "fp32",
         path: str = "auto",
+        layers: str = "all",
     ) -> None:
         if precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
@@ -86,6 +94,9 @@ class LocalEngine:
         self._fused_base: FusedModel | None = None
         self._adapter: Path | None = None
         self.generic = GenericModel(self.model)
+        depth = first_trained_layer(layers, self.model.config.get_text_config().num_hidden_layers)
+        keeps = depth > 0 and where.type == "cpu"
+        self._trunk = TrunkStates(depth, _TRUNK_BYTES) if keeps else None
         self.why_generic = "asked for" if path == "generic" else self._try_fused()
         self.fused: FusedModel | None = self._fused_base
         if adapter is not None:
@@ -190,7 +201,10 @@ class LocalEngine:
         if self.fused is None:
             yield from self.generic.steps(runs, ending, self.batch_size)
             return
-        batcher = Batcher(self.fused, runs, ending, self._slots(runs))
+        trunk = self._trunk
+        if trunk is not None and self.fused.unchanged < trunk.depth:
+            trunk = None  # this adapter changes lower layers than was said
+        batcher = Batcher(self.fused, runs, ending, self._slots(runs), trunk)
         while batcher.waiting or batcher.active:
             yield batcher.step()
 
@@ -218,7 +232,7 @@ class LocalEngine:
             ids=ids,
             budget=budget,
             sampling=sampling,
-            draft=prompt.draft[:budget],
+            draft=Draft(prompt.draft),
             key=seed_key(prompt),
         )
 

@@ -8,7 +8,8 @@ model's own module, so every rope variant with fixed frequencies is right by con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,9 @@ class FusedModel:
         precision: of the matrix products: ``"fp32"``, ``"bf16"`` or ``"int8"``.
         weights: replaced parameters by their name in the model (an adapter's merged weights).
         base: a FusedModel of the same model without replacements, whose products are reused.
+
+    Attributes:
+        unchanged: number of lowest layers, the embedding included, that are the base's.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class FusedModel:
         self.vocab: int = config.vocab_size
         self.max_length = max_length
         read = _Reader(model, weights or {}, precision)
+        self.unchanged = _unchanged(weights or {}, config.num_hidden_layers)
         self.embedding = read.tensor("model.embed_tokens.weight")
         self.final_norm = read.tensor("model.norm.weight")
         self.layers: list[Layer] = [
@@ -113,10 +118,30 @@ class FusedModel:
         Returns:
             [T or len(select), hidden].
         """
+        layers = range(len(self.layers))
+        x = self.run(self.embedding[ids], positions, attend, layers, select)
+        return self._norm(x, self.final_norm)
+
+    def above(
+        self, x: Tensor, positions: Tensor, attend: Attend, depth: int, select: Tensor
+    ) -> Tensor:
+        """``forward`` from the states [T, hidden] that leave the first ``depth`` layers."""
+        x = self.run(x, positions, attend, range(depth, len(self.layers)), select)
+        return self._norm(x, self.final_norm)
+
+    def run(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        attend: Attend,
+        layers: range,
+        select: Tensor | None = None,
+    ) -> Tensor:
+        """States [T, hidden] through some of the layers; ``select`` as in ``forward``."""
         cos, sin = self.cos[positions], self.sin[positions]
-        x = self.embedding[ids]
         last = len(self.layers) - 1
-        for index, layer in enumerate(self.layers):
+        for index in layers:
+            layer = self.layers[index]
             query, key, value = self._project(layer, self._norm(x, layer.input_norm), cos, sin)
             mixed = attend(index, query, key, value)
             if select is not None and index == last:
@@ -124,7 +149,7 @@ class FusedModel:
             x = x + layer.out(mixed)
             gate, up = layer.gate_up(self._norm(x, layer.mlp_norm)).chunk(2, -1)
             x = x + layer.down(torch.nn.functional.silu(gate) * up)
-        return self._norm(x, self.final_norm)
+        return x
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[n, hidden] → [n, vocabulary], fp32. Callers pass few rows at a time."""
@@ -152,6 +177,14 @@ class FusedModel:
         wide = x.float()
         wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
         return weight * wide.to(x.dtype)
+
+
+def _unchanged(names: Iterable[str], layers: int) -> int:
+    """Number of lowest layers that compute what the base's do, given what was replaced."""
+    if any(name.startswith("model.embed_tokens.") for name in names):
+        return 0
+    places = (re.match(r"model\.layers\.(\d+)\.", name) for name in names)
+    return min((int(place[1]) for place in places if place), default=layers)
 
 
 class _Reader:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from residency.infer.drafts import Draft
 from residency.types import FinishReason, Generation, Prompt, Sampling
 
 
@@ -22,21 +23,23 @@ class Run:
 
     Attributes:
         index: its place in the caller's list. ids: the prompt's token ids.
-        budget: most tokens it may generate. draft: guessed tokens, checked in the prefill.
+        budget: most tokens it may generate. draft: guesses what comes next.
         own: tokens of it that lie in its cache slot (the shared prefix is not counted).
+        recalled: tokens whose states of the frozen layers lie there, while it follows them.
     """
 
     index: int
     ids: list[int]
     budget: int
     sampling: Sampling
-    draft: tuple[int, ...] = ()
+    draft: Draft = field(default_factory=Draft)
     key: str = ""
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
     finish: FinishReason | None = None
     text: str = ""
     own: int = 0
+    recalled: tuple[int, ...] = ()
     seconds: float = 0.0
     _random: random.Random | None = None
     _uniforms: list[float] = field(default_factory=list)
@@ -48,6 +51,10 @@ class Run:
         while len(self._uniforms) <= step:
             self._uniforms.append(self._random.random())
         return self._uniforms[step]
+
+    def guess(self) -> tuple[int, ...]:
+        """What its draft holds next, one token short of the budget (which the last pick fills)."""
+        return self.draft.guess(self.budget - len(self.tokens) - 1)
 
     def generation(self) -> Generation:
         """The finished answer."""

@@ -112,6 +112,7 @@ class Workspace:
             threads=self.config.model.threads,
             device=self.config.model.device,
             batch_size=self.config.generate.batch_size,
+            layers="all" if self.config.train.method == "full" else self.config.train.layers,
         )
 
     @cached_property
