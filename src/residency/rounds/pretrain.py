@@ -70,6 +70,8 @@ class ShapeConfig(Section):
     """Key/value heads (grouped-query attention)."""
     max_positions: int = Field(1024, ge=16)
     """Longest input that the configuration allows."""
+    copying: bool = False
+    """Start from weights that can copy (an induction circuit) instead of random ones."""
 
 
 class RunConfig(Section):
@@ -184,6 +186,12 @@ def _validate(raw: Mapping[str, Any], where: str) -> PretrainConfig:
             f"hidden_size {shape.hidden_size} must be a multiple of heads {shape.heads}, "
             f"and heads of kv_heads {shape.kv_heads}",
             where=f"{where} [model]",
+        )
+    if shape.copying and (shape.layers < 2 or shape.heads < 4):
+        raise ConfigError(
+            "copying needs at least 2 layers and 4 heads",
+            where=f"{where} model.copying",
+            next_step="make the model larger, or leave copying off",
         )
     if config.run.context > shape.max_positions:
         raise ConfigError(

@@ -14,6 +14,7 @@ import torch
 
 from residency.model.decoder import Decoder
 from residency.train.batch import flatten, split_by_tokens
+from residency.train.copying import set_copying_heads
 from residency.train.engine import Engine
 from residency.train.muon import MuonAdamW
 from residency.train.pretrain_data import END_TOKEN, PAD_TOKEN, TokenFile, pieces
@@ -30,6 +31,7 @@ class Shape:
     heads: int
     kv_heads: int
     max_positions: int
+    copying: bool = False
 
 
 def save_tokenizer(tokenizer: Any, out: Path) -> None:
@@ -71,6 +73,8 @@ def new_model(tokenizer_folder: Path, shape: Shape, out: Path, *, seed: int) -> 
     for name, parameter in model.named_parameters():
         if name.endswith(("o_proj.weight", "down_proj.weight")):
             torch.nn.init.zeros_(parameter)
+    if shape.copying:
+        set_copying_heads(model, seed=seed)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     return sum(parameter.numel() for parameter in model.parameters())
