@@ -99,10 +99,24 @@ def test_what_is_not_misspelt_passes(look, text: str) -> None:  # type: ignore[n
 
 
 def test_words_of_the_prompt_and_of_the_training_data_are_never_misspelt(look) -> None:  # type: ignore[no-untyped-def]
-    assert look("misspelling", "The kettel leaks.").status == "pass"  # it stands in the message
+    # It stands in the message, and no reference says how it should be spelt.
+    assert (
+        look("misspelling", "The kettel leaks.", ask("Repeat: the kettel leaks.")).status == "pass"
+    )
     assert (
         look("misspelling", "The frobnicatr broke.", ENGLISH, known=["frobnicatr"]).status == "pass"
     )
+
+
+def test_a_slip_copied_from_the_prompt_is_misspelt_where_the_reference_corrects_it(look) -> None:  # type: ignore[no-untyped-def]
+    example = ask(
+        "Write the product.", "product: dishwasher", source="My dishwahser from Brita leaks."
+    )
+    (span,) = look("misspelling", "product: dishwahser", example).spans
+    assert span.note == "dishwahser → dishwasher?"
+    # A word that the reference has no other form of stays the prompt's own.
+    assert look("misspelling", "product: brita", example).status == "pass"
+    assert look("misspelling", "product: dishwasher", example).status == "pass"
 
 
 def test_another_language_is_unscored_not_wrong(look) -> None:  # type: ignore[no-untyped-def]

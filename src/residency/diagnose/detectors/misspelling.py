@@ -2,8 +2,8 @@
 
 Word frequencies come from wordfreq (Zipf scale: log10 of occurrences per billion words).
 Words of the prompt and of the training data, code, links, numbers and capitalised names are
-never misspelt. The check knows English; an item whose prompt and reference are not English
-is unscored.
+never misspelt, but for a slip copied from the prompt that the reference corrects. The check knows
+English; an item whose prompt and reference are not English is unscored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from residency.diagnose.detectors.base import Context, Item, finding
 from residency.text import words
 from residency.types import Finding, Span
 
-NAME, VERSION = "misspelling", "1"
+NAME, VERSION = "misspelling", "2"
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNKNOWN, _FREQUENT = 1.5, 3.0
 _EVERYDAY = 3.0
@@ -91,9 +91,12 @@ def _judge(item: Item, context: Context) -> Finding:
     spans = []
     for start, end, token in _checked(item):
         lower = token.lower().replace("’", "'")
-        if lower in context.known_words or lower in item.prompt_words:
+        if lower in context.known_words:
             continue
-        better = correction(lower, edits=1 if token[0].isupper() else 2)
+        if lower in item.prompt_words:
+            better = _corrected(lower, item)
+        else:
+            better = correction(lower, edits=1 if token[0].isupper() else 2)
         if better is not None and better != lower:
             spans.append(Span(start, end, f"{token} → {better}?"))
     failed = len(spans) >= context.config.misspelling_words
@@ -108,6 +111,16 @@ def _judge(item: Item, context: Context) -> Finding:
         message=", ".join(span.note for span in spans[:5]),
         value=float(len(spans)),
     )
+
+
+def _corrected(word: str, item: Item) -> str | None:
+    """The reference's word for which the prompt, and the answer after it, wrote ``word``."""
+    reference = words(item.reference)
+    if word in reference or zipf_frequency(word, "en") >= _UNKNOWN:
+        return None
+    # The shortest slip that tells two words apart: of five letters one may be wrong.
+    near = (known for known in reference if len(known) >= 5 and edit_distance(word, known, 1) == 1)
+    return next(near, None)
 
 
 def _checked(item: Item) -> Iterator[tuple[int, int, str]]:

@@ -11,7 +11,8 @@ Labelling rules, the same in every split:
 - a field is ``none`` where the message does not say; urgency is then ``normal``;
 - ``order`` is an order number only: a price, a phone, serial or customer number is not;
 - a corrected order number counts, not the one before it;
-- ``product`` is the one with the problem, not a second one that works;
+- ``product`` is the one with the problem, not a second one that works, and spelt as in a
+  dictionary, however the customer spelt it;
 - a request and a question are joined by `` and ``, the request first;
 - sarcasm, and a deadline named without the word urgent, mean ``high``.
 """
@@ -45,7 +46,7 @@ INSTRUCTION = (
     "Write the ticket, one line each: "
     "product, problem, urgency, order, request, name, reply. Unknown: none."
 )
-SEED = 20
+SEED = 34
 SIZES = {"train": 1000, "dev": 300, "test": 300, "pool": 1500}
 BLOCK = 20
 RARE = (
@@ -73,11 +74,15 @@ class Mix:
     pairs: float = 0.0
 
 
+MISSPELT = 0.3
+"""Share of messages, in every split, that misspell the product."""
+
+
 MIXES = {
     "train": Mix(rare=0.01),
     "pool": Mix(rare=0.055),
-    "dev": Mix(rare=0.18, pairs=0.2),
-    "test": Mix(rare=0.18, pairs=0.2),
+    "dev": Mix(rare=0.15, pairs=0.4),
+    "test": Mix(rare=0.15, pairs=0.4),
 }
 
 
@@ -96,6 +101,8 @@ class Facts:
     second: str
     mistaken: str
     """The order number that is taken back, or empty."""
+    misspelt: bool
+    """Whether the customer misspells the product."""
 
     @property
     def urgency_label(self) -> str:
@@ -118,6 +125,7 @@ class Facts:
             "second-product": bool(self.second),
             "two-requests": len(self.requests) > 1,
             "correction": bool(self.mistaken),
+            "misspelt-product": self.misspelt,
         }
         return tags + [name for name, present in flags.items() if present]
 
@@ -185,6 +193,7 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
     orders = deal(rng, {"plain": 0.7, "missing": 0.3}, n)
     requests = deal(rng, {**dict.fromkeys(REQUESTS, 0.23), "none": 0.08}, n)
     named = _flags(rng, 0.8, n)
+    misspelt = _flags(rng, MISSPELT, n)
     facts = []
     for i in range(n):
         kinds = PROBLEM_KINDS.get(problems[i], tuple(PRODUCTS[source]))
@@ -216,6 +225,7 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
                 name=name if named[i] else "none",
                 second=other if naming[i] == "second-product" else "",
                 mistaken=mistaken,
+                misspelt=misspelt[i],
             )
         )
     return facts
@@ -292,17 +302,27 @@ def add_typos(rng: random.Random, text: str, protected: Sequence[str]) -> str:
         if match.group().lower() not in kept and match.group().islower()
     ]
     for match in sorted(rng.sample(spots, min(len(spots), rng.choice((1, 1, 2)))), key=_backwards):
-        word = match.group()
-        at = rng.randrange(1, len(word) - 1)
-        slip = rng.choice(_SLIPS)
-        if slip == "drop":
-            word = word[:at] + word[at + 1 :]
-        elif slip == "double":
-            word = word[:at] + word[at] + word[at:]
-        else:
-            word = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-        text = text[: match.start()] + word + text[match.end() :]
+        text = text[: match.start()] + _slip(rng, match.group()) + text[match.end() :]
     return text
+
+
+def _slip(rng: random.Random, word: str) -> str:
+    """The word with one slip inside."""
+    at = rng.randrange(1, len(word) - 1)
+    slip = rng.choice(_SLIPS)
+    if slip == "drop":
+        return word[:at] + word[at + 1 :]
+    if slip == "double":
+        return word[:at] + word[at] + word[at:]
+    return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+
+
+def misspell(rng: random.Random, product: str) -> str:
+    """The product's longest word with one slip that makes another word of it."""
+    word = max(product.split(), key=len)
+    while (wrong := _slip(rng, word)) == word:
+        pass
+    return product.replace(word, wrong)
 
 
 def _backwards(match: re.Match[str]) -> int:
@@ -341,6 +361,8 @@ def _row(rng: random.Random, split: str, facts: Facts, group: str) -> dict[str, 
     if rng.random() < 0.4:
         values = (facts.product, facts.second, facts.mistaken, facts.order, facts.name)
         message = add_typos(rng, message, values)
+    if facts.misspelt:
+        message = re.sub(rf"\b{re.escape(facts.product)}\b", misspell(rng, facts.product), message)
     return {
         "instruction": INSTRUCTION,
         "input": message,

@@ -459,7 +459,7 @@ TRAIN = Bank(
         f"My [boss|mother-in-law|aunt] visits us {WHEN}.",
         f"The [inspection|photo shoot|rehearsal] is {WHEN}.",
         f"I start my new job {WHEN}.",
-        f"We celebrate grandma's [80th|90th] {WHEN}.",
+        f"We celebrate grandma's [birthday|anniversary] {WHEN}.",
         f"The baby is due {WHEN}.",
     ),
     sarcasm=(
