@@ -163,6 +163,23 @@ def test_the_test_split_is_sealed(done: Path) -> None:
         Project.open(done).evaluate("base", "test")
 
 
+def test_the_sealed_test_judges_every_kind_and_issue_as_one_family(done: Path) -> None:
+    project = Project.open(done)
+    summary = project.status()
+    assert summary.test is not None
+    rows = summary.test["sides"][summary.test["reference"]]["against_final"]
+    assert {"repetition", "overlong", "misspelling"} <= set(rows)
+    of_issue = {i.issue.kind: i.confirmed.status for i in summary.issues if i.confirmed and i.issue.slice.by == "all"}  # fmt: skip
+    assert of_issue
+    for kind, row in rows.items():
+        assert row["status"] == of_issue.get(kind, row["status"])
+        if row["status"] in ("resolved", "improved"):
+            assert row["delta"] > 0
+            assert row["p_value"] <= 0.2 * project.config.diagnose.alpha
+        else:
+            assert row["status"] in ("persisting", "inconclusive", "regressed")
+
+
 def test_unknown_model_lists_the_known(done: Path) -> None:
     with pytest.raises(StoreError, match="round-1"):
         Project.open(done).model("round-9")

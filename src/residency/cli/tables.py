@@ -65,7 +65,9 @@ def figures_table(
     for label, _ in models:
         table.add_column(label.replace("base, ", ""), justify="right")
     if changes is not None:
-        table.add_column("fall, 95 %", justify="right", no_wrap=True)
+        table.add_column("fall, 95 % ", justify="right", no_wrap=True)
+        table.caption = "*: stands when everything that was tested is counted"
+        table.caption_justify = "left"
     scores = [scores for _, scores in models]
 
     def add(name: str, cells: list[str], change: str = "", style: str = "") -> None:
@@ -79,9 +81,11 @@ def figures_table(
     for kind in kinds_of(scores, limit):
         rates = [s["kinds"].get(kind) for s in scores]
         row = (changes or {}).get(kind)
-        change = (
-            f"{100 * row['delta']:+.0f} {short_interval(row['low'], row['high'])}" if row else ""
-        )
+        change = ""
+        if row:
+            stands = "*" if row.get("status") in ("resolved", "improved", "regressed") else " "
+            fall = short_interval(row["low"], row["high"])
+            change = f"{100 * row['delta']:+.0f} {fall}{stands}"
         add(f"fails {kind}", [percent(r["rate"]) if r else "–" for r in rates], change)
     return table
 

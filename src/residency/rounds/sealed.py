@@ -10,7 +10,7 @@ from residency.rounds.change import item_scores, score_change
 from residency.rounds.outcomes import groups_of, outcomes_of, overall_change
 from residency.rounds.steps import ZERO_SHOT, Assessed, evaluate_on, label_of, shots_of
 from residency.rounds.workspace import Workspace
-from residency.types import Model
+from residency.types import Model, Verdict, VerdictStatus
 
 
 def sealed_test(
@@ -30,20 +30,14 @@ def sealed_test(
         shots = [] if baseline.model.prompting == ZERO_SHOT else shots_of(ws)
         stage = f"sealed test: {label_of(baseline.model)}"
         sides[baseline.model.id] = evaluate_on(ws, baseline.model, "test", stage=stage, shots=shots)
-    issues = ws.store.issues(ws.run_id)
     before = sides[reference.id]
-    verdicts = diagnose.confirm(
-        [
-            diagnose.Comparison(
-                issue, reference.id, final.id, outcomes_of(issue, before), outcomes_of(issue, after)
-            )
-            for issue in issues
-        ],
-        groups=groups_of(after.examples),
-        config=ws.config.diagnose,
-        round=final.round,
-    )
+    verdicts, kinds = confirmed(ws, before, after)
     ws.store.add_verdicts(ws.run_id, verdicts)
+    changes = {
+        assessed.model.id: overall_change(assessed, after) for assessed in [*sides.values(), after]
+    }
+    for kind, row in changes[reference.id].items():
+        row["status"] = kinds.get(kind, "")
     ws.store.finish_stage(
         ws.run_id,
         key,
@@ -60,9 +54,46 @@ def sealed_test(
                 assessed.model.id: {
                     "label": label_of(assessed.model),
                     "scores": assessed.scores.to_dict(),
-                    "against_final": overall_change(assessed, after),
+                    "against_final": changes[assessed.model.id],
                 }
                 for assessed in [*sides.values(), after]
             },
         },
     )
+
+
+def confirmed(
+    ws: Workspace, before: Assessed, after: Assessed
+) -> tuple[list[Verdict], dict[str, VerdictStatus]]:
+    """Verdicts on every issue, and what became of every kind over all items, as one family.
+
+    So the chance of any false claim on the sealed test, be it of an issue or of a whole kind,
+    is within the share of α that it may spend.
+    """
+    issues = ws.store.issues(ws.run_id)
+    findings = [*before.findings, *after.findings]
+    whole = diagnose.overall_issues(
+        findings, model=before.model.id, config=ws.config.diagnose, known=issues
+    )
+    verdicts = diagnose.confirm(
+        [
+            diagnose.Comparison(
+                issue,
+                before.model.id,
+                after.model.id,
+                outcomes_of(issue, before),
+                outcomes_of(issue, after),
+            )
+            for issue in [*issues, *whole]
+        ],
+        groups=groups_of(after.examples),
+        config=ws.config.diagnose,
+        round=after.model.round,
+    )
+    of_issues, of_kinds = verdicts[: len(issues)], verdicts[len(issues) :]
+    kinds = {
+        issue.kind: verdict.status
+        for issue, verdict in zip([*whole, *issues], [*of_kinds, *of_issues], strict=True)
+        if issue.slice.by == "all"
+    }
+    return of_issues, kinds
