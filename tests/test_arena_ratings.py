@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from residency.evaluate.bradley_terry import ELO, bootstrap, fit, games, sandwich
+from residency.evaluate.bradley_terry import ELO, bootstrap, fit, games, outcomes, sandwich
+from residency.evaluate.davidson import fit_davidson
 from residency.evaluate.leaderboard import informative_pairs, leaderboard, online_elo
 from residency.evaluate.style import style, style_covariates
 from residency.evaluate.votes import Vote
@@ -268,3 +269,77 @@ def test_choosing_pairs_places_a_new_model_with_fewer_votes() -> None:
     ours = math.sqrt(np.mean([error(True) for _ in range(25)]))
     random = math.sqrt(np.mean([error(False) for _ in range(25)]))
     assert ours < random
+
+
+# --- a parameter for ties ----------------------------------------------------------------------
+
+
+def three_way(seed: int, count: int, log_tie: float) -> list[Vote]:
+    """Votes drawn from Davidson's model itself."""
+    rng = np.random.default_rng(seed)
+    votes = []
+    for prompt in range(count):
+        for a, b in itertools.combinations(TRUTH, 2):
+            wins, ties = outcomes(np.array([TRUTH[a] - TRUTH[b]]), log_tie)
+            draw = rng.random()
+            outcome = "a" if draw < wins[0] else "tie" if draw < wins[0] + ties[0] else "b"
+            votes.append(Vote(f"p{prompt}", a, b, outcome, "ann"))  # type: ignore[arg-type]
+    return votes
+
+
+def test_two_models_have_davidsons_closed_form() -> None:
+    """Two models leave no degree of freedom: θ_a − θ_b = ln(w/l), ν = t/√(w·l)."""
+    votes = [Vote(f"p{i}", "x", "y", o, "ann") for i, o in enumerate(["a"] * 30 + ["b"] * 12 + ["tie"] * 18)]  # type: ignore[arg-type]  # fmt: skip
+    data = games(["x"] * 60, ["y"] * 60, [v.score for v in votes])
+    found = fit_davidson(data, ridge=1e-12)
+    assert found.theta[0] - found.theta[1] == pytest.approx(math.log(30 / 12))
+    assert found.log_tie == pytest.approx(math.log(18 / math.sqrt(30 * 12)))
+    board = leaderboard(votes, davidson=True, draws=2, ridge=1e-12)
+    nu = 18 / math.sqrt(30 * 12)
+    assert board.ties == pytest.approx(nu / (2 + nu))
+    assert board.contrast("x", "y").win_probability == pytest.approx(30 / 42)
+
+
+def test_davidson_is_the_optimum_and_finds_the_truth() -> None:
+    votes = three_way(3, 400, log_tie=0.3)
+    names = list(TRUTH)
+    data = games([v.a for v in votes], [v.b for v in votes], [v.score for v in votes], models=names)
+
+    def loss(z: np.ndarray) -> float:
+        wins, ties = outcomes(z[data.a] - z[data.b], z[-1])
+        chosen = np.where(data.score == 1, wins, np.where(data.score == 0.5, ties, 1 - wins - ties))
+        return float(-np.log(chosen).sum() + 0.005 * (z**2).sum())
+
+    found = fit_davidson(data)
+    assert found.log_tie is not None
+    best = minimize(loss, np.zeros(5), tol=1e-10)
+    assert found.theta == pytest.approx(best.x[:4] - best.x[:4].mean(), abs=1e-4)
+    assert found.log_tie == pytest.approx(best.x[4], abs=1e-4)
+    truth = np.array(list(TRUTH.values()))
+    assert found.theta == pytest.approx(truth - truth.mean(), abs=0.15)
+    assert found.log_tie == pytest.approx(0.3, abs=0.12)
+
+
+def test_without_ties_davidson_is_bradley_terry() -> None:
+    votes = simulate(4, ties=0.0)
+    plain = {s.model: s.score for s in leaderboard(votes, draws=2).standings}
+    tied = leaderboard(votes, davidson=True, draws=2)
+    assert {s.model: s.score for s in tied.standings} == pytest.approx(plain, abs=1.0)
+    assert tied.ties is not None
+    assert tied.ties < 0.01
+
+
+def test_davidsons_intervals_hold_their_level() -> None:
+    """The sandwich covers the truth, and the bootstrap is as wide; half a win a tie is off it."""
+    covered = 0
+    for seed in range(60):
+        board = leaderboard(three_way(100 + seed, 40, log_tie=0.5), davidson=True, draws=2)
+        found = board.contrast("round 2", "base")
+        covered += found.robust_low <= 1.3 * ELO <= found.robust_high
+    assert covered >= 52
+    board = leaderboard(three_way(100, 100, log_tie=0.5), davidson=True, draws=200)
+    found = board.contrast("round 2", "base")
+    width = (found.high - found.low) / (found.robust_high - found.robust_low)
+    assert width == pytest.approx(1.0, abs=0.25)
+    halves = leaderboard(three_way(100, 400, log_tie=0.5), draws=2).contrast("round 2", "base")
+    assert halves.difference < 1.1 * ELO

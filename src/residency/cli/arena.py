@@ -187,6 +187,9 @@ def board(
     style: Annotated[
         bool, typer.Option("--style", help="Control for length, headings, lists, bold.")
     ] = False,
+    davidson: Annotated[
+        bool, typer.Option("--davidson", help="A parameter for ties; else a tie is half a win.")
+    ] = False,
     rater: Annotated[str, typer.Option(help="Only this rater's votes.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -197,7 +200,9 @@ def board(
     from residency.rounds import Project
     from residency.rounds import arena as work
 
-    found = work.board(Project.open(directory), anchor=anchor, style=style, rater=rater)
+    found = work.board(
+        Project.open(directory), anchor=anchor, style=style, davidson=davidson, rater=rater
+    )
     if as_json:
         print_json(json.dumps(plain(found.to_dict()), ensure_ascii=False))
         return
@@ -229,6 +234,8 @@ def show_board(found: Board) -> None:
     )
     if len({row.component for row in found.table.standings}) > 1:
         console.print("Some models never met: scores compare only within a connected group.")
+    if found.table.ties is not None:
+        console.print(f"Ties between equals (Davidson): {percent(found.table.ties)}")
     for name, (value, low, high) in found.table.style.items():
         console.print(f"style, {name}: {value:+.2f} [{low:+.2f}, {high:+.2f}]", highlight=False)
     if found.agreement is not None:

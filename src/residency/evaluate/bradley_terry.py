@@ -8,7 +8,7 @@ at 0. Shapes: N comparisons, M models, K covariates, P = M + K parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,11 +89,18 @@ class Fit:
     Attributes:
         theta: (M,) log odds, mean 0. beta: (K,) covariate coefficients.
         hessian: (P, P) of the penalised negative log-likelihood at the estimate.
+        log_tie: log ν of Davidson's model, whose Hessian has a last row for it; None where a
+            tie is half a win.
     """
 
     theta: Floats
     beta: Floats
     hessian: Floats
+    log_tie: float | None = None
+
+
+Fitter = Callable[..., Fit]
+"""``fit`` or ``davidson.fit_davidson``: (games, weights=, ridge=) → Fit."""
 
 
 def fit(data: Games, *, weights: Floats | None = None, ridge: float = RIDGE) -> Fit:
@@ -141,6 +148,14 @@ def design(data: Games) -> Floats:
     return x
 
 
+def outcomes(d: Floats, log_tie: float) -> tuple[Floats, Floats]:
+    """p(a beats b) and p(tie) of Davidson's model at each difference ``d``."""
+    powers = np.stack([d / 2, -d / 2, np.full_like(d, log_tie)])
+    powers = np.exp(powers - powers.max(0))
+    a, _, tie = powers / powers.sum(0)
+    return a, tie
+
+
 def sandwich(data: Games, fitted: Fit) -> Floats:
     """(P, P) robust covariance V = H⁻¹ G H⁻¹, with scores summed over prompts, and raters.
 
@@ -150,7 +165,13 @@ def sandwich(data: Games, fitted: Fit) -> Floats:
     """
     x = design(data)
     z = np.concatenate([fitted.theta, fitted.beta])
-    residual = (data.score - 1 / (1 + np.exp(-x @ z)))[:, None] * x
+    if fitted.log_tie is None:
+        residual = (data.score - 1 / (1 + np.exp(-x @ z)))[:, None] * x
+    else:
+        wins, ties = outcomes(x @ z, fitted.log_tie)
+        residual = (data.score - wins - ties / 2)[:, None] * x
+        residual = np.column_stack([residual, (data.score == 0.5) - ties])
+        z = np.append(z, fitted.log_tie)
     meat = _clustered(residual, data.prompts)
     raters = int(data.raters.max(initial=-1)) + 1
     if raters > 1:
@@ -164,7 +185,12 @@ def sandwich(data: Games, fitted: Fit) -> Floats:
 
 
 def bootstrap(
-    data: Games, *, draws: int = 500, seed: int = 0, ridge: float = RIDGE
+    data: Games,
+    *,
+    draws: int = 500,
+    seed: int = 0,
+    ridge: float = RIDGE,
+    fitter: Fitter = fit,
 ) -> tuple[Floats, Floats]:
     """(draws, M) of θ and (draws, K) of β under resampling of prompts and raters.
 
@@ -180,7 +206,7 @@ def bootstrap(
         weights = rng.exponential(size=prompts)[data.prompts]
         if raters > 1:
             weights = weights * rng.exponential(size=raters)[data.raters]
-        one = fit(data, weights=weights, ridge=ridge)
+        one = fitter(data, weights=weights, ridge=ridge)
         thetas.append(one.theta)
         betas.append(one.beta)
     k = data.covariates.shape[1]

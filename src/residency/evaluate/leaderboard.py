@@ -13,6 +13,7 @@ import numpy as np
 from residency.evaluate.bradley_terry import (
     ELO,
     RIDGE,
+    Fitter,
     Floats,
     Games,
     bootstrap,
@@ -20,6 +21,7 @@ from residency.evaluate.bradley_terry import (
     games,
     sandwich,
 )
+from residency.evaluate.davidson import fit_davidson
 from residency.evaluate.style import STYLE_FEATURES, style_covariates
 from residency.evaluate.votes import IDENTICAL, Vote, counted
 
@@ -73,7 +75,8 @@ class Leaderboard:
     """Standings, best first, and what is needed for contrasts.
 
     ``style`` maps a feature to (coefficient, low, high) when the style was controlled: log odds
-    per root mean square of the feature's difference.
+    per root mean square of the feature's difference. ``ties`` is the share of ties between equal
+    models, ν/(2 + ν), when ties were given a parameter of their own.
     """
 
     standings: tuple[Standing, ...]
@@ -81,6 +84,7 @@ class Leaderboard:
     prompts: int
     raters: int
     style: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    ties: float | None = None
     models: tuple[str, ...] = ()
     theta: tuple[float, ...] = ()
     covariance: tuple[tuple[float, ...], ...] = ()
@@ -113,6 +117,7 @@ class Leaderboard:
             "prompts": self.prompts,
             "raters": self.raters,
             "style": {name: list(values) for name, values in self.style.items()},
+            "ties": self.ties,
         }
 
 
@@ -121,6 +126,7 @@ def leaderboard(
     *,
     anchor: str | None = None,
     texts: Mapping[str, str] | None = None,
+    davidson: bool = False,
     draws: int = 500,
     seed: int = 0,
     ridge: float = RIDGE,
@@ -131,6 +137,7 @@ def leaderboard(
         anchor: the model that stands at 1000 (None: the mean of all).
         texts: response id → text; when given, the style is controlled, and votes without
             both texts are left out.
+        davidson: a parameter for ties (Davidson 1970) instead of half a win for each side.
         draws, seed: of the bootstrap over prompts and raters.
     """
     used = counted(votes)
@@ -143,8 +150,9 @@ def leaderboard(
     data = _games(used, covariates)
     if not used:
         return Leaderboard((), 0, 0, 0)
-    fitted = fit(data, ridge=ridge)
-    theta_draws, beta_draws = bootstrap(data, draws=draws, seed=seed, ridge=ridge)
+    fitter: Fitter = fit_davidson if davidson else fit
+    fitted = fitter(data, ridge=ridge)
+    theta_draws, beta_draws = bootstrap(data, draws=draws, seed=seed, ridge=ridge, fitter=fitter)
     covariance = sandwich(data, fitted)
     shift = ANCHOR - (fitted.theta[data.models.index(anchor)] * ELO if anchor else 0.0)
     low, high = np.quantile(theta_draws, [0.025, 0.975], axis=0) * ELO + shift
@@ -175,6 +183,7 @@ def leaderboard(
         prompts=len(set(data.prompts.tolist())),
         raters=len(set(data.raters.tolist())),
         style=_style(fitted.beta, beta_draws) if texts is not None else {},
+        ties=None if fitted.log_tie is None else 1 / (1 + 2 * math.exp(-fitted.log_tie)),
         models=data.models,
         theta=tuple(fitted.theta.tolist()),
         covariance=tuple(tuple(row) for row in covariance.tolist()),

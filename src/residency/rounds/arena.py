@@ -156,9 +156,18 @@ def vote_by_judge(ws: Workspace, judge: Judge, rubric: Rubric, met: Pairs) -> tu
 
 
 def board(
-    ws: Workspace, *, anchor: str = "base", style: bool = False, rater: str = "", draws: int = 500
+    ws: Workspace,
+    *,
+    anchor: str = "base",
+    style: bool = False,
+    davidson: bool = False,
+    rater: str = "",
+    draws: int = 500,
 ) -> Board:
-    """Ratings from every vote, or from one rater's; ``style`` controls length and formatting.
+    """Ratings from every vote, or from one rater's.
+
+    Args:
+        style: control for length and formatting. davidson: a parameter for ties.
 
     Raises:
         StoreError: there are no votes.
@@ -178,6 +187,7 @@ def board(
             found,
             anchor=base if base in playing else None,
             texts=_texts(ws, playing) if style else None,
+            davidson=davidson,
             draws=draws,
             seed=ws.config.project.seed,
         ),
