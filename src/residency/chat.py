@@ -155,6 +155,14 @@ class ChatFormat:
             ).hexdigest()
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Compiled templates cannot be sent to another process: it compiles its own."""
+        return {name: value for name, value in vars(self).items() if name != "_compiled"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._compiled = _compile(self.template)
+
     # --- what others use -------------------------------------------------------------------
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:

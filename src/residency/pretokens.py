@@ -48,6 +48,10 @@ class PretokenCache:
         self._after_space: dict[str, list[int]] = {}
         self._segments: dict[str, list[int]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What was learnt stays here; another process learns its own."""
+        return {**vars(self), "_known": {}, "_after_space": {}, "_segments": {}}
+
     @classmethod
     def build(cls, backend: Tokenizer) -> PretokenCache | None:
         """A cache for this tokenizer; None if its parts are not known or the battery disagrees."""

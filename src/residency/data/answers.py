@@ -72,6 +72,22 @@ class Answers:
             if self._same[key] == 1:
                 self._first[key] = Sighting(view.example.source, shorten(answer, 80))
 
+    def merge(self, later: Answers, offset: int) -> None:
+        """Add what another saw in the rows after these."""
+        for flags, more in (
+            (self.refusals, later.refusals),
+            (self.boilerplate, later.boilerplate),
+            (self.repetitive, later.repetitive),
+            (self.cut, later.cut),
+        ):
+            flags.merge(more, offset)
+        self._lengths.extend(later._lengths)
+        self._prompts.extend(later._prompts)
+        for key, count in later._same.items():  # in the order of their first rows
+            if key in self._same or len(self._same) < _KNOWN_ANSWERS:
+                self._same[key] += count
+                self._first.setdefault(key, later._first[key])
+
     def figures(self) -> list[Figure]:
         """What was seen."""
         rows = len(self._lengths)

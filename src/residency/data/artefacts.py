@@ -56,6 +56,18 @@ class Artefacts:
         if len(roles) > 1 and (roles[0] == "assistant" or wrong is not None):
             self.turns.add(view, " → ".join(roles[:8]))
 
+    def merge(self, later: Artefacts, offset: int) -> None:
+        """Add what another saw in the rows after these."""
+        self._rows += later._rows
+        for flags, more in (
+            (self.template, later.template),
+            (self.placeholder, later.placeholder),
+            (self.mojibake, later.mojibake),
+            (self.markup, later.markup),
+            (self.turns, later.turns),
+        ):
+            flags.merge(more, offset)
+
     def figures(self) -> list[Figure]:
         """What was seen."""
         n = self._rows

@@ -7,7 +7,6 @@ was seen, and a fixed sample. Memory grows by about 150 bytes a row, whatever it
 from __future__ import annotations
 
 import time
-from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,34 +18,13 @@ import numpy as np
 from residency.chat import ChatFormat
 from residency.config import Config
 from residency.data import sampled, topics
-from residency.data.answers import Answers
-from residency.data.artefacts import Artefacts
-from residency.data.cleaning import Decision, decide
-from residency.data.figures import Figure, Flags, Sighting, View
-from residency.data.grams import Words, WordStore
-from residency.data.overlap import ProtectedGrams
-from residency.data.private import Private
-from residency.data.read import FileRead, Reject, SourceReader
-from residency.data.sources import find_sources
-from residency.data.table import TableBuilder, answer_text
-from residency.data.tokens import Ledger, LedgerBuilder, encode_example
-from residency.errors import ConfigError, DataError, TemplateError
-from residency.text import words
-from residency.types import SPLITS, Embedder, Example, Progress, ProgressEvent, Split, no_progress
-
-LISTED = 1000
-"""Rejects and removed rows that a report holds; all of them are counted."""
-TRAINING: tuple[Split, ...] = ("train", "pool")
-
-
-@dataclass(frozen=True)
-class Leak:
-    """A training row that comes near a benchmark's item."""
-
-    benchmark: str
-    item: int
-    source: str
-    rule: str
+from residency.data.figures import Figure, Sighting
+from residency.data.findings import LISTED
+from residency.data.read import FileRead, Reject
+from residency.data.spread import Spread, here
+from residency.data.survey import Leak, Survey
+from residency.data.tokens import Ledger
+from residency.types import Embedder, Progress, ProgressEvent, Split, no_progress
 
 
 @dataclass(frozen=True)
@@ -139,164 +117,6 @@ def ledger_dict(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-class Survey:
-    """One pass over a project's rows (or a file's), and the decisions about them.
-
-    Args:
-        chat: the model's chat format, for token figures.
-        missing: splits to be split off from train; None: those that name no file.
-        loose: accept files of prompts without answers.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        root: Path,
-        *,
-        chat: ChatFormat | None = None,
-        missing: Sequence[Split] | None = None,
-        full: bool = True,
-        strict: bool = False,
-        loose: bool = False,
-        progress: Progress = no_progress,
-    ) -> None:
-        self.loose = loose
-        self.config, self.root, self.chat = config, root, chat
-        data = config.data
-        self.given: dict[Split, list[str]] = {
-            "train": data.train,
-            "dev": data.dev,
-            "test": data.test,
-            "pool": data.pool,
-        }
-        if not data.train:
-            raise ConfigError(
-                "no training files are named",
-                where="residency.toml [data] train",
-                next_step='e.g. train = ["data/train.jsonl"]',
-            )
-        self.missing = [s for s in SPLITS if not self.given[s]] if missing is None else missing
-        self.full, self.strict, self.progress = full, strict, progress
-        self.files: list[FileRead] = []
-        self.rejects: list[Reject] = []
-        self.rejected = 0
-        self.reasons: Counter[str] = Counter()
-        self.sample = sampled.Sample()
-        self.answers, self.artefacts, self.private = Answers(), Artefacts(), Private()
-        self._meters = (self.answers, self.artefacts, self.private, self.sample)
-        self._builder = TableBuilder(spill=True, stratify=data.stratify)
-        self._places, self._lines = array("H"), array("q")
-        self._ledger = LedgerBuilder(config.model.max_length, data.truncation)
-        self.untrainable = Flags()
-        self.unanswered = 0
-        self._row = 0
-        self._read()
-        self.table = self._builder.table()
-        self.decision = decide(
-            self.table, data, missing=self.missing, full=self.full, progress=progress
-        )
-
-    def _read(self) -> None:
-        for split in SPLITS:
-            # A file of prompts alone is no training data, but can be looked at.
-            need = None if self.loose else split in TRAINING
-            for source in find_sources(self.given[split], self.root):
-                reader = SourceReader(source, self.config.data, split, need=need)
-                for item in reader:
-                    if isinstance(item, Example):
-                        self._add(item, split)
-                    else:
-                        self._reject(item)
-                self.files.append(reader.summary())
-
-    def _reject(self, reject: Reject) -> None:
-        if self.strict:
-            place = f"{reject.file}:{reject.line}"
-            raise DataError(
-                reject.reason,
-                where=f'{place} field "{reject.field}"' if reject.field else place,
-                next_step="correct the row, or run without --strict to leave it out",
-            )
-        self.rejected += 1
-        self.reasons[f"{reject.field}: {reject.reason}" if reject.field else reject.reason] += 1
-        if len(self.rejects) < LISTED:
-            self.rejects.append(reject)
-
-    def _add(self, example: Example, split: Split) -> None:
-        if self._row % 1000 == 0:
-            self.progress(ProgressEvent("read", self._row, 0, "rows"))
-        self._builder.add(example)
-        self._places.append(len(self.files))
-        self._lines.append(int(example.source.rpartition(":")[2]))
-        self.unanswered += example.reference is None
-        answer = answer_text(example) if example.prompt else example.messages[-1].content
-        view = View(self._row, example, example.prompt_text, answer, words(answer))
-        for meter in self._meters:
-            meter.add(view)
-        if self.chat is not None and split in TRAINING and example.reference is not None:
-            self._count_tokens(view)
-        self._row += 1
-
-    def _count_tokens(self, view: View) -> None:
-        assert self.chat is not None
-        try:
-            rows = encode_example(view.example, self.chat)
-        except TemplateError as error:
-            self._ledger.refuse(view.example, error.what)
-            self.untrainable.add(view, error.what)
-            return
-        if not sum(len(self._ledger.add(row)) for row in rows):
-            self.untrainable.add(view, f"{rows[0].length} tokens")
-
-    # --- what came out --------------------------------------------------------------------
-
-    def source(self, row: int) -> str:
-        """Where a row stands."""
-        return f"{self.files[self._places[row]].path}:{self._lines[row]}"
-
-    def split(self, row: int) -> Split:
-        """The split of a row, after splitting off."""
-        return SPLITS[int(self.decision.splits[row])]
-
-    def ledger(self) -> Ledger | None:
-        """Token figures of train and pool; None without a tokenizer."""
-        return self._ledger.ledger() if self.chat is not None else None
-
-    def counts(self, decision: Decision, *, alive: bool) -> dict[str, int]:
-        """Rows by split."""
-        splits = decision.splits[decision.alive] if alive else decision.splits
-        return {s: int((splits == n).sum()) for n, s in enumerate(SPLITS)}
-
-    def removal(self, index: int) -> dict[str, str]:
-        """One removed row, for people and programs."""
-        drop = self.decision.drops[index]
-        near = self.source(drop.other) if drop.other >= 0 else ""
-        return {
-            "source": self.source(drop.row),
-            "split": self.split(drop.row),
-            "kind": drop.kind,
-            "reason": f"{drop.rule}: {near} ({self.split(drop.other)})" if near else drop.rule,
-            "near": near,
-        }
-
-    def leaks(self, benchmarks: Mapping[str, Sequence[str]]) -> list[tuple[int, Leak]]:
-        """Living train and pool rows that come near a benchmark's items, with their row numbers."""
-        splits = self.decision.splits
-        wanted = np.isin(splits, [SPLITS.index(s) for s in TRAINING]) & self.decision.alive
-        rows = np.flatnonzero(wanted)
-        out: list[tuple[int, Leak]] = []
-        for name, items in benchmarks.items():
-            store = WordStore()
-            places = np.asarray([store.add(text) for text in items], np.int64).reshape(-1, 2)
-            protected = ProtectedGrams(Words(store.values(), places[:, 0], places[:, 1]))
-            protected.count(self.table.prompts.take(rows))
-            for hit in protected.find(self.table.prompts.take(rows)):
-                row = int(rows[hit.row])
-                rule = f"{hit.rule} overlap, {hit.share:.0%} of the item's"
-                out.append((row, Leak(name, hit.item, self.source(row), rule)))
-        return out
-
-
 def check(
     config: Config,
     root: Path,
@@ -309,6 +129,7 @@ def check(
     full: bool = True,
     strict: bool = False,
     loose: bool = False,
+    spread: Spread = here,
     progress: Progress = no_progress,
 ) -> tuple[CheckReport, Survey]:
     """Look at every row and say what is wrong; the survey serves ``fixing.fix``.
@@ -316,6 +137,7 @@ def check(
     Args:
         chat: for token figures and the truncation ledger. embedder: for topics, meaning and
             labels. benchmarks: name → texts of items that training rows must not come near.
+        spread: where blocks of rows are looked at: ``here``, or on a cluster.
 
     Raises:
         ConfigError, DataError: as ``load_corpus``.
@@ -329,20 +151,23 @@ def check(
         full=full,
         strict=strict,
         loose=loose,
+        spread=spread,
         progress=progress,
     )
     decision = survey.decision
     figures = [
-        *survey.answers.figures(),
-        *survey.artefacts.figures(),
-        *survey.private.figures(),
+        *survey.found.answers.figures(),
+        *survey.found.artefacts.figures(),
+        *survey.found.private.figures(),
         _contradiction_figure(survey),
         *_sampled(survey, embedder, progress),
     ]
     leaks = survey.leaks(benchmarks or {})
     notes = []
-    if survey.unanswered:
-        notes.append(f"{survey.unanswered} rows have no answer: to evaluate on, not to train on")
+    if survey.found.unanswered:
+        notes.append(
+            f"{survey.found.unanswered} rows have no answer: to evaluate on, not to train on"
+        )
     if chat is None:
         notes.append("token lengths were not looked at: no tokenizer (see residency base fetch)")
     if embedder is None:
@@ -357,9 +182,9 @@ def check(
         files=survey.files,
         rows=survey.counts(decision, alive=False),
         kept=survey.counts(decision, alive=True),
-        rejected=survey.rejected,
-        rejects=survey.rejects,
-        reasons=survey.reasons.most_common(20),
+        rejected=survey.found.rejected,
+        rejects=survey.found.rejects,
+        reasons=survey.found.reasons.most_common(20),
         removed=dict(sorted(removed.items())),
         removed_rows=[survey.removal(n) for n in range(min(LISTED, len(decision.drops)))],
         contradictions=[
@@ -394,7 +219,7 @@ def _contradiction_figure(survey: Survey) -> Figure:
 
 
 def _sampled(survey: Survey, embedder: Embedder | None, progress: Progress) -> list[Figure]:
-    views, partial = survey.sample.views, survey.sample.partial
+    views, partial = survey.found.sample.views, survey.found.sample.partial
     if not views:
         return []
     progress(ProgressEvent("sample", 0, 3, "passes"))

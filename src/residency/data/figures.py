@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 from residency.types import Example
 
@@ -87,6 +87,10 @@ class Meter(Protocol):
         """What was seen."""
         ...
 
+    def merge(self, later: Self, offset: int) -> None:
+        """Add what another saw in the rows after these; its row numbers grow by ``offset``."""
+        ...
+
 
 @dataclass
 class Flags:
@@ -100,6 +104,11 @@ class Flags:
         self.rows.append(view.number)
         if len(self.examples) < EXAMPLES:
             self.examples.append(Sighting(view.example.source, shorten(excerpt)))
+
+    def merge(self, later: Flags, offset: int) -> None:
+        """Add those of later rows."""
+        self.rows.extend(row + offset for row in later.rows)
+        self.examples += later.examples[: EXAMPLES - len(self.examples)]
 
     def figure(
         self, name: str, title: str, of: int, action: str, *, level: Level = "warn"

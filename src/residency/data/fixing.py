@@ -18,10 +18,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from residency.data.check import TRAINING, Survey
 from residency.data.figures import Flags
+from residency.data.findings import TRAINING
 from residency.data.read import SourceReader
 from residency.data.sources import find_sources
+from residency.data.survey import Survey
 from residency.data.versions import MANIFEST, ROWS, SCHEMA, make_version, manifest_text, rows_table
 from residency.types import SPLITS, Example
 
@@ -81,7 +82,7 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
                     batch.clear()
             if batch:
                 table.write_table(rows_table(batch))
-            for reject in survey.rejects:
+            for reject in survey.found.rejects:
                 losses.write(_line({"kind": "rejected", **reject.to_dict()}))
     finally:
         for handle in files.values():
@@ -89,7 +90,7 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
     for split, handle in files.items():
         if not kept[split]:
             Path(handle.name).unlink()
-    dropped["rejected"] += survey.rejected
+    dropped["rejected"] += survey.found.rejected
     settings = {
         "near_duplicate": survey.config.data.near_duplicate,
         "truncation": survey.config.data.truncation,
@@ -116,13 +117,13 @@ def _reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, s
     for row, benchmark in leaks.items():
         out.setdefault(row, ("contamination", f"comes near an item of {benchmark}"))
     flagged: dict[str, Flags] = {
-        "cannot be trained on": survey.untrainable,
-        "refusals": survey.answers.refusals,
-        "repetitive": survey.answers.repetitive,
-        "template_marks": survey.artefacts.template,
-        "placeholders": survey.artefacts.placeholder,
-        "mojibake": survey.artefacts.mojibake,
-        "secrets": survey.private.secrets,
+        "cannot be trained on": survey.found.untrainable,
+        "refusals": survey.found.answers.refusals,
+        "repetitive": survey.found.answers.repetitive,
+        "template_marks": survey.found.artefacts.template,
+        "placeholders": survey.found.artefacts.placeholder,
+        "mojibake": survey.found.artefacts.mojibake,
+        "secrets": survey.found.private.secrets,
     }
     for kind, flags in flagged.items():
         for row in flags.rows:

@@ -95,12 +95,29 @@ class WordStore:
 
     def add_words(self, found: Sequence[str]) -> tuple[int, int]:
         """Stores words; gives where they begin and end."""
-        start = self._written + len(self._buffer)
+        start = self.size
         self._buffer.extend(map(self._hashes.__getitem__, found))
-        stop = self._written + len(self._buffer)
+        self._spill()
+        return start, self.size
+
+    @property
+    def size(self) -> int:
+        """Words so far."""
+        return self._written + len(self._buffer)
+
+    def merge(self, later: WordStore) -> None:
+        """Add the words of another, which holds its own in memory."""
+        self._buffer.extend(later._buffer)
+        self._spill()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Only words in memory can be sent to another process."""
+        assert self._file is None
+        return {**vars(self), "_hashes": _Hashes()}
+
+    def _spill(self) -> None:
         if self._file is not None and len(self._buffer) > _SPILL:
             self._flush()
-        return start, stop
 
     def _flush(self) -> None:
         assert self._file is not None

@@ -137,6 +137,13 @@ class Private:
                 shown = around(text[:start] + mask(text[start:end]) + text[end:], start, end)
                 flags.add(view, f"{kind}: {shown}")
 
+    def merge(self, later: Private, offset: int) -> None:
+        """Add what another saw in the rows after these."""
+        self._rows += later._rows
+        self._kinds.update(later._kinds)
+        self.personal.merge(later.personal, offset)
+        self.secrets.merge(later.secrets, offset)
+
     def figures(self) -> list[Figure]:
         """What was seen."""
         found = [

@@ -7,7 +7,7 @@ A source is a file, a folder, a glob, ``sqlite:///FILE?query=…``, ``postgresql
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -124,8 +124,64 @@ def read(
     return result
 
 
+@dataclass(frozen=True)
+class RowReader:
+    """Reads one record of a source whose layout is known. Can be sent to another process.
+
+    ``mapping`` is None when no record of the source could be read; ``need`` says whether a row
+    without an answer is refused.
+    """
+
+    name: str
+    config: DataConfig
+    split: Split
+    need: bool
+    mapping: RowMapping | None
+
+    def read(self, record: Record) -> Example | Reject:
+        """The record as an example, or why it is none."""
+        if record.values is None or self.mapping is None:
+            return Reject(self.name, record.line, record.field, record.error)
+        try:
+            mapped = map_row(record.values, self.mapping, instruction=self.config.instruction)
+            self._check_answer(mapped)
+        except RowError as error:
+            return Reject(self.name, record.line, error.field, error.reason)
+        except (KeyError, TypeError, AttributeError) as error:
+            return Reject(self.name, record.line, "", f"does not fit {self.mapping}: {error}")
+        tags = mapped.tags + tuple(
+            f"{column}={record.values[column]}"
+            for column in self.config.tags
+            if record.values.get(column) not in (None, "")
+        )
+        return Example(
+            messages=mapped.messages,
+            split=self.split,
+            group=mapped.group,
+            tags=tuple(dict.fromkeys(tags)),
+            source=f"{self.name}:{record.line}",
+            weight=mapped.weight,
+            rejected=mapped.rejected,
+        )
+
+    def _check_answer(self, mapped: Mapped) -> None:
+        last = mapped.messages[-1]
+        if last.role == "assistant" and (last.content.strip() or last.tool_calls):
+            return
+        if not self.need and last.role != "assistant":
+            return
+        columns = self.mapping.columns if self.mapping else {}
+        raise RowError(
+            "no answer to train on (empty or missing)"
+            if self.need
+            else "the last assistant message is empty",
+            columns.get("response") or columns.get("messages") or columns.get("conversations", ""),
+        )
+
+
 class SourceReader:
-    """Streams one source: each row as an ``Example`` or a ``Reject``, in order.
+    """Streams one source: each row as an ``Example`` or a ``Reject``, in order; or its records
+    in blocks, for others to read.
 
     Args:
         need: whether a row without an answer is refused; None: only where other rows have one.
@@ -135,16 +191,38 @@ class SourceReader:
         self, source: Source, config: DataConfig, split: Split, *, need: bool | None
     ) -> None:
         self._source, self._config, self._split, self._need = source, config, split, need
-        self._mapping: RowMapping | None = None
-        self._rows = self._rejected = 0
+        self._rows: RowReader | None = None
+        self.rows = self.rejected = 0
+        """Counted by iteration; whoever takes ``blocks`` counts for itself."""
         self._unused: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Example | Reject]:
+        for reader, records in self.blocks(PROBE_ROWS):
+            for record in records:
+                self.rows += 1
+                item = reader.read(record)
+                self.rejected += isinstance(item, Reject)
+                yield item
+
+    def blocks(self, size: int) -> Iterator[tuple[RowReader, list[Record]]]:
+        """The records, ``size`` at a time, with what reads them.
+
+        Raises:
+            DataError: the source is empty, or its layout is not known.
+        """
         records = iter(self._source.records())
         probe = list(itertools.islice(records, PROBE_ROWS))
-        values = [r.values for r in probe if r.values is not None]
         if not probe:
             raise DataError("no rows in it", where=self._source.name)
+        reader = self._rows = self._find_reader(probe)
+        whole = itertools.chain(probe, records)
+        while block := list(itertools.islice(whole, size)):
+            yield reader, block
+
+    def _find_reader(self, probe: Sequence[Record]) -> RowReader:
+        values = [r.values for r in probe if r.values is not None]
+        mapping = None
+        need = self._need
         if values:
             mapping = find_mapping(
                 values,
@@ -152,67 +230,17 @@ class SourceReader:
                 columns=self._config.columns,
                 where=self._source.name,
             )
-            self._mapping = mapping
-            if self._need is None:
+            if need is None:
                 asks = mapping.layout in ("alpaca", "prompt", "question")
                 answers = "response" in mapping.columns or any("instances" in v for v in values)
-                self._need = answers or not asks
-            self._unused = self._find_unused(values, mapping)
-        for record in itertools.chain(probe, records):
-            self._rows += 1
-            item = self._read(record)
-            self._rejected += isinstance(item, Reject)
-            yield item
-
-    def _read(self, record: Record) -> Example | Reject:
-        where = self._source.name
-        if record.values is None or self._mapping is None:
-            return Reject(where, record.line, record.field, record.error)
-        try:
-            mapped = map_row(record.values, self._mapping, instruction=self._config.instruction)
-            self._check_answer(mapped)
-        except RowError as error:
-            return Reject(where, record.line, error.field, error.reason)
-        except (KeyError, TypeError, AttributeError) as error:
-            return Reject(where, record.line, "", f"does not fit {self._mapping}: {error}")
-        tags = mapped.tags + tuple(
-            f"{column}={record.values[column]}"
-            for column in self._config.tags
-            if record.values.get(column) not in (None, "")
-        )
-        return Example(
-            messages=mapped.messages,
-            split=self._split,
-            group=mapped.group,
-            tags=tuple(dict.fromkeys(tags)),
-            source=f"{where}:{record.line}",
-            weight=mapped.weight,
-            rejected=mapped.rejected,
-        )
-
-    def _check_answer(self, mapped: Mapped) -> None:
-        last = mapped.messages[-1]
-        if last.role == "assistant" and (last.content.strip() or last.tool_calls):
-            return
-        if not self._need and last.role != "assistant":
-            return
-        columns = self._mapping.columns if self._mapping else {}
-        raise RowError(
-            "no answer to train on (empty or missing)"
-            if self._need
-            else "the last assistant message is empty",
-            columns.get("response") or columns.get("messages") or columns.get("conversations", ""),
-        )
-
-    def _find_unused(
-        self, rows: Iterable[dict[str, object]], mapping: RowMapping
-    ) -> tuple[str, ...]:
-        used = {*mapping.columns.values(), *self._config.tags}
-        return tuple(dict.fromkeys(str(k) for row in rows for k in row if k not in used))
+                need = answers or not asks
+            used = {*mapping.columns.values(), *self._config.tags}
+            self._unused = tuple(dict.fromkeys(str(k) for v in values for k in v if k not in used))
+        return RowReader(self._source.name, self._config, self._split, bool(need), mapping)
 
     def summary(self) -> FileRead:
         """How it was read; complete after iteration."""
-        mapping, source = self._mapping, self._source
+        mapping, source = self._rows.mapping if self._rows else None, self._source
         local = source.path is not None and source.path.is_file()
         return FileRead(
             path=source.name,
@@ -220,8 +248,8 @@ class SourceReader:
             split=self._split,
             mapping=str(mapping) if mapping else "",
             layout=mapping.layout if mapping else "",
-            rows=self._rows,
-            rejected=self._rejected,
+            rows=self.rows,
+            rejected=self.rejected,
             bytes=source.path.stat().st_size if local and source.path else 0,
             hash=file_hash(source.path) if local and source.path else "",
             unused=self._unused,

@@ -10,6 +10,7 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from residency.data.distinct import user_parts
 from residency.data.figures import (
@@ -38,20 +39,40 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyzäöüßàâçéèêëîïôùûñáíó�
 
 
 class Sample:
-    """Keeps the rows with the smallest content hashes."""
+    """Keeps the rows with the smallest content hashes.
 
-    def __init__(self, size: int = SAMPLE) -> None:
-        self._size, self._heap = size, list[tuple[int, int, View]]()
+    Args:
+        bar: rows of a lower rank are not kept: they have no place in the sample that this one
+            will be merged into.
+    """
+
+    def __init__(self, size: int = SAMPLE, bar: int | None = None) -> None:
+        self._size, self._heap, self._bar = size, list[tuple[int, int, View]](), bar
         self.seen = 0
+
+    @property
+    def bar(self) -> int | None:
+        """The rank that a row must be above; None while there is room."""
+        return self._bar if len(self._heap) < self._size else self._heap[0][0]
 
     def add(self, view: View) -> None:
         """One more row."""
         self.seen += 1
-        rank = -int(view.example.id[-16:], 16)
+        self._offer(-int(view.example.id[-16:], 16), view)
+
+    def _offer(self, rank: int, view: View) -> None:
+        if self._bar is not None and rank <= self._bar:
+            return
         if len(self._heap) < self._size:
             heapq.heappush(self._heap, (rank, view.number, view))
         elif rank > self._heap[0][0]:
             heapq.heapreplace(self._heap, (rank, view.number, view))
+
+    def merge(self, later: Sample, offset: int) -> None:
+        """Add the sample of the rows after these."""
+        self.seen += later.seen
+        for rank, number, view in sorted(later._heap, key=lambda item: item[1]):
+            self._offer(rank, replace(view, number=number + offset))
 
     @property
     def views(self) -> list[View]:

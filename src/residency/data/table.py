@@ -94,6 +94,20 @@ class TableBuilder:
         ):
             self._places[name].append(place)
 
+    def merge(self, later: TableBuilder) -> None:
+        """Add the rows of another after these."""
+        shift = self._store.size
+        for name, column in self._columns.items():
+            column.extend(later._columns[name])
+        for name in ("start", "own", "stop", "end"):
+            self._places[name].extend(place + shift for place in later._places[name])
+        numbers = [self._strata.setdefault(tag, len(self._strata)) for tag in later._strata]
+        self._places["stratum"].extend(
+            numbers[n] if n >= 0 else n for n in later._places["stratum"]
+        )
+        self._splits.extend(later._splits)
+        self._store.merge(later._store)
+
     def table(self) -> Table:
         """The columns; nothing may be added after."""
         column = {

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from residency.chat import ChatFormat, Encoded
+from residency.data.spread import Spread, here
 from residency.errors import TemplateError
 from residency.types import (
     Example,
@@ -30,6 +31,7 @@ from residency.types import (
 )
 
 Truncation = Literal["drop", "left", "right"]
+_BLOCK = 512
 POLICIES: tuple[Truncation, ...] = ("drop", "left", "right")
 CACHE_VERSION = 1
 """Raised whenever the same example would give other ids than before."""
@@ -164,9 +166,14 @@ def tokenise(
     chat: ChatFormat,
     *,
     cache_dir: Path | None = None,
+    spread: Spread = here,
     progress: Progress = no_progress,
 ) -> tuple[list[RowTokens], list[tuple[Example, str]]]:
-    """Every conversation as ids and mask, and the rows that the template refuses."""
+    """Every conversation as ids and mask, and the rows that the template refuses.
+
+    Args:
+        spread: where blocks of rows are encoded: ``here``, or on a cluster.
+    """
     path = None
     if cache_dir is not None:
         key = content_id(
@@ -178,18 +185,34 @@ def tokenise(
             return cached
     rows: list[RowTokens] = []
     refused: list[tuple[Example, str]] = []
+    blocks = (examples[i : i + _BLOCK] for i in range(0, len(examples), _BLOCK))
     with _without_collector():
-        for number, example in enumerate(examples):
-            if number % 512 == 0:
-                progress(ProgressEvent("tokenise", number, len(examples), "rows"))
-            try:
-                rows += encode_example(example, chat)
-            except TemplateError as error:
-                refused.append((example, error.what))
+        for number, (encoded, bad) in enumerate(spread(_Encode(chat), blocks)):
+            first = number * _BLOCK
+            progress(ProgressEvent("tokenise", first, len(examples), "rows"))
+            rows += encoded
+            refused += [(examples[first + place], reason) for place, reason in bad]
     progress(ProgressEvent("tokenise", len(examples), len(examples), "rows"))
     if path is not None:
         _write_cache(path, key, rows, refused)
     return rows, refused
+
+
+@dataclass(frozen=True)
+class _Encode:
+    """Encodes a block: its rows, and place and reason of those that the template refuses."""
+
+    chat: ChatFormat
+
+    def __call__(self, block: Sequence[Example]) -> tuple[list[RowTokens], list[tuple[int, str]]]:
+        rows: list[RowTokens] = []
+        refused: list[tuple[int, str]] = []
+        for place, example in enumerate(block):
+            try:
+                rows += encode_example(example, self.chat)
+            except TemplateError as error:
+                refused.append((place, error.what))
+        return rows, refused
 
 
 @contextmanager
@@ -338,6 +361,18 @@ class LedgerBuilder:
             for policy in POLICIES:
                 self._costs[policy] = self._costs[policy].plus(row, self._max_length, policy)
         return kept
+
+    def merge(self, later: LedgerBuilder) -> None:
+        """Add the conversations of another after these."""
+        self.lengths.extend(later.lengths)
+        self._tokens += later._tokens
+        self._trained += later._trained
+        self._long += later._long
+        for policy, cost in later._costs.items():
+            mine = vars(self._costs[policy])
+            self._costs[policy] = PolicyCost(**{k: n + mine[k] for k, n in vars(cost).items()})
+        self._affected += later._affected
+        self._refused += later._refused
 
     def refuse(self, example: Example, reason: str) -> None:
         """A row that the chat template refuses."""

@@ -14,8 +14,9 @@ from residency.types import SPLITS, Progress, no_progress
 
 if TYPE_CHECKING:
     from residency.chat import ChatFormat
-    from residency.data.check import CheckReport, Survey
+    from residency.data.check import CheckReport
     from residency.data.fixing import Fixed
+    from residency.data.survey import Survey
 
 REPORT_FOLDER = Path(".residency") / "check"
 
@@ -148,7 +149,7 @@ def _show(survey: Survey, count: int) -> list[Shown]:
     out: list[Shown] = []
     if survey.chat is None:
         return out
-    for view in survey.sample.views:
+    for view in survey.found.sample.views:
         if len(out) >= count:
             break
         if survey.split(view.number) != "train" or not survey.decision.alive[view.number]:
@@ -171,7 +172,7 @@ def _write(report: CheckReport, survey: Survey, folder: Path) -> list[Path]:
     (folder / "report.json").write_text(
         json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8"
     )
-    write_rejects(survey.rejects, folder / "rejects.jsonl")
+    write_rejects(survey.found.rejects, folder / "rejects.jsonl")
     removed = [survey.removal(n) for n in range(len(survey.decision.drops))]
     _write_lines(removed, folder / "removed.jsonl")
     return [folder / name for name in ("report.json", "rejects.jsonl", "removed.jsonl")]
