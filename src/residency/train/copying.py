@@ -53,7 +53,8 @@ def set_copying_heads(model: Any, *, seed: int) -> None:
     frequency = _frequencies(config, size)
     with torch.no_grad():
         directions = _orthogonal(width, generator)
-        common, told, kept, copied = directions[0], *directions[1 : 1 + 3 * size].split(size)
+        common = directions[0]
+        told, kept, copied = (directions[1 + n * size : 1 + (n + 1) * size] for n in range(3))
         embeddings = model.model.embed_tokens.weight
         embeddings.mul_(EMBEDDING_SCALE)
         embeddings.sub_(torch.outer(embeddings @ common, common))
@@ -89,5 +90,5 @@ def _frequencies(config: Any, size: int) -> Tensor:
 
 def _orthogonal(width: int, generator: torch.Generator) -> Tensor:
     """[width, width] orthonormal rows."""
-    q, _ = torch.linalg.qr(torch.randn(width, width, generator=generator))
+    q: Tensor = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
     return q
