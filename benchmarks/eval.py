@@ -4,6 +4,7 @@
     python benchmarks/eval.py choices --base FOLDER             # against lm-eval's HF backend
     python benchmarks/eval.py precision --base FOLDER --data DIR  # int8 and bf16: speed and quality
     python benchmarks/eval.py drafts --base FOLDER              # stored answers as drafts
+    python benchmarks/eval.py rounds --base FOLDER --project DIR  # a finished run's answers again
 
 FOLDER is a Hugging Face folder, or ``random:14m`` for a model with random weights. Prompts and
 items are made of random words by a fixed seed, so nothing has to be downloaded. Each arm is run
@@ -242,6 +243,53 @@ def drafts(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> Non
     say(what="drafts", unit="generated tokens/s", **{k: round(v, 1) for k, v in rates.items()})
 
 
+def rounds(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> None:
+    """The dev answers of base, rounds and control arm again: plain, with drafts, kept states, both.
+
+    Each model's answers are generated from the stored ones of the model before it as drafts, in
+    the order of the run; every answer must equal the stored one.
+    """
+    from residency.infer.trunk import TrunkStates
+    from residency.model.structure import first_trained_layer
+    from residency.rounds import Project
+    from residency.rounds.steps import prompt_of
+
+    project = Project.open(Path(settings.project))
+    dev = project.split("dev")[: settings.count]
+    models = sorted(
+        (m for m in project.store.models() if m.prompting == "zero-shot"),
+        key=lambda m: (m.round, m.arm != "main"),
+    )
+    stored = {
+        m.id: {r.example: r for r in project.store.responses(m.id, dev, project.sampling)}
+        for m in models
+    }
+    models = [m for m in models if len(stored[m.id]) == len(dev)]
+    layers = engine.model.config.num_hidden_layers
+    depth = first_trained_layer(project.config.train.layers, layers)
+    arms = {"plain": (False, 0), "drafts": (True, 0), "kept": (False, depth), "both": (True, depth)}
+    for name, (drafted, kept) in arms.items():
+        engine._trunk = TrunkStates(kept, 1 << 30) if kept else None
+        figures: dict[str, Any] = {}
+        for model in models:
+            before = [m for m in models if m.round == model.round - 1 and m.arm == "main"]
+            drafts = stored[before[0].id] if drafted and before else {}
+            asked = [
+                Prompt(prompt_of(e, []), e.id, 0, drafts[e.id].token_ids if drafts else ())
+                for e in dev
+            ]
+            folder = project.store.artifacts.folder(model.adapter) if model.adapter else None
+            engine.use_adapter(folder)
+            began = clock()
+            answers = engine.generate(asked, project.sampling)
+            label = f"round_{model.round}" + ("_control" if model.arm == "control" else "")
+            figures[label] = round(clock() - began, 2)
+            found = [stored[model.id][e.id].token_ids for e in dev]
+            assert [a.token_ids for a in answers] == found, (name, label)
+        megabytes = round(engine._trunk.size / 1e6) if engine._trunk else 0
+        say(what="rounds", arm=name, items=len(dev), unit="s", **figures, kept_mb=megabytes)
+
+
 # --- multiple choice ---------------------------------------------------------------------------
 
 
@@ -343,7 +391,7 @@ def precision(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> 
 def main() -> None:
     """Reads the arguments and runs one comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["generate", "choices", "precision", "drafts"])
+    parser.add_argument("what", choices=["generate", "choices", "precision", "drafts", "rounds"])
     parser.add_argument("--base", required=True, help="model folder, or random:14m")
     parser.add_argument("--count", type=int, default=200, help="prompts or items")
     parser.add_argument("--peer", type=int, default=16, help="items given to lm-eval")
@@ -353,6 +401,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", default="", help="folder of benchmark files (precision)")
     parser.add_argument("--items", type=int, default=200, help="benchmark items (precision)")
+    parser.add_argument("--project", default="", help="folder of a finished project (rounds)")
     parser.add_argument(
         "--clock",
         choices=list(CLOCKS),
@@ -375,6 +424,7 @@ def main() -> None:
             "choices": choices,
             "precision": precision,
             "drafts": drafts,
+            "rounds": rounds,
         }[settings.what]
         run(engine, base, settings)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from residency.cli import invoke
 from residency.errors import StoreError, UserError
+from residency.evaluate import Vote
 from residency.rounds import Project, arena
 from residency.types import Model, Response
 from small import save_model, save_project
@@ -118,6 +121,88 @@ def test_export_writes_pairs_that_the_data_room_reads(
     assert {(e.reference, e.rejected) for e in rows} == {
         (line["chosen"][0]["content"], line["rejected"][0]["content"]) for line in lines
     }
+
+
+class Judge(BaseHTTPRequestHandler):
+    """Stands for a judge's endpoint: the longer answer is better."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = body["messages"][-1]["content"].split("First answer:")[1]
+        one, two = (part.strip().splitlines() for part in asked.split("Second answer:"))
+        verdict = "first" if len(one) > len(two) else "second"
+        said = json.dumps({"reason": "longer", "verdict": verdict})
+        choice = {"message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+        raw = json.dumps({"choices": [choice]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+def test_a_judge_of_the_settings_votes_once(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = names(project)
+    command = ["arena", "judge", str(project.root), a, b, "--limit", "6"]
+    assert invoke(command) == 2
+    assert "judge.url" in capsys.readouterr().err
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Judge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = project.root / "residency.toml"
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    settings.write_text(settings.read_text() + f'\n[judge]\nurl = "{url}"\nmodel = "j"\n')
+    try:
+        assert invoke([*command, "--json"]) == 0
+        first = json.loads(capsys.readouterr().out)
+        by_judge = [v for v in arena.votes(project) if v.rater == f"judge:j@{url}"]
+        assert first["votes"] == len(by_judge)
+        assert first["votes"] > 0
+        assert first["no_verdict"] == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert invoke(command) == 0  # the server is gone, nothing is asked again
+    assert "0 new votes" in capsys.readouterr().out
+
+
+def test_the_board_says_what_stands_beside_the_scores(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = names(project)
+    arena.add_votes(
+        project,
+        [
+            Vote(f"p{at}", left, right, outcome, rater, repeat=repeat)  # type: ignore[arg-type]
+            for left, right in ((a, b), ("m-one", "m-two"))
+            for rater in ("ann", "bob")
+            for at, outcome in enumerate(["a", "b", "tie", "a"])
+            for repeat in ((0, 1) if rater == "ann" and at == 0 else (0,))
+        ],
+    )
+    folder = str(project.root)
+    assert invoke(["arena", "board", folder, "--anchor", a, "--davidson"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "16 votes on 4 items (ann 8, bob 8)" in told
+    assert "Some models never met" in told
+    assert "Ties between equals (Davidson)" in told
+    assert "Krippendorff's α): 1.00" in told
+    assert "Shown again: 2 of 2 judged the same (100.0 %)" in told
+    assert invoke(["arena", "board", folder, "--anchor", a, "--rater", "bob", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["votes"], found["by_rater"], found["ties"]) == (8, {"bob": 8}, None)
+
+
+def test_the_most_telling_pair_is_reviewed_when_none_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "s2", "review", str(project.root), "--limit", "3") == 0
+    told = capsys.readouterr().out
+    assert "2 votes stored" in told
+    assert "Next: residency arena board" in told
 
 
 def test_what_cannot_meet_is_told(project: Project) -> None:

@@ -323,9 +323,14 @@ def test_bench_measures_stores_and_compares(project: Path, monkeypatch: pytest.M
     assert shown.exit_code == 0, shown.output
     raw = json.loads(shown.stdout)
     assert len(raw["models"][0]["items"]) == 4 + 4 + 4
-    table = runner.invoke(build("bench"), ["bench", *arguments])
+    twice = ["--model", "base", "--model", "base", "--margin", "0.01"]
+    table = runner.invoke(build("bench"), ["bench", *arguments, *twice])
     assert "arc_easy" in table.stdout
     assert "mc2" in table.stdout
+    told = " ".join(table.stdout.split())
+    assert "base against base, same items; kept: no loss beyond 1 points" in told
+    assert "inconclusive" in told  # four items exclude no loss of a point
+    assert runner.invoke(build("bench"), ["bench", *arguments, "--limit", "-1"]).exit_code == 2
 
 
 def test_bench_says_where_files_can_be_named(project: Path) -> None:

@@ -84,21 +84,53 @@ def show(report: BenchReport) -> None:
             table.add_row(task, name, shots, str(metric.n), *cells)
     console.print(table)
     console.print("value ± standard error, in per cent", highlight=False)
+    if report.separated:
+        console.print(_separated(report))
+    else:
+        console.print("no item comes near a row of train or pool", highlight=False)
     for benched, differences in zip(report.models[1:], report.differences, strict=True):
         console.print(_differences(benched.name, report.models[0].name, differences, report.margin))
+
+
+def _separated(report: BenchReport) -> Table:
+    """Scores on items that were not met in training, beside those on items that were."""
+    title = "Items near a row of train or pool (contaminated) apart from the others (clean)"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in ("task", "metric", "model", "clean", "items", "contaminated", "items"):
+        table.add_column(
+            column, justify="left" if column in ("task", "metric", "model") else "right"
+        )
+    for separated in report.separated:
+        for task, metrics in separated.contaminated.items():
+            for name, bad in metrics.items():
+                good = separated.clean.get(task, {}).get(name)
+                table.add_row(
+                    task,
+                    name,
+                    separated.name,
+                    f"{100 * good.value:.1f}" if good else "—",
+                    str(good.n if good else 0),
+                    f"{100 * bad.value:.1f}",
+                    str(bad.n),
+                )
+    return table
 
 
 def _differences(name: str, than: str, found: tuple[Difference, ...], margin: float) -> Table:
     title = f"{name} against {than}, same items; kept: no loss beyond {100 * margin:g} points"
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("task", "metric", "difference", "95 %", "fixed", "broken", "p", "verdict"):
-        table.add_column(column, justify="left" if column in ("task", "metric") else "right")
+        table.add_column(
+            column,
+            justify="left" if column in ("task", "metric", "verdict") else "right",
+            no_wrap=column in ("95 %", "verdict"),  # the others give way in a narrow terminal
+        )
     for d in found:
         table.add_row(
             d.task,
             d.metric,
             f"{100 * d.delta:+.1f}",
-            f"{100 * d.low:+.1f} … {100 * d.high:+.1f}",
+            f"{100 * d.low:+.1f}, {100 * d.high:+.1f}",
             str(d.fixed),
             str(d.broken),
             f"{d.p_value:.3f}",

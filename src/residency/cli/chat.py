@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from residency.cli.arena import safe
 from residency.cli.display import console
 from residency.types import Message
 
@@ -63,6 +64,6 @@ def _stream(project: Project, history: Sequence[Message], name: str, *, titled: 
     parts = []
     for piece in project.chat(history, name):
         parts.append(piece)
-        console.print(piece, end="", markup=False, highlight=False, soft_wrap=True)
+        console.print(safe(piece), end="", markup=False, highlight=False, soft_wrap=True)
     console.print()
     return "".join(parts)
