@@ -97,9 +97,8 @@ def _separated(report: BenchReport) -> Table:
     title = "Items near a row of train or pool (contaminated) apart from the others (clean)"
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("task", "metric", "model", "clean", "items", "contaminated", "items"):
-        table.add_column(
-            column, justify="left" if column in ("task", "metric", "model") else "right"
-        )
+        left = column in ("task", "metric", "model")
+        table.add_column(column, justify="left" if left else "right")
     for separated in report.separated:
         for task, metrics in separated.contaminated.items():
             for name, bad in metrics.items():

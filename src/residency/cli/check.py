@@ -32,7 +32,10 @@ def check(
         list[str] | None, typer.Option(help="Your column for a field: response=reply; may repeat.")
     ] = None,
     benchmarks: Annotated[
-        Path | None, typer.Option(help="Folder with local copies of benchmarks to compare with.")
+        Path | None,
+        typer.Option(
+            help="Folder with copies of benchmarks to compare with, or hub to read them from there."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where report and lists are written.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,

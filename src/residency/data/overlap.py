@@ -86,6 +86,22 @@ class ProtectedGrams:
             out += [replace(hit, row=first + hit.row) for hit in self._find(part, common)]
         return out
 
+    def covered(self, rows: Words) -> set[int]:
+        """Every item that some row overlaps."""
+        common = self._boilerplate()
+        short, long = self._index[SHORT], self._index[LONG]
+        out: set[int] = set()
+        for _, part in _chunks(rows):
+            for items in short.hits(grams(part, SHORT), common[SHORT]).values():
+                out.update(
+                    item
+                    for item, count in items.items()
+                    if count >= SHORT_SHARE * max(1, short.size(item, common[SHORT]))
+                )
+            for items in long.hits(grams(part, LONG), common[LONG]).values():
+                out.update(items)
+        return out
+
     def _find(self, rows: Words, common: dict[int, Flags]) -> list[Overlap]:
         found: dict[int, Overlap] = {}
         short, long = self._index[SHORT], self._index[LONG]

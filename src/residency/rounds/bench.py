@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from residency.evaluate.bench import (
     find_tasks,
     run_tasks,
 )
+from residency.rounds.contamination import Separated, contaminated_items, separate
 from residency.rounds.single import find_model
 from residency.rounds.workspace import Workspace
 from residency.text import text_hash
@@ -49,6 +50,10 @@ class BenchReport:
     models: tuple[Benched, ...]
     differences: tuple[tuple[Difference, ...], ...]
     margin: float
+    contaminated: dict[str, int] = field(default_factory=dict)
+    """Task → items that come near a row of train or pool."""
+    separated: tuple[Separated, ...] = ()
+    """Scores of each model without those items, and on them alone; empty when there are none."""
 
     def to_dict(self, *, items: bool = False) -> dict[str, Any]:
         """JSON-able; item by item only where asked for."""
@@ -63,6 +68,8 @@ class BenchReport:
             "margin": self.margin,
             "models": models,
             "differences": [[asdict(d) for d in found] for found in self.differences],
+            "contaminated": self.contaminated,
+            "separated": [s.to_dict() for s in self.separated],
         }
 
 
@@ -110,6 +117,11 @@ def bench(
                 ws.store.add_record(RECORD, model.id, body)
             done.append(Benched(name, model, result, bool(stored)))
     first = done[0].result
+    asked: dict[str, list[int]] = {}
+    for item in first.items:
+        asked.setdefault(item.task, []).append(item.index)
+    trained_on = [*ws.split("train"), *ws.split("pool")]
+    near = contaminated_items(trained_on, found, splits, asked)
     report = BenchReport(
         tasks=tuple(task.name for task in found),
         models=tuple(done),
@@ -117,6 +129,8 @@ def bench(
             tuple(compare_results(first, other.result, margin=margin)) for other in done[1:]
         ),
         margin=margin,
+        contaminated={task: len(items) for task, items in near.items()},
+        separated=tuple(separate(b.name, b.result, found, near) for b in done) if near else (),
     )
     with ws.store.writer("bench"):
         ws.store.add_record(COMPARED, ws.run_id, report.to_dict())

@@ -64,6 +64,8 @@ def check(
         base: base model whose tokenizer and template are used (default: the project's).
         columns: the user's column names, as ``data.columns``.
         show: rows to show with their trained tokens.
+        benchmarks: folder of copies to compare with, or ``hub`` to read them from the hub
+            (default: the project's ``data.benchmarks``).
         fix: write a cleaned version beside the data; the sources stay as they are.
         out: where report and lists are written (default: ``.residency/check`` of a project,
             nowhere for a file).
@@ -78,14 +80,21 @@ def check(
 
     root, config, project = _settings(target, base, columns or {})
     chat = _chat_format(root, config)
-    folder = benchmarks or (root / config.data.benchmarks if config.data.benchmarks else None)
+    named = str(benchmarks or config.data.benchmarks or "")
+    known = None
+    if named == "hub":
+        from residency.rounds.contamination import hub_benchmarks
+
+        known = hub_benchmarks(progress)
+    elif named:
+        known = load_benchmarks(benchmarks or root / named)
     report, survey = examine(
         config,
         root,
         subject=str(target),
         chat=chat,
         embedder=WordLlamaEmbedder(),
-        benchmarks=load_benchmarks(folder) if folder else None,
+        benchmarks=known,
         missing=None if project else (),
         loose=not project,
         strict=strict,
@@ -97,11 +106,7 @@ def check(
     if fix:
         from residency.data.fixing import fix as clean
 
-        leaks = (
-            {row: leak.benchmark for row, leak in survey.leaks(load_benchmarks(folder))}
-            if folder
-            else {}
-        )
+        leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
         fixed = clean(survey, root / "clean", leaks=leaks)
     return Checked(report, _show(survey, show), fixed, written)
 
