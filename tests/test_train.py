@@ -370,14 +370,15 @@ def test_a_cut_shard_is_computed_again(base: Path, tmp_path: Path) -> None:
     assert again.losses == first.losses
 
 
-def test_four_bits_without_a_gpu_are_refused(base: Path, tmp_path: Path) -> None:
-    from residency.errors import ConfigError
+def test_four_bits_without_bitsandbytes_name_the_extra(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from residency.errors import MissingExtraError
 
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU here")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     settings = SETTINGS.model_copy(update={"quantize": "nf4"})
-    with pytest.raises(ConfigError, match="4-bit training needs a CUDA device"):
-        train(base, make_rows(), settings, tmp_path, seed=1)
+    with pytest.raises(MissingExtraError, match="bitsandbytes"):
+        train(base, make_rows(), settings, tmp_path, seed=1, device="cpu")
 
 
 def test_bf16_products_stay_near_fp32_and_auto_is_fp32_on_a_cpu(base: Path, tmp_path: Path) -> None:

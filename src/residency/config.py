@@ -123,13 +123,15 @@ class TrainConfig(Section):
     lora_plus: float = Field(1.0, ge=1)
     """LoRA+: learning rate of B over that of A; 1 is plain LoRA, 16 is the paper's choice."""
     quantize: Literal["none", "nf4"] = "none"
-    """`nf4` keeps the frozen base in 4 bits (QLoRA; needs a GPU and the extra `gpu`)."""
+    """`nf4` keeps the frozen base in 4 bits (QLoRA; needs the extra `gpu`; on a CPU it saves memory and costs time)."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the products; `auto` is bf16 on GPUs that have it and fp32 elsewhere."""
     packing: Literal["auto", "off"] = "auto"
     """`auto` runs examples unpadded where that is proved exact for the model; `off` always pads."""
     micro_tokens: int = Field(4096, ge=1)
     """Most tokens in one forward pass; a larger batch accumulates gradients over several."""
+    sharding: Literal["none", "full"] = "none"
+    """Under torchrun: `none` keeps a whole model on each process, `full` splits weights, gradients and optimizer over them (FSDP2)."""
     activation_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, about a third slower."""
     eval_every: int = Field(0, ge=0)

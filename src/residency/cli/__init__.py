@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import typer
 
 from residency import __version__
+from residency.cli.together import processes, together
 from residency.errors import ResidencyError
 
 
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Command] = {
     "chat": Command("residency.cli.chat:chat", "Talk to a model, or to two side by side."),
     "trace": Command("residency.cli.steps:trace", "From any id back to where it came from."),
     "estimate": Command("residency.cli.estimate:estimate", "Memory and time before a training."),
+    "merge": Command("residency.cli.merge:merge", "A trained model as one folder, with proof."),
     "base": Command("residency.cli.base:app", "Base models: list, fetch, show."),
     "pretrain": Command("residency.cli.pretrain:pretrain", "Train a model from raw text."),
     "web": Command("residency.cli.web:web", "Look at a project in the browser."),
@@ -111,7 +113,13 @@ def invoke(arguments: list[str]) -> int:
     arguments = [a for a in arguments if a != "--debug"]
     name = next((a for a in arguments if not a.startswith("-")), "")
     app = build(only=name if name in COMMANDS else "")
-    return guarded(lambda: app(args=arguments, standalone_mode=True), debug=debug)
+
+    def call() -> None:
+        app(args=arguments, standalone_mode=True)
+
+    if processes() > 1:
+        return guarded(lambda: together(name, call), debug=debug)
+    return guarded(call, debug=debug)
 
 
 def guarded(call: Callable[[], Any], *, debug: bool) -> int:

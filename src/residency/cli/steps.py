@@ -47,10 +47,18 @@ def train(
         project = opened(directory, progress)
         model = project.train(issues=issue or [])
         folder = project.store.artifacts.folder(model.adapter) if model.adapter else None
+        made = project.store.records("training", model.id)[-1]
     if as_json:
-        print_json(json.dumps(plain({"model": model, "adapter": str(folder)})))
+        print_json(json.dumps(plain({"model": model, "adapter": str(folder), "training": made})))
         return
     console.print(f"model {model.id}\nadapter {folder}", highlight=False)
+    console.print(f"loss curve {folder}/loss.svg", highlight=False)
+    if off := made.get("estimate"):
+        console.print(
+            f"the estimate was off by {off['memory_error']:+.0%} in memory "
+            f"and {off['time_error']:+.0%} in time",
+            highlight=False,
+        )
     console.print(f"Next: residency eval {directory} --model {model.id}", highlight=False)
 
 

@@ -97,8 +97,8 @@ class Decoder:
         With ``at``, [S] flat indices, only the states there: [S, d].
         """
         if not self.flat:
-            states = self._padded(ids, layout)
-            return states if at is None else states[at]
+            padded = self._padded(ids, layout)
+            return padded if at is None else padded[at]
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.attending())
             if at is not None and self.last is not None:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from residency.errors import ConfigError, MissingExtraError, ModelError
+from residency.model.four_bits import differentiable
 from residency.model.kernels import accelerate
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -93,10 +94,10 @@ def load_model(
         dtype: ``"fp32"``, ``"bf16"``, ``"fp16"`` or a torch dtype.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
         merge: fold the adapter into the weights (faster); False keeps adapter modules.
-        quantize: ``"nf4"`` keeps linear layers in 4 bits (QLoRA, arXiv 2305.14314); CUDA only.
+        quantize: ``"nf4"`` keeps linear layers in 4 bits (QLoRA, arXiv 2305.14314).
 
     Raises:
-        ConfigError: 4 bits without a CUDA device. MissingExtraError: without bitsandbytes.
+        ConfigError: 4 bits on a device that has none. MissingExtraError: without bitsandbytes.
         ModelError: the folder holds no model, pickled weights, code of its own, or an
             adapter of another model.
     """
@@ -114,6 +115,7 @@ def load_model(
         model.to(where)
     if where.type == "cpu":
         accelerate(model)
+        differentiable(model)
     if adapter is not None:
         load_adapter(model, Path(adapter))
         if merge:
@@ -124,9 +126,9 @@ def load_model(
 
 def _four_bits(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """Arguments of ``from_pretrained`` for double-quantised NF4."""
-    if device.type != "cuda":
+    if device.type not in {"cuda", "cpu"}:
         raise ConfigError(
-            f"4-bit training needs a CUDA device, this is {device.type}",
+            f"4-bit training needs a CUDA device or a CPU, this is {device.type}",
             where="train.quantize",
             next_step='set train.quantize = "none"',
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from residency.config import TrainConfig
 from residency.errors import ModelError
+from residency.model.four_bits import dequantised
 from residency.model.kernels import linear, linear_nt
 from residency.model.structure import layer_stack, target_modules
 
@@ -96,6 +97,7 @@ class LoraLinear(nn.Module):
         if dora:
             self.magnitude = nn.Parameter(self.base_weight().float().norm(dim=1))
         self.enabled = True
+        self.merging = True
         self._merged: Tensor | None = None
         self._norm: Tensor | None = None
         self._seen: tuple[int, ...] = ()
@@ -107,11 +109,9 @@ class LoraLinear(nn.Module):
 
     def base_weight(self) -> Tensor:
         """[O, I] the frozen weight, dequantised where it is quantised."""
-        weight: Tensor = self.base.weight  # type: ignore[assignment]
         if self.quantised:
-            from bitsandbytes.functional import dequantize_4bit
-
-            return dequantize_4bit(weight.data, weight.quant_state).to(torch.float32)  # type: ignore[attr-defined,no-any-return]
+            return dequantised(self.base)
+        weight: Tensor = self.base.weight  # type: ignore[assignment]
         return weight.t() if self.transposed else weight
 
     def merged_weight(self) -> Tensor:
@@ -132,6 +132,10 @@ class LoraLinear(nn.Module):
                     self._merged.copy_(out)
             self._seen = versions
         return self._merged
+
+    def keep_apart(self) -> None:
+        """Never merge: base and update as two branches (weights that are sharded have no copy)."""
+        self.merging, self._merged = False, None
 
     def stale(self) -> None:
         """Say that A, B or the magnitude changed (the fused optimizer leaves no trace of it)."""
@@ -156,7 +160,12 @@ class LoraLinear(nn.Module):
 
     def _can_merge(self, x: Tensor) -> bool:
         dropping = self.dropout is not None and self.training
-        return not dropping and x.dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
+        return (
+            self.merging
+            and not dropping
+            and x.dtype is torch.float32
+            and not torch.is_autocast_enabled("cpu")
+        )
 
     def _side_branch(self, x: Tensor, bias: Tensor | None) -> Tensor:
         branch = self.dropout(x) if self.dropout is not None else x
@@ -213,22 +222,35 @@ def attach(model: Any, settings: TrainConfig, *, seed: int) -> list[str]:
     return paths
 
 
-def adapter_state(model: Any) -> dict[str, Tensor]:
-    """The adapter's tensors under PEFT's names."""
+_NAMES = {
+    "lora_A": "lora_A.weight",
+    "lora_B": "lora_B.weight",
+    "magnitude": "lora_magnitude_vector",
+}
+
+
+def adapter_state(model: Any, weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The adapter's tensors under PEFT's names; ``weights``: instead of the model's own, by name."""
     state = {}
     for path, layer in lora_modules(model):
-        key = _PREFIX + path
-        state[f"{key}.lora_A.weight"] = layer.lora_A.detach().cpu().contiguous()
-        state[f"{key}.lora_B.weight"] = layer.lora_B.detach().cpu().contiguous()
-        if layer.magnitude is not None:
-            state[f"{key}.lora_magnitude_vector"] = layer.magnitude.detach().cpu().contiguous()
+        for ours, theirs in _NAMES.items():
+            tensor = getattr(layer, ours)
+            if tensor is not None:
+                value = tensor if weights is None else weights[f"{path}.{ours}"]
+                state[f"{_PREFIX}{path}.{theirs}"] = value.detach().cpu().contiguous()
     return state
 
 
-def save_adapter(model: Any, folder: Path, settings: TrainConfig, base: str) -> None:
+def save_adapter(
+    model: Any,
+    folder: Path,
+    settings: TrainConfig,
+    base: str,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write the adapter as PEFT writes it; ``peft`` loads it with nothing of ours.
 
-    ``base`` is recorded as ``base_model_name_or_path``.
+    ``base`` is recorded as ``base_model_name_or_path``; ``weights`` as in ``adapter_state``.
     """
     from peft import LoraConfig
 
@@ -254,7 +276,7 @@ def save_adapter(model: Any, folder: Path, settings: TrainConfig, base: str) -> 
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(str(folder))
     _sort_modules(folder / CONFIG)
-    save_file(adapter_state(model), folder / WEIGHTS, metadata={"format": "pt"})
+    save_file(adapter_state(model, weights), folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def _sort_modules(path: Path) -> None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from residency import data
 from residency.errors import DataError
 from residency.rounds.workspace import Workspace
 from residency.train.estimate import Estimate
 from residency.train.estimate import estimate as estimate_rows
+from residency.types import content_id
 
-__all__ = ["Estimate", "estimate"]
+if TYPE_CHECKING:
+    from residency.train import TrainResult
+
+__all__ = ["Estimate", "estimate", "estimate_against"]
+
+KIND = "estimate"
 
 
 def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
     """What training on the project's train split needs, by a formula and a small probe.
+
+    It is kept: the next training with the same base and settings says how far off it was.
 
     Args:
         check_steps: also really run so many steps and give the estimate's error.
@@ -33,7 +43,7 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
             where="data.train",
             next_step="residency check says why each row was dropped",
         )
-    return estimate_rows(
+    found = estimate_rows(
         ws.base.path,
         encoded.rows,
         ws.config.train,
@@ -41,4 +51,35 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
         threads=ws.config.model.threads,
         device=ws.config.model.device,
         check_steps=check_steps,
+    )
+    ws.store.add_record(KIND, _key(ws), found.to_dict())
+    return found
+
+
+def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:
+    """The last estimate for this base and these settings against a real run; empty without one.
+
+    ``memory_error`` and ``time_error`` are (estimate − real) / real; time is of a step.
+    """
+    kept = ws.store.records(KIND, _key(ws))
+    if not kept:
+        return {}
+    last, seconds = kept[-1], result.seconds / result.steps
+    return {
+        "memory": last["memory"],
+        "step_seconds": last["step_seconds"],
+        "memory_error": (last["memory"] - result.memory) / result.memory,
+        "time_error": (last["step_seconds"] - seconds) / seconds,
+    }
+
+
+def _key(ws: Workspace) -> str:
+    return content_id(
+        KIND,
+        {
+            "base": ws.base.identity,
+            "settings": ws.config.train.model_dump(mode="json"),
+            "device": ws.config.model.device,
+            "threads": ws.config.model.threads,
+        },
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from residency.rounds import loop, single, summary, tracing
+from residency.rounds import merge as merging
 from residency.rounds.workspace import Workspace, find_root, read_config
 from residency.types import (
     Example,
@@ -23,6 +24,9 @@ from residency.types import (
     Split,
     no_progress,
 )
+
+if TYPE_CHECKING:
+    from residency.model import Proof
 
 
 class Project(Workspace):
@@ -68,6 +72,10 @@ class Project(Workspace):
     def train(self, *, issues: Sequence[str] = ()) -> Model:
         """Train once on the train split, and on the rows accepted for these issues."""
         return single.train(self, issues=issues)
+
+    def merge(self, model: str, out: str | Path) -> Proof:
+        """A stored model's base and adapter as one model folder, with proof that it says the same."""
+        return merging.merge(self, model, Path(out))
 
     def evaluate(self, model: str = "base", split: Split = "dev") -> single.Assessed:
         """Answers of a model on a split, graded. Only missing answers are generated."""

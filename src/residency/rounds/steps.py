@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from residency import data, diagnose, evaluate
 from residency.errors import DataError
 from residency.evaluate import Scores
+from residency.rounds.estimate import estimate_against
 from residency.rounds.workspace import Workspace, rows_hash
 from residency.text import words
 from residency.types import (
@@ -242,7 +243,7 @@ def fit(
     Raises:
         DataError: no row is left to train on.
     """
-    from residency.train import train
+    from residency.train import lead
 
     settings = ws.config.train.model_dump(mode="json")
     version = data.make_version(
@@ -276,7 +277,7 @@ def fit(
                 next_step="residency check says why each row was dropped",
             )
         work = ws.store.folder / "work" / key
-        result = train(
+        result = lead(
             ws.base.path,
             encoded.rows,
             ws.config.train,
@@ -303,6 +304,8 @@ def fit(
             "tokens": result.tokens,
             "trained_tokens": result.trained_tokens,
             "seconds": result.seconds,
+            "memory": result.memory,
+            "estimate": estimate_against(ws, result),
             "final_loss": result.losses[-1],
             "dropped": list(encoded.dropped_ids),
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from residency.train.engine import Engine, StepResult
+    from residency.train.follow import lead
     from residency.train.loop import Batches, EpochBatches, TrainResult, train
 
 _HOMES = {
@@ -15,10 +16,11 @@ _HOMES = {
     "EpochBatches": "loop",
     "StepResult": "engine",
     "TrainResult": "loop",
+    "lead": "follow",
     "train": "loop",
 }
 
-__all__ = ["Batches", "Engine", "EpochBatches", "StepResult", "TrainResult", "train"]
+__all__ = ["Batches", "Engine", "EpochBatches", "StepResult", "TrainResult", "lead", "train"]
 
 
 def __getattr__(name: str) -> Any:

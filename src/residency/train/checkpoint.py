@@ -12,15 +12,20 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from residency.errors import ResumeError
+from residency.train import shards
+from residency.train.distributed import World
 
-_NAME = "step-"
+if TYPE_CHECKING:
+    from residency.train.engine import Engine
+
+_NAME, _SHARDS = "step-", "shards"
 
 
 @dataclass
@@ -55,29 +60,43 @@ def save(
     weights: Mapping[str, Tensor],
     optimizer: Mapping[str, Tensor],
     best: Mapping[str, Tensor] | None,
+    *,
+    team: World = World(),  # noqa: B008 (frozen)
+    sharded: bool = False,
 ) -> Path:
-    """Write ``folder/step-N``; older checkpoints go once it is there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``folder/step-N``; older checkpoints go once it is there. All ranks call."""
     final = folder / f"{_NAME}{state.step:08d}"
-    temporary = folder / f".{final.name}.{os.getpid()}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    save_file(_plain(weights), temporary / "weights.safetensors")
-    save_file(_plain(optimizer), temporary / "optimizer.safetensors")
-    save_file(_random_state(), temporary / "random.safetensors")
-    if best is not None:
-        save_file(_plain(best), temporary / "best.safetensors")
-    (temporary / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
-    for file in temporary.iterdir():
+    temporary = folder / f".{final.name}.tmp"
+    if team.first:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    team.wait()
+    groups = {"weights": weights, "optimizer": optimizer, "best": best or {}}
+    if sharded:
+        shards.write(temporary / _SHARDS, groups)
+    elif team.first:
+        for name, named in groups.items():
+            if named:
+                save_file(_plain(named), temporary / f"{name}.safetensors")
+    save_file(_random_state(), _random_file(temporary, team.rank))
+    team.wait()
+    if team.first:
+        (temporary / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
+        _publish(temporary, final)
+    team.wait()
+    return final
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    for file in temporary.rglob("*"):
         _flush(file)
     if final.exists():
         shutil.rmtree(final)
     temporary.replace(final)
-    _flush(folder)
-    for old in folder.iterdir():
+    _flush(final.parent)
+    for old in final.parent.iterdir():
         if old.is_dir() and old != final:
             shutil.rmtree(old, ignore_errors=True)
-    return final
 
 
 def latest(folder: Path) -> tuple[Path, State] | None:
@@ -92,14 +111,41 @@ def latest(folder: Path) -> tuple[Path, State] | None:
     return None
 
 
+def restore(path: Path, state: State, engine: Engine) -> dict[str, Tensor] | None:
+    """Set weights, optimizer and random state as a checkpoint has them; gives the best weights.
+
+    A sharded checkpoint fits any number of processes, and one that holds a whole model too.
+    """
+    best = None
+    if (path / _SHARDS).is_dir():
+        engine.blank_optimizer()
+        groups = {"weights": engine.weights(), "optimizer": engine.optimizer_state()}
+        if state.best_step:
+            best = {name: value.clone() for name, value in engine.weights().items()}
+            groups["best"] = best
+        shards.read(path / _SHARDS, groups)
+        engine.stale()
+    else:
+        engine.load_weights(tensors(path, "weights"))
+        engine.load_optimizer(tensors(path, "optimizer"))
+        best = engine.like_weights(tensors(path, "best")) or None
+    mine = _random_file(path, engine.world.rank)
+    _restore_random(load_file(mine if mine.exists() else _random_file(path, 0)))
+    engine.steps_done = state.step
+    return best
+
+
+def _random_file(path: Path, rank: int) -> Path:
+    return path / (f"random-{rank}.safetensors" if rank else "random.safetensors")
+
+
 def tensors(path: Path, name: str) -> dict[str, Tensor]:
-    """``weights``, ``optimizer``, ``random`` or ``best`` of a checkpoint; empty when not there."""
+    """``weights``, ``optimizer`` or ``best`` of a checkpoint; empty when not there."""
     file = path / f"{name}.safetensors"
     return load_file(file) if file.exists() else {}
 
 
-def restore_random(state: Mapping[str, Tensor]) -> None:
-    """Set the random generators as they were."""
+def _restore_random(state: Mapping[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])

@@ -1,7 +1,9 @@
-"""Data parallel training under ``torchrun``: every rank holds the model and a share of each batch.
+"""Training under ``torchrun``: every rank takes a share of each batch.
 
+    torchrun --nproc-per-node 2 -m residency train demo
     torchrun --nproc-per-node 2 fit.py    # a script that calls residency.train.train
 
+Every rank holds the model, or with ``train.sharding = "full"`` a slice of it (sharding.py).
 The batch of a step is the same as with one process; rank r takes every size-th row from the
 r-th on. The loss is divided by the trained tokens of the whole batch on every rank, so that
 gradients simply add up. Rank 0 writes; the others read what it wrote. ``--max-restarts`` makes
@@ -10,16 +12,22 @@ torchrun start anew after a rank died, and training goes on from the last checkp
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 Row = TypeVar("Row")
+PATIENCE = timedelta(days=7)
+"""How long a rank waits for another: rank 0 may generate answers for hours between two trainings.
+A rank that died is noticed at once, by the others' connections and by torchrun."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,27 @@ class World:
         dist.all_reduce(tensor)
         return tuple(tensor.tolist())
 
+    def most(self, value: int) -> int:
+        """The largest value of any rank."""
+        if self.size == 1:
+            return value
+        tensor = torch.tensor([value])
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        return int(tensor[0])
+
+    def tell(self, message: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Rank 0's message (JSON), on every rank; the others pass none."""
+        if self.size == 1:
+            return dict(message or {})
+        raw = json.dumps(message).encode() if self.first else b""
+        size = torch.tensor([len(raw)])
+        dist.broadcast(size, 0)
+        body = torch.zeros(int(size[0]), dtype=torch.uint8)
+        if self.first:
+            body.copy_(torch.frombuffer(bytearray(raw), dtype=torch.uint8))
+        dist.broadcast(body, 0)
+        return dict(json.loads(body.numpy().tobytes()))
+
     def agree(self, value: float) -> float:
         """Rank 0's value."""
         if self.size == 1:
@@ -73,6 +102,13 @@ class World:
         if self.size > 1:
             dist.barrier()
 
+    def leave(self) -> None:
+        """End the group, once every rank has heard what was said last."""
+        if self.size > 1:
+            with contextlib.suppress(RuntimeError):  # a rank that left first may look like a fault
+                dist.barrier()
+            dist.destroy_process_group()
+
 
 def world() -> World:
     """The group that ``torchrun`` made of this process, or this process alone."""
@@ -82,7 +118,7 @@ def world() -> World:
     if not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-            dist.init_process_group("cpu:gloo,cuda:nccl")
+            dist.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
         else:
-            dist.init_process_group("gloo")
+            dist.init_process_group("gloo", timeout=PATIENCE)
     return World(dist.get_rank(), size)

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from residency.train.engine import Engine
 
 
-def dpo_backward(engine: Engine, rows: Sequence[TokenRow], total: float) -> tuple[float, int, int]:
+def dpo_backward(
+    engine: Engine, rows: Sequence[TokenRow], total: float, *, spare: TokenRow
+) -> tuple[float, int, int]:
     """Gradients of the DPO loss, Σ weight·loss / ``total``; returns it, trained tokens, tokens.
+
+    ``spare`` as in ``Engine.parts``.
 
     Raises:
         ConfigError: with full fine-tuning there is no adapter to switch off.
@@ -34,19 +38,19 @@ def dpo_backward(engine: Engine, rows: Sequence[TokenRow], total: float) -> tupl
             next_step='set train.method = "lora"',
         )
     loss, trained, tokens = 0.0, 0, 0
-    for pairs in _micro(rows, engine.settings.micro_tokens):
+    for pairs, factor in engine.parts(_micro(rows, engine.settings.micro_tokens), spare):
         sides = [side for row in pairs for side in _sides(row)]
         with torch.no_grad(), engine.adapter_off():
-            reference, _, _ = _logps(engine, sides)
-        policy, count, size = _logps(engine, sides)
+            reference, _, _ = engine.within(_logps, engine, sides)
+        policy, count, size = engine.within(_logps, engine, sides)
         gain = policy - reference
         margin = engine.settings.beta * (gain[0::2] - gain[1::2])
-        weights = torch.tensor([row.weight / total for row in pairs], device=margin.device)
+        weights = torch.tensor([row.weight * factor / total for row in pairs], device=margin.device)
         value = -(logsigmoid(margin) * weights).sum()
         value.backward()  # type: ignore[no-untyped-call]
         loss += float(value.detach())
-        trained += count
-        tokens += size
+        trained += count if factor else 0
+        tokens += size if factor else 0
     return loss, trained, tokens
 
 

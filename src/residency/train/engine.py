@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from residency.config import TrainConfig
-from residency.errors import TrainingError
+from residency.errors import ConfigError, TrainingError
 from residency.model.decoder import Decoder
 from residency.model.lora import attach, lora_modules
 from residency.model.structure import first_trained_layer
@@ -27,6 +27,7 @@ from residency.train.distributed import World
 from residency.train.dpo import dpo_backward
 from residency.train.metrics import step_cost
 from residency.train.schedule import learning_rate
+from residency.train.sharding import Sharded, assign, like, whole
 from residency.train.trunk import TrunkCache
 from residency.types import TokenRow
 
@@ -98,12 +99,8 @@ class Engine:
         else:
             model.requires_grad_(True)
         self._adapters = [layer for _, layer in lora_modules(model)]
-        self.trainable: dict[str, nn.Parameter] = {
-            name: p for name, p in model.named_parameters() if p.requires_grad
-        }
-        self.optimizer = torch.optim.AdamW(
-            _groups(self.trainable, settings), lr=settings.learning_rate, fused=True
-        )
+        self.sharded: Sharded | None = None
+        self._collect()
         self.trunk: TrunkCache | None = None
         if trunk is not None and settings.method == "lora":
             first = self._first_layer()
@@ -123,6 +120,36 @@ class Engine:
             enable({"use_reentrant": False})
             self.decoder.last = None  # its hooks are gone when a layer runs again in the backward
         model.train()
+
+    def _collect(self) -> None:
+        """What trains, and its optimizer."""
+        self.trainable: dict[str, nn.Parameter] = {
+            name: p for name, p in self.model.named_parameters() if p.requires_grad
+        }
+        self.optimizer = torch.optim.AdamW(
+            _groups(self.trainable, self.settings), lr=self.settings.learning_rate, fused=True
+        )
+
+    def shard(self) -> None:
+        """Split weights, gradients and optimizer over the processes; after ``prepare``.
+
+        Raises:
+            ConfigError: 4-bit weights, or an engine with an optimizer of its own.
+        """
+        if self.settings.quantize != "none" or type(self) is not Engine:
+            raise ConfigError(
+                "4-bit weights and pretraining's optimizer cannot be sharded",
+                where="train.sharding",
+                next_step='set train.sharding = "none"',
+            )
+        for layer in self._adapters:
+            layer.keep_apart()
+        self.sharded = Sharded(self.model, self.decoder.stack.layers, self.device)
+        self._collect()
+
+    def within(self, call: Callable[..., Any], *args: Any) -> Any:
+        """``call(*args)``, with the weights at hand: the way to every forward."""
+        return call(*args) if self.sharded is None else self.sharded(call, *args)
 
     def _first_layer(self) -> int:
         if self.settings.method == "full":
@@ -166,14 +193,15 @@ class Engine:
         mine = self.world.share(rows)
         with self.decoder.attending():
             if self.settings.objective == "dpo":
-                whole = sum(row.weight for row in rows)
-                sums = dpo_backward(self, mine, whole)
+                total = sum(row.weight for row in rows)
+                sums = dpo_backward(self, mine, total, spare=rows[0])
             else:
-                whole = sum(row.weight * trained_tokens(row) for row in rows)
-                sums = self._backward(mine, whole)
+                total = sum(row.weight * trained_tokens(row) for row in rows)
+                sums = self._backward(mine, total, spare=rows[0])
         loss, trained, tokens, flat = self.world.add(*sums, self._flat_tokens)
-        self.world.add_gradients(self.trainable.values())
-        norm = float(nn.utils.clip_grad_norm_(self.trainable.values(), self.settings.clip))
+        if self.sharded is None:
+            self.world.add_gradients(self.trainable.values())
+        norm = self._clip()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self.optimizer.zero_grad(set_to_none=True)
             raise TrainingError(
@@ -183,29 +211,53 @@ class Engine:
             )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        for layer in self._adapters:
-            layer.stale()
+        self.stale()
         self.steps_done += 1
         seconds = time.perf_counter() - began
         flops = self.cost.of(int(flat), int(trained))
         return StepResult(loss, int(trained), int(tokens), norm, rate, seconds, flops)
 
-    def _backward(self, rows: Sequence[TokenRow], total: float) -> tuple[float, int, int]:
+    def _clip(self) -> float:
+        norm = nn.utils.clip_grad_norm_(self.trainable.values(), self.settings.clip)
+        return float(whole({"norm": norm}, keep=True)["norm"])
+
+    def _backward(
+        self, rows: Sequence[TokenRow], total: float, spare: TokenRow | None = None
+    ) -> tuple[float, int, int]:
         """Gradients of Σ w·nll / ``total``; returns loss, trained tokens, tokens."""
         loss, trained, tokens = 0.0, 0, 0
-        for part in split_by_tokens(rows, self.settings.micro_tokens):
+        for part, factor in self.parts(split_by_tokens(rows, self.settings.micro_tokens), spare):
             batch = flatten(part)
-            value, _ = self.forward(part, batch, batch.weights / total)
+            value, _ = self.forward(part, batch, batch.weights * (factor / total))
             value.backward()  # type: ignore[no-untyped-call]
             loss += float(value.detach())
-            trained += len(batch.labels)
-            tokens += batch.tokens
+            trained += len(batch.labels) if factor else 0
+            tokens += batch.tokens if factor else 0
         return loss, trained, tokens
+
+    def parts(
+        self, micro: Iterable[list[TokenRow]], spare: TokenRow | None
+    ) -> list[tuple[list[TokenRow], float]]:
+        """Micro-batches, each with the factor of its loss.
+
+        Sharded weights are gathered by all processes together, so each must run as many
+        micro-batches: who has fewer runs ``spare`` with factor 0.
+        """
+        parts = [(rows, 1.0) for rows in micro]
+        if self.sharded is not None and spare is not None:
+            parts += [([spare], 0.0)] * (self.world.most(len(parts)) - len(parts))
+        return parts
 
     def forward(
         self, rows: Sequence[TokenRow], batch: FlatBatch, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Σ wᵢ·nllᵢ and the [S] nll of a flat batch of these rows."""
+        out: tuple[Tensor, Tensor] = self.within(self._forward, rows, batch, weights)
+        return out
+
+    def _forward(
+        self, rows: Sequence[TokenRow], batch: FlatBatch, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
         batch = batch.to(self.device)
         with self.autocast():
             hidden = self.hidden(rows, batch)
@@ -233,14 +285,14 @@ class Engine:
         with self.evaluating():
             for part in split_by_tokens(rows, self.settings.micro_tokens):
                 batch = flatten(part).to(self.device)
-                with self.autocast():
-                    states = self.decoder.hidden(
-                        batch.ids, batch.positions, batch.layout, batch.predict
-                    )
-                    value, _ = self.decoder.loss(states, batch.labels, batch.weights)
-                total += float(value)
+                total += float(self.within(self._loss, batch))
                 weight += float(batch.weights.sum())
         return total / weight
+
+    def _loss(self, batch: FlatBatch) -> Tensor:
+        with self.autocast():
+            states = self.decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
+            return self.decoder.loss(states, batch.labels, batch.weights)[0]
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[Any]:
@@ -274,9 +326,23 @@ class Engine:
         """The inverse of ``weights``."""
         with torch.no_grad():
             for name, parameter in self.trainable.items():
-                parameter.copy_(tensors[name])
+                assign(parameter, tensors[name])
+        self.stale()
+
+    def like_weights(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Copies that lie over the processes as the weights do."""
+        return {name: like(self.trainable[name], value) for name, value in tensors.items()}
+
+    def stale(self) -> None:
+        """Say that the adapters' weights changed."""
         for layer in self._adapters:
             layer.stale()
+
+    def whole_weights(self) -> dict[str, Tensor] | None:
+        """What trains, gathered on rank 0 (empty elsewhere); None when nothing is sharded."""
+        if self.sharded is None:
+            return None
+        return whole(self.weights(), keep=self.world.first)
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """AdamW's moments and step counts, by parameter name."""
@@ -290,7 +356,17 @@ class Engine:
         """The inverse of ``optimizer_state``."""
         for full, value in tensors.items():
             name, _, key = full.rpartition("::")
-            self.optimizer.state[self.trainable[name]][key] = value.clone()
+            parameter = self.trainable[name]
+            self.optimizer.state[parameter][key] = like(parameter, value)
+
+    def blank_optimizer(self) -> None:
+        """AdamW's state as before the first step, to be filled in place."""
+        for parameter in self.trainable.values():
+            self.optimizer.state[parameter] = {
+                "step": torch.zeros(()),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
 
 
 def _no_dropout(model: nn.Module) -> None:

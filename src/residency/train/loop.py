@@ -23,6 +23,7 @@ from residency.model.lora import save_adapter
 from residency.model.merging import copy_tokenizer
 from residency.train import checkpoint
 from residency.train.checks import check_rows, end_ids
+from residency.train.curve import write_curve
 from residency.train.distributed import world
 from residency.train.engine import Engine, StepResult, pick_precision
 from residency.train.metrics import ceiling, peak_bytes, reset_peak
@@ -188,22 +189,27 @@ def train(
                 ProgressEvent(STAGE, done, of, "rows", {"doing": "frozen layers"})
             ),
         )
+    if settings.sharding == "full" and team.size > 1:
+        engine.shard()
     state = checkpoint.State(fingerprint=fingerprint)
     best: dict[str, torch.Tensor] | None = None
     if found is not None:
         path, state = found
         state.fingerprint, state.finished, state.stopped_early = fingerprint, False, False
-        engine.load_weights(checkpoint.tensors(path, "weights"))
-        engine.load_optimizer(checkpoint.tensors(path, "optimizer"))
-        best = checkpoint.tensors(path, "best") or None
-        checkpoint.restore_random(checkpoint.tensors(path, "random"))
-        engine.steps_done = state.step
+        best = checkpoint.restore(path, state, engine)
 
     team.wait()  # every rank has read its checkpoint
 
     def save() -> None:
-        if team.first:
-            checkpoint.save(folder, state, engine.weights(), engine.optimizer_state(), best)
+        checkpoint.save(
+            folder,
+            state,
+            engine.weights(),
+            engine.optimizer_state(),
+            best,
+            team=team,
+            sharded=engine.sharded is not None,
+        )
 
     end_tracking: Callable[[], None] | None = None
     if settings.track and team.first:
@@ -226,7 +232,7 @@ def train(
             if scoring and (
                 last or (settings.eval_every and state.step % settings.eval_every == 0)
             ):
-                score = team.agree(_score(engine, evaluate, dev, settings) if team.first else 0.0)
+                score = _score(engine, evaluate, dev, settings)
                 state.evaluations.append((state.step, score))
                 known = dict(state.evaluations)
                 if state.best_step == 0 or score > known[state.best_step]:
@@ -240,7 +246,7 @@ def train(
             if state.step % checkpoint_every == 0 and not last and not state.stopped_early:
                 save()
     except KeyboardInterrupt:
-        if whole:
+        if whole and team.size == 1:  # several ranks may be at different places
             save()
         raise
     finally:
@@ -251,8 +257,9 @@ def train(
     save()
     if best is not None:
         engine.load_weights(best)
+    trained = engine.whole_weights()
     if team.first:
-        _write_model(engine, base, out / "adapter", settings, hashes)
+        _write_model(engine, base, out / "adapter", settings, hashes, trained, state)
     team.wait()
     return _result(out, state, notes)
 
@@ -289,7 +296,7 @@ def _epochs(rows: Sequence[TokenRow], settings: TrainConfig, seed: int) -> Epoch
 def _fingerprint(
     source: Batches, settings: TrainConfig, seed: int, hashes: Mapping[str, str]
 ) -> dict[str, Any]:
-    result = settings.model_dump(exclude={"track"})  # what changes the result
+    result = settings.model_dump(exclude={"track", "sharding"})  # what changes the result
     named = {f"train.{key}": value for key, value in result.items()}
     named |= {f"hash.{key}": value for key, value in hashes.items()}
     return {**named, "rows": source.fingerprint, "seed": seed}
@@ -360,10 +367,15 @@ def _score(
     dev: Sequence[TokenRow],
     settings: TrainConfig,
 ) -> float:
-    if evaluate is None:
-        return -engine.loss(_as_objective(dev, settings))
-    with engine.evaluating() as model, torch.no_grad(), quiet():
-        return float(evaluate(model))
+    """Rank 0's score. Sharded weights are gathered by all ranks together: all of them evaluate."""
+    score = 0.0
+    if engine.world.first or engine.sharded is not None:
+        if evaluate is None:
+            score = -engine.loss(_as_objective(dev, settings))
+        else:
+            with engine.evaluating() as model, torch.no_grad(), quiet():
+                score = float(engine.within(evaluate, model))
+    return engine.world.agree(score)
 
 
 def _patience_over(state: checkpoint.State, settings: TrainConfig) -> bool:
@@ -406,17 +418,25 @@ def _report(
 
 
 def _write_model(
-    engine: Engine, base: Path, folder: Path, settings: TrainConfig, hashes: Mapping[str, str]
+    engine: Engine,
+    base: Path,
+    folder: Path,
+    settings: TrainConfig,
+    hashes: Mapping[str, str],
+    weights: Mapping[str, torch.Tensor] | None,
+    state: checkpoint.State,
 ) -> None:
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     if settings.method == "lora":
-        save_adapter(engine.model, temporary, settings, hashes.get("base_name", str(base)))
+        name = hashes.get("base_name", str(base))
+        save_adapter(engine.model, temporary, settings, name, weights)
     else:
         with quiet():
-            engine.model.save_pretrained(temporary)
+            engine.model.save_pretrained(temporary, state_dict=weights)
         copy_tokenizer(base, temporary)
+    write_curve(temporary, state.losses, state.evaluations, state.best_step)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
 

@@ -1,0 +1,39 @@
+"""Checkpoints of sharded runs: every process writes its slices, any number of processes reads them.
+
+``torch.distributed.checkpoint`` with its safetensors storage; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+from torch.distributed.checkpoint.hf_storage import (
+    HuggingFaceStorageReader,
+    HuggingFaceStorageWriter,
+)
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+
+Groups = Mapping[str, Mapping[str, Tensor]]
+
+
+def write(folder: Path, groups: Groups) -> None:
+    """Write groups of named tensors; all processes call."""
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
+    save(_flat(groups), storage_writer=writer)
+
+
+def read(folder: Path, groups: Groups) -> None:
+    """Fill the groups' tensors, in place, sharded as they now are; all processes call."""
+    load(_flat(groups), storage_reader=HuggingFaceStorageReader(str(folder)))
+
+
+def _flat(groups: Groups) -> dict[str, Tensor]:
+    # Scalars as vectors: the reader takes slices. A view, so that reading fills the scalar.
+    return {
+        f"{group}/{name}": value if value.ndim else value.view(1)
+        for group, tensors in groups.items()
+        for name, value in tensors.items()
+    }
