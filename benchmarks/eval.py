@@ -265,6 +265,9 @@ def rounds(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> Non
         for m in models
     }
     models = [m for m in models if len(stored[m.id]) == len(dev)]
+    few = [m for m in project.store.models() if m.prompting.startswith("few-shot")]
+    prompted = project.store.responses(few[0].id, dev, project.sampling) if few else []
+    stored["few-shot"] = {r.example: r for r in prompted}
     layers = engine.model.config.num_hidden_layers
     depth = first_trained_layer(project.config.train.layers, layers)
     arms = {"plain": (False, 0), "drafts": (True, 0), "kept": (False, depth), "both": (True, depth)}
@@ -272,8 +275,10 @@ def rounds(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> Non
         engine._trunk = TrunkStates(kept, 1 << 30) if kept else None
         figures: dict[str, Any] = {}
         for model in models:
-            before = [m for m in models if m.round == model.round - 1 and m.arm == "main"]
-            drafts = stored[before[0].id] if drafted and before else {}
+            before = [m.id for m in models if m.round == model.round - 1 and m.arm == "main"]
+            if model.round == 1 and stored["few-shot"]:
+                before = ["few-shot"]  # the better of the two prompts, as in the run
+            drafts = stored[before[0]] if drafted and before else {}
             asked = [
                 Prompt(prompt_of(e, []), e.id, 0, drafts[e.id].token_ids if drafts else ())
                 for e in dev

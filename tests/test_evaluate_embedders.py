@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -93,10 +95,40 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
         named_embedder("endpoint", SERVER.model_copy(update={"key_env": "NO_SUCH_KEY"}))
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("sentence_transformers") is not None,
-    reason="sentence-transformers is installed",
-)
-def test_the_missing_package_is_named_with_its_extra() -> None:
+def test_the_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(MissingExtraError, match=r"residency\[embed\]"):
         named_embedder("sentence-transformers:all-MiniLM-L6-v2", SERVER)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("sentence_transformers") is None,
+    reason="sentence-transformers is not installed",
+)
+@pytest.mark.filterwarnings("ignore")  # its own imports warn
+def test_a_sentence_transformers_folder_embeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small random model, saved here: unit vectors, the same alone and together."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "kettle", "leaks", "lamp", "hums"]
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
+    BertModel(BertConfig(vocab_size=10, num_hidden_layers=2, **shape)).save_pretrained(folder)
+    found = named_embedder(f"sentence-transformers:{folder}", SERVER)
+    texts = ["the kettle leaks", "the lamp", "the kettle leaks"]
+    vectors = found.embed(texts)
+    assert (vectors.shape, vectors.dtype) == ((3, 32), np.float32)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert np.allclose(vectors[0], vectors[2], atol=1e-6)
+    assert np.allclose(found.embed(texts[1:2])[0], vectors[1], atol=1e-5)
+    assert not np.allclose(vectors[0], vectors[1], atol=1e-2)
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        named_embedder(f"sentence-transformers:{tmp_path / 'none'}", SERVER)

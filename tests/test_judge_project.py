@@ -98,6 +98,15 @@ def test_a_judgement_is_stored_and_asked_once(project: Project) -> None:
     assert len(project.store.records("judgement")) == 2
 
 
+def test_a_few_items_can_be_judged_first(project: Project) -> None:
+    generator = Lenient()
+    who = work.make_judge(project, generator, "j")
+    few = work.judge(project, who, RUBRIC, model=name_of(project), limit=3)
+    assert (few.scored, generator.asked) == (3, 6)
+    whole = work.judge(project, who, RUBRIC, model=name_of(project))
+    assert (whole.scored, generator.asked) == (12, 24)
+
+
 def test_labels_are_blind_kept_at_once_and_correct_the_rate(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

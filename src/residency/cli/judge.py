@@ -37,6 +37,7 @@ def run(
     name: Name = "criterion",
     model: ModelName = "final",
     split: SplitName = "dev",
+    limit: Annotated[int, typer.Option(min=0, help="Items at most; 0: all.")] = 0,
     reference: Annotated[
         bool, typer.Option("--reference", help="Show the judge the reference answer.")
     ] = False,
@@ -62,6 +63,7 @@ def run(
             _rubric(name, criterion, reference),
             model=model,
             split=_split(split),  # type: ignore[arg-type]
+            limit=limit,
         )
     if as_json:
         print_json(json.dumps(plain(found.to_dict()), ensure_ascii=False))
@@ -137,11 +139,13 @@ def _split(name: str) -> str:
 
 
 def _show(found: Judged) -> None:
-    rate = percent(found.passes / found.scored) if found.scored else "–"
     report = found.report
+    who = f"{found.label} {found.model.id[:9]}"
     lines = [
-        f"{found.label} {found.model.id[:9]}: the judge passes {rate} "
-        f"{interval(found.low, found.high)} of {found.scored} scored answers.",
+        f"{who}: the judge passes {percent(found.passes / found.scored)} "
+        f"{interval(found.low, found.high)} of {found.scored} scored answers."
+        if found.scored
+        else f"{who}: the judge gave no verdict that counts.",
         f"Unscored: {report.flipped} verdicts changed with the order, {report.invalid} answers "
         f"could not be read, {report.failed} requests failed.",
         f"Asked {report.asked} questions, {report.cached} answers were there already.",

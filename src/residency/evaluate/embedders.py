@@ -47,7 +47,11 @@ def named_embedder(name: str, endpoint: EndpointConfig) -> Embedder:
 
 
 class SentenceEmbedder:
-    """A sentence-transformers model, from a folder or the hub; remote code stays off."""
+    """A sentence-transformers model, from a folder or the hub; remote code stays off.
+
+    Raises:
+        MissingExtraError: the package is not installed. ConfigError: the model cannot be loaded.
+    """
 
     def __init__(self, model: str) -> None:
         try:
@@ -59,7 +63,15 @@ class SentenceEmbedder:
                 next_step="pip install 'residency[embed]'",
             ) from None
         self.name = f"sentence-transformers:{model}"
-        self._model = SentenceTransformer(model, trust_remote_code=False)
+        try:
+            self._model = SentenceTransformer(model, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"the sentence-transformers model {model!r} cannot be loaded: "
+                f"{str(error).splitlines()[0]}",
+                where=WHERE,
+                next_step="name a folder, or a model of the hub",
+            ) from None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), dimensions)."""

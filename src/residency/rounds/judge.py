@@ -88,14 +88,26 @@ def make_judge(ws: Workspace, generator: Generator, name: str) -> Judge:
 
 
 def judge(
-    ws: Workspace, who: Judge, rubric: Rubric, *, model: str = "final", split: Split = "dev"
+    ws: Workspace,
+    who: Judge,
+    rubric: Rubric,
+    *,
+    model: str = "final",
+    split: Split = "dev",
+    limit: int = 0,
 ) -> Judged:
     """Judge a model's stored answers by one criterion; findings and figures are stored.
+
+    Args:
+        limit: items at most, the first ones; 0 takes all.
 
     Raises:
         StoreError: the model has no stored answers. UserError: the test split is sealed.
     """
     judged_model, examples, responses = stored_answers(ws, model, split)
+    if limit:
+        examples = examples[:limit]
+        responses = [r for r in responses if r.example in by_id(examples)]
     report = who.check(rubric, examples, responses, progress=ws.progress)
     ws.store.add_findings(content_id("judge", [who.name, who.version(rubric)]), report.findings)
     found = _figures(judged_model, report, labels(ws, rubric))
