@@ -86,17 +86,19 @@ def ask(item: Item, total: int, goal: int) -> str | None:
     """Show one item and take a better answer (empty: pass on; None: stop)."""
     console.rule(Text(f"{total} of {goal} collected"))
     console.print(Text(item.example.prompt_text, style="bold"))
-    console.print(Text(f"\nThe model: {item.response.text}", style="red" if item.failures else ""))
+    wrote = item.response.text.strip()
+    console.print(Text("\nThe model:", style="dim"))
+    console.print(Text(wrote or "(nothing)", style="red" if item.failures else ""))
     if item.failures:
         console.print(Text(f"Found: {', '.join(item.failures)}", style="yellow"))
     if item.reference:
-        console.print(Text(f"In your data: {item.reference}", style="dim"))
-    console.print(
-        "[e] write in your editor   [k] the model's answer is right   "
-        + ("[d] your data's answer   " if item.reference else "")
-        + "[s] skip   [q] stop, or type the better answer",
-        markup=False,
-    )
+        console.print(Text("\nIn your data:", style="dim"))
+        console.print(Text(item.reference, style="green"))
+    keys = ["[e] write in your editor"]
+    keys += ["[k] the model's answer is right"] if wrote else []
+    keys += ["[d] take your data's answer"] if item.reference else []
+    keys += ["[s] skip", "[q] stop"]
+    console.print("\n" + "   ".join(keys) + "\nor type the better answer", markup=False)
     typed = console.input("> ")
     if typed == "q":
         return None
@@ -120,6 +122,8 @@ def _show_made(result: Collected, *, as_json: bool) -> None:
         console.print(Text(f"  nothing made of {failure.source}: {failure.reason}", style="yellow"))
     lost = f", {len(result.refused)} left out as repeats or leaks" if result.refused else ""
     console.print(f"{result.added} rows added{lost}; {result.total} of {result.goal} in all")
+    if not result.total:
+        return
     console.print(
         Text(f'→ train on them: add "{result.path.name}" to [data] train in residency.toml')
     )

@@ -66,9 +66,9 @@ class RayCluster:
         options: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
         try:
             ray.init(**options, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError) as error:
+        except Exception as error:  # Ray raises many kinds, its own timeout a bare Exception
             raise ResidencyError(
-                f"the Ray cluster does not answer: {error}",
+                f"the Ray cluster does not answer: {str(error).splitlines()[0]}",
                 where=address,
                 next_step="start one with ray start --head, or leave the address out",
             ) from None

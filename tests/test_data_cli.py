@@ -1,0 +1,249 @@
+"""The data commands as a person or a script runs them: check, collect, data."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from chat_families import tokenizer_of
+from residency.cli import build
+from residency.rounds.collect import COLLECTED
+from small import save_model, save_project
+
+
+def run(command: str, *arguments: object, typed: str = "") -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(
+        build(command), [command, *map(str, arguments)], input=typed
+    )
+
+
+def told(result: Result) -> str:
+    """What was printed, on one line."""
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    return " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    return save_project(folder / "project", save_model(folder / "model"))
+
+
+@pytest.fixture
+def project(made: Path) -> Path:
+    (made / COLLECTED).unlink(missing_ok=True)
+    return made
+
+
+def collected(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / COLLECTED).read_text().splitlines()]
+
+
+# --- check -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a fault of several kinds, and a tokenizer beside it."""
+    folder = tmp_path_factory.mktemp("faulty")
+    save_model(folder / "model")
+    tokenizer_of("chatml").save_pretrained(folder / "model")
+    rows = [
+        {
+            "frage": f"What is written on page {n} of the book about {'abcdefghij'[n % 10] * 4}?",
+            "antwort": f"Page {n} says that the window of house {n * 7} is open.",
+        }
+        for n in range(30)
+    ]
+    rows[4]["antwort"] = ""
+    rows[5]["antwort"] = "I'm sorry, but I cannot help with that."
+    rows[6]["antwort"] = "the window is open " * 60
+    rows[7] = rows[8]
+    rows[9]["frage"] += " Ask anna.smith@kettles.io."
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "rows.jsonl").write_text(text)
+    (folder / "residency.toml").write_text(
+        '[model]\nbase = "model"\nmax_length = 200\n[data]\ntrain = ["rows.jsonl"]\n'
+        'columns = { instruction = "frage", response = "antwort" }\n'
+    )
+    return folder
+
+
+COLUMNS = ("--column", "instruction=frage", "--column", "response=antwort")
+
+
+def test_check_tells_what_is_wrong_and_where(faulty: Path) -> None:
+    shown = told(run("check", faulty / "rows.jsonl", *COLUMNS, "--base", faulty / "model"))
+    assert "alpaca (instruction ← frage, response ← antwort)" in shown
+    assert "rows.jsonl:5" in shown and "no answer to train on" in shown
+    assert "left out of train: 1 (exact duplicate)" in shown
+    assert "answers that refuse 1" in shown
+    assert "an••••••••io" in shown and "anna.smith" not in shown
+    assert "trained; length" in shown
+
+
+def test_a_file_of_unknown_columns_says_how_to_name_them(faulty: Path) -> None:
+    result = run("check", faulty / "rows.jsonl")
+    assert result.exit_code != 0
+    assert "antwort" in str(result.exception)
+    assert "columns" in str(result.exception)
+    wrong = run("check", faulty / "rows.jsonl", "--column", "instruction")
+    assert "field=column" in str(wrong.exception)
+
+
+def test_check_strict_stops_at_the_row(faulty: Path) -> None:
+    result = run("check", faulty, "--strict")
+    assert result.exit_code != 0
+    assert "rows.jsonl:5" in str(result.exception)
+
+
+def test_check_of_a_project_lists_what_each_policy_costs_and_writes_lists(faulty: Path) -> None:
+    shown = told(run("check", faulty))
+    assert "1 rows are longer than 200 tokens" in shown
+    assert re.search(r"drop \(yours\) \W+ 1 \W+ 0 ", shown)
+    folder = faulty / ".residency" / "check"
+    assert "Report and lists" in shown
+    report = json.loads((folder / "report.json").read_text())
+    assert report["tokens"]["policies"]["drop"]["dropped"] == 1
+    [reject] = [json.loads(x) for x in (folder / "rejects.jsonl").read_text().splitlines()]
+    assert (reject["line"], reject["field"]) == (5, "antwort")
+    [removed] = [json.loads(x) for x in (folder / "removed.jsonl").read_text().splitlines()]
+    assert (removed["source"], removed["kind"]) == ("rows.jsonl:9", "exact duplicate")
+
+
+def test_check_shows_rows_with_what_is_trained(faulty: Path) -> None:
+    result = run("check", faulty, "--show", 2)
+    assert "tokens are trained" in told(result)
+    body = json.loads(run("check", faulty, "--show", 2, "--json").stdout)
+    assert len(body["shown"]) == 2
+    for row in body["shown"]:
+        trained = "".join(text for text, is_trained in row["pieces"] if is_trained)
+        assert trained.startswith("Page ") and trained.endswith("<|im_end|>")
+        assert 0 < row["trained"] < row["tokens"]
+
+
+def test_check_fix_names_the_new_version_and_why_rows_went(faulty: Path) -> None:
+    before = (faulty / "rows.jsonl").read_bytes()
+    shown = told(run("check", faulty, "--fix"))
+    assert "Cleaned version ds-" in shown
+    assert "1 refusals" in shown and "1 exact duplicate" in shown
+    assert (faulty / "rows.jsonl").read_bytes() == before
+    [version] = (faulty / "clean").iterdir()
+    again = told(run("check", version / "train.jsonl", "--base", faulty / "model"))
+    assert "answers that refuse" not in again.partition("none:")[0]
+    listing = told(run("data", "list", "--dir", faulty))
+    assert version.name in listing and "residency check --fix" in listing
+
+
+# --- collect -----------------------------------------------------------------------------------
+
+
+def test_collect_takes_answers_one_by_one(project: Path) -> None:
+    typed = "colour: blue\ns\nd\ncolour: red\nq\n"
+    shown = told(run("collect", project, "--model", "base", "--rows", 6, "--goal", 10, typed=typed))
+    assert "0 of 10 collected" in shown and "3 of 10 collected" in shown
+    assert "The model:" in shown and "In your data:" in shown
+    assert "3 rows added; 3 of 10 in all" in shown
+    assert COLLECTED in shown
+    typed_row, known_row, last = collected(project)
+    assert typed_row["messages"][-1]["content"] == "colour: blue"
+    assert isinstance(typed_row["model_answer"], str)
+    assert re.fullmatch(r"colour: \w+\nthing: \w+", known_row["messages"][-1]["content"])
+    assert last["messages"][-1]["content"] == "colour: red"
+    assert all(r["provenance"]["why"].startswith("person ") for r in collected(project))
+    # The next call goes on where this one stopped, and never asks for a kept row again.
+    more = told(run("collect", project, "--model", "base", "--rows", 6, "--goal", 4, typed="x\n"))
+    assert "3 of 4 collected" in more and "1 rows added; 4 of 4 in all" in more
+    assert len({r["prompt_id"] for r in collected(project)}) == 4
+
+
+def test_collect_ends_with_the_input_and_keeps_what_was_given(project: Path) -> None:
+    shown = told(run("collect", project, "--model", "base", "--rows", 4, typed="blue\n"))
+    assert "every answer given so far is kept" in shown
+    assert len(collected(project)) == 1
+
+
+def test_collect_json_asks_nothing(project: Path) -> None:
+    result = run("collect", project, "--model", "base", "--rows", 5, "--json")
+    items = json.loads(result.stdout)
+    assert len(items) == 5
+    assert all({"example", "answer", "failures", "score"} == set(item) for item in items)
+    scores = [item["score"] for item in items if item["score"] is not None]
+    assert scores == sorted(scores)
+    assert not (project / COLLECTED).exists()
+
+
+def test_collect_from_templates(project: Path) -> None:
+    (project / "t.toml").write_text(
+        '[slots]\nthing = ["kettle", "lamp", "oven", "radio"]\n[[template]]\n'
+        'instruction = "Say which thing it is, in one word, for the shop\'s own list."\n'
+        'input = "It is the {thing} that was named in the letter of today."\n'
+        'response = "{thing}"\n'
+    )
+    body = json.loads(
+        run("collect", project, "--templates", project / "t.toml", "--count", 4, "--json").stdout
+    )
+    assert body["added"] + len(body["refused"]) == 4
+    assert body["added"] == len(collected(project)) > 0
+    shown = told(run("collect", project, "--templates", project / "t.toml", "--count", 4))
+    assert "0 rows added, 4 left out as repeats or leaks" in shown
+
+
+# --- data --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A project and two versions of its rows."""
+    folder = tmp_path_factory.mktemp("versions")
+    project = save_project(folder / "project", save_model(folder / "model"))
+    assert run("check", project, "--fix").exit_code == 0
+    [first] = (project / "clean").iterdir()
+    lines = (project / "train.jsonl").read_text().splitlines()
+    extra = {"instruction": "Say what the new row is for.", "response": "To be a new row."}
+    (project / "train.jsonl").write_text("\n".join([*lines[1:], json.dumps(extra)]) + "\n")
+    assert run("check", project, "--fix").exit_code == 0
+    [second] = set((project / "clean").iterdir()) - {first}
+    return project, first, second
+
+
+def test_data_list_show_and_diff(versions: tuple[Path, Path, Path]) -> None:
+    project, first, second = versions
+    listed = json.loads(run("data", "list", "--dir", project, "--json").stdout)
+    assert {v["id"] for v in listed} == {first.name, second.name}
+    assert first.name in told(run("data", "list", "--dir", project))
+
+    shown = told(run("data", "show", first.name[:10], "--dir", project, "--rows", 2))
+    size = next(v["rows"] for v in listed if v["id"] == first.name)
+    assert f"{first.name}: {size} rows" in shown
+    assert "Name colour and thing." in shown and "→ colour:" in shown
+    body = json.loads(run("data", "show", first, "--dir", project, "--json").stdout)
+    assert len(body["rows"]) == size and body["settings"]["max_length"] == 256
+
+    changed = told(run("data", "diff", first.name, second.name, "--dir", project))
+    assert f"{first.name} → {second.name}: 1 added, 1 removed" in changed
+    assert "Say what the new row is for." in changed
+    body = json.loads(run("data", "diff", first, second, "--dir", project, "--json").stdout)
+    assert len(body["added"]) == len(body["removed"]) == 1
+    assert (
+        body["removed"][0]
+        in json.loads(run("data", "show", first, "--dir", project, "--json").stdout)["rows"]
+    )
+
+
+def test_data_export_can_be_read_again(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    project, first, _ = versions
+    place = told(run("data", "export", first.name, tmp_path / "out", "--dir", project))
+    body = json.loads(
+        run("data", "show", Path(place.replace(" ", "")), "--dir", project, "--json").stdout
+    )
+    assert body["id"] == first.name
+    none = run("data", "show", "ds-ffff", "--dir", project)
+    assert none.exit_code != 0
+    assert "0 versions begin with 'ds-ffff'" in str(none.exception)
