@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.rendezvous import rendezvous
 
 Row = TypeVar("Row")
 PATIENCE = timedelta(days=7)
@@ -118,7 +119,24 @@ def world() -> World:
     if not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-            dist.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
+            _join("cpu:gloo,cuda:nccl")
         else:
-            dist.init_process_group("gloo", timeout=PATIENCE)
+            _join("gloo")
     return World(dist.get_rank(), size)
+
+
+def _join(backend: str) -> None:
+    """``init_process_group``, each attempt under a name of its own.
+
+    torchrun (2.13) keeps one store over restarts: a rank that is back before the others finds
+    their addresses of the last attempt there, and connects to nobody.
+    """
+    store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    dist.init_process_group(
+        backend,
+        store=dist.PrefixStore(f"attempt-{attempt}", store),
+        rank=rank,
+        world_size=size,
+        timeout=PATIENCE,
+    )
