@@ -1,0 +1,50 @@
+"""estimate, train and merge on a small project: what people and programs are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from residency.cli import invoke
+from residency.model import load_model
+from residency.rounds import Project
+from small import save_model, save_project
+
+
+@pytest.mark.slow
+def test_estimate_train_and_merge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.set_num_threads(1)
+    root = save_project(tmp_path / "p", save_model(tmp_path / "model"))
+    assert invoke(["estimate", str(root), "--json"]) == 0
+    estimated = json.loads(capsys.readouterr().out)
+    assert invoke(["train", str(root)]) == 0
+    told = capsys.readouterr().out.replace("\n", " ")
+    assert "the estimate was off by" in told and "loss.svg" in told
+    project = Project.open(root)
+    (model,) = [m for m in project.store.models() if m.adapter]
+    against = project.store.records("training", model.id)[-1]["estimate"]
+    assert against["memory"] == estimated["memory"]
+    assert abs(against["memory_error"]) < 1
+
+    out = tmp_path / "merged"
+    assert invoke(["merge", str(root), "--model", model.id, "--out", str(out), "--json"]) == 0
+    proof = json.loads(capsys.readouterr().out)["proof"]
+    assert proof["logits"] < 1e-4 < proof["changed"] and proof["same_greedy"] == proof["probes"]
+    folder = project.store.artifacts.folder(model.adapter or "")
+    ids = torch.tensor([[1, 40, 50, 60]])
+    with torch.no_grad():
+        want = load_model(project.base.path, folder, device="cpu", merge=False)(ids).logits
+        assert torch.allclose(load_model(out, device="cpu")(ids).logits, want, atol=1e-4)
+    assert (out / "tokenizer.json").is_file()
+
+
+def test_the_base_and_a_folder_of_something_else_are_not_merged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = save_project(tmp_path / "p", save_model(tmp_path / "model"))
+    assert invoke(["merge", str(root), "--model", "base", "--out", str(tmp_path / "m")]) == 2
+    assert "there is nothing to merge" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
