@@ -262,6 +262,15 @@ def test_pain_16_kept_states_stay_within_their_memory(
     same(local.generate(drafted(asked, first), GREEDY), first)
 
 
+def test_a_conversation_is_not_kept(base: Path) -> None:
+    local = engine(base, layers="top-1")
+    assert local._trunk is not None
+    text = "".join(local.stream(prompts(1)[0].messages, GREEDY))
+    assert local._trunk.size == 0
+    assert local.generate(prompts(1), GREEDY)[0].text == text
+    assert local._trunk.size > 0
+
+
 def test_nothing_is_kept_where_every_layer_may_change(base: Path) -> None:
     assert LocalEngine.__init__.__kwdefaults__["layers"] == "all"
     assert engine(base)._trunk is None

@@ -195,9 +195,8 @@ class Batcher:
         depth = self.trunk.depth
         known = [self._known(piece) for piece in pieces]
         starts = accumulate((len(p.ids) for p in pieces), initial=0)
-        fresh = self._long(
-            [at for p, n, a in zip(pieces, known, starts) for at in range(a + n, a + len(p.ids))]  # noqa: B905
-        )
+        spans = zip(pieces, known, starts, strict=False)  # the last start is the end of all
+        fresh = self._long([at for p, n, a in spans for at in range(a + n, a + len(p.ids))])
         if len(fresh):
             new = [(p.slot, p.own + n, len(p.ids) - n) for p, n in zip(pieces, known, strict=True)]
             below = ChunkAttention(self.cache, new, scale)

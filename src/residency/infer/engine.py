@@ -160,7 +160,7 @@ class LocalEngine:
                 done(index, run)
             else:
                 runs.append(run)
-        for ended in self._steps(runs, self._ending(sampling)):
+        for ended in self._steps(runs, self._ending(sampling), self._trunk):
             for run in ended:
                 done(run.index, run.generation())
         return [results[index] for index in range(len(prompts))]
@@ -179,7 +179,7 @@ class LocalEngine:
         ending = self._ending(sampling)
         held = max((len(s) - 1 for s in ending.stop), default=0)
         said = ""
-        for _ in self._steps([run], ending):
+        for _ in self._steps([run], ending, None):  # a conversation is asked once
             if run.finish is not None:
                 break
             text = self.chat.decode(run.tokens)
@@ -194,14 +194,15 @@ class LocalEngine:
         else:  # the format took back what looked like the answer (thinking)
             yield f"\n\n{run.text}"
 
-    def _steps(self, runs: list[Run], ending: Ending) -> Iterator[list[Run]]:
+    def _steps(
+        self, runs: list[Run], ending: Ending, trunk: TrunkStates | None
+    ) -> Iterator[list[Run]]:
         """Generates; yields after every step the runs that ended in it."""
         if not runs:
             return
         if self.fused is None:
             yield from self.generic.steps(runs, ending, self.batch_size)
             return
-        trunk = self._trunk
         if trunk is not None and self.fused.unchanged < trunk.depth:
             trunk = None  # this adapter changes lower layers than was said
         batcher = Batcher(self.fused, runs, ending, self._slots(runs), trunk)
