@@ -17,8 +17,9 @@ import pytest
 
 from residency.cli import invoke
 from residency.errors import DataError, StoreError, UserError
+from residency.report import report
 from residency.rounds import Project
-from small import save_model, save_project
+from small import make_rows, save_model, save_project
 
 
 @pytest.fixture(scope="module")
@@ -163,12 +164,38 @@ def test_the_test_split_is_sealed(done: Path) -> None:
         Project.open(done).evaluate("base", "test")
 
 
+def test_rows_that_nobody_tagged_are_sliced_by_meaning(model: Path, tmp_path: Path) -> None:
+    folder = save_project(tmp_path / "p", model)
+    rows = make_rows(60, "dev")
+    assert all(row.get("tags") for row in rows)
+    write = lambda rows: (folder / "dev.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))  # noqa: E731  # fmt: skip
+    write(rows)
+    assert Project.open(folder).clusters == []
+    write([{key: value for key, value in row.items() if key != "tags"} for row in rows])
+    project = Project.open(folder)
+    found = project.clusters
+    dev = {example.id for example in project.split("dev")}
+    assert len(found) >= 2
+    assert sorted(key for c in found for key in c.members if key in dev) == sorted(dev)
+    assert {example.id for example in project.split("test")} <= {
+        m for c in found for m in c.members
+    }
+
+
+def test_the_report_says_how_far_each_detector_can_be_trusted(done: Path, tmp_path: Path) -> None:
+    project = Project.open(done)
+    known = project.status().data["detectors"]
+    assert set(known) >= {"misspelling", "overlong", "repetition", "hallucination"}
+    page = report(project.store, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"On {known['repetition']['n']} labelled answers its detector" in page
+
+
 def test_the_sealed_test_judges_every_kind_and_issue_as_one_family(done: Path) -> None:
     project = Project.open(done)
     summary = project.status()
     assert summary.test is not None
     rows = summary.test["sides"][summary.test["reference"]]["against_final"]
-    assert {"repetition", "overlong", "misspelling"} <= set(rows)
+    assert {"repetition", "misspelling"} <= set(rows)
     of_issue = {i.issue.kind: i.confirmed.status for i in summary.issues if i.confirmed and i.issue.slice.by == "all"}  # fmt: skip
     assert of_issue
     for kind, row in rows.items():

@@ -45,7 +45,7 @@ class Checked:
 
 
 def check(
-    target: Path,
+    target: Path | str,
     *,
     base: str = "",
     columns: dict[str, str] | None = None,
@@ -61,6 +61,8 @@ def check(
     Nothing is fetched: without a local copy of the base model, token figures are left out.
 
     Args:
+        target: a path, or a source with a scheme (``sqlite:///…``, given as text: a ``Path``
+            would lose a slash).
         base: base model whose tokenizer and template are used (default: the project's).
         columns: the user's column names, as ``data.columns``.
         show: rows to show with their trained tokens.
@@ -111,30 +113,30 @@ def check(
     return Checked(report, _show(survey, show), fixed, written)
 
 
-def _settings(target: Path, base: str, columns: dict[str, str]) -> tuple[Path, Config, bool]:
+def _settings(target: Path | str, base: str, columns: dict[str, str]) -> tuple[Path, Config, bool]:
     """Root folder, settings, and whether the target is a project."""
     from residency.rounds.workspace import read_config
 
+    if "://" in str(target):  # a database or a file on the hub: kept as it is written
+        return Path(), _of_file(str(target), base, columns), False
+    target = Path(target)
     if (target / CONFIG_NAME).is_file():
         overrides = {"model.base": base} if base else {}
         if columns:
             overrides["data.columns"] = columns  # type: ignore[assignment]
         return target, read_config(target, overrides), True
-    if not target.exists() and "://" not in str(target):
+    if not target.exists():
         raise DataError(
             "no such file or folder", where=str(target), next_step="residency check FILE"
         )
-    local = target.exists()
-    root = target if target.is_dir() else target.parent if local else Path()
-    name = "." if target.is_dir() else target.name if local else _url(target)
+    root = target if target.is_dir() else target.parent
+    return root, _of_file("." if target.is_dir() else target.name, base, columns), False
+
+
+def _of_file(name: str, base: str, columns: dict[str, str]) -> Config:
+    """Settings for a source that belongs to no project."""
     model = ModelConfig(base=base) if base else ModelConfig()
-    return root, Config(data=DataConfig(train=[name], columns=columns), model=model), False
-
-
-def _url(target: Path) -> str:
-    """A URL that became a path has lost one of its two slashes."""
-    text = str(target)
-    return text if "://" in text else text.replace(":/", "://", 1)
+    return Config(data=DataConfig(train=[name], columns=columns), model=model)
 
 
 def _chat_format(root: Path, config: Config) -> ChatFormat | None:

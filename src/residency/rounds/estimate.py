@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from residency import data
 from residency.errors import DataError
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "estimate", "estimate_against"]
 
 KIND = "estimate"
+PYTHON_BYTES = 12 << 20
+"""What Python holds by itself, in every process."""
 
 
 def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
@@ -52,8 +58,22 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
         device=ws.config.model.device,
         check_steps=check_steps,
     )
+    found = _with_this_program(found)
     ws.store.add_record(KIND, _key(ws), found.to_dict())
     return found
+
+
+def _with_this_program(found: Estimate) -> Estimate:
+    """Add what a command holds beside its training: the data, and libraries that the probe lacks."""
+    both = found.program if "torch" in sys.modules else PYTHON_BYTES
+    beside = max(0, psutil.Process().memory_info().rss - both)
+    measured = found.measured_memory + beside if found.measured_memory else 0
+    return replace(
+        found,
+        memory=found.memory + beside,
+        weights=found.weights + beside,
+        measured_memory=measured,
+    )
 
 
 def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:

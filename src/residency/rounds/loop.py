@@ -158,6 +158,7 @@ def add_issues(
         round=number,
         config=ws.config.diagnose,
         known=[issue for issue, _ in known.values()],
+        clusters=ws.clusters,
     )
     fresh = [issue for issue in issues if issue.id not in known]
     ws.store.add_issues(ws.run_id, fresh)

@@ -38,8 +38,24 @@ def record_data(ws: Workspace) -> None:
             "base": {"name": ws.base.name, "identity": ws.base.identity, "note": ws.base.note},
             "settings": ws.config.model_dump(mode="json"),
             "shown": trained_rows(ws),
+            "detectors": detector_figures(ws),
         },
     )
+
+
+def detector_figures(ws: Workspace) -> dict[str, dict[str, Any]]:
+    """How far each detector can be trusted, on the labelled answers of the package."""
+    found = diagnose.detector_quality(ws.embedder, ws.config.diagnose)
+    return {
+        name: {
+            "n": quality.n,
+            "precision": quality.precision,
+            "precision_bounds": quality.precision_bounds,
+            "recall": quality.recall,
+            "recall_bounds": quality.recall_bounds,
+        }
+        for name, quality in found.items()
+    }
 
 
 def expectations(ws: Workspace, known: Mapping[str, Known], half: set[str]) -> None:

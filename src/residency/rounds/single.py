@@ -161,6 +161,7 @@ def diagnose(ws: Workspace, name: str) -> Diagnosis:
         round=assessed.model.round,
         config=ws.config.diagnose,
         known=[],
+        clusters=ws.clusters,
     )
     failing = {
         issue.id: [key for key, bad in outcomes_of(issue, assessed).items() if bad]

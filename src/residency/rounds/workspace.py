@@ -17,6 +17,7 @@ from residency.types import (
     Example,
     Progress,
     Sampling,
+    Slice,
     Split,
     content_id,
     no_progress,
@@ -149,6 +150,22 @@ class Workspace:
     def split(self, split: Split) -> list[Example]:
         """Examples of one split, in order."""
         return [e for e in self.corpus.examples if e.split == split]
+
+    @cached_property
+    def clusters(self) -> list[Slice]:
+        """Slices of rows that nobody tagged: dev prompts of like meaning, and what joins them.
+
+        Test prompts join too, so that an issue can be confirmed there; they shape nothing.
+        """
+        from residency import diagnose
+
+        dev = self.split("dev")
+        if any(example.tags for example in dev):
+            return []
+        others = [*self.split("test"), *self.split("pool")]
+        return diagnose.cluster_slices(
+            dev, self.embedder, also=others, seed=self.config.project.seed
+        )
 
     def check_splits(self) -> None:
         """Enough rows to train, measure and confirm.

@@ -46,7 +46,7 @@ INSTRUCTION = (
     "Write the ticket, one line each: "
     "product, problem, urgency, order, request, name, reply. Unknown: none."
 )
-SEED = 34
+SEED = 40
 SIZES = {"train": 1000, "dev": 300, "test": 300, "pool": 1500}
 BLOCK = 20
 RARE = (
@@ -75,7 +75,7 @@ class Mix:
 
 
 MISSPELT = 0.3
-"""Share of messages, in every split, that misspell the product."""
+"""Share of messages, in every split, that misspell the product; half of them name it again, rightly."""
 
 
 MIXES = {
@@ -269,6 +269,8 @@ def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
         middle.append(choose(rng, getattr(bank, facts.urgency)))
     elif rng.random() < 0.5:
         middle.append(choose(rng, bank.fillers))
+    if facts.misspelt and rng.random() < 0.5:
+        middle.append(choose(rng, bank.again).format(p=product))
     rng.shuffle(middle)
 
     parts = [body, *middle]
@@ -362,7 +364,8 @@ def _row(rng: random.Random, split: str, facts: Facts, group: str) -> dict[str, 
         values = (facts.product, facts.second, facts.mistaken, facts.order, facts.name)
         message = add_typos(rng, message, values)
     if facts.misspelt:
-        message = re.sub(rf"\b{re.escape(facts.product)}\b", misspell(rng, facts.product), message)
+        wrong = misspell(rng, facts.product)
+        message = re.sub(rf"\b{re.escape(facts.product)}\b", wrong, message, count=1)
     return {
         "instruction": INSTRUCTION,
         "input": message,

@@ -36,6 +36,7 @@ class Bank:
     problems: dict[str, tuple[str, ...]]
     requests: dict[str, tuple[str, ...]]
     also: tuple[str, ...]
+    again: tuple[str, ...]
     high: tuple[str, ...]
     low: tuple[str, ...]
     implied: tuple[str, ...]
@@ -390,6 +391,16 @@ TRAIN = Bank(
         "Also, a question:",
         "And then,",
     ),
+    again=(
+        "The {p} is [only |just |][two|three|five] [weeks|months] old.",
+        "The {p} was [a gift|a present|rather expensive|not cheap].",
+        "We [use|need] the {p} [every day|each week|all the time].",
+        "Nobody dropped the {p}.",
+        "The {p} [stands|stood] [in the kitchen|in the hall|upstairs].",
+        "I [cleaned|checked|inspected] the {p} [twice|myself].",
+        "The {p} [has|had] never [failed|been moved|been opened] before.",
+        "My [wife|husband|mother] [loves|chose|wanted] the {p}.",
+    ),
     high=(
         "[This is|It is|It's] [very |really |extremely |]urgent[!|.]",
         "I need this [solved|settled|done] immediately.",
@@ -732,6 +743,14 @@ EVAL = Bank(
         "Besides,",
         "And in addition,",
         "One more question:",
+    ),
+    again=(
+        "Until now the {p} was treated with care.",
+        "I am so fond of the {p}.",
+        "The whole family relies on the {p}.",
+        "I have owned the {p} since spring.",
+        "The {p} came with a guarantee.",
+        "A neighbour had recommended the {p}.",
     ),
     high=(
         "It's urgent, so please be quick.",
