@@ -97,6 +97,24 @@ def test_a_file_of_unknown_columns_says_how_to_name_them(faulty: Path) -> None:
     assert "field=column" in str(wrong.exception)
 
 
+def test_check_reads_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(tmp_path / "faq.db")) as database:
+        database.execute("create table faq (question text, answer text)")
+        database.executemany(
+            "insert into faq values (?, ?)", [(f"Where is {n}?", f"At {n}.") for n in range(12)]
+        )
+        database.commit()
+    monkeypatch.chdir(tmp_path)
+    query = "SELECT question, answer FROM faq LIMIT 9"
+    shown = told(run("check", f"sqlite:///faq.db?query={query}"))
+    assert "sqlite" in shown and "9 rows kept" in shown
+    absolute = told(run("check", f"sqlite:///{tmp_path}/faq.db?query={query}"))
+    assert "9 rows kept" in absolute
+
+
 def test_check_strict_stops_at_the_row(faulty: Path) -> None:
     result = run("check", faulty, "--strict")
     assert result.exit_code != 0

@@ -13,7 +13,8 @@ import pytest
 from chat_families import tokenizer_of
 from residency.chat import ChatFormat
 from residency.data import diff, encode_rows, make_version, read_version, write_version
-from residency.data.tokens import POLICIES, EncodedRows
+from residency.data.ledger import POLICIES
+from residency.data.tokens import EncodedRows
 from residency.errors import DataError
 from residency.types import Example, Message
 

@@ -16,14 +16,14 @@ from residency.cli.display import ProgressDisplay, console, print_json
 if TYPE_CHECKING:
     from residency.data.check import CheckReport
     from residency.data.figures import Figure
-    from residency.data.tokens import Ledger
+    from residency.data.ledger import Ledger
     from residency.rounds.check import Checked, Shown
 
 
 def check(
     target: Annotated[
-        Path, typer.Argument(metavar="[DIR|FILE]", help="A project, a folder of data, or a file.")
-    ] = Path(),
+        str, typer.Argument(metavar="[DIR|FILE]", help="A project, a folder of data, or a file.")
+    ] = ".",
     show: Annotated[int, typer.Option(help="Rows to show, trained tokens in colour.")] = 0,
     fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy; sources stay.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,

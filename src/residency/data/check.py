@@ -20,10 +20,10 @@ from residency.config import Config
 from residency.data import sampled, topics
 from residency.data.figures import Figure, Sighting
 from residency.data.findings import LISTED
+from residency.data.ledger import Ledger
 from residency.data.read import FileRead, Reject
 from residency.data.spread import Spread, here
 from residency.data.survey import Leak, Survey
-from residency.data.tokens import Ledger
 from residency.types import Embedder, Progress, ProgressEvent, Split, no_progress
 
 

@@ -15,12 +15,13 @@ from residency.config import Config
 from residency.data.answers import Answers
 from residency.data.artefacts import Artefacts
 from residency.data.figures import Flags, View
+from residency.data.ledger import LedgerBuilder
 from residency.data.private import Private
 from residency.data.read import Reject, RowReader
 from residency.data.records import Record
 from residency.data.sampled import Sample
 from residency.data.table import TableBuilder, answer_text
-from residency.data.tokens import LedgerBuilder, encode_example
+from residency.data.tokens import encode_example
 from residency.errors import TemplateError
 from residency.text import words
 from residency.types import Example, Split

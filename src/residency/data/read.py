@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from residency.config import DataConfig
-from residency.data.formats import Mapped, RowError, RowMapping, find_mapping, map_row
+from residency.data.conversations import RowError
+from residency.data.formats import Mapped, RowMapping, find_mapping, map_row
 from residency.data.records import Record, file_hash
 from residency.data.sources import Source, find_sources
 from residency.errors import DataError

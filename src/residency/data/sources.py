@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,8 @@ def _shown(path: Path, root: Path) -> str:
 
 
 def _query(spec: str) -> tuple[str, str]:
-    address, mark, query = spec.partition("?query=")
+    mark = re.search(r"[?&]query=", spec)
+    address, query = (spec[: mark.start()], spec[mark.end() :]) if mark else (spec, "")
     if not mark:
         raise DataError(
             "a query is needed to read a database",

@@ -14,11 +14,11 @@ from residency.config import Config
 from residency.data.cleaning import Decision, decide
 from residency.data.findings import TRAINING, Block, Examine, Findings
 from residency.data.grams import Words, WordStore
+from residency.data.ledger import Ledger
 from residency.data.overlap import ProtectedGrams
 from residency.data.read import FileRead, Reject, SourceReader
 from residency.data.sources import find_sources
 from residency.data.spread import Spread, here
-from residency.data.tokens import Ledger
 from residency.errors import ConfigError, DataError
 from residency.types import SPLITS, Progress, ProgressEvent, Split, no_progress
 
