@@ -34,6 +34,7 @@ class Estimate:
         steps: optimizer steps. step_seconds: of an average step. seconds: of all, the frozen
             layers included. frozen_seconds: computing the frozen layers once.
         measured_memory, measured_step_seconds: of a real run, where one was made to compare.
+        program: of the memory, what the probe held before it loaded the model (the libraries).
     """
 
     memory: int
@@ -46,6 +47,7 @@ class Estimate:
     seconds: float
     measured_memory: int = 0
     measured_step_seconds: float = 0.0
+    program: int = 0
 
     @property
     def memory_error(self) -> float | None:
@@ -133,7 +135,7 @@ def _main(job: dict[str, Any]) -> dict[str, Any]:
     from residency.model.load import pick_device
     from residency.train.engine import Engine
     from residency.train.loop import EpochBatches, load_base
-    from residency.train.metrics import reset_peak
+    from residency.train.metrics import memory_bytes, reset_peak
 
     settings = TrainConfig(**job["settings"])
     rows = [
@@ -143,6 +145,7 @@ def _main(job: dict[str, Any]) -> dict[str, Any]:
     if job["threads"]:
         torch.set_num_threads(job["threads"])
     source = EpochBatches(rows, settings.batch_size, settings.epochs, job["seed"])
+    program = memory_bytes(torch.device("cpu"))
     model = load_base(Path(job["base"]), settings, pick_device(job["device"]))
     with tempfile.TemporaryDirectory() as trunk:
         engine = Engine(
@@ -151,7 +154,7 @@ def _main(job: dict[str, Any]) -> dict[str, Any]:
         reset_peak(engine.device)
         if job["check_steps"]:
             return _check(engine, source, job["check_steps"])
-        return _probe(engine, source)
+        return {**_probe(engine, source), "program": program}
 
 
 def _check(engine: Any, source: Any, steps: int) -> dict[str, Any]:
