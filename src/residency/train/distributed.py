@@ -135,7 +135,7 @@ def _join(backend: str) -> None:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     dist.init_process_group(
         backend,
-        store=dist.PrefixStore(f"attempt-{attempt}", store),
+        store=dist.PrefixStore(f"attempt-{attempt}", store),  # type: ignore[attr-defined]
         rank=rank,
         world_size=size,
         timeout=PATIENCE,
