@@ -154,14 +154,6 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert "residency[cluster]" in caught.value.next_step
 
 
-def square(value: int, mark: Path) -> tuple[int, int]:
-    """The square, and who worked it out; the first to get a 5 kills itself."""
-    if value == 5 and not mark.exists():
-        mark.write_text(str(os.getpid()))
-        os.kill(os.getpid(), signal.SIGKILL)
-    return value * value, os.getpid()
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_two_workers_one_of_them_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,8 +163,15 @@ def test_two_workers_one_of_them_killed(tmp_path: Path, monkeypatch: pytest.Monk
     chat = ChatFormat(tokenizer_of("chatml"))
     examples = read(["rows.jsonl"], config.data, "train", tmp_path).examples
     mark = tmp_path / "killed"
+
+    def square(value: int) -> tuple[int, int]:  # within, so that it is sent and not imported
+        if value == 5 and not mark.exists():
+            mark.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value * value, os.getpid()
+
     with RayCluster(workers=2) as cluster:
-        done = list(cluster(lambda value: square(value, mark), range(20)))
+        done = list(cluster(square, range(20)))
         assert [value for value, _ in done] == [n * n for n in range(20)]
         killed = int(mark.read_text())
         workers = {worker for _, worker in done}
