@@ -170,7 +170,13 @@ def test_two_workers_one_of_them_killed(tmp_path: Path, monkeypatch: pytest.Monk
             os.kill(os.getpid(), signal.SIGKILL)
         return value * value, os.getpid()
 
-    with RayCluster(workers=2) as cluster:
+    try:
+        started = RayCluster(workers=2)
+    except ResidencyError as error:  # Ray gives its own processes 30 s and no more
+        if "timed out" not in error.what:
+            raise
+        pytest.skip(f"this machine is too busy for Ray to start: {error.what}")
+    with started as cluster:
         done = list(cluster(square, range(20)))
         assert [value for value, _ in done] == [n * n for n in range(20)]
         killed = int(mark.read_text())
