@@ -22,7 +22,7 @@ from residency.data.check import check
 from residency.data.sampled import Sample
 from residency.data.spread import RayCluster, here
 from residency.data.tokens import tokenise
-from residency.errors import DataError, MissingExtraError
+from residency.errors import DataError, MissingExtraError, ResidencyError
 from residency.types import Message
 
 VOCABULARY = ["kettle", "order", "shop", "please", "window", "leaks", "Anna", "won't", "küche", "7"]
