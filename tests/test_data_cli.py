@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from chat_families import tokenizer_of
-from residency.cli import build
+from residency.cli import build, display
 from residency.rounds.collect import COLLECTED
 from small import save_model, save_project
 
@@ -21,6 +21,12 @@ def run(command: str, *arguments: object, typed: str = "") -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(
         build(command), [command, *map(str, arguments)], input=typed
     )
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal wide enough that no cell breaks a sentence."""
+    monkeypatch.setattr(display.console, "_width", 240)
 
 
 def told(result: Result) -> str:
@@ -229,6 +235,13 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path
     assert run("check", project, "--fix").exit_code == 0
     [second] = set((project / "clean").iterdir()) - {first}
     return project, first, second
+
+
+def test_an_id_is_never_cut(
+    versions: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display.console, "_width", 60)
+    assert versions[1].name in told(run("data", "list", "--dir", versions[0]))
 
 
 def test_data_list_show_and_diff(versions: tuple[Path, Path, Path]) -> None:

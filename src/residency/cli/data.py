@@ -44,7 +44,13 @@ def list_(directory: Directory = Path(), as_json: Json = False) -> None:
         return
     table = Table(header_style="bold")
     for name in ("version", "rows", "trained by", "parent", "note"):
-        table.add_column(name, justify="right" if name == "rows" else "left")
+        # An id that is cut cannot be typed into the next command.
+        table.add_column(
+            name,
+            justify="right" if name == "rows" else "left",
+            no_wrap=name in ("version", "rows"),
+            overflow="fold",
+        )
     for v in found:
         origin = ", ".join(v.rounds) or v.folder
         table.add_row(
