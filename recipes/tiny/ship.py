@@ -1,6 +1,6 @@
 """Put a pretrained model into the package as the base ``tiny``, with its checksums.
 
-python recipes/tiny/ship.py out/anneal/model
+python recipes/tiny/ship.py out/main/model
 """
 
 from __future__ import annotations
