@@ -23,15 +23,13 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from residency.rounds.pretrain import load_recipe
 from residency.train.pretrain import bits_per_byte, held_out_rows, token_bytes
-from residency.train.pretrain_data import PackedBatches, TokenFile
+from residency.train.pretrain_data import PackedBatches, TokenFile, open_tokens
 
 
 def opened(folder: Path) -> TokenFile:
     """Token file as a run left it."""
     meta = json.loads((folder / "meta.json").read_text())
-    from residency.train.pretrain_data import _open_tokens
-
-    return _open_tokens(folder, meta)
+    return open_tokens(folder, meta)
 
 
 def padded(rows: list[Any], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

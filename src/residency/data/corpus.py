@@ -16,8 +16,9 @@ from pathlib import Path
 from residency.config import Config
 from residency.data.cleaning import Decision, Drop, decide
 from residency.data.read import FileRead, Reject, read
+from residency.data.sources import given_files
 from residency.data.table import TableBuilder
-from residency.errors import ConfigError, DataError
+from residency.errors import DataError
 from residency.types import SPLITS, Example, Progress, ProgressEvent, Split, no_progress
 
 
@@ -91,18 +92,7 @@ def load_corpus(
         DataError: a file cannot be read, or no training row is left.
     """
     data = config.data
-    given: dict[Split, list[str]] = {
-        "train": data.train,
-        "dev": data.dev,
-        "test": data.test,
-        "pool": data.pool,
-    }
-    if not data.train:
-        raise ConfigError(
-            "no training files are named",
-            where="residency.toml [data] train",
-            next_step='e.g. train = ["data/train.jsonl"]',
-        )
+    given = given_files(data)
     rows: list[Example] = []
     rejects: list[Reject] = []
     files: list[FileRead] = []

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from residency.config import DataConfig
 from residency.data.records import Kind, Record, find_kind, read_records
-from residency.errors import DataError, MissingExtraError
+from residency.errors import ConfigError, DataError, MissingExtraError
+from residency.types import Split
 
 DATA_ENDINGS = [
     ".json",
@@ -170,3 +172,18 @@ def _hub_path(url: str) -> tuple[str, str | None, str]:
         )
     name, _, revision = parts[1].partition("@")
     return f"{parts[0]}/{name}", revision or None, parts[2]
+
+
+def given_files(data: DataConfig) -> dict[Split, list[str]]:
+    """What the settings name for each split.
+
+    Raises:
+        ConfigError: no training files are named.
+    """
+    if not data.train:
+        raise ConfigError(
+            "no training files are named",
+            where="residency.toml [data] train",
+            next_step='e.g. train = ["data/train.jsonl"]',
+        )
+    return {"train": data.train, "dev": data.dev, "test": data.test, "pool": data.pool}

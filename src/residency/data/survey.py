@@ -17,9 +17,9 @@ from residency.data.grams import Words, WordStore
 from residency.data.ledger import Ledger
 from residency.data.overlap import ProtectedGrams
 from residency.data.read import FileRead, Reject, SourceReader
-from residency.data.sources import find_sources
+from residency.data.sources import find_sources, given_files
 from residency.data.spread import Spread, here
-from residency.errors import ConfigError, DataError
+from residency.errors import DataError
 from residency.types import SPLITS, Progress, ProgressEvent, Split, no_progress
 
 BLOCK = 1000
@@ -62,18 +62,7 @@ class Survey:
         self.loose = loose
         self.config, self.root, self.chat = config, root, chat
         data = config.data
-        self.given: dict[Split, list[str]] = {
-            "train": data.train,
-            "dev": data.dev,
-            "test": data.test,
-            "pool": data.pool,
-        }
-        if not data.train:
-            raise ConfigError(
-                "no training files are named",
-                where="residency.toml [data] train",
-                next_step='e.g. train = ["data/train.jsonl"]',
-            )
+        self.given = given_files(data)
         self.missing = [s for s in SPLITS if not self.given[s]] if missing is None else missing
         self.strict, self.progress = strict, progress
         self.files: list[FileRead] = []

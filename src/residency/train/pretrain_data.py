@@ -313,7 +313,7 @@ def token_file(
     if meta.is_file():
         known = json.loads(meta.read_text(encoding="utf-8"))
         if known["key"] == key:
-            return _open_tokens(folder, known)
+            return open_tokens(folder, known)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -351,10 +351,15 @@ def token_file(
     (partial / "meta.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)
-    return _open_tokens(folder, known)
+    return open_tokens(folder, known)
 
 
-def _open_tokens(folder: Path, known: dict[str, Any]) -> TokenFile:
+def open_tokens(folder: Path, known: dict[str, Any]) -> TokenFile:
+    """The token file in ``folder``, whose ``meta.json`` is ``known``.
+
+    Raises:
+        DataError: it was cut.
+    """
     tokens = np.memmap(folder / "tokens.bin", dtype=known["dtype"], mode="r")
     offsets = np.load(folder / "offsets.npy", mmap_mode="r")
     if int(offsets[-1]) != len(tokens):
