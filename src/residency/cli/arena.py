@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import time
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import ProgressDisplay, console, percent, print_json
+from residency.cli.display import ProgressDisplay, console, percent, print_json, safe
 from residency.cli.output import plain
 
 if TYPE_CHECKING:
@@ -100,13 +99,6 @@ def _ask(session: Review, showing: Showing) -> Vote | None:
             return None
         if key in KEYS:
             return session.vote(showing.key, KEYS[key], seconds=time.monotonic() - start)
-
-
-def safe(text: str) -> str:
-    """A model's text without control characters, which could drive the terminal."""
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text
-    )
 
 
 @app.command("rules")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from residency.cli.arena import safe
-from residency.cli.display import console
+from residency.cli.display import console, safe
 from residency.types import Message
 
 if TYPE_CHECKING:

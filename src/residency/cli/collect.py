@@ -10,7 +10,7 @@ import click
 import typer
 from rich.text import Text
 
-from residency.cli.display import ProgressDisplay, console, print_json
+from residency.cli.display import ProgressDisplay, console, print_json, safe
 
 if TYPE_CHECKING:
     from residency.rounds.collect import Collected, Item
@@ -85,15 +85,15 @@ def collect(
 def ask(item: Item, total: int, goal: int) -> str | None:
     """Show one item and take a better answer (empty: pass on; None: stop)."""
     console.rule(Text(f"{total} of {goal} collected"))
-    console.print(Text(item.example.prompt_text, style="bold"))
-    wrote = item.response.text.strip()
+    console.print(Text(safe(item.example.prompt_text), style="bold"))
+    wrote = safe(item.response.text).strip()
     console.print(Text("\nThe model:", style="dim"))
     console.print(Text(wrote or "(nothing)", style="red" if item.failures else ""))
     if item.failures:
         console.print(Text(f"Found: {', '.join(item.failures)}", style="yellow"))
     if item.reference:
         console.print(Text("\nIn your data:", style="dim"))
-        console.print(Text(item.reference, style="green"))
+        console.print(Text(safe(item.reference), style="green"))
     keys = ["[e] write in your editor"]
     keys += ["[k] the model's answer is right"] if wrote else []
     keys += ["[d] take your data's answer"] if item.reference else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from types import TracebackType
 
 from rich.console import Console
@@ -111,3 +112,10 @@ def interval(low: float, high: float, *, sign: bool = False) -> str:
 def print_json(text: str) -> None:
     """JSON on stdout, as it is."""
     sys.stdout.write(text + "\n")
+
+
+def safe(text: str) -> str:
+    """A model's text without control characters, which could drive the terminal."""
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text
+    )

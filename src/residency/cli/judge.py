@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from residency.cli.arena import safe
-from residency.cli.display import ProgressDisplay, console, interval, percent, print_json
+from residency.cli.display import ProgressDisplay, console, interval, percent, print_json, safe
 from residency.cli.output import plain
 
 if TYPE_CHECKING:
