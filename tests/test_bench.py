@@ -341,3 +341,25 @@ def test_bench_says_where_files_can_be_named(project: Path) -> None:
     with pytest.raises(UserError, match="no benchmark files") as caught:
         bench(ws, ["arc_easy"])
     assert "--data" in caught.value.next_step
+
+
+def test_pain_22_a_run_says_at_its_end_what_was_forgotten(project: Path) -> None:
+    from residency.cli import build
+    from residency.rounds import Project
+
+    settings = project / "residency.toml"
+    guard = 'guard = ["arc_easy"]\nguard_items = 5\n'  # the file ends with the section rounds
+    text = settings.read_text() + guard
+    settings.write_text(text)
+    ws = Project.open(project)
+    with pytest.raises(UserError, match="no benchmark files"):
+        ws.run()
+    assert ws.store.rounds(ws.run_id) == []  # it says so before any work
+
+    settings.write_text(text.replace("[data]\n", '[data]\nbenchmarks = "bench"\n'))
+    done = Project.open(project).run()
+    assert done.forgetting is not None
+    found = {row["metric"]: row["n"] for row in done.forgetting["differences"]}
+    assert found == {"acc": 5, "acc_norm": 5}
+    shown = CliRunner().invoke(build("status"), ["status", str(project)])
+    assert "final against base, same items" in " ".join(shown.stdout.split())

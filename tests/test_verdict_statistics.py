@@ -14,7 +14,6 @@ from residency.diagnose import (
     compare_paired,
     delta_interval,
     e_value,
-    equivalence,
     exact_p,
     minimum_detectable,
     pair,
@@ -181,22 +180,3 @@ def test_minimum_detectable_shrinks_with_items_and_is_infinite_when_nothing_can_
     assert falls == sorted(falls, reverse=True)
     assert math.isinf(minimum_detectable(6, 0.005, 0.9))
     assert chance_to_show(100, 0.05, 0.3, 0.05) < 0.2  # 100 items cannot show five points
-
-
-def test_pain_22_equivalence_must_be_shown() -> None:
-    few = [True, False] * 10
-    assert equivalence(few, few, 0.02).conclusion == "not shown"
-    many = [True, False, True] * 600
-    same = equivalence(many, many, 0.02)
-    assert (same.conclusion, same.no_worse) == ("equivalent", True)
-    forgot = [good and k % 3 != 0 for k, good in enumerate(many)]
-    worse = equivalence(many, forgot, 0.02)
-    assert (worse.conclusion, worse.no_worse) == ("worse", False)
-    assert equivalence([], [], 0.02).conclusion == "not shown"
-
-
-def test_equivalence_refuses_vectors_of_different_items() -> None:
-    with pytest.raises(ValueError, match="differ in length"):
-        equivalence([True], [True, False], 0.02)
-    with pytest.raises(ValueError, match="margin"):
-        equivalence([True], [True], 0)

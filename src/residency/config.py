@@ -215,6 +215,10 @@ class RoundsConfig(Section):
 
     max: int = Field(2, ge=1)
     """Most fine-tuning rounds (round 0, the prompted base, is not counted)."""
+    guard: list[str] = []
+    """Benchmarks in `data.benchmarks` on which base and final model are compared at the end (has it forgotten?), e.g. `["arc_easy"]`."""
+    guard_items: int = Field(200, ge=1)
+    """Items of each of them, the first ones, asked without examples."""
 
 
 class EndpointConfig(Section):
@@ -232,6 +236,8 @@ class EndpointConfig(Section):
     """Seconds to wait for one answer."""
     retries: int = Field(4, ge=0)
     """Times a request is sent again after a time-out, 429, 5xx or an unreadable answer."""
+    structured: bool = True
+    """Ask for JSON by a schema (`response_format`) where the answer has one: the judge's verdicts. A server that refuses is asked without."""
     prompt_price: float = Field(0.0, ge=0)
     """Price of a million prompt tokens, in your currency; for the record of costs."""
     answer_price: float = Field(0.0, ge=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,9 @@ from rich.table import Table
 
 from residency.cli.display import ProgressDisplay, console, print_json
 from residency.cli.output import plain
+from residency.cli.tables import differences_table
 
 if TYPE_CHECKING:
-    from residency.evaluate.bench import Difference
     from residency.rounds.bench import BenchReport
 
 DEFAULT_TASKS = "arc_challenge,hellaswag,mmlu,truthfulqa"
@@ -89,7 +90,9 @@ def show(report: BenchReport) -> None:
     else:
         console.print("no item comes near a row of train or pool", highlight=False)
     for benched, differences in zip(report.models[1:], report.differences, strict=True):
-        console.print(_differences(benched.name, report.models[0].name, differences, report.margin))
+        rows = [asdict(difference) for difference in differences]
+        than = report.models[0].name
+        console.print(differences_table(benched.name, than, rows, report.margin))
 
 
 def _separated(report: BenchReport) -> Table:
@@ -112,27 +115,4 @@ def _separated(report: BenchReport) -> Table:
                     f"{100 * bad.value:.1f}",
                     str(bad.n),
                 )
-    return table
-
-
-def _differences(name: str, than: str, found: tuple[Difference, ...], margin: float) -> Table:
-    title = f"{name} against {than}, same items; kept: no loss beyond {100 * margin:g} points"
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in ("task", "metric", "difference", "95 %", "fixed", "broken", "p", "verdict"):
-        table.add_column(
-            column,
-            justify="left" if column in ("task", "metric", "verdict") else "right",
-            no_wrap=column in ("95 %", "verdict"),  # the others give way in a narrow terminal
-        )
-    for d in found:
-        table.add_row(
-            d.task,
-            d.metric,
-            f"{100 * d.delta:+.1f}",
-            f"{100 * d.low:+.1f}, {100 * d.high:+.1f}",
-            str(d.fixed),
-            str(d.broken),
-            f"{d.p_value:.3f}",
-            d.status,
-        )
     return table

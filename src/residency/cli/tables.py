@@ -34,6 +34,9 @@ def show_summary(summary: RunSummary) -> None:
         console.print(line, markup=False, highlight=False)
     if summary.test:
         console.print(sealed_table(summary.test))
+    if summary.forgetting:
+        found, margin = summary.forgetting["differences"], summary.forgetting["margin"]
+        console.print(differences_table("final", "base", found, margin))
     for line in conclusion(summary):
         console.print(line, markup=False, highlight=False)
 
@@ -176,6 +179,32 @@ def sealed_table(test: dict[str, Any]) -> Table:
         limit=14,
         changes=test["sides"][test["reference"]]["against_final"],
     )
+
+
+def differences_table(
+    name: str, than: str, found: Sequence[dict[str, Any]], margin: float
+) -> Table:
+    """What each benchmark says of two models: kept, improved, forgotten or inconclusive."""
+    title = f"{name} against {than}, same items; kept: no loss beyond {100 * margin:g} points"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in ("task", "metric", "difference", "95 %", "fixed", "broken", "p", "verdict"):
+        table.add_column(
+            column,
+            justify="left" if column in ("task", "metric", "verdict") else "right",
+            no_wrap=column in ("95 %", "verdict"),  # the others give way in a narrow terminal
+        )
+    for d in found:
+        table.add_row(
+            d["task"],
+            d["metric"],
+            f"{100 * d['delta']:+.1f}",
+            f"{100 * d['low']:+.1f}, {100 * d['high']:+.1f}",
+            str(d["fixed"]),
+            str(d["broken"]),
+            f"{d['p_value']:.3f}",
+            d["status"],
+        )
+    return table
 
 
 def conclusion(summary: RunSummary) -> list[str]:

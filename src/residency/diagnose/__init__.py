@@ -3,7 +3,6 @@
 from residency.diagnose.arms import ArmComparison, compare_arms
 from residency.diagnose.clusters import cluster_slices
 from residency.diagnose.detect import DETECTORS, detect
-from residency.diagnose.equivalence import Equivalence, equivalence
 from residency.diagnose.fields import label_values
 from residency.diagnose.halves import halves
 from residency.diagnose.issues import Outcomes, find_issues, outcomes, overall_issues
@@ -34,7 +33,6 @@ __all__ = [
     "OPEN",
     "ArmComparison",
     "Comparison",
-    "Equivalence",
     "Outcomes",
     "Paired",
     "PairedComparison",
@@ -47,7 +45,6 @@ __all__ = [
     "detect",
     "detector_quality",
     "e_value",
-    "equivalence",
     "exact_p",
     "find_issues",
     "halves",

@@ -95,27 +95,41 @@ def bench(
     Raises:
         SuiteError: an unknown task, or files that are not there. StoreError: unknown models.
     """
-    found = find_tasks(tasks)
     if not models:
         raise UserError("no model to measure", next_step="name one with --model, e.g. base")
-    chosen = [find_model(ws, name) for name in models]
-    splits = _splits(ws, data)
+    named = [(name, find_model(ws, name)) for name in models]
+    with ws.store.writer("bench"):
+        return measure(ws, tasks, named, data=data, limit=limit, shots=shots, margin=margin)
+
+
+def measure(
+    ws: Workspace,
+    tasks: Sequence[str],
+    models: Sequence[tuple[str, Model]],
+    *,
+    data: str = "",
+    limit: int = 0,
+    shots: int | None = None,
+    margin: float = 0.02,
+) -> BenchReport:
+    """What ``bench`` does, for a caller that holds the writer's lock: models with their names."""
+    found = find_tasks(tasks)
+    splits = open_splits(ws, data)
     key = _key(found, splits, limit, shots)
     done: list[Benched] = []
-    with ws.store.writer("bench"):
-        for name, model in zip(models, chosen, strict=True):
-            stored = [row for row in ws.store.records(RECORD, model.id) if row["key"] == key]
-            if stored:
-                result = BenchResult.from_dict(stored[-1]["result"])
-            else:
-                adapter = model.adapter
-                ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
-                result = run_tasks(
-                    found, splits, ws.engine, limit=limit, shots=shots, progress=ws.progress
-                )
-                body = {"key": key, "tasks": [t.name for t in found], "result": result.to_dict()}
-                ws.store.add_record(RECORD, model.id, body)
-            done.append(Benched(name, model, result, bool(stored)))
+    for name, model in models:
+        stored = [row for row in ws.store.records(RECORD, model.id) if row["key"] == key]
+        if stored:
+            result = BenchResult.from_dict(stored[-1]["result"])
+        else:
+            adapter = model.adapter
+            ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
+            result = run_tasks(
+                found, splits, ws.engine, limit=limit, shots=shots, progress=ws.progress
+            )
+            body = {"key": key, "tasks": [t.name for t in found], "result": result.to_dict()}
+            ws.store.add_record(RECORD, model.id, body)
+        done.append(Benched(name, model, result, bool(stored)))
     first = done[0].result
     asked: dict[str, list[int]] = {}
     for item in first.items:
@@ -132,12 +146,12 @@ def bench(
         contaminated={task: len(items) for task, items in near.items()},
         separated=tuple(separate(b.name, b.result, found, near) for b in done) if near else (),
     )
-    with ws.store.writer("bench"):
-        ws.store.add_record(COMPARED, ws.run_id, report.to_dict())
+    ws.store.add_record(COMPARED, ws.run_id, report.to_dict())
     return report
 
 
-def _splits(ws: Workspace, data: str) -> Splits:
+def open_splits(ws: Workspace, data: str = "") -> Splits:
+    """The benchmark files that ``data`` or the settings name, or the hub's."""
     if data == "hub":
         return HubSplits()
     folder = data or ws.config.data.benchmarks

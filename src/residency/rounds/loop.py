@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from residency import diagnose
+from residency.rounds.forgetting import check_guard, forgetting
 from residency.rounds.outcomes import Known, groups_of, outcomes_of, paired
 from residency.rounds.record import expectations, record_data, record_round
 from residency.rounds.sealed import sealed_test
@@ -43,12 +44,14 @@ def run(ws: Workspace) -> RunSummary:
         run_id = ws.open_run()
         if ws.store.stage(run_id, COMPLETE) is None:
             ws.check_splits()
+            check_guard(ws)
             baselines = prompted_baselines(ws)
             reference = max(baselines.values(), key=standing)
             record_data(ws)
             mains = rounds(ws, reference)
             best = max(mains, key=standing)
             sealed_test(ws, list(baselines.values()), reference.model, best.model)
+            forgetting(ws, baselines[ZERO_SHOT].model, best.model)
             staged(ws, COMPLETE, lambda: {"final": best.model.id})
         return summarise_run(ws.store, run_id)
 

@@ -9,6 +9,9 @@ from residency.errors import StoreError
 from residency.store import Store
 from residency.types import Issue, Round, Verdict
 
+FORGETTING = "forgetting"
+"""The stage that compares base and final model on general benchmarks."""
+
 
 @dataclass(frozen=True)
 class RoundRow:
@@ -51,13 +54,16 @@ class RunSummary:
     arms: dict[int, list[dict[str, Any]]]
     test: dict[str, Any] | None
     test_openings: int
+    forgetting: dict[str, Any] | None = None
+    """Margin and differences of final and base on the benchmarks of ``rounds.guard``."""
     stages: list[tuple[str, float, str]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
-        """Wall time of every finished round and of the sealed test."""
-        test = sum(s for key, s, _ in self.stages if key.startswith("test "))
-        return sum(row.round.seconds for row in self.rounds) + test
+        """Wall time of every finished round, of the sealed test and of the guard's benchmarks."""
+        after = ("test ", FORGETTING)
+        rest = sum(seconds for key, seconds, _ in self.stages if key.startswith(after))
+        return sum(row.round.seconds for row in self.rounds) + rest
 
 
 def summarise_run(store: Store, run: str) -> RunSummary:
@@ -96,6 +102,7 @@ def summarise_run(store: Store, run: str) -> RunSummary:
         arms={int(key.split()[1]): result(key) for key in keys if key.startswith("arms ")},
         test=result(test_keys[-1]) if test_keys else None,
         test_openings=len(store.records("test opened")),
+        forgetting=result(FORGETTING),
         stages=stages,
     )
 
