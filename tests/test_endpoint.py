@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -219,6 +223,225 @@ def test_settings_that_cannot_work_are_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
         EndpointGenerator(EndpointConfig(url="http://x/v1", key_env="NO_SUCH_KEY"))
+
+
+SCHEMA = {"type": "object", "properties": {"verdict": {"enum": ["pass", "fail"]}}}
+
+
+def with_schema(count: int) -> list[Prompt]:
+    return [Prompt(p.messages, key=p.key, schema=SCHEMA) for p in prompts(count)]
+
+
+def forms(server: Fake) -> list[str]:
+    """The response format of every request."""
+    return [body.get("response_format", {}).get("type", "") for body in server.bodies]
+
+
+def test_a_schema_is_sent_as_the_response_format(server: Fake) -> None:
+    with client(server) as endpoint:
+        endpoint.generate([*with_schema(2), *prompts(1)], Sampling())
+        assert endpoint.refused_format == ""
+    assert sorted(forms(server)) == ["", "json_schema", "json_schema"]
+    sent = next(b["response_format"] for b in server.bodies if "response_format" in b)
+    assert sent["json_schema"]["schema"] == SCHEMA
+    assert sent["json_schema"]["name"]
+
+
+@pytest.mark.parametrize(("taken", "form"), [({"json_object", ""}, "json_object"), ({""}, "")])
+def test_a_server_that_refuses_a_schema_is_asked_without(
+    server: Fake, taken: set[str], form: str
+) -> None:
+    def act(handler: Handler, question: str, asked: int) -> None:
+        if forms(server)[-1] in taken:
+            handler.answer("{}")
+        else:
+            handler.reply(400, '{"error": {"message": "response_format is not supported"}}')
+
+    server.act = act
+    with client(server, concurrency=1) as endpoint:
+        answers = endpoint.generate(with_schema(4), Sampling())
+        assert [a.finish for a in answers] == ["stop"] * 4
+        assert "response_format is not supported" in endpoint.refused_format
+    # Only the first question finds out what the server takes.
+    assert forms(server)[-3:] == [form] * 3
+    assert len(server.bodies) == 4 + (1 if form else 2)
+
+
+def test_a_request_that_is_refused_for_itself_changes_no_format(server: Fake) -> None:
+    server.act = lambda handler, question, asked: (
+        handler.reply(400, '{"error": {"message": "prompt too long"}}')
+        if question == "q1"
+        else handler.answer("{}")
+    )
+    with client(server, concurrency=1) as endpoint:
+        answers = endpoint.generate(with_schema(3), Sampling())
+        assert [a.finish for a in answers] == ["stop", "error", "stop"]
+        assert "prompt too long" in answers[1].error
+        assert endpoint.refused_format == ""
+    assert forms(server) == ["json_schema"] * 3
+    server.bodies.clear()
+    with client(server, concurrency=1) as endpoint:  # the refused one comes first
+        found = endpoint.generate([with_schema(2)[1], with_schema(1)[0]], Sampling())
+        assert [a.finish for a in found] == ["error", "stop"]
+        assert endpoint.refused_format == ""
+
+
+def test_a_server_that_only_fails_is_given_up_and_what_came_is_kept(server: Fake) -> None:
+    """Otherwise a time-out of two minutes, tried five times, would be spent on every item."""
+    server.act = lambda handler, question, asked: (
+        handler.answer("fine") if question in ("q0", "q1") else handler.reply(503, "overloaded")
+    )
+    kept: dict[int, Generation] = {}
+    why = r"8 requests in a row failed.*overloaded"
+    with (
+        client(server, concurrency=1, retries=1) as endpoint,
+        pytest.raises(EndpointError, match=why),
+    ):
+        endpoint.generate(prompts(90), Sampling(), on_result=kept.__setitem__)
+    assert [kept[0].text, kept[1].text] == ["fine", "fine"]
+    assert len(server.asked) <= 11
+
+
+def test_answers_in_flight_when_another_is_refused_are_kept(server: Fake) -> None:
+    both = threading.Barrier(2)
+
+    def act(handler: Handler, question: str, asked: int) -> None:
+        if question != "q0":
+            both.wait(5)
+        if question == "q1":
+            handler.reply(401, "no")
+        else:
+            handler.answer("fine")
+
+    server.act = act
+    kept: list[int] = []
+
+    def busy(index: int, generation: Generation) -> None:
+        kept.append(index)
+        while index == 0 and (both.n_waiting or len(server.bodies) < 3 or server.flying):
+            time.sleep(0.01)
+        time.sleep(0.2)
+
+    with client(server, concurrency=3) as endpoint, pytest.raises(EndpointError, match="401"):
+        endpoint.generate(prompts(3), Sampling(), on_result=busy)
+    assert sorted(kept) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "headers", "said"),
+    [
+        (402, '{"error": {"message": "no credit"}}', {}, "no credit"),
+        (404, '{"error": {"message": "no such model"}}', {}, "no such model"),
+        (308, "", {"location": "https://elsewhere/v1"}, "moved to https://elsewhere/v1"),
+    ],
+)
+def test_what_no_item_can_mend_stops_at_once(
+    server: Fake, code: int, body: str, headers: dict[str, str], said: str
+) -> None:
+    server.act = lambda handler, question, asked: handler.reply(code, body, **headers)
+    with client(server, concurrency=1) as endpoint, pytest.raises(EndpointError, match=said):
+        endpoint.generate(prompts(50), Sampling())
+    assert len(server.bodies) == 1
+
+
+def completion(**message: Any) -> str:
+    ended = message.pop("finish_reason", "stop")
+    return json.dumps({"choices": [{"message": message, "finish_reason": ended}]})
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "finish"),
+    [
+        (completion(content=None, refusal="I cannot say."), "I cannot say.", "stop"),
+        (completion(content=None, finish_reason="length"), "", "length"),
+        (completion(content=None, tool_calls=[{"id": "1"}]), '[{"id": "1"}]', "stop"),
+        (completion(content="half", finish_reason="content_filter"), "half", "error"),
+    ],
+)
+def test_answers_without_content_are_answers(
+    server: Fake, body: str, text: str, finish: str
+) -> None:
+    server.act = lambda handler, question, asked: handler.reply(
+        200, body, content_type="text/plain"
+    )
+    with client(server) as endpoint:
+        (answer,) = endpoint.generate(prompts(1), Sampling())
+    assert (answer.text, answer.finish) == (text, finish)
+    assert len(server.bodies) == 1
+
+
+def test_the_trouble_is_told_while_it_lasts(server: Fake) -> None:
+    server.act = lambda handler, question, asked: (
+        handler.answer("fine") if question != "q0" or asked > 2 else handler.reply(503, "loading")
+    )
+    told: list[str] = []
+    config = EndpointConfig(url=server.url, concurrency=2)
+    with EndpointGenerator(config, sleep=lambda seconds: threading.Event().wait(0.05)) as endpoint:
+        endpoint.generate(
+            prompts(6),
+            Sampling(),
+            progress=lambda event: told.append(str(event.detail.get("trouble", ""))),
+        )
+    assert any("503" in line and "asking again" in line for line in told)
+
+
+CUT = """
+import sys
+from residency.config import EndpointConfig
+from residency.infer import EndpointGenerator
+from residency.types import Message, Prompt, Sampling
+
+endpoint = EndpointGenerator(EndpointConfig(url=sys.argv[1], concurrency=2))
+prompts = [Prompt((Message("user", f"q{at}"),)) for at in range(6)]
+try:
+    endpoint.generate(prompts, Sampling(), on_result=lambda at, got: print(got.text, flush=True))
+except KeyboardInterrupt:
+    print("cut", flush=True)
+"""
+
+
+def test_an_interrupt_does_not_wait_for_requests_in_flight(server: Fake) -> None:
+    hold = threading.Event()
+    server.act = lambda handler, question, asked: (
+        handler.answer("fine") if question == "q0" else hold.wait(60) and None
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", CUT, server.url], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "fine\n"
+        began = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=30)[0] == "cut\n"
+        assert time.monotonic() - began < 20
+        assert child.returncode == 0
+    finally:
+        hold.set()
+        child.kill()
+        child.wait()
+
+
+def test_a_malformed_key_is_refused_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-sec\nret")
+    with pytest.raises(ConfigError, match="MY_KEY") as caught:
+        EndpointGenerator(EndpointConfig(url="http://x/v1", key_env="MY_KEY"))
+    assert "sec" not in str(caught.value)
+    monkeypatch.setenv("MY_KEY", "sk-secret\n")  # export MY_KEY="$(cat file)" keeps no newline
+    EndpointGenerator(EndpointConfig(url="http://x/v1", key_env="MY_KEY")).close()
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8080/v1", "http://", "http://[x", "http://x:port", "ftp://x/v1"]
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="url"):
+        EndpointGenerator(EndpointConfig(url=url))
+
+
+def test_a_full_address_is_taken_as_it_is(server: Fake) -> None:
+    with client(server, url=f"{server.url}/chat/completions") as endpoint:
+        assert endpoint.url == f"{server.url}/chat/completions"
 
 
 def stream_lines(handler: Handler, lines: list[str], *, whole: bool) -> None:

@@ -208,6 +208,35 @@ def test_verdicts_are_read_from_what_models_write() -> None:
     assert read_verdict("{" * 5000, known) is None
 
 
+def test_a_question_carries_the_schema_of_its_answer() -> None:
+    from jsonschema import Draft202012Validator
+
+    examples, responses = items(["please"])
+    generator = Scripted(by_politeness)
+    judge = Judge(generator, "j")
+    judge.check(RUBRIC, examples, responses)
+    schemas = [prompt.schema or {} for prompt in generator.asked]
+    # The order of the choices is swapped in the schema, too; the reason comes before the verdict.
+    orders = [schema["properties"]["verdict"]["enum"] for schema in schemas]
+    assert orders == [["pass", "fail"], ["fail", "pass"]]
+    assert list(schemas[0]["properties"]) == ["reason", "verdict"]
+    check = Draft202012Validator(schemas[0])
+    assert check.is_valid(json.loads(say("pass")))
+    for bad in ({"verdict": "pass"}, {"reason": "r", "verdict": "maybe"}, {"reason": "r"}):
+        assert not check.is_valid(bad)
+    generator.answer = lambda system, user: say("tie")
+    judge.compare(RUBRIC, [(examples[0], responses[0], responses[0])])
+    assert (generator.asked[-1].schema or {})["properties"]["verdict"]["enum"] == [
+        "first", "second", "tie"
+    ]  # fmt: skip
+    free = Judge(Scripted(by_politeness), "j", structured=False)
+    free.check(RUBRIC, examples, responses)
+    asked = free.generator.asked  # type: ignore[attr-defined]
+    assert [prompt.schema for prompt in asked] == [None, None]
+    assert {p.key for p in asked}.isdisjoint(p.key for p in generator.asked)
+    assert free.version(RUBRIC) != judge.version(RUBRIC)
+
+
 def test_agreement_figures() -> None:
     people = {"a": True, "b": True, "c": False, "d": False, "e": None, "f": True}
     judged = {"a": True, "b": False, "c": False, "d": False, "e": True, "f": None}
@@ -240,6 +269,9 @@ def test_a_judge_no_better_than_chance_says_nothing() -> None:
         found = corrected_rate(50, 100, labels)
         assert not found.usable
         assert (found.rate, found.low, found.high) == (None, 0.0, 1.0)
+    # A little better than chance on 40 labels is not shown to be better.
+    assert not corrected_rate(50, 100, Agreement(11, 9, 11, 9)).usable
+    assert corrected_rate(50, 100, Agreement(15, 5, 15, 5)).usable
     with pytest.raises(ValueError, match="7 passes of 3"):
         corrected_rate(7, 3, Agreement(1, 1, 1, 1))
 
@@ -272,3 +304,24 @@ def test_corrected_intervals_hold_their_level_and_naive_ones_do_not(
         naive += low <= rate <= high
     assert corrected / 1000 >= 0.93
     assert naive / 1000 < 0.9
+
+
+def test_a_judge_near_chance_gives_no_false_certainty() -> None:
+    """TPR + TNR = 1.05: nearly always *cannot be corrected*, and otherwise the truth is covered."""
+    rng = np.random.default_rng(2)
+    usable = covered = 0
+    for _ in range(500):
+        known, truth = rng.random(100) < 0.6, rng.random(200) < 0.6
+        judged = rng.random(100) < np.where(known, 0.55, 0.5)
+        passes = int((rng.random(200) < np.where(truth, 0.55, 0.5)).sum())
+        labels = Agreement(
+            int((known & judged).sum()),
+            int((known & ~judged).sum()),
+            int((~known & ~judged).sum()),
+            int((~known & judged).sum()),
+        )
+        found = corrected_rate(passes, 200, labels)
+        usable += found.usable
+        covered += found.low <= 0.6 <= found.high
+    assert usable / 500 < 0.15
+    assert covered / 500 > 0.95

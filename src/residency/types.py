@@ -472,13 +472,15 @@ class Prompt:
     """A request to a generator: a conversation, and a key that fixes its sampling seed.
 
     ``draft`` may hold token ids of an earlier answer to the same prompt; it never changes
-    the result, only the speed.
+    the result, only the speed. ``schema`` is the JSON schema of the answer that is asked for:
+    an endpoint is told it, the local engine does not constrain what it writes.
     """
 
     messages: tuple[Message, ...]
     key: str = ""
     sample: int = 0
     draft: tuple[int, ...] = ()
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

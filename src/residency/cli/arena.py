@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from residency.cli.display import ProgressDisplay, console, percent, print_json, safe
+from residency.cli.judge import schema_refused
 from residency.cli.output import plain
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def judge(
     from residency.rounds import Project
     from residency.rounds import arena as work
     from residency.rounds.endpoint import configured_endpoint
-    from residency.rounds.judge import make_judge
+    from residency.rounds.judge import make_judge, unconstrained
 
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
@@ -157,6 +158,8 @@ def judge(
     if as_json:
         print_json(json.dumps({"votes": made, "flipped": flipped, "no_verdict": lost}))
         return
+    for line in schema_refused(unconstrained(who)):
+        console.print(line, highlight=False, markup=False)
     console.print(
         f"{made} new votes by {who.name}; {flipped} verdicts changed with the order (ties), "
         f"{lost} pairs without a verdict.",

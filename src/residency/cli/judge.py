@@ -21,6 +21,9 @@ app = typer.Typer(
     help="A judge model, and how far to trust it.",
 )
 
+NO_ANSWER = "the judge did not answer"
+"""How the findings of failed requests begin."""
+
 Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")]
 Criterion = Annotated[str, typer.Option(help="One yes-or-no question about an answer.")]
 Name = Annotated[str, typer.Option(help="Short name of the criterion.")]
@@ -142,31 +145,51 @@ def _show(found: Judged) -> None:
     who = f"{found.label} {found.model.id[:9]}"
     lines = [
         f"{who}: the judge passes {percent(found.passes / found.scored)} "
-        f"{interval(found.low, found.high)} of {found.scored} scored answers."
+        f"{interval(found.low, found.high)}; "
+        f"{found.scored} of {len(report.findings)} answers scored."
         if found.scored
         else f"{who}: the judge gave no verdict that counts.",
         f"Unscored: {report.flipped} verdicts changed with the order, {report.invalid} answers "
         f"could not be read, {report.failed} requests failed.",
         f"Asked {report.asked} questions, {report.cached} answers were there already.",
     ]
-    known = found.agreement
+    if report.failed:
+        said = next(f.message for f in report.findings if f.message.startswith(NO_ANSWER))
+        lines.append(f"A failed request: {safe(said)}. The same command asks again.")
+    lines += [*schema_refused(found.unconstrained), *_trust(found)]
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+def schema_refused(said: str) -> list[str]:
+    """What to know when the judge's server does not keep to a schema."""
+    if not said:
+        return []
+    return [
+        f"The server refuses answers by a schema ({safe(said)}): verdicts are read from what the "
+        "judge writes freely. Set judge.structured = false to ask so from the start."
+    ]
+
+
+def _trust(found: Judged) -> list[str]:
+    known, corrected = found.agreement, found.corrected
     if known is None:
-        lines.append("No labels yet: residency judge label tells how far to trust the judge.")
-    else:
-        figures = known.to_dict()
-        lines.append(
-            f"Against people on {known.n} answers: TPR {percent(figures['tpr'])} "
-            f"{interval(*known.tpr_interval())}, TNR {percent(figures['tnr'])} "
-            f"{interval(*known.tnr_interval())}, κ "
-            + ("–" if figures["kappa"] is None else f"{figures['kappa']:.2f}")
-        )
-    corrected = found.corrected
+        return ["No labels yet: residency judge label tells how far to trust the judge."]
+    figures = known.to_dict()
+    lines = [
+        f"Against people on {known.n} answers: TPR {percent(figures['tpr'])} "
+        f"{interval(*known.tpr_interval())}, TNR {percent(figures['tnr'])} "
+        f"{interval(*known.tnr_interval())}, κ "
+        + ("–" if figures["kappa"] is None else f"{figures['kappa']:.2f}")
+    ]
     if corrected is not None and corrected.usable:
         lines.append(
             f"Corrected for the judge's errors: {percent(corrected.rate)} "
             f"{interval(corrected.low, corrected.high)} of the other {corrected.n} answers pass."
         )
     elif corrected is not None:
-        lines.append("The judge is not better than chance on these labels: no rate can be given.")
-    for line in lines:
-        console.print(line, highlight=False, markup=False)
+        lines.append(
+            "These labels do not show that the judge is better than chance: its pass rate says "
+            "nothing, and cannot be corrected. More labels, or a better judge."
+        )
+    return lines

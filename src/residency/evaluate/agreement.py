@@ -57,6 +57,14 @@ class Agreement:
         chance = (people * judge + (n - people) * (n - judge)) / n**2
         return (self.accuracy - chance) / (1 - chance) if chance < 1 else math.nan
 
+    @property
+    def better_than_chance(self) -> bool:
+        """Whether TPR + TNR > 1 is shown: Fisher's exact test, one-sided, p < 0.05."""
+        if not (self.tp + self.fn and self.tn + self.fp):
+            return False
+        table = [[self.tp, self.fn], [self.fp, self.tn]]
+        return bool(stats.fisher_exact(table, alternative="greater").pvalue < 0.05)
+
     def tpr_interval(self, level: float = 0.95) -> tuple[float, float]:
         """Exact interval of the TPR."""
         return clopper_pearson(self.tp, self.tp + self.fn, level)
@@ -80,6 +88,7 @@ class Agreement:
             "fp": self.fp,
             "n": self.n,
             "unscored": self.unscored,
+            "better_than_chance": self.better_than_chance,
             **{name: None if math.isnan(v) else v for name, v in figures.items()},
             "tpr_interval": list(self.tpr_interval()),
             "tnr_interval": list(self.tnr_interval()),
@@ -112,7 +121,9 @@ class CorrectedRate:
     """The true pass rate behind a judge's.
 
     ``judged`` is the judge's own rate; ``rate`` the corrected one with its interval.
-    ``usable`` is False when the judge is not better than chance: then nothing can be said.
+    ``usable`` is False when the labels do not show that the judge is better than chance (Fisher's
+    exact test, one-sided, at 5 %): the correction divides by TPR + TNR − 1, which may then be 0,
+    and nothing can be said.
     """
 
     judged: float
@@ -141,7 +152,7 @@ def corrected_rate(passes: int, n: int, labels: Agreement, level: float = 0.95) 
     sp = (labels.tn + 1) / (negatives + 2)
     youden = se + sp - 1
     raw_youden = labels.tpr + labels.tnr - 1
-    if not n or not positives or not negatives or youden <= 0 or not raw_youden > 0:
+    if not n or not labels.better_than_chance:
         return CorrectedRate(judged, None, 0.0, 1.0, n, usable=False)
     z = float(stats.norm.ppf((1 + level) / 2))
     p = (passes + z**2 / 2) / (n + z**2)

@@ -7,13 +7,20 @@ what was asked, so an interrupted or repeated judgement asks only for what is no
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
+from residency.evaluate.judge_cache import AnswerCache, FileCache
+from residency.evaluate.judge_prompts import (
+    COMPARED,
+    PROMPT_VERSION,
+    Rubric,
+    check_prompt,
+    compare_prompt,
+    read_verdict,
+    verdict_schema,
+)
 from residency.evaluate.votes import Outcome, Vote
 from residency.types import (
     Example,
@@ -29,82 +36,7 @@ from residency.types import (
     no_progress,
 )
 
-PROMPT_VERSION = 1
-"""Raised when the wording below changes: other words are another measurement."""
-
-_CHECK = """You check one answer against one criterion, and nothing else.
-Write one JSON object and nothing besides it:
-{{"reason": "<one sentence>", "verdict": "{first}" or "{second}"}}
-"{first}" means that {meaning_first}; "{second}" means that {meaning_second}."""
-
-_COMPARE = """You compare two answers to one request by one criterion, and nothing else.
-Neither the order of the answers nor their length matters by itself.
-Write one JSON object and nothing besides it:
-{"reason": "<one sentence>", "verdict": "first" or "second" or "tie"}"""
-
-_MEANING = {"pass": "the answer meets the criterion", "fail": "it does not"}
-
-
-@dataclass(frozen=True)
-class Rubric:
-    """What the judge is asked.
-
-    ``criterion`` is one yes-or-no question about an answer; ``show_reference`` gives the judge
-    the example's reference answer to compare with.
-    """
-
-    name: str
-    criterion: str
-    show_reference: bool = False
-
-
-class AnswerCache(Protocol):
-    """Judge answers by the hash of what was asked."""
-
-    def get(self, key: str) -> str | None:
-        """The stored answer, or None."""
-        ...
-
-    def put(self, key: str, text: str) -> None:
-        """Keep an answer."""
-        ...
-
-
-class FileCache:
-    """An ``AnswerCache`` in a JSONL file, one line an answer, written as soon as it is there.
-
-    A last line that was cut off (a killed process) is ignored, and asked for again.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._answers: dict[str, str] = {}
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    row = json.loads(line)
-                    self._answers[row["key"]] = row["text"]
-                except (json.JSONDecodeError, KeyError, TypeError):
-                    continue
-
-    def get(self, key: str) -> str | None:
-        """The stored answer, or None."""
-        return self._answers.get(key)
-
-    def put(self, key: str, text: str) -> None:
-        """Keep an answer."""
-        self._answers[key] = text
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
-            if file.tell() and self._ends_open():
-                file.write(b"\n")
-            row = json.dumps({"key": key, "text": text}, ensure_ascii=False)
-            file.write(row.encode() + b"\n")
-
-    def _ends_open(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, 2)
-            return file.read(1) != b"\n"
+__all__ = ["FileCache", "Judge", "JudgeReport", "Rubric", "read_verdict", "verdicts"]
 
 
 @dataclass
@@ -124,6 +56,9 @@ class JudgeReport:
     cached: int = 0
 
 
+_CHECKED = {"pass", "fail"}
+
+
 @dataclass(frozen=True)
 class _Answer:
     text: str | None
@@ -138,6 +73,7 @@ class Judge:
         name: the judge's name, part of the cache key and of the findings' version.
         cache: where answers are kept; None keeps nothing.
         both_orders: ask twice with the order swapped; only equal verdicts count.
+        structured: give every question the JSON schema of its answer (``Prompt.schema``).
         max_new_tokens: budget of the judge's answer; it answers greedily.
     """
 
@@ -148,18 +84,20 @@ class Judge:
         *,
         cache: AnswerCache | None = None,
         both_orders: bool = True,
+        structured: bool = True,
         max_new_tokens: int = 200,
     ) -> None:
         self.generator = generator
         self.name = name
         self.cache = cache
         self.both_orders = both_orders
+        self.structured = structured
         self.sampling = Sampling(max_new_tokens=max_new_tokens)
 
     def version(self, rubric: Rubric) -> str:
         """Names judge, rubric and wording: another of these is another measurement."""
         value = [self.name, rubric.name, rubric.criterion, rubric.show_reference]
-        digest = content_id("v", [*value, self.both_orders, PROMPT_VERSION])
+        digest = content_id("v", [*value, self.both_orders, self.structured, PROMPT_VERSION])
         return f"{PROMPT_VERSION}:{digest.removeprefix('v-')[:8]}"
 
     def check(
@@ -175,7 +113,9 @@ class Judge:
         orders = [("pass", "fail"), ("fail", "pass")][: 2 if self.both_orders else 1]
         live = [r for r in responses if r.finish != "error" and r.example in known]
         asked = [
-            _check_prompt(rubric, known[r.example], r.text, order) for r in live for order in orders
+            self._prompt(check_prompt(rubric, known[r.example], r.text, order), order)
+            for r in live
+            for order in orders
         ]
         report = JudgeReport()
         answers = self._ask(asked, report, progress)
@@ -197,15 +137,16 @@ class Judge:
         """
         asked = []
         for example, a, b in pairs:
-            asked.append(_compare_prompt(rubric, example, a.text, b.text))
-            if self.both_orders:
-                asked.append(_compare_prompt(rubric, example, b.text, a.text))
+            orders = [(a.text, b.text), (b.text, a.text)][: 2 if self.both_orders else 1]
+            asked += [
+                self._prompt(compare_prompt(rubric, example, *order), COMPARED) for order in orders
+            ]
         report = JudgeReport()
         answers = self._ask(asked, report, progress)
         step = 2 if self.both_orders else 1
         for place, (example, a, b) in enumerate(pairs):
             mine = answers[place * step : (place + 1) * step]
-            verdicts = self._read(mine, {"first", "second", "tie"}, report)
+            verdicts = self._read(mine, set(COMPARED), report)
             if verdicts is None:
                 continue
             outcome, flipped = _pair_outcome([verdict for verdict, _ in verdicts])
@@ -229,11 +170,12 @@ class Judge:
         self, rubric: Rubric, response: Response, answers: Sequence[_Answer], report: JudgeReport
     ) -> Finding:
         status: Literal["pass", "fail", "unscored"] = "unscored"
-        verdicts = self._read(answers, {"pass", "fail"}, report)
+        verdicts = self._read(answers, _CHECKED, report)
         if verdicts is None:
             errors = [a.error for a in answers if a.error]
-            texts = [a.text for a in answers if a.text is not None]
-            message = errors[0] if errors else f"the judge's answer cannot be read: {texts[0]!r}"
+            texts = [a.text for a in answers if a.text and not read_verdict(a.text, _CHECKED)]
+            said = repr(texts[0]) if texts else "it is empty"
+            message = errors[0] if errors else f"the judge's answer cannot be read: {said}"
         elif len({verdict for verdict, _ in verdicts}) > 1:
             report.flipped += 1
             message = "the judge's verdict changed with the order of the choices"
@@ -266,100 +208,46 @@ class Judge:
             out.append(found)
         return out
 
+    def _prompt(self, messages: tuple[Message, ...], verdicts: Sequence[str]) -> Prompt:
+        schema = verdict_schema(verdicts) if self.structured else None
+        asked = [self.name, [message.to_dict() for message in messages], self.sampling.to_dict()]
+        key = content_id("ask", asked if schema is None else [*asked, schema])
+        return Prompt(messages, key=key, schema=schema)
+
     def _ask(
-        self,
-        conversations: Sequence[tuple[Message, ...]],
-        report: JudgeReport,
-        progress: Progress,
+        self, prompts: Sequence[Prompt], report: JudgeReport, progress: Progress
     ) -> list[_Answer]:
-        keys = [self._key(messages) for messages in conversations]
         found: dict[str, _Answer] = {}
-        for key in keys:
-            text = self.cache.get(key) if self.cache else None
+        for prompt in prompts:
+            text = self.cache.get(prompt.key) if self.cache else None
             if text is not None:
-                found[key] = _Answer(text)
-        report.cached = sum(key in found for key in keys)
-        missing = {k: m for k, m in zip(keys, conversations, strict=True) if k not in found}
-        names = list(missing)
+                found[prompt.key] = _Answer(text)
+        report.cached = sum(prompt.key in found for prompt in prompts)
+        missing = list({p.key: p for p in prompts if p.key not in found}.values())
 
         def keep(place: int, answer: Generation) -> None:
             failed = answer.finish == "error"
             reason = f"the judge did not answer: {answer.error}" if failed else ""
-            found[names[place]] = _Answer(None if failed else answer.text, reason)
+            key = missing[place].key
+            found[key] = _Answer(None if failed else answer.text, reason)
             if self.cache and not failed:
-                self.cache.put(names[place], answer.text)
+                self.cache.put(key, answer.text)
 
-        if names:
-            prompts = [Prompt(missing[key], key=key) for key in names]
+        if missing:
             answers = self.generator.generate(
-                prompts, self.sampling, on_result=keep, progress=progress
+                missing, self.sampling, on_result=keep, progress=progress
             )
             for place, answer in enumerate(answers):
-                if names[place] not in found:
+                if missing[place].key not in found:
                     keep(place, answer)
-        report.asked = len(names)
-        return [found[key] for key in keys]
-
-    def _key(self, messages: tuple[Message, ...]) -> str:
-        asked = [message.to_dict() for message in messages]
-        return content_id("ask", [self.name, asked, self.sampling.to_dict()])
-
-
-def read_verdict(text: str, known: set[str]) -> tuple[str, str] | None:
-    """Verdict and reason from a judge's answer, None when it holds no valid verdict.
-
-    Every JSON object in the text is tried, the last valid one counts (a model may think aloud
-    first).
-    """
-    decoder = json.JSONDecoder()
-    found = None
-    for start in (hit.start() for hit in re.finditer(r"\{", text)):
-        try:
-            value, _ = decoder.raw_decode(text, start)
-        except (json.JSONDecodeError, RecursionError):
-            continue
-        if isinstance(value, Mapping):
-            verdict = value.get("verdict")
-            if isinstance(verdict, str) and verdict.strip().casefold() in known:
-                found = verdict.strip().casefold(), str(value.get("reason", ""))
-    return found
+        report.asked = len(missing)
+        return [found[prompt.key] for prompt in prompts]
 
 
 def verdicts(findings: Sequence[Finding]) -> dict[str, bool | None]:
     """Findings as response id → passed (None: unscored), for ``agreement``."""
     values: dict[str, bool | None] = {"pass": True, "fail": False, "unscored": None}
     return {finding.response: values[finding.status] for finding in findings}
-
-
-def _check_prompt(
-    rubric: Rubric, example: Example, answer: str, order: tuple[str, str]
-) -> tuple[Message, ...]:
-    system = _CHECK.format(
-        first=order[0],
-        second=order[1],
-        meaning_first=_MEANING[order[0]],
-        meaning_second=_MEANING[order[1]],
-    )
-    return (
-        Message("system", system),
-        Message("user", _body(rubric, example, {"Answer to check": answer})),
-    )
-
-
-def _compare_prompt(
-    rubric: Rubric, example: Example, first: str, second: str
-) -> tuple[Message, ...]:
-    body = _body(rubric, example, {"First answer": first, "Second answer": second})
-    return Message("system", _COMPARE), Message("user", body)
-
-
-def _body(rubric: Rubric, example: Example, answers: Mapping[str, str]) -> str:
-    parts: dict[str, Any] = {"Criterion": rubric.criterion, "Request": example.prompt_text}
-    if rubric.show_reference and example.reference is not None:
-        parts["Reference answer"] = example.reference
-    # Marks around the answers keep an instruction inside one from reading as ours.
-    blocks = [f"{title}:\n<<<\n{text}\n>>>" for title, text in (parts | dict(answers)).items()]
-    return "\n\n".join(blocks)
 
 
 def _pair_outcome(verdicts: Sequence[str]) -> tuple[Outcome, bool]:

@@ -7,24 +7,30 @@ item that still fails comes back as an error, never as a wrong answer, and the o
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import queue
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
 from residency.config import EndpointConfig
-from residency.errors import ConfigError, EndpointError
+from residency.errors import EndpointError
+from residency.infer.chat_completions import (
+    FORMATS,
+    address,
+    key_header,
+    network_error,
+    read_completion,
+    reason,
+    request_body,
+    retry_after,
+)
 from residency.types import (
-    FinishReason,
     Generation,
     Message,
     Progress,
@@ -35,11 +41,19 @@ from residency.types import (
 )
 
 _RETRIED = frozenset({408, 409, 425, 429})
-_FATAL = frozenset({401, 403, 404, 405})
-"""Wrong key, model or address: no other item would fare better."""
+_FATAL = frozenset({301, 302, 307, 308, 401, 402, 403, 404, 405})
+"""Wrong key, model or address, or no credit: no other item would fare better."""
+_HOPELESS = 8
+"""Items in a row that fail after all their retries: a server in trouble, not a bad item."""
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
-_FINISH: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length"}
+
+_CHECK = "check url, model and key_env in the settings"
+_START = (
+    "start the server, or correct the url; answers that came are kept, "
+    "the same command asks for the rest"
+)
+_WAIT = "look at the server, then run the same command: it asks only for what is not there"
 
 
 @dataclass(frozen=True)
@@ -73,10 +87,22 @@ class _RefusedError(Exception):
     """This request will never succeed; others may."""
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """How one prompt ended. ``reached``: the server answered; ``refused``: by a 4xx of its own."""
+
+    generation: Generation
+    call: Call
+    reached: bool = True
+    refused: bool = False
+
+
 class EndpointGenerator:
     """A types.Generator over a chat-completions endpoint.
 
-    ``calls`` lists what each request took, in order of completion.
+    ``calls`` lists what each request took, in order of completion. ``refused_format`` is what
+    the server said when it refused to keep to a JSON schema (it is then asked for any JSON
+    object, and at last by words alone); empty where it did not.
 
     Args:
         config: address, model, key, concurrency, time-out, retries and prices.
@@ -94,23 +120,13 @@ class EndpointGenerator:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
-        if not config.url.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"the endpoint's url is {config.url!r}",
-                next_step="set url to the server's base address, e.g. http://localhost:8080/v1",
-            )
-        headers = {}
-        if config.key_env:
-            key = os.environ.get(config.key_env, "")
-            if not key:
-                raise ConfigError(
-                    f"the environment variable {config.key_env} with the API key is not set",
-                    next_step=f"export {config.key_env}=…",
-                )
-            headers["Authorization"] = f"Bearer {key}"
+        headers = key_header(config)
         self.config = config
-        self.url = config.url.rstrip("/") + "/chat/completions"
+        self.url = address(config)
         self.calls: list[Call] = []
+        self.refused_format = ""
+        self._form, self._form_holds = 0, False
+        self._trouble: dict[int, str] = {}
         self._stopped = threading.Event()
         self._sleep = sleep or self._stopped.wait
         self._client = httpx.Client(
@@ -143,44 +159,77 @@ class EndpointGenerator:
         ``token_ids`` stay empty: a server tells texts, not ids.
 
         Raises:
-            EndpointError: the address, model or key is refused, or the server cannot be
-                reached; what was answered before has been given to ``on_result``.
+            EndpointError: the address, model or key is refused, the server cannot be reached,
+                or nothing but errors comes; what was answered before has been given to
+                ``on_result``.
         """
         results: dict[int, Generation] = {}
-        queue = iter(enumerate(prompts))
-        running: dict[Future[tuple[Generation, Call, bool]], int] = {}
-        unreached = 0
-        self._stopped.clear()
-        pool = ThreadPoolExecutor(self.config.concurrency, thread_name_prefix="endpoint")
+        ended = self._start(prompts, sampling)
+        unreached = failed = 0
         try:
-            while True:
-                while len(running) < self.config.concurrency:
-                    item = next(queue, None)
-                    if item is None:
-                        break
-                    running[pool.submit(self._ask, *item, sampling)] = item[0]
-                if not running:
-                    break
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    index = running.pop(future)
-                    result, call, reached = future.result()
-                    self.calls.append(call)
-                    unreached = 0 if reached else unreached + 1
-                    if unreached >= self.config.concurrency or (not reached and len(prompts) == 1):
-                        raise EndpointError(
-                            f"cannot be reached: {call.error}",
-                            where=self.config.url,
-                            next_step="start the server, or correct the url; answers that came "
-                            "are kept, the same command asks for the rest",
-                        )
-                    results[index] = result
-                    if on_result is not None:
-                        on_result(index, result)
+            while len(results) < len(prompts):
+                try:
+                    index, asked = ended.get(timeout=1.0)
+                except queue.Empty:
                     progress(self._event(len(results), len(prompts)))
+                    continue
+                if isinstance(asked, BaseException):
+                    raise asked
+                self.calls.append(asked.call)
+                unreached = 0 if asked.reached else unreached + 1
+                failed = failed + 1 if asked.call.error and not asked.refused else 0
+                what = asked.call.error
+                if unreached >= min(self.config.concurrency, len(prompts)):
+                    raise self._error(f"cannot be reached: {what}", _START)
+                if failed >= max(_HOPELESS, self.config.concurrency):
+                    raise self._error(f"{failed} requests in a row failed, the last: {what}", _WAIT)
+                results[index] = asked.generation
+                if on_result is not None:
+                    on_result(index, asked.generation)
+                progress(self._event(len(results), len(prompts)))
+        except EndpointError:
+            while on_result is not None and not ended.empty():  # answers that came meanwhile
+                index, asked = ended.get()
+                if isinstance(asked, _Asked) and not asked.call.error:
+                    on_result(index, asked.generation)
+            raise
         finally:
             self._stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
         return [results[index] for index in range(len(prompts))]
+
+    def _start(
+        self, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> queue.SimpleQueue[tuple[int, _Asked | BaseException]]:
+        """Threads that ask, and the queue that their answers come through.
+
+        Daemons: after Ctrl-C or an error the process need not wait for requests in flight.
+        """
+        # Each call has its own event: a thread that an earlier call left behind stays stopped.
+        stopped = threading.Event()
+        if self._sleep == self._stopped.wait:
+            self._sleep = stopped.wait
+        self._stopped = stopped
+        self._trouble.clear()
+        todo: queue.SimpleQueue[tuple[int, Prompt]] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[tuple[int, _Asked | BaseException]] = queue.SimpleQueue()
+        for item in enumerate(prompts):
+            todo.put(item)
+
+        def work() -> None:
+            while not stopped.is_set():
+                try:
+                    index, prompt = todo.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    ended.put((index, self._ask(index, prompt, sampling)))
+                except BaseException as error:
+                    stopped.set()
+                    ended.put((index, error))
+
+        for _ in range(min(self.config.concurrency, len(prompts))):
+            threading.Thread(target=work, name="endpoint", daemon=True).start()
+        return ended
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[str]:
         """The answer to one conversation in pieces of text, as the server sends them.
@@ -189,13 +238,14 @@ class EndpointGenerator:
             EndpointError: refused, unreachable, or cut off in the middle (the pieces before
                 the cut have been given out).
         """
-        body = {**self._body(Prompt(tuple(messages)), sampling), "stream": True}
+        body = request_body(self.config.model, Prompt(tuple(messages)), sampling)
+        body["stream"] = True
         ended = False
         try:
             with self._client.stream("POST", self.url, json=body) as response:
                 if response.status_code != 200:
                     response.read()
-                    raise self._error(_reason(response))
+                    raise self._error(reason(response))
                 for line in response.iter_lines():
                     if not line.startswith("data:"):
                         continue
@@ -209,7 +259,7 @@ class EndpointGenerator:
                         if piece := (part.get("delta") or {}).get("content"):
                             yield piece
         except httpx.HTTPError as error:
-            raise self._error(_network(error)) from None
+            raise self._error(network_error(error)) from None
         except (ValueError, KeyError, TypeError) as error:
             raise self._error(f"a piece of the stream cannot be read ({error})") from None
         if not ended:
@@ -217,86 +267,91 @@ class EndpointGenerator:
 
     # --- one request -----------------------------------------------------------------------
 
-    def _ask(self, index: int, prompt: Prompt, sampling: Sampling) -> tuple[Generation, Call, bool]:
-        """The answer or the error, what it took, and whether the server was reached."""
-        body = self._body(prompt, sampling)
+    def _ask(self, index: int, prompt: Prompt, sampling: Sampling) -> _Asked:
+        """The answer or the error, and what it took."""
+        stopped = self._stopped
         began = time.perf_counter()
-        what, reached, attempts = "", True, 0
+        what, reached, refused, attempts = "", True, False, 0
         for attempt in range(self.config.retries + 1):
-            if self._stopped.is_set():
+            if stopped.is_set():
                 break
             attempts += 1
             sent = time.perf_counter()
             try:
-                result, answer_tokens = self._send(body)
+                result, answer_tokens = self._answer(prompt, sampling)
             except _TryAgainError as error:
                 what, reached = error.what, error.reached
                 if attempt < self.config.retries:
+                    self._trouble[index] = f"{what}; asking again"
                     self._sleep(_pause(attempt, error.pause))
                 continue
             except _RefusedError as error:
-                what, reached = str(error), True
+                what, reached, refused = str(error), True, True
                 break
+            self._trouble.pop(index, None)
             now = time.perf_counter()
             cost = (
                 result.prompt_tokens * self.config.prompt_price
                 + answer_tokens * self.config.answer_price
             ) / 1e6
-            call = Call(index, now - began, attempts, result.prompt_tokens, answer_tokens, cost)
-            generation = Generation(
-                text=result.text,
-                finish=result.finish,
-                prompt_tokens=result.prompt_tokens,
-                seconds=now - sent,
+            call = Call(
+                index,
+                now - began,
+                attempts,
+                result.prompt_tokens,
+                answer_tokens,
+                cost,
                 error=result.error,
             )
-            return generation, call, True
+            return _Asked(replace(result, seconds=now - sent), call, refused=bool(result.error))
+        self._trouble.pop(index, None)
         seconds = time.perf_counter() - began
         failed = Generation(text="", finish="error", seconds=seconds, error=what)
-        return failed, Call(index, seconds, attempts, error=what), reached
+        return _Asked(failed, Call(index, seconds, attempts, error=what), reached, refused)
+
+    def _answer(self, prompt: Prompt, sampling: Sampling) -> tuple[Generation, int]:
+        """One answer; JSON is asked for in the strictest way that the server takes."""
+        if prompt.schema is None:
+            return self._send(request_body(self.config.model, prompt, sampling))
+        refused: _RefusedError | None = None
+        for place in range(self._form, len(FORMATS)):
+            body = request_body(self.config.model, prompt, sampling, form=FORMATS[place])
+            try:
+                answer = self._send(body)
+            except _RefusedError as error:
+                refused = refused or error
+                if self._form_holds and place >= self._form:
+                    break  # the server takes this form: it is the request that it refuses
+                continue
+            if refused is not None:
+                self.refused_format = str(refused)
+            self._form, self._form_holds = max(place, self._form), True
+            return answer
+        raise refused or _RefusedError("refused")
 
     def _send(self, body: Mapping[str, Any]) -> tuple[Generation, int]:
         try:
             response = self._client.post(self.url, json=body)
         except httpx.HTTPError as error:
             lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            raise _TryAgainError(_network(error), reached=not lost) from None
+            raise _TryAgainError(network_error(error), reached=not lost) from None
         code = response.status_code
         if code in _FATAL:
-            raise self._error(_reason(response))
+            raise self._error(reason(response))
         if code in _RETRIED or code >= 500:
-            raise _TryAgainError(_reason(response), _retry_after(response))
+            raise _TryAgainError(reason(response), retry_after(response))
         if code != 200:
-            raise _RefusedError(_reason(response))
+            raise _RefusedError(reason(response))
         try:
-            return _read(response.json())
+            return read_completion(response.json())
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             text = response.text[:120]
             raise _TryAgainError(
                 f"the answer is not a chat completion ({type(error).__name__}): {text!r}"
             ) from None
 
-    def _body(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self.config.model,
-            "messages": [_message(m) for m in prompt.messages],
-            "max_tokens": sampling.max_new_tokens,
-            "temperature": sampling.temperature,
-        }
-        if sampling.temperature > 0:
-            text = f"{sampling.seed}:{prompt.key}:{prompt.sample}"
-            body["seed"] = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
-            body["top_p"] = sampling.top_p
-            if sampling.top_k:
-                body["top_k"] = sampling.top_k
-        if sampling.stop:
-            body["stop"] = list(sampling.stop)
-        return body
-
-    def _error(self, what: str) -> EndpointError:
-        return EndpointError(
-            what, where=self.config.url, next_step="check url, model and key_env in the settings"
-        )
+    def _error(self, what: str, next_step: str = _CHECK) -> EndpointError:
+        return EndpointError(what, where=self.config.url, next_step=next_step)
 
     def _event(self, done: int, total: int) -> ProgressEvent:
         detail: dict[str, float | str] = {
@@ -304,63 +359,9 @@ class EndpointGenerator:
             "cost": sum(call.cost for call in self.calls),
             "failed": float(sum(1 for call in self.calls if call.error)),
         }
+        if trouble := list(self._trouble.values()):
+            detail["trouble"] = trouble[-1]
         return ProgressEvent("endpoint", done, total, detail=detail)
-
-
-def _message(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role, "content": message.text}
-    if message.tool_calls:
-        out["tool_calls"] = [dict(call) for call in message.tool_calls]
-    return out
-
-
-def _read(raw: Any) -> tuple[Generation, int]:
-    """The answer in a chat-completion object, and its number of tokens."""
-    choice = raw["choices"][0]
-    text, reason = choice["message"]["content"], choice.get("finish_reason")
-    if text is None and choice["message"].get("tool_calls"):
-        text = json.dumps(choice["message"]["tool_calls"], ensure_ascii=False)
-    if not isinstance(text, str):
-        raise TypeError("content is not text")
-    usage = raw.get("usage") or {}
-    finish = _FINISH.get(reason, "stop")
-    error = ""
-    if reason == "content_filter":
-        finish, error = "error", "the server's content filter cut the answer"
-    prompt_tokens = int(usage.get("prompt_tokens") or 0)
-    result = Generation(text=text, finish=finish, prompt_tokens=prompt_tokens, error=error)
-    return result, int(usage.get("completion_tokens") or 0)
-
-
-def _reason(response: httpx.Response) -> str:
-    """Status and the server's own words, in one line."""
-    try:
-        raw = response.json()
-        inner = raw.get("error", raw)
-        text = inner.get("message", inner) if isinstance(inner, dict) else inner
-    except (ValueError, AttributeError):
-        text = response.text
-    line = " ".join(str(text).split())[:200]
-    return f"HTTP {response.status_code} {response.reason_phrase}: {line}".rstrip(": ")
-
-
-def _network(error: httpx.HTTPError) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    return f"{type(error).__name__}: {error}".rstrip(": ")
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the server asks to wait, from a number or a date."""
-    value = response.headers.get("retry-after", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
 
 
 def _pause(attempt: int, asked: float | None) -> float:

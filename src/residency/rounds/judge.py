@@ -26,6 +26,7 @@ __all__ = [
     "rubric_key",
     "stored_answers",
     "to_label",
+    "unconstrained",
 ]
 
 VERDICT = "judgement"
@@ -42,6 +43,7 @@ class Judged:
         low, high: exact interval of the judge's own pass rate.
         agreement: with the people's labels on the same answers (None: no label yet).
         corrected: the pass rate corrected for the judge's errors, on the answers without a label.
+        unconstrained: the server's words when it refused to keep to the verdict's schema.
     """
 
     model: Model
@@ -53,6 +55,7 @@ class Judged:
     high: float
     agreement: Agreement | None
     corrected: CorrectedRate | None
+    unconstrained: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -68,6 +71,7 @@ class Judged:
             "flipped": self.report.flipped,
             "invalid": self.report.invalid,
             "failed": self.report.failed,
+            "unconstrained": self.unconstrained,
             "asked": self.report.asked,
             "cached": self.report.cached,
             "agreement": self.agreement.to_dict() if self.agreement else None,
@@ -84,7 +88,17 @@ class Judged:
 
 def make_judge(ws: Workspace, generator: Generator, name: str) -> Judge:
     """A judge whose answers are cached in the project, so that nothing is asked twice."""
-    return Judge(generator, name, cache=FileCache(ws.store.folder / "cache" / "judge.jsonl"))
+    return Judge(
+        generator,
+        name,
+        cache=FileCache(ws.store.folder / "cache" / "judge.jsonl"),
+        structured=ws.config.judge.structured,
+    )
+
+
+def unconstrained(who: Judge) -> str:
+    """What the judge's server said when it refused to keep to the verdict's schema, or nothing."""
+    return str(getattr(who.generator, "refused_format", ""))
 
 
 def judge(
@@ -110,7 +124,7 @@ def judge(
         responses = [r for r in responses if r.example in by_id(examples)]
     report = who.check(rubric, examples, responses, progress=ws.progress)
     ws.store.add_findings(content_id("judge", [who.name, who.version(rubric)]), report.findings)
-    found = _figures(judged_model, report, labels(ws, rubric))
+    found = _figures(judged_model, report, labels(ws, rubric), unconstrained(who))
     ws.store.add_record(VERDICT, judged_model.id, {"rubric": rubric.name, **found.to_dict()})
     return found
 
@@ -174,7 +188,9 @@ def rubric_key(rubric: Rubric) -> str:
     return content_id("rubric", [rubric.name, rubric.criterion])
 
 
-def _figures(model: Model, report: JudgeReport, people: Mapping[str, bool | None]) -> Judged:
+def _figures(
+    model: Model, report: JudgeReport, people: Mapping[str, bool | None], refused: str
+) -> Judged:
     verdicts = evaluate.verdicts(report.findings)
     scored = [passed for passed in verdicts.values() if passed is not None]
     low, high = clopper_pearson(sum(scored), len(scored))
@@ -194,6 +210,7 @@ def _figures(model: Model, report: JudgeReport, people: Mapping[str, bool | None
         high=high,
         agreement=measured,
         corrected=corrected,
+        unconstrained=refused,
     )
 
 
