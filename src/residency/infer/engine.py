@@ -22,6 +22,7 @@ from residency.infer.scoring import Item, score_fused, score_generic
 from residency.infer.sequences import Ending, Run, seed_key
 from residency.infer.trunk import TrunkStates
 from residency.model.load import load_model, load_tokenizer, pick_device
+from residency.model.stored import StoredModel
 from residency.model.structure import first_trained_layer
 from residency.types import (
     Choice,
@@ -62,6 +63,8 @@ class LocalEngine:
         path: ``auto``, or ``generic`` to use the model's own forward whatever its kind.
         layers: those that adapters may change, ``all`` or ``top-N``. What the layers below make
             of prompts and answers is kept in memory, for the next model to be asked the same.
+        known: the base's files are known (``BaseModel.known``). On CPU it is then read without
+            transformers, which is imported when an adapter asks for it.
 
     Raises:
         ModelError: the base or the adapter cannot be loaded.
@@ -79,6 +82,7 @@ class LocalEngine:
         precision: str = "fp32",
         path: str = "auto",
         layers: str = "all",
+        known: bool = False,
     ) -> None:
         if precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
@@ -88,19 +92,34 @@ class LocalEngine:
         self.batch_size = batch_size
         self.precision = precision
         self.base = Path(base)
-        where = pick_device(device)
-        self.model: Any = load_model(self.base, device=where)
-        self.context: int = _context_length(self.model.config)
+        self._device = pick_device(device)
+        on_cpu = self._device.type == "cpu"
+        stored = StoredModel(self.base) if known and on_cpu and path != "generic" else None
+        config = (stored or self.model).config
+        self.context: int = _context_length(config)
         self._fused_base: FusedModel | None = None
         self._adapter: Path | None = None
-        self.generic = GenericModel(self.model)
-        depth = first_trained_layer(layers, self.model.config.get_text_config().num_hidden_layers)
-        keeps = depth > 0 and where.type == "cpu"
-        self._trunk = TrunkStates(depth, _TRUNK_BYTES) if keeps else None
-        self.why_generic = "asked for" if path == "generic" else self._try_fused()
+        depth = first_trained_layer(layers, config.get_text_config().num_hidden_layers)
+        self._trunk = TrunkStates(depth, _TRUNK_BYTES) if depth > 0 and on_cpu else None
+        self.why_generic = ""
+        if stored is not None:
+            with torch.inference_mode():
+                self._fused_base = self._fuse({}, stored)
+        else:
+            self.why_generic = "asked for" if path == "generic" else self._try_fused()
         self.fused: FusedModel | None = self._fused_base
         if adapter is not None:
             self.use_adapter(adapter)
+
+    @cached_property
+    def model(self) -> Any:
+        """The base as a Hugging Face model, loaded when something asks for it."""
+        return load_model(self.base, device=self._device)
+
+    @cached_property
+    def generic(self) -> GenericModel:
+        """The base through its own forward."""
+        return GenericModel(self.model)
 
     # --- adapters --------------------------------------------------------------------------
 
@@ -288,9 +307,9 @@ class LocalEngine:
         self._fused_base = fused
         return ""
 
-    def _fuse(self, weights: Mapping[str, Tensor]) -> FusedModel:
+    def _fuse(self, weights: Mapping[str, Tensor], stored: StoredModel | None = None) -> FusedModel:
         return FusedModel(
-            self.model,
+            stored or self.model,
             max_length=self.context,
             precision=self.precision,
             weights=weights,

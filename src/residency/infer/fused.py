@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from residency.infer.linear import Linear, make_linear
+from residency.model.stored import StoredModel
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, query [T, H, D], key [T, K, D], value [T, K, D]) → [T, H·D]."""
@@ -59,7 +60,7 @@ class FusedModel:
     """Weights of a Llama-like model laid out for flat forwards.
 
     Args:
-        model: the Hugging Face causal LM; its tensors are read, never written.
+        model: the Hugging Face causal LM, or its files; its tensors are read, never written.
         max_length: longest position that will be asked for.
         precision: of the matrix products: ``"fp32"``, ``"bf16"`` or ``"int8"``.
         weights: replaced parameters by their name in the model (an adapter's merged weights).
@@ -99,7 +100,10 @@ class FusedModel:
         reuse = base.head if base and not read.changed("lm_head.", "model.embed_tokens.") else None
         self.head: Linear = reuse or make_linear([read.tensor(head)], [None], read.precision)
         positions = torch.arange(max_length, device=self.embedding.device)[None]
-        cos, sin = model.model.rotary_emb(self.embedding[:1, None], positions)
+        if isinstance(model, StoredModel):
+            cos, sin = model.rotary(positions)
+        else:
+            cos, sin = model.model.rotary_emb(self.embedding[:1, None], positions)
         half = self.head_size // 2
         # The two halves of Hugging Face's tables are equal.
         self.cos: Tensor = cos[0, :, None, :half].contiguous()

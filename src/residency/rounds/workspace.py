@@ -87,7 +87,6 @@ class Workspace:
     def chat_format(self) -> ChatFormat:
         """The base model's chat format."""
         from residency.chat import ChatFormat
-        from residency.model import load_tokenizer
 
         template = None
         if self.config.model.template:
@@ -100,7 +99,7 @@ class Workspace:
                     where=f"{CONFIG_NAME} model.template",
                     next_step="name a Jinja file, relative to the project's folder",
                 ) from None
-        return ChatFormat(load_tokenizer(self.base.path), template)
+        return ChatFormat(self.base.tokenizer(), template)
 
     @cached_property
     def engine(self) -> LocalEngine:
@@ -114,6 +113,7 @@ class Workspace:
             device=self.config.model.device,
             batch_size=self.config.generate.batch_size,
             layers="all" if self.config.train.method == "full" else self.config.train.layers,
+            known=self.base.known,
         )
 
     @cached_property
