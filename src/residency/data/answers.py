@@ -13,11 +13,17 @@ from residency.data.figures import Figure, Flags, Sighting, View, looks_like_cod
 from residency.text import ngrams
 
 REFUSAL = re.compile(
-    r"\b(?:I(?:'m| am) (?:sorry|afraid),? (?:but )?(?:I )?(?:can(?:'t|not)|am unable|am not able)"
-    r"|I (?:can(?:'t|not)|am unable to|am not able to) (?:help|assist|provide|comply|fulfil|fulfill|answer|do that)"
-    r"|as an? (?:AI|artificial intelligence)(?: language)?(?: model| assistant)?,? I (?:can|do|am)"
-    r"|I do(?:n't| not) have (?:access to|the ability|personal (?:opinions|experiences|beliefs))"
-    r"|my (?:knowledge|training) (?:cutoff|cut-off|data only))",
+    r"\b(?:I(?:['’]m| am) (?:sorry|afraid),? (?:but )?(?:(?:as|because|since) an? [^,.]{2,30}, )?"
+    r"(?:I )?(?:can(?:['’]t|not)|am unable|am not able|do(?:n['’]t| not) have)"
+    r"|I (?:can(?:['’]t|not)|am unable to|am not able to)"
+    r" (?:(?:help|assist)(?! (?:but\b|feeling|wondering|thinking|noticing))|provide|comply|fulfill?|answer|do that)"
+    r"|as an? (?:AI|artificial intelligence)(?: language)?(?: model| assistant)?,? "
+    r"I(?:['’]m| am) (?:not|unable)|as an? (?:AI|artificial intelligence)(?: language)?(?: model| assistant)?,? "
+    r"I (?:can(?:['’]t|not)|do(?:n['’]t| not))"
+    r"|I do(?:n['’]t| not) have (?:access to|the ability|the capability|personal (?:opinions|experiences|beliefs))"
+    r"|es tut mir leid, (?:aber )?ich kann|(?:je suis )?désolée?, (?:mais )?je ne (?:peux|suis)"
+    r"|lo siento, (?:pero )?no puedo)"
+    r"|(?:抱歉|对不起|不好意思)[^。\n]{0,20}(?:无法|不能|没有能力)|作为[^。\n]{0,8}(?:AI|人工智能)[^。\n]{0,16}(?:无法|不能|没有)",
     re.IGNORECASE,
 )
 BOILERPLATE = re.compile(
@@ -36,6 +42,8 @@ REPEAT_WORDS = 30
 REPEAT_SHARE = 0.35
 """Share of repeated 4-grams (1 − distinct/total) from which an answer counts as repetitive;
 above the .20 of corpus filters (Rae et al. 2021, appendix A), which are made for long documents."""
+REFUSAL_WINDOW = 600
+"""Characters from the start of an answer in which it would refuse."""
 _KNOWN_ANSWERS = 200_000
 _LONGEST = 200_000
 """Characters of an answer that are searched."""
@@ -58,7 +66,7 @@ class Answers:
         self._prompts.append(view.prompt.count(" ") + 1 if view.prompt else 0)
         if not answer or not view.prompt:
             return
-        if refusal := REFUSAL.search(answer):
+        if refusal := REFUSAL.search(answer[:REFUSAL_WINDOW]):
             self.refusals.add(view, answer[refusal.start() :])
         elif BOILERPLATE.search(answer):
             self.boilerplate.add(view, answer)

@@ -14,11 +14,18 @@ TEMPLATE = re.compile(
     re.MULTILINE,
 )
 PLACEHOLDER = re.compile(
-    r"\{\{\s*\w+\s*\}\}|\{(?:name|user|input|instruction|company|author|date)\}"
-    r"|\[(?:your |insert |company |user )?(?:name|company|date|address|email|phone)[^\]\n]{0,20}\]"
-    r"|<(?:your|insert)[ _-][^>\n]{1,30}>|\bTODO\b|\bLorem ipsum\b|<\s*no ?input\s*>|^(?:no input|not applicable|n/?a)\.?$",
-    re.IGNORECASE | re.MULTILINE,
+    r"\{\{\s*\w+\s*\}\}"
+    r"|(?<![$\w{])\{(?:name|user|input|instruction|company|author|date)\}"
+    r"|\[(?:your |insert |company |user |recipient(?:'s)? )?(?:name|company|date|address|email|phone)[^\]\n(){}=]{0,20}\](?!\()"
+    r"|<insert[ _-][^>\n]{1,30}>|<your[ _-][^>\n]{1,30}>|<\s*no ?input\s*>"
+    r"|\bTODO:|\bLorem ipsum dolor",
+    re.IGNORECASE,
 )
+EMPTY_INPUT = re.compile(
+    r"^(?:no input|not applicable|n/?a|none)\.?$", re.IGNORECASE | re.MULTILINE
+)
+"""What people write into a field that they leave out."""
+_CODE_AROUND = re.compile(r"""\bf["']|[`;]|==?|\(\)|\+\s*["']|["']\s*\+""")
 MOJIBAKE = re.compile(r"\ufffd|Ã[\u0080-\u00bf©¨ªº§¶¼]|â€[™œ“”˜¦]|Â[°£§»«©®]|ï»¿")
 ENTITIES = re.compile(r"&(?:amp|lt|gt|quot|nbsp|#\d{2,5});|</?(?:div|span|br|p|a|li|td)\b[^>]*>")
 _LONGEST = 200_000
@@ -38,12 +45,13 @@ class Artefacts:
         text = f"{view.prompt}\n{view.answer}"[:_LONGEST]
         for pattern, flags in (
             (TEMPLATE, self.template),
-            (PLACEHOLDER, self.placeholder),
             (MOJIBAKE, self.mojibake),
             (ENTITIES, self.markup),
         ):
             if found := pattern.search(text):
                 flags.add(view, around(text, found.start(), found.end()))
+        if found := _placeholder(text) or EMPTY_INPUT.search(view.prompt[:_LONGEST]):
+            self.placeholder.add(view, around(found.string, found.start(), found.end()))
         roles = [m.role for m in view.example.messages if m.role != "system"]
         wrong = next(
             (
@@ -97,3 +105,13 @@ class Artefacts:
                 "many chat templates refuse such rows: join or reorder the turns",
             ),
         ]
+
+
+def _placeholder(text: str) -> re.Match[str] | None:
+    """The first placeholder that does not stand in a line of code, where braces are filled in."""
+    for found in PLACEHOLDER.finditer(text):
+        start = text.rfind("\n", 0, found.start()) + 1
+        line = text[start : text.find("\n", found.end()) if "\n" in text[found.end() :] else None]
+        if not _CODE_AROUND.search(line):
+            return found
+    return None

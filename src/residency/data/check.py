@@ -18,10 +18,12 @@ import numpy as np
 from residency.chat import ChatFormat
 from residency.config import Config
 from residency.data import sampled, topics
-from residency.data.figures import Figure, Sighting
+from residency.data.figures import EXAMPLES, Figure, Sighting, View, shorten
 from residency.data.findings import LISTED
+from residency.data.languages import languages
 from residency.data.ledger import Ledger
 from residency.data.read import FileRead, Reject
+from residency.data.spelling import spelling
 from residency.data.spread import Spread, here
 from residency.data.survey import Leak, Survey
 from residency.types import Embedder, Progress, ProgressEvent, Split, no_progress
@@ -203,6 +205,8 @@ def check(
 
 def _contradiction_figure(survey: Survey) -> Figure:
     pairs = survey.decision.contradictions
+    views = {view.number: view for view in survey.found.sample.views}
+    told = [(a, b) for a, b in pairs if a in views and b in views] or pairs
     return Figure(
         "contradictions",
         "same prompt, different answer",
@@ -210,12 +214,21 @@ def _contradiction_figure(survey: Survey) -> Figure:
         len(survey.table),
         "warn" if pairs else "info",
         examples=tuple(
-            Sighting(survey.source(b), f"same prompt as {survey.source(a)}") for a, b in pairs[:5]
+            Sighting(survey.source(b), _two_answers(survey.source(a), views.get(a), views.get(b)))
+            for a, b in told[:EXAMPLES]
         ),
         action="keep the better answer; where both are right, say in the prompt what decides"
         if pairs
         else "",
     )
+
+
+def _two_answers(source: str, one: View | None, other: View | None) -> str:
+    """Where the other row stands and, where both rows are at hand, what was asked and answered."""
+    if one is None or other is None:
+        return f"same prompt as {source}"
+    asked = shorten(one.prompt, 60)
+    return f"{asked} → {shorten(other.answer, 60)} | {source}: {shorten(one.answer, 60)}"
 
 
 def _sampled(survey: Survey, embedder: Embedder | None, progress: Progress) -> list[Figure]:
@@ -225,8 +238,8 @@ def _sampled(survey: Survey, embedder: Embedder | None, progress: Progress) -> l
     progress(ProgressEvent("sample", 0, 3, "passes"))
     out = [
         sampled.diversity(views, partial=partial),
-        *sampled.languages(views, partial=partial),
-        sampled.spelling(views, partial=partial),
+        *languages(views, partial=partial),
+        spelling(views, partial=partial),
     ]
     progress(ProgressEvent("sample", 1, 3, "passes"))
     if embedder is not None:

@@ -78,6 +78,8 @@ def decide(
     _drop_exact(table, made, order)
     progress(ProgressEvent("near-duplicates", 0, 1, "passes"))
     _drop_near(table, made, order[made.alive[order]], config.near_duplicate)
+    progress(ProgressEvent("near-duplicates", 1, 1, "passes"))
+    _find_contradictions(table, made, order)
     _drop_straddling(table, made)
     progress(ProgressEvent("contamination", 0, 1, "passes"))
     _drop_overlapping(table, made)
@@ -129,7 +131,16 @@ def _drop_near(table: Table, made: Decision, order: I64, threshold: float) -> No
             _drop(made, row, "contamination", rule, other)
         elif found.duplicate and rank == 2:
             _drop(made, row, "near-duplicate", rule, other)
-        elif not found.duplicate and table.asked[row] == table.asked[other]:
+
+
+def _find_contradictions(table: Table, made: Decision, order: I64) -> None:
+    """Living rows that answer the same question otherwise than an earlier one does."""
+    answered = table.answers.stops > table.answers.starts
+    rows = order[made.alive[order] & answered[order]]
+    _, first, inverse = np.unique(table.asked[rows], return_index=True, return_inverse=True)
+    for place in np.flatnonzero(first[inverse] != np.arange(len(rows))):
+        row, other = int(rows[place]), int(rows[first[inverse[place]]])
+        if row not in made.near or not made.near[row].duplicate:
             made.contradictions.append((other, row))
 
 

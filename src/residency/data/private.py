@@ -15,16 +15,33 @@ from typing import Any
 
 from residency.data.figures import Figure, Flags, View, around
 
-_EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]*[a-z]{2,}\b", re.IGNORECASE)
-_PHONE = re.compile(
-    r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){2,4}(?![\w.])"
+_EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
 )
-_CARD = re.compile(r"(?<!\d)(?:\d[ -]?){13,19}(?!\d)")
+_PHONE = re.compile(
+    r"(?<![\w.+])(?<!\d[\s.-])(?:"
+    r"\+\d{1,3}[ ./-]?(?:\(\d{1,5}\)[ ./-]?)?\d{1,5}(?:[ ./-]?\d{2,5}){1,4}"  # international
+    r"|(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{4}"  # North America
+    r"|\(?0\d{1,5}\)?[ /-]\d{3,8}(?:[ -]\d{2,6}){0,3}"  # with a trunk 0
+    r")(?!\w|[ .:/-]\d)"
+)
+_CARD = re.compile(
+    r"(?<!\d)(?<!\d[ -])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?![ -]?\d)"
+)
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
 _SSN = re.compile(r"\b(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}\b")
 _NUMBER = re.compile(r"\d[\d .()-]{6,}\d")
 _IBAN_START = re.compile(r"[A-Z]{2}\d\d")
-_EXAMPLE_DOMAINS = ("example.com", "example.org", "example.net", "test.com", "email.com")
+_INVENTED = re.compile(
+    r"@(?:[\w-]+\.)*(?:example|test|email|domain|company|yourcompany|yourdomain|mail|website)\.\w+$"
+    r"|^(?:your?|my|some|user|sender|recipient|receiver|name|email|someone|john\.?doe|jane\.?doe)[\w.-]*@",
+    re.IGNORECASE,
+)
+"""Addresses made up for an example."""
+_ISSUED = re.compile(
+    r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3[0689]\d{12}|35\d{14}|6\d{15,18}"
+)
+"""First digits and length that payment cards have (ISBNs pass the checksum, too)."""
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9_\-+/=.]{16,}|-----BEGIN|://[^/\s:@]{1,64}:[^/\s@]{1,64}@")
 _LONGEST = 200_000
 
@@ -52,18 +69,22 @@ def iban(text: str) -> bool:
 
 
 def _phone(text: str) -> bool:
-    # A date, a range of years or a version is no telephone number.
+    # A date or a row of zeros and ones is no telephone number.
     digits = _digits(text)
-    return 9 <= len(digits) <= 15 and not re.fullmatch(r"(?:19|20)\d\d[ .-]\d\d?[ .-]\d\d?", text)
+    return 9 <= len(digits) <= 15 and len(set(digits)) > 2
 
 
 def _email(text: str) -> bool:
-    return not text.lower().endswith(_EXAMPLE_DOMAINS)
+    return not _INVENTED.search(text)
+
+
+def _card(text: str) -> bool:
+    return bool(_ISSUED.fullmatch(_digits(text))) and luhn(text)
 
 
 KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool], re.Pattern[str]], ...] = (
     ("email address", _EMAIL, _email, re.compile("@")),
-    ("payment card", _CARD, luhn, _NUMBER),
+    ("payment card", _CARD, _card, _NUMBER),
     ("IBAN", _IBAN, iban, _IBAN_START),
     ("US social security number", _SSN, lambda _: True, _NUMBER),
     ("telephone number", _PHONE, _phone, _NUMBER),

@@ -31,7 +31,7 @@ class Table:
         groups: hash of the user's group, 0 where there is none.
         keys: what the split is decided by: the group, else the row's own words.
         prompts: user's words that differ (see ``distinct``). answers: words of the answers.
-        asked: all of the user's words, hashed: equal for the same prompt.
+        asked: hash of the whole prompt (see ``asked_text``): equal for the same question.
         strata: the value of the tag by which splits are stratified, as a number.
     """
 
@@ -73,13 +73,12 @@ class TableBuilder:
         _, end = self._store.add(answer_text(example))
         # The row's own words decide its split, whatever other rows there are.
         spelt = " ".join(own_words)
-        asked = key_of(" ".join(shared_words) + "\n" + spelt)
         group = key_of(f"group {example.group}") if example.group else 0
         for name, value in (
             ("id", int(example.id[-16:], 16)),
             ("group", group),
             ("key", group or key_of(f"row {spelt or example.id}")),
-            ("asked", asked),
+            ("asked", key_of(asked_text(example))),
             ("shared", crc32(shared.encode("utf-8", "replace")) if shared else 0),
         ):
             self._columns[name].append(value)
@@ -129,6 +128,18 @@ class TableBuilder:
             prompts=distinct(asked, place["own"], column["shared"]),
             answers=Words(values, place["stop"], place["end"]),
         )
+
+
+def asked_text(example: Example) -> str:
+    """The whole prompt, but for case, white space and the last punctuation mark.
+
+    Signs count (C and C++ are two questions). Of a preference pair its two answers are part of the
+    question, in either order: two pairs ask the same when they judge the same answers.
+    """
+    text = "\n".join(f"{m.role} {m.text}" for m in example.prompt)
+    if example.rejected is not None:
+        text += "\n".join(sorted((example.reference or "", example.rejected)))
+    return " ".join(text.casefold().split()).rstrip(".?! ")
 
 
 def _none(kind: type) -> np.ndarray:

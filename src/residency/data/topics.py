@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from residency.data.distinct import user_parts
+from residency.data.distinct import SHARED_ROWS, SHARED_SHARE, user_parts
 from residency.data.figures import EXAMPLES, Figure, Sighting, View, shorten
 from residency.types import Embedder
 
@@ -24,13 +24,18 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 def embed_prompts(views: list[View], embedder: Embedder) -> Vectors:
     """Unit vectors of what the rows ask, shape (rows, dimensions)."""
-    texts = [_own(v) for v in views]
-    return np.asarray(embedder.embed(texts), np.float32)
+    return np.asarray(embedder.embed(asked_texts(views)), np.float32)
 
 
-def _own(view: View) -> str:
-    """What the row asks, without an instruction that stands beside an input."""
-    return user_parts(view.example)[1][:2000]
+def asked_texts(views: list[View]) -> list[str]:
+    """What each row asks, without an instruction that many rows share beside their inputs."""
+    parts = [user_parts(v.example) for v in views]
+    times = Counter(instruction for instruction, _ in parts)
+    least = max(SHARED_ROWS, SHARED_SHARE * len(views))
+    return [
+        (own if times[shared] >= least else f"{shared}\n{own}".lstrip())[:2000]
+        for shared, own in parts
+    ]
 
 
 def topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
@@ -45,7 +50,7 @@ def topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
     with threadpool_limits(1):
         model = MiniBatchKMeans(count, random_state=0, n_init=3, batch_size=1024)
         labels = model.fit_predict(vectors)
-    texts = [_own(v) for v in views]
+    texts = asked_texts(views)
     counter = CountVectorizer(
         max_features=4000, stop_words="english", max_df=0.5, token_pattern=r"(?u)\b[^\W\d_]{3,}\b"
     )
@@ -81,6 +86,7 @@ def topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
 
 def semantic_duplicates(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
     """Prompts that say nearly the same in other words (cosine ≥ 0.95)."""
+    texts = asked_texts(views)
     found: list[tuple[float, int, int]] = []
     rows: set[int] = set()
     for begin in range(0, len(views), 512):
@@ -101,7 +107,7 @@ def semantic_duplicates(views: list[View], vectors: Vectors, *, partial: bool) -
         examples=tuple(
             Sighting(
                 views[b].example.source,
-                shorten(f"{score:.3f} with {views[a].example.source}: {_own(views[b])}"),
+                shorten(f"{score:.3f} with {views[a].example.source}: {texts[b]}"),
             )
             for score, a, b in found[:EXAMPLES]
         ),
@@ -129,6 +135,7 @@ def label_suspects(views: list[View], vectors: Vectors, *, partial: bool) -> Fig
                 if value and best != value and count >= AGREEMENT * NEIGHBOURS:
                     hits.append((row, name, value, best))
     rows = {row for row, *_ in hits}
+    texts = asked_texts(views)
     return Figure(
         "label_suspects",
         "labels unlike those of the nearest rows (suspects)",
@@ -138,7 +145,7 @@ def label_suspects(views: list[View], vectors: Vectors, *, partial: bool) -> Fig
         examples=tuple(
             Sighting(
                 views[row].example.source,
-                shorten(f"{name}: {value}, its neighbours say {best}: {_own(views[row])}"),
+                shorten(f"{name}: {value}, its neighbours say {best}: {texts[row]}"),
             )
             for row, name, value, best in hits[:EXAMPLES]
         ),
