@@ -8,6 +8,7 @@ import torch
 from residency.model import head
 from residency.model.decoder import Decoder
 from residency.model.kernels import accelerate, linear
+from residency.model.rounding import rounded
 from residency.train.batch import flatten
 from tiny_archs import ARCHITECTURES, VOCABULARY, plain_nll, rows, tiny
 
@@ -98,8 +99,58 @@ def test_the_last_layer_runs_its_mlp_at_the_predicting_positions_only() -> None:
     want = decoder.hidden(batch.ids, batch.positions, batch.layout)[batch.predict]
     got = decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
     handle.remove()
-    assert seen == [len(batch.ids), len(batch.predict)]
+    assert seen == [rounded(len(batch.ids)), rounded(len(batch.predict))]
+    assert seen[1] < seen[0]
     assert torch.allclose(got, want, atol=1e-5)
+
+
+def test_a_size_is_rounded_up_by_little_to_one_of_few() -> None:
+    sizes = range(1, 5000)
+    assert all(n <= rounded(n) <= n + max(7, n // 32) for n in sizes)
+    assert all(rounded(rounded(n)) == rounded(n) for n in sizes)
+    assert len({rounded(n) for n in range(1024, 2048)}) == 33
+    assert rounded(0) == 0
+
+
+@pytest.mark.parametrize("alike", [2, 12])
+def test_the_filler_changes_no_loss_and_no_gradient(
+    alike: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = flatten(rows(9, alike=alike))
+    assert rounded(len(batch.ids)) > len(batch.ids)
+    assert rounded(len(batch.labels)) > len(batch.labels)
+    assert (batch.layout.expand is not None) == (alike == 12)
+
+    def run() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        model = tiny("llama")
+        decoder = Decoder(model)
+        states = decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
+        total, nll = decoder.loss(states, batch.labels, batch.weights)
+        total.backward()
+        return nll, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+    nll, grads = run()
+    monkeypatch.setattr("residency.model.rounding.rounded", lambda size: size)
+    plain_nll_, plain_grads = run()
+    assert len(nll) == len(batch.labels)
+    assert torch.allclose(nll, plain_nll_, atol=1e-5)
+    assert set(grads) == set(plain_grads)
+    for name, grad in grads.items():
+        assert torch.allclose(grad, plain_grads[name], atol=1e-4, rtol=1e-5), name
+
+
+def test_batches_of_many_sizes_share_few_shapes() -> None:
+    decoder = Decoder(tiny("llama"))
+    seen = set()
+    linear = decoder.stack.layers[0].mlp.up_proj
+    linear.register_forward_pre_hook(lambda module, args: seen.add(args[0].shape))
+    sizes = set()
+    for count in range(1, 40):
+        batch = flatten(rows(count, seed=count))
+        sizes.add(len(batch.ids))
+        with torch.no_grad():
+            decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
+    assert len(sizes) > 30 and len(seen) < len(sizes) * 0.8
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from residency.model import attention
 from residency.model.attention import Layout
 from residency.model.head import token_nll, weighted_nll
 from residency.model.last_layer import LastLayer, Watch
+from residency.model.rounding import filled, filled_rows
 from residency.model.structure import Stack, layer_stack
 
 PROOF_TOLERANCE = 1e-4
@@ -99,6 +100,9 @@ class Decoder:
         if not self.flat:
             padded = self._padded(ids, layout)
             return padded if at is None else padded[at]
+        size = len(ids) if at is None else len(at)
+        ids, positions, layout = filled(ids, positions, layout)
+        at = None if at is None else filled_rows(at)
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.attending())
             if at is not None and self.last is not None:
@@ -111,7 +115,7 @@ class Decoder:
                 use_cache=False,
             )
         states: Tensor = out.last_hidden_state[0]
-        return states if at is None or self.last is not None else states[at]
+        return (states if at is None or self.last is not None else states[at])[:size]
 
     @torch.no_grad()
     def below(self, ids: Tensor, positions: Tensor, layout: Layout, layer: int) -> Tensor:
@@ -124,7 +128,7 @@ class Decoder:
         try:
             self.hidden(ids, positions, layout)
         except _ReachedError as reached:
-            return reached.hidden[0]
+            return reached.hidden[0][: len(ids)]
         finally:
             handle.remove()
         raise AssertionError("the layer did not run")
@@ -139,6 +143,7 @@ class Decoder:
         at: Tensor | None = None,
     ) -> Tensor:
         """As ``hidden``, from the states [T, d] that enter ``layer``."""
+        states = filled_rows(states) if self.flat else states
 
         def enter(
             module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from residency.model.kernels import linear_nt
+from residency.model.rounding import filled_rows
 
 CHUNK_BYTES = 32 << 20
 """Size of one chunk of logits. Smaller chunks would read the head's weight more often; larger ones
@@ -98,16 +99,17 @@ def _chunk(h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, nll: 
 
 def token_nll(h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
     """[S] −log p(label) from hidden states [S, d] and a frozen head [V, d]; differentiable in h."""
+    size, h, labels = len(h), filled_rows(h), filled_rows(labels)
     if torch.is_grad_enabled() and h.requires_grad:
         out: Tensor = _TokenNll.apply(h, weight, bias, labels)  # type: ignore[no-untyped-call]
-        return out
+        return out[:size]
     nll = torch.empty(len(h), dtype=torch.float32, device=h.device)
     step = _chunk_rows(len(weight), 4)
     for at in range(0, len(h), step):
         rows = slice(at, at + step)
         logits = linear_nt(h[rows], weight, bias).float()
         nll[rows] = torch.logsumexp(logits, 1) - logits.gather(1, labels[rows, None])[:, 0]
-    return nll
+    return nll[:size]
 
 
 def weighted_nll(
@@ -115,7 +117,8 @@ def weighted_nll(
 ) -> tuple[Tensor, Tensor]:
     """Σ wᵢ·nllᵢ (differentiable in the hidden states and in the head) and the [S] nll."""
     if torch.is_grad_enabled() and weight.requires_grad:
-        out: tuple[Tensor, Tensor] = _WeightedNll.apply(h, weight, bias, labels, weights)  # type: ignore[no-untyped-call]
-        return out
+        whole = (filled_rows(h), weight, bias, filled_rows(labels), filled_rows(weights))
+        total, nll = _WeightedNll.apply(*whole)  # type: ignore[no-untyped-call]
+        return total, nll[: len(h)]
     nll = token_nll(h, weight, bias, labels)
     return (nll * weights).sum(), nll.detach()
