@@ -24,6 +24,7 @@ from residency.rounds.pretrain import (
     recipe_for,
     snapshot,
 )
+from residency.train.documents import Document
 from residency.train.muon import MuonAdamW
 from residency.train.pretrain import (
     Shape,
@@ -32,7 +33,7 @@ from residency.train.pretrain import (
     new_model,
     token_bytes,
 )
-from residency.train.pretrain_data import Document, token_file, train_tokenizer
+from residency.train.token_files import token_file, train_tokenizer
 from residency.types import ProgressEvent
 
 torch.set_num_threads(1)
@@ -217,6 +218,39 @@ def test_domain_adaptation_lowers_bits_per_byte_there_and_measures_elsewhere(
     assert set(result.before) == set(result.bits_per_byte) == {"other", "elsewhere-text"}
     ours = AutoTokenizer.from_pretrained(result.folder)
     assert ours.get_vocab() == AutoTokenizer.from_pretrained(first.folder).get_vocab()
+
+
+def test_an_adapter_is_measured_on_its_base(folder: Path, tmp_path: Path) -> None:
+    first = pretrain(small(folder), tmp_path / "first")
+    recipe = small(folder, method="lora", rank=4, tokens=2560, muon_rate=0.0)
+    result = pretrain(recipe, tmp_path / "second", start=str(first.folder))
+    weights = load_file(result.folder / "adapter_model.safetensors")
+    assert result.parameters == sum(value.numel() for value in weights.values())
+    assert result.bits_per_byte["text"] < result.before["text"]
+    held = rows_of(tmp_path / "second" / "held-out.jsonl")[-1]["bits_per_byte"]
+    assert result.bits_per_byte["text"] == pytest.approx(held["text"], rel=1e-3)
+
+
+def test_pain_19_other_text_of_the_same_name_is_measured_anew(folder: Path, tmp_path: Path) -> None:
+    first = pretrain(small(folder), tmp_path / "first")
+    recipe = small(folder, tokens=512, muon_rate=0.0)
+    others = [tmp_path / name / "notes.txt" for name in "ab"]
+    for number, path in enumerate(others):
+        path.parent.mkdir()
+        path.write_text(text_of(100) if number == 0 else "zebra quartz jump " * 40)
+
+    def measured(others: list[Path]) -> tuple[Any, Any]:
+        result = pretrain(recipe, tmp_path / "out", start=str(first.folder), others=others)
+        return result.before, result.bits_per_byte
+
+    one, after = measured(others[:1])
+    two, after_two = measured(others[1:])
+    both, _ = measured(others)
+    assert one["text"] == two["text"] == both["text"]
+    assert two["elsewhere-notes"] > 1.5 * one["elsewhere-notes"]
+    assert after_two["elsewhere-notes"] > 1.5 * after["elsewhere-notes"]
+    assert both["elsewhere-notes"] == one["elsewhere-notes"]
+    assert both["elsewhere-notes-2"] == two["elsewhere-notes"]
 
 
 def test_an_adapter_needs_a_model(folder: Path, tmp_path: Path) -> None:

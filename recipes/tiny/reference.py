@@ -22,8 +22,9 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from residency.rounds.pretrain import load_recipe
+from residency.train.packed import PackedBatches
 from residency.train.pretrain import bits_per_byte, held_out_rows, token_bytes
-from residency.train.pretrain_data import PackedBatches, TokenFile, open_tokens
+from residency.train.token_files import TokenFile, open_tokens
 
 
 def opened(folder: Path) -> TokenFile:

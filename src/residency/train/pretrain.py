@@ -17,7 +17,8 @@ from residency.train.batch import flatten, split_by_tokens
 from residency.train.copying import set_copying_heads
 from residency.train.engine import Engine
 from residency.train.muon import MuonAdamW
-from residency.train.pretrain_data import END_TOKEN, PAD_TOKEN, TokenFile, pieces
+from residency.train.packed import pieces
+from residency.train.token_files import END_TOKEN, PAD_TOKEN, TokenFile
 from residency.types import TokenRow
 
 

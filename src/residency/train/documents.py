@@ -1,0 +1,206 @@
+"""Raw text as documents: files of several formats, read as a stream, and the split held out."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import itertools
+import json
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from residency.errors import DataError
+
+TEXT_SUFFIXES = {".txt", ".md", ".text"}
+JSON_SUFFIXES = {".jsonl", ".ndjson"}
+_OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_HEAD = 100
+"""Documents looked at first, to hold out at least one of a small corpus."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One text, and where it was read (``file`` or ``file:line``)."""
+
+    text: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One source of documents.
+
+    Attributes:
+        path: a file, or a folder read in order of names. field: the text's name in JSON or Parquet.
+        share: its share of the training tokens.
+        held_out: a file or folder of held-out documents, or the share of documents held out.
+    """
+
+    name: str
+    path: Path
+    share: float = 1.0
+    field: str = "text"
+    held_out: Path | float = 0.01
+
+
+def corpus_files(path: Path) -> list[Path]:
+    """The readable files of a corpus, by name.
+
+    Raises:
+        DataError: the path does not exist, or nothing in it is text, JSON lines or Parquet.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise DataError("no such file or folder", where=str(path))
+    found = sorted(p for p in path.rglob("*") if p.is_file() and _kind(p) != "unknown")
+    if not found:
+        raise DataError(
+            "no text here",
+            where=str(path),
+            next_step="give .txt, .md, .jsonl (also .gz, .xz, .bz2) or .parquet files",
+        )
+    return found
+
+
+def read_documents(path: Path, field: str = "text") -> Iterator[Document]:
+    """Every non-empty document: a whole text file, a JSON line, or a Parquet row.
+
+    Raises:
+        DataError: a binary file, a line that is not JSON, a row without the field.
+    """
+    for file in corpus_files(path):
+        kind = _kind(file)
+        if kind == "text":
+            documents = _read_text(file)
+        elif kind == "json":
+            documents = _read_json(file, field)
+        elif kind == "parquet":
+            documents = _read_parquet(file, field)
+        else:
+            raise DataError(
+                f"cannot read {file.suffix or 'this'} files",
+                where=str(file),
+                next_step="give .txt, .md, .jsonl (also .gz, .xz, .bz2) or .parquet files",
+            )
+        for document in documents:
+            if document.text.strip():
+                yield document
+
+
+def _kind(file: Path) -> str:
+    suffix = file.suffix.lower()
+    if suffix in _OPENERS:
+        suffix = Path(file.stem).suffix.lower()
+    if suffix in TEXT_SUFFIXES:
+        return "text"
+    if suffix in JSON_SUFFIXES:
+        return "json"
+    return "parquet" if suffix == ".parquet" else "unknown"
+
+
+def _open(file: Path) -> IO[bytes]:
+    opener: Any = _OPENERS.get(file.suffix.lower(), open)
+    return opener(file, "rb")  # type: ignore[no-any-return]
+
+
+def _decode(raw: bytes, where: str) -> str:
+    if b"\0" in raw:
+        raise DataError("a binary file, not text", where=where, next_step="leave it out")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"not UTF-8 text (byte {error.start})", where=where, next_step="convert it to UTF-8"
+        ) from None
+
+
+def _read_text(file: Path) -> Iterator[Document]:
+    with _open(file) as handle:
+        yield Document(_decode(handle.read(), str(file)), str(file))
+
+
+def _read_json(file: Path, field: str) -> Iterator[Document]:
+    with _open(file) as handle:
+        try:
+            for number, raw in enumerate(handle, 1):
+                where = f"{file}:{number}"
+                line = _decode(raw, where)
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise DataError(f"not JSON: {error}", where=where) from None
+                if not isinstance(row, dict) or not isinstance(row.get(field), str):
+                    raise DataError(
+                        f"no text in the field {field!r}",
+                        where=where,
+                        next_step=f"name the field with `field`; this row has: "
+                        f"{', '.join(row) if isinstance(row, dict) else type(row).__name__}",
+                    )
+                yield Document(row[field], where)
+        except (EOFError, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"the compressed file is damaged: {error}", where=str(file)) from None
+
+
+def _read_parquet(file: Path, field: str) -> Iterator[Document]:
+    import pyarrow.parquet as parquet
+    from pyarrow.lib import ArrowInvalid
+
+    try:
+        table = parquet.ParquetFile(file)
+    except ArrowInvalid as error:
+        raise DataError(f"not a Parquet file: {error}", where=str(file)) from None
+    if field not in table.schema_arrow.names:
+        raise DataError(
+            f"no column {field!r}",
+            where=str(file),
+            next_step=f"name the column with `field`; there are: {', '.join(table.schema_arrow.names)}",
+        )
+    number = 0
+    for batch in table.iter_batches(batch_size=256, columns=[field]):
+        for value in batch.column(0).to_pylist():
+            number += 1
+            if isinstance(value, str):
+                yield Document(value, f"{file} row {number}")
+
+
+# --- held-out documents ----------------------------------------------------------------------
+
+
+def split_documents(corpus: Corpus, *, held_out: bool) -> Iterator[Document]:
+    """The training documents of a corpus, or those held out.
+
+    With a share, a document is held out by the hash of its text, so the choice does not depend
+    on the order. Of a corpus of a single document the end is held out, from a paragraph on.
+    """
+    if isinstance(corpus.held_out, Path):
+        yield from read_documents(corpus.held_out if held_out else corpus.path, corpus.field)
+        return
+    share = corpus.held_out
+    stream = read_documents(corpus.path, corpus.field)
+    head = list(itertools.islice(stream, _HEAD))
+    if len(head) == 1 and share > 0:
+        only = head[0]
+        cut = only.text.rfind("\n", 0, int(len(only.text) * (1 - share))) + 1
+        yield Document(only.text[cut:] if held_out else only.text[:cut], only.where)
+        return
+    lowest = min((_fraction(document.text) for document in head), default=1.0)
+    for document in itertools.chain(head, stream):
+        fraction = _fraction(document.text)
+        # A small corpus may have no document below the share: then its lowest is held out.
+        if (fraction < share or (share > 0 and fraction == lowest)) == held_out:
+            yield document
+
+
+def _fraction(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return float(int.from_bytes(digest[:8]) / 2**64)
