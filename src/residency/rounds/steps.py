@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -207,8 +208,12 @@ def assess(
 
 
 def known_words(train: Sequence[Example]) -> set[str]:
-    """Every word of the training data: none of them is a misspelling."""
-    return {w for e in train for m in e.messages for w in words(m.text)}
+    """Words that are no misspelling here: all of the training answers, and of the prompts those
+    that stand in three rows or more (a slip of one customer makes no word)."""
+    answers = {w for e in train for m in e.messages if m.role == "assistant" for w in words(m.text)}
+    asked = [{w for m in e.messages if m.role != "assistant" for w in words(m.text)} for e in train]
+    often = Counter(w for row in asked for w in row)
+    return answers | {word for word, rows in often.items() if rows >= 3}
 
 
 def evaluate_on(

@@ -21,7 +21,7 @@ from residency.diagnose.detectors.base import Context, Item, finding
 from residency.text import words
 from residency.types import Finding, Span
 
-NAME, VERSION = "misspelling", "2"
+NAME, VERSION = "misspelling", "3"
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNKNOWN, _FREQUENT = 1.5, 3.0
 _EVERYDAY = 3.0

@@ -11,8 +11,8 @@ Labelling rules, the same in every split:
 - a field is ``none`` where the message does not say; urgency is then ``normal``;
 - ``order`` is an order number only: a price, a phone, serial or customer number is not;
 - a corrected order number counts, not the one before it;
-- ``product`` is the one with the problem, not a second one that works, and spelt as in a
-  dictionary, however the customer spelt it;
+- ``product`` is the one with the problem, not a second one that works, with its series, spelt as
+  the shop spells it, however the customer did;
 - a request and a question are joined by `` and ``, the request first;
 - sarcasm, and a deadline named without the word urgent, mean ``high``.
 """
@@ -38,6 +38,7 @@ from residency.examples.tickets.vocabulary import (
     PROBLEMS,
     PRODUCTS,
     REQUESTS,
+    SERIES,
     TRAIN,
     Bank,
 )
@@ -74,8 +75,8 @@ class Mix:
     pairs: float = 0.0
 
 
-MISSPELT = 0.3
-"""Share of messages, in every split, that misspell the product; half of them name it again, rightly."""
+NAMED = {"none": 0.15, "right": 0.45, "misspelt": 0.4}
+"""Shares of messages, in every split, that name no series, name it, and misspell it."""
 
 
 MIXES = {
@@ -91,6 +92,7 @@ class Facts:
     """What a message says; the answer follows from this alone."""
 
     product: str
+    """With its series, where the message says one."""
     problem: str
     urgency: str
     order_kind: str
@@ -102,7 +104,7 @@ class Facts:
     mistaken: str
     """The order number that is taken back, or empty."""
     misspelt: bool
-    """Whether the customer misspells the product."""
+    """Whether the customer misspells the series."""
 
     @property
     def urgency_label(self) -> str:
@@ -125,7 +127,7 @@ class Facts:
             "second-product": bool(self.second),
             "two-requests": len(self.requests) > 1,
             "correction": bool(self.mistaken),
-            "misspelt-product": self.misspelt,
+            "misspelt-series": self.misspelt,
         }
         return tags + [name for name, present in flags.items() if present]
 
@@ -193,11 +195,14 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
     orders = deal(rng, {"plain": 0.7, "missing": 0.3}, n)
     requests = deal(rng, {**dict.fromkeys(REQUESTS, 0.23), "none": 0.08}, n)
     named = _flags(rng, 0.8, n)
-    misspelt = _flags(rng, MISSPELT, n)
+    series = deal(rng, NAMED, n)
     facts = []
     for i in range(n):
         kinds = PROBLEM_KINDS.get(problems[i], tuple(PRODUCTS[source]))
         product, other = rng.sample([p for kind in kinds for p in PRODUCTS[source][kind]], 2)
+        if series[i] != "none":
+            one, another = rng.sample(SERIES, 2)
+            product, other = f"{one} {product}", f"{another} {other}"
         kind, order, number, mistaken = orders[i], "none", "", ""
         if naming[i] == "order=other-number":
             kind, number = "other-number", ":".join(_other_number(rng))
@@ -225,7 +230,7 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
                 name=name if named[i] else "none",
                 second=other if naming[i] == "second-product" else "",
                 mistaken=mistaken,
-                misspelt=misspelt[i],
+                misspelt=series[i] == "misspelt",
             )
         )
     return facts
@@ -233,7 +238,7 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
 
 def with_article(product: str) -> str:
     """``kettle`` → ``a kettle``."""
-    return f"{'an' if product[0] in 'aeiou' else 'a'} {product}"
+    return f"{'an' if product[0] in 'aeiouAE' else 'a'} {product}"
 
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
@@ -269,8 +274,6 @@ def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
         middle.append(choose(rng, getattr(bank, facts.urgency)))
     elif rng.random() < 0.5:
         middle.append(choose(rng, bank.fillers))
-    if facts.misspelt and rng.random() < 0.5:
-        middle.append(choose(rng, bank.again).format(p=product))
     rng.shuffle(middle)
 
     parts = [body, *middle]
@@ -320,11 +323,11 @@ def _slip(rng: random.Random, word: str) -> str:
 
 
 def misspell(rng: random.Random, product: str) -> str:
-    """The product's longest word with one slip that makes another word of it."""
-    word = max(product.split(), key=len)
-    while (wrong := _slip(rng, word)) == word:
+    """The product, its first word, the series, with one slip that makes another word of it."""
+    series, rest = product.split(" ", 1)
+    while (wrong := _slip(rng, series)) == series:
         pass
-    return product.replace(word, wrong)
+    return f"{wrong} {rest}"
 
 
 def _backwards(match: re.Match[str]) -> int:

@@ -36,7 +36,6 @@ class Bank:
     problems: dict[str, tuple[str, ...]]
     requests: dict[str, tuple[str, ...]]
     also: tuple[str, ...]
-    again: tuple[str, ...]
     high: tuple[str, ...]
     low: tuple[str, ...]
     implied: tuple[str, ...]
@@ -391,16 +390,6 @@ TRAIN = Bank(
         "Also, a question:",
         "And then,",
     ),
-    again=(
-        "The {p} is [only |just |][two|three|five] [weeks|months] old.",
-        "The {p} was [a gift|a present|rather expensive|not cheap].",
-        "We [use|need] the {p} [every day|each week|all the time].",
-        "Nobody dropped the {p}.",
-        "The {p} [stands|stood] [in the kitchen|in the hall|upstairs].",
-        "I [cleaned|checked|inspected] the {p} [twice|myself].",
-        "The {p} [has|had] never [failed|been moved|been opened] before.",
-        "My [wife|husband|mother] [loves|chose|wanted] the {p}.",
-    ),
     high=(
         "[This is|It is|It's] [very |really |extremely |]urgent[!|.]",
         "I need this [solved|settled|done] immediately.",
@@ -634,7 +623,7 @@ EVAL = Bank(
         "no power": (
             "it won't come on",
             "pushing the switch does absolutely nothing",
-            "it shows no sign of life",
+            "nothing at all lights up",
             "it can no longer be switched on",
             "it simply died",
             "it stays off and does nothing",
@@ -654,7 +643,7 @@ EVAL = Bank(
         "overheating": (
             "the casing gets so hot that I cannot touch it",
             "it runs much too warm and smells of burning",
-            "I nearly burned my hand on it",
+            "it gave me a burn on the palm",
             "it heats itself up far beyond normal",
             "the cable feels very hot",
             "it shuts off because of the heat",
@@ -705,7 +694,7 @@ EVAL = Bank(
     requests={
         "refund": (
             "Transfer the money back to me, please.",
-            "I am asking for a full refund.",
+            "Kindly give me a full refund.",
             "Reimburse me, please.",
             "Money back would be right.",
             "Will you refund the money?",
@@ -743,14 +732,6 @@ EVAL = Bank(
         "Besides,",
         "And in addition,",
         "One more question:",
-    ),
-    again=(
-        "Until now the {p} was treated with care.",
-        "I am so fond of the {p}.",
-        "The whole family relies on the {p}.",
-        "I have owned the {p} since spring.",
-        "The {p} came with a guarantee.",
-        "A neighbour had recommended the {p}.",
     ),
     high=(
         "It's urgent, so please be quick.",
@@ -932,6 +913,9 @@ PRODUCTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """Product names by split and by what can go wrong with them; pool uses train's."""
+
+SERIES = _names("Aldavero, Brimsolt, Corvanta, Estrovane, Fellisand, Gramholt, Jornelda, Merindoc")
+"""The shop's own series, the same in every split: names that customers misspell."""
 
 PROBLEM_KINDS: dict[str, tuple[str, ...]] = {
     "leak": ("water",),
