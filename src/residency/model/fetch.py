@@ -220,10 +220,13 @@ def pip_download(requirement: str, folder: Path, progress: Progress, expected: i
         reader = threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True)
         reader.start()
         try:
+            shown = -1
             while process.poll() is None:
                 reader.join(0.2)
-                done = min(_folder_bytes(folder), expected)
-                progress(ProgressEvent("fetch", done // 10**6, expected // 10**6, "MB"))
+                done = min(_folder_bytes(folder), expected) // 10**6
+                if done > shown:
+                    progress(ProgressEvent("fetch", done, expected // 10**6, "MB"))
+                    shown = done
         except BaseException:
             process.kill()
             raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +134,10 @@ def _save_model(path: Path, out: Path, progress: Progress) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
-        path.parent, gguf_file=path.name, dtype=torch.float32
-    )
+    with _bar_to(progress):
+        model = AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=torch.float32
+        )
     # The weights are plain numbers now; with this entry the saved folder would ask for GGUF again.
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
@@ -159,6 +160,28 @@ def _quiet() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def _bar_to(progress: Progress) -> Iterator[None]:
+    """transformers' GGUF loader draws a bar whatever its settings say: its steps become ours."""
+    from transformers import modeling_gguf_pytorch_utils as loader
+
+    def reported(tensors: Sequence[Any], **_: Any) -> Iterator[Any]:
+        for done, tensor in enumerate(tensors):
+            if done % 16 == 0:
+                step = f"dequantising, tensor {done + 1} of {len(tensors)}"
+                progress(ProgressEvent("convert", 1, 3, "steps", {"step": step}))
+            yield tensor
+
+    bar = getattr(loader, "tqdm", None)
+    if bar is not None:
+        setattr(loader, "tqdm", reported)  # noqa: B010 - typed as tqdm's class
+    try:
+        yield
+    finally:
+        if bar is not None:
+            setattr(loader, "tqdm", bar)  # noqa: B010
 
 
 def _edit_json(path: Path, *, drop: tuple[str, ...]) -> None:
