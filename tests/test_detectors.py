@@ -13,6 +13,7 @@ from residency.diagnose.detectors.repetition import tandem
 from residency.diagnose.fields import fields
 from residency.embed import WordLlamaEmbedder
 from residency.errors import ConfigError, DataError
+from residency.rounds.steps import known_words
 from residency.types import Example, Finding, Message, Response
 
 CONFIG = DiagnoseConfig()
@@ -117,6 +118,13 @@ def test_a_slip_copied_from_the_prompt_is_misspelt_where_the_reference_corrects_
     # A word that the reference has no other form of stays the prompt's own.
     assert look("misspelling", "product: brita", example).status == "pass"
     assert look("misspelling", "product: dishwasher", example).status == "pass"
+
+
+def test_one_training_prompt_makes_no_known_word_but_three_and_any_answer_do() -> None:
+    asked = ["My dishwahser leaks.", "A grommet fell.", "One grommet.", "The grommet again."]
+    known = known_words([ask(prompt, "product: ferrule") for prompt in asked])
+    assert {"grommet", "ferrule", "product"} <= known
+    assert "dishwahser" not in known
 
 
 def test_another_language_is_unscored_not_wrong(look) -> None:  # type: ignore[no-untyped-def]
