@@ -129,7 +129,7 @@ def test_check_strict_stops_at_the_row(faulty: Path) -> None:
 
 def test_check_of_a_project_lists_what_each_policy_costs_and_writes_lists(faulty: Path) -> None:
     shown = told(run("check", faulty))
-    assert "1 rows are longer than 200 tokens" in shown
+    assert "Longer than 200 tokens: 1 row" in shown
     assert re.search(r"drop \(yours\) \W+ 1 \W+ 0 ", shown)
     folder = faulty / ".residency" / "check"
     assert "Report and lists" in shown
@@ -139,6 +139,33 @@ def test_check_of_a_project_lists_what_each_policy_costs_and_writes_lists(faulty
     assert (reject["line"], reject["field"]) == (5, "antwort")
     [removed] = [json.loads(x) for x in (folder / "removed.jsonl").read_text().splitlines()]
     assert (removed["source"], removed["kind"]) == ("rows.jsonl:9", "exact duplicate")
+    [long] = [json.loads(x) for x in (folder / "truncated.jsonl").read_text().splitlines()]
+    assert (long["source"], long["action"]) == ("rows.jsonl:7", "dropped")
+    assert long["tokens"] > 200 and long["lost_trained"] > 0
+
+
+def test_every_reject_is_listed_however_many(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"Where is house {n}?", "completion": "" if n % 4 else "x"} for n in range(2000)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shown = told(run("check", tmp_path / "rows.jsonl", "--out", tmp_path / "lists", "--fix"))
+    assert "rejected 1500" in shown
+    [version] = (tmp_path / "clean").iterdir()
+    for path in (tmp_path / "lists" / "rejects.jsonl", version / "dropped.jsonl"):
+        lines = [json.loads(x)["line"] for x in path.read_text().splitlines() if '"line"' in x]
+        assert lines == [n + 1 for n in range(2000) if n % 4]
+
+
+def test_texts_cannot_drive_the_terminal(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"Where is {n}?", "completion": "I cannot help.\x1b[2J\x1b]0;x\x07"}
+        for n in "ab"
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shown = run("check", tmp_path / "rows.jsonl")
+    assert "I cannot help." in shown.output
+    assert "\x1b" not in shown.output and "\x07" not in shown.output
 
 
 def test_check_shows_rows_with_what_is_trained(faulty: Path) -> None:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import ProgressDisplay, console, print_json
+from residency.cli.display import ProgressDisplay, console, print_json, safe
 
 if TYPE_CHECKING:
     from residency.data.check import CheckReport
@@ -84,22 +84,35 @@ def show_report(report: CheckReport) -> None:
     for name in ("file", "kind", "split", "read as", "rows", "rejected"):
         files.add_column(name, justify="right" if name in ("rows", "rejected") else "left")
     for f in report.files:
-        files.add_row(Text(f.path), f.kind, f.split, Text(f.mapping), str(f.rows), str(f.rejected))
+        place, read_as = Text(safe(f.path), overflow="fold"), Text(safe(f.mapping))
+        files.add_row(place, f.kind, f.split, read_as, str(f.rows), str(f.rejected))
     console.print(files)
     for f in report.files:
         if f.unused:
-            console.print(
-                Text(f"  {f.path}: columns not used: {', '.join(f.unused[:12])}", style="dim")
-            )
+            columns = ", ".join(f.unused[:12]) + (", …" if len(f.unused) > 12 else "")
+            _note(f"{f.path}: columns not used: {columns}", "dim")
+    if any(f.unused for f in report.files):
+        _note("read otherwise: --column response=NAME, or [data] columns in residency.toml", "dim")
     _show_rows(report)
     if report.ledger:
         _show_ledger(report.ledger)
     _show_figures(report)
     for note in report.notes:
-        console.print(Text(f"  {note}", style="dim"))
+        _note(note, "dim")
     warnings = len(report.warnings) + bool(report.rejected) + bool(report.removed)
-    line = f"{sum(report.kept.values())} rows kept; {warnings} things to look at"
+    kept = counted(sum(report.kept.values()), "row")
+    line = f"{kept} kept; {counted(warnings, 'thing')} to look at"
     console.print(Text(f"{line}; {report.seconds:.1f} s", style="bold"))
+
+
+def _note(text: str, style: str = "", *, indent: int = 2) -> None:
+    """A line set in from the left, also where it is broken."""
+    console.print(Padding(Text(safe(text), style=style), (0, 0, 0, indent)))
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _show_rows(report: CheckReport) -> None:
@@ -111,23 +124,21 @@ def _show_rows(report: CheckReport) -> None:
             table.add_row(split, str(count), str(report.kept[split]))
     console.print(table)
     for reason, count in report.reasons[:8]:
-        console.print(Text(f"  rejected {count}: {reason}", style="yellow"))
+        _note(f"rejected {count}: {reason}", "yellow")
     for reject in report.rejects[:3]:
-        console.print(Text(f"    {reject}", style="dim"))
+        _note(str(reject), "dim", indent=4)
     for (kind, split), count in report.removed.items():
-        console.print(Text(f"  left out of {split}: {count} ({kind})", style="yellow"))
+        _note(f"left out of {split}: {count} ({kind})", "yellow")
         first = next(
             (r for r in report.removed_rows if r["kind"] == kind and r["split"] == split), None
         )
         if first:
-            console.print(Text(f"    {first['source']}: {first['reason']}", style="dim"))
+            _note(f"{first['source']}: {first['reason']}", "dim", indent=4)
     for leak in report.leaks[:3]:
-        console.print(
-            Text(f"  {leak.source} comes near {leak.benchmark}: {leak.rule}", style="red")
-        )
+        _note(f"{leak.source} comes near {leak.benchmark}: {leak.rule}", "red")
     if report.benchmarks:
         names = ", ".join(f"{name} ({items})" for name, items in report.benchmarks.items())
-        console.print(Text(f"  {len(report.leaks)} training rows near {names}"))
+        _note(f"{counted(len(report.leaks), 'training row')} near {names}")
 
 
 def _show_ledger(ledger: Ledger) -> None:
@@ -137,15 +148,15 @@ def _show_ledger(ledger: Ledger) -> None:
     middle, high = np.quantile(lengths, [0.5, 0.95])
     console.print(
         Text(
-            f"Tokens: {ledger.tokens} in {ledger.rows} train and pool rows, {ledger.trained} of them "
-            f"trained; length {middle:.0f} in the middle, 95 % up to {high:.0f}, "
+            f"Tokens: {ledger.tokens} in {counted(ledger.rows, 'row')} of train and pool, "
+            f"before anything is left out; {ledger.trained} of them trained; length {middle:.0f} in the middle, 95 % up to {high:.0f}, "
             f"longest {ledger.longest}"
         )
     )
     console.print(Text("  " + histogram(lengths.tolist()), style="cyan"))
     if ledger.too_long:
         table = Table(
-            title=f"{ledger.too_long} rows are longer than {ledger.max_length} tokens",
+            title=f"Longer than {ledger.max_length} tokens: {counted(ledger.too_long, 'row')}",
             title_justify="left",
             header_style="bold",
         )
@@ -156,10 +167,15 @@ def _show_ledger(ledger: Ledger) -> None:
             figures = (cost.dropped, cost.cut, cost.lost_trained, cost.without_end)
             table.add_row(policy + mark, *(str(n) for n in figures))
         console.print(table)
+    for row in ledger.affected[:3]:
+        lost = f", {row.lost_trained} trained tokens lost" if row.lost_trained else ""
+        _note(f"{row.source}: {row.tokens} tokens, {row.action}{lost}", "dim")
+    if len(ledger.affected) > 3:
+        _note(f"… and {len(ledger.affected) - 3} more", "dim")
     for row in ledger.refused[:3]:
-        console.print(Text(f"  the template refuses {row.source}: {row.reason}", style="red"))
+        _note(f"the template refuses {row.source}: {row.reason}", "red")
     if len(ledger.refused) > 3:
-        console.print(Text(f"  … and {len(ledger.refused) - 3} more", style="red"))
+        _note(f"… and {len(ledger.refused) - 3} more", "red")
 
 
 def histogram(values: list[float], bins: int = 40) -> str:
@@ -186,15 +202,17 @@ def _show_figures(report: CheckReport) -> None:
         line.append(figure.title + (" (sample)" if figure.sampled else ""))
         line.append(f"  {_amount(figure)}", style="bold")
         console.print(line)
-        console.print(Padding(_evidence(figure), (0, 0, 0, 6)))
+        if evidence := _evidence(figure):
+            console.print(Padding(evidence, (0, 0, 0, 6)))
     quiet = [f.title for f in report.figures if not f.rows and f.value is None and not f.details]
     if quiet:
-        console.print(Text("  none: " + "; ".join(quiet), style="dim"))
+        _note("none: " + "; ".join(quiet), "dim")
 
 
 def _amount(figure: Figure) -> str:
     if figure.value is not None:
-        return f"{figure.value:.3g} {figure.unit}".strip()
+        digits = ".0f" if figure.value >= 100 else ".3g"
+        return f"{figure.value:{digits}} {figure.unit}".strip()
     share = f" ({figure.rows / figure.of:.1%})" if figure.of else ""
     return f"{figure.rows}{share}"
 
@@ -205,7 +223,7 @@ def _evidence(figure: Figure) -> Text:
         text.append("; ".join(f"{name} {_short(value)}" for name, value in figure.details[:8]))
         text.append("\n")
     for example in figure.examples[:2]:
-        text.append(f"{example.source}: {example.excerpt}\n", style="dim")
+        text.append(safe(f"{example.source}: {example.excerpt}") + "\n", style="dim")
     if figure.action:
         text.append(f"→ {figure.action}\n")
     text.rstrip()
@@ -218,20 +236,26 @@ def _short(value: float) -> str:
 
 def show_row(row: Shown) -> None:
     """One row: what is trained on green, the rest dimmed."""
-    console.rule(Text(f"{row.source}   {row.trained} of {row.tokens} tokens are trained"))
+    console.rule(Text(safe(f"{row.source}   {row.trained} of {row.tokens} tokens are trained")))
     text = Text()
     for piece, trained in row.pieces:
-        text.append(piece, style="bold black on green" if trained else "dim")
+        text.append(safe(piece), style="bold black on green" if trained else "dim")
     console.print(text)
 
 
 def _show_written(result: Checked) -> None:
+    report = result.report
+    cut = report.ledger is not None and bool(report.ledger.affected)
     if result.written:
         console.print(Text(f"Report and lists: {result.written[0].parent}", style="dim"))
+    elif report.rejected or report.removed or cut:
+        console.print(Text("Every row that is named here: --out DIR writes the lists", style="dim"))
     if result.fixed:
-        kept = ", ".join(f"{n} {s}" for s, n in result.fixed.kept.items())
+        kept = ", ".join(f"{n} {s}" for s, n in result.fixed.kept.items()) or "nothing"
         lost = ", ".join(f"{n} {k}" for k, n in result.fixed.dropped.items()) or "nothing"
         console.print(Text(f"Cleaned version {result.fixed.version}: {kept}; left out: {lost}"))
         console.print(
             Text(f"→ {result.fixed.folder}; name its files in residency.toml to train on them")
         )
+    elif result.fixable:
+        console.print(Text("→ --fix writes a cleaned copy; your files stay as they are"))

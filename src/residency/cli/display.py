@@ -29,7 +29,7 @@ class ProgressDisplay:
         self._bars = Progress(
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:>6.0f}/{task.total:<6.0f} {task.fields[unit]:<6}"),
+            TextColumn("{task.fields[amount]:<20}"),
             TextColumn("{task.fields[rate]:>12}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[detail]}"),
@@ -64,7 +64,7 @@ class ProgressDisplay:
         if self._live:
             self._show(event, rate, detail)
         elif event.total and (
-            event.done >= event.total or now - self._printed.get(event.stage, 0) > PLAIN_EVERY
+            event.done >= event.total or now - self._printed.get(event.stage, start) > PLAIN_EVERY
         ):
             self._printed[event.stage] = now
             left = (event.total - event.done) / rate if rate else 0.0
@@ -83,12 +83,14 @@ class ProgressDisplay:
         task = self._tasks.get(event.stage)
         if task is None:
             task = self._tasks[event.stage] = self._bars.add_task(
-                event.stage, total=event.total, unit=event.unit, rate="", detail=""
+                event.stage, total=event.total or None, amount="", rate="", detail=""
             )
+        of = f"/{event.total:<6}" if event.total else " " * 7  # 0: not known beforehand
         self._bars.update(
             task,
             completed=event.done,
-            total=event.total,
+            total=event.total or None,
+            amount=f"{event.done:>6}{of} {event.unit}",
             rate=f"{rate:.1f}/s" if rate else "",
             detail=detail,
         )

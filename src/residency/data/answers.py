@@ -107,14 +107,13 @@ class Answers:
         return [
             Figure(
                 "answer_words",
-                "words of an answer: median, 95 %, longest",
+                "length of the answers, median",
                 rows,
                 rows,
                 value=float(np.median(lengths)),
                 unit="words",
                 details=(
-                    ("median", float(np.median(lengths))),
-                    ("95 %", float(np.quantile(lengths, 0.95))),
+                    ("95 % up to", float(np.quantile(lengths, 0.95))),
                     ("longest", float(lengths.max())),
                 ),
             ),

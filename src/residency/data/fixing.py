@@ -11,8 +11,9 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ import pyarrow.parquet as pq
 
 from residency.data.figures import Flags
 from residency.data.findings import TRAINING
-from residency.data.read import SourceReader
-from residency.data.sources import find_sources
+from residency.data.read import Reject
 from residency.data.survey import Survey
 from residency.data.versions import MANIFEST, ROWS, SCHEMA, make_version, manifest_text, rows_table
 from residency.types import SPLITS, Example
@@ -55,13 +55,18 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
     dropped: Counter[str] = Counter()
     files = {s: (draft / f"{s}.jsonl").open("w", encoding="utf-8") for s in SPLITS}
     batch: list[Example] = []
+    numbers = count()
     try:
         with (
             (draft / "dropped.jsonl").open("w", encoding="utf-8") as losses,
             pq.ParquetWriter(draft / ROWS, SCHEMA, compression="zstd") as table,
         ):
-            for number, example in enumerate(_again(survey)):
-                row = replace(example, split=survey.split(number))
+            for item in survey.again():
+                if isinstance(item, Reject):
+                    losses.write(_line({"kind": "rejected", **item.to_dict()}))
+                    continue
+                number = next(numbers)
+                row = replace(item, split=survey.split(number))
                 if number in reasons:
                     kind, reason = reasons[number]
                     dropped[kind] += 1
@@ -82,8 +87,6 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
                     batch.clear()
             if batch:
                 table.write_table(rows_table(batch))
-            for reject in survey.found.rejects:
-                losses.write(_line({"kind": "rejected", **reject.to_dict()}))
     finally:
         for handle in files.values():
             handle.close()
@@ -130,16 +133,6 @@ def _reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, s
             if survey.split(row) in TRAINING:
                 out.setdefault(row, (kind, kind.replace("_", " ")))
     return out
-
-
-def _again(survey: Survey) -> Iterator[Example]:
-    """The same examples in the same order as in the survey."""
-    for split in SPLITS:
-        for source in find_sources(survey.given[split], survey.root):
-            need = None if survey.loose else split in TRAINING
-            for item in SourceReader(source, survey.config.data, split, need=need):
-                if isinstance(item, Example):
-                    yield item
 
 
 def to_record(example: Example) -> dict[str, Any]:

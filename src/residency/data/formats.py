@@ -69,8 +69,11 @@ class RowMapping:
     columns: Mapping[str, str]
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{ours} ← {theirs}" for ours, theirs in self.columns.items())
-        return f"{self.layout} ({shown})"
+        shown = (
+            ours if ours == theirs else f"{ours} ← {theirs}"
+            for ours, theirs in self.columns.items()
+        )
+        return f"{self.layout} ({', '.join(shown)})"
 
 
 def find_mapping(

@@ -7,7 +7,7 @@ A source is a file, a folder, a glob, ``sqlite:///FILE?query=…``, ``postgresql
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -257,7 +257,7 @@ class SourceReader:
         )
 
 
-def write_rejects(rejects: Sequence[Reject], path: Path) -> None:
+def write_rejects(rejects: Iterable[Reject], path: Path) -> None:
     """The rejects as JSONL, beside a result."""
     import json
 

@@ -20,7 +20,7 @@ from residency.data.read import FileRead, Reject, SourceReader
 from residency.data.sources import find_sources, given_files
 from residency.data.spread import Spread, here
 from residency.errors import DataError
-from residency.types import SPLITS, Progress, ProgressEvent, Split, no_progress
+from residency.types import SPLITS, Example, Progress, ProgressEvent, Split, no_progress
 
 BLOCK = 1000
 """Rows that are looked at together."""
@@ -80,18 +80,30 @@ class Survey:
             for source in find_sources(self.given[split], self.root):
                 yield SourceReader(source, self.config.data, split, need=need)
 
+    def again(self) -> Iterator[Example | Reject]:
+        """The same rows in the same order, read a second time."""
+        for reader in self._readers():
+            yield from reader
+
+    def rejects(self) -> Iterator[Reject]:
+        """Every row that cannot be used; beyond those kept, the sources are read again."""
+        if self.found.rejected == len(self.found.rejects):
+            yield from self.found.rejects
+            return
+        yield from (item for item in self.again() if isinstance(item, Reject))
+
     def _read(self, reader: SourceReader, spread: Spread) -> None:
         blocks = (
             Block(rows, records, self.found.sample.bar) for rows, records in reader.blocks(BLOCK)
         )
         for found in spread(Examine(self.config, self.chat), blocks):
-            self.progress(ProgressEvent("read", self.found.rows, 0, "rows"))
             if self.strict and found.rejects:
                 raise _stop(found.rejects[0])
             self._places.extend([len(self.files)] * found.rows)
             reader.rows += found.rows + found.rejected
             reader.rejected += found.rejected
             self.found.merge(found)
+            self.progress(ProgressEvent("read", self.found.rows, 0, "rows"))
         self.files.append(reader.summary())
 
     # --- what came out --------------------------------------------------------------------

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from residency.config import CONFIG_NAME, Config, DataConfig, ModelConfig
 from residency.errors import DataError, TemplateError
@@ -35,13 +35,23 @@ class Shown:
 class Checked:
     """What ``check`` found, showed and wrote.
 
-    ``written`` names the report and the lists of rejected and removed rows, where they were kept.
+    ``written`` names the report and the lists of rejected, removed and too long rows, where they
+    were kept.
     """
 
     report: CheckReport
     shown: list[Shown] = field(default_factory=list)
     fixed: Fixed | None = None
     written: list[Path] = field(default_factory=list)
+
+    @property
+    def fixable(self) -> bool:
+        """Whether ``fix`` would leave rows out."""
+        from residency.data.fixing import DROPPED
+
+        report = self.report
+        seen = {f.name for f in report.figures if f.rows}
+        return bool(report.rejected or report.removed or report.leaks or seen & set(DROPPED))
 
 
 def check(
@@ -179,13 +189,19 @@ def _write(report: CheckReport, survey: Survey, folder: Path) -> list[Path]:
     (folder / "report.json").write_text(
         json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8"
     )
-    write_rejects(survey.found.rejects, folder / "rejects.jsonl")
+    write_rejects(survey.rejects(), folder / "rejects.jsonl")
     removed = [survey.removal(n) for n in range(len(survey.decision.drops))]
     _write_lines(removed, folder / "removed.jsonl")
-    return [folder / name for name in ("report.json", "rejects.jsonl", "removed.jsonl")]
+    ledger = report.ledger
+    _write_lines(
+        [vars(row) for row in (*ledger.affected, *ledger.refused)] if ledger else [],
+        folder / "truncated.jsonl",
+    )
+    names = ("report.json", "rejects.jsonl", "removed.jsonl", "truncated.jsonl")
+    return [folder / name for name in names]
 
 
-def _write_lines(rows: Sequence[dict[str, str]], path: Path) -> None:
+def _write_lines(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     draft = path.with_name(path.name + ".tmp")
     draft.write_text(
         "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
