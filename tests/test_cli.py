@@ -13,6 +13,7 @@ from residency.cli import guarded, invoke
 from residency.cli.display import ProgressDisplay
 from residency.cli.output import plain
 from residency.errors import ParityError
+from residency.rounds import Project
 from residency.types import ProgressEvent
 from small import make_rows
 
@@ -48,12 +49,13 @@ def test_our_defects_exit_with_1_and_debug_shows_the_traceback(
 
 
 def test_ctrl_c_exits_with_130_and_says_that_nothing_is_lost(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped() -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    assert guarded(stopped, debug=False) == 130
+    monkeypatch.setattr(Project, "open", stopped)
+    assert invoke(["run", str(tmp_path)]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
 

@@ -122,17 +122,26 @@ def invoke(arguments: list[str]) -> int:
     return guarded(call, debug=debug)
 
 
+INTERRUPTED = 130
+"""The shell's exit code for a command that Ctrl-C stopped."""
+
+
+def interrupted() -> int:
+    """Say that nothing is lost."""
+    typer.echo("\nInterrupted. What was done is kept: the same command goes on from here.", err=True)
+    return INTERRUPTED
+
+
 def guarded(call: Callable[[], Any], *, debug: bool) -> int:
     """Call, and turn what goes wrong into a message and an exit code."""
     try:
         call()
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer turns Ctrl-C into this
+            return interrupted()
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
-        typer.echo(
-            "\nInterrupted. What was done is kept: the same command goes on from here.", err=True
-        )
-        return 130
+        return interrupted()
     except ResidencyError as error:
         if debug:
             traceback.print_exc()
