@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -131,11 +132,17 @@ def test_prompt_is_a_prefix_whatever_the_answer(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_pain_07_exactly_one_bos(family: str) -> None:
+    """One at the start where the template writes one, and none elsewhere where it does not."""
     tokenizer, chat = made(family)
+    bos, written = tokenizer.bos_token_id, template_of(family)
+    writes = tokenizer.bos_token and ("bos_token" in written or tokenizer.bos_token in written)
     for messages in conversations(family, 20, seed=4):
         for ids in (chat.encode(messages).ids, chat.prompt_ids(messages[:-1])):
-            if tokenizer.bos_token and tokenizer.bos_token in template_of(family) + "bos_token":
-                assert ids[:2].count(tokenizer.bos_token_id) <= 1
+            if writes:
+                assert ids[0] == bos
+                assert ids[1] != bos
+            else:
+                assert bos is None or bos not in ids
 
 
 def test_pain_07_templates_that_write_bos_have_one_with_any_tokenizer() -> None:
@@ -180,3 +187,41 @@ def test_pain_05_every_turn_of_a_thinking_conversation_is_taught_once() -> None:
                 taught.append(chat.decode_thinking(row.ids[start:stop]))
         expected = [(m.thinking, m.content) for m in messages if m.role == "assistant"]
         assert sorted(taught) == sorted(expected)
+
+
+TOOLS = (
+    {
+        "type": "function",
+        "function": {
+            "name": "find",
+            "description": "Finds an order.",
+            "parameters": {"type": "object", "properties": {"q": {"type": "string"}}},
+        },
+    },
+)
+
+
+@pytest.mark.parametrize("family", ["llama3_1", "llama3_2", "qwen2_5", "qwen3"])
+def test_definitions_of_tools_are_written_as_the_template_writes_them(family: str) -> None:
+    tokenizer, chat = made(family)
+    assert chat.shows_tools
+    for messages in conversations(family, 60, seed=7):
+        turns = as_dicts(messages)
+        if messages[0].role == "system":
+            told = [replace(messages[0], tools=TOOLS), *messages[1:]]
+        else:  # a message that holds nothing but definitions is not written
+            told = [Message("system", "", tools=TOOLS), *messages]
+        whole = tokenizer.apply_chat_template(turns, tools=list(TOOLS))
+        encoded = chat.encode(told)
+        assert encoded.ids == whole["input_ids"]
+        asked = tokenizer.apply_chat_template(
+            turns[:-1], tools=list(TOOLS), add_generation_prompt=True
+        )
+        assert chat.prompt_ids(told[:-1]) == asked["input_ids"]
+        trained = sum(encoded.mask)
+        assert 0 < trained == sum(chat.encode(messages).mask), "definitions are never trained"
+
+
+@pytest.mark.parametrize("family", ["llama3", "gemma3", "chatml", "zephyr"])
+def test_a_template_that_writes_no_definitions_is_known(family: str) -> None:
+    assert not made(family)[1].shows_tools

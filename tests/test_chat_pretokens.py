@@ -96,7 +96,7 @@ def test_it_answers_for_chat_rows() -> None:
     """The fast path is taken for plain rows, or it would be of no use."""
     tokenizer = tokenizer_of("qwen2_5")
     chat = ChatFormat(tokenizer)
-    cache = chat._pretokens
+    cache = chat._divided.cache
     assert cache is not None
     text = "<|im_start|>user\nHello there<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n"
     start, end = text.index("Yes"), text.rindex("<|im_end|>") + len("<|im_end|>")
@@ -109,7 +109,7 @@ def test_it_answers_for_chat_rows() -> None:
 
 @pytest.mark.parametrize("family", ["gemma", "mistral", "phi3"])
 def test_tokenizers_of_another_kind_have_no_cache(family: str) -> None:
-    assert ChatFormat(tokenizer_of(family))._pretokens is None
+    assert ChatFormat(tokenizer_of(family))._divided.cache is None
 
 
 def test_a_pre_tokenizer_that_is_not_understood_has_no_cache() -> None:

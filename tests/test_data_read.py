@@ -107,7 +107,7 @@ def test_every_kind_of_file_gives_the_same_examples(tmp_path: Path, kind: str) -
         for r in ROWS
     ]
     assert result.format == "alpaca"
-    assert "response ← response" in result.mapping
+    assert result.mapping == "alpaca (instruction, input, response)"
     assert result.files[0].hash.startswith("sha256:")
 
 
@@ -173,6 +173,7 @@ def test_long_text_is_divided_at_paragraphs_and_nothing_is_lost(tmp_path: Path) 
 
 
 CALL = {"name": "find", "arguments": {"q": "x"}}
+TOOL = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
 LAYOUTS: dict[str, tuple[dict[str, Any], Example]] = {
     "alpaca output": (
         {"instruction": "I", "input": "X", "output": "A", "system": "S"},
@@ -252,6 +253,14 @@ LAYOUTS: dict[str, tuple[dict[str, Any], Example]] = {
                 Message("assistant", "A"),
             )
         ),
+    ),
+    "messages with tools": (
+        {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}, {"role": "assistant", "content": "A"}], "tools": [TOOL]},
+        Example((Message("system", "S", tools=(TOOL,)), Message("user", "U"), Message("assistant", "A"))),
+    ),
+    "sharegpt with tools": (
+        {"conversations": [{"from": "human", "value": "U"}, {"from": "gpt", "value": "A"}], "tools": json.dumps([TOOL["function"]])},
+        Example((Message("system", "", tools=(TOOL,)), Message("user", "U"), Message("assistant", "A"))),
     ),
     "text": ({"text": "Once upon a time"}, Example((Message("assistant", "Once upon a time"),))),
     "preference": (

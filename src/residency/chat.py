@@ -18,43 +18,30 @@ history) is context only, and is named in ``Encoded.context_turns``.
 from __future__ import annotations
 
 import hashlib
-import json
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-import jinja2
-from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
+from residency.chat_template import (
+    INSTRUCTION_STOP,
+    INSTRUCTION_TEMPLATE,
+    TEMPLATE_DATE,
+    ChatTemplate,
+    own_template,
+)
+from residency.chat_tokens import DividingTokenizer
 from residency.errors import TemplateError
-from residency.pretokens import PretokenCache
 from residency.types import Message, canonical_json
 
-INSTRUCTION_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{%- if message.role == 'assistant' -%}"
-    "{{ '### Response:\n' + message.content + eos_token }}"
-    "{%- elif message.role == 'system' -%}"
-    "{{ message.content + '\n\n' }}"
-    "{%- else -%}"
-    "{%- if not loop.first and loop.previtem.role == 'assistant' -%}{{ '\n\n' }}{%- endif -%}"
-    "{%- if message.role == 'tool' -%}{{ '### Input:\n' + message.content + '\n\n' }}"
-    "{%- else -%}"
-    "{{ '### Instructions:\n' + (message.instruction or message.content) + '\n\n' }}"
-    "{%- if message.input -%}{{ '### Input:\n' + message.input + '\n\n' }}{%- endif -%}"
-    "{%- endif -%}{%- endif -%}{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ '### Response:\n' }}{%- endif -%}"
-)
-"""The Alpaca layout, for a base model without a chat template of its own."""
-
-INSTRUCTION_STOP = ("### Instructions:", "### Input:")
-
-TEMPLATE_DATE = datetime(2024, 7, 26)
-"""What templates that ask for today's date (Llama 3.2) are told: the same text every day."""
+__all__ = [
+    "INSTRUCTION_STOP",
+    "INSTRUCTION_TEMPLATE",
+    "TEMPLATE_DATE",
+    "ChatFormat",
+    "Encoded",
+]
 
 
 @dataclass(frozen=True)
@@ -106,6 +93,8 @@ class ChatFormat:
     """Token ids that end an assistant's turn; generation stops at any of them."""
     stop: tuple[str, ...]
     """Strings at which generation stops (the instruction template's section marks)."""
+    shows_tools: bool
+    """Whether the template writes the definitions of tools."""
 
     def __init__(self, tokenizer: Any, template: str | None = None) -> None:
         backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -124,12 +113,11 @@ class ChatFormat:
         self._bos_id: int | None = tokenizer.bos_token_id
         self._eos_id: int | None = tokenizer.eos_token_id
         self._added = dict(self._backend.get_added_tokens_decoder())
-        self._tails: dict[str, list[int]] = {}
-        self._pretokens = PretokenCache.build(self._backend)
+        self._divided = DividingTokenizer(self._backend, self._added)
 
-        own = _own_template(tokenizer) if template is None else None
+        own = own_template(tokenizer) if template is None else None
         instruction = template is None and own is None
-        self.template = template or own or INSTRUCTION_TEMPLATE
+        text = template or own or INSTRUCTION_TEMPLATE
         self.stop = INSTRUCTION_STOP if instruction else ()
         if instruction and self._eos_id is None:
             raise TemplateError(
@@ -137,10 +125,11 @@ class ChatFormat:
                 "the model could never stop",
                 next_step="name a template in residency.toml ([model] template) or set eos_token",
             )
-        self._compiled = _compile(self.template)
+        self._template = ChatTemplate(text, self._special)
         if own is None and self._adds_bos() and self._leading_bos(self._probe("Probe.")[1]) == 0:
-            self.template = "{{ bos_token }}" + self.template
-            self._compiled = _compile(self.template)
+            self._template = ChatTemplate("{{ bos_token }}" + text, self._special)
+        self.template = self._template.text
+        self.shows_tools = self._template.shows_tools
         self._thinks = "</think>" in self.template
         self._endings = self._find_endings()
         self.end_ids = tuple(
@@ -154,14 +143,6 @@ class ChatFormat:
                 canonical_json([self.template, self._special, self.tokenizer_hash]).encode()
             ).hexdigest()
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Compiled templates cannot be sent to another process: it compiles its own."""
-        return {name: value for name, value in vars(self).items() if name != "_compiled"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._compiled = _compile(self.template)
 
     # --- what others use -------------------------------------------------------------------
 
@@ -177,7 +158,7 @@ class ChatFormat:
             return [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
         text = self.render(messages, prompt=True)
         cuts = [len(p) for _, p in self._prompts(messages) if text.startswith(p)]
-        ids = self._tokenize(text, cuts, ())[0]
+        ids = self._divided.encode(text, cuts, ())[0]
         self._check_bos(ids)
         return ids
 
@@ -205,7 +186,9 @@ class ChatFormat:
                 context.append(index)
             else:
                 spans.append(span)
-        ids, firsts, stops = self._tokenize(text, [s[0] for s in spans], [s[1] for s in spans])
+        ids, firsts, stops = self._divided.encode(
+            text, [s[0] for s in spans], [s[1] for s in spans]
+        )
         self._check_bos(ids)
         mask = [False] * len(ids)
         for (_, _, end_id), first, stop in zip(spans, firsts, stops, strict=True):
@@ -221,7 +204,7 @@ class ChatFormat:
 
         Everything but the BOS is trained.
         """
-        ids = list(self._tokenize(text, (), ())[0])
+        ids = list(self._divided.encode(text, (), ())[0])
         head = [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
         if head and ids[:1] == head:
             head = []
@@ -267,25 +250,12 @@ class ChatFormat:
         return out
 
     def render(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
-        """The conversation as the template writes it; ``prompt`` adds the assistant's opening.
+        """The conversation as the template writes it (see ``ChatTemplate.render``).
 
         Raises:
             TemplateError: the template refuses these messages.
         """
-        try:
-            return self._compiled.render(
-                messages=[_for_template(m) for m in messages],
-                tools=None,
-                documents=None,
-                add_generation_prompt=prompt,
-                **self._special,
-            )
-        except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
-            raise TemplateError(
-                f"the chat template refuses these messages: {error}",
-                next_step="change the roles in the row, or name another template "
-                "in residency.toml ([model] template)",
-            ) from None
+        return self._template.render(messages, prompt=prompt)
 
     # --- the proof -------------------------------------------------------------------------
 
@@ -326,76 +296,6 @@ class ChatFormat:
         if not text.startswith(prompt + reply[:size]):
             return None
         return len(prompt), len(prompt) + size, ending.id
-
-    def _tokenize(
-        self, text: str, cuts: Sequence[int], ends: Sequence[int]
-    ) -> tuple[list[int], list[int], list[int]]:
-        """Ids, the token index of every cut, and the number of tokens up to every end.
-
-        The text is tokenised as a whole, as the model's own tokenizer does. Where a token would
-        reach over a cut (an answer that begins with a line break, after a prompt that ends
-        with one), the text is divided there, because at inference the prompt ends there.
-        """
-        if self._pretokens is not None:
-            marks = sorted({*cuts, *ends})
-            found = self._pretokens.encode(text, marks)
-            if found is not None:
-                at = dict(zip(marks, found[1], strict=True))
-                return found[0], [at[cut] for cut in cuts], [at[end] for end in ends]
-        ids, starts = self._tokenize_slowly(text, cuts)
-        places = [bisect_left(starts, cut) for cut in cuts]
-        return ids, places, [bisect_left(starts, end) for end in ends]
-
-    def _tokenize_slowly(self, text: str, cuts: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Ids and where each token begins, by the tokenizer itself."""
-        encoding = self._backend.encode(text, add_special_tokens=False)
-        ids: list[int] = encoding.ids
-        starts = [a for a, _ in encoding.offsets]
-        places = [bisect_left(starts, cut) for cut in cuts]
-        broken = [
-            cut
-            for cut, place in zip(cuts, places, strict=True)
-            if not self._clean(text, cut, place, ids, encoding.offsets)
-        ]
-        if not broken:
-            return ids, starts
-        ids, starts = [], []
-        for begin, end in zip([0, *broken], [*broken, len(text)], strict=True):
-            piece = self._backend.encode(text[begin:end], add_special_tokens=False)
-            ids += piece.ids
-            # Byte-level tokenizers trim spaces off the offsets: a piece starts at its cut.
-            starts += [begin + (0 if n == 0 else a) for n, (a, _) in enumerate(piece.offsets)]
-        if self._backend.decode(ids, skip_special_tokens=False) != self._backend.decode(
-            encoding.ids, skip_special_tokens=False
-        ):
-            raise TemplateError(
-                "a token reaches from the prompt into the answer, and cannot be divided: "
-                "the loss mask cannot be proved",
-                next_step="strip white space from the start of the answer",
-            )
-        return ids, starts
-
-    def _clean(
-        self, text: str, cut: int, place: int, ids: list[int], offsets: list[tuple[int, int]]
-    ) -> bool:
-        """Whether the ids before ``place`` are those of ``text[:cut]`` alone."""
-        if place > 0 and offsets[place - 1][1] > cut:
-            return False
-        # Added tokens divide the text before anything else, so only what follows the last one
-        # before the cut can depend on what comes after the cut.
-        mark = place - 1
-        while mark >= 0 and ids[mark] not in self._added:
-            mark -= 1
-        if mark >= 0:
-            tail = text[offsets[mark][1] : cut]
-            known = self._tails.get(tail)
-            if known is None:
-                known = self._backend.encode(tail, add_special_tokens=False).ids
-                if len(tail) < 64:
-                    self._tails[tail] = known
-            if known == ids[mark + 1 : place]:
-                return True
-        return bool(self._backend.encode(text[:cut], add_special_tokens=False).ids == ids[:place])
 
     def _find_endings(self) -> list[_Ending]:
         """What the template writes after an answer, learnt from two answers that share nothing."""
@@ -484,79 +384,3 @@ class ChatFormat:
 def _start_of(text: str, before: str) -> int:
     """Where an answer begins after what the template writes before it, if that is there."""
     return len(before) if before and text.startswith(before) else 0
-
-
-def _own_template(tokenizer: Any) -> str | None:
-    own = tokenizer.chat_template
-    if isinstance(own, Mapping):
-        own = own.get("default")
-    return own or None
-
-
-def _for_template(message: Message) -> dict[str, Any]:
-    """A message as chat templates expect it. Arguments of tool calls become objects."""
-    out: dict[str, Any] = {"role": message.role, "content": message.text}
-    if message.input:
-        out["instruction"], out["input"] = message.content, message.input
-    if message.thinking:
-        out["reasoning_content"] = out["thinking"] = message.thinking
-    if message.tool_calls:
-        out["tool_calls"] = [_plain_call(call) for call in message.tool_calls]
-    return out
-
-
-def _plain_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(call))
-    function = plain.get("function")
-    if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-        try:
-            function["arguments"] = json.loads(function["arguments"])
-        except ValueError:
-            return plain
-    return plain
-
-
-class _Generation(Extension):
-    """Templates may mark answers with ``{% generation %}``; the mark writes nothing."""
-
-    tags = {"generation"}  # noqa: RUF012
-
-    def parse(self, parser: Any) -> Any:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def _compile(template: str) -> jinja2.Template:
-    """A sandboxed template, with the functions that chat templates may call (transformers)."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = TEMPLATE_DATE.strftime
-    try:
-        compiled = environment.from_string(template)
-        # A plain dict: every rendering copies them, and a ChainMap is slow to copy.
-        compiled.globals = dict(compiled.globals)
-        return compiled
-    except jinja2.TemplateSyntaxError as error:
-        raise TemplateError(
-            f"the chat template is not valid Jinja: {error.message}",
-            where=f"chat template line {error.lineno}",
-        ) from None
-
-
-def _tojson(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
-    )
-
-
-def _raise(message: str) -> None:
-    raise jinja2.TemplateError(message)

@@ -41,13 +41,18 @@ def content_id(prefix: str, value: Any) -> str:
 
 @dataclass(frozen=True)
 class Message:
-    """One turn. ``input`` is Alpaca's second field; chat templates see ``text``."""
+    """One turn. ``input`` is Alpaca's second field; chat templates see ``text``.
+
+    ``tools`` are definitions of what the assistant may call; they stand on the first message, which
+    is a system message of no content where there is none other.
+    """
 
     role: Role
     content: str
     input: str = ""
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     thinking: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def text(self) -> str:
@@ -63,6 +68,8 @@ class Message:
             out["tool_calls"] = [dict(call) for call in self.tool_calls]
         if self.thinking:
             out["thinking"] = self.thinking
+        if self.tools:
+            out["tools"] = [dict(tool) for tool in self.tools]
         return out
 
     @staticmethod
@@ -74,6 +81,7 @@ class Message:
             input=raw.get("input", ""),
             tool_calls=tuple(raw.get("tool_calls", ())),
             thinking=raw.get("thinking", ""),
+            tools=tuple(raw.get("tools", ())),
         )
 
 

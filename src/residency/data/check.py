@@ -172,6 +172,11 @@ def check(
         )
     if chat is None:
         notes.append("token lengths were not looked at: no tokenizer (see residency base fetch)")
+    elif survey.found.tools and not chat.shows_tools:
+        notes.append(
+            f"{survey.found.tools} rows define tools, which this chat template does not write: the "
+            "model would learn to call what it is not shown; choose a base whose template does"
+        )
     if embedder is None:
         notes.append("topics, meaning and labels were not looked at: no embedder")
     if not benchmarks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from residency.types import Message, Role
@@ -113,7 +114,43 @@ def _message(raw: Any, field: str) -> Message:
         input=clean_text(str(raw.get("input") or ""), f"{field}.input"),
         tool_calls=tuple(dict(call) for call in calls),
         thinking=clean_text(str(thinking), f"{field}.thinking"),
+        tools=read_tools(raw.get("tools"), f"{field}.tools"),
     )
+
+
+def read_tools(value: Any, field: str) -> tuple[dict[str, Any], ...]:
+    """Definitions of tools (or their JSON text) in OpenAI's form; bare functions are wrapped.
+
+    Raises:
+        RowError: it is no list of objects that have a name.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else None
+        except ValueError:
+            raise RowError("the tool definitions are not valid JSON", field) from None
+    if not value:
+        return ()
+    tools = value if isinstance(value, list | tuple) else [value]
+    out = []
+    for tool in tools:
+        whole = tool if isinstance(tool, dict) and "function" in tool else None
+        whole = whole or {"type": "function", "function": tool}
+        if not isinstance(whole["function"], dict) or not whole["function"].get("name"):
+            raise RowError("a tool definition needs a name", field)
+        out.append(whole)
+    return tuple(out)
+
+
+def with_tools(
+    messages: tuple[Message, ...], tools: tuple[dict[str, Any], ...]
+) -> tuple[Message, ...]:
+    """The conversation with definitions of tools on its system message, or on one of their own."""
+    if not tools:
+        return messages
+    if messages[0].role == "system":
+        return (replace(messages[0], tools=tools), *messages[1:])
+    return (Message("system", "", tools=tools), *messages)
 
 
 def _sharegpt_calls(content: Any, field: str) -> tuple[dict[str, Any], ...]:

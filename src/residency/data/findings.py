@@ -39,7 +39,7 @@ class Findings:
     """
 
     def __init__(self, config: Config, *, spill: bool = False, bar: int | None = None) -> None:
-        self.rows = self.rejected = self.unanswered = 0
+        self.rows = self.rejected = self.unanswered = self.tools = 0
         self.rejects: list[Reject] = []
         self.reasons: Counter[str] = Counter()
         self.lines = array("q")
@@ -54,6 +54,7 @@ class Findings:
         self.builder.add(example)
         self.lines.append(int(example.source.rpartition(":")[2]))
         self.unanswered += example.reference is None
+        self.tools += bool(example.messages[0].tools)
         answer = answer_text(example) if example.prompt else example.messages[-1].content
         view = View(self.rows, example, example.prompt_text, answer, words(answer))
         for meter in (self.answers, self.artefacts, self.private, self.sample):
@@ -95,6 +96,7 @@ class Findings:
         self.rows += later.rows
         self.rejected += later.rejected
         self.unanswered += later.unanswered
+        self.tools += later.tools
         self.reasons.update(later.reasons)
         self.rejects += later.rejects[: LISTED - len(self.rejects)]
 

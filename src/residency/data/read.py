@@ -13,8 +13,10 @@ from pathlib import Path
 
 from residency.config import DataConfig
 from residency.data.conversations import RowError
-from residency.data.formats import Mapped, RowMapping, find_mapping, map_row
-from residency.data.records import Record, file_hash
+from residency.data.files import file_hash
+from residency.data.formats import Mapped, map_row
+from residency.data.layouts import RowMapping, find_mapping
+from residency.data.records import Record
 from residency.data.sources import Source, find_sources
 from residency.errors import DataError
 from residency.types import Example, Split

@@ -16,7 +16,7 @@ from residency.data.distinct import distinct, user_parts
 from residency.data.grams import I64, U64, Words, WordStore
 from residency.data.splits import key_of
 from residency.text import words
-from residency.types import SPLITS, Example
+from residency.types import SPLITS, Example, canonical_json
 
 RANK = {"test": 0, "dev": 1, "train": 2, "pool": 2}
 """How protected a split is: rows of a higher rank give way to rows of a lower one."""
@@ -136,7 +136,9 @@ def asked_text(example: Example) -> str:
     Signs count (C and C++ are two questions). Of a preference pair its two answers are part of the
     question, in either order: two pairs ask the same when they judge the same answers.
     """
-    text = "\n".join(f"{m.role} {m.text}" for m in example.prompt)
+    text = "\n".join(
+        f"{m.role} {m.text} {canonical_json(m.tools) if m.tools else ''}" for m in example.prompt
+    )
     if example.rejected is not None:
         text += "\n".join(sorted((example.reference or "", example.rejected)))
     return " ".join(text.casefold().split()).rstrip(".?! ")

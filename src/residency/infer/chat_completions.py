@@ -62,10 +62,12 @@ def request_body(
     """The JSON body of one request; ``form`` (of ``FORMATS``) counts where a schema is given."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [_message(m) for m in prompt.messages],
+        "messages": [_message(m) for m in prompt.messages if m.content or not m.tools],
         "max_tokens": sampling.max_new_tokens,
         "temperature": sampling.temperature,
     }
+    if tools := [dict(tool) for message in prompt.messages for tool in message.tools]:
+        body["tools"] = tools
     if sampling.temperature > 0:
         text = f"{sampling.seed}:{prompt.key}:{prompt.sample}"
         body["seed"] = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1

@@ -1,0 +1,129 @@
+"""Definitions of tools: from the row to the prompt, and never lost on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat_families import tokenizer_of
+from residency.chat import ChatFormat
+from residency.config import Config, DataConfig
+from residency.data import read
+from residency.data.check import check
+from residency.data.fixing import fix
+from residency.types import Example
+
+
+def tool(name: str, *fields: str) -> dict[str, Any]:
+    properties = {field: {"type": "string"} for field in fields}
+    return {"name": name, "parameters": {"type": "object", "properties": properties}}
+
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "messages": [
+            {"role": "user", "content": f"Where is order {n}?"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"type": "function", "function": call}],
+            },
+            {"role": "tool", "content": "In Köln."},
+            {"role": "assistant", "content": f"Order {n} is in Köln."},
+        ],
+        "tools": [tool("find", "order"), tool("send", "to", "text")],
+    }
+    for n, call in enumerate(
+        [
+            {"name": "find", "arguments": {"order": "17"}},
+            {"name": "send", "arguments": {"to": "a", "text": "b"}},
+        ]
+        * 3
+    )
+]
+
+
+def save(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> Config:
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Config(data=DataConfig(train=[name]))
+
+
+def rows_of(folder: Path, name: str) -> list[Example]:
+    result = read([name], DataConfig(), "train", folder)
+    assert result.rejects == []
+    return result.examples
+
+
+def test_parquet_adds_no_fields_of_other_tools(tmp_path: Path) -> None:
+    """Parquet gives every struct the fields of all: what was not there must not come back."""
+    import polars as pl
+
+    save(tmp_path, ROWS)
+    pl.DataFrame(ROWS).write_parquet(tmp_path / "rows.parquet")
+    plain = rows_of(tmp_path, "rows.jsonl")
+    assert [e.messages for e in rows_of(tmp_path, "rows.parquet")] == [e.messages for e in plain]
+    named = [t["function"]["name"] for t in plain[0].messages[0].tools]
+    assert named == ["find", "send"]
+
+
+def test_the_prompt_holds_them_and_they_are_never_trained(tmp_path: Path) -> None:
+    save(tmp_path, ROWS)
+    chat = ChatFormat(tokenizer_of("qwen2_5"))
+    for row in rows_of(tmp_path, "rows.jsonl"):
+        encoded = chat.encode(row.messages)
+        text = chat.pieces(encoded.ids, encoded.mask)
+        assert '"name": "send"' in text[0][0] and not text[0][1]
+        trained = "".join(piece for piece, is_trained in text if is_trained)
+        assert "parameters" not in trained and "in Köln." in trained
+        assert chat.prompt_ids(row.prompt) == encoded.ids[: len(chat.prompt_ids(row.prompt))]
+
+
+def test_the_same_question_with_other_tools_is_another_question(tmp_path: Path) -> None:
+    def row(answer: str, name: str) -> dict[str, Any]:
+        turns = [{"role": "user", "content": "Book it."}, {"role": "assistant", "content": answer}]
+        return {"messages": turns, "tools": [tool(name, "day")]}
+
+    config = save(tmp_path, [row("I cannot do this.", "sing"), row("It is booked.", "book")])
+    assert check(config, tmp_path, missing=())[0].contradicted == 0
+    config = save(tmp_path, [row("I cannot do this.", "book"), row("It is booked.", "book")])
+    assert check(config, tmp_path, missing=())[0].contradicted == 1
+
+
+def test_a_template_without_them_is_told_of(tmp_path: Path) -> None:
+    config = save(tmp_path, ROWS)
+    said = {}
+    for family in ("qwen2_5", "chatml"):
+        chat = ChatFormat(tokenizer_of(family))
+        said[family] = " ".join(check(config, tmp_path, missing=(), chat=chat)[0].notes)
+    assert "6 rows define tools" in said["chatml"]
+    assert "define tools" not in said["qwen2_5"]
+
+
+def test_they_survive_fix(tmp_path: Path) -> None:
+    config = save(tmp_path, ROWS)
+    _, survey = check(config, tmp_path, missing=())
+    fixed = fix(survey, tmp_path / "clean")
+    kept = rows_of(fixed.folder, "train.jsonl")
+    assert {e.id for e in kept} <= {e.id for e in rows_of(tmp_path, "rows.jsonl")}
+    assert all(e.messages[0].tools for e in kept)
+
+
+@pytest.mark.parametrize("bad", ["[{", [{"description": "no name"}], ["find"]])
+def test_definitions_that_cannot_be_read_are_refused(tmp_path: Path, bad: Any) -> None:
+    save(tmp_path, [{**ROWS[0], "tools": bad}, ROWS[1]])
+    [reject] = read(["rows.jsonl"], DataConfig(), "train", tmp_path).rejects
+    assert (reject.line, reject.field) == (1, "tools")
+
+
+def test_an_endpoint_is_sent_them_apart_from_the_messages(tmp_path: Path) -> None:
+    from residency.infer.chat_completions import request_body
+    from residency.types import Prompt, Sampling
+
+    save(tmp_path, ROWS)
+    row = rows_of(tmp_path, "rows.jsonl")[0]
+    body = request_body("m", Prompt(row.prompt, "k"), Sampling())
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant", "tool"]
+    assert [t["function"]["name"] for t in body["tools"]] == ["find", "send"]
