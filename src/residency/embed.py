@@ -8,6 +8,7 @@ to the network, so it is loaded from its own package folder with downloads disab
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +46,11 @@ def _load() -> Any:
         raise MissingExtraError(
             "the package wordllama is not installed", next_step="pip install wordllama"
         )
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
     from wordllama import WordLlama
 
+    # Its import turns on the root logger, and other libraries' INFO lines with it.
+    root.setLevel(level)
+    root.handlers[:] = handlers
     return WordLlama.load(dim=DIMENSIONS, cache_dir=Path(spec.origin).parent, disable_download=True)

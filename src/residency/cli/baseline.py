@@ -81,10 +81,11 @@ def show_report(report: BaselineReport) -> None:
     table = Table(title="The same items, each way", title_justify="left", header_style="bold")
     table.add_column("", no_wrap=True)
     for row in report.rows:
-        table.add_column(row.name, justify="right")
+        table.add_column(row.name, justify="right", overflow="fold")
 
     def line(title: str, cells: list[str]) -> None:
-        table.add_row(title, *cells)
+        if any(cell != "–" for cell in cells):  # no prices, no row of costs
+            table.add_row(title, *cells)
 
     def number(value: float | None, form: str) -> str:
         return "–" if value is None else format(value, form)

@@ -10,11 +10,12 @@ import typer
 from rich.table import Table
 from rich.tree import Tree
 
-from residency.cli.display import ProgressDisplay, console, interval, percent, print_json
+from residency.cli.display import ProgressDisplay, console, interval, percent, print_json, safe
 from residency.cli.output import plain
 
 if TYPE_CHECKING:
     from residency.rounds import Project
+    from residency.rounds.endpoint import Requests
     from residency.rounds.tracing import Trace
 
 Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")]
@@ -66,6 +67,13 @@ def evaluate(
     directory: Directory = Path(),
     name: ModelName = "base",
     split: Annotated[str, typer.Option(help="dev, train or pool; test is sealed.")] = "dev",
+    endpoint: Annotated[
+        str, typer.Option(help="Ask this server instead; it is sent every prompt.")
+    ] = "",
+    endpoint_model: Annotated[str, typer.Option(help="The model's name there.")] = "",
+    key_env: Annotated[str, typer.Option(help="Environment variable with its key.")] = "",
+    price_in: Annotated[float, typer.Option(help="Its price of a million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(help="Its price of a million answer tokens.")] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Generate the missing answers of a model, grade them, and show the figures.
@@ -73,17 +81,38 @@ def evaluate(
     Example: residency eval demo --model round-1
     """
     from residency.errors import ConfigError
+    from residency.rounds.endpoint import asked, named_endpoint
     from residency.types import SPLITS
 
     if split not in SPLITS:
         raise ConfigError(f"there is no split {split!r}", where="--split", next_step="dev")
+    server = named_endpoint(endpoint, endpoint_model, key_env, price_in, price_out)
     with ProgressDisplay() as progress:
-        assessed = opened(directory, progress).evaluate(name, split)
-    scores = assessed.scores.to_dict()
+        assessed = opened(directory, progress).evaluate(name, split, endpoint=server)
+    scores, requests = assessed.scores.to_dict(), asked(server)
     if as_json:
-        print_json(json.dumps(plain({"model": assessed.model, "scores": scores})))
+        body = {"model": assessed.model, "scores": scores, "requests": requests}
+        print_json(json.dumps(plain(body)))
         return
     show_scores(f"{assessed.model.id} on {split}", scores)
+    if requests:
+        show_requests(requests)
+
+
+def show_requests(found: Requests) -> None:
+    """What asking an endpoint took, and what failed."""
+    console.print(
+        f"{found.sent} requests: {found.tokens} answer tokens, p50 {found.p50:.2f} s, "
+        f"p95 {found.p95:.2f} s, cost {found.cost:.4g}.",
+        highlight=False,
+    )
+    if found.failed:
+        console.print(
+            f"{found.failed} failed and are in no figure, the last: {safe(found.error)}. "
+            "The same command asks again.",
+            highlight=False,
+            markup=False,
+        )
 
 
 def show_scores(title: str, scores: dict[str, Any]) -> None:

@@ -297,7 +297,8 @@ def _worst_kinds(row: BaselineRow) -> str:
 def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
     coverage = ", ".join(f"{row.name} {_percent(row.scores.score.coverage)}" for row in rows)
     errors = sum(row.errors for row in rows)
-    lost = f" {errors} requests failed and are left out." if errors else ""
+    word = "request" if errors == 1 else "requests"
+    lost = f" {errors} {word} failed and are left out." if errors else ""
     return (
         f"This rests on {max(row.items for row in rows)} answers each on {split}, one seed, and the "
         "suite's checks; differences are paired by item, intervals are 95 % bootstrap over groups, "

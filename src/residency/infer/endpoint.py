@@ -48,12 +48,12 @@ _HOPELESS = 8
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
 
-_CHECK = "check url, model and key_env in the settings"
+_CHECK = "check the address, the model's name and the key"
 _START = (
     "start the server, or correct the url; answers that came are kept, "
     "the same command asks for the rest"
 )
-_WAIT = "look at the server, then run the same command: it asks only for what is not there"
+_WAIT = "look at the server and the url, then run the same command: it asks only for the rest"
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,7 @@ class EndpointGenerator:
             while on_result is not None and not ended.empty():  # answers that came meanwhile
                 index, asked = ended.get()
                 if isinstance(asked, _Asked) and not asked.call.error:
+                    self.calls.append(asked.call)
                     on_result(index, asked.generation)
             raise
         finally:

@@ -217,9 +217,9 @@ def export(ws: Workspace, path: Path) -> int:
 def _answers(ws: Workspace, model: Model, examples: Sequence[Example]) -> list[Response]:
     """Stored answers; the missing ones are generated where the prompts can be made again."""
     shots = shots_for(ws, model)
-    if model.prompting == evaluate.prompting_name(shots):
+    if model.base == ws.base.identity and model.prompting == evaluate.prompting_name(shots):
         found = respond(ws, model, examples, shots=shots, stage=f"arena: {label_of(model)}")
-    else:  # a baseline with prompts of its own: what residency baseline stored
+    else:  # an endpoint, or a baseline with prompts of its own: what is stored
         found = ws.store.responses(model.id, examples, ws.sampling)
     return [r for r in found if r.sample == 0]
 

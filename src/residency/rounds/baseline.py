@@ -16,8 +16,17 @@ from residency.errors import DataError, StoreError, UserError
 from residency.evaluate import BaselineReport, Contender, Price
 from residency.evaluate.baselines import Way
 from residency.evaluate.prompting import CONTEXT_HEADER
+from residency.rounds.endpoint import Endpoint
 from residency.rounds.single import find_model
-from residency.rounds.steps import assess, base_model, label_of, response_of, shots_of
+from residency.rounds.steps import (
+    CALL,
+    assess,
+    base_model,
+    label_of,
+    record_call,
+    response_of,
+    shots_of,
+)
 from residency.rounds.workspace import Workspace, rows_hash
 from residency.types import (
     Example,
@@ -34,21 +43,7 @@ from residency.types import (
 
 __all__ = ["BaselineReport", "Endpoint", "baseline"]
 
-CALL = "endpoint call"
 Ask = Callable[[Sequence[Example]], list[tuple[Message, ...]]]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """An OpenAI-compatible endpoint that the user named: who answers there, and its price.
-
-    ``remote`` is False for a server on this machine: then no data leaves it.
-    """
-
-    generator: Generator
-    name: str
-    price: Price = field(default_factory=Price)
-    remote: bool = True
 
 
 @dataclass(frozen=True)
@@ -161,9 +156,9 @@ def _ways(
             name = f"fine-tuned ({label_of(model)})"
             ways.append(_Way(name, "fine-tuned", model, zero, price=local))
     if endpoint is not None:
-        remote = Model(base=f"endpoint:{endpoint.name}", prompting="zero-shot")
+        remote = endpoint.model
         ws.store.add_model(remote)
-        name = f"endpoint {endpoint.name}"
+        name = label_of(remote)
         generator, price = endpoint.generator, endpoint.price
         ways.append(_Way(name, "endpoint", remote, zero, generator, price, endpoint.remote))
     return ways
@@ -238,9 +233,7 @@ def _answers(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[Resp
             failed.append(response)
         else:
             ws.store.add_responses([response])
-            if calls := getattr(generator, "calls", None):  # an endpoint counts, we see no ids
-                row = {"example": response.example, "answer_tokens": calls[-1].answer_tokens}
-                ws.store.add_record(CALL, way.model.id, row)
+            record_call(ws, way.model, missing[place], generator)
 
     def shown(event: ProgressEvent) -> None:
         ws.progress(ProgressEvent(stage, event.done, event.total, event.unit, event.detail))

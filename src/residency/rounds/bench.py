@@ -22,6 +22,7 @@ from residency.evaluate.bench import (
 )
 from residency.rounds.contamination import Separated, contaminated_items, separate
 from residency.rounds.single import find_model
+from residency.rounds.steps import require_local
 from residency.rounds.workspace import Workspace
 from residency.text import text_hash
 from residency.types import Model, content_id
@@ -122,6 +123,7 @@ def measure(
         if stored:
             result = BenchResult.from_dict(stored[-1]["result"])
         else:
+            require_local(ws, model, "benchmarks need log-likelihoods, which no endpoint tells")
             adapter = model.adapter
             ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
             result = run_tasks(

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+import numpy as np
 
 from residency.config import EndpointConfig
 from residency.errors import ConfigError
 from residency.evaluate import Price
-from residency.rounds.baseline import Endpoint
-from residency.types import Generator
+from residency.rounds.steps import ENDPOINT, ZERO_SHOT
+from residency.types import Generator, Model
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint that the user named: who answers there, and its price.
+
+    ``remote`` is False for a server on this machine: then no data leaves it.
+    """
+
+    generator: Generator
+    name: str
+    price: Price = field(default_factory=Price)
+    remote: bool = True
+
+    @property
+    def model(self) -> Model:
+        """The model that its answers are stored under."""
+        return Model(base=ENDPOINT + self.name, prompting=ZERO_SHOT)
 
 
 def configured_endpoint(settings: EndpointConfig, section: str) -> tuple[Generator, str]:
@@ -40,6 +61,38 @@ def named_endpoint(
     )
     generator, name = configured_endpoint(settings, "endpoint")
     return Endpoint(generator, name, Price(price_in, price_out), remote=not is_here(url))
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What asking an endpoint took: requests, seconds (p50, p95), answer tokens, cost, failures."""
+
+    sent: int
+    p50: float
+    p95: float
+    tokens: int
+    cost: float
+    failed: int
+    error: str
+
+
+def asked(endpoint: Endpoint | None) -> Requests | None:
+    """What the requests of this process took; None where none was sent."""
+    calls = getattr(endpoint.generator, "calls", []) if endpoint else []
+    if not calls:
+        return None
+    failed = [call.error for call in calls if call.error]
+    seconds = sorted(call.seconds for call in calls)
+    p50, p95 = (float(np.quantile(seconds, q)) for q in (0.5, 0.95))
+    return Requests(
+        sent=len(calls),
+        p50=p50,
+        p95=p95,
+        tokens=sum(call.answer_tokens for call in calls),
+        cost=sum(call.cost for call in calls),
+        failed=len(failed),
+        error=failed[-1] if failed else "",
+    )
 
 
 def is_here(url: str) -> bool:

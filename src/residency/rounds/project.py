@@ -27,6 +27,7 @@ from residency.types import (
 
 if TYPE_CHECKING:
     from residency.model import Proof
+    from residency.rounds.endpoint import Endpoint
 
 
 class Project(Workspace):
@@ -77,9 +78,11 @@ class Project(Workspace):
         """A stored model's base and adapter as one model folder, with proof that it says the same."""
         return merging.merge(self, model, Path(out))
 
-    def evaluate(self, model: str = "base", split: Split = "dev") -> single.Assessed:
-        """Answers of a model on a split, graded. Only missing answers are generated."""
-        return single.evaluate(self, model, split)
+    def evaluate(
+        self, model: str = "base", split: Split = "dev", *, endpoint: Endpoint | None = None
+    ) -> single.Assessed:
+        """Answers of a model, or of an endpoint, on a split, graded. Only missing ones are made."""
+        return single.evaluate(self, model, split, endpoint=endpoint)
 
     def diagnose(self, model: str = "final") -> single.Diagnosis:
         """Errors and issues in a model's stored dev answers. Nothing is generated."""

@@ -9,6 +9,7 @@ from typing import Any
 from residency import diagnose as diagnosing
 from residency import target as targeting
 from residency.errors import StoreError, UserError
+from residency.rounds.endpoint import Endpoint
 from residency.rounds.outcomes import kind_outcomes, outcomes_of, overall_change
 from residency.rounds.steps import (
     ZERO_SHOT,
@@ -17,12 +18,23 @@ from residency.rounds.steps import (
     base_model,
     fit,
     label_of,
+    require_local,
     respond,
     shots_of,
 )
 from residency.rounds.targeting import screened
 from residency.rounds.workspace import Workspace
-from residency.types import Example, Finding, Issue, Message, Model, Proposal, Split, by_id
+from residency.types import (
+    Example,
+    Finding,
+    Generator,
+    Issue,
+    Message,
+    Model,
+    Proposal,
+    Split,
+    by_id,
+)
 
 __all__ = [
     "Assessed",
@@ -112,11 +124,16 @@ def train(ws: Workspace, *, issues: Sequence[str] = ()) -> Model:
         return fit(ws, rows, round_=1, arm="main", parent=None, note="residency train")
 
 
-def evaluate(ws: Workspace, name: str, split: Split) -> Assessed:
+def evaluate(
+    ws: Workspace, name: str, split: Split, *, endpoint: Endpoint | None = None
+) -> Assessed:
     """Answers of a model on a split, generated where missing, graded and diagnosed.
+
+    ``endpoint`` is asked in place of the named model; its answers are stored under its own id.
 
     Raises:
         UserError: for the sealed test split, which only ``run`` opens.
+        EndpointError: it cannot be asked; what it answered before is kept.
     """
     if split == "test":
         raise UserError(
@@ -124,14 +141,17 @@ def evaluate(ws: Workspace, name: str, split: Split) -> Assessed:
             next_step="use --split dev, or residency run",
         )
     with ws.store.writer("eval"):
-        model = find_model(ws, name)
-        return _assessed(ws, model, split)
+        if endpoint is None:
+            return _assessed(ws, find_model(ws, name), split, None)
+        ws.store.add_model(endpoint.model)
+        return _assessed(ws, endpoint.model, split, endpoint.generator)
 
 
-def _assessed(ws: Workspace, model: Model, split: Split) -> Assessed:
+def _assessed(ws: Workspace, model: Model, split: Split, generator: Generator | None) -> Assessed:
     examples = ws.split(split)
     shots = shots_for(ws, model)
-    responses = respond(ws, model, examples, shots=shots, stage=f"{split}: {label_of(model)}")
+    stage = f"{split}: {label_of(model)}"
+    responses = respond(ws, model, examples, shots=shots, stage=stage, generator=generator)
     return assess(ws, model, examples, responses)
 
 
@@ -218,5 +238,6 @@ def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:
 def chat(ws: Workspace, messages: Sequence[Message], name: str) -> Iterator[str]:
     """Stream an answer of a stored model."""
     model = find_model(ws, name)
+    require_local(ws, model, "only local models can be chatted with")
     ws.engine.use_adapter(ws.store.artifacts.folder(model.adapter) if model.adapter else None)
     return ws.engine.stream(messages, ws.sampling)

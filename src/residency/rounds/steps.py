@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from residency import data, diagnose, evaluate
-from residency.errors import DataError
+from residency.errors import DataError, UserError
 from residency.evaluate import Scores
 from residency.rounds.estimate import estimate_against
 from residency.rounds.workspace import Workspace, rows_hash
@@ -19,6 +19,7 @@ from residency.types import (
     Example,
     Finding,
     Generation,
+    Generator,
     Message,
     Model,
     Progress,
@@ -31,6 +32,10 @@ from residency.types import (
 
 T = TypeVar("T")
 ZERO_SHOT = "zero-shot"
+ENDPOINT = "endpoint:"
+"""How the base of a model at an endpoint begins."""
+CALL = "endpoint call"
+"""The kind of record that holds what one answered request took."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,8 @@ def shots_of(ws: Workspace) -> list[Example]:
 
 def label_of(model: Model) -> str:
     """How a model is called in tables."""
+    if model.base.startswith(ENDPOINT):
+        return "endpoint " + model.base.removeprefix(ENDPOINT)
     if model.adapter is None:
         return "base, " + model.prompting.rsplit(":", 1)[0].replace(":", " ")
     return f"round {model.round}" + (", control" if model.arm == "control" else "")
@@ -103,11 +110,15 @@ def respond(
     shots: Sequence[Example] = (),
     stage: str,
     draft: Model | None = None,
+    generator: Generator | None = None,
 ) -> list[Response]:
     """A model's answers; only those that are not stored yet are generated, each stored at once.
 
     ``draft`` names a model whose stored greedy answers may speed this one up; they never
-    change the result.
+    change the result. ``generator`` answers in place of the local engine (an endpoint's model).
+
+    Raises:
+        UserError: answers are missing, and this model is not one that the local engine can be.
     """
     sampling = ws.sampling
     count = ws.config.generate.samples
@@ -124,8 +135,10 @@ def respond(
                 prompts.append(Prompt(messages, example.id, sample, drafts.get(example.id, ())))
     if prompts:
         ws.progress(ProgressEvent(stage, len(stored), len(stored) + len(prompts), "answers"))
-        adapter = ws.store.artifacts.folder(model.adapter) if model.adapter else None
-        ws.engine.use_adapter(adapter)
+        if generator is None:
+            _refuse_others(ws, model, shots, len(prompts))
+            adapter = ws.store.artifacts.folder(model.adapter) if model.adapter else None
+            ws.engine.use_adapter(adapter)
         done = len(stored)
 
         def keep(place: int, g: Generation) -> None:
@@ -134,14 +147,50 @@ def respond(
             done += 1
             if g.finish != "error":  # an answer that failed to arrive is asked for again
                 ws.store.add_responses([response_of(ws, model, example, sample, g)])
+                record_call(ws, model, example, generator)
 
         def shown(event: ProgressEvent) -> None:
             total = len(stored) + len(prompts)
             ws.progress(ProgressEvent(stage, done, total, "answers", event.detail))
 
-        ws.engine.generate(prompts, sampling, on_result=keep, progress=shown)
+        (generator or ws.engine).generate(prompts, sampling, on_result=keep, progress=shown)
         ws.progress(ProgressEvent(stage, done, done, "answers"))
     return ws.store.responses(model.id, examples, sampling)
+
+
+def record_call(ws: Workspace, model: Model, example: Example, generator: Generator | None) -> None:
+    """Keep the tokens that an endpoint counted for its latest answer; we see no ids of them."""
+    if calls := getattr(generator, "calls", None):
+        row = {"example": example.id, "answer_tokens": calls[-1].answer_tokens}
+        ws.store.add_record(CALL, model.id, row)
+
+
+def require_local(ws: Workspace, model: Model, what: str) -> None:
+    """The loaded base must not answer in another model's name.
+
+    Raises:
+        UserError: the model is an endpoint's, or has another base.
+    """
+    if model.base.startswith(ENDPOINT):
+        step = "residency eval --endpoint URL --endpoint-model NAME asks an endpoint"
+        raise UserError(what, where=label_of(model), next_step=step)
+    if model.base != ws.base.identity:
+        raise UserError(
+            f"{what}: its base is another than this project's",
+            where=f"{model.id}, {model.base}",
+            next_step="set model.base back to it",
+        )
+
+
+def _refuse_others(ws: Workspace, model: Model, shots: Sequence[Example], missing: int) -> None:
+    what = f"{missing} answers are not stored"
+    require_local(ws, model, what)
+    if model.prompting != evaluate.prompting_name(shots):
+        raise UserError(
+            f"{what}, and this model's prompts are made by residency baseline",
+            where=label_of(model),
+            next_step="residency baseline asks for them",
+        )
 
 
 def prompt_of(example: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
