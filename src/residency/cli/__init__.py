@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 import traceback
@@ -122,13 +123,18 @@ def invoke(arguments: list[str]) -> int:
     return guarded(call, debug=debug)
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What the operating system says where nothing more can be written."""
+
 INTERRUPTED = 130
 """The shell's exit code for a command that Ctrl-C stopped."""
 
 
 def interrupted() -> int:
     """Say that nothing is lost."""
-    typer.echo("\nInterrupted. What was done is kept: the same command goes on from here.", err=True)
+    typer.echo(
+        "\nInterrupted. What was done is kept: the same command goes on from here.", err=True
+    )
     return INTERRUPTED
 
 
@@ -150,7 +156,14 @@ def guarded(call: Callable[[], Any], *, debug: bool) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        else:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            typer.echo(
+                f"error: {error.filename or 'a file'}: cannot write: {error.strerror}\n"
+                "→ free some space and run the same command: what was done is kept",
+                err=True,
+            )
+            return 2
+        if not debug:
             typer.echo(
                 f"internal error: {type(error).__name__}: {error}\n"
                 "→ this is a defect of Residency; run again with --debug and report the traceback",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import FetchError, ModelError
+from residency.model.writing import os_errors
 from residency.types import Progress, ProgressEvent, no_progress
 
 CONVERSION = 1
@@ -65,7 +66,7 @@ def convert(path: Path, out: Path, *, progress: Progress = no_progress) -> str:
     metadata = read_metadata(path)
     progress(ProgressEvent("convert", 0, 3, "steps", {"step": "reading the tokenizer"}))
     try:
-        with _quiet():
+        with _quiet(), os_errors(out):
             note = _save_tokenizer(path, out, metadata)
             progress(ProgressEvent("convert", 1, 3, "steps", {"step": "dequantising the weights"}))
             _save_model(path, out, progress)

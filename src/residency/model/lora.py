@@ -25,6 +25,7 @@ from residency.errors import ModelError
 from residency.model.four_bits import dequantised
 from residency.model.kernels import linear, linear_nt
 from residency.model.structure import layer_stack, target_modules
+from residency.model.writing import os_errors
 
 _PREFIX = "base_model.model."
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -276,7 +277,8 @@ def save_adapter(
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(str(folder))
     _sort_modules(folder / CONFIG)
-    save_file(adapter_state(model, weights), folder / WEIGHTS, metadata={"format": "pt"})
+    with os_errors(folder):
+        save_file(adapter_state(model, weights), folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def _sort_modules(path: Path) -> None:

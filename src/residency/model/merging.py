@@ -17,6 +17,7 @@ from torch import Tensor
 
 from residency.errors import ModelError, ParityError
 from residency.model.load import load_model, load_tokenizer, quiet
+from residency.model.writing import os_errors
 
 PROBES = (
     "The quick brown fox jumps over the lazy dog.",
@@ -121,7 +122,7 @@ def merge(base: Path, adapter: Path, out: Path, *, tolerance: float = TOLERANCE)
     temporary = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     merged = load_model(base, adapter, device="cpu", merge=True)
-    with quiet():
+    with quiet(), os_errors(out):
         merged.save_pretrained(temporary)
     del merged
     copy_tokenizer(base, temporary)

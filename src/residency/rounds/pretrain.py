@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from residency.config import TrainConfig
-from residency.errors import ConfigError, DataError, ModelError, ResumeError, StoreError
+from residency.errors import ConfigError, ModelError, ResidencyError, ResumeError, StoreError
+from residency.model.writing import os_errors
 from residency.rounds.held_out import HeldOutText
 from residency.rounds.recipe import PretrainConfig, corpora_of, load_recipe, recipe_for
-from residency.train.documents import Corpus, corpus_files, split_documents
+from residency.train.documents import Corpus, split_documents, text_stamps
 from residency.train.packed import PackedBatches
 from residency.train.token_files import TokenFile, token_file, tokenizer_sample, train_tokenizer
 from residency.types import Progress, ProgressEvent, no_progress
@@ -95,16 +96,27 @@ def pretrain(
             next_step='use --from MODEL, or method = "full"',
         )
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        return _Run(recipe, out, start, others, threads, device, progress, say).go()
+        with os_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
+            return _Run(recipe, out, start, others, threads, device, progress, say).go()
     except OSError as error:
-        if isinstance(error, DataError | ModelError):
-            raise
-        raise StoreError(
-            f"cannot write: {error.strerror or error}",
-            where=str(out),
-            next_step="free some space and run the same command: the last checkpoint is kept",
-        ) from error
+        raise _cannot_write(error, out) from error
+
+
+def _cannot_write(error: OSError, out: Path) -> Exception:
+    """A failed write in the user's words, what it left half-written removed.
+
+    Errors of ours that are OSErrors too stay what they are.
+    """
+    if isinstance(error, ResidencyError):
+        return error
+    for half in (out / "model.partial", *(out / "tokens").glob("*.partial")):
+        shutil.rmtree(half, ignore_errors=True)
+    return StoreError(
+        f"cannot write: {error.strerror or error}",
+        where=str(out),
+        next_step="free some space and run the same command: the last checkpoint is kept",
+    )
 
 
 def snapshot(recipe: PretrainConfig, out: Path, *, start: str = "", device: str = "auto") -> Path:
@@ -113,7 +125,7 @@ def snapshot(recipe: PretrainConfig, out: Path, *, start: str = "", device: str 
     With a constant learning rate this is the model of a run of just so many steps.
 
     Raises:
-        ResumeError: there is no checkpoint.
+        ResumeError: there is no checkpoint. StoreError: the disk is full.
     """
     from transformers import AutoTokenizer
 
@@ -129,7 +141,11 @@ def snapshot(recipe: PretrainConfig, out: Path, *, start: str = "", device: str 
     weights = checkpoint.tensors(found[0], "weights")
     for name, parameter in model.named_parameters():
         parameter.data.copy_(weights[name])
-    return run.save(model)
+    try:
+        with os_errors(out):
+            return run.save(model)
+    except OSError as error:
+        raise _cannot_write(error, out) from error
 
 
 class _Run:
@@ -239,7 +255,7 @@ class _Run:
             "tokenizer": self.recipe.tokenizer.model_dump(),
             "model": self.recipe.model.model_dump(),
             "seed": self.recipe.run.seed,
-            "text": _text_key(self.corpora),
+            "text": text_stamps(self.corpora),
         }
         key = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
         done = folder / "made.json"
@@ -256,7 +272,7 @@ class _Run:
 
     def _tokens(self, corpus: Corpus, *, held_out: bool) -> TokenFile:
         backend = self.tokenizer.backend_tokenizer
-        parts = [_text_key([corpus]), backend.to_str(), held_out]
+        parts = [text_stamps([corpus]), backend.to_str(), held_out]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         kind = "held-out" if held_out else "train"
         end = self.tokenizer.eos_token_id
@@ -381,17 +397,3 @@ def _adapter_parameters(folder: Path) -> int:
 
     with safe_open(folder / "adapter_model.safetensors", framework="np") as file:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-
-
-def _text_key(corpora: Sequence[Corpus]) -> list[Any]:
-    """What tells one text from another without reading it: names, sizes and times."""
-    stamps: list[Any] = []
-    for corpus in corpora:
-        paths = [corpus.path] + ([corpus.held_out] if isinstance(corpus.held_out, Path) else [])
-        held = "" if isinstance(corpus.held_out, Path) else corpus.held_out
-        stamps.append([corpus.name, corpus.field, held])
-        for path in paths:
-            for file in corpus_files(path):
-                stat = file.stat()
-                stamps.append([file.name, stat.st_size, stat.st_mtime_ns])
-    return stamps

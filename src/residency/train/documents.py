@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -65,6 +65,20 @@ def corpus_files(path: Path) -> list[Path]:
             next_step="give .txt, .md, .jsonl (also .gz, .xz, .bz2) or .parquet files",
         )
     return found
+
+
+def text_stamps(corpora: Sequence[Corpus]) -> list[Any]:
+    """What tells one text from another without reading it: names, sizes and times."""
+    stamps: list[Any] = []
+    for corpus in corpora:
+        paths = [corpus.path] + ([corpus.held_out] if isinstance(corpus.held_out, Path) else [])
+        held = "" if isinstance(corpus.held_out, Path) else corpus.held_out
+        stamps.append([corpus.name, corpus.field, held])
+        for path in paths:
+            for file in corpus_files(path):
+                stat = file.stat()
+                stamps.append([file.name, stat.st_size, stat.st_mtime_ns])
+    return stamps
 
 
 def read_documents(path: Path, field: str = "text") -> Iterator[Document]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from residency.errors import ModelError
 from residency.model.decoder import Decoder
+from residency.model.writing import os_errors
 from residency.train.batch import flatten
 from residency.types import TokenRow
 
@@ -51,6 +52,16 @@ class TrunkCache:
     def key(self, ids: Sequence[int]) -> str:
         """Name of a row's entry."""
         return hashlib.sha256(self._salt + np.asarray(ids, np.int64).tobytes()).hexdigest()[:32]
+
+    def has(self, ids: Sequence[int]) -> bool:
+        """Whether a row's states are kept."""
+        return self.key(ids) in self._entries
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes kept for each token; 0 as long as nothing is."""
+        entry = next(iter(self._entries.values()), None)
+        return 0 if entry is None else entry[0].numel() * entry.element_size()
 
     def read(self) -> None:
         """Map every entry that is on disk."""
@@ -119,7 +130,8 @@ class TrunkCache:
         first = next(iter(entries))
         final = self.folder / f"{first}.safetensors"
         temporary = final.with_suffix(f".{os.getpid()}.tmp")
-        save_file(entries, temporary)
+        with os_errors(final):
+            save_file(entries, temporary)
         temporary.replace(final)
         with safe_open(final, framework="pt") as mapped:
             for key in mapped.keys():  # noqa: SIM118 (not a dict)

@@ -1,0 +1,28 @@
+"""Failed writes of safetensors as the operating system's own error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+
+@contextlib.contextmanager
+def os_errors(where: Path) -> Iterator[None]:
+    """Inside, a write that safetensors could not finish raises the OSError behind it.
+
+    safetensors 0.8 raises a class of its own for a full disk, with the system's number in its
+    text alone, so that nobody who expects an OSError sees it.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(where)) from error
