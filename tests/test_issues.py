@@ -90,6 +90,29 @@ def test_a_slice_much_worse_than_the_rest_stands_beside_its_parent() -> None:
     assert issues[1].title == "overlong where hard"
 
 
+def test_a_tag_that_only_goes_along_with_a_telling_one_is_not_kept_beside_it() -> None:
+    # Whatever is sarcastic fails, and half of what is urgent is sarcastic; urgency itself is no matter.
+    examples = [
+        example(k, *(["sarcasm"] if k % 10 == 0 else []), *(["urgent"] if k % 5 == 0 else []))
+        for k in range(400)
+    ]
+    responses = [answer(e) for e in examples]
+    findings = [look(r, k % 10 == 0 or k % 13 == 1) for k, r in enumerate(responses)]
+    issues = find(examples, responses, findings)
+    assert [i.slice.name for i in issues] == ["all", "sarcasm"]
+
+
+def test_of_many_chance_slices_hardly_one_is_told() -> None:
+    told = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        examples = [example(k, *(f"t{rng.randrange(5)}-{i}" for i in range(8))) for k in range(70)]
+        responses = [answer(e) for e in examples]
+        findings = [look(r, rng.random() < 0.3) for r in responses]
+        told += sum(i.slice.by != "all" for i in find(examples, responses, findings))
+    assert told <= 4  # 40 slices each; at 0.05 a slice it would be about 60
+
+
 def test_two_tags_for_the_same_failures_make_one_issue() -> None:
     examples = [example(k, *(("a=1", "b=1") if k < 15 else ("a=2", "b=2"))) for k in range(200)]
     responses = [answer(e) for e in examples]

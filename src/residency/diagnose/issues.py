@@ -6,6 +6,7 @@ each tag, each cluster); the common and the catastrophic come first.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class Candidate:
     """A kind within a slice, on the finding half.
 
     ``n`` scored items, ``failing`` of them fail with mean ``severity``, in ``groups`` different
-    groups; ``failures`` are the positions of the failing ones.
+    groups; ``failures`` are the positions of the failing ones, ``items`` those of all scored.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Candidate:
     groups: int
     severity: float
     failures: tuple[int, ...]
+    items: tuple[int, ...]
 
     @property
     def rate(self) -> float:
@@ -148,24 +150,64 @@ def overall_issues(
 def select(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Candidate]:
     """The candidates that become issues, worst first.
 
-    A candidate needs ``min_rate``, and failures in ``min_items`` groups. A slice of a kind that is an issue over
-    all items is dropped, unless its rate lies ten points above the rate over all items and
-    that excess is beyond chance (hypergeometric tail ≤ 0.05). Of two slices whose failing
+    A candidate needs ``min_rate``, and failures in ``min_items`` groups. Of a kind that is an issue
+    over all items, only slices that say more are kept (``telling``). Of two slices whose failing
     items are nearly the same (Jaccard ≥ 0.8) the worse stays; so does one of two detectors that
     report the same kind on the same items.
     """
     good = [c for c in candidates if c.rate >= config.min_rate and c.groups >= config.min_items]
     good.sort(key=lambda c: (-c.weight, c.slice.by != "all", c.kind, c.slice.value, c.detector))
+    slices: dict[tuple[str, str], list[Candidate]] = {}
+    for c in good:
+        if c.slice.by != "all":
+            slices.setdefault((c.kind, c.detector), []).append(c)
+    looked_at = Counter((c.kind, c.detector) for c in candidates if c.slice.by != "all")
     parents = {(c.kind, c.detector): c for c in good if c.slice.by == "all"}
+    told = [
+        c
+        for key, parent in parents.items()
+        for c in telling(parent, slices.get(key, []), _CHANCE / max(1, looked_at[key]))
+    ]
     kept: list[Candidate] = []
     for c in good:
-        parent = parents.get((c.kind, c.detector))
-        if c.slice.by != "all" and parent is not None and not _notable(c, parent):
+        if c.slice.by != "all" and (c.kind, c.detector) in parents and c not in told:
             continue
         if any(_same_failures(c, other) for other in kept):
             continue
         kept.append(c)
     return kept
+
+
+def telling(parent: Candidate, slices: Sequence[Candidate], chance: float) -> list[Candidate]:
+    """The slices that say where a kind fails, the most surprising first.
+
+    A slice is kept when, on the items that no slice before it holds, it fails ten points more
+    often than all of them, beyond ``chance`` (hypergeometric tail). So a tag that only goes
+    along with a telling one is not kept beside it (sequential covering, as in subgroup discovery).
+    """
+    left, failing = set(parent.items), set(parent.failures)
+    out: list[Candidate] = []
+    rest = list(slices)
+    while rest:
+        ranked = [(_tail(c, left, failing), i) for i, c in enumerate(rest)]
+        tail, at = min(ranked)
+        best = rest.pop(at)
+        inside = left & set(best.items)
+        rate = len(inside & failing) / max(1, len(inside))
+        if tail > chance:
+            break
+        if rate - len(left & failing) / len(left) < _NOTABLE:
+            continue
+        out.append(best)
+        left -= inside
+    return out
+
+
+def _tail(c: Candidate, left: set[int], failing: set[int]) -> float:
+    """Chance of as many failures in as many items drawn blindly from those left."""
+    inside = left & set(c.items)
+    bad = len(inside & failing)
+    return float(stats.hypergeom.sf(bad - 1, len(left), len(left & failing), len(inside)))
 
 
 def title(kind: str, where: Slice) -> str:
@@ -291,16 +333,10 @@ def _candidates(
                 groups=len(set(groups[failures].tolist())),
                 severity=severity,
                 failures=tuple(failures.tolist()),
+                items=tuple(np.flatnonzero(scored & mask).tolist()),
             )
         )
     return out
-
-
-def _notable(c: Candidate, parent: Candidate) -> bool:
-    if c.rate - parent.rate < _NOTABLE:
-        return False
-    tail = stats.hypergeom.sf(c.failing - 1, parent.n, parent.failing, c.n)
-    return bool(tail <= _CHANCE)
 
 
 def _same_failures(c: Candidate, other: Candidate) -> bool:
