@@ -106,9 +106,9 @@ def test_the_last_layer_runs_its_mlp_at_the_predicting_positions_only() -> None:
 
 def test_a_size_is_rounded_up_by_little_to_one_of_few() -> None:
     sizes = range(1, 5000)
-    assert all(n <= rounded(n) <= n + max(7, n // 32) for n in sizes)
+    assert all(n <= rounded(n) <= n + max(7, n // 16) for n in sizes)
     assert all(rounded(rounded(n)) == rounded(n) for n in sizes)
-    assert len({rounded(n) for n in range(1024, 2048)}) == 33
+    assert len({rounded(n) for n in range(1024, 2048)}) == 17
     assert rounded(0) == 0
 
 

@@ -396,7 +396,7 @@ def test_bf16_products_stay_near_fp32_and_auto_is_fp32_on_a_cpu(base: Path, tmp_
 def test_the_named_tracker_gets_the_metrics(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from residency.train import loop
+    from residency.train import report
 
     seen: list[float] = []
     ended: list[bool] = []
@@ -405,7 +405,7 @@ def test_the_named_tracker_gets_the_metrics(
         assert (name, run) == ("trackio", "run-7")
         return (lambda event: seen.append(event["loss"])), (lambda: ended.append(True))
 
-    monkeypatch.setattr(loop, "tracker", fake)
+    monkeypatch.setattr(report, "tracker", fake)
     settings = SETTINGS.model_copy(update={"track": "trackio"})
     result = train(base, make_rows(), settings, tmp_path / "run-7", seed=1)
     assert tuple(seen) == result.losses and ended == [True]

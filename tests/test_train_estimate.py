@@ -49,8 +49,9 @@ def test_a_failed_probe_says_why(tmp_path: Path) -> None:
 
 
 def test_what_people_read() -> None:
-    found = Estimate(3 * 2**30, 2**30, 2**28, 2**27, 150, 0.5, 20.0, 95.0, 3 * 2**30, 0.55)
+    found = Estimate(3 * 2**30, 2**28, 2**30, 2**29, 0, 150, 0.5, 20.0, 95.0, 3 * 2**30, 0.55)
     text = "\n".join(lines(found))
     assert "3.00 GiB" in text and "1 min 35 s" in text and "150 steps of 0.50 s" in text
+    assert "model 1.00 GiB" in text and "cache" not in text
     assert "off by +0% and -9%" in text
     assert found.to_dict()["memory_error"] == 0

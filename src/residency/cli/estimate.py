@@ -40,8 +40,9 @@ def estimate(
 def lines(found: Estimate) -> list[str]:
     """What people read."""
     out = [
-        f"memory  {_size(found.memory)}  (model and optimizer {_size(found.weights)}, "
-        f"logits {_size(found.logits)}, activations {_size(found.activations)})",
+        f"memory  {_size(found.memory)}  ("
+        + ", ".join(f"{name} {_size(size)}" for name, size in _parts(found) if size)
+        + ")",
         f"time    {_time(found.seconds)}  ({found.steps} steps of {found.step_seconds:.2f} s"
         + (f", frozen layers once {_time(found.frozen_seconds)})" if found.frozen_seconds else ")"),
     ]
@@ -51,6 +52,15 @@ def lines(found: Estimate) -> list[str]:
             f"the estimate was off by {found.memory_error:+.0%} and {found.time_error:+.0%}"
         )
     return out
+
+
+def _parts(found: Estimate) -> list[tuple[str, int]]:
+    return [
+        ("program and data", found.program),
+        ("model", found.model),
+        ("training", found.training),
+        ("mapped cache", found.cache),
+    ]
 
 
 def _size(count: int) -> str:

@@ -16,11 +16,11 @@ from torch.nn.functional import pad
 
 from residency.model.attention import Layout
 
-_SMALLEST, _SHARE = 8, 32
+_SMALLEST, _SHARE = 8, 16
 
 
 def rounded(size: int) -> int:
-    """The next size that is used: at most 1/32 (below 256: seven) more than this one."""
+    """The next size that is used: at most 1/16 (below 128: seven) more than this one."""
     grain = _SMALLEST
     while grain * 2 * _SHARE <= size:
         grain *= 2

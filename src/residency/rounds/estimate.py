@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from residency import data
+from residency.config import Config
 from residency.errors import DataError
 from residency.rounds.workspace import Workspace
-from residency.train.estimate import Estimate
-from residency.train.estimate import estimate as estimate_rows
-from residency.types import content_id
+from residency.train.estimate import Estimate, answer, run_apart
+from residency.types import TokenRow, content_id
 
 if TYPE_CHECKING:
     from residency.train import TrainResult
@@ -21,14 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "estimate", "estimate_against"]
 
 KIND = "estimate"
-PYTHON_BYTES = 12 << 20
-"""What Python holds by itself, in every process."""
 
 
 def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
     """What training on the project's train split needs, by a formula and a small probe.
 
-    It is kept: the next training with the same base and settings says how far off it was.
+    The probe opens the project as the command does, so that it holds what that holds. The
+    estimate is kept: the next training with the same base and settings says how far off it was.
 
     Args:
         check_steps: also really run so many steps and give the estimate's error.
@@ -36,6 +32,37 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
     Raises:
         DataError: there is no row to train on. TrainingError: the probe failed.
     """
+    _rows(ws)
+    config = ws.config.model_dump(mode="json")
+    job = {"root": str(ws.root.resolve()), "config": config, "full": ws.full}
+    found = run_apart("residency.rounds.estimate", job, check_steps)
+    ws.store.add_record(KIND, _key(ws), found.to_dict())
+    return found
+
+
+def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:
+    """The last estimate for this base and these settings against a real run; empty without one.
+
+    ``memory_error`` and ``time_error`` are (estimate − real) / real; time is of all steps and, where
+    they were computed, the frozen layers.
+    """
+    kept = ws.store.records(KIND, _key(ws))
+    if not kept:
+        return {}
+    last = kept[-1]
+    steps, real_steps = last["seconds"] - last["frozen_seconds"], result.seconds
+    seconds = last["frozen_seconds"] + steps / last["steps"] * result.steps
+    real = real_steps + result.frozen_seconds
+    return {
+        "memory": last["memory"],
+        "seconds": seconds,
+        "step_seconds": last["step_seconds"],
+        "memory_error": (last["memory"] - result.memory) / result.memory,
+        "time_error": (seconds - real) / real,
+    }
+
+
+def _rows(ws: Workspace) -> list[TokenRow]:
     encoded = data.encode_rows(
         ws.split("train"),
         ws.chat_format,
@@ -49,48 +76,7 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
             where="data.train",
             next_step="residency check says why each row was dropped",
         )
-    found = estimate_rows(
-        ws.base.path,
-        encoded.rows,
-        ws.config.train,
-        seed=ws.config.project.seed,
-        threads=ws.config.model.threads,
-        device=ws.config.model.device,
-        check_steps=check_steps,
-    )
-    found = _with_this_program(found)
-    ws.store.add_record(KIND, _key(ws), found.to_dict())
-    return found
-
-
-def _with_this_program(found: Estimate) -> Estimate:
-    """Add what a command holds beside its training: the data, and libraries that the probe lacks."""
-    both = found.program if "torch" in sys.modules else PYTHON_BYTES
-    beside = max(0, psutil.Process().memory_info().rss - both)
-    measured = found.measured_memory + beside if found.measured_memory else 0
-    return replace(
-        found,
-        memory=found.memory + beside,
-        weights=found.weights + beside,
-        measured_memory=measured,
-    )
-
-
-def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:
-    """The last estimate for this base and these settings against a real run; empty without one.
-
-    ``memory_error`` and ``time_error`` are (estimate − real) / real; time is of a step.
-    """
-    kept = ws.store.records(KIND, _key(ws))
-    if not kept:
-        return {}
-    last, seconds = kept[-1], result.seconds / result.steps
-    return {
-        "memory": last["memory"],
-        "step_seconds": last["step_seconds"],
-        "memory_error": (last["memory"] - result.memory) / result.memory,
-        "time_error": (last["step_seconds"] - seconds) / seconds,
-    }
+    return encoded.rows
 
 
 def _key(ws: Workspace) -> str:
@@ -103,3 +89,24 @@ def _key(ws: Workspace) -> str:
             "threads": ws.config.model.threads,
         },
     )
+
+
+def _main(job: dict[str, Any]) -> dict[str, Any]:
+    from residency.train.probe import probe
+
+    ws = Workspace(Path(job["root"]), Config.model_validate(job["config"]), full=job["full"])
+    return probe(
+        ws.base.path,
+        _rows(ws),
+        ws.config.train,
+        seed=ws.config.project.seed,
+        threads=ws.config.model.threads,
+        device=ws.config.model.device,
+        trunk_cache=ws.store.folder / "cache" / "trunk",
+        identity=ws.base.identity,
+        check_steps=job["check_steps"],
+    )
+
+
+if __name__ == "__main__":
+    answer(_main)

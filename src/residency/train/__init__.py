@@ -6,14 +6,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from residency.train.batches import Batches, EpochBatches
     from residency.train.engine import Engine, StepResult
     from residency.train.follow import lead
-    from residency.train.loop import Batches, EpochBatches, TrainResult, train
+    from residency.train.loop import TrainResult, train
 
 _HOMES = {
-    "Batches": "loop",
+    "Batches": "batches",
     "Engine": "engine",
-    "EpochBatches": "loop",
+    "EpochBatches": "batches",
     "StepResult": "engine",
     "TrainResult": "loop",
     "lead": "follow",

@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from residency.errors import ResumeError
+from residency.model.writing import os_errors
 from residency.train import shards
-from residency.train.distributed import World
 
 if TYPE_CHECKING:
     from residency.train.engine import Engine
@@ -38,7 +38,8 @@ class State:
         seconds: time spent training so far. evaluations: (step, score), higher is better.
         best_step: step of the best score, 0 when nothing was evaluated.
         finished: the run is over (all steps done, or stopped early).
-        stopped_early: by ``early_stopping``. memory: most bytes held after any step.
+        stopped_early: by ``early_stopping``. memory: most bytes held so far.
+        frozen_seconds: time spent on the frozen layers, before the steps.
     """
 
     fingerprint: dict[str, Any]
@@ -52,27 +53,38 @@ class State:
     finished: bool = False
     stopped_early: bool = False
     memory: int = 0
+    frozen_seconds: float = 0.0
 
 
-def save(
-    folder: Path,
-    state: State,
-    weights: Mapping[str, Tensor],
-    optimizer: Mapping[str, Tensor],
-    best: Mapping[str, Tensor] | None,
-    *,
-    team: World = World(),  # noqa: B008 (frozen)
-    sharded: bool = False,
-) -> Path:
-    """Write ``folder/step-N``; older checkpoints go once it is there. All ranks call."""
+def save(folder: Path, state: State, engine: Engine, best: Mapping[str, Tensor] | None) -> None:
+    """Write ``folder/step-N``; older checkpoints go once it is there. All ranks call.
+
+    ``best``: weights of the best step so far.
+
+    Raises:
+        OSError: it cannot be written (a full disk); the older ones are kept, nothing of it is.
+    """
     final = folder / f"{_NAME}{state.step:08d}"
     temporary = folder / f".{final.name}.tmp"
+    try:
+        with os_errors(folder):
+            _write(temporary, final, state, engine, best)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _write(
+    temporary: Path, final: Path, state: State, engine: Engine, best: Mapping[str, Tensor] | None
+) -> None:
+    team = engine.world
     if team.first:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
     team.wait()
-    groups = {"weights": weights, "optimizer": optimizer, "best": best or {}}
-    if sharded:
+    optimizer = engine.optimizer_state()
+    groups = {"weights": engine.weights(), "optimizer": optimizer, "best": best or {}}
+    if engine.sharded is not None:
         shards.write(temporary / _SHARDS, groups)
     elif team.first:
         for name, named in groups.items():
@@ -84,7 +96,6 @@ def save(
         (temporary / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
         _publish(temporary, final)
     team.wait()
-    return final
 
 
 def _publish(temporary: Path, final: Path) -> None:
@@ -172,7 +183,7 @@ def compare(kept: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> Non
 
 
 def _plain(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
+    return {name: value.detach().cpu().contiguous() for name, value in named.items()}
 
 
 def _random_state() -> dict[str, Tensor]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError, TemplateError
+from residency.train.batches import Batches, EpochBatches, as_objective
 from residency.types import TokenRow
 
 
@@ -18,6 +21,37 @@ def end_ids(model: Any, tokenizer: Any | None = None) -> set[int]:
         values = value if isinstance(value, list | tuple) else [value]
         found |= {int(v) for v in values if v is not None}
     return found
+
+
+def check_source(source: Batches, model: Any, base: Path, objective: str) -> list[str]:
+    """``check_rows`` of what a run will train on: all rows, or the first batch of a stream."""
+    config = model.config.get_text_config()
+    rows = source.rows if isinstance(source, EpochBatches) else source.batch(0)
+    return check_rows(
+        as_objective(rows, objective),
+        vocabulary=config.vocab_size,
+        longest=getattr(config, "max_position_embeddings", None),
+        bos=_bos(config),
+        ends=end_ids(model) | _turn_ends(base),
+        objective=objective,
+    )
+
+
+def _bos(config: Any) -> int | None:
+    """The beginning token, where it is one of its own (not also the end or padding token)."""
+    bos = getattr(config, "bos_token_id", None)
+    return None if bos == getattr(config, "eos_token_id", None) else bos
+
+
+def _turn_ends(base: Path) -> set[int]:
+    """Ids of the special tokens that chat templates end a turn with, where the tokenizer has them."""
+    try:
+        raw = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return set()
+    names = {"<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "</s>"}
+    added = raw.get("added_tokens") or []
+    return {int(t["id"]) for t in added if t.get("content") in names}
 
 
 def check_rows(
