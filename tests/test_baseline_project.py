@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bench_rows import arc
 from residency.cli import invoke
 from residency.errors import DataError, EndpointError, UserError
-from residency.rounds import Project
+from residency.rounds import Project, arena
 from residency.rounds.baseline import baseline
 from residency.rounds.endpoint import is_here, named_endpoint
 from residency.types import Model
@@ -138,6 +139,67 @@ def test_the_tuned_model_and_an_endpoint_join_the_table(project: Project, url: s
     assert asked == 12
     baseline(project, tuned=tuned.id, shots=0, retrieved=0, latency_items=0, endpoint=endpoint)
     assert len(Server.asked) == asked
+
+
+def test_an_endpoint_is_evaluated_like_any_model(
+    project: Project, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Server.broken = "red"
+    flags = ["--endpoint", url, "--endpoint-model", "big", "--price-out", "10", "--json"]
+    assert invoke(["eval", str(project.root), *flags]) == 0
+    found = json.loads(capsys.readouterr().out)
+    failed = found["requests"]["failed"]
+    assert 0 < failed < found["requests"]["sent"] == 12
+    assert "no" in found["requests"]["error"]
+    assert found["requests"]["cost"] == pytest.approx((12 - failed) * 6 * 10 / 1e6)
+    assert found["scores"]["score"]["mean"] == 1.0
+    assert found["scores"]["score"]["items"] == 12 - failed
+    Server.broken = ""
+    Server.asked.clear()
+    assert invoke(["eval", str(project.root), *flags]) == 0  # only the failed ones are asked again
+    assert len(Server.asked) == failed
+    assert json.loads(capsys.readouterr().out)["scores"]["score"]["items"] == 12
+    Server.asked.clear()
+    assert invoke(["eval", str(project.root), *flags[:-1]]) == 0
+    assert "endpoint big@" in capsys.readouterr().out
+    assert Server.asked == []
+    assert "engine" not in vars(project)
+
+
+def test_the_local_base_never_answers_in_the_name_of_another_model(
+    project: Project, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model id says who answered: an endpoint, another base, or prompts of a baseline."""
+    baseline(project, limit=2, shots=2, retrieved=1, latency_items=0, endpoint=named_endpoint(url))
+    others = [
+        m
+        for m in project.store.models()
+        if m.base.startswith("endpoint:") or m.prompting.startswith(("similar-shots", "retrieval"))
+    ]
+    foreign = Model(base="other@sha256:1")
+    project.store.add_model(foreign)
+    assert len(others) == 3
+    for model in (*others, foreign):
+        before = project.store.count("responses")
+        with pytest.raises(UserError, match="not stored"):
+            project.evaluate(model.id)
+        assert project.store.count("responses") == before
+    for model in (others[-1], foreign):
+        if model.base.startswith(("endpoint:", "other")):
+            with pytest.raises(UserError):
+                list(project.chat([], model.id))
+    remote = next(m for m in others if m.base.startswith("endpoint:"))
+    folder = project.root / "benchmarks" / "ARC-Easy"
+    folder.mkdir(parents=True)
+    for split in ("train", "test"):
+        rows = [json.dumps(row) for row in arc(4, 1)]
+        (folder / f"{split}.jsonl").write_text("\n".join(rows))
+    flags = ["--tasks", "arc_easy", "--shots", "0", "--data", str(folder.parent)]
+    assert invoke(["bench", str(project.root), "--model", remote.id, *flags]) == 2
+    assert "log-likelihoods" in capsys.readouterr().err
+    project.evaluate("base")
+    met = arena.pairs(project, "base", remote.id)  # what both have answered
+    assert len(met) == 2
 
 
 @pytest.mark.parametrize(

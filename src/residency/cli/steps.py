@@ -82,6 +82,7 @@ def evaluate(
     """
     from residency.errors import ConfigError
     from residency.rounds.endpoint import asked, named_endpoint
+    from residency.rounds.steps import label_of
     from residency.types import SPLITS
 
     if split not in SPLITS:
@@ -94,7 +95,7 @@ def evaluate(
         body = {"model": assessed.model, "scores": scores, "requests": requests}
         print_json(json.dumps(plain(body)))
         return
-    show_scores(f"{assessed.model.id} on {split}", scores)
+    show_scores(f"{label_of(assessed.model)}, {assessed.model.id[:9]}, on {split}", scores)
     if requests:
         show_requests(requests)
 
@@ -128,11 +129,12 @@ def show_scores(title: str, scores: dict[str, Any]) -> None:
         f"{score['scored_items']}/{score['items']}",
     )
     table.add_row("score, unscored as failed", percent(score["floor"]), "", "")
+    table.add_row("checks scored", percent(score["coverage"]), "", "")
     for kind, rate in scores["kinds"].items():
         table.add_row(
             f"fails {kind}",
             percent(rate["rate"]),
-            interval(rate["low"], rate["high"]),
+            interval(rate["low"], rate["high"]) if rate["scored"] else "–",
             f"{rate['scored']}/{rate['total']}",
         )
     console.print(table)
