@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from limits import files_of_at_most
-from residency.errors import ConfigError, DataError, ResumeError, StoreError
+from residency.errors import ConfigError, DataError, ModelError, ResumeError, StoreError
 from residency.model.attention import Layout, flat_attention
 from residency.model.load import load_model
 from residency.rounds.pretrain import (
@@ -180,6 +180,37 @@ def test_a_checkpoint_cut_in_half_leaves_the_last_good_one(folder: Path, tmp_pat
     assert pretrain(recipe, out).steps == 25
 
 
+@pytest.mark.parametrize("name", ["weights", "optimizer", "random", "state"])
+def test_a_damaged_checkpoint_is_named_and_nothing_begins_anew_unasked(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    recipe, out = small(folder), tmp_path / "out"
+    with pytest.raises(StopError):
+        pretrain(recipe, out, progress=stop_after(8))
+    good = next((out / "checkpoints").iterdir())
+    file = next(good.glob(f"{name}.*"))
+    file.write_bytes(file.read_bytes()[:60])
+    for _ in range(2):
+        with pytest.raises(ResumeError, match="damaged") as caught:
+            pretrain(recipe, out)
+        assert good.name in str(caught.value)
+    shutil.rmtree(good)
+    assert pretrain(recipe, out).steps == 25
+
+
+def test_a_damaged_model_to_start_from_is_named(folder: Path, tmp_path: Path) -> None:
+    recipe, out = small(folder), tmp_path / "out"
+    with pytest.raises(StopError):
+        pretrain(recipe, out, progress=stop_after(1))
+    weights = out / "start" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="weights are damaged") as caught:
+        pretrain(recipe, out)
+    assert str(out / "start") in str(caught.value)
+    shutil.rmtree(out / "start")
+    assert pretrain(recipe, out).steps == 25
+
+
 def test_a_snapshot_is_the_model_of_a_run_of_just_so_many_steps(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -336,8 +367,12 @@ def test_an_empty_corpus_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").mkdir()
     with pytest.raises(DataError, match="no text here"):
         pretrain(small(tmp_path / "text"), tmp_path / "out")
+    (tmp_path / "text" / "blank.txt").write_text(" \n\n")
+    with pytest.raises(DataError, match="every document is empty"):
+        pretrain(small(tmp_path / "text"), tmp_path / "out")
     with pytest.raises(ConfigError, match="no text to train on"):
         pretrain(PretrainConfig(), tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.*"))
 
 
 def test_a_binary_file_is_refused_by_name(folder: Path, tmp_path: Path) -> None:

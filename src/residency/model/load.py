@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from residency.errors import ConfigError, MissingExtraError, ModelError
 from residency.model.four_bits import differentiable
@@ -161,6 +162,12 @@ def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
                 use_safetensors=True,
                 **extra,
             )
+        except SafetensorError as error:
+            raise ModelError(
+                f"the weights are damaged: {error}",
+                where=str(path),
+                next_step="delete this folder and make or fetch it again",
+            ) from None
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(
                 f"the model cannot be loaded: {str(error).splitlines()[0]}", where=str(path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -111,22 +112,48 @@ def _publish(temporary: Path, final: Path) -> None:
 
 
 def latest(folder: Path) -> tuple[Path, State] | None:
-    """The newest whole checkpoint, or None."""
+    """The newest whole checkpoint, or None.
+
+    Raises:
+        ResumeError: there are checkpoints, and all are damaged.
+    """
+    problem = None
     for path in sorted(folder.glob(f"{_NAME}*"), reverse=True):
         try:
             raw = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        raw["evaluations"] = [(int(step), float(score)) for step, score in raw["evaluations"]]
-        return path, State(**raw)
+            raw["evaluations"] = [(int(step), float(score)) for step, score in raw["evaluations"]]
+            return path, State(**raw)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problem = problem or _damaged(path, error)
+    if problem is not None:
+        raise problem
     return None
+
+
+def _damaged(path: Path, error: Exception) -> ResumeError:
+    return ResumeError(
+        f"this checkpoint is damaged: {error}",
+        where=str(path),
+        next_step="delete it and run the same command: it begins again from the checkpoint "
+        "before, or from the first step",
+    )
 
 
 def restore(path: Path, state: State, engine: Engine) -> dict[str, Tensor] | None:
     """Set weights, optimizer and random state as a checkpoint has them; gives the best weights.
 
     A sharded checkpoint fits any number of processes, and one that holds a whole model too.
+
+    Raises:
+        ResumeError: a file of it is missing or was cut.
     """
+    try:
+        return _restore(path, state, engine)
+    except (SafetensorError, FileNotFoundError) as error:
+        raise _damaged(path, error) from error
+
+
+def _restore(path: Path, state: State, engine: Engine) -> dict[str, Tensor] | None:
     best = None
     if (path / _SHARDS).is_dir():
         engine.blank_optimizer()
@@ -151,9 +178,16 @@ def _random_file(path: Path, rank: int) -> Path:
 
 
 def tensors(path: Path, name: str) -> dict[str, Tensor]:
-    """``weights``, ``optimizer`` or ``best`` of a checkpoint; empty when not there."""
+    """``weights``, ``optimizer`` or ``best`` of a checkpoint; empty when not there.
+
+    Raises:
+        ResumeError: the file was cut.
+    """
     file = path / f"{name}.safetensors"
-    return load_file(file) if file.exists() else {}
+    try:
+        return load_file(file) if file.exists() else {}
+    except SafetensorError as error:
+        raise _damaged(path, error) from error
 
 
 def _restore_random(state: Mapping[str, Tensor]) -> None:

@@ -85,8 +85,9 @@ def read_documents(path: Path, field: str = "text") -> Iterator[Document]:
     """Every non-empty document: a whole text file, a JSON line, or a Parquet row.
 
     Raises:
-        DataError: a binary file, a line that is not JSON, a row without the field.
+        DataError: a binary file, a line that is not JSON, a row without the field; no text at all.
     """
+    empty = True
     for file in corpus_files(path):
         kind = _kind(file)
         if kind == "text":
@@ -103,7 +104,14 @@ def read_documents(path: Path, field: str = "text") -> Iterator[Document]:
             )
         for document in documents:
             if document.text.strip():
+                empty = False
                 yield document
+    if empty:
+        raise DataError(
+            "no text here: every document is empty",
+            where=str(path),
+            next_step="give files with text in them",
+        )
 
 
 def _kind(file: Path) -> str:
