@@ -299,13 +299,13 @@ class Store:
         )
 
     def proposals(self, run: str, round_: int | None = None) -> list[Proposal]:
-        """Proposals of a run, or of one round."""
+        """Proposals of a run, or of one round; those of the control arm last."""
         table = schema.proposals
         query = select(table.c.body).where(table.c.run == run)
         if round_ is not None:
             query = query.where(table.c.round == round_)
         found = [codec.proposal(body) for body in self._bodies(query)]
-        return sorted(found, key=lambda p: (p.arm, p.issue, -p.score, p.id))
+        return sorted(found, key=lambda p: (p.arm != "main", p.issue, -p.score, p.id))
 
     def add_round(self, run: str, round_: Round, body: Mapping[str, Any]) -> None:
         """A round with its figures (``body``: scores, rates, seconds a stage)."""
