@@ -157,5 +157,18 @@ def test_progress_shows_rate_and_time_left_without_a_terminal(
     assert "loss 0.5" in told
 
 
+def test_a_servers_trouble_is_told_once_and_cannot_drive_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with ProgressDisplay() as progress:
+        for done in range(3):
+            event = {"tokens": 12345.0, "trouble": "HTTP 500: \x1b[31mboom"}
+            progress(ProgressEvent("judge", done, 2, detail=event))
+    told = capsys.readouterr().err
+    assert told.count("boom") == 1
+    assert "\x1b" not in told
+    assert "tokens 12,345" in told
+
+
 def test_json_has_no_infinity() -> None:
     assert plain({"a": float("inf"), "b": (1.0, float("nan"))}) == {"a": None, "b": [1.0, None]}

@@ -17,6 +17,8 @@ console = Console()
 errors = Console(stderr=True)
 """Where progress goes (stderr), so that ``--json`` stays clean."""
 
+DESCRIPTION = 28
+"""Columns for a bar's name; what follows it takes 43 and the bar, the detail what is left."""
 PLAIN_EVERY = 15.0
 """Seconds between progress lines where there is no terminal."""
 
@@ -26,11 +28,12 @@ class ProgressDisplay:
 
     def __init__(self) -> None:
         self._live = errors.is_terminal
+        self._bar = 24 if errors.width >= 120 else 8
         self._bars = Progress(
-            TextColumn("{task.description:<28}"),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=self._bar),
             TextColumn("{task.fields[amount]:<20}"),
-            TextColumn("{task.fields[rate]:>12}"),
+            TextColumn("{task.fields[rate]:>9}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[detail]}"),
             console=errors,
@@ -38,6 +41,7 @@ class ProgressDisplay:
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, tuple[float, int]] = {}
         self._printed: dict[str, float] = {}
+        self._told: set[str] = set()
 
     def __enter__(self) -> ProgressDisplay:
         if self._live:
@@ -60,7 +64,13 @@ class ProgressDisplay:
             start, first = self._started[event.stage] = (now, event.done)
         seconds = now - start
         rate = (event.done - first) / seconds if seconds > 0.5 else 0.0
-        detail = "  ".join(f"{key} {_number(value)}" for key, value in event.detail.items())
+        detail = "  ".join(
+            f"{key} {_number(value)}" for key, value in event.detail.items() if key != "trouble"
+        )
+        trouble = event.detail.get("trouble")
+        if trouble and trouble not in self._told:  # each kind once: it may come with every request
+            self._told.add(str(trouble))
+            self.say(safe(f"{event.stage}: {trouble}"))
         if self._live:
             self._show(event, rate, detail)
         elif event.total and (
@@ -83,7 +93,11 @@ class ProgressDisplay:
         task = self._tasks.get(event.stage)
         if task is None:
             task = self._tasks[event.stage] = self._bars.add_task(
-                event.stage, total=event.total or None, amount="", rate="", detail=""
+                _cut(event.stage, DESCRIPTION),
+                total=event.total or None,
+                amount="",
+                rate="",
+                detail="",
             )
         of = f"/{event.total:<6}" if event.total else " " * 7  # 0: not known beforehand
         self._bars.update(
@@ -92,12 +106,21 @@ class ProgressDisplay:
             total=event.total or None,
             amount=f"{event.done:>6}{of} {event.unit}",
             rate=f"{rate:.1f}/s" if rate else "",
-            detail=detail,
+            detail=_cut(detail, errors.width - self._bar - DESCRIPTION - 43),
         )
 
 
+def _cut(text: str, room: int) -> str:
+    """The text in so many columns, or nothing where too little of it would be seen."""
+    if len(text) <= room:
+        return text
+    return text[: room - 1] + "…" if room > 5 else ""
+
+
 def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def percent(value: float | None) -> str:
@@ -116,8 +139,13 @@ def print_json(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+_HARMLESS = "\n\t\u200c\u200d"
+"""Line breaks, and the joiners that emoji and Persian are written with."""
+
+
 def safe(text: str) -> str:
     """A model's text without control characters, which could drive the terminal."""
     return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text
+        c if c in _HARMLESS or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd"
+        for c in text
     )
