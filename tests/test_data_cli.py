@@ -157,6 +157,16 @@ def test_every_reject_is_listed_however_many(tmp_path: Path) -> None:
         assert lines == [n + 1 for n in range(2000) if n % 4]
 
 
+def test_a_file_in_another_encoding_says_how_to_convert_it(tmp_path: Path) -> None:
+    rows = [{"prompt": f"Wo ist die Tür {n}?", "completion": "Dort."} for n in range(9)]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "rows.jsonl").write_bytes(text.encode("latin-1"))
+    shown = told(run("check", tmp_path / "rows.jsonl"))
+    assert "rejected 9: not UTF-8: byte 0xfc " in shown, "one reason, wherever the byte stands"
+    assert "iconv -f WINDOWS-1252 -t UTF-8 rows.jsonl" in shown
+    assert "Quality" not in shown
+
+
 def test_texts_cannot_drive_the_terminal(tmp_path: Path) -> None:
     rows = [
         {"prompt": f"Where is {n}?", "completion": "I cannot help.\x1b[2J\x1b]0;x\x07"}

@@ -381,7 +381,7 @@ def test_a_json_array_is_streamed_with_line_numbers(tmp_path: Path) -> None:
     (tmp_path / "cut.json").write_text(text[: len(text) // 2])
     result = one(tmp_path, "cut.json")
     assert len(result.examples) == 3
-    assert "not valid JSON from here on" in result.rejects[0].reason
+    assert "nothing after it was read" in result.rejects[0].reason
 
 
 def test_ragged_tables_and_repeated_columns(tmp_path: Path) -> None:
@@ -447,3 +447,84 @@ def test_dev_rows_need_no_answer(tmp_path: Path) -> None:
     save(tmp_path, "rows.jsonl", [{"prompt": "a"}])
     assert len(read(["rows.jsonl"], DataConfig(), "dev", tmp_path).examples) == 1
     assert len(read(["rows.jsonl"], DataConfig(), "train", tmp_path).rejects) == 1
+
+
+def test_rows_of_an_array_on_one_line_are_told_apart(tmp_path: Path) -> None:
+    rows = [{"instruction": f"{n}", "response": "" if n == 3 else "y"} for n in range(5)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    result = one(tmp_path, "rows.json")
+    assert [e.source for e in result.examples] == [f"rows.json:{n}" for n in (1, 2, 3, 5)]
+    assert result.rejects[0].line == 4
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+def test_objects_one_after_the_other_are_rows(
+    tmp_path: Path, name: str, indent: int | None
+) -> None:
+    parts = [json.dumps({"instruction": f"{n}", "response": "y"}, indent=indent) for n in range(4)]
+    (tmp_path / name).write_text("\n".join(parts))
+    result = one(tmp_path, name)
+    assert [m[0].content for m in messages(result)] == ["0", "1", "2", "3"]
+    assert [e.source for e in result.examples] == [
+        f"{name}:{1 + n * (4 if indent else 1)}" for n in range(4)
+    ]
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_a_compressed_file_that_is_cut_off_is_no_whole_file(
+    tmp_path: Path, ending: str, kept: float
+) -> None:
+    import gzip
+    import random
+
+    import zstandard
+
+    rng = random.Random(0)
+    text = "".join(
+        json.dumps({"instruction": f"{rng.random()}", "response": "y"}) + "\n" for _ in range(5000)
+    )
+    packed = (gzip.compress if ending == "gz" else zstandard.compress)(text.encode())
+    whole, cut = tmp_path / f"rows.jsonl.{ending}", tmp_path / f"cut.jsonl.{ending}"
+    whole.write_bytes(packed + packed)  # two frames one after the other are one file
+    assert len(one(tmp_path, whole.name).examples) == 10_000
+    cut.write_bytes(packed[: int(kept * len(packed))])
+    with pytest.raises(DataError, match="decompressed to its end") as caught:
+        one(tmp_path, cut.name)
+    assert cut.name in str(caught.value)
+
+
+NO_TEXT: dict[str, tuple[bytes, str]] = {
+    "utf16le.jsonl": ('{"instruction": "a", "response": "b"}\n'.encode("utf-16-le"), "UTF-16LE"),
+    "utf16be.csv": ("instruction,response\na,b\n".encode("utf-16-be"), "UTF-16BE"),
+    "image.dat": (bytes(range(256)) * 10, "neither text"),
+}
+
+
+@pytest.mark.parametrize("name", NO_TEXT)
+def test_what_is_no_text_is_not_read_as_text(tmp_path: Path, name: str) -> None:
+    content, message = NO_TEXT[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        one(tmp_path, name)
+    assert name in str(caught.value) and caught.value.next_step
+
+
+def test_nesting_without_end_and_missing_numbers_are_refused_by_row(tmp_path: Path) -> None:
+    good = json.dumps({"instruction": "a", "response": "b"})
+    deep = '{"instruction": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    lines = [good, deep, '{"instruction": "a", "response": NaN}', '{"messages": []}']
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    result = one(tmp_path, "rows.jsonl")
+    assert len(result.examples) == 1
+    assert [(r.line, r.field) for r in result.rejects] == [
+        (2, ""),
+        (3, "response"),
+        (4, "instruction"),
+    ]
+    assert "nested too deeply" in result.rejects[0].reason
+    assert "no answer" in result.rejects[1].reason
+    assert "only messages" in result.rejects[2].reason
+    (tmp_path / "deep.jsonl").write_text(deep + "\n" + good + "\n")
+    assert len(one(tmp_path, "deep.jsonl").examples) == 1

@@ -94,9 +94,10 @@ def show_report(report: CheckReport) -> None:
     if any(f.unused for f in report.files):
         _note("read otherwise: --column response=NAME, or [data] columns in residency.toml", "dim")
     _show_rows(report)
-    if report.ledger:
-        _show_ledger(report.ledger)
-    _show_figures(report)
+    if sum(report.rows.values()):
+        if report.ledger:
+            _show_ledger(report.ledger)
+        _show_figures(report)
     for note in report.notes:
         _note(note, "dim")
     warnings = len(report.warnings) + bool(report.rejected) + bool(report.removed)
@@ -231,7 +232,9 @@ def _evidence(figure: Figure) -> Text:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0%}" if 0 < value < 1 else f"{value:.4g}"
+    if 0 < value < 1:
+        return f"{value:.0%}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.4g}"
 
 
 def show_row(row: Shown) -> None:

@@ -19,6 +19,7 @@ from residency.chat import ChatFormat
 from residency.config import Config
 from residency.data import sampled, topics
 from residency.data.figures import EXAMPLES, Figure, Sighting, View, shorten
+from residency.data.files import conversion
 from residency.data.findings import LISTED
 from residency.data.languages import languages
 from residency.data.ledger import Ledger
@@ -165,7 +166,7 @@ def check(
         *_sampled(survey, embedder, progress),
     ]
     leaks = survey.leaks(benchmarks or {})
-    notes = []
+    notes = _encoding_notes(survey)
     if survey.found.unanswered:
         notes.append(
             f"{survey.found.unanswered} rows have no answer: to evaluate on, not to train on"
@@ -206,6 +207,12 @@ def check(
         seconds=time.monotonic() - began,
     )
     return report, survey
+
+
+def _encoding_notes(survey: Survey) -> list[str]:
+    """How to convert the first file whose rows are not UTF-8."""
+    found = next((r for r in survey.found.rejects if r.reason.startswith("not UTF-8")), None)
+    return [f"{found.file}: {conversion(Path(found.file))}"] if found else []
 
 
 def _contradiction_figure(survey: Survey) -> Figure:

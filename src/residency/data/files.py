@@ -11,8 +11,11 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import IO, Any, Literal, cast
+
+import zstandard
 
 from residency.errors import DataError
 
@@ -29,6 +32,9 @@ ROW_LISTS = {
 }
 """Lists of objects that are a part of one row, not rows."""
 
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+"""What reading a compressed file raises when it is cut off or broken."""
+
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -40,18 +46,47 @@ _BOMS = {
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """The file's bytes, decompressed if it begins as gzip or zstandard does."""
+    """The file's bytes, decompressed if it begins as gzip or zstandard does.
+
+    Reading raises ``EOFError`` where a compressed file is cut off.
+    """
     with path.open("rb") as probe:
         magic = probe.read(4)
     if magic[:2] == b"\x1f\x8b":
         return cast(IO[bytes], gzip.open(path, "rb"))
     if magic == b"\x28\xb5\x2f\xfd":
-        import zstandard
-
-        return io.BufferedReader(
-            zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
-        )
+        return io.BufferedReader(_Zstandard(path), buffer_size=1 << 17)
     return path.open("rb")
+
+
+class _Zstandard(io.RawIOBase):
+    """Decompressed bytes of all frames. zstandard's own reader takes a cut file for a whole one."""
+
+    def __init__(self, path: Path) -> None:
+        self._make = zstandard.ZstdDecompressor().decompressobj
+        self._frame, self._file, self._rest = self._make(), path.open("rb"), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        while not self._rest:
+            compressed = self._frame.unused_data if self._frame.eof else b""
+            compressed = compressed or self._file.read(1 << 17)
+            if not compressed:
+                if not self._frame.eof:
+                    raise EOFError("the last frame does not end")
+                return 0
+            if self._frame.eof:
+                self._frame = self._make()
+            self._rest = self._frame.decompress(compressed)
+        size = min(len(target), len(self._rest))
+        target[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def file_hash(path: Path) -> str:
@@ -71,8 +106,8 @@ def find_kind(path: Path) -> Kind:
     with open_bytes(path) as handle:
         try:
             head = handle.read(65536)
-        except (OSError, EOFError) as error:
-            raise DataError(f"cannot be decompressed: {error}", where=str(path)) from None
+        except DAMAGED as error:
+            raise damaged(path, error) from None
     if head[:4] == b"PAR1":
         return "parquet"
     if head[:6] == b"ARROW1" or (head[:4] == b"\xff\xff\xff\xff" and suffix == ".arrow"):
@@ -85,6 +120,8 @@ def find_kind(path: Path) -> Kind:
             where=str(path),
             next_step="export the rows as JSONL, CSV, Parquet or text",
         )
+    if b"\x00" in head and encoding_of(head) == "utf-8":
+        _refuse_binary(path, head)
     text = head_text(head, path).lstrip()
     if not text:
         raise DataError("the file is empty", where=str(path), next_step="remove it from the list")
@@ -96,7 +133,7 @@ def find_kind(path: Path) -> Kind:
         first, _, rest = text.partition("\n")
         try:
             whole = json.loads(first)
-        except ValueError:
+        except (ValueError, RecursionError):
             # A pretty-printed object, a broken first line, or one that is longer than the head.
             return "json" if suffix == ".json" or len(first) < 80 else "jsonl"
         wrapped = isinstance(whole, dict) and not rest.strip() and rows_within(whole)
@@ -106,6 +143,32 @@ def find_kind(path: Path) -> Kind:
     if suffix == ".json":
         return "json"
     return "text"
+
+
+def _refuse_binary(path: Path, head: bytes) -> None:
+    """Text may hold a NUL; every second byte NUL is UTF-16, and more of other signs is no text."""
+    for start, name in ((0, "UTF-16BE"), (1, "UTF-16LE")):
+        if head[start::2].count(0) > 0.4 * len(head[start::2]):
+            raise DataError(
+                f"{name} without a byte-order mark",
+                where=str(path),
+                next_step=f"convert it: iconv -f {name} -t UTF-8 {path.name} > utf8-{path.name}",
+            )
+    if sum(byte < 9 or 13 < byte < 32 for byte in head) > 0.02 * len(head):
+        raise DataError(
+            "neither text nor a format that is known",
+            where=str(path),
+            next_step="export the rows as JSONL, CSV, Parquet or text",
+        )
+
+
+def damaged(path: Path, error: BaseException) -> DataError:
+    """The error for a compressed file that is cut off or broken."""
+    return DataError(
+        f"cannot be decompressed to its end: {error}",
+        where=str(path),
+        next_step="copy or download the file again",
+    )
 
 
 def head_text(head: bytes, path: Path) -> str:
@@ -135,5 +198,10 @@ def undecodable(path: Path, error: UnicodeDecodeError) -> DataError:
     return DataError(
         f"not {error.encoding}: byte 0x{error.object[error.start]:02x}",
         where=str(path),
-        next_step=f"convert it, e.g.: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}",
+        next_step=conversion(path),
     )
+
+
+def conversion(path: Path) -> str:
+    """How to convert a file that is not UTF-8."""
+    return f"convert it, e.g.: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}"

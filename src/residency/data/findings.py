@@ -6,6 +6,7 @@ machines: parts are joined in the order of their rows.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from residency.errors import TemplateError
 from residency.text import words
 from residency.types import Example, Split
 
+_PLACE = re.compile(r" at (?:position|character) \d+(?: of the line)?$|(?<=messages)\[\d+\]")
+"""What makes equal reasons differ."""
 LISTED = 1000
 """Rejects and removed rows that a report holds; all of them are counted."""
 TRAINING: tuple[Split, ...] = ("train", "pool")
@@ -76,7 +79,8 @@ class Findings:
     def reject(self, reject: Reject) -> None:
         """One more row that cannot be used."""
         self.rejected += 1
-        self.reasons[f"{reject.field}: {reject.reason}" if reject.field else reject.reason] += 1
+        reason = _PLACE.sub("", reject.reason)
+        self.reasons[f"{reject.field}: {reason}" if reject.field else reason] += 1
         if len(self.rejects) < LISTED:
             self.rejects.append(reject)
 

@@ -7,6 +7,7 @@ bad answer) is refused with the field and the reason, never guessed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,15 +70,22 @@ def _text(
 ) -> str:
     column = columns.get(field)
     value = None if column is None else row.get(column)
-    if value is None or value == "":
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         if need:
-            raise RowError("the field is missing or empty", column or field)
+            raise RowError(_missing(row, column), column or field)
         return ""
     if isinstance(value, list) and all(isinstance(v, Mapping) for v in value):
         value = join_parts(value, column or field)
     if isinstance(value, dict | list):
         raise RowError(f"text is expected, found {type(value).__name__}", column or field)
     return clean_text(value if isinstance(value, str) else str(value), column or field)
+
+
+def _missing(row: Mapping[str, Any], column: str | None) -> str:
+    """Why there is no text: the field is empty, or the row is of another layout than the rest."""
+    if column in row or not row:
+        return "the field is empty"
+    return f"the row has no such field, only {', '.join(map(str, list(row)[:6]))}"
 
 
 def _weight(row: Mapping[str, Any], columns: Mapping[str, str]) -> float:
@@ -122,7 +130,13 @@ def _alpaca(row: Mapping[str, Any], columns: Mapping[str, str], instruction: str
     content = _text(row, columns, "instruction") or instruction
     extra = _text(row, columns, "input")
     if not content.strip() and not extra.strip():
-        raise RowError("instruction and input are both empty", columns["instruction"])
+        known = columns["instruction"] in row
+        raise RowError(
+            "instruction and input are both empty"
+            if known
+            else _missing(row, columns["instruction"]),
+            columns["instruction"],
+        )
     if not content.strip():
         content, extra = extra, ""
     turns: list[Message] = []

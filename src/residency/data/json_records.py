@@ -47,8 +47,15 @@ def _parse(number: int, line: str) -> Record:
     except _RepeatedKeyError as error:
         return Record(number, None, f"the key {error.key!r} stands twice", error.key)
     except (ValueError, RecursionError) as error:
-        return Record(number, None, f"not valid JSON: {error}")
+        return Record(number, None, _invalid(error))
     return _record(number, value)
+
+
+def _invalid(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        what = error.msg[0].lower() + error.msg[1:].removesuffix(" starting at").removesuffix(" at")
+        return f"not valid JSON: {what} at character {error.pos + 1}"
+    return "not valid JSON: nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _record(number: int, value: Any) -> Record:
@@ -75,7 +82,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def json_array(path: Path) -> Iterator[Record]:
-    """A JSON array as a stream; an object that holds one list of rows is read whole."""
+    """A JSON array as a stream; objects, and one that holds a list of rows, are read whole.
+
+    Rows of an array on one line are told apart by their number instead of their line.
+    """
     with open_bytes(path) as raw:
         encoding = encoding_of(raw.read(4))
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
@@ -88,6 +98,7 @@ def json_array(path: Path) -> Iterator[Record]:
                 return
             line = 1 + buffer.count("\n", 0, len(buffer) - len(text))
             buffer, at, size, ended = text, 1, 1 << 16, False
+            first, rows, counted = line, 0, False
             while True:
                 while True:  # white space and commas between rows
                     if at < len(buffer) and buffer[at] in " \t\r\n,":
@@ -103,15 +114,17 @@ def json_array(path: Path) -> Iterator[Record]:
                     return
                 if buffer[at] == "]":
                     return
+                counted = counted or (rows == 1 and line == first)
+                place = rows + 1 if counted else line
                 try:
                     value, end = decoder.raw_decode(buffer, at)
                 except _RepeatedKeyError as error:
                     # The row's end is unknown now: find it with a decoder that allows repeats.
                     _, end = json.JSONDecoder().raw_decode(buffer, at)
-                    yield Record(line, None, f"the key {error.key!r} stands twice", error.key)
-                except ValueError as error:
-                    if ended:
-                        yield Record(line, None, f"not valid JSON from here on: {error}")
+                    yield Record(place, None, f"the key {error.key!r} stands twice", error.key)
+                except (ValueError, RecursionError) as error:
+                    if ended or isinstance(error, RecursionError):
+                        yield Record(place, None, f"{_invalid(error)}; nothing after it was read")
                         return
                     more = handle.read(size)
                     ended = not more
@@ -123,7 +136,8 @@ def json_array(path: Path) -> Iterator[Record]:
                         ended = not more
                         buffer, at = buffer[at:] + more, 0
                         continue
-                    yield _record(line, value)
+                    yield _record(place, value)
+                rows += 1
                 line += buffer.count("\n", at, end)
                 at = end
                 if at > 1 << 20:
@@ -133,10 +147,25 @@ def json_array(path: Path) -> Iterator[Record]:
 
 
 def _json_object(path: Path, text: str) -> Iterator[Record]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"not valid JSON: {error}", where=str(path)) from None
-    rows = rows_within(value) or [value]
-    for number, row in enumerate(rows, 1):
-        yield _record(number, row)
+    """Rows of one object, or objects that stand one after the other, over any number of lines."""
+    decoder, at, line, objects = json.JSONDecoder(object_pairs_hook=_unique), 0, 1, []
+    while at < len(text):
+        if text[at] in " \t\r\n,":
+            line += text[at] == "\n"
+            at += 1
+            continue
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                _invalid(error),
+                where=f"{path}:{line}",
+                next_step="write one object a line (JSON Lines), or an array of objects",
+            ) from None
+        objects.append((line, value))
+        line += text.count("\n", at, end)
+        at = end
+    if len(objects) == 1 and (rows := rows_within(objects[0][1])):
+        objects = list(enumerate(rows, 1))
+    for place, value in objects:
+        yield _record(place, value)

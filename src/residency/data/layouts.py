@@ -83,8 +83,9 @@ def find_mapping(
     if best is None:
         present = sorted({str(key) for row in rows for key in row})[:12]
         wanted = f"the layout {layout!r}" if layout != "auto" else "any known layout"
+        fields = f"the fields {', '.join(present)} do" if present else "rows without fields do"
         raise DataError(
-            f"the fields {', '.join(present)} do not make {wanted}",
+            f"{fields} not make {wanted}",
             where=where,
             next_step="name your columns in residency.toml, e.g. "
             '[data] columns = {instruction = "question_text", response = "reply"}',

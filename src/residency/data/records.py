@@ -6,7 +6,15 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from residency.data.files import Kind, encoding_of, find_kind, open_bytes, undecodable
+from residency.data.files import (
+    DAMAGED,
+    Kind,
+    damaged,
+    encoding_of,
+    find_kind,
+    open_bytes,
+    undecodable,
+)
 from residency.data.json_records import json_array, jsonl
 from residency.data.record import Record
 from residency.data.table_records import columnar, delimited, sqlite_query
@@ -24,8 +32,15 @@ def read_records(path: Path, kind: Kind, *, query: str = "") -> Iterator[Record]
     """Every row of a file, in order, one in memory at a time.
 
     Raises:
-        DataError: the file as a whole cannot be read.
+        DataError: the file as a whole cannot be read, or it is compressed and cut off.
     """
+    try:
+        yield from _records(path, kind, query)
+    except DAMAGED as error:
+        raise damaged(path, error) from None
+
+
+def _records(path: Path, kind: Kind, query: str) -> Iterator[Record]:
     if kind == "jsonl":
         return jsonl(path)
     if kind == "json":
