@@ -108,9 +108,18 @@ class GivenSplits:
 
 
 def harness(
-    rows: Rows, model: Any, tokenizer: Any, *, shots: int | None, limit: int | None = None
+    rows: Rows,
+    model: Any,
+    tokenizer: Any,
+    *,
+    shots: int | None,
+    limit: int | None = None,
+    tasks: list[str] | None = None,
 ) -> dict[str, Any]:
-    """lm-evaluation-harness's own run of the same rows through its Hugging Face backend."""
+    """lm-evaluation-harness's own run of the same rows through its Hugging Face backend.
+
+    ``tasks`` names groups in place of the rows' own tasks.
+    """
     import datasets
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
@@ -133,7 +142,7 @@ def harness(
     try:
         found: dict[str, Any] = simple_evaluate(
             model=lm,
-            tasks=list(rows),
+            tasks=tasks or list(rows),
             num_fewshot=shots,
             limit=limit,
             bootstrap_iters=100,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench_rows import GivenSplits, Rows, all_rows, harness
+from bench_rows import GivenSplits, Rows, all_rows, harness, mmlu
 from infer_models import CONFIGS, SHAPE, engine, folder
 from residency.evaluate.bench import BenchResult, ask, find_tasks, run_tasks
 from residency.evaluate.bench.score import Metric, pool
@@ -38,8 +38,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> LocalEngine:
         del CONFIGS["long"]
 
 
-def agree(rows: Rows, local: LocalEngine, found: dict[str, Any], shots: int, limit: int) -> None:
-    """Same prompts, log-likelihoods within 1e-4, identical metrics."""
+def agree(
+    rows: Rows, local: LocalEngine, found: dict[str, Any], shots: int, limit: int
+) -> BenchResult:
+    """Same prompts, log-likelihoods within 1e-4, identical metrics; gives our own result."""
     tasks = find_tasks(list(rows))
     ours: BenchResult = run_tasks(tasks, GivenSplits(rows), local, limit=limit, shots=shots)
     for task in tasks:
@@ -62,6 +64,7 @@ def agree(rows: Rows, local: LocalEngine, found: dict[str, Any], shots: int, lim
             assert metric.value == pytest.approx(float(value), abs=tolerance), (task.name, name)
             if error != "N/A":
                 assert metric.stderr == pytest.approx(float(error), abs=max(tolerance, 1e-9))
+    return ours
 
 
 @pytest.mark.parametrize("shots", [0, 3])
@@ -87,6 +90,23 @@ def test_contexts_that_are_too_long_are_cut_as_the_harness_cuts_them(tmp_path: P
     )
     assert longest > short.context
     agree(rows, short, found, 12, 3)
+
+
+def test_all_of_mmlu_and_its_groups_equal_the_harness(local: LocalEngine) -> None:
+    """57 subjects of unequal size: each subject's wording, and the weighted averages."""
+    tasks = find_tasks(["mmlu"])
+    assert len(tasks) == 57
+    rows: Rows = {
+        task.name: {"dev": mmlu(5, 100 + at), "test": mmlu(2 + at % 4, 200 + at)}
+        for at, task in enumerate(tasks)
+    }
+    found = harness(rows, local.model, local.tokenizer, shots=1, tasks=["mmlu"])
+    ours = agree(rows, local, found, 1, 0)
+    for group in ("mmlu", "mmlu_stem", "mmlu_humanities", "mmlu_social_sciences", "mmlu_other"):
+        theirs, metric = found["groups"][group], ours.metrics[group]["acc"]
+        assert metric.value == pytest.approx(theirs["acc,none"], abs=1e-12), group
+        assert metric.stderr == pytest.approx(theirs["acc_stderr,none"], abs=1e-9), group
+        assert metric.n == sum(ours.metrics[t.name]["acc"].n for t in find_tasks([group]))
 
 
 def test_groups_are_pooled_as_the_harness_pools_them() -> None:
