@@ -7,6 +7,7 @@ from pathlib import Path
 
 from report_project import RUN, build
 from residency.report import Evidence
+from residency.report.headline import what_changed
 from residency.types import Issue, Slice
 
 
@@ -35,3 +36,14 @@ def test_of_several_answers_the_failing_one_is_shown(tmp_path: Path) -> None:
     store.close()
     assert found.after.id == again.id
     assert found.change == "still failing"
+
+
+def test_a_fall_that_does_not_stand_in_its_family_is_not_told_as_one_that_does() -> None:
+    firm = {"kind": "overlong", "before_rate": 0.5, "after_rate": 0.1, "status": "improved"}
+    weak = {"kind": "repetition", "before_rate": 0.2, "after_rate": 0.1, "status": "persisting"}
+    first, second, third = what_changed([firm, weak], [{**weak, "kind": "hallucination"}])
+    assert first == "Failures that fell on the sealed test: overlong 50 % → 10 %."
+    assert "repetition 20 % → 10 %" in second
+    assert "not when everything" in second
+    assert third.startswith("Failures that rose by their own 95 % interval, but not when")
+    assert what_changed([], []) == []
