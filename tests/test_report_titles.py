@@ -41,7 +41,8 @@ def test_of_several_answers_the_failing_one_is_shown(tmp_path: Path) -> None:
 def test_a_fall_that_does_not_stand_in_its_family_is_not_told_as_one_that_does() -> None:
     firm = {"kind": "overlong", "before_rate": 0.5, "after_rate": 0.1, "status": "improved"}
     weak = {"kind": "repetition", "before_rate": 0.2, "after_rate": 0.1, "status": "persisting"}
-    first, second, third = what_changed([firm, weak], [{**weak, "kind": "hallucination"}])
+    told = what_changed([firm, weak], [{**weak, "kind": "hallucination"}])
+    first, second, third = (line.replace("\N{NO-BREAK SPACE}", " ") for line in told)
     assert first == "Failures that fell on the sealed test: overlong 50 % → 10 %."
     assert "repetition 20 % → 10 %" in second
     assert "not when everything" in second
