@@ -113,17 +113,18 @@ def _query(spec: str) -> tuple[str, str]:
     mark = re.search(r"[?&]query=", spec)
     address, query = (spec[: mark.start()], spec[mark.end() :]) if mark else (spec, "")
     if not mark:
+        shown = re.sub(r"//[^@/]*@", "//", address)  # a password is never shown
         raise DataError(
             "a query is needed to read a database",
-            where=address,
-            next_step=f'write it as "{address}?query=SELECT question, answer FROM faq"',
+            where=shown,
+            next_step=f'write it as "{shown}?query=SELECT question, answer FROM faq"',
         )
     return address, unquote(query) if "%20" in query else query
 
 
 def _postgresql(url: str, query: str) -> Iterator[Record]:
     try:
-        import psycopg  # type: ignore[import-not-found]
+        import psycopg
     except ImportError:
         raise MissingExtraError(
             "reading PostgreSQL needs psycopg", next_step='pip install "psycopg[binary]"'
@@ -133,8 +134,8 @@ def _postgresql(url: str, query: str) -> Iterator[Record]:
             connection.read_only = True
             # A named cursor stays on the server: rows arrive a batch at a time.
             with connection.cursor(name="residency") as cursor:
-                cursor.execute(query)
-                names = [column.name for column in cursor.description]
+                cursor.execute(query.encode())
+                names = [column.name for column in cursor.description or ()]
                 for number, row in enumerate(cursor, 1):
                     yield Record(number, dict(zip(names, row, strict=True)))
     except psycopg.Error as error:
