@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -459,7 +460,15 @@ def test_the_command_trains_and_prints(folder: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     done = CliRunner().invoke(app, ["pretrain", str(recipe), "--out", out])
     assert done.exit_code == 0, done.output
+    assert "text, held out: " in done.stdout
     assert "bits per byte" in done.stdout
     assert "M parameters" in done.stdout
+    other = tmp_path / "other.txt"
+    other.write_text("zebra quartz jump " * 40)
+    more = ["pretrain", str(recipe), "--from", f"{out}/model", "--also", str(other)]
+    gone = CliRunner().invoke(app, [*more, "--out", str(tmp_path / "more")])
+    assert gone.exit_code == 0, gone.output
+    assert re.search(r"text, held out: [\d.]+ bits per byte \(before: [\d.]+, -", gone.stdout)
+    assert re.search(r"elsewhere, other: [\d.]+ bits per byte \(before: ", gone.stdout)
     snap = CliRunner().invoke(app, ["pretrain", str(recipe), "--out", out, "--snapshot"])
     assert snap.exit_code == 0, snap.output

@@ -79,11 +79,20 @@ def pretrain(
         print_json(json.dumps(result.to_dict(), indent=1))
         return
     for name, bits in result.bits_per_byte.items():
-        was = f" (before: {result.before[name]:.4f})" if name in result.before else ""
-        typer.echo(f"{name}: {bits:.4f} bits per byte on held-out text{was}")
+        typer.echo(_measured(name, bits, result.before.get(name)))
     for note in result.notes:
         typer.echo(f"note: {note}")
     typer.echo(
         f"{result.parameters / 1e6:.2f} M parameters, {result.tokens} tokens in "
         f"{result.seconds:.0f} s: {result.folder}"
     )
+
+
+def _measured(name: str, bits: float, before: float | None) -> str:
+    """One text's line: what is held out, what is elsewhere, and what changed."""
+    _, elsewhere, other = name.rpartition("elsewhere-")
+    line = f"elsewhere, {other}" if elsewhere else f"{name}, held out"
+    line += f": {bits:.4f} bits per byte"
+    if before is None:
+        return line
+    return f"{line} (before: {before:.4f}, {100 * (bits / before - 1):+.1f} %)"

@@ -167,7 +167,6 @@ class _Run:
         self.progress, self.say = progress, say
         self.corpora = corpora_of(recipe)
         self.notes: list[str] = []
-        self.log: list[dict[str, Any]] = []
 
     def go(self) -> PretrainResult:
         from transformers import AutoTokenizer
@@ -365,6 +364,8 @@ class _Run:
         """Settings, data and figures of the run, beside the model."""
         from residency.model.checksums import write_json
 
+        # A model that is gone on from brings its own shape and tokenizer.
+        unused = {"model", "tokenizer"} if self.start else set()
         corpora = [
             {
                 "name": c.name,
@@ -378,7 +379,7 @@ class _Run:
         write_json(
             self.out / "pretrain.json",
             {
-                "recipe": self.recipe.model_dump(),
+                "recipe": self.recipe.model_dump(exclude=unused),
                 "start": self.start,
                 "corpora": corpora,
                 "result": result.to_dict(),
