@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from residency.rounds import Project, RunSummary, init
+    from residency.project import Project
+    from residency.rounds import RunSummary, init
 
 __version__ = "0.1.0"
 __all__ = ["Project", "RunSummary", "__version__", "init"]
@@ -18,7 +19,11 @@ __all__ = ["Project", "RunSummary", "__version__", "init"]
 
 def __getattr__(name: str) -> Any:
     # Loaded when asked for, so that `residency --help` and `import residency.types` stay instant.
-    if name in ("Project", "RunSummary", "init"):
+    if name == "Project":
+        from residency.project import Project
+
+        return Project
+    if name in ("RunSummary", "init"):
         from residency import rounds
 
         return getattr(rounds, name)

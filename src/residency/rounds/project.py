@@ -1,15 +1,10 @@
-"""``Project``: in a notebook, what the commands do.
-
-from residency import Project
-project = Project.open("demo")
-summary = project.run()
-"""
+"""``Project``: a folder and the steps of the loop, each a method."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from residency.rounds import loop, single, summary, tracing
 from residency.rounds import merge as merging
@@ -31,10 +26,7 @@ if TYPE_CHECKING:
 
 
 class Project(Workspace):
-    """A project's folder and everything that can be done with it.
-
-    Each method is the command of the same name; it works on stored rows and returns nouns.
-    """
+    """A project's folder and the steps of the loop; ``residency.Project`` adds the other commands."""
 
     @classmethod
     def open(
@@ -44,7 +36,7 @@ class Project(Workspace):
         overrides: Mapping[str, Any] | None = None,
         full: bool = False,
         progress: Progress = no_progress,
-    ) -> Project:
+    ) -> Self:
         """Open the project at or above ``root``.
 
         Args:
