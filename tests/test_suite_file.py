@@ -209,6 +209,11 @@ def test_several_rules_of_one_checklist_test_keep_their_own_detectors(tmp_path: 
         ),
         ("[[items]]\nrules = []", "an item needs 'example'"),
         ('[[items]]\nmessages = [{ role = "user" }]', "needs 'role' and 'content'"),
+        ('[[rules]]\nrule = "length"\nmin = 9\nmax = 3', "'min' (9) is greater than 'max' (3)"),
+        (
+            '[[items]]\nprompt = "Hi"\nrules = [{rule = "non_empty"}]\n[[items]]\nprompt = "Hi"',
+            "the same item as in",
+        ),
     ],
 )
 def test_what_is_refused_is_named_with_its_place(tmp_path: Path, text: str, says: str) -> None:

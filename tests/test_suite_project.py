@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from residency.cli import invoke
 from residency.errors import SuiteError
+from residency.evaluate import check_suite, load_suite
 from residency.rounds import Project
+from residency.types import Example, Message
 from small import save_model, save_project
 
 SUITE = """
@@ -63,4 +66,31 @@ def test_a_rule_without_references_stops_before_anything_is_generated(folder: Pa
     with pytest.raises(SuiteError, match="none of its 1 examples has one"):
         Project.open(folder).evaluate("base")
     (folder / "s.toml").write_text('[[rules]]\nrule = "non_empty"\ntags = ["nowhere"]\n')
-    assert "suite:non_empty: no example is in its scope" in Project.open(folder).corpus.notes
+    (note,) = (n for n in Project.open(folder).corpus.notes if n.startswith("suite:"))
+    assert note == "suite:non_empty: no example is in its scope (tags nowhere)"
+
+
+def test_a_misspelt_field_is_refused_with_the_nearest_known_one(folder: Path) -> None:
+    """Otherwise every answer would fail, or no check ever be scored."""
+    for rule in ('"fields"\nfields = ["color"]', '"non_empty"\nfield = "color"'):
+        (folder / "s.toml").write_text(f"[[rules]]\nrule = {rule}\n")
+        with pytest.raises(SuiteError, match=r"did you mean 'colour'.*\n.*colour, thing"):
+            Project.open(folder).evaluate("base")
+    # Prose with a colon in it is no list of fields.
+    prose = Example((Message("user", "q"), Message("assistant", "Note: fine\nand more words")))
+    (folder / "s.toml").write_text('[[rules]]\nrule = "non_empty"\nfield = "colour"\n')
+    assert check_suite(load_suite(folder / "s.toml"), [prose]) == ()
+
+
+def test_a_users_function_that_fails_is_told_beside_the_scores(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "checks.py").write_text("def boom(response, example):\n    return 1 / 0\n")
+    (folder / "s.toml").write_text(
+        '[[rules]]\nrule = "python"\nfunction = "checks.py:boom"\n'
+        '[[rules]]\nrule = "non_empty"\ntags = ["nowhere"]\n'
+    )
+    assert invoke(["eval", str(folder)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "boom was never scored: checks.py:boom raised ZeroDivisionError" in told
+    assert "suite:non_empty: no example is in its scope (tags nowhere)" in told

@@ -82,6 +82,7 @@ def evaluate(
     """
     from residency.errors import ConfigError
     from residency.rounds.endpoint import asked, named_endpoint
+    from residency.rounds.single import remarks
     from residency.rounds.steps import label_of
     from residency.types import SPLITS
 
@@ -89,13 +90,16 @@ def evaluate(
         raise ConfigError(f"there is no split {split!r}", where="--split", next_step="dev")
     server = named_endpoint(endpoint, endpoint_model, key_env, price_in, price_out)
     with ProgressDisplay() as progress:
-        assessed = opened(directory, progress).evaluate(name, split, endpoint=server)
-    scores, requests = assessed.scores.to_dict(), asked(server)
+        project = opened(directory, progress)
+        assessed = project.evaluate(name, split, endpoint=server)
+    scores, requests, notes = assessed.scores.to_dict(), asked(server), remarks(project, assessed)
     if as_json:
-        body = {"model": assessed.model, "scores": scores, "requests": requests}
+        body = {"model": assessed.model, "scores": scores, "requests": requests, "notes": notes}
         print_json(json.dumps(plain(body)))
         return
     show_scores(f"{label_of(assessed.model)}, {assessed.model.id[:9]}, on {split}", scores)
+    for line in notes:
+        console.print(safe(line), highlight=False, markup=False)
     if requests:
         show_requests(requests)
 

@@ -43,7 +43,9 @@ def expand_checklist(
     needed = {"MFT": ["rules"], "INV": ["fill"], "DIR": ["variant", "of", "expect"]}[kind]
     for key in ("name", "template", *needed):
         if not table.get(key):
-            raise SuiteError(f"a {kind} test needs the key {key!r}", where=where, next_step=HELP)
+            raise SuiteError(
+                f"a test of type {kind} needs the key {key!r}", where=where, next_step=HELP
+            )
     fill = table.get("fill", {})
     for text in (table["template"], table.get("variant", ""), table.get("reference", "")):
         for name in _NAME.findall(text):

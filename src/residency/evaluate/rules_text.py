@@ -188,6 +188,8 @@ class Length(Rule):
     def _something(self) -> Length:
         if self.min is None and self.max is None and self.max_ratio is None:
             raise ValueError("needs one of the keys 'min', 'max', 'max_ratio'")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"'min' ({self.min}) is greater than 'max' ({self.max})")
         if self.max_ratio is not None and self.unit == "tokens":
             raise ValueError("'max_ratio' compares with the reference's text: not in tokens")
         if self.unit == "tokens" and self.field:

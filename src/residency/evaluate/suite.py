@@ -12,6 +12,7 @@ from typing import Any
 
 from residency.errors import SuiteError
 from residency.evaluate import rules_groups, rules_other, rules_structure, rules_text  # noqa: F401
+from residency.evaluate.answers import parse_answer
 from residency.evaluate.checklist import CHECKLIST_KEYS, expand_checklist
 from residency.evaluate.rules import Rule, make_rule, nearest
 from residency.evaluate.rules_other import PythonFunction, file_digest, load_function
@@ -89,14 +90,18 @@ def check_suite(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
     """What of the suite cannot work on these examples, in words, before anything is generated.
 
     Raises:
-        SuiteError: a rule needs references and none of the examples in its scope has one.
+        SuiteError: a rule needs references and none of the examples in its scope has one, or it
+            names a field that no reference has.
     """
     notes = []
     for rule in suite.rules:
         scope = [example for example in examples if rule.applies(example)]
         if not scope:
-            notes.append(f"{rule.detector}: no example is in its scope")
+            notes.append(
+                f"{rule.detector}: no example is in its scope{_near_scope(rule, examples)}"
+            )
             continue
+        _check_fields(suite, rule, scope)
         bare = [example for example in scope if example.reference is None]
         if rule.needs_reference and len(bare) == len(scope):
             raise SuiteError(
@@ -114,6 +119,34 @@ def check_suite(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _near_scope(rule: Rule, examples: Sequence[Example]) -> str:
+    """Which tag or id may have been meant."""
+    if rule.tags:
+        tags = sorted({tag for example in examples for tag in example.tags})
+        return f" (tags {', '.join(rule.tags)}){nearest(rule.tags[0], tags)}"
+    if rule.examples:
+        return f" (examples {', '.join(rule.examples[:3])})"
+    return ""
+
+
+def _check_fields(suite: Suite, rule: Rule, scope: Sequence[Example]) -> None:
+    """A misspelt field is in no reference: every answer would fail, or none be scored."""
+    wanted = [rule.field] if rule.field else list(getattr(rule, "fields", ()))
+    known: dict[str, None] = {}
+    for example in scope if wanted else ():
+        reference = parse_answer(example.reference or "", rule.parse)
+        if not reference.problems:  # prose is not a list of fields, though it may hold colons
+            known.update(dict.fromkeys(reference.fields))
+    for name in wanted if known else ():
+        if name.casefold() not in known:
+            raise SuiteError(
+                f"rule {rule.detector!r} looks at the field {name!r}, which is in no reference "
+                f"of its {len(scope)} examples{nearest(name, known)}",
+                where=suite.source,
+                next_step=f"their fields: {', '.join(list(known)[:12])}",
+            )
+
+
 class _Reader:
     """Collects rules and items from one file."""
 
@@ -121,6 +154,7 @@ class _Reader:
         self.path = path
         self.rules: list[Rule] = []
         self.examples: list[Example] = []
+        self.items: dict[str, str] = {}
         self.instruction = ""
         self.places: dict[tuple[Any, ...], str] = {}
 
@@ -138,7 +172,7 @@ class _Reader:
         for where, table in self._tables(raw, "checklist"):
             self._known(table, CHECKLIST_KEYS, where)
             made, rules = expand_checklist(table, self._example, where=where)
-            self.examples += made
+            self._keep(made)
             for rule, ids in rules:
                 self._rule(rule, where, examples=ids)
         return self._done(str(raw.get("name", self.path.stem)))
@@ -213,6 +247,18 @@ class _Reader:
         self.places[key] = where
         self.rules.append(rule)
 
+    def _keep(self, made: Sequence[Example]) -> None:
+        """Items of the suite's own; one item has one place, tags and group."""
+        for example in made:
+            if example.id in self.items:
+                raise SuiteError(
+                    f"the same item as in {self.items[example.id]}: {example.prompt_text[:60]!r}",
+                    where=example.source,
+                    next_step="give one item all the rules, or change its words",
+                )
+            self.items[example.id] = example.source
+            self.examples.append(example)
+
     def _schema(self, name: str, where: str) -> Any:
         try:
             return json.loads((self.path.parent / name).read_text(encoding="utf-8"))
@@ -225,7 +271,7 @@ class _Reader:
             ids = (str(raw["example"]),)
         else:
             example = self._example(raw, where)
-            self.examples.append(example)
+            self._keep([example])
             ids = (example.id,)
         rules = raw.get("rules", [])
         if not isinstance(rules, list):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from residency import diagnose as diagnosing
+from residency import evaluate as evaluating
 from residency import target as targeting
 from residency.errors import StoreError, UserError
 from residency.rounds.endpoint import Endpoint
@@ -45,6 +47,7 @@ __all__ = [
     "diagnose",
     "evaluate",
     "find_model",
+    "remarks",
     "target",
     "train",
 ]
@@ -145,6 +148,18 @@ def evaluate(
             return _assessed(ws, find_model(ws, name), split, None)
         ws.store.add_model(endpoint.model)
         return _assessed(ws, endpoint.model, split, endpoint.generator)
+
+
+def remarks(ws: Workspace, assessed: Assessed) -> list[str]:
+    """What a reader of the scores should know: rules without items, and kinds never scored."""
+    lines = list(evaluating.check_suite(ws.suite, assessed.examples)) if ws.suite.source else []
+    for kind, rate in assessed.scores.kinds.items():
+        reasons = Counter(f.message for f in assessed.findings if f.kind == kind)
+        if not rate.scored and reasons:
+            reason, count = reasons.most_common(1)[0]
+            share = "" if count == rate.total else f" (in {count} of {rate.total})"
+            lines.append(f"{kind} was never scored: {reason}{share}")
+    return lines
 
 
 def _assessed(ws: Workspace, model: Model, split: Split, generator: Generator | None) -> Assessed:
