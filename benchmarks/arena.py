@@ -158,7 +158,30 @@ def newcomer() -> None:
         print(f"after {count:3} votes: chosen {ours:5.0f}, random {random:5.0f}")
 
 
+def ties() -> None:
+    """Coverage of the 95 % intervals with Davidson's ties, on 40 items of four models."""
+    from test_arena_ratings import three_way
+
+    for spread in (0.0, 0.7):
+        limit = leaderboard(three_way(1, 12_000, 0.5, spread), davidson=True, draws=2, ridge=1e-9)
+        gap, share = limit.contrast("round 2", "base").difference, limit.ties or 0.0
+        boot = robust = shares = 0
+        for seed in range(200):
+            votes = three_way(5000 + seed, 40, 0.5, spread)
+            board = leaderboard(votes, davidson=True, draws=200)
+            found = board.contrast("round 2", "base")
+            boot += found.low <= gap <= found.high
+            robust += found.robust_low <= gap <= found.robust_high
+            low, high = board.ties_interval or (0.0, 1.0)
+            shares += low <= share <= high
+        print(
+            f"items favour models by {spread}: bootstrap {boot / 2:.0f} %, sandwich "
+            f"{robust / 2:.0f} %, share of ties {shares / 2:.0f} %"
+        )
+
+
 if __name__ == "__main__":
+    ties()
     alpaca()
     vicuna()
     pandalm()

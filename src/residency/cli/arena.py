@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import ProgressDisplay, console, percent, print_json, safe
+from residency.cli.display import ProgressDisplay, console, interval, percent, print_json, safe
 from residency.cli.judge import schema_refused
 from residency.cli.output import plain
 
@@ -229,8 +229,12 @@ def show_board(found: Board) -> None:
     )
     if len({row.component for row in found.table.standings}) > 1:
         console.print("Some models never met: scores compare only within a connected group.")
-    if found.table.ties is not None:
-        console.print(f"Ties between equals (Davidson): {percent(found.table.ties)}")
+    if found.table.ties is not None and found.table.ties_interval is not None:
+        console.print(
+            f"Ties between equals (Davidson): {percent(found.table.ties)} "
+            f"{interval(*found.table.ties_interval)}",
+            highlight=False,
+        )
     for name, (value, low, high) in found.table.style.items():
         console.print(f"style, {name}: {value:+.2f} [{low:+.2f}, {high:+.2f}]", highlight=False)
     if found.agreement is not None:

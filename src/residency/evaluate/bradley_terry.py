@@ -191,8 +191,10 @@ def bootstrap(
     seed: int = 0,
     ridge: float = RIDGE,
     fitter: Fitter = fit,
-) -> tuple[Floats, Floats]:
-    """(draws, M) of θ and (draws, K) of β under resampling of prompts and raters.
+) -> tuple[Floats, Floats, Floats]:
+    """(draws, M) of θ, (draws, K) of β, (draws,) of log ν under resampling of prompts and raters.
+
+    log ν is nan for a fit without a parameter for ties.
 
     The Bayesian bootstrap (Rubin 1981): each prompt, and with several raters each rater, gets
     a weight from Exp(1), and a vote their product (Owen, Eckles 2012, who show it to be
@@ -201,7 +203,7 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     prompts = int(data.prompts.max(initial=-1)) + 1
     raters = int(data.raters.max(initial=-1)) + 1
-    thetas, betas = [], []
+    thetas, betas, log_ties = [], [], []
     for _ in range(draws):
         weights = rng.exponential(size=prompts)[data.prompts]
         if raters > 1:
@@ -209,8 +211,10 @@ def bootstrap(
         one = fitter(data, weights=weights, ridge=ridge)
         thetas.append(one.theta)
         betas.append(one.beta)
+        log_ties.append(np.nan if one.log_tie is None else one.log_tie)
     k = data.covariates.shape[1]
-    return np.reshape(thetas, (draws, len(data.models))), np.reshape(betas, (draws, k))
+    theta, beta = np.reshape(thetas, (draws, len(data.models))), np.reshape(betas, (draws, k))
+    return theta, beta, np.asarray(log_ties, np.float64)
 
 
 def _clustered(residual: Floats, groups: Ints) -> Floats:

@@ -76,7 +76,7 @@ class Leaderboard:
 
     ``style`` maps a feature to (coefficient, low, high) when the style was controlled: log odds
     per root mean square of the feature's difference. ``ties`` is the share of ties between equal
-    models, ν/(2 + ν), when ties were given a parameter of their own.
+    models, ν/(2 + ν), when ties were given a parameter of their own; ``ties_interval`` its 95 %.
     """
 
     standings: tuple[Standing, ...]
@@ -85,6 +85,7 @@ class Leaderboard:
     raters: int
     style: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     ties: float | None = None
+    ties_interval: tuple[float, float] | None = None
     models: tuple[str, ...] = ()
     theta: tuple[float, ...] = ()
     covariance: tuple[tuple[float, ...], ...] = ()
@@ -118,6 +119,7 @@ class Leaderboard:
             "raters": self.raters,
             "style": {name: list(values) for name, values in self.style.items()},
             "ties": self.ties,
+            "ties_interval": list(self.ties_interval) if self.ties_interval else None,
         }
 
 
@@ -152,7 +154,9 @@ def leaderboard(
         return Leaderboard((), 0, 0, 0)
     fitter: Fitter = fit_davidson if davidson else fit
     fitted = fitter(data, ridge=ridge)
-    theta_draws, beta_draws = bootstrap(data, draws=draws, seed=seed, ridge=ridge, fitter=fitter)
+    theta_draws, beta_draws, tie_draws = bootstrap(
+        data, draws=draws, seed=seed, ridge=ridge, fitter=fitter
+    )
     covariance = sandwich(data, fitted)
     shift = ANCHOR - (fitted.theta[data.models.index(anchor)] * ELO if anchor else 0.0)
     low, high = np.quantile(theta_draws, [0.025, 0.975], axis=0) * ELO + shift
@@ -183,7 +187,8 @@ def leaderboard(
         prompts=len(set(data.prompts.tolist())),
         raters=len(set(data.raters.tolist())),
         style=_style(fitted.beta, beta_draws) if texts is not None else {},
-        ties=None if fitted.log_tie is None else 1 / (1 + 2 * math.exp(-fitted.log_tie)),
+        ties=None if fitted.log_tie is None else tie_share(fitted.log_tie),
+        ties_interval=None if fitted.log_tie is None else _ties_interval(tie_draws),
         models=data.models,
         theta=tuple(fitted.theta.tolist()),
         covariance=tuple(tuple(row) for row in covariance.tolist()),
@@ -259,6 +264,16 @@ def _tally(votes: Sequence[Vote]) -> dict[str, list[int]]:
             winner[0] += 1
             loser[1] += 1
     return tally
+
+
+def tie_share(log_tie: float) -> float:
+    """Share of ties between equal models, ν/(2 + ν)."""
+    return 1 / (1 + 2 * math.exp(-log_tie))
+
+
+def _ties_interval(draws: Floats) -> tuple[float, float]:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return tie_share(float(low)), tie_share(float(high))
 
 
 def _style(beta: Floats, draws: Floats) -> dict[str, tuple[float, float, float]]:
