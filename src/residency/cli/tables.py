@@ -245,7 +245,6 @@ def conclusion(summary: RunSummary) -> list[str]:
         row for row in summary.issues if row.expected and math.isinf(row.expected["mde"] or 0)
     ]
     if unseen:
-        lines.append(
-            f"{len(unseen)} issues have too few dev items for any fall to be shown; more dev rows help."
-        )
+        few = "1 issue has" if len(unseen) == 1 else f"{len(unseen)} issues have"
+        lines.append(f"{few} too few dev items for any fall to be shown; more dev rows help.")
     return lines
