@@ -188,7 +188,7 @@ def telling(parent: Candidate, slices: Sequence[Candidate], chance: float) -> li
     left, failing = set(parent.items), set(parent.failures)
     out: list[Candidate] = []
     rest = list(slices)
-    while rest:
+    while rest and left:
         ranked = [(_tail(c, left, failing), i) for i, c in enumerate(rest)]
         tail, at = min(ranked)
         best = rest.pop(at)
