@@ -8,6 +8,8 @@ import os
 import pickle
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,13 @@ import pytest
 from chat_families import FAMILIES, tokenizer_of
 from residency.chat import ChatFormat
 from residency.config import Config, DataConfig, ModelConfig
-from residency.data import read, survey
+from residency.data import read, spread, survey
 from residency.data.check import check
 from residency.data.sampled import Sample
 from residency.data.spread import RayCluster, here
 from residency.data.tokens import tokenise
 from residency.errors import DataError, MissingExtraError, ResidencyError
+from residency.rounds.check import check as rounds_check
 from residency.types import Message
 
 VOCABULARY = ["kettle", "order", "shop", "please", "window", "leaks", "Anna", "won't", "küche", "7"]
@@ -170,18 +173,65 @@ def test_two_workers_one_of_them_killed(tmp_path: Path, monkeypatch: pytest.Monk
             os.kill(os.getpid(), signal.SIGKILL)
         return value * value, os.getpid()
 
-    try:
-        started = RayCluster(workers=2)
-    except ResidencyError as error:  # Ray gives its own processes 30 s and no more
-        if "timed out" not in error.what:
-            raise
-        pytest.skip(f"this machine is too busy for Ray to start: {error.what}")
-    with started as cluster:
-        done = list(cluster(square, range(20)))
-        assert [value for value, _ in done] == [n * n for n in range(20)]
+    with start(workers=2) as cluster:
+        squares = list(cluster(square, range(20)))
+        assert [value for value, _ in squares] == [n * n for n in range(20)]
         killed = int(mark.read_text())
-        workers = {worker for _, worker in done}
+        workers = {worker for _, worker in squares}
         assert os.getpid() not in workers
-        assert killed not in {worker for value, worker in done if value == 25}
+        assert killed not in {worker for value, worker in squares if value == 25}
         assert findings(config, tmp_path, spread=cluster) == findings(config, tmp_path)
         assert tokenise(examples, chat, spread=cluster) == tokenise(examples, chat)
+        # The command of another process finds the cluster by its address.
+        command = [sys.executable, "-m", "residency.cli", "check", "rows.jsonl", "--json"]
+        done = subprocess.run(
+            [*command, "--cluster", cluster.address],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    alone = rounds_check(tmp_path / "rows.jsonl").report.to_dict()
+    told = json.loads(done.stdout)
+    assert [told[k] for k in ("rows", "kept", "figures", "removed")] == [
+        json.loads(json.dumps(alone[k])) for k in ("rows", "kept", "figures", "removed")
+    ]
+
+
+def start(*, workers: int) -> RayCluster:
+    """A cluster of this machine. Ray gives its own processes 30 s and no more, which a busy machine
+    can need: it is tried again, and never passed over."""
+    for attempt in range(3):
+        try:
+            return RayCluster(workers=workers)
+        except ResidencyError as error:
+            if "timed out" not in error.what or attempt == 2:
+                raise
+    raise AssertionError
+
+
+def test_the_setting_says_where_rows_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Known(spread.RayCluster):
+        def __init__(self, address: str = "", *, workers: int | None = None) -> None:
+            asked.append(address)
+
+        def __exit__(self, *_: object) -> None:
+            asked.append("closed")
+
+    monkeypatch.setattr(spread, "RayCluster", Known)
+    with spread.spread_over("") as found:
+        assert found is spread.here
+    for setting in ("local", "auto", "ray://there:10001"):
+        with spread.spread_over(setting) as found:
+            assert isinstance(found, Known)
+    assert asked == ["", "closed", "auto", "closed", "ray://there:10001", "closed"]
+
+
+def test_a_cluster_that_does_not_answer_is_an_error(tmp_path: Path) -> None:
+    config = project(tmp_path)
+    text = f'[model]\nbase = "none"\n[data]\ntrain = {config.data.train!r}\ncluster = "nowhere"\n'
+    (tmp_path / "residency.toml").write_text(text.replace("'", '"'))
+    with pytest.raises(ResidencyError, match="does not answer"):
+        rounds_check(tmp_path)

@@ -81,6 +81,8 @@ class DataConfig(Section):
     """Jaccard similarity of word 5-grams from which two rows count as near-duplicates."""
     benchmarks: str = ""
     """Folder with local copies of ARC, HellaSwag, MMLU or TruthfulQA; `residency check` lists training rows that come near them."""
+    cluster: str = ""
+    """Ray cluster over which `residency check` spreads its passes: `auto`, `host:port`, `ray://…`, or `local` for processes on this machine; empty: this process."""
 
 
 class TrainConfig(Section):

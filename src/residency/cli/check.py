@@ -37,6 +37,12 @@ def check(
             help="Folder with copies of benchmarks to compare with, or hub to read them from there."
         ),
     ] = None,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            help="Ray cluster to work on: auto, host:port, ray://…, or local for this machine."
+        ),
+    ] = "",
     out: Annotated[Path | None, typer.Option(help="Where report and lists are written.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
@@ -62,6 +68,7 @@ def check(
             fix=fix,
             strict=strict,
             benchmarks=benchmarks,
+            cluster=cluster,
             out=out,
             progress=progress,
         )

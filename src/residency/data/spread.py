@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -34,6 +35,21 @@ class Spread(Protocol):
 def here(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """In this process, one after the other."""
     return map(function, items)
+
+
+@contextmanager
+def spread_over(cluster: str) -> Iterator[Spread]:
+    """Where the setting ``data.cluster`` says: ``""`` this process, ``local`` processes on this
+    machine, anything else the address of a Ray cluster.
+
+    Raises:
+        MissingExtraError: Ray is not installed. ResidencyError: the cluster does not answer.
+    """
+    if not cluster:
+        yield here
+        return
+    with RayCluster("" if cluster == "local" else cluster) as found:
+        yield found
 
 
 class RayCluster:
@@ -73,6 +89,11 @@ class RayCluster:
                 next_step="start one with ray start --head, or leave the address out",
             ) from None
         ray.data.DataContext.get_current().enable_progress_bars = False
+
+    @property
+    def address(self) -> str:
+        """``host:port`` by which other processes find it."""
+        return str(self._ray.get_runtime_context().gcs_address)
 
     def __enter__(self) -> RayCluster:
         return self

@@ -63,6 +63,7 @@ def check(
     fix: bool = False,
     strict: bool = False,
     benchmarks: Path | None = None,
+    cluster: str = "",
     out: Path | None = None,
     progress: Progress = no_progress,
 ) -> Checked:
@@ -78,6 +79,7 @@ def check(
         show: rows to show with their trained tokens.
         benchmarks: folder of copies to compare with, or ``hub`` to read them from the hub
             (default: the project's ``data.benchmarks``).
+        cluster: where the passes run (default: the project's ``data.cluster``).
         fix: write a cleaned version beside the data; the sources stay as they are.
         out: where report and lists are written (default: ``.residency/check`` of a project,
             nowhere for a file).
@@ -88,6 +90,7 @@ def check(
     """
     from residency.data.benchmarks import load_benchmarks
     from residency.data.check import check as examine
+    from residency.data.spread import spread_over
     from residency.embed import WordLlamaEmbedder
 
     root, config, project = _settings(target, base, columns or {})
@@ -100,18 +103,20 @@ def check(
         known = hub_benchmarks(progress)
     elif named:
         known = load_benchmarks(benchmarks or root / named)
-    report, survey = examine(
-        config,
-        root,
-        subject=str(target),
-        chat=chat,
-        embedder=WordLlamaEmbedder(),
-        benchmarks=known,
-        missing=None if project else (),
-        loose=not project,
-        strict=strict,
-        progress=progress,
-    )
+    with spread_over(cluster or config.data.cluster) as spread:
+        report, survey = examine(
+            config,
+            root,
+            subject=str(target),
+            chat=chat,
+            embedder=WordLlamaEmbedder(),
+            benchmarks=known,
+            missing=None if project else (),
+            loose=not project,
+            strict=strict,
+            spread=spread,
+            progress=progress,
+        )
     place = out or (root / REPORT_FOLDER if project else None)
     written = _write(report, survey, place) if place else []
     fixed = None
