@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,12 @@ class Trl:
             self.model = PeftModel.from_pretrained(self.model, adapter, is_trainable=True)
         self.settings, self.free = settings, free
 
-    def run(self, batches: list[list[TokenRow]]) -> tuple[float, list[float]]:
-        """Seconds and losses of these steps."""
+    def run(
+        self,
+        batches: list[list[TokenRow]],
+        after_step: Callable[[int], None] = lambda step: None,
+    ) -> tuple[float, list[float]]:
+        """Seconds and losses of these steps; ``after_step`` gets the steps done so far."""
         import datasets
         from tokenizers import Tokenizer, models
         from transformers import PreTrainedTokenizerFast, TrainerCallback
@@ -155,6 +160,7 @@ class Trl:
 
             def on_step_end(self, *args: Any, **kwargs: Any) -> None:
                 marks.append(CLOCK())
+                after_step(len(marks) // 2)
 
             def on_log(
                 self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any

@@ -40,10 +40,11 @@ def run(base: Path, out: Path, sharding: str = "none") -> TrainResult:
             (out / "died").touch()
             os.kill(os.getpid(), 9)
 
+    layers = "all" if "narrow" in out.name else "top-2"
     return train(
         base,
         data(),
-        SETTINGS.model_copy(update={"sharding": sharding}),
+        SETTINGS.model_copy(update={"sharding": sharding, "layers": layers}),
         out,
         seed=1,
         checkpoint_every=3,
@@ -93,8 +94,22 @@ def test_two_gloo_processes_equal_one_and_survive_a_killed_rank(tmp_path: Path) 
         "for name, sharding in CASES.items():\n"
         "    (root / name).mkdir(exist_ok=True)\n"
         '    run(root / "base", root / name, sharding)\n'
+        # Weights stored in bf16: made wide while they are split.
+        "from residency.train import loop\n"
+        "seen, load = [], loop.load_model\n"
+        "def watched(*args, **options):\n"
+        '    seen.append(options["dtype"])\n'
+        "    return load(*args, **options)\n"
+        "loop.load_model = watched\n"
+        'run(root / "base-narrow", root / "sharded-narrow", "full")\n'
+        "assert seen == [torch.bfloat16], seen\n"
     )
+    tiny("llama").to(torch.bfloat16).save_pretrained(tmp_path / "base-narrow")
     ended(torchrun(str(script)))
+    narrow = run(tmp_path / "base-narrow", tmp_path / "one-narrow")
+    split = run(tmp_path / "base-narrow", tmp_path / "sharded-narrow", "full")
+    assert np.allclose(narrow.losses, split.losses, atol=1e-5)
+    assert narrow.losses != one.losses
     found = {name: run(base, tmp_path / name) for name in CASES}
     for name, result in found.items():
         assert np.allclose(one.losses, result.losses, atol=1e-5)

@@ -74,10 +74,16 @@ class Decoder:
         self.body: nn.Module = getattr(model, model.base_model_prefix)
         self.stack: Stack = layer_stack(model)
         self.flat, self.reason = False, "padding was asked for"
+        self.last: LastLayer | None = None
+        self._wanted = flat
         attention.register()
         self._use_native()
-        self.last: LastLayer | None = None
-        if flat:
+        self.prove()
+
+    def prove(self) -> None:
+        """Find out, on the model itself, which of the short ways are exact for it."""
+        self.last = None
+        if self._wanted:
             self.flat, self.reason = self._prove()
         if self.flat:
             self.last = self._prove_last()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from residency.errors import ConfigError, MissingExtraError, ModelError
 from residency.model.four_bits import differentiable
@@ -123,6 +123,19 @@ def load_model(
             fold(model)
     model.eval()
     return model
+
+
+def stored_dtype(path: Path) -> torch.dtype:
+    """Number format of a folder's weights, fp32 where they have several.
+
+    Loaded in this format on a CPU, weights stay on disk, mapped, until they are changed.
+    """
+    found = set()
+    for file in path.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as tensors:
+            found |= {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
+    known = {"BF16": torch.bfloat16, "F16": torch.float16}
+    return known.get(found.pop(), torch.float32) if len(found) == 1 else torch.float32
 
 
 def _four_bits(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class Engine:
         self.model, self.settings = model, settings
         self.world = world or World()
         self.total_steps, self.steps_done = total_steps, 0
+        self.loaded_as = next(model.parameters()).dtype
         _no_dropout(model)
         model.eval()
         self.decoder = Decoder(model, flat=settings.packing == "auto")
@@ -144,8 +145,11 @@ class Engine:
             )
         for layer in self._adapters:
             layer.keep_apart()
-        self.sharded = Sharded(self.model, self.decoder.stack.layers, self.device)
+        dtype = torch.float32 if self.device.type == "cpu" else None
+        self.sharded = Sharded(self.model, self.decoder.stack.layers, self.device, dtype)
         self._collect()
+        if self.loaded_as is not dtype:
+            self.within(self.decoder.prove)  # the first proof was of narrower weights
 
     def within(self, call: Callable[..., Any], *args: Any) -> Any:
         """``call(*args)``, with the weights at hand: the way to every forward."""

@@ -14,7 +14,7 @@ import torch
 
 from residency.config import TrainConfig
 from residency.errors import ConfigError
-from residency.model.load import load_model, pick_device, quiet
+from residency.model.load import load_model, pick_device, quiet, stored_dtype
 from residency.model.lora import save_adapter
 from residency.model.merging import copy_tokenizer
 from residency.model.writing import os_errors
@@ -219,12 +219,20 @@ def _epochs(rows: Sequence[TokenRow], settings: TrainConfig, seed: int) -> Epoch
 
 
 def load_base(base: Path, settings: TrainConfig, device: torch.device) -> Any:
-    """The model to train: frozen weights in the products' precision, trained ones in fp32."""
-    precision = pick_precision(settings.precision, device)
-    narrow = settings.method == "lora" and device.type == "cuda"
+    """The model to train: frozen weights in the products' precision, trained ones in fp32.
+
+    Weights that will be split over processes come as they are stored, mapped: ``Engine.shard`` makes
+    them wide. Where frozen layers are computed first, that needs them wide at once.
+    """
+    dtype = torch.float32
+    if settings.method == "lora" and device.type == "cuda":
+        dtype = pick_precision(settings.precision, device)
+    whole = settings.method == "full" or settings.layers == "all"
+    if settings.sharding == "full" and world().size > 1 and device.type == "cpu" and whole:
+        dtype = stored_dtype(base)
     return load_model(
         base,
-        dtype=precision if narrow else torch.float32,
+        dtype=dtype,
         device=device,
         quantize=settings.quantize,
     )

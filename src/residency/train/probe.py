@@ -3,9 +3,10 @@
 They are made by ``train`` itself, on batches of the run: the one with the largest micro-batch, the
 smallest and two between, each taken twice, with a checkpoint in the middle. Peak memory is then
 what this process held, and the part of the frozen layers' cache that it did not map. Time is a
-line through the second passes, seconds over model FLOPs, summed over the batches of the run; what
-the first passes took longer is paid once for each shape of batch that the run meets; checkpoints
-and frozen layers are added as measured.
+line through the second passes, seconds over model FLOPs, summed over the batches of the run. What
+the very first step took longer is paid once (merged copies, optimizer), what the other first passes
+took longer once for each shape of batch that the run meets; checkpoints and frozen layers are added
+as measured.
 """
 
 from __future__ import annotations
@@ -58,7 +59,12 @@ def probe(
     """
     source = EpochBatches(rows, settings.batch_size, settings.epochs, seed)
     settings = settings.model_copy(update={"track": ""})
-    common: dict[str, Any] = {"seed": seed, "threads": threads, "device": device, "identity": identity}
+    common: dict[str, Any] = {
+        "seed": seed,
+        "threads": threads,
+        "device": device,
+        "identity": identity,
+    }
     if check_steps:
         real = _run(base, _Few(source, range(check_steps)), settings, CHECKPOINT_EVERY, **common)
         return {
@@ -247,10 +253,11 @@ def _seconds(done: _Run, sizes: Mapping[int, Sizes], chosen: Sequence[int], step
     once, again = np.array(done.steps[: len(chosen)]), np.array(done.steps[len(chosen) :])
     start, slope = line([done.flops(sizes[step]) for step in chosen], again.tolist())
     steady = [start + slope * done.flops(size) for size in sizes.values()]
-    first = max(0.0, float((once - again).sum())) / len({_shape(sizes[step]) for step in chosen})
+    once -= again
     shapes = len({_shape(size) for size in sizes.values()})
+    new = max(0.0, float(once[1:].mean())) * (shapes - 1) if len(once) > 1 else 0.0
     saves = (steps - 1) // CHECKPOINT_EVERY
-    return float(np.mean(steady)) * steps + first * shapes + saves * done.save
+    return float(np.mean(steady)) * steps + max(0.0, float(once[0])) + new + saves * done.save
 
 
 def _shape(sizes: Sizes) -> frozenset[tuple[int, int]]:

@@ -25,13 +25,22 @@ class Sharded(nn.Module):
     body, its head's weight), so it is made the forward of a module of its own.
     """
 
-    def __init__(self, model: nn.Module, layers: nn.ModuleList, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: nn.ModuleList,
+        device: torch.device,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """``dtype``: of the weights from here on; None leaves them as they are."""
         super().__init__()
         self.model = model
         mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+        # Weights lie mapped on disk until a layer is made wide and split: no process ever holds
+        # more of the whole model than one layer.
         for layer in layers:
-            fully_shard(layer, mesh=mesh)
-        fully_shard(self, mesh=mesh)
+            fully_shard(layer.to(dtype), mesh=mesh)
+        fully_shard(self.to(dtype), mesh=mesh)
         for part in self.modules():
             if isinstance(part, FSDPModule):
                 part.set_gradient_divide_factor(1.0)

@@ -17,17 +17,33 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 Groups = Mapping[str, Mapping[str, Tensor]]
+FILE_BYTES = 256 << 20
+"""About how much of the whole tensors, all processes' slices together, goes into one file."""
 
 
 def write(folder: Path, groups: Groups) -> None:
     """Write groups of named tensors; all processes call."""
-    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
-    save(_flat(groups), storage_writer=writer)
+    named = _flat(groups)
+    writer = HuggingFaceStorageWriter(
+        str(folder), fqn_to_index_mapping=_files(named), save_distributed=True
+    )
+    save(named, storage_writer=writer)
 
 
 def read(folder: Path, groups: Groups) -> None:
     """Fill the groups' tensors, in place, sharded as they now are; all processes call."""
     load(_flat(groups), storage_reader=HuggingFaceStorageReader(str(folder)))
+
+
+def _files(named: Mapping[str, Tensor]) -> dict[str, int]:
+    """Number of the file for each tensor, from 1: a file is copied in memory before it is written."""
+    out, size, file = {}, 0, 1
+    for name, value in named.items():
+        if size > FILE_BYTES:
+            size, file = 0, file + 1
+        out[name] = file
+        size += value.numel() * value.element_size()
+    return out
 
 
 def _flat(groups: Groups) -> dict[str, Tensor]:
