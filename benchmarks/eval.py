@@ -272,6 +272,8 @@ def rounds(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> Non
     depth = first_trained_layer(project.config.train.layers, layers)
     arms = {"plain": (False, 0), "drafts": (True, 0), "kept": (False, depth), "both": (True, depth)}
     for name, (drafted, kept) in arms.items():
+        if settings.arms and name not in settings.arms.split(","):
+            continue
         engine._trunk = TrunkStates(kept, 1 << 30) if kept else None
         figures: dict[str, Any] = {}
         for model in models:
@@ -406,6 +408,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", default="", help="folder of benchmark files (precision)")
     parser.add_argument("--items", type=int, default=200, help="benchmark items (precision)")
+    parser.add_argument("--arms", default="", help="plain,drafts,kept,both (rounds); empty: all")
     parser.add_argument("--project", default="", help="folder of a finished project (rounds)")
     parser.add_argument(
         "--clock",

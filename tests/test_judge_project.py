@@ -150,11 +150,19 @@ class Server(BaseHTTPRequestHandler):
     """Stands for a judge's endpoint: good answers pass, and every fifth answer is garbage."""
 
     asked: ClassVar[list[str]] = []
+    takes_schemas: ClassVar[bool] = True
+    broken: ClassVar[str] = ""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         text = body["messages"][-1]["content"]
         Server.asked.append(text)
+        if "response_format" in body and not Server.takes_schemas:
+            self.send_error(400, "response_format is unknown")
+            return
+        if Server.broken and Server.broken in text:
+            self.send_error(422, "too long")
+            return
         verdict = "pass" if "good" in text.split("Answer to check:")[1] else "fail"
         said = "I would rather not." if "good 5" in text else json.dumps({"verdict": verdict})
         choice = {"message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
@@ -190,6 +198,42 @@ def test_the_command_judges_by_the_endpoint_of_the_settings(
         assert "1 answers could not be read" in " ".join(told.split())
         assert "No labels yet" in told
     finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_the_judges_server_refuses_is_told(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No schema: verdicts are read from free text. A failed request is asked again, alone."""
+    Server.asked, Server.takes_schemas, Server.broken = [], False, "good 1"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        settings = project.root / "residency.toml"
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        settings.write_text(
+            settings.read_text() + f'\n[judge]\nurl = "{url}"\nmodel = "j"\nconcurrency = 1\n'
+        )
+        command = ["judge", "run", str(project.root), "--model", name_of(project)]
+        assert invoke(command) == 0
+        told = " ".join(capsys.readouterr().out.split())
+        assert "The server refuses answers by a schema (HTTP 400" in told
+        assert "judge.structured = false" in told
+        assert "2 requests failed" in told
+        assert "A failed request: the judge did not answer: HTTP 422" in told
+        Server.asked.clear()
+        Server.broken = ""
+        settings.write_text(settings.read_text() + "structured = false\n")
+        again = Project.open(project.root)
+        assert not work.make_judge(again, Lenient(), "j").structured
+        settings.write_text(settings.read_text().replace("structured = false\n", ""))
+        assert invoke([*command, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["asked"], found["failed"]) == (4, 0)
+        assert found["unconstrained"].startswith("HTTP 400")
+    finally:
+        Server.takes_schemas, Server.broken = True, ""
         server.shutdown()
         server.server_close()
 
