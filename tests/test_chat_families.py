@@ -189,6 +189,29 @@ def test_pain_05_every_turn_of_a_thinking_conversation_is_taught_once() -> None:
         assert sorted(taught) == sorted(expected)
 
 
+def test_a_turn_that_stays_as_it_is_is_taught_in_one_row_alone() -> None:
+    """A template that leaves out the thinking of earlier turns rewrites only turns that think."""
+    from residency.data.tokens import encode_example
+    from residency.types import Example
+
+    template = (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
+        "{% if m.thinking and loop.last %}{{ '<think>' + m.thinking + '</think>' }}{% endif %}"
+        "{{ m.content + '<|im_end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
+    chat = ChatFormat(tokenizer_of("qwen3", template=template))
+    user = Message("user", "Why?")
+    turns = [Message("assistant", "One."), Message("assistant", "Two.", thinking="Hm")]
+    row = Example((user, turns[0], user, turns[1], user, Message("assistant", "Three.")))
+    taught = [
+        chat.decode_thinking(made.ids[start:stop])
+        for made in encode_example(row, chat)
+        for start, stop in _runs(made.mask)
+    ]
+    assert sorted(taught) == [("", "One."), ("", "Three."), ("Hm", "Two.")]
+
+
 TOOLS = (
     {
         "type": "function",

@@ -212,4 +212,7 @@ def test_diff_says_what_changed(chat: ChatFormat) -> None:
     assert not found.tokenizer_changed
     assert found.settings == {"b": (2, 3)}
     assert json.dumps(found.to_dict())
+    other = diff(old, make_version(ROWS, ChatFormat(tokenizer_of("qwen2_5")), {"a": 1, "b": 2}))
+    assert other.tokenizer_changed and other.template_changed
+    assert (other.added, other.removed, other.settings) == ((), (), {})
     assert diff(old, old).added == diff(old, old).removed == ()
