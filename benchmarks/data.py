@@ -3,6 +3,7 @@
     python benchmarks/data.py tokens --base DIR      tokenisation against datasets.map
     python benchmarks/data.py duplicates             near-duplicates against rensa alone
     python benchmarks/data.py scale --rows 10000 100000 1000000
+    python benchmarks/data.py real FOLDER… --base DIR  the table of docs/data.md, a line a file
 
 Rows are tickets of the example, varied by numbers and words so that they are not duplicates.
 Every figure is printed with what it was measured on; docs/data.md quotes them.
@@ -219,6 +220,54 @@ def one_check(path: Path, base: str) -> dict[str, Any]:
     }
 
 
+SUSPECTS = {
+    "refusals": "refusals",
+    "boilerplate": "boilerplate",
+    "repetitive": "repetitive",
+    "cut_off": "cut off",
+    "same_answer": "same answer",
+    "template_marks": "template marks",
+    "placeholders": "placeholders",
+    "mojibake": "mojibake",
+    "personal": "personal",
+    "secrets": "secrets",
+    "contradictions": "contradictions",
+    "language_mismatch": "other language",
+    "semantic_duplicates": "near in meaning",
+    "label_suspects": "labels",
+}
+
+
+def real(folders: list[Path], base: str) -> None:
+    """What the doctor finds in every data file of some folders, as lines of a Markdown table."""
+    from residency.data.sources import find_sources
+    from residency.errors import ResidencyError
+    from residency.rounds.check import check
+
+    print("| set and file | read as | rows | rejected | left out | too long | suspects |")
+    print("|---|---|---|---|---|---|---|")
+    for source in find_sources([str(folder.absolute()) for folder in folders], Path()):
+        if source.path is None or source.path.name == "SOURCE.txt":
+            continue
+        try:
+            report = check(source.path, base=base).report
+        except ResidencyError as error:
+            print(f"<!-- {source.name}: {error.what} -->", flush=True)
+            continue
+        ledger, found = report.ledger, {f.name: f.rows for f in report.figures}
+        why = f" ({report.reasons[0][0]})" if report.reasons else ""
+        left = ", ".join(f"{n} {kind}" for (kind, _), n in report.removed.items()) or "0"
+        long = f"{ledger.too_long} (longest {ledger.longest})" if ledger else ""
+        seen = ", ".join(f"{found[k]} {v}" for k, v in SUSPECTS.items() if found.get(k)) or "—"
+        rows = sum(report.rows.values()) + report.rejected
+        layout = ", ".join(dict.fromkeys(f.layout for f in report.files))
+        print(
+            f"| `{'/'.join(Path(source.name).parts[-4:])}` | {layout} | {rows} | {report.rejected}{why} | {left} "
+            f"| {long} | {seen} |",
+            flush=True,
+        )
+
+
 def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(item) for item in value]
@@ -228,13 +277,16 @@ def _rounded(value: Any) -> Any:
 def main() -> None:
     """Run one of the benchmarks and print its figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["tokens", "duplicates", "scale", "one-check"])
-    parser.add_argument("path", nargs="?")
+    parser.add_argument("what", choices=["tokens", "duplicates", "scale", "one-check", "real"])
+    parser.add_argument("paths", nargs="*")
     parser.add_argument("--base", default="smollm2-135m")
     parser.add_argument("--rows", type=int, nargs="*", default=[20_000])
     args = parser.parse_args()
     if args.what == "one-check":
-        print(json.dumps(one_check(Path(args.path), args.base)))
+        print(json.dumps(one_check(Path(args.paths[0]), args.base)))
+        return
+    if args.what == "real":
+        real([Path(path) for path in args.paths], args.base)
         return
     for count in args.rows:
         result = (
