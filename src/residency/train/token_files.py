@@ -57,7 +57,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path) -> None:
         raise DataError(
             f"the text supports a vocabulary of {found} entries, not {vocab_size}",
             where="tokenizer.vocab_size",
-            next_step=f"set it to {found} or less, or give more text",
+            next_step=f"set tokenizer.vocab_size in a recipe to {found} or less, or give more text",
         )
     save_tokenizer(tokenizer, out)
 
