@@ -224,6 +224,16 @@ def test_collect_takes_answers_one_by_one(project: Path) -> None:
     assert len({r["prompt_id"] for r in collected(project)}) == 4
 
 
+def test_collect_takes_no_key_for_an_answer(made: Path, project: Path, tmp_path: Path) -> None:
+    """Prompts without a known answer offer no [d]; typing it must not become the answer."""
+    (tmp_path / "prompts.jsonl").write_text(json.dumps({"prompt": "Where is the lamp now?"}) + "\n")
+    arguments = ("--model", "base", "--prompts", tmp_path / "prompts.jsonl")
+    shown = told(run("collect", project, *arguments, typed="d\nIn the hall.\n"))
+    assert "There is none here." in shown
+    [row] = collected(project)
+    assert row["messages"][-1]["content"] == "In the hall."
+
+
 def test_collect_ends_with_the_input_and_keeps_what_was_given(project: Path) -> None:
     shown = told(run("collect", project, "--model", "base", "--rows", 4, typed="blue\n"))
     assert "every answer given so far is kept" in shown

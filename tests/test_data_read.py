@@ -528,3 +528,14 @@ def test_nesting_without_end_and_missing_numbers_are_refused_by_row(tmp_path: Pa
     assert "only messages" in result.rejects[2].reason
     (tmp_path / "deep.jsonl").write_text(deep + "\n" + good + "\n")
     assert len(one(tmp_path, "deep.jsonl").examples) == 1
+
+
+def test_a_text_may_begin_with_a_bracket(tmp_path: Path) -> None:
+    for name, text in {
+        "README.md": "[English](a.md) | [中文](b.md)",
+        "notes": "[sic] he said.",
+    }.items():
+        (tmp_path / name).write_text(text)
+        assert messages(one(tmp_path, name)) == [(Message("assistant", text),)]
+    (tmp_path / "rows").write_text('[ {"instruction": "a", "response": "b"} ]')
+    assert one(tmp_path, "rows").format == "alpaca"

@@ -100,13 +100,16 @@ def ask(item: Item, total: int, goal: int) -> str | None:
     keys += ["[s] skip", "[q] stop"]
     console.print("\n" + "   ".join(keys) + "\nor type the better answer", markup=False)
     typed = console.input("> ")
+    while (typed == "k" and not wrote) or (typed == "d" and not item.reference):
+        console.print(Text("There is none here.", style="dim"))
+        typed = console.input("> ")
     if typed == "q":
         return None
     if typed == "e":
         return click.edit(item.reference or item.response.text) or ""
     if typed == "k":
         return item.response.text
-    if typed == "d" and item.reference:
+    if typed == "d":
         return item.reference
     return "" if typed == "s" else typed
 

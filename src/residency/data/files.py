@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -35,6 +36,9 @@ ROW_LISTS = {
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 """What reading a compressed file raises when it is cut off or broken."""
 
+_ARRAY = re.compile(r"\[\s*[\[\]{\"\d-]")
+"""How a JSON array begins; a text may begin with a bracket, too."""
+_PROSE_ENDINGS = {".txt", ".text", ".md"}
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -127,7 +131,7 @@ def find_kind(path: Path) -> Kind:
         raise DataError("the file is empty", where=str(path), next_step="remove it from the list")
     if suffix in _TABLE_ENDINGS:
         return "csv"
-    if text[0] == "[" and suffix != ".txt":
+    if _ARRAY.match(text) and suffix not in _PROSE_ENDINGS:
         return "json"
     if text[0] == "{":
         first, _, rest = text.partition("\n")
