@@ -48,3 +48,22 @@ def test_the_base_and_a_folder_of_something_else_are_not_merged(
     assert invoke(["merge", str(root), "--model", "base", "--out", str(tmp_path / "m")]) == 2
     assert "there is nothing to merge" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
+
+
+def test_evaluation_while_training_takes_the_dev_rows_and_keeps_the_best_step(
+    tmp_path: Path,
+) -> None:
+    root = save_project(tmp_path / "p", save_model(tmp_path / "model"), epochs=3)  # 12 steps
+    settings = root / "residency.toml"
+    text = settings.read_text().replace(
+        "[train]\n", "[train]\neval_every = 2\nearly_stopping = 1\n"
+    )
+    settings.write_text(text.replace("rank = 4", "rank = 4\nlearning_rate = 0.5"))  # it diverges
+    project = Project.open(root)
+    model = project.train()
+    made = project.store.records("training", model.id)[-1]
+    scores = {
+        e["step"]: e["score"] for e in project.store.metrics(made["training"]) if "score" in e
+    }
+    assert list(scores) == list(range(2, made["steps"] + 1, 2)) and made["steps"] < 12
+    assert scores[made["steps"]] <= max(scores.values()) < 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from residency import data
 from residency.config import Config
 from residency.errors import DataError
 from residency.rounds.workspace import Workspace
+from residency.store import Store
 from residency.train.estimate import Estimate, answer, run_apart
 from residency.types import TokenRow, content_id
 
@@ -95,17 +97,20 @@ def _main(job: dict[str, Any]) -> dict[str, Any]:
     from residency.train.probe import probe
 
     ws = Workspace(Path(job["root"]), Config.model_validate(job["config"]), full=job["full"])
-    return probe(
-        ws.base.path,
-        _rows(ws),
-        ws.config.train,
-        seed=ws.config.project.seed,
-        threads=ws.config.model.threads,
-        device=ws.config.model.device,
-        trunk_cache=ws.store.folder / "cache" / "trunk",
-        identity=ws.base.identity,
-        check_steps=job["check_steps"],
-    )
+    with tempfile.TemporaryDirectory(dir=ws.store.folder) as scratch:
+        store = Store(Path(scratch))  # metrics are written as by the command, but not kept
+        return probe(
+            ws.base.path,
+            _rows(ws),
+            ws.config.train,
+            seed=ws.config.project.seed,
+            threads=ws.config.model.threads,
+            device=ws.config.model.device,
+            trunk_cache=ws.store.folder / "cache" / "trunk",
+            identity=ws.base.identity,
+            on_event=lambda event: store.add_metrics("probe", int(event["step"]), event),
+            check_steps=job["check_steps"],
+        )
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ def respond(
     count = ws.config.generate.samples
     stored = {(r.example, r.sample) for r in ws.store.responses(model.id, examples, sampling)}
     drafts: Mapping[str, tuple[int, ...]] = {}
-    if draft is not None and sampling.temperature == 0:
+    # A prompted base writes unlike a tuned model: guessing its answers costs more than it saves.
+    if draft is not None and draft.adapter is not None and sampling.temperature == 0:
         drafts = {r.example: r.token_ids for r in ws.store.responses(draft.id, examples, sampling)}
     prompts, missing = [], []
     for example in examples:
@@ -317,19 +318,14 @@ def fit(
     stage = f"round {round_}: train" + (" control" if arm == "control" else "")
 
     def make() -> dict[str, Any]:
-        encoded = data.encode_rows(
-            rows,
-            ws.chat_format,
-            max_length=ws.config.model.max_length,
-            truncation=ws.config.data.truncation,
-            cache_dir=ws.store.folder / "cache" / "tokens",
-        )
+        encoded = encode(ws, rows)
         if not encoded.rows:
             raise DataError(
                 "no row is left to train on",
                 where="data.train",
                 next_step="residency check says why each row was dropped",
             )
+        dev = encode(ws, ws.split("dev")).rows if ws.config.train.eval_every else []
         work = ws.store.folder / "work" / key
         result = lead(
             ws.base.path,
@@ -346,6 +342,7 @@ def fit(
                 "tokenizer": ws.chat_format.tokenizer_hash,
                 "base": ws.base.identity,
             },
+            dev=dev,
             progress=named(ws.progress, stage),
             on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
         )
@@ -379,6 +376,17 @@ def fit(
         "training", model.id
     ) else None
     return model
+
+
+def encode(ws: Workspace, rows: Sequence[Example]) -> data.EncodedRows:
+    """Rows as the base's tokens and loss masks, from the cache where they are."""
+    return data.encode_rows(
+        rows,
+        ws.chat_format,
+        max_length=ws.config.model.max_length,
+        truncation=ws.config.data.truncation,
+        cache_dir=ws.store.folder / "cache" / "tokens",
+    )
 
 
 def data_settings(ws: Workspace) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def lead(
     device: str = "auto",
     trunk_cache: Path | None = None,
     hashes: Mapping[str, str] | None = None,
+    dev: Sequence[TokenRow] = (),
     **own: Any,
 ) -> TrainResult:
     """``train``, together with the processes that follow. ``own``: callbacks of this process."""
@@ -37,13 +38,14 @@ def lead(
             {
                 "base": str(base),
                 "rows": [_packed(row) for row in rows],
+                "dev": [_packed(row) for row in dev],
                 "settings": settings.model_dump(mode="json"),
                 "out": str(out),
                 "trunk_cache": str(trunk_cache) if trunk_cache is not None else None,
                 **options,
             }
         )
-    return train(base, rows, settings, out, trunk_cache=trunk_cache, **options, **own)  # type: ignore[arg-type]
+    return train(base, rows, settings, out, trunk_cache=trunk_cache, dev=dev, **options, **own)  # type: ignore[arg-type]
 
 
 def follow() -> None:
@@ -57,6 +59,7 @@ def follow() -> None:
             TrainConfig(**job.pop("settings")),
             Path(out),
             trunk_cache=Path(trunk) if trunk else None,
+            dev=[_unpacked(row) for row in job.pop("dev")],
             **job,
         )
     team.leave()

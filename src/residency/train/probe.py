@@ -29,6 +29,7 @@ from residency.train.engine import Engine, StepResult
 from residency.train.estimate import answer
 from residency.train.loop import CHECKPOINT_EVERY, train
 from residency.train.metrics import memory_bytes
+from residency.train.report import OnEvent
 from residency.train.trunk import GROUP_TOKENS, TrunkCache
 from residency.types import TokenRow
 
@@ -49,12 +50,14 @@ def probe(
     device: str,
     trunk_cache: Path | None = None,
     identity: str = "probe",
+    on_event: OnEvent | None = None,
     check_steps: int = 0,
 ) -> dict[str, Any]:
     """Fields of ``Estimate`` for a training in a process like this one.
 
     Args:
         trunk_cache, identity: of the run: what is kept there need not be computed.
+        on_event: what the run does with each step's metrics; its time counts.
         check_steps: instead, the fields of a real run of so many steps.
     """
     source = EpochBatches(rows, settings.batch_size, settings.epochs, seed)
@@ -64,6 +67,7 @@ def probe(
         "threads": threads,
         "device": device,
         "identity": identity,
+        "on_event": on_event,
     }
     if check_steps:
         real = _run(base, _Few(source, range(check_steps)), settings, CHECKPOINT_EVERY, **common)
@@ -203,7 +207,14 @@ def _tokens(rows: Sequence[TokenRow]) -> int:
 
 
 def _run(
-    base: Path, few: _Few, settings: TrainConfig, save_after: int, *, identity: str, **common: Any
+    base: Path,
+    few: _Few,
+    settings: TrainConfig,
+    save_after: int,
+    *,
+    identity: str,
+    on_event: OnEvent | None,
+    **common: Any,
 ) -> _Run:
     engines: list[_Watched] = []
     told: list[float] = []
@@ -211,6 +222,11 @@ def _run(
     def make(*args: Any, **kwargs: Any) -> _Watched:
         engines.append(_Watched(*args, **kwargs))
         return engines[0]
+
+    def tell(event: Mapping[str, float]) -> None:
+        told.append(time.perf_counter())
+        if on_event is not None:
+            on_event(event)
 
     program = int(psutil.Process().memory_info().rss)
     with tempfile.TemporaryDirectory() as folder:
@@ -221,7 +237,7 @@ def _run(
             Path(folder) / "run",
             trunk_cache=Path(folder) / "trunk",
             hashes={"base": identity},
-            on_event=lambda event: told.append(time.perf_counter()),
+            on_event=tell,
             checkpoint_every=save_after,
             make_engine=make,
             **common,
