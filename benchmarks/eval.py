@@ -278,8 +278,9 @@ def rounds(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> Non
         figures: dict[str, Any] = {}
         for model in models:
             before = [m.id for m in models if m.round == model.round - 1 and m.arm == "main"]
-            if model.round == 1 and stored["few-shot"]:
-                before = ["few-shot"]  # the better of the two prompts, as in the run
+            if model.round == 1:
+                # Not in a run: a prompt's answers are no use as drafts, as this shows.
+                before = ["few-shot"] if settings.prompted and stored["few-shot"] else []
             drafts = stored[before[0]] if drafted and before else {}
             asked = [
                 Prompt(prompt_of(e, []), e.id, 0, drafts[e.id].token_ids if drafts else ())
@@ -409,6 +410,9 @@ def main() -> None:
     parser.add_argument("--data", default="", help="folder of benchmark files (precision)")
     parser.add_argument("--items", type=int, default=200, help="benchmark items (precision)")
     parser.add_argument("--arms", default="", help="plain,drafts,kept,both (rounds); empty: all")
+    parser.add_argument(
+        "--prompted", action="store_true", help="the few-shot answers as round 1's drafts (rounds)"
+    )
     parser.add_argument("--project", default="", help="folder of a finished project (rounds)")
     parser.add_argument(
         "--clock",

@@ -224,6 +224,7 @@ def compare(
     if split not in ("dev", "train", "pool"):
         raise ConfigError(f"{split!r} cannot be compared", where="--split", next_step="dev")
     from residency.cli.tables import short_interval
+    from residency.rounds.steps import label_of
 
     with ProgressDisplay() as progress:
         found = opened(directory, progress).compare(before, after, split)  # type: ignore[arg-type]
@@ -231,23 +232,39 @@ def compare(
         print_json(json.dumps(plain(found), ensure_ascii=False))
         return
     table = Table(
-        title=f"{found.before.id} → {found.after.id} on {split}",
+        title=f"{label_of(found.before)} → {label_of(found.after)}, on {split}",
         title_justify="left",
         header_style="bold",
     )
-    for column in ("fails", "before", "after", "fall, 95 %", "fixed", "broken", "p"):
-        table.add_column(column, justify="left" if column == "fails" else "right")
+    for column in ("fails", "n", "before", "after", "fall, 95 %", "fixed / broken", "p"):
+        left, whole = column == "fails", column == "fall, 95 %"
+        table.add_column(column, justify="left" if left else "right", no_wrap=whole)
     for kind, row in found.kinds.items():
         table.add_row(
-            f"{kind} (n {row['n']})",
+            kind,
+            str(row["n"]),
             percent(row["before_rate"]),
             percent(row["after_rate"]),
             f"{100 * row['delta']:+.0f} {short_interval(row['low'], row['high'])}",
-            str(row["fixed"]),
-            str(row["broken"]),
+            f"{row['fixed']} / {row['broken']}",
             f"{row['p_value']:.1g}",
         )
     console.print(table)
+    before_score, after_score = (scores["score"] for scores in found.scores)
+    for title, key in (("checks passed of those scored", "mean"), ("checks scored", "coverage")):
+        ends = f"{percent(before_score[key])} → {percent(after_score[key])}"
+        console.print(f"{title}: {ends}", highlight=False)
+    one_sided = [
+        kind
+        for kind in sorted(set(found.scores[0]["kinds"]) | set(found.scores[1]["kinds"]))
+        if kind not in found.kinds
+    ]
+    if one_sided:
+        console.print(
+            f"No item was scored in both for: {', '.join(one_sided)}.",
+            highlight=False,
+            markup=False,
+        )
     for name, kinds in (("fixed", found.fixed), ("broken", found.broken)):
         for kind, keys in kinds.items() if items else []:
             for key in keys:
