@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import console, print_json
+from residency.cli.display import console, print_json, safe
 
 app = typer.Typer(help="Dataset versions: list, show, diff, export.", no_args_is_help=True)
 
@@ -52,7 +53,7 @@ def list_(directory: Directory = Path(), as_json: Json = False) -> None:
             overflow="fold",
         )
     for v in found:
-        origin = ", ".join(v.rounds) or v.folder
+        origin = ", ".join(v.rounds) or os.path.relpath(v.folder)
         table.add_row(
             v.version.id,
             str(len(v.version.rows)),
@@ -98,7 +99,7 @@ def show(
     for row in found.rows[:rows]:
         example = known.get(row)
         text = f"{example.prompt_text} → {example.reference}" if example else "(not in the store)"
-        console.print(Text(f"{row}  {' '.join(text.split())[:100]}", style="dim"))
+        console.print(Text(f"{row}  {safe(' '.join(text.split()))[:100]}", style="dim"))
 
 
 @app.command()
@@ -138,7 +139,7 @@ def diff(
     for sign, style, ids in (("+", "green", found.added), ("-", "red", found.removed)):
         for row in ids[:rows]:
             example = known.get(row)
-            text = " ".join(example.prompt_text.split())[:80] if example else ""
+            text = safe(" ".join(example.prompt_text.split()))[:80] if example else ""
             why = f"  ({example.why})" if example and example.why != "user" else ""
             console.print(Text(f"{sign} {row}  {text}{why}", style=style))
         if len(ids) > rows:
