@@ -106,7 +106,7 @@ def main() -> None:
         _, theirs = peer.run(batches, after_step)
     gaps = [abs(a - b) for a, b in zip(losses, theirs, strict=True)]
     result = {
-        "base": args.base,
+        "base": Path(args.base).name,
         "rows": len(rows),
         "held out": len(held),
         "steps": len(batches),
@@ -125,7 +125,7 @@ def main() -> None:
         ("TRL", theirs),
         ("held out", np.interp(range(len(losses) + 1), *places(held_losses[0], steps)).tolist()),
     ]
-    title = f"loss in nats, {args.base}"
+    title = f"loss in nats, {Path(args.base).name}"
     args.out.write_text(draw(curves, title=title), encoding="utf-8")
 
 

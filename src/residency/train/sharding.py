@@ -37,7 +37,7 @@ class Sharded(nn.Module):
         self.model = model
         mesh = init_device_mesh(device.type, (dist.get_world_size(),))
         # Weights lie mapped on disk until a layer is made wide and split: no process ever holds
-        # more of the whole model than one layer.
+        # more of the whole model than one layer (or the embeddings).
         for layer in layers:
             fully_shard(layer.to(dtype), mesh=mesh)
         fully_shard(self.to(dtype), mesh=mesh)
