@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +18,8 @@ from residency.errors import DataError, EndpointError, UserError
 from residency.rounds import Project, arena
 from residency.rounds.baseline import baseline
 from residency.rounds.endpoint import is_here, named_endpoint
-from residency.types import Model
+from residency.rounds.steps import respond
+from residency.types import Generation, Model, Prompt
 from small import save_model, save_project
 
 
@@ -200,6 +202,32 @@ def test_the_local_base_never_answers_in_the_name_of_another_model(
     project.evaluate("base")
     met = arena.pairs(project, "base", remote.id)  # what both have answered
     assert len(met) == 2
+
+
+def test_only_a_tuned_models_answers_are_drafts(project: Project) -> None:
+    """A prompted base writes unlike a tuned model: guessing its answers costs time."""
+    dev = project.split("dev")
+    base_answers = project.evaluate("base")
+    tuned = Model(base=project.base.identity, adapter="sha256:none", round=1)
+    project.store.add_model(tuned)
+    project.store.add_responses(
+        [replace(r, model=tuned.id, token_ids=(7, 8)) for r in base_answers.responses]
+    )
+    asked: list[Prompt] = []
+
+    class Writes:
+        def generate(
+            self, prompts: Sequence[Prompt], *rest: object, **more: object
+        ) -> list[Generation]:
+            asked.extend(prompts)
+            return [Generation("") for _ in prompts]
+
+    new = Model(base=project.base.identity, adapter="sha256:other", round=2)
+    project.store.add_model(new)
+    for draft, expected in ((base_answers.model, ()), (tuned, (7, 8))):
+        asked.clear()
+        respond(project, new, dev, stage="s", draft=draft, generator=Writes())
+        assert [prompt.draft for prompt in asked] == [expected] * len(dev)
 
 
 @pytest.mark.parametrize(
