@@ -67,3 +67,20 @@ def test_evaluation_while_training_takes_the_dev_rows_and_keeps_the_best_step(
     }
     assert list(scores) == list(range(2, made["steps"] + 1, 2)) and made["steps"] < 12
     assert scores[made["steps"]] <= max(scores.values()) < 0
+
+
+def test_extend_goes_on_from_the_checkpoint_of_the_last_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = save_project(tmp_path / "p", save_model(tmp_path / "model"), epochs=1)
+    assert invoke(["train", str(root), "--extend", "1"]) == 2
+    assert "it cannot go on" in capsys.readouterr().err
+    project = Project.open(root)
+    first = project.train()
+    longer = project.train(extend=1)
+    made = [project.store.records("training", model.id)[-1] for model in (first, longer)]
+    assert made[1]["steps"] == 2 * made[0]["steps"]
+    assert longer.settings["train"]["epochs"] == 2 and first.adapter != longer.adapter
+    steps = [row["step"] for row in project.store.metrics(made[1]["training"])]
+    assert min(steps) == made[0]["steps"] + 1  # the first epoch was not trained again
+    assert project.train(extend=1).id == longer.id  # nothing to do

@@ -38,15 +38,20 @@ def train(
     issue: Annotated[
         list[str] | None, typer.Option(help="Add the accepted rows of this issue; may repeat.")
     ] = None,
+    extend: Annotated[
+        float, typer.Option(min=0, help="Go on with the last such training: epochs to add.")
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Train once on the train split (and on targeted rows), and keep the adapter.
 
     Example: residency train demo --issue is-1a2b3c
+
+    Example: residency train demo --extend 2
     """
     with ProgressDisplay() as progress:
         project = opened(directory, progress)
-        model = project.train(issues=issue or [])
+        model = project.train(issues=issue or [], extend=extend)
         folder = project.store.artifacts.folder(model.adapter) if model.adapter else None
         made = project.store.records("training", model.id)[-1]
     if as_json:

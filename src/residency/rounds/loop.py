@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from residency import diagnose
+from residency.rounds.fitting import fit
 from residency.rounds.forgetting import check_guard, forgetting
 from residency.rounds.outcomes import Known, groups_of, outcomes_of, paired
 from residency.rounds.record import expectations, record_data, record_round
@@ -20,7 +21,6 @@ from residency.rounds.steps import (
     Assessed,
     base_model,
     evaluate_on,
-    fit,
     label_of,
     shots_of,
     staged,

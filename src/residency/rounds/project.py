@@ -62,9 +62,9 @@ class Project(Workspace):
         """A stored model by id, id prefix or name (``base``, ``final``, ``round-1``, …)."""
         return single.find_model(self, name)
 
-    def train(self, *, issues: Sequence[str] = ()) -> Model:
-        """Train once on the train split, and on the rows accepted for these issues."""
-        return single.train(self, issues=issues)
+    def train(self, *, issues: Sequence[str] = (), extend: float = 0.0) -> Model:
+        """Train once on train and the rows accepted for these issues, or go on with the last time."""
+        return single.train(self, issues=issues, extend=extend)
 
     def merge(self, model: str, out: str | Path) -> Proof:
         """A stored model's base and adapter as one model folder, with proof that it says the same."""

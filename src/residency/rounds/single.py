@@ -12,13 +12,13 @@ from residency import evaluate as evaluating
 from residency import target as targeting
 from residency.errors import StoreError, UserError
 from residency.rounds.endpoint import Endpoint
+from residency.rounds.fitting import fit
 from residency.rounds.outcomes import kind_outcomes, outcomes_of, overall_change
 from residency.rounds.steps import (
     ZERO_SHOT,
     Assessed,
     assess,
     base_model,
-    fit,
     label_of,
     require_local,
     respond,
@@ -115,8 +115,14 @@ def shots_for(ws: Workspace, model: Model) -> list[Example]:
     return [] if model.prompting == ZERO_SHOT else shots_of(ws)
 
 
-def train(ws: Workspace, *, issues: Sequence[str] = ()) -> Model:
-    """Train once on the train split and the accepted rows of these issues (ids or prefixes)."""
+def train(ws: Workspace, *, issues: Sequence[str] = (), extend: float = 0.0) -> Model:
+    """Train once on the train split and the accepted rows of these issues (ids or prefixes).
+
+    ``extend`` adds so many epochs to the last such training, from its checkpoint.
+
+    Raises:
+        UserError: no training of these rows and settings is kept to be extended.
+    """
     with ws.store.writer("train"):
         rows = list(ws.split("train"))
         run = ws.latest_run() if issues else ws.run_id
@@ -124,7 +130,8 @@ def train(ws: Workspace, *, issues: Sequence[str] = ()) -> Model:
             wanted = any(proposal.issue.startswith(issue) for issue in issues)
             if wanted and proposal.accepted and proposal.arm == "main":
                 rows.append(proposal.example)
-        return fit(ws, rows, round_=1, arm="main", parent=None, note="residency train")
+        note = "residency train"
+        return fit(ws, rows, round_=1, arm="main", parent=None, note=note, kept=True, extend=extend)
 
 
 def evaluate(

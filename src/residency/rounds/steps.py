@@ -1,18 +1,16 @@
-"""The steps of a round: respond, assess, fit. Each keeps its result and never does it twice."""
+"""The steps of a round: respond and assess. Each keeps its result and never does it twice."""
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from residency import data, diagnose, evaluate
-from residency.errors import DataError, UserError
+from residency import diagnose, evaluate
+from residency.errors import UserError
 from residency.evaluate import Scores
-from residency.rounds.estimate import estimate_against
 from residency.rounds.workspace import Workspace, rows_hash
 from residency.text import words
 from residency.types import (
@@ -279,120 +277,3 @@ def evaluate_on(
     examples = ws.split(split)
     responses = respond(ws, model, examples, shots=shots, stage=stage, draft=draft)
     return assess(ws, model, examples, responses)
-
-
-# --- fit ----------------------------------------------------------------------------------
-
-
-def fit(
-    ws: Workspace,
-    rows: Sequence[Example],
-    *,
-    round_: int,
-    arm: str,
-    parent: str | None,
-    note: str,
-) -> Model:
-    """Train the base on these rows; gives the model, its adapter stored under its content hash.
-
-    Raises:
-        DataError: no row is left to train on.
-    """
-    from residency.train import lead
-
-    settings = ws.config.train.model_dump(mode="json")
-    version = data.make_version(
-        rows, ws.chat_format, settings=data_settings(ws), parent=parent, note=note
-    )
-    ws.store.add_dataset(version)
-    key = content_id(
-        "train",
-        {
-            "base": ws.base.identity,
-            "dataset": version.id,
-            "settings": settings,
-            "seed": ws.config.project.seed,
-            "device": ws.config.model.device,
-        },
-    )
-    stage = f"round {round_}: train" + (" control" if arm == "control" else "")
-
-    def make() -> dict[str, Any]:
-        encoded = encode(ws, rows)
-        if not encoded.rows:
-            raise DataError(
-                "no row is left to train on",
-                where="data.train",
-                next_step="residency check says why each row was dropped",
-            )
-        dev = encode(ws, ws.split("dev")).rows if ws.config.train.eval_every else []
-        work = ws.store.folder / "work" / key
-        result = lead(
-            ws.base.path,
-            encoded.rows,
-            ws.config.train,
-            work,
-            seed=ws.config.project.seed,
-            threads=ws.config.model.threads,
-            device=ws.config.model.device,
-            trunk_cache=ws.store.folder / "cache" / "trunk",
-            hashes={
-                "data": version.id,
-                "template": ws.chat_format.hash,
-                "tokenizer": ws.chat_format.tokenizer_hash,
-                "base": ws.base.identity,
-            },
-            dev=dev,
-            progress=named(ws.progress, stage),
-            on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
-        )
-        adapter = ws.store.artifacts.put_folder(result.folder)
-        shutil.rmtree(work, ignore_errors=True)
-        return {
-            "adapter": adapter,
-            "training": key,
-            "steps": result.steps,
-            "tokens": result.tokens,
-            "trained_tokens": result.trained_tokens,
-            "seconds": result.seconds,
-            "memory": result.memory,
-            "estimate": estimate_against(ws, result),
-            "final_loss": result.losses[-1],
-            "dropped": list(encoded.dropped_ids),
-        }
-
-    made = staged(ws, f"train {key}", make)
-    model = Model(
-        base=ws.base.identity,
-        adapter=made["adapter"],
-        dataset=version.id,
-        seed=ws.config.project.seed,
-        round=round_,
-        arm=arm,
-        settings={"chat": ws.chat_format.hash, "train": settings},
-    )
-    ws.store.add_model(model)
-    ws.store.add_record("training", model.id, made) if not ws.store.records(
-        "training", model.id
-    ) else None
-    return model
-
-
-def encode(ws: Workspace, rows: Sequence[Example]) -> data.EncodedRows:
-    """Rows as the base's tokens and loss masks, from the cache where they are."""
-    return data.encode_rows(
-        rows,
-        ws.chat_format,
-        max_length=ws.config.model.max_length,
-        truncation=ws.config.data.truncation,
-        cache_dir=ws.store.folder / "cache" / "tokens",
-    )
-
-
-def data_settings(ws: Workspace) -> dict[str, Any]:
-    """Settings that decide what a row becomes."""
-    return {
-        "max_length": ws.config.model.max_length,
-        "truncation": ws.config.data.truncation,
-        "instruction": ws.config.data.instruction,
-    }

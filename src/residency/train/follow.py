@@ -28,10 +28,12 @@ def lead(
     trunk_cache: Path | None = None,
     hashes: Mapping[str, str] | None = None,
     dev: Sequence[TokenRow] = (),
+    extend: bool = False,
     **own: Any,
 ) -> TrainResult:
     """``train``, together with the processes that follow. ``own``: callbacks of this process."""
     options = {"seed": seed, "threads": threads, "device": device, "hashes": dict(hashes or {})}
+    options["extend"] = extend
     team = world()
     if team.size > 1:
         team.tell(
