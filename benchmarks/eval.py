@@ -28,8 +28,9 @@ import torch
 
 from residency.chat import ChatFormat
 from residency.infer import LocalEngine
+from residency.interfaces import Choice, Prompt
 from residency.model.load import load_tokenizer
-from residency.types import Choice, Message, Prompt, Sampling
+from residency.types import Message, Sampling
 
 WORDS = [
     "kettle",

@@ -23,10 +23,11 @@ from torch.nn.functional import cross_entropy
 
 from residency.chat import ChatFormat
 from residency.config import TrainConfig
+from residency.interfaces import TokenRow
 from residency.model import load_tokenizer, resolve
 from residency.model.lora import save_adapter
 from residency.train.curve import draw
-from residency.types import Message, TokenRow
+from residency.types import Message
 from train_cpu import Ours, Trl
 
 

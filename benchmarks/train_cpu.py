@@ -32,10 +32,10 @@ import numpy as np
 import torch
 
 from residency.config import TrainConfig
+from residency.interfaces import TokenRow
 from residency.model.load import load_model, quiet
 from residency.model.lora import save_adapter
 from residency.train import Engine
-from residency.types import TokenRow
 
 SHAPES = {
     "14m": {

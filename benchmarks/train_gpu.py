@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from residency.config import TrainConfig
+from residency.interfaces import TokenRow
 from residency.model.load import quiet
 from residency.model.lora import save_adapter
 from residency.train import Engine
 from residency.train.loop import load_base
-from residency.types import TokenRow
 
 SHAPES: dict[str, dict[str, int]] = {
     "1b": {

@@ -20,8 +20,9 @@ from transformers import (
 
 from residency.chat import ChatFormat
 from residency.infer import LocalEngine
+from residency.interfaces import Prompt
 from residency.model.load import load_tokenizer
-from residency.types import Message, Prompt
+from residency.types import Message
 
 torch.set_num_threads(1)
 

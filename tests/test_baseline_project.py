@@ -15,11 +15,12 @@ import pytest
 from bench_rows import arc
 from residency.cli import invoke
 from residency.errors import DataError, EndpointError, UserError
+from residency.interfaces import Generation, Prompt
 from residency.rounds import Project, arena
 from residency.rounds.baseline import baseline
 from residency.rounds.endpoint import is_here, named_endpoint
 from residency.rounds.steps import respond
-from residency.types import Generation, Model, Prompt
+from residency.types import Model
 from small import save_model, save_project
 
 

@@ -28,7 +28,7 @@ from residency.evaluate.bench import (
 from residency.evaluate.bench.score import item_values, mean
 from residency.evaluate.bench.shots import contexts
 from residency.evaluate.bench.tasks import Question
-from residency.types import Choice, ChoiceScore, Progress, no_progress
+from residency.interfaces import Choice, ChoiceScore, Progress, no_progress
 
 
 class Guesser:

@@ -15,9 +15,9 @@ from residency.cli import guarded, invoke
 from residency.cli.display import ProgressDisplay
 from residency.cli.output import plain
 from residency.errors import ParityError
+from residency.interfaces import ProgressEvent
 from residency.model.writing import os_errors
 from residency.rounds import Project
-from residency.types import ProgressEvent
 from small import make_rows
 
 

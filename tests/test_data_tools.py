@@ -120,7 +120,8 @@ def test_definitions_that_cannot_be_read_are_refused(tmp_path: Path, bad: Any) -
 
 def test_an_endpoint_is_sent_them_apart_from_the_messages(tmp_path: Path) -> None:
     from residency.infer.chat_completions import request_body
-    from residency.types import Prompt, Sampling
+    from residency.interfaces import Prompt
+    from residency.types import Sampling
 
     save(tmp_path, ROWS)
     row = rows_of(tmp_path, "rows.jsonl")[0]

@@ -17,7 +17,8 @@ import pytest
 from residency.config import EndpointConfig
 from residency.errors import ConfigError, EndpointError
 from residency.infer import EndpointGenerator
-from residency.types import Generation, Message, Prompt, Sampling
+from residency.interfaces import Generation, Prompt
+from residency.types import Message, Sampling
 
 Act = Callable[["Handler", str, int], None]
 
@@ -389,7 +390,8 @@ CUT = """
 import sys
 from residency.config import EndpointConfig
 from residency.infer import EndpointGenerator
-from residency.types import Message, Prompt, Sampling
+from residency.interfaces import Prompt
+from residency.types import Message, Sampling
 
 endpoint = EndpointGenerator(EndpointConfig(url=sys.argv[1], concurrency=2))
 prompts = [Prompt((Message("user", f"q{at}"),)) for at in range(6)]

@@ -14,7 +14,8 @@ import pytest
 
 from residency.config import EndpointConfig
 from residency.infer import EndpointGenerator
-from residency.types import Generation, Message, Prompt, Sampling
+from residency.interfaces import Generation, Prompt
+from residency.types import Message, Sampling
 
 pytestmark = pytest.mark.slow
 xllamacpp = pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")

@@ -16,6 +16,7 @@ import pytest
 
 from limits import files_of_at_most
 from residency.errors import FetchError, ModelError, OfflineError
+from residency.interfaces import Progress, ProgressEvent
 from residency.model import base as base_module
 from residency.model import fetch as fetch_module
 from residency.model.base import resolve
@@ -28,7 +29,6 @@ from residency.model.fetch import (
     packaged_folder,
     pip_download,
 )
-from residency.types import Progress, ProgressEvent
 
 
 def write_gguf(path: Path, *, pre: str = "smollm", template: str = "{{ messages }}") -> None:

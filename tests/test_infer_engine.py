@@ -18,7 +18,8 @@ from residency.infer.encode import Encoder, Request
 from residency.infer.fused import FusedModel
 from residency.infer.scoring import Item, plan
 from residency.infer.sequences import draw
-from residency.types import Choice, Generation, Message, Prompt, Sampling
+from residency.interfaces import Choice, Generation, Prompt
+from residency.types import Message, Sampling
 
 GREEDY = Sampling(max_new_tokens=16)
 WARM = Sampling(max_new_tokens=16, temperature=0.9, top_p=0.95, top_k=50, seed=5)

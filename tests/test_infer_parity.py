@@ -10,7 +10,8 @@ import torch
 
 from infer_models import CONFIGS, FUSED, engine, folder, prompts
 from residency.infer import LocalEngine
-from residency.types import Choice, Generation, Prompt, Sampling
+from residency.interfaces import Choice, Generation, Prompt
+from residency.types import Sampling
 
 
 @pytest.fixture(scope="module")

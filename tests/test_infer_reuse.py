@@ -14,7 +14,8 @@ from infer_models import engine, folder, prompts
 from residency.infer import LocalEngine, batching
 from residency.infer.drafts import MOST, Draft
 from residency.infer.fused import FusedModel
-from residency.types import Generation, Prompt, Sampling
+from residency.interfaces import Generation, Prompt
+from residency.types import Sampling
 
 GREEDY = Sampling(max_new_tokens=24)
 WARM = Sampling(max_new_tokens=24, temperature=0.9, top_p=0.95, top_k=50, seed=5)

@@ -14,16 +14,8 @@ from sklearn.metrics import cohen_kappa_score
 from residency.evaluate.agreement import Agreement, agreement, corrected_rate
 from residency.evaluate.intervals import clopper_pearson
 from residency.evaluate.judge import FileCache, Judge, Rubric, read_verdict, verdicts
-from residency.types import (
-    Example,
-    Generation,
-    Message,
-    Progress,
-    Prompt,
-    Response,
-    Sampling,
-    no_progress,
-)
+from residency.interfaces import Generation, Progress, Prompt, no_progress
+from residency.types import Example, Message, Response, Sampling
 
 RUBRIC = Rubric("polite", "Is the answer polite?")
 

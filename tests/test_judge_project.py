@@ -14,17 +14,10 @@ import pytest
 from residency.cli import invoke
 from residency.errors import StoreError, UserError
 from residency.evaluate import Rubric
+from residency.interfaces import Generation, Progress, Prompt, no_progress
 from residency.rounds import Project
 from residency.rounds import judge as work
-from residency.types import (
-    Generation,
-    Model,
-    Progress,
-    Prompt,
-    Response,
-    Sampling,
-    no_progress,
-)
+from residency.types import Model, Response, Sampling
 from small import save_model, save_project
 
 RUBRIC = Rubric("good", "Is it good?")

@@ -16,10 +16,11 @@ from residency.chat import ChatFormat
 from residency.config import TrainConfig
 from residency.errors import ModelError
 from residency.infer import LocalEngine
+from residency.interfaces import Choice, Generation, Prompt
 from residency.model import attach, load_model, load_tokenizer, resolve, save_adapter
 from residency.model.stored import StoredModel
 from residency.model.stored_tokenizer import StoredTokenizer
-from residency.types import Choice, Generation, Message, Prompt, Sampling
+from residency.types import Message, Sampling
 
 torch.set_num_threads(1)
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from limits import files_of_at_most
 from residency.errors import ConfigError, DataError, ModelError, ResumeError, StoreError
+from residency.interfaces import ProgressEvent
 from residency.model.attention import Layout, flat_attention
 from residency.model.load import load_model
 from residency.rounds.pretrain import (
@@ -36,7 +37,6 @@ from residency.train.pretrain import (
     token_bytes,
 )
 from residency.train.token_files import token_file, train_tokenizer
-from residency.types import ProgressEvent
 
 torch.set_num_threads(1)
 

@@ -7,18 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from residency.interfaces import Generation, Prompt
 from residency.target.ask import ask_teacher, correction, preference_pairs
-from residency.types import (
-    Example,
-    Generation,
-    Issue,
-    Message,
-    Prompt,
-    Proposal,
-    Response,
-    Sampling,
-    Slice,
-)
+from residency.types import Example, Issue, Message, Proposal, Response, Sampling, Slice
 
 ISSUE = Issue("wrong:order", Slice("tag", "order=price"), "suite", "1", 0.05, 1, "m1")
 SAMPLING = Sampling(max_new_tokens=64)

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from residency.config import TrainConfig
 from residency.errors import DataError, ResumeError, TemplateError, TrainingError
+from residency.interfaces import TokenRow
 from residency.train import train
-from residency.types import TokenRow
 
 VOCABULARY, END = 97, 2
 SETTINGS = TrainConfig(

@@ -10,8 +10,8 @@ import torch
 from residency.cli.estimate import lines
 from residency.config import TrainConfig
 from residency.errors import TrainingError
+from residency.interfaces import TokenRow
 from residency.train.estimate import Estimate, estimate
-from residency.types import TokenRow
 from tiny_archs import rows
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from residency.config import TrainConfig
+from residency.interfaces import TokenRow
 from residency.model.four_bits import dequantised
 from residency.model.load import load_model
 from residency.model.lora import lora_modules
 from residency.train import Engine, train
-from residency.types import TokenRow
 from tiny_archs import VOCABULARY, rows
 
 pytest.importorskip("bitsandbytes", reason="the extra gpu is not installed")

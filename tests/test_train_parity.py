@@ -11,10 +11,10 @@ import torch
 
 from residency.config import TrainConfig
 from residency.errors import ConfigError
+from residency.interfaces import TokenRow
 from residency.model.lora import adapter_state, fold, load_adapter, lora_modules, save_adapter
 from residency.train import Engine
 from residency.train.schedule import learning_rate
-from residency.types import TokenRow
 from tiny_archs import plain_nll, rows, tiny
 
 SETTINGS = TrainConfig(rank=4, alpha=8, layers="all", learning_rate=1e-2, warmup=0.0, clip=1e9)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from residency.types import TokenRow
+from residency.interfaces import TokenRow
 
 VOCABULARY = 89
 _COMMON: dict[str, Any] = {

@@ -11,10 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 Split = Literal["train", "dev", "test", "pool"]
@@ -454,124 +454,6 @@ class Round:
     model: str
     trained_rows: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class TokenRow:
-    """One training row as ids: what data hands to training.
-
-    ``mask`` is True where a token is trained. ``rejected_ids`` and ``rejected_mask`` hold the
-    worse conversation of a preference pair (DPO). ``example`` is the example's id.
-    """
-
-    example: str
-    ids: tuple[int, ...]
-    mask: tuple[bool, ...]
-    weight: float = 1.0
-    rejected_ids: tuple[int, ...] = ()
-    rejected_mask: tuple[bool, ...] = ()
-
-
-# --- what rooms hand to one another as functions -------------------------------------------
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A request to a generator: a conversation, and a key that fixes its sampling seed.
-
-    ``draft`` may hold token ids of an earlier answer to the same prompt; it never changes
-    the result, only the speed. ``schema`` is the JSON schema of the answer that is asked for:
-    an endpoint is told it, the local engine does not constrain what it writes.
-    """
-
-    messages: tuple[Message, ...]
-    key: str = ""
-    sample: int = 0
-    draft: tuple[int, ...] = ()
-    schema: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Generation:
-    """A generator's answer to one Prompt (fields as in ``Response``)."""
-
-    text: str
-    token_ids: tuple[int, ...] = ()
-    finish: FinishReason = "stop"
-    logprob: float | None = None
-    prompt_tokens: int = 0
-    seconds: float = 0.0
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One log-likelihood request: ``context`` then ``continuation``, as text."""
-
-    context: str
-    continuation: str
-
-
-@dataclass(frozen=True)
-class ChoiceScore:
-    """Sum of log p of the continuation's tokens (nats), its token count, and whether it is argmax."""
-
-    logprob: float
-    tokens: int
-    greedy: bool
-
-
-@dataclass(frozen=True)
-class ProgressEvent:
-    """How far a stage is. ``detail`` holds figures to show (loss, tokens/s)."""
-
-    stage: str
-    done: int
-    total: int
-    unit: str = "items"
-    detail: Mapping[str, float | str] = field(default_factory=dict)
-
-
-Progress = Callable[[ProgressEvent], None]
-
-
-def no_progress(event: ProgressEvent) -> None:
-    """The default progress callback: silence."""
-
-
-class Generator(Protocol):
-    """Anything that answers prompts: the local engine, an endpoint, a test double."""
-
-    def generate(
-        self,
-        prompts: Sequence[Prompt],
-        sampling: Sampling,
-        *,
-        on_result: Callable[[int, Generation], None] | None = None,
-        progress: Progress = no_progress,
-    ) -> list[Generation]:
-        """Answers in the order of ``prompts``; ``on_result`` is called as each one ends."""
-        ...
-
-
-class Scorer(Protocol):
-    """Anything that gives log-likelihoods of continuations."""
-
-    def score(
-        self, requests: Sequence[Sequence[Choice]], *, progress: Progress = no_progress
-    ) -> list[list[ChoiceScore]]:
-        """One list of choices an item (they often share a context); the same nesting back."""
-        ...
-
-
-class Embedder(Protocol):
-    """Texts to unit vectors, float32, shape (texts, dimensions)."""
-
-    name: str
-
-    def embed(self, texts: Sequence[str]) -> Any:
-        """Rows have length 1 (or 0 for an empty text)."""
-        ...
 
 
 def by_id(examples: Iterable[Example]) -> dict[str, Example]:

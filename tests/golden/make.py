@@ -17,8 +17,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from residency.config import TrainConfig
+from residency.interfaces import TokenRow
 from residency.train import Engine, EpochBatches
-from residency.types import TokenRow
 from tiny_archs import ARCHITECTURES, rows, tiny
 
 FILE = Path(__file__).parent / "losses.json"

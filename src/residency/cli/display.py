@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from residency.types import ProgressEvent
+from residency.interfaces import ProgressEvent
 
 console = Console()
 """Where results go (stdout)."""

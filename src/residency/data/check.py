@@ -27,7 +27,8 @@ from residency.data.read import FileRead, Reject
 from residency.data.spelling import spelling
 from residency.data.spread import Spread, here
 from residency.data.survey import Leak, Survey
-from residency.types import Embedder, Progress, ProgressEvent, Split, no_progress
+from residency.interfaces import Embedder, Progress, ProgressEvent, no_progress
+from residency.types import Split
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from residency.data.similar import Near, find_near
 from residency.data.splits import assign, limit_groups, normalise
 from residency.data.table import RANK, Table
 from residency.errors import ConfigError
-from residency.types import SPLITS, Progress, ProgressEvent, Split, no_progress
+from residency.interfaces import Progress, ProgressEvent, no_progress
+from residency.types import SPLITS, Split
 
 _RANKS = np.asarray([RANK[s] for s in SPLITS])
 

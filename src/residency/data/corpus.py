@@ -19,7 +19,8 @@ from residency.data.read import FileRead, Reject, read
 from residency.data.sources import given_files
 from residency.data.table import TableBuilder
 from residency.errors import DataError
-from residency.types import SPLITS, Example, Progress, ProgressEvent, Split, no_progress
+from residency.interfaces import Progress, ProgressEvent, no_progress
+from residency.types import SPLITS, Example, Split
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from residency.types import Example, TokenRow
+from residency.interfaces import TokenRow
+from residency.types import Example
 
 Truncation = Literal["drop", "left", "right"]
 POLICIES: tuple[Truncation, ...] = ("drop", "left", "right")

@@ -20,7 +20,8 @@ from residency.data.read import FileRead, Reject, SourceReader
 from residency.data.sources import find_sources, given_files
 from residency.data.spread import Spread, here
 from residency.errors import DataError
-from residency.types import SPLITS, Example, Progress, ProgressEvent, Split, no_progress
+from residency.interfaces import Progress, ProgressEvent, no_progress
+from residency.types import SPLITS, Example, Split
 
 BLOCK = 1000
 """Rows that are looked at together."""

@@ -19,16 +19,8 @@ from residency.config import DataConfig
 from residency.data.cleaning import decide
 from residency.data.table import TableBuilder
 from residency.errors import DataError
-from residency.types import (
-    Example,
-    Generator,
-    Message,
-    Progress,
-    ProgressEvent,
-    Prompt,
-    Sampling,
-    no_progress,
-)
+from residency.interfaces import Generator, Progress, ProgressEvent, Prompt, no_progress
+from residency.types import Example, Message, Sampling
 
 TEACH = (
     "Read the text below. Write {count} pairs of an instruction that a user of a specialised "

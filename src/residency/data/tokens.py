@@ -19,15 +19,8 @@ from residency.chat import ChatFormat, Encoded
 from residency.data.ledger import Ledger, LedgerBuilder, RowTokens, Truncation
 from residency.data.spread import Spread, here
 from residency.errors import TemplateError
-from residency.types import (
-    Example,
-    Message,
-    Progress,
-    ProgressEvent,
-    TokenRow,
-    content_id,
-    no_progress,
-)
+from residency.interfaces import Progress, ProgressEvent, TokenRow, no_progress
+from residency.types import Example, Message, content_id
 
 _BLOCK = 512
 CACHE_VERSION = 1

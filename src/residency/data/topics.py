@@ -10,7 +10,7 @@ import numpy as np
 
 from residency.data.distinct import SHARED_ROWS, SHARED_SHARE, user_parts
 from residency.data.figures import EXAMPLES, Figure, Sighting, View, shorten
-from residency.types import Embedder
+from residency.interfaces import Embedder
 
 SEMANTIC = 0.95
 """Cosine from which two prompts count as duplicates in meaning."""

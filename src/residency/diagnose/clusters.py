@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from residency.interfaces import Embedder
 from residency.text import words
-from residency.types import Embedder, Example, Slice
+from residency.types import Example, Slice
 
 _ITEMS_A_CLUSTER = 20
 _MOST = 16

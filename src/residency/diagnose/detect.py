@@ -14,7 +14,8 @@ from residency.diagnose.detectors import (
 )
 from residency.diagnose.detectors.base import Context, Detector, Item, finding
 from residency.errors import ConfigError, DataError
-from residency.types import Embedder, Example, Finding, Response, by_id
+from residency.interfaces import Embedder
+from residency.types import Example, Finding, Response, by_id
 
 DETECTORS: dict[str, Detector] = {
     module.NAME: Detector(module.NAME, module.VERSION, module.detect)

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from residency.diagnose.fields import Field, fields
+from residency.interfaces import Embedder
 from residency.text import words
-from residency.types import Embedder, Span
+from residency.types import Span
 
 _SENTENCE = re.compile(r"[^\n.!?]+[.!?]*")
 

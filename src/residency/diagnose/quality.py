@@ -14,7 +14,8 @@ from importlib import resources
 from residency.config import DiagnoseConfig
 from residency.diagnose.detect import DETECTORS, detect
 from residency.diagnose.statistics import rate_bounds
-from residency.types import Embedder, Example, Finding, Message, Response
+from residency.interfaces import Embedder
+from residency.types import Example, Finding, Message, Response
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import numpy as np
 
 from residency.diagnose.clusters import keywords, kmeans, representatives
 from residency.diagnose.statistics import rate_bounds
+from residency.interfaces import Embedder
 from residency.text import words
-from residency.types import Embedder, Example, Finding, Response, by_id
+from residency.types import Example, Finding, Response, by_id
 
 REPRESENTATIVES = 0.65
 AXIAL_AFTER = 40

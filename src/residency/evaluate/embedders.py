@@ -17,7 +17,7 @@ import numpy as np
 from residency.config import EndpointConfig
 from residency.embed import WordLlamaEmbedder
 from residency.errors import ConfigError, EndpointError, MissingExtraError
-from residency.types import Embedder
+from residency.interfaces import Embedder
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 BATCH = 64

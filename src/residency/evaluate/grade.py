@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from residency.errors import SuiteError
 from residency.evaluate.rules import Context
 from residency.evaluate.suite import Suite
-from residency.types import Embedder, Example, Finding, Response
+from residency.interfaces import Embedder
+from residency.types import Example, Finding, Response
 
 
 def grade(

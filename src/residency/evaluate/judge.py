@@ -22,19 +22,8 @@ from residency.evaluate.judge_prompts import (
     verdict_schema,
 )
 from residency.evaluate.votes import Outcome, Vote
-from residency.types import (
-    Example,
-    Finding,
-    Generation,
-    Generator,
-    Message,
-    Progress,
-    Prompt,
-    Response,
-    Sampling,
-    content_id,
-    no_progress,
-)
+from residency.interfaces import Generation, Generator, Progress, Prompt, no_progress
+from residency.types import Example, Finding, Message, Response, Sampling, content_id
 
 __all__ = ["FileCache", "Judge", "JudgeReport", "Rubric", "read_verdict", "verdicts"]
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from residency.errors import UserError
-from residency.types import Embedder, Example, Message, content_id
+from residency.interfaces import Embedder
+from residency.types import Example, Message, content_id
 
 CONTEXT_HEADER = "Here are texts that may help with the request below."
 

@@ -18,16 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from residency.errors import SuiteError
 from residency.evaluate.answers import Parse, Parsed, parse_answer
+from residency.interfaces import Embedder
 from residency.text import words
-from residency.types import (
-    Embedder,
-    Example,
-    Finding,
-    Response,
-    Span,
-    Status,
-    canonical_json,
-)
+from residency.types import Example, Finding, Response, Span, Status, canonical_json
 
 CUT = "cut by the token limit before this could be judged"
 

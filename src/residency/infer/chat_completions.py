@@ -15,7 +15,8 @@ import httpx
 
 from residency.config import EndpointConfig
 from residency.errors import ConfigError
-from residency.types import FinishReason, Generation, Message, Prompt, Sampling
+from residency.interfaces import Generation, Prompt
+from residency.types import FinishReason, Message, Sampling
 
 _FINISH: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length"}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from residency.errors import SuiteError
-from residency.types import Choice
+from residency.interfaces import Choice
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,8 @@ from residency.infer.chat_completions import (
     request_body,
     retry_after,
 )
-from residency.types import (
-    Generation,
-    Message,
-    Progress,
-    ProgressEvent,
-    Prompt,
-    Sampling,
-    no_progress,
-)
+from residency.interfaces import Generation, Progress, ProgressEvent, Prompt, no_progress
+from residency.types import Message, Sampling
 
 _RETRIED = frozenset({408, 409, 425, 429})
 _FATAL = frozenset({301, 302, 307, 308, 401, 402, 403, 404, 405})
@@ -98,7 +91,7 @@ class _Asked:
 
 
 class EndpointGenerator:
-    """A types.Generator over a chat-completions endpoint.
+    """An interfaces.Generator over a chat-completions endpoint.
 
     ``calls`` lists what each request took, in order of completion. ``refused_format`` is what
     the server said when it refused to keep to a JSON schema (it is then asked for any JSON

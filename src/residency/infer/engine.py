@@ -21,20 +21,19 @@ from residency.infer.generic import GenericModel
 from residency.infer.scoring import Item, score_fused, score_generic
 from residency.infer.sequences import Ending, Run, seed_key
 from residency.infer.trunk import TrunkStates
-from residency.model.load import load_model, load_tokenizer, pick_device
-from residency.model.stored import StoredModel
-from residency.model.structure import first_trained_layer
-from residency.types import (
+from residency.interfaces import (
     Choice,
     ChoiceScore,
     Generation,
-    Message,
     Progress,
     ProgressEvent,
     Prompt,
-    Sampling,
     no_progress,
 )
+from residency.model.load import load_model, load_tokenizer, pick_device
+from residency.model.stored import StoredModel
+from residency.model.structure import first_trained_layer
+from residency.types import Message, Sampling
 
 PRECISIONS = ("fp32", "bf16", "int8")
 _PROBE_TOKENS = 16
@@ -48,7 +47,7 @@ _TRUNK_BYTES = 1 << 30
 
 
 class LocalEngine:
-    """Generates and scores with one base model in memory. A types.Generator and types.Scorer.
+    """Generates and scores with one base model in memory. An interfaces.Generator and interfaces.Scorer.
 
     Greedy answers equal ``transformers.generate`` token for token in fp32, and no answer
     depends on what else is in the batch.

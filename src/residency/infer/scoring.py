@@ -20,7 +20,7 @@ from residency.infer.batching import PrefixKV, common_prefix, prefill_prefix
 from residency.infer.encode import Request
 from residency.infer.fused import FusedModel
 from residency.infer.generic import GenericModel
-from residency.types import ChoiceScore
+from residency.interfaces import ChoiceScore
 
 _CHUNK_TOKENS = 2048
 """Most tokens of one forward (a longer item goes alone)."""

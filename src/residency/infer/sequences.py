@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from residency.infer.drafts import Draft
-from residency.types import FinishReason, Generation, Prompt, Sampling
+from residency.interfaces import Generation, Prompt
+from residency.types import FinishReason, Sampling
 
 
 @dataclass

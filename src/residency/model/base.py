@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from residency.errors import ModelError, OfflineError
+from residency.interfaces import Progress, no_progress
 from residency.model.cards import card
 from residency.model.checksums import (
     MANIFEST,
@@ -35,7 +36,6 @@ from residency.model.fetch import (
     packaged_folder,
 )
 from residency.model.stored_tokenizer import StoredTokenizer
-from residency.types import Progress, no_progress
 
 Source = Literal["pypi", "hub"]
 KNOWN = (*PACKAGED, "tiny")

@@ -26,6 +26,7 @@ from pathlib import Path
 import platformdirs
 
 from residency.errors import FetchError, OfflineError
+from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.model.checksums import (
     MANIFEST,
     describe_files,
@@ -35,7 +36,6 @@ from residency.model.checksums import (
     write_json,
 )
 from residency.model.gguf import CONVERSION, convert, no_room
-from residency.types import Progress, ProgressEvent, no_progress
 
 CACHE_VARIABLE = "RESIDENCY_CACHE"
 

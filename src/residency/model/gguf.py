@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import FetchError, ModelError
+from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.model.writing import os_errors
-from residency.types import Progress, ProgressEvent, no_progress
 
 CONVERSION = 1
 """Raised when the conversion gives other outputs for the same file: part of the model's identity."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import ConfigError
+from residency.interfaces import Progress, no_progress
 from residency.model.base import KNOWN, BaseModel, Source, is_here, resolve
 from residency.model.cards import card
 from residency.model.fetch import PACKAGED, announcement, fetch_packaged
-from residency.types import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from residency.errors import DataError, StoreError, UserError
 from residency.evaluate import BaselineReport, Contender, Price
 from residency.evaluate.baselines import Way
 from residency.evaluate.prompting import CONTEXT_HEADER
+from residency.interfaces import Generation, Generator, ProgressEvent, Prompt
 from residency.rounds.endpoint import Endpoint
 from residency.rounds.single import find_model
 from residency.rounds.steps import (
@@ -28,18 +29,7 @@ from residency.rounds.steps import (
     shots_of,
 )
 from residency.rounds.workspace import Workspace, rows_hash
-from residency.types import (
-    Example,
-    Generation,
-    Generator,
-    Message,
-    Model,
-    ProgressEvent,
-    Prompt,
-    Response,
-    Split,
-    content_id,
-)
+from residency.types import Example, Message, Model, Response, Split, content_id
 
 __all__ = ["BaselineReport", "Endpoint", "baseline"]
 

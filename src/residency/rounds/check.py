@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from residency.config import CONFIG_NAME, Config, DataConfig, ModelConfig
 from residency.errors import DataError, TemplateError
-from residency.types import SPLITS, Progress, no_progress
+from residency.interfaces import Progress, no_progress
+from residency.types import SPLITS
 
 if TYPE_CHECKING:
     from residency.chat import ChatFormat

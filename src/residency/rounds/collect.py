@@ -19,8 +19,9 @@ from typing import Any
 from residency import data
 from residency.data.synth import Failed, Taught, fill_templates, teach, unlike
 from residency.errors import DataError
+from residency.interfaces import Generator, Progress, no_progress
 from residency.rounds.workspace import Workspace
-from residency.types import Example, Finding, Generator, Message, Progress, Response, no_progress
+from residency.types import Example, Finding, Message, Response
 
 COLLECTED = "collected.jsonl"
 GOAL = 1000

@@ -19,7 +19,8 @@ from residency.data.table import TableBuilder
 from residency.evaluate.bench import BenchResult, HubSplits, Splits, Task, find_tasks
 from residency.evaluate.bench.run import summarise
 from residency.evaluate.bench.score import Metric
-from residency.types import Example, Progress, ProgressEvent, no_progress
+from residency.interfaces import Progress, ProgressEvent, no_progress
+from residency.types import Example
 
 HUB_TASKS = ("arc", "hellaswag", "mmlu", "truthfulqa_mc1")
 

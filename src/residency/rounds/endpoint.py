@@ -11,8 +11,9 @@ import numpy as np
 from residency.config import EndpointConfig
 from residency.errors import ConfigError
 from residency.evaluate import Price
+from residency.interfaces import Generator
 from residency.rounds.steps import ENDPOINT, ZERO_SHOT
-from residency.types import Generator, Model
+from residency.types import Model
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from residency import data
 from residency.config import Config
 from residency.errors import DataError
+from residency.interfaces import TokenRow
 from residency.rounds.workspace import Workspace
 from residency.store import Store
 from residency.train.estimate import Estimate, answer, run_apart
-from residency.types import TokenRow, content_id
+from residency.types import content_id
 
 if TYPE_CHECKING:
     from residency.train import TrainResult

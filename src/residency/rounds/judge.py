@@ -11,10 +11,11 @@ from residency import evaluate
 from residency.errors import StoreError, UserError
 from residency.evaluate import Agreement, CorrectedRate, FileCache, Judge, JudgeReport, Rubric
 from residency.evaluate.intervals import clopper_pearson
+from residency.interfaces import Generator
 from residency.rounds.single import find_model
 from residency.rounds.steps import label_of
 from residency.rounds.workspace import Workspace
-from residency.types import Example, Finding, Generator, Model, Response, Split, by_id, content_id
+from residency.types import Example, Finding, Model, Response, Split, by_id, content_id
 
 __all__ = [
     "Judged",

@@ -17,13 +17,13 @@ from typing import Any
 
 from residency.config import TrainConfig
 from residency.errors import ConfigError, ModelError, ResidencyError, ResumeError, StoreError
+from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.model.writing import os_errors
 from residency.rounds.held_out import HeldOutText
 from residency.rounds.recipe import PretrainConfig, corpora_of, load_recipe, recipe_for
 from residency.train.documents import Corpus, split_documents, text_stamps
 from residency.train.packed import PackedBatches
 from residency.train.token_files import TokenFile, token_file, tokenizer_sample, train_tokenizer
-from residency.types import Progress, ProgressEvent, no_progress
 
 __all__ = [
     "PretrainConfig",

@@ -6,19 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from residency.interfaces import Progress, no_progress
 from residency.rounds import loop, single, summary, tracing
 from residency.rounds import merge as merging
 from residency.rounds.workspace import Workspace, find_root, read_config
-from residency.types import (
-    Example,
-    Issue,
-    Message,
-    Model,
-    Progress,
-    Proposal,
-    Split,
-    no_progress,
-)
+from residency.types import Example, Issue, Message, Model, Proposal, Split
 
 if TYPE_CHECKING:
     from residency.model import Proof

@@ -11,6 +11,7 @@ from residency import diagnose as diagnosing
 from residency import evaluate as evaluating
 from residency import target as targeting
 from residency.errors import StoreError, UserError
+from residency.interfaces import Generator
 from residency.rounds.endpoint import Endpoint
 from residency.rounds.fitting import fit
 from residency.rounds.outcomes import kind_outcomes, outcomes_of, overall_change
@@ -26,17 +27,7 @@ from residency.rounds.steps import (
 )
 from residency.rounds.targeting import screened
 from residency.rounds.workspace import Workspace
-from residency.types import (
-    Example,
-    Finding,
-    Generator,
-    Issue,
-    Message,
-    Model,
-    Proposal,
-    Split,
-    by_id,
-)
+from residency.types import Example, Finding, Issue, Message, Model, Proposal, Split, by_id
 
 __all__ = [
     "Assessed",

@@ -11,22 +11,10 @@ from typing import TypeVar
 from residency import diagnose, evaluate
 from residency.errors import UserError
 from residency.evaluate import Scores
+from residency.interfaces import Generation, Generator, Progress, ProgressEvent, Prompt
 from residency.rounds.workspace import Workspace, rows_hash
 from residency.text import words
-from residency.types import (
-    Example,
-    Finding,
-    Generation,
-    Generator,
-    Message,
-    Model,
-    Progress,
-    ProgressEvent,
-    Prompt,
-    Response,
-    Split,
-    content_id,
-)
+from residency.types import Example, Finding, Message, Model, Response, Split, content_id
 
 T = TypeVar("T")
 ZERO_SHOT = "zero-shot"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from residency import target
+from residency.interfaces import ProgressEvent
 from residency.rounds.outcomes import outcomes_of
 from residency.rounds.steps import Assessed
 from residency.rounds.workspace import Workspace
-from residency.types import Example, Issue, ProgressEvent, Proposal, by_id
+from residency.types import Example, Issue, Proposal, by_id
 
 
 def targeted_rows(

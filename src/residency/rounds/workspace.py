@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from residency.config import CONFIG_NAME, Config, ModelConfig, load_config, parse_config
 from residency.errors import ConfigError, DataError, OfflineError, StoreError
+from residency.interfaces import Embedder, Progress, no_progress
 from residency.store import Store
-from residency.types import (
-    Embedder,
-    Example,
-    Progress,
-    Sampling,
-    Slice,
-    Split,
-    content_id,
-    no_progress,
-)
+from residency.types import Example, Sampling, Slice, Split, content_id
 
 if TYPE_CHECKING:
     from residency.chat import ChatFormat

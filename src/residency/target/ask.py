@@ -10,19 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from residency.interfaces import Generator, Progress, Prompt, no_progress
 from residency.text import jaccard, ngrams, words
-from residency.types import (
-    Example,
-    Generator,
-    Issue,
-    Message,
-    Progress,
-    Prompt,
-    Proposal,
-    Response,
-    Sampling,
-    no_progress,
-)
+from residency.types import Example, Issue, Message, Proposal, Response, Sampling
 
 _REPEATS = 0.6
 _SHOWN = 3

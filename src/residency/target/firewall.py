@@ -23,9 +23,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from residency.interfaces import Embedder
 from residency.target.focus import boilerplate, focused
 from residency.text import jaccard, ngrams, words
-from residency.types import Embedder, Example
+from residency.types import Example
 
 LONG, SHORT = 13, 8
 _COVERED = 1 / 3

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from residency.interfaces import Embedder
 from residency.target.focus import boilerplate, focused
 from residency.text import words
-from residency.types import Embedder, Example, Issue, Proposal
+from residency.types import Example, Issue, Proposal
 
 SELECTOR = "embedding-2"
 _SLICE_BONUS = 0.2

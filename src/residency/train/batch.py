@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from residency.interfaces import TokenRow
 from residency.model.attention import Layout
-from residency.types import TokenRow
 
 SHARE_FROM = 8
 """Fewest common tokens at the beginning of two examples that are worth sharing."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from residency.types import TokenRow
+from residency.interfaces import TokenRow
 
 
 class Batches(Protocol):

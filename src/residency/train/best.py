@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from residency.interfaces import TokenRow
 from residency.model.load import quiet
 from residency.train.batches import as_objective
 from residency.train.checkpoint import State
 from residency.train.engine import Engine
-from residency.types import TokenRow
 
 
 class Best:

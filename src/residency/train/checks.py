@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError, TemplateError
+from residency.interfaces import TokenRow
 from residency.train.batches import Batches, EpochBatches, as_objective
-from residency.types import TokenRow
 
 
 def end_ids(model: Any, tokenizer: Any | None = None) -> set[int]:

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from residency.errors import ConfigError
+from residency.interfaces import TokenRow
 from residency.train.batch import flatten
-from residency.types import TokenRow
 
 if TYPE_CHECKING:
     from residency.train.engine import Engine

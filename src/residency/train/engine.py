@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from residency.config import TrainConfig
 from residency.errors import ConfigError, TrainingError
+from residency.interfaces import TokenRow
 from residency.model.decoder import Decoder
 from residency.model.lora import attach, lora_modules
 from residency.model.structure import first_trained_layer
@@ -29,7 +30,6 @@ from residency.train.metrics import step_cost
 from residency.train.schedule import learning_rate
 from residency.train.sharding import Sharded, assign, like, whole
 from residency.train.trunk import TrunkCache
-from residency.types import TokenRow
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from residency.config import TrainConfig
 from residency.errors import TrainingError
-from residency.types import TokenRow
+from residency.interfaces import TokenRow
 
 
 @dataclass(frozen=True)

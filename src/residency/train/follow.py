@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from residency.config import TrainConfig
+from residency.interfaces import TokenRow
 from residency.train.distributed import world
 from residency.train.loop import TrainResult, train
-from residency.types import TokenRow
 
 
 def lead(

@@ -14,6 +14,7 @@ import torch
 
 from residency.config import TrainConfig
 from residency.errors import ConfigError
+from residency.interfaces import Progress, ProgressEvent, TokenRow, no_progress
 from residency.model.load import load_model, pick_device, quiet, stored_dtype
 from residency.model.lora import save_adapter
 from residency.model.merging import copy_tokenizer
@@ -27,7 +28,6 @@ from residency.train.distributed import world
 from residency.train.engine import Engine, StepResult, pick_precision
 from residency.train.metrics import ceiling, peak_bytes, reset_peak
 from residency.train.report import STAGE, Reporter
-from residency.types import Progress, ProgressEvent, TokenRow, no_progress
 
 CHECKPOINT_EVERY = 20
 """Steps between checkpoints, unless the caller says otherwise."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from residency.interfaces import TokenRow
 from residency.train.token_files import TokenFile
-from residency.types import TokenRow
 
 
 def pieces(file: TokenFile, context: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from residency.interfaces import TokenRow
 from residency.model.decoder import Decoder
 from residency.train.batch import flatten, split_by_tokens
 from residency.train.copying import set_copying_heads
@@ -19,7 +20,6 @@ from residency.train.engine import Engine
 from residency.train.muon import MuonAdamW
 from residency.train.packed import pieces
 from residency.train.token_files import END_TOKEN, PAD_TOKEN, TokenFile
-from residency.types import TokenRow
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 
 from residency.config import TrainConfig
+from residency.interfaces import TokenRow
 from residency.model.rounding import rounded
 from residency.train.batch import flatten, split_by_tokens
 from residency.train.batches import EpochBatches, as_objective
@@ -31,7 +32,6 @@ from residency.train.loop import CHECKPOINT_EVERY, train
 from residency.train.metrics import memory_bytes
 from residency.train.report import OnEvent
 from residency.train.trunk import GROUP_TOKENS, TrunkCache
-from residency.types import TokenRow
 
 _COUNTED = 400
 """Batches that are counted; of a longer run so many, evenly spread, stand for all."""

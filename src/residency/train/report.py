@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from residency.interfaces import Progress, ProgressEvent
 from residency.train.checkpoint import State
 from residency.train.engine import StepResult
 from residency.train.trackers import tracker
-from residency.types import Progress, ProgressEvent
 
 STAGE = "train"
 OnEvent = Callable[[Mapping[str, float]], None]

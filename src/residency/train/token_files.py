@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from residency.errors import DataError
+from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.train.documents import Corpus, Document, split_documents
-from residency.types import Progress, ProgressEvent, no_progress
 
 END_TOKEN = "<|endoftext|>"
 PAD_TOKEN = "<|pad|>"

@@ -21,10 +21,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from residency.errors import ModelError
+from residency.interfaces import TokenRow
 from residency.model.decoder import Decoder
 from residency.model.writing import os_errors
 from residency.train.batch import flatten
-from residency.types import TokenRow
 
 FORMAT = "trunk-1"
 GROUP_TOKENS = 4096

@@ -9,8 +9,9 @@ from functools import cached_property
 
 from residency.config import DiagnoseConfig
 from residency.diagnose.fields import Field, fields
+from residency.interfaces import Embedder
 from residency.text import words
-from residency.types import Embedder, Example, Finding, Response, Span, Status
+from residency.types import Example, Finding, Response, Span, Status
 
 # Bounded repeats: a run of ten thousand letters must not take seconds.
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)

@@ -11,8 +11,8 @@ from residency.evaluate.bench.load import Splits
 from residency.evaluate.bench.score import ItemResult, Metric, item_values, mean, pool
 from residency.evaluate.bench.shots import contexts, continuations
 from residency.evaluate.bench.tasks import Task
+from residency.interfaces import Choice, Progress, Scorer, no_progress
 from residency.text import text_hash
-from residency.types import Choice, Progress, Scorer, no_progress
 
 
 @dataclass(frozen=True)

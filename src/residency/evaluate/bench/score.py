@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from residency.evaluate.bench.tasks import Question
-from residency.types import ChoiceScore
+from residency.interfaces import ChoiceScore
 
 
 @dataclass(frozen=True)
