@@ -57,8 +57,8 @@ def train(
     if as_json:
         print_json(json.dumps(plain({"model": model, "adapter": str(folder), "training": made})))
         return
-    console.print(f"model {model.id}\nadapter {folder}", highlight=False)
-    console.print(f"loss curve {folder}/loss.svg", highlight=False)
+    console.print(f"model {model.id}\nadapter {folder}", highlight=False, soft_wrap=True)
+    console.print(f"loss curve {folder}/loss.svg", highlight=False, soft_wrap=True)
     if off := made.get("estimate"):
         console.print(
             f"the estimate was off by {off['memory_error']:+.0%} in memory "
