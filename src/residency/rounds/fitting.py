@@ -46,19 +46,19 @@ def fit(
     )
     ws.store.add_dataset(version)
 
-    def key_of(settings: TrainConfig) -> str:
-        body = {
+    def key_of(settings: TrainConfig, extended: float = 0.0) -> str:
+        body: dict[str, Any] = {
             "base": ws.base.identity,
             "dataset": version.id,
             "settings": settings.model_dump(mode="json"),
             "seed": ws.config.project.seed,
             "device": ws.config.model.device,
         }
-        return content_id(
-            "train", {**body, "extended": extend} if settings != ws.config.train else body
-        )
+        if extended:  # not what so many epochs from the start would give
+            body["extended"] = extended
+        return content_id("train", body)
 
-    key = key_of(asked)
+    key = key_of(asked, extend)
     stage = f"round {round_}: train" + (" control" if arm == "control" else "")
 
     def make() -> dict[str, Any]:
