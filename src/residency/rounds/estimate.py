@@ -6,10 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from residency import data
 from residency.config import Config
-from residency.errors import DataError
-from residency.interfaces import TokenRow
+from residency.rounds.encoding import encode_to_train
 from residency.rounds.workspace import Workspace
 from residency.store import Store
 from residency.train.estimate import Estimate, answer, run_apart
@@ -35,7 +33,7 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
     Raises:
         DataError: there is no row to train on. TrainingError: the probe failed.
     """
-    _rows(ws)
+    encode_to_train(ws, ws.split("train"))
     config = ws.config.model_dump(mode="json")
     job = {"root": str(ws.root.resolve()), "config": config, "full": ws.full}
     found = run_apart("residency.rounds.estimate", job, check_steps)
@@ -65,23 +63,6 @@ def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:
     }
 
 
-def _rows(ws: Workspace) -> list[TokenRow]:
-    encoded = data.encode_rows(
-        ws.split("train"),
-        ws.chat_format,
-        max_length=ws.config.model.max_length,
-        truncation=ws.config.data.truncation,
-        cache_dir=ws.store.folder / "cache" / "tokens",
-    )
-    if not encoded.rows:
-        raise DataError(
-            "no row is left to train on",
-            where="data.train",
-            next_step="residency check says why each row was dropped",
-        )
-    return encoded.rows
-
-
 def _key(ws: Workspace) -> str:
     return content_id(
         KIND,
@@ -102,7 +83,7 @@ def _main(job: dict[str, Any]) -> dict[str, Any]:
         store = Store(Path(scratch))  # metrics are written as by the command, but not kept
         return probe(
             ws.base.path,
-            _rows(ws),
+            encode_to_train(ws, ws.split("train")).rows,
             ws.config.train,
             seed=ws.config.project.seed,
             threads=ws.config.model.threads,

@@ -8,7 +8,7 @@ from typing import Any
 
 from residency import data
 from residency.config import TrainConfig
-from residency.errors import DataError
+from residency.rounds.encoding import encode, encode_to_train
 from residency.rounds.estimate import estimate_against
 from residency.rounds.kept import go_on_from, keep
 from residency.rounds.steps import named, staged
@@ -62,13 +62,7 @@ def fit(
     stage = f"round {round_}: train" + (" control" if arm == "control" else "")
 
     def make() -> dict[str, Any]:
-        encoded = encode(ws, rows)
-        if not encoded.rows:
-            raise DataError(
-                "no row is left to train on",
-                where="data.train",
-                next_step="residency check says why each row was dropped",
-            )
+        encoded = encode_to_train(ws, rows)
         dev = encode(ws, ws.split("dev")).rows if ws.config.train.eval_every else []
         folders = ws.store.folder / "work"
         work = folders / key
@@ -127,17 +121,6 @@ def fit(
         "training", model.id
     ) else None
     return model
-
-
-def encode(ws: Workspace, rows: Sequence[Example]) -> data.EncodedRows:
-    """Rows as the base's tokens and loss masks, from the cache where they are."""
-    return data.encode_rows(
-        rows,
-        ws.chat_format,
-        max_length=ws.config.model.max_length,
-        truncation=ws.config.data.truncation,
-        cache_dir=ws.store.folder / "cache" / "tokens",
-    )
 
 
 def data_settings(ws: Workspace) -> dict[str, Any]:
