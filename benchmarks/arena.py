@@ -27,11 +27,11 @@ from realdata import (
     pandalm_rows,
     vicuna_votes,
 )
-from residency.evaluate import agreement, corrected_rate, leaderboard, rater_agreement, win_rate
-from residency.evaluate.bradley_terry import ELO
-from residency.evaluate.intervals import clopper_pearson
-from residency.evaluate.leaderboard import informative_pairs
-from residency.evaluate.votes import Vote, counted
+from residency.evaluate.arena.bradley_terry import ELO
+from residency.evaluate.arena.leaderboard import informative_pairs, leaderboard
+from residency.evaluate.arena.votes import Vote, counted, rater_agreement, win_rate
+from residency.evaluate.judge.agreement import agreement, corrected_rate
+from residency.stats.intervals import clopper_pearson
 
 
 def alpaca() -> None:

@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from residency.train.copying import set_copying_heads
+from residency.pretraining.copying_heads import set_copying_heads
 
 VOCABULARY, ROWS, LENGTH = 4096, 32, 64
 

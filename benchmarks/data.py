@@ -68,10 +68,10 @@ def tokens(base: str, count: int) -> dict[str, Any]:
     import datasets
     from transformers import AutoTokenizer
 
-    from residency.chat import ChatFormat
-    from residency.data.tokens import tokenise
-    from residency.model.base import resolve
-    from residency.types import Example, Message
+    from residency.chat.chat_format import ChatFormat
+    from residency.data.token_rows import tokenise
+    from residency.model.base_model import resolve
+    from residency.nouns.example import Example, Message
 
     datasets.disable_progress_bars()
     datasets.disable_caching()
@@ -137,9 +137,9 @@ def duplicates(count: int) -> dict[str, Any]:
     """Near-duplicates: ours (verified pairs) against rensa's LSH flags on the same shingles."""
     from rensa import RMinHash, RMinHashLSH
 
-    from residency.data.grams import Words, WordStore
-    from residency.data.similar import Near, bands_for, find_near
-    from residency.text import jaccard, ngrams, words
+    from residency.overlap.near_duplicates import Near, bands_for, find_near
+    from residency.overlap.word_grams import Words, WordStore
+    from residency.text.words import jaccard, ngrams, words
 
     rng = random.Random(1)
     texts = [row["input"] for row in tickets(count)]
@@ -206,7 +206,7 @@ def scale(base: str, count: int) -> dict[str, Any]:
 
 def one_check(path: Path, base: str) -> dict[str, Any]:
     """The whole doctor on one file: seconds, and the most memory that the process held."""
-    from residency.rounds.check import check
+    from residency.commands.check import check
 
     start, cpu = time.perf_counter(), time.process_time()
     report = check(path, base=base).report
@@ -240,9 +240,9 @@ SUSPECTS = {
 
 def real(folders: list[Path], base: str) -> None:
     """What the doctor finds in every data file of some folders, as lines of a Markdown table."""
-    from residency.data.sources import find_sources
+    from residency.commands.check import check
+    from residency.data.reading.sources import find_sources
     from residency.errors import ResidencyError
-    from residency.rounds.check import check
 
     print("| set and file | read as | rows | rejected | left out | too long | suspects |")
     print("|---|---|---|---|---|---|---|")

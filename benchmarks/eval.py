@@ -26,11 +26,12 @@ from typing import Any
 
 import torch
 
-from residency.chat import ChatFormat
-from residency.infer import LocalEngine
+from residency.chat.chat_format import ChatFormat
+from residency.infer.local_engine import LocalEngine
 from residency.interfaces import Choice, Prompt
-from residency.model.load import load_tokenizer
-from residency.types import Message, Sampling
+from residency.model.load_model import load_tokenizer
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
 
 WORDS = [
     "kettle",
@@ -250,10 +251,10 @@ def rounds(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> Non
     Each model's answers are generated from the stored ones of the model before it as drafts, in
     the order of the run; every answer must equal the stored one.
     """
-    from residency.infer.trunk import TrunkStates
-    from residency.model.structure import first_trained_layer
-    from residency.rounds import Project
-    from residency.rounds.steps import prompt_of
+    from residency.commands.project import Project
+    from residency.infer.trunk_states import TrunkStates
+    from residency.loop.respond import prompt_of
+    from residency.model.find_layers import first_trained_layer
 
     project = Project.open(Path(settings.project))
     dev = project.split("dev")[: settings.count]
@@ -364,7 +365,9 @@ def choices(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> No
 
 def precision(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> None:
     """Speed and quality of the approximate products beside fp32."""
-    from residency.evaluate.bench import LocalSplits, find_tasks, run_tasks
+    from residency.evaluate.benchmarks.load_rows import LocalSplits
+    from residency.evaluate.benchmarks.run_tasks import run_tasks
+    from residency.evaluate.benchmarks.tasks import find_tasks
 
     asked = prompts(settings.count)
     sampling = Sampling(max_new_tokens=settings.budget)

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from importlib import resources
 
-from residency.embed import WordLlamaEmbedder
-from residency.target import firewall
-from residency.types import Example, Message, Split
+from residency.embedding.wordllama import WordLlamaEmbedder
+from residency.nouns.example import Example, Message, Split
+from residency.overlap.firewall import firewall
 
 
 def rows(name: str, split: Split) -> list[Example]:

@@ -18,7 +18,7 @@ import sys
 import time
 
 OURS = """
-from residency.chat import ChatFormat
+from residency.chat.chat_format import ChatFormat
 from residency.infer import LocalEngine
 from residency.model import resolve
 from residency.types import Message, Sampling

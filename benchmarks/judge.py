@@ -16,11 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from residency.config import EndpointConfig
-from residency.evaluate import Judge, Rubric, agreement, corrected_rate, verdicts
-from residency.evaluate.bench import LocalSplits, find_tasks
-from residency.infer import EndpointGenerator
-from residency.types import Example, Message, Response
+from residency.config.endpoint import EndpointConfig
+from residency.evaluate.benchmarks.load_rows import LocalSplits
+from residency.evaluate.benchmarks.tasks import find_tasks
+from residency.evaluate.judge.agreement import agreement, corrected_rate
+from residency.evaluate.judge.judge import Judge, verdicts
+from residency.evaluate.judge.prompts import Rubric
+from residency.http.endpoint_generator import EndpointGenerator
+from residency.nouns.example import Example, Message
+from residency.nouns.response import Response
 
 TRUE = Rubric("true", "Is the answer true?")
 BETTER = Rubric("better", "Which answer follows the request better?")

@@ -21,13 +21,14 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from residency.chat import ChatFormat
-from residency.config import TrainConfig
+from residency.chat.chat_format import ChatFormat
+from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model import load_tokenizer, resolve
+from residency.model.base_model import resolve
+from residency.model.load_model import load_tokenizer
 from residency.model.lora import save_adapter
-from residency.train.curve import draw
-from residency.types import Message
+from residency.nouns.example import Message
+from residency.train.loss_curve import draw
 from train_cpu import Ours, Trl
 
 

@@ -31,11 +31,11 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 import numpy as np
 import torch
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model.load import load_model, quiet
+from residency.model.load_model import load_model, quiet
 from residency.model.lora import save_adapter
-from residency.train import Engine
+from residency.train.train_engine import Engine
 
 SHAPES = {
     "14m": {

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model.load import quiet
+from residency.model.load_model import quiet
 from residency.model.lora import save_adapter
-from residency.train import Engine
-from residency.train.loop import load_base
+from residency.train.train_engine import Engine
+from residency.train.train_loop import load_base
 
 SHAPES: dict[str, dict[str, int]] = {
     "1b": {

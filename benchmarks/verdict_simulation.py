@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from residency.diagnose.simulate import simulate_fall, simulate_null
-from residency.diagnose.statistics import rate_bounds
+from residency.diagnose.simulate_projects import simulate_fall, simulate_null
+from residency.stats.paired_outcomes import rate_bounds
 
 
 def null_table(projects: int, seed: int, sizes: list[int]) -> list[dict[str, float]]:

@@ -22,7 +22,7 @@ from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from residency.cli import COMMANDS, build
-from residency.config import Config
+from residency.config.settings import Config
 
 HERE = Path(__file__).parent
 

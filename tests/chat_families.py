@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from residency.types import Message
+from residency.nouns.example import Message
 
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' [/INST]' }}"

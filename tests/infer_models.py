@@ -18,11 +18,11 @@ from transformers import (
     Qwen3Config,
 )
 
-from residency.chat import ChatFormat
-from residency.infer import LocalEngine
+from residency.chat.chat_format import ChatFormat
+from residency.infer.local_engine import LocalEngine
 from residency.interfaces import Prompt
-from residency.model.load import load_tokenizer
-from residency.types import Message
+from residency.model.load_model import load_tokenizer
+from residency.nouns.example import Message
 
 torch.set_num_threads(1)
 

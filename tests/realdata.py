@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from residency.evaluate.votes import Outcome, Vote
+from residency.evaluate.arena.votes import Outcome, Vote
 
 ROOT = Path(os.environ.get("RESIDENCY_REALDATA", Path(__file__).parents[2] / "shared" / "realdata"))
 ALPACA = ROOT / "pref_alpaca_eval"

@@ -9,26 +9,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from residency import diagnose
-from residency.config import Config, load_config
-from residency.evaluate import summarise
+from residency.config.settings import Config, load_config
+from residency.diagnose.compare_arms import compare_arms
+from residency.diagnose.dev_halves import halves
+from residency.diagnose.find_issues import find_issues
+from residency.diagnose.find_issues import outcomes as outcomes_diagnose
+from residency.diagnose.verdicts import Comparison, confirm, judge_round
+from residency.evaluate.suites.scores import summarise
 from residency.examples import copy_example
 from residency.examples.tickets.generate import make_rows
-from residency.rounds.change import item_scores, score_change
-from residency.store import Store
-from residency.types import (
-    DatasetVersion,
-    Example,
-    Finding,
-    Message,
-    Model,
-    Proposal,
-    Response,
-    Round,
-    Slice,
-    Span,
-    by_id,
-)
+from residency.loop.score_change import item_scores, score_change
+from residency.nouns.dataset_version import DatasetVersion
+from residency.nouns.example import Example, Message, by_id
+from residency.nouns.finding import Finding, Span
+from residency.nouns.issue import Slice
+from residency.nouns.model import Model
+from residency.nouns.proposal import Proposal
+from residency.nouns.response import Response
+from residency.nouns.round import Round
+from residency.stats.paired_outcomes import compare_paired
+from residency.store.store import Store
 
 EVIL = "<script>alert('pwned')</script>"
 FIELDS = ("product", "problem", "urgency", "order", "request", "name")
@@ -149,11 +149,11 @@ class Builder:
 
     def outcomes(self, issue: Any, model: Model, split: str) -> Any:
         responses, findings = self.answers[model.id, split]
-        return diagnose.outcomes(issue, self.splits[split], responses, findings)
+        return outcomes_diagnose(issue, self.splits[split], responses, findings)
 
 
 def paired(before: Any, after: Any, groups: dict[str, str]) -> dict[str, Any]:
-    compared = diagnose.compare_paired(before, after, groups=groups)
+    compared = compare_paired(before, after, groups=groups)
     counts = compared.counts
     return {
         "n": counts.n,
@@ -248,12 +248,12 @@ def judge(
 ) -> None:
     """Issues found in the few-shot base and after round 1; verdicts after rounds 1 and 2."""
     store, dev = made.store, made.splits["dev"]
-    finding, measuring = diagnose.halves(dev, 0)
+    finding, measuring = halves(dev, 0)
     known: list[tuple[Any, Model]] = []
 
     def find(model: Model, number: int) -> None:
         responses, findings = made.answers[model.id, "dev"]
-        issues = diagnose.find_issues(
+        issues = find_issues(
             dev,
             findings,
             responses,
@@ -274,7 +274,7 @@ def judge(
         before = len(known)
         find(model, number)
         comparisons = [
-            diagnose.Comparison(
+            Comparison(
                 issue,
                 (previous if place >= before else origin).id,
                 model.id,
@@ -283,7 +283,7 @@ def judge(
             )
             for place, (issue, origin) in enumerate(known)
         ]
-        verdicts = diagnose.judge_round(
+        verdicts = judge_round(
             comparisons,
             half=measuring,
             groups=groups,
@@ -301,7 +301,7 @@ def judge(
         arms.append({"issue": issue.id, **paired(sides[0], sides[1], groups)})
     store.finish_stage(RUN, "arms 2", 0.0, {"result": arms})
     sides = [{i.id: made.outcomes(i, m, "dev") for i, _ in known} for m in (control, two)]
-    found = diagnose.compare_arms(sides[0], sides[1], half=measuring, groups=groups)
+    found = compare_arms(sides[0], sides[1], half=measuring, groups=groups)
     figures = ("groups", "better", "worse", "p_value", "delta", "low", "high")
     together = {name: getattr(found, name) for name in figures}
     together["adjusted_p"] = dict(found.adjusted_p)
@@ -329,9 +329,9 @@ def sealed(made: Builder, zero: Model, few: Model, two: Model, groups: dict[str,
         two.id: made.respond(two, "test", 0.98, 0.92, evil=False),
     }
     store.add_record("test opened", RUN, {"final": two.id, "base": few.id})
-    verdicts = diagnose.confirm(
+    verdicts = confirm(
         [
-            diagnose.Comparison(
+            Comparison(
                 issue,
                 few.id,
                 two.id,

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from residency.cli import invoke
+from residency.commands import arena
+from residency.commands.project import Project
 from residency.errors import StoreError, UserError
-from residency.evaluate import Vote
-from residency.rounds import Project, arena
-from residency.types import Model, Response
+from residency.evaluate.arena.votes import Vote
+from residency.nouns.model import Model
+from residency.nouns.response import Response
 from small import save_model, save_project
 
 WORDS = {"m1": "colour: red", "m2": "colour: blue\nthing: cup"}
@@ -58,7 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str) -> int:
         except StopIteration:
             raise EOFError from None
 
-    monkeypatch.setattr("residency.cli.display.console.input", typed)
+    monkeypatch.setattr("residency.cli.terminal.console.input", typed)
     return invoke(["arena", *arguments])
 
 
@@ -105,8 +107,8 @@ def test_rules_vote_once_and_the_board_shows_them(
 def test_export_writes_pairs_that_the_data_room_reads(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from residency.config import Config
-    from residency.data import load_corpus
+    from residency.config.settings import Config
+    from residency.data.corpus import load_corpus
 
     a, b = names(project)
     session = arena.review(project, arena.pairs(project, a, b), "ann", repeats=0)
@@ -219,6 +221,6 @@ def test_what_cannot_meet_is_told(project: Project) -> None:
 
 
 def test_control_characters_of_a_model_do_not_reach_the_terminal() -> None:
-    from residency.cli.arena import safe
+    from residency.cli.terminal import safe
 
     assert safe("a\x1b[2Jb\u202ec\n\td") == "a\ufffd[2Jb\ufffdc\n\td"

@@ -17,10 +17,10 @@ from realdata import (
     pandalm_rows,
     vicuna_votes,
 )
-from residency.evaluate.agreement import agreement, corrected_rate
-from residency.evaluate.bradley_terry import ELO
-from residency.evaluate.leaderboard import leaderboard
-from residency.evaluate.votes import Vote, counted, rater_agreement, win_rate
+from residency.evaluate.arena.bradley_terry import ELO
+from residency.evaluate.arena.leaderboard import leaderboard
+from residency.evaluate.arena.votes import Vote, counted, rater_agreement, win_rate
+from residency.evaluate.judge.agreement import agreement, corrected_rate
 
 
 @pytest.mark.skipif(not ALPACA.exists(), reason=WHY)

@@ -11,11 +11,16 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from residency.evaluate.bradley_terry import ELO, bootstrap, fit, games, outcomes, sandwich
-from residency.evaluate.davidson import fit_davidson
-from residency.evaluate.leaderboard import informative_pairs, leaderboard, online_elo, tie_share
-from residency.evaluate.style import style, style_covariates
-from residency.evaluate.votes import Vote
+from residency.evaluate.arena.bradley_terry import ELO, bootstrap, fit, games, outcomes, sandwich
+from residency.evaluate.arena.davidson import fit_davidson
+from residency.evaluate.arena.leaderboard import (
+    informative_pairs,
+    leaderboard,
+    online_elo,
+    tie_share,
+)
+from residency.evaluate.arena.style import style, style_covariates
+from residency.evaluate.arena.votes import Vote
 
 TRUTH = {"base": 0.0, "round 1": 0.8, "round 2": 1.3, "other": -0.5}
 

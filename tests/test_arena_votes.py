@@ -10,8 +10,8 @@ import krippendorff
 import numpy as np
 import pytest
 
-from residency.evaluate.review import MASK, Review, pair_up
-from residency.evaluate.votes import (
+from residency.evaluate.arena.review import MASK, Review, pair_up
+from residency.evaluate.arena.votes import (
     Vote,
     counted,
     preference_pairs,
@@ -21,7 +21,8 @@ from residency.evaluate.votes import (
     votes_by_scores,
     win_rate,
 )
-from residency.types import Example, Message, Response
+from residency.nouns.example import Example, Message
+from residency.nouns.response import Response
 
 SECRET = ("m-base", "m-tuned", "SuperModel")
 

@@ -14,13 +14,14 @@ import pytest
 
 from bench_rows import arc
 from residency.cli import invoke
+from residency.commands import arena
+from residency.commands.baseline import baseline
+from residency.commands.project import Project
 from residency.errors import DataError, EndpointError, UserError
 from residency.interfaces import Generation, Prompt
-from residency.rounds import Project, arena
-from residency.rounds.baseline import baseline
-from residency.rounds.endpoint import is_here, named_endpoint
-from residency.rounds.steps import respond
-from residency.types import Model
+from residency.loop.respond import respond
+from residency.nouns.model import Model
+from residency.project.endpoints import is_here, named_endpoint
 from small import save_model, save_project
 
 
@@ -118,7 +119,7 @@ def test_every_way_answers_the_same_items_once(
 def test_the_tuned_model_and_an_endpoint_join_the_table(project: Project, url: str) -> None:
     tuned = Model(base=project.base.identity, adapter="sha256:none", round=1)
     project.store.add_model(tuned)
-    from residency.types import Response
+    from residency.nouns.response import Response
 
     project.store.add_responses(
         [

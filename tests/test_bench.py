@@ -16,18 +16,12 @@ from typer.testing import CliRunner
 
 from bench_rows import GivenSplits, all_rows, arc, hellaswag, mmlu, truthful
 from residency.errors import FetchError, SuiteError, UserError
-from residency.evaluate.bench import (
-    TASKS,
-    BenchResult,
-    HubSplits,
-    LocalSplits,
-    compare_results,
-    find_tasks,
-    run_tasks,
-)
-from residency.evaluate.bench.score import item_values, mean
-from residency.evaluate.bench.shots import contexts
-from residency.evaluate.bench.tasks import Question
+from residency.evaluate.benchmarks.compare_results import compare_results
+from residency.evaluate.benchmarks.load_rows import HubSplits, LocalSplits
+from residency.evaluate.benchmarks.prompts import contexts
+from residency.evaluate.benchmarks.run_tasks import BenchResult, run_tasks
+from residency.evaluate.benchmarks.score_items import item_values, mean
+from residency.evaluate.benchmarks.tasks import TASKS, Question, find_tasks
 from residency.interfaces import Choice, ChoiceScore, Progress, no_progress
 
 
@@ -303,8 +297,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_bench_measures_stores_and_compares(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from residency.rounds import Project
-    from residency.rounds.bench import bench
+    from residency.commands.bench import bench
+    from residency.commands.project import Project
 
     ws = Project.open(project)
     names = ["arc_easy", "truthfulqa"]
@@ -334,8 +328,8 @@ def test_bench_measures_stores_and_compares(project: Path, monkeypatch: pytest.M
 
 
 def test_bench_says_where_files_can_be_named(project: Path) -> None:
-    from residency.rounds import Project
-    from residency.rounds.bench import bench
+    from residency.commands.bench import bench
+    from residency.commands.project import Project
 
     ws = Project.open(project)
     with pytest.raises(UserError, match="no benchmark files") as caught:
@@ -345,7 +339,7 @@ def test_bench_says_where_files_can_be_named(project: Path) -> None:
 
 def test_pain_22_a_run_says_at_its_end_what_was_forgotten(project: Path) -> None:
     from residency.cli import build
-    from residency.rounds import Project
+    from residency.commands.project import Project
 
     settings = project / "residency.toml"
     guard = 'guard = ["arc_easy"]\nguard_items = 5\n'  # the file ends with the section rounds

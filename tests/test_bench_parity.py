@@ -10,9 +10,10 @@ import pytest
 
 from bench_rows import GivenSplits, Rows, all_rows, harness, mmlu
 from infer_models import CONFIGS, SHAPE, engine, folder
-from residency.evaluate.bench import BenchResult, ask, find_tasks, run_tasks
-from residency.evaluate.bench.score import Metric, pool
-from residency.infer import LocalEngine
+from residency.evaluate.benchmarks.run_tasks import BenchResult, ask, run_tasks
+from residency.evaluate.benchmarks.score_items import Metric, pool
+from residency.evaluate.benchmarks.tasks import find_tasks
+from residency.infer.local_engine import LocalEngine
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed")
 pytestmark = [

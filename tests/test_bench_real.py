@@ -15,8 +15,10 @@ import pytest
 
 from bench_rows import Rows, harness
 from residency.errors import ResidencyError
-from residency.evaluate.bench import LocalSplits, find_tasks, run_tasks
-from residency.infer import LocalEngine
+from residency.evaluate.benchmarks.load_rows import LocalSplits
+from residency.evaluate.benchmarks.run_tasks import run_tasks
+from residency.evaluate.benchmarks.tasks import find_tasks
+from residency.infer.local_engine import LocalEngine
 from test_bench_parity import agree
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed")
@@ -31,7 +33,7 @@ pytestmark = [
 
 def base_folder() -> Path:
     """SmolLM2-135M-Instruct where it lies; the test is skipped when it does not."""
-    from residency.model.base import resolve
+    from residency.model.base_model import resolve
 
     if named := os.environ.get("RESIDENCY_SMOLLM2"):
         return Path(named)
@@ -43,8 +45,8 @@ def base_folder() -> Path:
 
 @pytest.fixture(scope="module")
 def local() -> LocalEngine:
-    from residency.chat import ChatFormat
-    from residency.model.load import load_tokenizer
+    from residency.chat.chat_format import ChatFormat
+    from residency.model.load_model import load_tokenizer
 
     base = base_folder()
     return LocalEngine(base, ChatFormat(load_tokenizer(base)), device="cpu")

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_families import conversation, tokenizer_of
-from residency.chat import INSTRUCTION_STOP, ChatFormat
+from residency.chat.chat_format import ChatFormat
+from residency.chat.chat_template import INSTRUCTION_STOP
 from residency.errors import TemplateError
-from residency.types import Message
+from residency.nouns.example import Message
 
 QUESTION = [Message("user", "Hello")]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from residency.cli import invoke
-from residency.rounds import Project
-from residency.types import Message
+from residency.commands.project import Project
+from residency.nouns.example import Message
 from small import save_model, save_project
 
 
@@ -29,7 +29,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
         except StopIteration:
             raise EOFError from None
 
-    monkeypatch.setattr("residency.cli.display.console.input", read)
+    monkeypatch.setattr("residency.cli.terminal.console.input", read)
 
 
 @pytest.fixture

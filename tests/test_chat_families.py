@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from chat_families import FAMILIES, as_dicts, conversation, sentence, template_of, tokenizer_of
-from residency.chat import TEMPLATE_DATE, ChatFormat
-from residency.types import Message
+from residency.chat.chat_format import ChatFormat
+from residency.chat.chat_template import TEMPLATE_DATE
+from residency.nouns.example import Message
 
 CONVERSATIONS = 200
 TRAINING = ("llama3", "qwen2_5", "gemma", "gemma3", "phi3", "phi3_5", "cohere", "lfm2")
@@ -173,8 +174,8 @@ def test_pain_05_thinking_is_neither_added_nor_lost() -> None:
 
 
 def test_pain_05_every_turn_of_a_thinking_conversation_is_taught_once() -> None:
-    from residency.data.tokens import encode_example
-    from residency.types import Example
+    from residency.data.token_rows import encode_example
+    from residency.nouns.example import Example
 
     _, chat = made("qwen3")
     rng = random.Random(6)
@@ -191,8 +192,8 @@ def test_pain_05_every_turn_of_a_thinking_conversation_is_taught_once() -> None:
 
 def test_a_turn_that_stays_as_it_is_is_taught_in_one_row_alone() -> None:
     """A template that leaves out the thinking of earlier turns rewrites only turns that think."""
-    from residency.data.tokens import encode_example
-    from residency.types import Example
+    from residency.data.token_rows import encode_example
+    from residency.nouns.example import Example
 
     template = (
         "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"

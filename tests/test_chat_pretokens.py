@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from chat_families import conversation, tokenizer_of
-from residency.chat import ChatFormat
-from residency.pretokens import PretokenCache
+from residency.chat.chat_format import ChatFormat
+from residency.chat.pretoken_cache import PretokenCache
 
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from chat_families import tokenizer_of
-from residency.config import Config, DataConfig
-from residency.data import read
-from residency.data.check import CheckReport, check
-from residency.data.fixing import fix
-from residency.data.private import KINDS, iban, luhn, personal, secrets
+from residency.config.data import DataConfig
+from residency.config.settings import Config
+from residency.data.checks.data_doctor import CheckReport, check
+from residency.data.checks.personal_data import KINDS, iban, luhn, personal, secrets
+from residency.data.cleaning.cleaned_copy import fix
+from residency.data.reading.row_reader import read
 from residency.errors import ConfigError, DataError
 from small import save_model
 
@@ -192,7 +193,7 @@ def test_contradictions_and_duplicates_are_counted(tmp_path: Path) -> None:
 
 
 def test_wrong_labels_are_suspected(tmp_path: Path) -> None:
-    from residency.embed import WordLlamaEmbedder
+    from residency.embedding.wordllama import WordLlamaEmbedder
 
     rng = random.Random(0)
     rows: list[dict[str, Any]] = []
@@ -224,7 +225,7 @@ def test_pain_23_benchmarks_are_protected(tmp_path: Path) -> None:
 
 
 def test_benchmark_copies_are_recognised(tmp_path: Path) -> None:
-    from residency.data.benchmarks import load_benchmarks
+    from residency.data.benchmark_questions import load_benchmarks
 
     (tmp_path / "ARC-Easy").mkdir()
     save(tmp_path / "ARC-Easy", "test.jsonl", [{"question": {"stem": "Why is the sky blue?"}}])
@@ -243,8 +244,8 @@ def test_benchmark_copies_are_recognised(tmp_path: Path) -> None:
 
 
 def test_the_ledger_is_part_of_the_report(tmp_path: Path) -> None:
-    from residency.chat import ChatFormat
-    from residency.config import ModelConfig
+    from residency.chat.chat_format import ChatFormat
+    from residency.config.model import ModelConfig
 
     rows = clean_rows(30)
     rows[4]["response"] = "kettle " * 300

@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 
-from residency.config import Config, DataConfig
-from residency.data.answers import Answers
-from residency.data.artefacts import Artefacts
-from residency.data.cleaning import decide
-from residency.data.figures import Figure, View
-from residency.data.languages import languages, tell_languages
-from residency.data.private import Private
-from residency.data.spelling import spelling
-from residency.data.table import TableBuilder
-from residency.data.topics import semantic_duplicates
-from residency.embed import WordLlamaEmbedder
-from residency.text import words
-from residency.types import Example, Message
+from residency.config.data import DataConfig
+from residency.config.settings import Config
+from residency.data.checks.answers import Answers
+from residency.data.checks.artefacts import Artefacts
+from residency.data.checks.figures import Figure, View
+from residency.data.checks.languages import languages, tell_languages
+from residency.data.checks.personal_data import Private
+from residency.data.checks.spelling import spelling
+from residency.data.checks.topics import semantic_duplicates
+from residency.data.cleaning.decide_rows import decide
+from residency.data.row_table import TableBuilder
+from residency.embedding.wordllama import WordLlamaEmbedder
+from residency.nouns.example import Example, Message
+from residency.text.words import words
 
 
 def view(prompt: str, answer: str, number: int = 0, *, extra: str = "") -> View:
@@ -168,7 +169,7 @@ def test_inputs_alike_under_other_instructions_are_not_near_in_meaning() -> None
     ]
     rows = [view(f"{t} {n}", "yes", n, extra="5") for n, t in enumerate(tasks * 5)]
     texts = WordLlamaEmbedder()
-    from residency.data.topics import embed_prompts
+    from residency.data.checks.topics import embed_prompts
 
     near = semantic_duplicates(rows, embed_prompts(rows, texts), partial=False)
     assert not any(
@@ -219,7 +220,7 @@ def test_pairs_contradict_when_they_prefer_otherwise() -> None:
 def test_both_answers_are_shown(tmp_path: Any) -> None:
     import json
 
-    from residency.data.check import check
+    from residency.data.checks.data_doctor import check
 
     rows = [{"prompt": "Who is it?", "completion": a} for a in ("Ada of the kettles", "Bo")]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))

@@ -12,12 +12,12 @@ import pytest
 from limits import files_of_at_most
 from residency import cli
 from residency.cli import guarded, invoke
-from residency.cli.display import ProgressDisplay
-from residency.cli.output import plain
+from residency.cli.json_output import plain
+from residency.cli.terminal import ProgressDisplay
+from residency.commands.project import Project
 from residency.errors import ParityError
+from residency.files.write_errors import os_errors
 from residency.interfaces import ProgressEvent
-from residency.model.writing import os_errors
-from residency.rounds import Project
 from small import make_rows
 
 

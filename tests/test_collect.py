@@ -12,14 +12,16 @@ from typing import Any, ClassVar
 
 import pytest
 
-from residency.config import DataConfig, EndpointConfig
-from residency.data import load_corpus, read
-from residency.data.synth import fill_templates, teach, unlike
+from residency.commands.collect import COLLECTED, Item, collect, counts, synthesise, worst
+from residency.commands.project import Project
+from residency.config.data import DataConfig
+from residency.config.endpoint import EndpointConfig
+from residency.data.corpus import load_corpus
+from residency.data.reading.row_reader import read
 from residency.errors import DataError
-from residency.infer.endpoint import EndpointGenerator
-from residency.rounds import Project
-from residency.rounds.collect import COLLECTED, Item, collect, counts, synthesise, worst
-from residency.types import Example, Message
+from residency.http.endpoint_generator import EndpointGenerator
+from residency.nouns.example import Example, Message
+from residency.targeting.synthesis import fill_templates, teach, unlike
 from small import make_rows, save_model, save_project
 
 TEMPLATES = """
@@ -266,8 +268,8 @@ def test_a_damaged_file_is_named_by_line(project: Project) -> None:
 
 
 def test_versions_of_a_project(project: Project, tmp_path: Path) -> None:
-    from residency.data import make_version, write_version
-    from residency.rounds.versions import diff_versions, find_version, list_versions
+    from residency.commands.dataset_versions import diff_versions, find_version, list_versions
+    from residency.data.dataset_versions import make_version, write_version
 
     rows = project.split("train")
     old = make_version(rows, project.chat_format)

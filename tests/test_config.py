@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from residency import errors
-from residency.config import Config, load_config, parse_config
+from residency.config.settings import Config, load_config, parse_config
 from residency.errors import ConfigError, ResidencyError
 
 

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from bench_rows import arc, truthful
 from residency.cli import build
+from residency.commands.check import check
+from residency.commands.contamination import contaminated_items, question
 from residency.errors import FetchError
-from residency.evaluate.bench import TASKS, LocalSplits
-from residency.rounds.check import check
-from residency.rounds.contamination import contaminated_items, question
-from residency.types import Example, Message
+from residency.evaluate.benchmarks.load_rows import LocalSplits
+from residency.evaluate.benchmarks.tasks import TASKS
+from residency.nouns.example import Example, Message
 from small import save_model, save_project
 
 LONG = (

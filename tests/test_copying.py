@@ -9,8 +9,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from residency.errors import ConfigError
-from residency.rounds.pretrain import load_recipe
-from residency.train.copying import set_copying_heads
+from residency.pretraining.copying_heads import set_copying_heads
+from residency.pretraining.recipe import load_recipe
 
 
 def fresh(seed: int = 0, *, layers: int = 3, heads: int = 4) -> LlamaForCausalLM:

@@ -12,8 +12,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from chat_families import tokenizer_of
-from residency.cli import build, display
-from residency.rounds.collect import COLLECTED
+from residency.cli import build
+from residency.cli import terminal as display
+from residency.commands.collect import COLLECTED
 from small import save_model, save_project
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from residency.config import Config, DataConfig
-from residency.data import load_corpus
-from residency.data.corpus import Corpus
+from residency.config.data import DataConfig
+from residency.config.settings import Config
+from residency.data.corpus import Corpus, load_corpus
 from residency.errors import ConfigError, DataError
 
 WORDS = ["".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz", k=6)) for n in range(4000)]

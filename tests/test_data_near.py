@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from residency.data import similar
-from residency.data.grams import Words, WordStore
-from residency.data.similar import find_near
-from residency.text import _WORD, jaccard, ngrams, words
+from residency.overlap import near_duplicates as similar
+from residency.overlap.near_duplicates import find_near
+from residency.overlap.word_grams import Words, WordStore
+from residency.text.words import _WORD, jaccard, ngrams, words
 
 
 def stored(texts: list[str]) -> Words:

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import pytest
 
-from residency.config import DataConfig
-from residency.data import ReadResult, read
-from residency.data.sources import find_sources
+from residency.commands.check import check
+from residency.config.data import DataConfig
+from residency.data.reading.row_reader import ReadResult, read
+from residency.data.reading.sources import find_sources
 from residency.errors import DataError
-from residency.rounds.check import check
 
 ROWS = 5001
 

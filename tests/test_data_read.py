@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 import zstandard
 
-from residency.config import DataConfig
-from residency.data import ReadResult, read, write_rejects
+from residency.config.data import DataConfig
+from residency.data.reading.row_reader import ReadResult, read, write_rejects
 from residency.errors import DataError
-from residency.types import Example, Message
+from residency.nouns.example import Example, Message
 
 ROWS = [
     {"instruction": f"Say {n}, please.", "input": "Grüße 🙂" if n % 2 else "", "response": f"{n}."}

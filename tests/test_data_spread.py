@@ -17,16 +17,20 @@ from typing import Any
 import pytest
 
 from chat_families import FAMILIES, tokenizer_of
-from residency.chat import ChatFormat
-from residency.config import Config, DataConfig, ModelConfig
-from residency.data import read, spread, survey
-from residency.data.check import check
-from residency.data.sampled import Sample
-from residency.data.spread import RayCluster, here
-from residency.data.tokens import tokenise
+from residency.chat.chat_format import ChatFormat
+from residency.commands.check import check as rounds_check
+from residency.config.data import DataConfig
+from residency.config.model import ModelConfig
+from residency.config.settings import Config
+from residency.data import block_workers as spread
+from residency.data.block_workers import RayCluster, here
+from residency.data.checks import survey
+from residency.data.checks.data_doctor import check
+from residency.data.checks.row_sample import Sample
+from residency.data.reading.row_reader import read
+from residency.data.token_rows import tokenise
 from residency.errors import DataError, MissingExtraError, ResidencyError
-from residency.rounds.check import check as rounds_check
-from residency.types import Message
+from residency.nouns.example import Message
 
 VOCABULARY = ["kettle", "order", "shop", "please", "window", "leaks", "Anna", "won't", "küche", "7"]
 
@@ -120,7 +124,7 @@ def test_strict_stops_at_the_first_bad_row_of_any_block(
 
 
 def test_a_sample_in_parts_is_the_sample_of_all(tmp_path: Path) -> None:
-    from residency.data.figures import View
+    from residency.data.checks.figures import View
 
     config = project(tmp_path, 300)
     examples = read(["rows.jsonl"], config.data, "train", tmp_path).examples

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from chat_families import tokenizer_of
-from residency.chat import ChatFormat
-from residency.data import diff, encode_rows, make_version, read_version, write_version
-from residency.data.ledger import POLICIES
-from residency.data.tokens import EncodedRows
+from residency.chat.chat_format import ChatFormat
+from residency.data.checks.truncation_ledger import POLICIES
+from residency.data.dataset_versions import diff, make_version, read_version, write_version
+from residency.data.token_rows import EncodedRows, encode_rows
 from residency.errors import DataError
-from residency.types import Example, Message
+from residency.nouns.example import Example, Message
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from chat_families import tokenizer_of
-from residency.chat import ChatFormat
-from residency.config import Config, DataConfig
-from residency.data import read
-from residency.data.check import check
-from residency.data.fixing import fix
-from residency.types import Example
+from residency.chat.chat_format import ChatFormat
+from residency.config.data import DataConfig
+from residency.config.settings import Config
+from residency.data.checks.data_doctor import check
+from residency.data.cleaning.cleaned_copy import fix
+from residency.data.reading.row_reader import read
+from residency.nouns.example import Example
 
 
 def tool(name: str, *fields: str) -> dict[str, Any]:
@@ -119,9 +120,9 @@ def test_definitions_that_cannot_be_read_are_refused(tmp_path: Path, bad: Any) -
 
 
 def test_an_endpoint_is_sent_them_apart_from_the_messages(tmp_path: Path) -> None:
-    from residency.infer.chat_completions import request_body
+    from residency.http.chat_completions import request_body
     from residency.interfaces import Prompt
-    from residency.types import Sampling
+    from residency.nouns.response import Sampling
 
     save(tmp_path, ROWS)
     row = rows_of(tmp_path, "rows.jsonl")[0]

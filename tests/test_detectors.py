@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from residency.config import DiagnoseConfig
-from residency.diagnose import DETECTORS, detect, label_values
+from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.detectors.misspelling import correction, edit_distance
 from residency.diagnose.detectors.repetition import tandem
-from residency.diagnose.fields import fields
-from residency.embed import WordLlamaEmbedder
+from residency.diagnose.run_detectors import DETECTORS, detect
+from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.errors import ConfigError, DataError
-from residency.rounds.steps import known_words
-from residency.types import Example, Finding, Message, Response
+from residency.loop.respond import known_words
+from residency.nouns.example import Example, Message
+from residency.nouns.finding import Finding
+from residency.nouns.response import Response
+from residency.text.field_lines import fields, label_values
 
 CONFIG = DiagnoseConfig()
 TICKET = "product: kettle\nproblem: leak\nurgency: high\norder: K62912\nname: Zara Vogel\nreply: Dear Zara, we are sorry about your kettle and will have it repaired right away."

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from residency.config import DiagnoseConfig
-from residency.diagnose import DETECTORS, detect
-from residency.embed import WordLlamaEmbedder
-from residency.types import Example, Message, Response
+from residency.config.diagnose import DiagnoseConfig
+from residency.diagnose.run_detectors import DETECTORS, detect
+from residency.embedding.wordllama import WordLlamaEmbedder
+from residency.nouns.example import Example, Message
+from residency.nouns.response import Response
 
 PIECES = st.one_of(
     st.text(max_size=40),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from residency.diagnose import DETECTORS, detector_quality, quality
-from residency.diagnose.quality import labelled
-from residency.embed import WordLlamaEmbedder
-from residency.types import Finding
+from residency.diagnose.detector_quality import detector_quality, labelled, quality
+from residency.diagnose.run_detectors import DETECTORS
+from residency.embedding.wordllama import WordLlamaEmbedder
+from residency.nouns.finding import Finding
 
 
 def test_every_detector_is_measured_on_the_packaged_labels() -> None:

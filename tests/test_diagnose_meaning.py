@@ -6,11 +6,13 @@ import math
 
 import pytest
 
-from residency.config import DiagnoseConfig
-from residency.diagnose import detect
-from residency.diagnose.meaning import meanings, semantic_entropy, unsupported_sentences
-from residency.embed import WordLlamaEmbedder
-from residency.types import Example, Finding, Message, Response
+from residency.config.diagnose import DiagnoseConfig
+from residency.diagnose.run_detectors import detect
+from residency.diagnose.semantic_entropy import meanings, semantic_entropy, unsupported_sentences
+from residency.embedding.wordllama import WordLlamaEmbedder
+from residency.nouns.example import Example, Message
+from residency.nouns.finding import Finding
+from residency.nouns.response import Response
 
 SAME = [
     "The lighthouse was built in the harbour of Dover.",

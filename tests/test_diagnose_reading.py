@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from residency.diagnose.clusters import cluster_slices, keywords
-from residency.diagnose.reading import (
+from residency.diagnose.cluster_slices import cluster_slices, keywords
+from residency.diagnose.open_coding import (
     QUIET,
     Note,
     findings_of_notes,
     reading_plan,
     reading_progress,
 )
-from residency.embed import WordLlamaEmbedder
-from residency.types import Example, Message, Response
+from residency.embedding.wordllama import WordLlamaEmbedder
+from residency.nouns.example import Example, Message
+from residency.nouns.response import Response
 
 THEMES = {
     "bread": "Knead the bread dough with flour and yeast, loaf {k}",

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from residency.config import EndpointConfig
+from residency.config.endpoint import EndpointConfig
 from residency.errors import ConfigError, EndpointError
-from residency.infer import EndpointGenerator
+from residency.http.endpoint_generator import EndpointGenerator
 from residency.interfaces import Generation, Prompt
-from residency.types import Message, Sampling
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
 
 Act = Callable[["Handler", str, int], None]
 

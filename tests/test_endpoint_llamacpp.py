@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from residency.config import EndpointConfig
-from residency.infer import EndpointGenerator
+from residency.config.endpoint import EndpointConfig
+from residency.http.endpoint_generator import EndpointGenerator
 from residency.interfaces import Generation, Prompt
-from residency.types import Message, Sampling
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
 
 pytestmark = pytest.mark.slow
 xllamacpp = pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")

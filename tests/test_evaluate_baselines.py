@@ -7,8 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from residency.evaluate import Contender, Price, compare_ways, grade, load_suite, passages
-from residency.types import Example, Finding, Message, Response
+from residency.evaluate.baselines.compare_ways import Contender, Price, compare_ways
+from residency.evaluate.baselines.prompting import passages
+from residency.evaluate.suites.grade import grade
+from residency.evaluate.suites.suite import load_suite
+from residency.nouns.example import Example, Message
+from residency.nouns.finding import Finding
+from residency.nouns.response import Response
 
 
 def rows(n: int) -> list[Example]:

@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from residency.config import EndpointConfig
+from residency.config.endpoint import EndpointConfig
+from residency.embedding.named_embedders import EndpointEmbedder, named_embedder
 from residency.errors import ConfigError, EndpointError, MissingExtraError
-from residency.evaluate.embedders import EndpointEmbedder, named_embedder
 
 SERVER = EndpointConfig(url="http://localhost:1/v1", model="e", retries=2)
 

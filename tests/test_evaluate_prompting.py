@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from residency.errors import UserError
-from residency.evaluate import (
+from residency.evaluate.baselines.prompting import (
     Retriever,
     as_document,
     choose_shots,
@@ -19,7 +19,7 @@ from residency.evaluate import (
     with_context,
     zero_shot,
 )
-from residency.types import Example, Message
+from residency.nouns.example import Example, Message
 
 
 class Words:

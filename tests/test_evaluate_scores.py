@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from residency.evaluate import summarise
-from residency.evaluate.intervals import clopper_pearson, mean_interval, rate_interval
-from residency.types import Example, Finding, Message, Response, Status
+from residency.evaluate.suites.scores import summarise
+from residency.nouns.example import Example, Message
+from residency.nouns.finding import Finding, Status
+from residency.nouns.response import Response
+from residency.stats.intervals import clopper_pearson, mean_interval, rate_interval
 
 
 def rows(n: int, **more: object) -> list[Example]:

@@ -17,11 +17,11 @@ import pytest
 from limits import files_of_at_most
 from residency.errors import FetchError, ModelError, OfflineError
 from residency.interfaces import Progress, ProgressEvent
-from residency.model import base as base_module
-from residency.model import fetch as fetch_module
-from residency.model.base import resolve
+from residency.model import base_model as base_module
+from residency.model import fetch_base as fetch_module
+from residency.model.base_model import resolve
 from residency.model.checksums import MANIFEST, verify
-from residency.model.fetch import (
+from residency.model.fetch_base import (
     Packaged,
     announcement,
     convert_file,

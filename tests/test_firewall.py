@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from residency.embed import WordLlamaEmbedder
-from residency.target import firewall
-from residency.types import Example, Message
+from residency.embedding.wordllama import WordLlamaEmbedder
+from residency.nouns.example import Example, Message
+from residency.overlap.firewall import firewall
 
 INSTRUCTION = "Write the ticket, one line each: product, problem, urgency, order, name, reply."
 # Two sets of phrasings and names that share nothing, as train/pool and dev/test must.

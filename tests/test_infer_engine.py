@@ -13,13 +13,16 @@ from safetensors.torch import load_file, save_file
 
 from infer_models import engine, folder, prompts
 from residency.errors import ConfigError, ModelError, SuiteError
-from residency.infer import LocalEngine, batching, scoring
-from residency.infer.encode import Encoder, Request
-from residency.infer.fused import FusedModel
+from residency.infer import continuous_batch as batching
+from residency.infer import scoring
+from residency.infer.encode_requests import Encoder, Request
+from residency.infer.fused_model import FusedModel
+from residency.infer.local_engine import LocalEngine
 from residency.infer.scoring import Item, plan
 from residency.infer.sequences import draw
 from residency.interfaces import Choice, Generation, Prompt
-from residency.types import Message, Sampling
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
 
 GREEDY = Sampling(max_new_tokens=16)
 WARM = Sampling(max_new_tokens=16, temperature=0.9, top_p=0.95, top_k=50, seed=5)
@@ -46,7 +49,7 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PEFT LoRA adapter that changes what the model says, written by PEFT itself."""
     from peft import LoraConfig, get_peft_model
 
-    from residency.model.load import load_model
+    from residency.model.load_model import load_model
 
     at = tmp_path_factory.mktemp("adapter")
     torch.manual_seed(1)
@@ -242,7 +245,8 @@ def test_pain_28_adapters_come_and_go_on_one_loaded_base(
 
     local = engine(base, path=path)
     monkeypatch.setattr(
-        "residency.infer.engine.load_model", lambda *a, **k: pytest.fail("the base loaded twice")
+        "residency.infer.local_engine.load_model",
+        lambda *a, **k: pytest.fail("the base loaded twice"),
     )
     before = {name: value.clone() for name, value in local.model.named_parameters()}
     bare = local.generate(prompts(5), GREEDY)

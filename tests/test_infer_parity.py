@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from infer_models import CONFIGS, FUSED, engine, folder, prompts
-from residency.infer import LocalEngine
+from residency.infer.local_engine import LocalEngine
 from residency.interfaces import Choice, Generation, Prompt
-from residency.types import Sampling
+from residency.nouns.response import Sampling
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from infer_models import engine, folder, prompts
-from residency.infer import LocalEngine, batching
-from residency.infer.drafts import MOST, Draft
-from residency.infer.fused import FusedModel
+from residency.infer import continuous_batch as batching
+from residency.infer.draft_tokens import MOST, Draft
+from residency.infer.fused_model import FusedModel
+from residency.infer.local_engine import LocalEngine
 from residency.interfaces import Generation, Prompt
-from residency.types import Sampling
+from residency.nouns.response import Sampling
 
 GREEDY = Sampling(max_new_tokens=24)
 WARM = Sampling(max_new_tokens=24, temperature=0.9, top_p=0.95, top_k=50, seed=5)
@@ -31,7 +32,7 @@ def tune(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int,
     """Writes a LoRA adapter on some layers that changes what the model says."""
     from peft import LoraConfig, get_peft_model
 
-    from residency.model.load import load_model
+    from residency.model.load_model import load_model
 
     def make(seed: int, layers: list[int]) -> Path:
         at = tmp_path_factory.mktemp("adapter")
@@ -214,8 +215,8 @@ def test_kept_states_serve_some_of_the_prompts_and_longer_answers(base: Path) ->
 def test_pain_19_another_prompt_finds_no_kept_states(
     base: Path, work: list[tuple[int, int]]
 ) -> None:
-    from residency.chat import ChatFormat
-    from residency.model.load import load_tokenizer
+    from residency.chat.chat_format import ChatFormat
+    from residency.model.load_model import load_tokenizer
 
     local = engine(base, layers="top-1")
     asked = prompts(3)
@@ -250,7 +251,7 @@ def test_an_adapter_of_lower_layers_uses_and_leaves_no_kept_states(
 def test_pain_16_kept_states_stay_within_their_memory(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("residency.infer.engine._TRUNK_BYTES", 60_000)
+    monkeypatch.setattr("residency.infer.local_engine._TRUNK_BYTES", 60_000)
     local = engine(base, layers="top-1")
     assert local._trunk is not None
     asked = prompts(11)

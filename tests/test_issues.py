@@ -6,9 +6,13 @@ import random
 
 import pytest
 
-from residency.config import DiagnoseConfig
-from residency.diagnose import find_issues, halves, outcomes, overall_issues
-from residency.types import Example, Finding, Message, Response, Slice
+from residency.config.diagnose import DiagnoseConfig
+from residency.diagnose.dev_halves import halves
+from residency.diagnose.find_issues import find_issues, outcomes, overall_issues
+from residency.nouns.example import Example, Message
+from residency.nouns.finding import Finding
+from residency.nouns.issue import Slice
+from residency.nouns.response import Response
 
 CONFIG = DiagnoseConfig()
 

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from residency.evaluate.agreement import Agreement, agreement, corrected_rate
-from residency.evaluate.intervals import clopper_pearson
-from residency.evaluate.judge import FileCache, Judge, Rubric, read_verdict, verdicts
+from residency.evaluate.judge.agreement import Agreement, agreement, corrected_rate
+from residency.evaluate.judge.answer_cache import FileCache
+from residency.evaluate.judge.judge import Judge, verdicts
+from residency.evaluate.judge.prompts import Rubric, read_verdict
 from residency.interfaces import Generation, Progress, Prompt, no_progress
-from residency.types import Example, Message, Response, Sampling
+from residency.nouns.example import Example, Message
+from residency.nouns.response import Response, Sampling
+from residency.stats.intervals import clopper_pearson
 
 RUBRIC = Rubric("polite", "Is the answer polite?")
 

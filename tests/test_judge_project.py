@@ -12,12 +12,13 @@ from typing import ClassVar
 import pytest
 
 from residency.cli import invoke
+from residency.commands import judge as work
+from residency.commands.project import Project
 from residency.errors import StoreError, UserError
-from residency.evaluate import Rubric
+from residency.evaluate.judge.prompts import Rubric
 from residency.interfaces import Generation, Progress, Prompt, no_progress
-from residency.rounds import Project
-from residency.rounds import judge as work
-from residency.types import Model, Response, Sampling
+from residency.nouns.model import Model
+from residency.nouns.response import Response, Sampling
 from small import save_model, save_project
 
 RUBRIC = Rubric("good", "Is it good?")
@@ -108,7 +109,7 @@ def test_labels_are_blind_kept_at_once_and_correct_the_rate(
     asked = work.to_label(project, RUBRIC, "ann", model=model, split="dev", count=8)
     answers = ["y" if "good" in r.text else "n" for _, r in asked]
     keys = iter([*answers[:5], "q"])
-    monkeypatch.setattr("residency.cli.display.console.input", lambda *_: next(keys))
+    monkeypatch.setattr("residency.cli.terminal.console.input", lambda *_: next(keys))
     flags = [str(project.root), "--criterion", RUBRIC.criterion, "--name", RUBRIC.name]
     label = ["judge", "label", *flags, "--model", model, "--rater", "ann", "--count", "8"]
     assert invoke(label) == 0
@@ -232,7 +233,7 @@ def test_what_the_judges_server_refuses_is_told(
 
 
 def test_a_judge_votes_in_the_arena_in_both_orders(project: Project) -> None:
-    from residency.rounds import arena
+    from residency.commands import arena
 
     first = project.store.models()[0]
     other = Model(base="b", adapter="sha256:2", round=2)

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from residency.cli import invoke
+from residency.commands.project import Project
 from residency.errors import DataError, StoreError, UserError
-from residency.report import report
-from residency.rounds import Project
+from residency.report.write_report import report
 from small import make_rows, save_model, save_project
 
 
@@ -90,7 +90,7 @@ def test_targeted_rows_come_from_the_pool_and_say_why(done: Path) -> None:
 
 
 def test_failures_that_draw_rows_are_never_those_that_measure(done: Path) -> None:
-    from residency.diagnose import halves
+    from residency.diagnose.dev_halves import halves
 
     project = Project.open(done)
     finding, measuring = halves(project.split("dev"), 0)
@@ -149,7 +149,7 @@ def test_pain_25_compare_lists_which_items_changed(
 
 
 def test_detectors_run_again_without_a_model(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from residency.infer import LocalEngine
+    from residency.infer.local_engine import LocalEngine
 
     def refuse(*_: Any, **__: Any) -> None:
         pytest.fail("diagnose generated")
@@ -240,7 +240,7 @@ def test_twenty_kills_at_random_moments_change_nothing(
 ) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["residency.rounds.loop", "residency.infer.engine", "residency.train.loop"]
+        ["residency.loop.run_loop", "residency.infer.local_engine", "residency.train.train_loop"]
     )
     rng = random.Random(7)
     kills = projects = 0

@@ -17,12 +17,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from residency.commands.base_models import list_bases, show_base
 from residency.errors import ModelError, OfflineError
-from residency.model import base as base_module
-from residency.model.base import KNOWN, resolve
-from residency.model.cards import card
+from residency.model import base_model as base_module
+from residency.model.base_model import KNOWN, resolve
 from residency.model.checksums import MANIFEST
-from residency.rounds.base import list_bases, show_base
+from residency.model.model_cards import card
 
 torch.set_num_threads(1)
 

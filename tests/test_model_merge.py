@@ -9,10 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.errors import ModelError, ParityError
-from residency.model import load_adapter, load_model, merge, merging, save_adapter
-from residency.train import Engine
+from residency.model import merging
+from residency.model.load_model import load_model
+from residency.model.lora import load_adapter, save_adapter
+from residency.model.merging import merge
+from residency.train.train_engine import Engine
 from tiny_archs import rows, tiny
 
 SETTINGS = TrainConfig(rank=4, alpha=8, layers="top-2", learning_rate=3e-2, warmup=0.0)

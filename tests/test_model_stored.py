@@ -12,15 +12,18 @@ import pytest
 import torch
 
 from infer_models import TEXT, folder
-from residency.chat import ChatFormat
-from residency.config import TrainConfig
+from residency.chat.chat_format import ChatFormat
+from residency.config.train import TrainConfig
 from residency.errors import ModelError
-from residency.infer import LocalEngine
+from residency.infer.local_engine import LocalEngine
 from residency.interfaces import Choice, Generation, Prompt
-from residency.model import attach, load_model, load_tokenizer, resolve, save_adapter
-from residency.model.stored import StoredModel
+from residency.model.base_model import resolve
+from residency.model.load_model import load_model, load_tokenizer
+from residency.model.lora import attach, save_adapter
+from residency.model.stored_model import StoredModel
 from residency.model.stored_tokenizer import StoredTokenizer
-from residency.types import Message, Sampling
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
 
 torch.set_num_threads(1)
 
@@ -107,7 +110,7 @@ def imported_after(code: str) -> set[str]:
 def test_tinys_first_token_needs_no_transformers_and_its_chat_format_no_torch() -> None:
     """Importing them takes longer than all else (benchmarks/first_token.py has the times)."""
     chat = (
-        "from residency.chat import ChatFormat\nfrom residency.model import resolve\n"
+        "from residency.chat.chat_format import ChatFormat\nfrom residency.model import resolve\n"
         "base = resolve('tiny')\nchat = ChatFormat(base.tokenizer())\n"
     )
     assert not {"torch", "transformers"} & imported_after(chat)

@@ -16,27 +16,22 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from limits import files_of_at_most
+from residency.commands.pretrain import pretrain, snapshot
 from residency.errors import ConfigError, DataError, ModelError, ResumeError, StoreError
 from residency.interfaces import ProgressEvent
 from residency.model.attention import Layout, flat_attention
-from residency.model.load import load_model
-from residency.rounds.pretrain import (
-    PretrainConfig,
-    load_recipe,
-    pretrain,
-    recipe_for,
-    snapshot,
-)
-from residency.train.documents import Document
-from residency.train.muon import MuonAdamW
-from residency.train.pretrain import (
+from residency.model.load_model import load_model
+from residency.pretraining.documents import Document
+from residency.pretraining.pretrain_engine import (
     Shape,
     bits_per_byte,
     held_out_rows,
     new_model,
     token_bytes,
 )
-from residency.train.token_files import token_file, train_tokenizer
+from residency.pretraining.recipe import PretrainConfig, load_recipe, recipe_for
+from residency.pretraining.token_files import token_file, train_tokenizer
+from residency.train.muon import MuonAdamW
 
 torch.set_num_threads(1)
 

@@ -15,9 +15,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from residency.errors import DataError
-from residency.train.documents import Corpus, Document, read_documents, split_documents
-from residency.train.packed import PackedBatches, pieces
-from residency.train.token_files import TokenFile, token_file, tokenizer_sample, train_tokenizer
+from residency.pretraining.documents import Corpus, Document, read_documents, split_documents
+from residency.pretraining.packed_batches import PackedBatches, pieces
+from residency.pretraining.token_files import (
+    TokenFile,
+    token_file,
+    tokenizer_sample,
+    train_tokenizer,
+)
 
 TEXTS = [f"Document {i} tells of the number {i * 37} and of a friend. " * 4 for i in range(40)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from residency.cli import invoke
-from residency.rounds import Project
+from residency.commands.project import Project
 from small import make_rows, save_model
 
 REAL = Path(__file__).parent.parent.parent / "shared" / "realdata"
@@ -91,7 +91,7 @@ def test_offline_the_shipped_model_takes_the_defaults_place_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from residency.errors import OfflineError
-    from residency.model import base as bases
+    from residency.model import base_model as bases
 
     real = bases.resolve
 

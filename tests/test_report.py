@@ -18,13 +18,15 @@ from markupsafe import Markup
 from report_project import EVIL, RUN, build
 from residency.cli import invoke
 from residency.errors import StoreError, UserError
-from residency.report import Evidence, charts, render, report, words
-from residency.report.headline import headline
-from residency.report.marks import highlight, trained_tokens
-from residency.report.write import chosen
-from residency.rounds.change import score_change
-from residency.store import Store
-from residency.types import Finding, Span
+from residency.loop.score_change import score_change
+from residency.nouns.finding import Finding, Span
+from residency.report import charts
+from residency.report.highlight import highlight, trained_tokens
+from residency.report.write_report import chosen, render, report
+from residency.results import words
+from residency.results.headline import headline
+from residency.results.run_evidence import Evidence
+from residency.store.store import Store
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 

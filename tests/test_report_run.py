@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from residency.report import Evidence, render
-from residency.rounds import Project
-from residency.store import Store
-from residency.web import create_app
-from residency.web.items import item_rows
+from residency.commands.project import Project
+from residency.report.write_report import render
+from residency.results.item_rows import item_rows
+from residency.results.run_evidence import Evidence
+from residency.store.store import Store
+from residency.web.app import create_app
 from small import save_model, save_project
 
 

@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 
 from report_project import RUN, build
-from residency.report import Evidence
-from residency.report.headline import what_changed
-from residency.types import Issue, Slice
+from residency.nouns.issue import Issue, Slice
+from residency.results.headline import what_changed
+from residency.results.run_evidence import Evidence
 
 
 def test_titles_are_unique(tmp_path: Path) -> None:

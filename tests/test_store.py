@@ -12,22 +12,17 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from residency.errors import StoreError, StoreLockedError
-from residency.store import Store, migrations, schema
-from residency.types import (
-    DatasetVersion,
-    Example,
-    Finding,
-    Issue,
-    Message,
-    Model,
-    Proposal,
-    Response,
-    Round,
-    Sampling,
-    Slice,
-    Span,
-    Verdict,
-)
+from residency.nouns.dataset_version import DatasetVersion
+from residency.nouns.example import Example, Message
+from residency.nouns.finding import Finding, Span
+from residency.nouns.issue import Issue, Slice
+from residency.nouns.model import Model
+from residency.nouns.proposal import Proposal
+from residency.nouns.response import Response, Sampling
+from residency.nouns.round import Round
+from residency.nouns.verdict import Verdict
+from residency.store import migrations, schema
+from residency.store.store import Store
 
 
 def example(text_: str = "hello", split: str = "train") -> Example:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from residency.errors import SuiteError
-from residency.evaluate import Suite, grade, load_suite
-from residency.types import Example, Message, Response
+from residency.evaluate.suites.grade import grade
+from residency.evaluate.suites.suite import Suite, load_suite
+from residency.nouns.example import Example, Message
+from residency.nouns.response import Response
 
 
 def toml(tmp_path: Path, text: str) -> Suite:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from residency.cli import invoke
+from residency.commands.project import Project
 from residency.errors import SuiteError
-from residency.evaluate import check_suite, load_suite
-from residency.rounds import Project
-from residency.types import Example, Message
+from residency.evaluate.suites.suite import check_suite, load_suite
+from residency.nouns.example import Example, Message
 from small import save_model, save_project
 
 SUITE = """

@@ -14,10 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from residency.errors import SuiteError
-from residency.evaluate import check_suite, grade, load_suite
-from residency.evaluate.answers import normalise
-from residency.evaluate.rules import RULES
-from residency.types import Example, Finding, Message, Response
+from residency.evaluate.suites.grade import grade
+from residency.evaluate.suites.rule import RULES
+from residency.evaluate.suites.suite import check_suite, load_suite
+from residency.nouns.example import Example, Message
+from residency.nouns.finding import Finding
+from residency.nouns.response import Response
+from residency.text.answer_fields import normalise
 
 TICKET = """product: kettle
 problem: leaks
@@ -215,7 +218,7 @@ def test_pain_27_a_cut_right_answer_never_fails(cut: int) -> None:
     made = [
         RULES[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"}) for r in rules
     ]
-    from residency.evaluate import Suite
+    from residency.evaluate.suites.suite import Suite
 
     response = Response("m", item.id, TICKET[:cut], finish="length")
     found = grade(Suite("s", tuple(made)), [item], [response], embedder=Letters())
@@ -264,7 +267,7 @@ CUT_RULES: list[dict[str, Any]] = [
 @given(st.lists(st.sampled_from(PIECES), max_size=8), st.lists(st.sampled_from(PIECES), max_size=5))
 def test_pain_27_no_continuation_turns_a_verdict_around(head: list[str], tail: list[str]) -> None:
     """What is scored in a cut answer would be scored the same in every longer one."""
-    from residency.evaluate import Suite
+    from residency.evaluate.suites.suite import Suite
 
     made = tuple(
         RULES[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})
@@ -283,7 +286,7 @@ def test_pain_27_no_continuation_turns_a_verdict_around(head: list[str], tail: l
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
 def test_any_text_can_be_graded_and_evidence_lies_inside(text: str) -> None:
-    from residency.evaluate import Suite
+    from residency.evaluate.suites.suite import Suite
 
     made = tuple(
         RULES[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})

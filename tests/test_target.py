@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from residency.embed import WordLlamaEmbedder
-from residency.target import control, propose
-from residency.types import Example, Issue, Message, Slice
+from residency.embedding.wordllama import WordLlamaEmbedder
+from residency.nouns.example import Example, Message
+from residency.nouns.issue import Issue, Slice
+from residency.targeting.select_rows import control, propose
 
 INSTRUCTION = "Write the ticket, one line each: product, problem, order."
 THEMES = {

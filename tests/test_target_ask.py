@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import pytest
 
 from residency.interfaces import Generation, Prompt
-from residency.target.ask import ask_teacher, correction, preference_pairs
-from residency.types import Example, Issue, Message, Proposal, Response, Sampling, Slice
+from residency.nouns.example import Example, Message
+from residency.nouns.issue import Issue, Slice
+from residency.nouns.proposal import Proposal
+from residency.nouns.response import Response, Sampling
+from residency.targeting.ask_teacher import ask_teacher, correction, preference_pairs
 
 ISSUE = Issue("wrong:order", Slice("tag", "order=price"), "suite", "1", 0.05, 1, "m1")
 SAMPLING = Sampling(max_new_tokens=64)

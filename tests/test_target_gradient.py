@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from residency.target.gradient import adam_direction, influence, project, propose_by_gradient
-from residency.types import Example, Issue, Message, Slice
+from residency.nouns.example import Example, Message
+from residency.nouns.issue import Issue, Slice
+from residency.targeting.gradient import adam_direction, influence, project, propose_by_gradient
 
 
 def test_projection_keeps_inner_products_and_follows_its_seed() -> None:

@@ -13,16 +13,20 @@ from typing import Any
 
 import pytest
 
-from residency import diagnose, evaluate, target
-from residency.config import load_config
+from residency.config.settings import load_config
 from residency.diagnose.detectors.misspelling import edit_distance
-from residency.embed import WordLlamaEmbedder
+from residency.diagnose.run_detectors import detect
+from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.errors import ConfigError
-from residency.evaluate import load_suite
+from residency.evaluate.suites.grade import grade
+from residency.evaluate.suites.suite import load_suite
 from residency.examples import copy_example
 from residency.examples.tickets import generate, vocabulary
-from residency.text import jaccard, ngrams, words
-from residency.types import Example, Message, Response
+from residency.nouns.example import Example, Message
+from residency.nouns.response import Response
+from residency.overlap.firewall import firewall
+from residency.text.field_lines import label_values
+from residency.text.words import jaccard, ngrams, words
 
 FOLDER = Path(generate.__file__).parent
 FIELDS = ["product", "problem", "urgency", "order", "request", "name", "reply"]
@@ -213,16 +217,16 @@ def test_the_references_pass_the_suite_and_every_detector(tmp_path: Path) -> Non
     embedder = WordLlamaEmbedder()
     dev = [example(row, "dev") for row in ROWS["dev"]]
     right = [Response("m", e.id, e.reference or "") for e in dev]
-    findings = evaluate.grade(suite, dev, right, embedder=embedder)
+    findings = grade(suite, dev, right, embedder=embedder)
     train = [example(row, "train") for row in ROWS["train"][:240]]
-    findings += diagnose.detect(
+    findings += detect(
         dev,
         right,
         known_words={word for e in train for m in e.messages for word in words(m.text)},
         embedder=embedder,
         config=config.diagnose,
         max_new_tokens=config.generate.max_new_tokens,
-        label_values=diagnose.label_values(train),
+        label_values=label_values(train),
     )
     assert {f.kind for f in findings} >= {"wrong:order", "format", "inconsistency", "hallucination"}
     assert [f for f in findings if f.status == "fail"] == []
@@ -231,7 +235,7 @@ def test_the_references_pass_the_suite_and_every_detector(tmp_path: Path) -> Non
 def test_the_firewall_lets_the_pool_through() -> None:
     pool = [example(row, "pool") for row in ROWS["pool"]]
     kept = [example(row, split) for split in ("dev", "test") for row in ROWS[split]]
-    assert target.firewall(pool, kept, embedder=WordLlamaEmbedder()).rejected == ()
+    assert firewall(pool, kept, embedder=WordLlamaEmbedder()).rejected == ()
 
 
 def example(row: dict[str, Any], split: Any) -> Example:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from residency.rounds.loop import by_need
-from residency.types import Issue, Slice, Verdict
+from residency.loop.run_loop import by_need
+from residency.nouns.issue import Issue, Slice
+from residency.nouns.verdict import Verdict
 
 BASE = Verdict(
     issue="",

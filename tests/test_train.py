@@ -14,10 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.errors import DataError, ResumeError, TemplateError, TrainingError
 from residency.interfaces import TokenRow
-from residency.train import train
+from residency.train.train_loop import train
 
 VOCABULARY, END = 97, 2
 SETTINGS = TrainConfig(
@@ -94,7 +94,7 @@ assert (plain - tuned).abs().max() > 1e-3
 torch.save(tuned, {str(tmp_path / "logits.pt")!r})
 """
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-    from residency.model import load_model
+    from residency.model.load_model import load_model
 
     with torch.no_grad():
         ours = load_model(base, result.folder, device="cpu")(torch.tensor([[1, 5, 9]])).logits
@@ -110,7 +110,7 @@ def test_a_complete_run_returns_at_once(
     def no(*_: object, **__: object) -> None:
         raise AssertionError("the model was loaded again")
 
-    monkeypatch.setattr("residency.train.loop.load_model", no)
+    monkeypatch.setattr("residency.train.train_loop.load_model", no)
     assert train(base, make_rows(), SETTINGS, tmp_path, seed=1) == first
 
 
@@ -275,7 +275,7 @@ def test_pain_15_the_best_checkpoint_is_chosen_by_the_callers_metric(
     assert result.evaluations == ((3, 0.1), (6, 0.9), (9, 0.3), (12, 0.2))
     assert result.stopped_early and result.steps == 12
     assert result.best_step == 6 and result.best_score == 0.9
-    from residency.model import load_model
+    from residency.model.load_model import load_model
 
     with torch.no_grad():
         kept = load_model(base, result.folder, device="cpu")(torch.tensor([[1, 5, 9]])).logits
@@ -341,9 +341,9 @@ def test_a_trunk_made_by_other_weights_is_not_used(base: Path, tmp_path: Path) -
 
 
 def test_pain_19_another_tokenization_finds_no_entry(base: Path, tmp_path: Path) -> None:
-    from residency.model import load_model
     from residency.model.decoder import Decoder
-    from residency.train.trunk import TrunkCache
+    from residency.model.load_model import load_model
+    from residency.train.trunk_cache import TrunkCache
 
     decoder = Decoder(load_model(base, device="cpu"))
     first = TrunkCache(tmp_path, decoder, 2, "base-1")
@@ -396,7 +396,7 @@ def test_bf16_products_stay_near_fp32_and_auto_is_fp32_on_a_cpu(base: Path, tmp_
 def test_the_named_tracker_gets_the_metrics(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from residency.train import report
+    from residency.train import reporter as report
 
     seen: list[float] = []
     ended: list[bool] = []
@@ -416,7 +416,7 @@ def test_pain_01_the_trained_tokens_are_the_masked_ones_and_no_others(
     base: Path, tmp_path: Path
 ) -> None:
     """The first loss is that of the masked tokens, by the bare model's own logits."""
-    from residency.model import load_model
+    from residency.model.load_model import load_model
 
     settings = SETTINGS.model_copy(update={"batch_size": 22, "epochs": 1.0})
     result = train(base, make_rows(), settings, tmp_path, seed=1)

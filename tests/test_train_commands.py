@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from residency.cli import invoke
-from residency.model import load_model
-from residency.rounds import Project
+from residency.commands.project import Project
+from residency.model.load_model import load_model
 from small import save_model, save_project
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from residency.train.curve import HEIGHT, WIDTH, draw, smooth, write_curve
+from residency.train.loss_curve import HEIGHT, WIDTH, draw, smooth, write_curve
 
 SVG = "{http://www.w3.org/2000/svg}"
 

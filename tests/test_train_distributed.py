@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from residency.cli import invoke
-from residency.config import TrainConfig
-from residency.train import TrainResult, train
+from residency.config.train import TrainConfig
+from residency.train.train_loop import TrainResult, train
 from small import save_model, save_project
 from tiny_archs import rows, tiny
 

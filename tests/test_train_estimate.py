@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from residency.cli.estimate import lines
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.errors import TrainingError
 from residency.interfaces import TokenRow
 from residency.train.estimate import Estimate, estimate

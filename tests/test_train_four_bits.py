@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
 from residency.model.four_bits import dequantised
-from residency.model.load import load_model
+from residency.model.load_model import load_model
 from residency.model.lora import lora_modules
-from residency.train import Engine, train
+from residency.train.train_engine import Engine
+from residency.train.train_loop import train
 from tiny_archs import VOCABULARY, rows
 
 pytest.importorskip("bitsandbytes", reason="the extra gpu is not installed")

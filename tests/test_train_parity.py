@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.errors import ConfigError
 from residency.interfaces import TokenRow
 from residency.model.lora import adapter_state, fold, load_adapter, lora_modules, save_adapter
-from residency.train import Engine
 from residency.train.schedule import learning_rate
+from residency.train.train_engine import Engine
 from tiny_archs import plain_nll, rows, tiny
 
 SETTINGS = TrainConfig(rank=4, alpha=8, layers="all", learning_rate=1e-2, warmup=0.0, clip=1e9)

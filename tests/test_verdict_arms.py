@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from residency.diagnose import compare_arms
-from residency.diagnose.statistics import threshold
+from residency.diagnose.compare_arms import compare_arms
+from residency.stats.paired_outcomes import threshold
 
 
 def arm(failing: set[int], n: int = 40) -> dict[str, bool | None]:

@@ -7,10 +7,10 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from residency.config import DiagnoseConfig
-from residency.diagnose import CLAIMS, Comparison, judge_round, pair
-from residency.diagnose.statistics import discrete_holm, exact_p
-from residency.types import Issue, Slice
+from residency.config.diagnose import DiagnoseConfig
+from residency.diagnose.verdicts import CLAIMS, Comparison, judge_round
+from residency.nouns.issue import Issue, Slice
+from residency.stats.paired_outcomes import discrete_holm, exact_p, pair
 
 OUTCOME = st.sampled_from([True, False, None])
 ITEMS = st.lists(st.tuples(OUTCOME, OUTCOME, st.integers(0, 6)), max_size=60)

@@ -6,10 +6,17 @@ import math
 
 import pytest
 
-from residency.config import DiagnoseConfig
-from residency.diagnose import CLAIMS, Comparison, confirm, judge_round, round_alpha, stated_mde
-from residency.diagnose.issues import Outcomes
-from residency.types import Issue, Slice
+from residency.config.diagnose import DiagnoseConfig
+from residency.diagnose.find_issues import Outcomes
+from residency.diagnose.verdicts import (
+    CLAIMS,
+    Comparison,
+    confirm,
+    judge_round,
+    round_alpha,
+    stated_mde,
+)
+from residency.nouns.issue import Issue, Slice
 
 CONFIG = DiagnoseConfig(tolerance=0.05)
 

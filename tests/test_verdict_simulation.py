@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from residency.diagnose.simulate import simulate_fall, simulate_null
+from residency.diagnose.simulate_projects import simulate_fall, simulate_null
 
 
 @pytest.mark.slow

@@ -10,15 +10,18 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from residency.diagnose import (
+from residency.stats.paired_outcomes import (
+    chance_to_show,
     compare_paired,
     delta_interval,
+    discrete_holm,
     e_value,
     exact_p,
+    holm,
     minimum_detectable,
     pair,
+    rate_bounds,
 )
-from residency.diagnose.statistics import chance_to_show, discrete_holm, holm, rate_bounds
 
 
 @pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (7, 2), (2, 7), (30, 30), (90, 40)])

@@ -13,11 +13,11 @@ from fastapi.testclient import TestClient
 from report_project import EVIL, build
 from residency.cli import invoke
 from residency.errors import ConfigError, StoreError
-from residency.report import Evidence
-from residency.store import Store
-from residency.web import check_host, create_app
-from residency.web.items import item_rows
-from residency.web.security import HEADERS
+from residency.results.item_rows import item_rows
+from residency.results.run_evidence import Evidence
+from residency.store.store import Store
+from residency.web.app import create_app
+from residency.web.security import HEADERS, check_host
 
 LOCAL = "http://127.0.0.1:8642"
 TOKEN = "a-long-enough-token"

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from residency.rounds.pretrain import load_recipe
-from residency.train.packed import PackedBatches
-from residency.train.pretrain import bits_per_byte, held_out_rows, token_bytes
-from residency.train.token_files import TokenFile, open_tokens
+from residency.pretraining.packed_batches import PackedBatches
+from residency.pretraining.pretrain_engine import bits_per_byte, held_out_rows, token_bytes
+from residency.pretraining.recipe import load_recipe
+from residency.pretraining.token_files import TokenFile, open_tokens
 
 
 def opened(folder: Path) -> TokenFile:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from residency.types import FinishReason, Message, Sampling
+from residency.nouns.example import Message
+from residency.nouns.response import FinishReason, Sampling
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.train import Engine, EpochBatches
+from residency.train.batch_source import EpochBatches
+from residency.train.train_engine import Engine
 from tiny_archs import ARCHITECTURES, rows, tiny
 
 FILE = Path(__file__).parent / "losses.json"

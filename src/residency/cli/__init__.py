@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import typer
 
 from residency import __version__
-from residency.cli.together import processes, together
+from residency.cli.ranks import processes, together
 from residency.errors import ResidencyError
 
 

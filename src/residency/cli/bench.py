@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from residency.cli.display import ProgressDisplay, console, print_json
-from residency.cli.output import plain
-from residency.cli.tables import differences_table
+from residency.cli.json_output import plain
+from residency.cli.result_tables import differences_table
+from residency.cli.terminal import ProgressDisplay, console, print_json
 
 if TYPE_CHECKING:
-    from residency.rounds.bench import BenchReport
+    from residency.commands.bench import BenchReport
 
 DEFAULT_TASKS = "arc_challenge,hellaswag,mmlu,truthfulqa"
 
@@ -48,8 +48,8 @@ def bench(
 
     Example: residency bench demo --tasks arc_easy,truthfulqa --limit 100 --model base --model final
     """
-    from residency.rounds import Project
-    from residency.rounds.bench import bench as work
+    from residency.commands.bench import bench as work
+    from residency.commands.project import Project
 
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     with ProgressDisplay() as progress:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from residency.cli.display import console, safe
-from residency.types import Message
+from residency.cli.terminal import console, safe
+from residency.nouns.example import Message
 
 if TYPE_CHECKING:
-    from residency.rounds import Project
+    from residency.commands.project import Project
 
 
 def chat(
@@ -30,7 +30,7 @@ def chat(
 
     Example: residency chat demo -m "My kettle leaks, order A-48213. Refund please. Ana"
     """
-    from residency.rounds import Project
+    from residency.commands.project import Project
 
     project = Project.open(directory)
     instruction = project.instruction if instruct else ""

@@ -11,13 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import ProgressDisplay, console, print_json, safe
+from residency.cli.terminal import ProgressDisplay, console, print_json, safe
 
 if TYPE_CHECKING:
-    from residency.data.check import CheckReport
-    from residency.data.figures import Figure
-    from residency.data.ledger import Ledger
-    from residency.rounds.check import Checked, Shown
+    from residency.commands.check import Checked, Shown
+    from residency.data.checks.data_doctor import CheckReport
+    from residency.data.checks.figures import Figure
+    from residency.data.checks.truncation_ledger import Ledger
 
 
 def check(
@@ -50,8 +50,8 @@ def check(
 
     Example: residency check data/train.jsonl --show 3
     """
+    from residency.commands.check import check as work
     from residency.errors import ConfigError
-    from residency.rounds.check import check as work
 
     columns: dict[str, str] = {}
     for pair in column or []:

@@ -10,10 +10,10 @@ import click
 import typer
 from rich.text import Text
 
-from residency.cli.display import ProgressDisplay, console, print_json, safe
+from residency.cli.terminal import ProgressDisplay, console, print_json, safe
 
 if TYPE_CHECKING:
-    from residency.rounds.collect import Collected, Item
+    from residency.commands.collect import Collected, Item
 
 
 def collect(
@@ -42,8 +42,8 @@ def collect(
 
     Example: residency collect demo --model round-1
     """
-    from residency.rounds import Project
-    from residency.rounds import collect as rounds
+    from residency.commands import collect as rounds
+    from residency.commands.project import Project
 
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.display import console, print_json, safe
+from residency.cli.terminal import console, print_json, safe
 
 app = typer.Typer(help="Dataset versions: list, show, diff, export.", no_args_is_help=True)
 
@@ -25,8 +25,8 @@ def list_(directory: Directory = Path(), as_json: Json = False) -> None:
 
     Example: residency data list --dir demo
     """
-    from residency.rounds import Project
-    from residency.rounds.versions import list_versions
+    from residency.commands.dataset_versions import list_versions
+    from residency.commands.project import Project
 
     found = list_versions(Project.open(directory))
     if as_json:
@@ -75,8 +75,8 @@ def show(
 
     Example: residency data show ds-1a2b --dir demo
     """
-    from residency.rounds import Project
-    from residency.rounds.versions import find_version
+    from residency.commands.dataset_versions import find_version
+    from residency.commands.project import Project
 
     found, known = find_version(Project.open(directory), version)
     if as_json:
@@ -114,8 +114,8 @@ def diff(
 
     Example: residency data diff ds-1a2b ds-3c4d --dir demo
     """
-    from residency.rounds import Project
-    from residency.rounds.versions import diff_versions
+    from residency.commands.dataset_versions import diff_versions
+    from residency.commands.project import Project
 
     found, known = diff_versions(Project.open(directory), old, new)
     if as_json:
@@ -156,7 +156,7 @@ def export(
 
     Example: residency data export ds-1a2b exported --dir demo
     """
-    from residency.rounds import Project
-    from residency.rounds.versions import export_version
+    from residency.commands.dataset_versions import export_version
+    from residency.commands.project import Project
 
     console.print(Text(str(export_version(Project.open(directory), version, folder))))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from residency.cli.display import ProgressDisplay, console, print_json
 from residency.cli.steps import Directory, Json, opened
+from residency.cli.terminal import ProgressDisplay, console, print_json
 
 if TYPE_CHECKING:
-    from residency.rounds.estimate import Estimate
+    from residency.train.estimate import Estimate
 
 
 def estimate(
@@ -26,7 +26,7 @@ def estimate(
 
     Example: residency estimate demo --check 10
     """
-    from residency.rounds import estimate as rounds
+    from residency.commands import estimate as rounds
 
     with ProgressDisplay() as progress:
         found = rounds.estimate(opened(directory, progress), check_steps=check)

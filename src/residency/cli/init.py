@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from residency.cli.display import console
+from residency.cli.terminal import console
 from residency.errors import ConfigError
 
 
@@ -34,7 +34,7 @@ def init(
 
     Example: residency init support --train faq.csv --column instruction=question
     """
-    from residency.rounds.new_project import init as make
+    from residency.commands.init import init as make
 
     files = {"train": train or [], "dev": dev or [], "test": test or [], "pool": pool or []}
     if not example and not files["train"]:

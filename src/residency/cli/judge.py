@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from residency.cli.display import ProgressDisplay, console, interval, percent, print_json, safe
-from residency.cli.output import plain
+from residency.cli.json_output import plain
+from residency.cli.terminal import ProgressDisplay, console, interval, percent, print_json, safe
 
 if TYPE_CHECKING:
-    from residency.rounds.judge import Judged, Rubric
+    from residency.commands.judge import Judged
+    from residency.evaluate.judge.prompts import Rubric
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,9 +54,9 @@ def run(
 
     Example: residency judge run demo --criterion "Is the reply polite?" --name polite
     """
-    from residency.rounds import Project
-    from residency.rounds import judge as work
-    from residency.rounds.endpoint import configured_endpoint
+    from residency.commands import judge as work
+    from residency.commands.project import Project
+    from residency.project.endpoints import configured_endpoint
 
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
@@ -90,8 +91,8 @@ def label(
 
     Example: residency judge label demo --criterion "Is the reply polite?"
     """
-    from residency.rounds import Project
-    from residency.rounds import judge as work
+    from residency.commands import judge as work
+    from residency.commands.project import Project
 
     project = Project.open(directory)
     rubric, who = _rubric(name, criterion, False), rater or getpass.getuser()
@@ -127,7 +128,7 @@ def _key() -> str:
 
 
 def _rubric(name: str, criterion: str, reference: bool) -> Rubric:
-    from residency.rounds.judge import Rubric
+    from residency.evaluate.judge.prompts import Rubric
 
     return Rubric(name, criterion, reference)
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from residency.cli.display import ProgressDisplay, console, print_json
 from residency.cli.steps import Directory, Json, ModelName, opened
+from residency.cli.terminal import ProgressDisplay, console, print_json
 
 
 def merge(
@@ -26,7 +26,7 @@ def merge(
 
     Example: residency merge demo --model final --out demo-merged
     """
-    from residency.rounds.merge import merge as merge_model
+    from residency.commands.merge import merge as merge_model
 
     with ProgressDisplay() as progress:
         proof = merge_model(opened(directory, progress), name, out)

@@ -37,11 +37,11 @@ def pretrain(
 
     Example: residency pretrain --text books/ --tokens 2000000 --out mymodel
     """
-    from residency.cli.display import ProgressDisplay, print_json
+    from residency.cli.terminal import ProgressDisplay, print_json
+    from residency.commands.pretrain import pretrain as run
+    from residency.commands.pretrain import snapshot as write_snapshot
     from residency.errors import ConfigError
-    from residency.rounds.pretrain import load_recipe, recipe_for
-    from residency.rounds.pretrain import pretrain as run
-    from residency.rounds.pretrain import snapshot as write_snapshot
+    from residency.pretraining.recipe import load_recipe, recipe_for
 
     if (recipe is None) == (text is None):
         raise ConfigError(

@@ -25,10 +25,10 @@ def report(
     """
     import json
 
-    from residency.report import FILE_NAME
-    from residency.report import report as write
-    from residency.rounds.workspace import find_root, read_config
-    from residency.store import Store
+    from residency.project.workspace import find_root, read_config
+    from residency.report.write_report import FILE_NAME
+    from residency.report.write_report import report as write
+    from residency.store.store import Store
 
     root = find_root(directory)
     store = Store(root, read_config(root).project.store, create=False)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from residency.cli.display import ProgressDisplay, console, print_json
-from residency.cli.output import plain
+from residency.cli.json_output import plain
+from residency.cli.terminal import ProgressDisplay, console, print_json
 
 
 def run(
@@ -31,8 +31,8 @@ def run(
 
     Example: residency run demo --base tiny
     """
-    from residency.cli.tables import show_summary
-    from residency.rounds import Project
+    from residency.cli.result_tables import show_summary
+    from residency.commands.project import Project
 
     overrides: dict[str, Any] = {}
     if base:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from residency.cli.display import console, print_json
-from residency.cli.output import plain
+from residency.cli.json_output import plain
+from residency.cli.terminal import console, print_json
 
 
 def status(
@@ -21,10 +21,10 @@ def status(
 
     Example: residency status demo
     """
-    from residency.cli.tables import show_summary
-    from residency.rounds import summary as summaries
-    from residency.rounds.workspace import find_root, read_config
-    from residency.store import Store
+    from residency.cli.result_tables import show_summary
+    from residency.project.workspace import find_root, read_config
+    from residency.results import run_summary as summaries
+    from residency.store.store import Store
 
     root = find_root(directory)
     store = Store(root, read_config(root).project.store, create=False)

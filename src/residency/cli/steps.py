@@ -10,13 +10,13 @@ import typer
 from rich.table import Table
 from rich.tree import Tree
 
-from residency.cli.display import ProgressDisplay, console, interval, percent, print_json, safe
-from residency.cli.output import plain
+from residency.cli.json_output import plain
+from residency.cli.terminal import ProgressDisplay, console, interval, percent, print_json, safe
 
 if TYPE_CHECKING:
-    from residency.rounds import Project
-    from residency.rounds.endpoint import Requests
-    from residency.rounds.tracing import Trace
+    from residency.commands.project import Project
+    from residency.project.endpoints import Requests
+    from residency.results.trace import Trace
 
 Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -27,7 +27,7 @@ ModelName = Annotated[
 
 def opened(directory: Path, progress: ProgressDisplay, base: str = "") -> Project:
     """The project, with progress shown."""
-    from residency.rounds import Project
+    from residency.commands.project import Project
 
     overrides: dict[str, Any] = {"model.base": base} if base else {}
     return Project.open(directory, overrides=overrides, progress=progress)
@@ -85,11 +85,11 @@ def evaluate(
 
     Example: residency eval demo --model round-1
     """
+    from residency.commands.steps import remarks
     from residency.errors import ConfigError
-    from residency.rounds.endpoint import asked, named_endpoint
-    from residency.rounds.single import remarks
-    from residency.rounds.steps import label_of
-    from residency.types import SPLITS
+    from residency.loop.respond import label_of
+    from residency.nouns.example import SPLITS
+    from residency.project.endpoints import asked, named_endpoint
 
     if split not in SPLITS:
         raise ConfigError(f"there is no split {split!r}", where="--split", next_step="dev")
@@ -228,8 +228,8 @@ def compare(
 
     if split not in ("dev", "train", "pool"):
         raise ConfigError(f"{split!r} cannot be compared", where="--split", next_step="dev")
-    from residency.cli.tables import short_interval
-    from residency.rounds.steps import label_of
+    from residency.cli.result_tables import short_interval
+    from residency.loop.respond import label_of
 
     with ProgressDisplay() as progress:
         found = opened(directory, progress).compare(before, after, split)  # type: ignore[arg-type]
@@ -285,9 +285,9 @@ def trace(
 
     Example: residency trace m-1a2b3c demo
     """
-    from residency.rounds.tracing import trace as follow
-    from residency.rounds.workspace import find_root, read_config
-    from residency.store import Store
+    from residency.project.workspace import find_root, read_config
+    from residency.results.trace import trace as follow
+    from residency.store.store import Store
 
     root = find_root(directory)
     store = Store(root, read_config(root).project.store, create=False)

@@ -24,8 +24,9 @@ def web(
 
     Example: residency web demo --port 8642
     """
-    from residency.rounds.workspace import find_root
-    from residency.web import check_host, serve
+    from residency.project.workspace import find_root
+    from residency.web.app import serve
+    from residency.web.security import check_host
 
     root = find_root(directory)
     check_host(host, token)

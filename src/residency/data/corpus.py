@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from residency.config import Config
-from residency.data.cleaning import Decision, Drop, decide
-from residency.data.read import FileRead, Reject, read
-from residency.data.sources import given_files
-from residency.data.table import TableBuilder
+from residency.config.settings import Config
+from residency.data.cleaning.decide_rows import Decision, Drop, decide
+from residency.data.reading.row_reader import FileRead, Reject, read
+from residency.data.reading.sources import given_files
+from residency.data.row_table import TableBuilder
 from residency.errors import DataError
 from residency.interfaces import Progress, ProgressEvent, no_progress
-from residency.types import SPLITS, Example, Split
+from residency.nouns.example import SPLITS, Example, Split
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
 from residency.errors import ConfigError
-from residency.types import SPLITS, Split
+from residency.nouns.example import SPLITS, Split
 
 
 def key_of(name: str) -> int:

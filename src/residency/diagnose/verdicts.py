@@ -18,9 +18,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from residency.config import DiagnoseConfig
-from residency.diagnose.issues import Outcomes
-from residency.diagnose.statistics import (
+from residency.config.diagnose import DiagnoseConfig
+from residency.diagnose.find_issues import Outcomes
+from residency.nouns.issue import Issue
+from residency.nouns.verdict import Verdict, VerdictStatus
+from residency.stats.paired_outcomes import (
     Paired,
     delta_interval,
     discrete_holm,
@@ -29,7 +31,6 @@ from residency.diagnose.statistics import (
     rate_bounds,
     threshold,
 )
-from residency.types import Issue, Verdict, VerdictStatus
 
 TEST_SHARE = 0.2
 """Share of α kept for the sealed test; the rounds on dev spend the rest."""

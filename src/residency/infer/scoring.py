@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from residency.infer.attention import flash, merge
-from residency.infer.batching import PrefixKV, common_prefix, prefill_prefix
-from residency.infer.encode import Request
-from residency.infer.fused import FusedModel
-from residency.infer.generic import GenericModel
+from residency.infer.continuous_batch import PrefixKV, common_prefix, prefill_prefix
+from residency.infer.encode_requests import Request
+from residency.infer.fused_model import FusedModel
+from residency.infer.generic_model import GenericModel
 from residency.interfaces import ChoiceScore
 
 _CHUNK_TOKENS = 2048

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from residency.infer.drafts import Draft
+from residency.infer.draft_tokens import Draft
 from residency.interfaces import Generation, Prompt
-from residency.types import FinishReason, Sampling
+from residency.nouns.response import FinishReason, Sampling
 
 
 @dataclass

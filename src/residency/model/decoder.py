@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from residency.model import attention
 from residency.model.attention import Layout
+from residency.model.find_layers import Stack, layer_stack
 from residency.model.head import token_nll, weighted_nll
 from residency.model.last_layer import LastLayer, Watch
-from residency.model.rounding import filled, filled_rows
-from residency.model.structure import Stack, layer_stack
+from residency.model.size_rounding import filled, filled_rows
 
 PROOF_TOLERANCE = 1e-4
 """Largest difference of hidden states, relative to their largest value, that counts as equal."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import FetchError, ModelError
+from residency.files.write_errors import os_errors
 from residency.interfaces import Progress, ProgressEvent, no_progress
-from residency.model.writing import os_errors
 
 CONVERSION = 1
 """Raised when the conversion gives other outputs for the same file: part of the model's identity."""

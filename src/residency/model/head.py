@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from residency.model.kernels import linear_nt
-from residency.model.rounding import filled_rows
+from residency.model.size_rounding import filled_rows
 
 CHUNK_BYTES = 32 << 20
 """Size of one chunk of logits. Smaller chunks would read the head's weight more often; larger ones

@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from residency.model.structure import is_linear
+from residency.model.find_layers import is_linear
 
 
 @dataclass(frozen=True)

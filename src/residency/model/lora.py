@@ -20,12 +20,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.errors import ModelError
+from residency.files.write_errors import os_errors
+from residency.model.find_layers import layer_stack, target_modules
 from residency.model.four_bits import dequantised
 from residency.model.kernels import linear, linear_nt
-from residency.model.structure import layer_stack, target_modules
-from residency.model.writing import os_errors
 
 _PREFIX = "base_model.model."
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"

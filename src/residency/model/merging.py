@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from residency.errors import ModelError, ParityError
-from residency.model.load import load_model, load_tokenizer, quiet
-from residency.model.writing import os_errors
+from residency.files.write_errors import os_errors
+from residency.model.load_model import load_model, load_tokenizer, quiet
 
 PROBES = (
     "The quick brown fox jumps over the lazy dog.",

@@ -18,8 +18,8 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from residency.report.views import Arm, IssueView
-from residency.report.words import kind_words
+from residency.results.views import Arm, IssueView
+from residency.results.words import kind_words
 
 ROLES = {
     "ink": "#101112",

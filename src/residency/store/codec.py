@@ -6,18 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from residency.types import (
-    DatasetVersion,
-    Example,
-    Finding,
-    Issue,
-    Model,
-    Proposal,
-    Response,
-    Sampling,
-    Slice,
-    Span,
-)
+from residency.nouns.dataset_version import DatasetVersion
+from residency.nouns.example import Example
+from residency.nouns.finding import Finding, Span
+from residency.nouns.issue import Issue, Slice
+from residency.nouns.model import Model
+from residency.nouns.proposal import Proposal
+from residency.nouns.response import Response, Sampling
 
 
 def dataset(body: Mapping[str, Any]) -> DatasetVersion:

@@ -19,24 +19,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from residency.errors import StoreError
+from residency.nouns.content_id import canonical_json, content_id
+from residency.nouns.dataset_version import DatasetVersion
+from residency.nouns.example import Example
+from residency.nouns.finding import Finding
+from residency.nouns.issue import Issue
+from residency.nouns.model import Model
+from residency.nouns.proposal import Proposal
+from residency.nouns.response import Response, Sampling
+from residency.nouns.round import Round
+from residency.nouns.verdict import Verdict
 from residency.store import codec, schema
 from residency.store.artifacts import Artifacts
 from residency.store.lock import WriterLock
 from residency.store.migrations import migrate
-from residency.types import (
-    DatasetVersion,
-    Example,
-    Finding,
-    Issue,
-    Model,
-    Proposal,
-    Response,
-    Round,
-    Sampling,
-    Verdict,
-    canonical_json,
-    content_id,
-)
 
 FOLDER = ".residency"
 T = TypeVar("T")

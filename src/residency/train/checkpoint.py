@@ -20,11 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from residency.errors import ResumeError
-from residency.model.writing import os_errors
-from residency.train import shards
+from residency.files.write_errors import os_errors
+from residency.train import sharded_checkpoint as shards
 
 if TYPE_CHECKING:
-    from residency.train.engine import Engine
+    from residency.train.train_engine import Engine
 
 _NAME, _SHARDS = "step-", "shards"
 

@@ -15,10 +15,10 @@ from torch.nn.functional import logsigmoid
 
 from residency.errors import ConfigError
 from residency.interfaces import TokenRow
-from residency.train.batch import flatten
+from residency.train.flat_batch import flatten
 
 if TYPE_CHECKING:
-    from residency.train.engine import Engine
+    from residency.train.train_engine import Engine
 
 
 def dpo_backward(

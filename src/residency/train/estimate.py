@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 from residency.errors import TrainingError
 from residency.interfaces import TokenRow
 
@@ -96,7 +96,7 @@ def estimate(
         "device": device,
         "rows": [[r.ids, r.mask, r.weight, r.rejected_ids, r.rejected_mask] for r in rows],
     }
-    return run_apart("residency.train.probe", job, check_steps)
+    return run_apart("residency.train.estimate_probe", job, check_steps)
 
 
 def run_apart(module: str, job: Mapping[str, Any], check_steps: int) -> Estimate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from residency.config import TrainConfig
+from residency.config.train import TrainConfig
 
 
 def learning_rate(settings: TrainConfig, step: int, total: int) -> float:

@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from residency.errors import ResidencyError
-from residency.report import Evidence, render
-from residency.report.headline import headline
-from residency.report.page import asset, environment
-from residency.rounds.workspace import read_config
-from residency.store import Store
-from residency.web import items
+from residency.project.workspace import read_config
+from residency.report.templates_env import asset, environment
+from residency.report.write_report import render
+from residency.results import item_rows as items
+from residency.results.headline import headline
+from residency.results.run_evidence import Evidence
+from residency.store.store import Store
 from residency.web.security import Guard
 
 PAGES = (("/", "Overview"), ("/issues", "Issues"), ("/items", "Items"), ("/report", "Report"))

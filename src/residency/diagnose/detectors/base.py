@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from residency.config import DiagnoseConfig
-from residency.diagnose.fields import Field, fields
+from residency.config.diagnose import DiagnoseConfig
 from residency.interfaces import Embedder
-from residency.text import words
-from residency.types import Example, Finding, Response, Span, Status
+from residency.nouns.example import Example
+from residency.nouns.finding import Finding, Span, Status
+from residency.nouns.response import Response
+from residency.text.field_lines import Field, fields
+from residency.text.words import words
 
 # Bounded repeats: a run of ten thousand letters must not take seconds.
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)

@@ -20,10 +20,10 @@ from wordfreq import zipf_frequency
 
 from residency.diagnose.detectors.base import Context, Item, finding
 from residency.diagnose.detectors.misspelling import edit_distance
-from residency.diagnose.fields import Field
-from residency.diagnose.meaning import unsupported_sentences
-from residency.text import words
-from residency.types import Finding, Span
+from residency.diagnose.semantic_entropy import unsupported_sentences
+from residency.nouns.finding import Finding, Span
+from residency.text.field_lines import Field
+from residency.text.words import words
 
 NAME, VERSION = "hallucination", "1"
 _NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")

@@ -14,10 +14,10 @@ from itertools import combinations
 import numpy as np
 
 from residency.diagnose.detectors.base import Context, Item, finding
-from residency.diagnose.fields import Field
-from residency.diagnose.meaning import meanings, semantic_entropy
-from residency.text import words
-from residency.types import Finding, Span
+from residency.diagnose.semantic_entropy import meanings, semantic_entropy
+from residency.nouns.finding import Finding, Span
+from residency.text.field_lines import Field
+from residency.text.words import words
 
 NAME, VERSION = "inconsistency", "1"
 

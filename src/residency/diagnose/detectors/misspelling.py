@@ -18,8 +18,8 @@ import numpy as np
 from wordfreq import get_frequency_dict, zipf_frequency
 
 from residency.diagnose.detectors.base import Context, Item, finding
-from residency.text import words
-from residency.types import Finding, Span
+from residency.nouns.finding import Finding, Span
+from residency.text.words import words
 
 NAME, VERSION = "misspelling", "3"
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from residency.diagnose.detectors.base import Context, Item, finding
-from residency.text import words
-from residency.types import Finding, Span
+from residency.nouns.finding import Finding, Span
+from residency.text.words import words
 
 NAME, VERSION = "overlong", "1"
 

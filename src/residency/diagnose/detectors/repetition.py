@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from residency.diagnose.detectors.base import Context, Item, finding
-from residency.text import ngrams
-from residency.types import Finding, Span
+from residency.nouns.finding import Finding, Span
+from residency.text.words import ngrams
 
 NAME, VERSION = "repetition", "1"
 _WORD = re.compile(r"\S+")

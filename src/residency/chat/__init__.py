@@ -1,0 +1,1 @@
+"""The only place where messages become text, ids and loss mask."""

@@ -1,0 +1,387 @@
+"""The only place where messages become text, ids and loss mask.
+
+Training, evaluation, chat and server all come through here, so what is trained is what is
+asked. The format's hash travels with every dataset version and checkpoint.
+
+How the mask is proved, for each assistant turn i of a conversation (docs/chat.md):
+
+1. the prompt of turn i, rendered as it is at inference, is a prefix of the conversation's text;
+2. its ids, as they are at inference, are a prefix of the conversation's ids;
+3. what follows is the turn as the template writes it when it is the last one, up to and
+   including the end token that the template writes after every answer.
+
+What lies between 2 and 3 is trained, nothing else. A last turn of which this is not true is
+refused. An earlier turn of which it is not true (templates of reasoning models rewrite the
+history) is context only, and is named in ``Encoded.context_turns``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from residency.chat.chat_template import (
+    INSTRUCTION_STOP,
+    INSTRUCTION_TEMPLATE,
+    TEMPLATE_DATE,
+    ChatTemplate,
+    own_template,
+)
+from residency.chat.dividing_tokenizer import DividingTokenizer
+from residency.errors import TemplateError
+from residency.nouns.content_id import canonical_json
+from residency.nouns.example import Message
+
+__all__ = [
+    "INSTRUCTION_STOP",
+    "INSTRUCTION_TEMPLATE",
+    "TEMPLATE_DATE",
+    "ChatFormat",
+    "Encoded",
+]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A whole conversation, ready to train on.
+
+    Attributes:
+        ids: token ids, exactly one BOS where the model uses one.
+        mask: True where the token is trained (the assistant's tokens and its end token).
+        context_turns: indexes of assistant messages that are not trained here, because the
+            template writes them otherwise in the history than when they are asked for.
+    """
+
+    ids: list[int]
+    mask: list[bool]
+    context_turns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """What the template writes after an answer: ``text[:end]`` holds the end token ``id``."""
+
+    text: str
+    end: int
+    id: int
+    before: str = ""
+    """What it writes between the prompt and the answer (a space, an empty think block)."""
+
+
+class ChatFormat:
+    """The model's own chat template, or the instruction template for a base model without one.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers (``PreTrainedTokenizerFast``).
+        template: text of a Jinja chat template to use instead of the model's own. A BOS is
+            put before it when the tokenizer has one and the template writes none.
+
+    Raises:
+        TemplateError: the template cannot be rendered, writes two BOS, writes no end token,
+            or its prompt is not a prefix of the conversation.
+    """
+
+    hash: str
+    """Hash of the template text, the special tokens and the tokenizer."""
+    tokenizer_hash: str
+    template: str
+    """The template in use; written beside every exported model."""
+    end_ids: tuple[int, ...]
+    """Token ids that end an assistant's turn; generation stops at any of them."""
+    stop: tuple[str, ...]
+    """Strings at which generation stops (the instruction template's section marks)."""
+    shows_tools: bool
+    """Whether the template writes the definitions of tools."""
+
+    def __init__(self, tokenizer: Any, template: str | None = None) -> None:
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if not isinstance(backend, Tokenizer):
+            raise TemplateError(
+                f"{type(tokenizer).__name__} is not a fast tokenizer",
+                next_step="save it with a tokenizer.json (transformers: PreTrainedTokenizerFast)",
+            )
+        # A copy of our own, so that nobody's truncation or padding settings reach it.
+        self._backend = Tokenizer.from_str(backend.to_str())
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        serialised = self._backend.to_str()
+        self.tokenizer_hash = "sha256:" + hashlib.sha256(serialised.encode()).hexdigest()
+        self._special = {name: str(text) for name, text in tokenizer.special_tokens_map.items()}
+        self._bos_id: int | None = tokenizer.bos_token_id
+        self._eos_id: int | None = tokenizer.eos_token_id
+        self._added = dict(self._backend.get_added_tokens_decoder())
+        self._divided = DividingTokenizer(self._backend, self._added)
+
+        own = own_template(tokenizer) if template is None else None
+        instruction = template is None and own is None
+        text = template or own or INSTRUCTION_TEMPLATE
+        self.stop = INSTRUCTION_STOP if instruction else ()
+        if instruction and self._eos_id is None:
+            raise TemplateError(
+                "the tokenizer has neither a chat template nor an end token: "
+                "the model could never stop",
+                next_step="name a template in residency.toml ([model] template) or set eos_token",
+            )
+        self._template = ChatTemplate(text, self._special)
+        if own is None and self._adds_bos() and self._leading_bos(self._probe("Probe.")[1]) == 0:
+            self._template = ChatTemplate("{{ bos_token }}" + text, self._special)
+        self.template = self._template.text
+        self.shows_tools = self._template.shows_tools
+        self._thinks = "</think>" in self.template
+        self._endings = self._find_endings()
+        self.end_ids = tuple(
+            dict.fromkeys(
+                [e.id for e in self._endings] + ([] if self._eos_id is None else [self._eos_id])
+            )
+        )
+        self.hash = (
+            "sha256:"
+            + hashlib.sha256(
+                canonical_json([self.template, self._special, self.tokenizer_hash]).encode()
+            ).hexdigest()
+        )
+
+    # --- what others use -------------------------------------------------------------------
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Ids of a prompt, up to where the assistant begins to write.
+
+        Exactly a prefix of ``encode([*messages, answer]).ids``, whatever the answer.
+
+        Raises:
+            TemplateError: the template refuses these messages.
+        """
+        if not messages:
+            return [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
+        text = self.render(messages, prompt=True)
+        cuts = [len(p) for _, p in self._prompts(messages) if text.startswith(p)]
+        ids = self._divided.encode(text, cuts, ())[0]
+        self._check_bos(ids)
+        return ids
+
+    def encode(self, messages: Sequence[Message]) -> Encoded:
+        """Ids and loss mask of a conversation whose assistant turns are trained.
+
+        A single assistant message is raw text (see ``encode_text``).
+
+        Raises:
+            TemplateError: the mask cannot be proved, there is no assistant turn at the end,
+                or the template refuses these messages.
+        """
+        if not messages or messages[-1].role != "assistant":
+            raise TemplateError(
+                "the conversation does not end with an assistant message: nothing to train on"
+            )
+        if len(messages) == 1:
+            return self.encode_text(messages[0].content)
+        text = self.render(messages)
+        spans: list[tuple[int, int, int]] = []  # start and end in characters, end token id
+        context: list[int] = []
+        for index, prompt in self._prompts(messages):
+            span = self._span(messages, index, prompt, text)
+            if span is None:
+                context.append(index)
+            else:
+                spans.append(span)
+        ids, firsts, stops = self._divided.encode(
+            text, [s[0] for s in spans], [s[1] for s in spans]
+        )
+        self._check_bos(ids)
+        mask = [False] * len(ids)
+        for (_, _, end_id), first, stop in zip(spans, firsts, stops, strict=True):
+            if stop <= first or ids[stop - 1] != end_id:
+                raise TemplateError(
+                    f"the answer's end token ({self._added[end_id].content}) is not one token here",
+                )
+            mask[first:stop] = [True] * (stop - first)
+        return Encoded(ids, mask, tuple(context))
+
+    def encode_text(self, text: str) -> Encoded:
+        """Ids and mask of raw text (pretraining): BOS where the tokenizer adds one, the text, EOS.
+
+        Everything but the BOS is trained.
+        """
+        ids = list(self._divided.encode(text, (), ())[0])
+        head = [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
+        if head and ids[:1] == head:
+            head = []
+        trained = len(ids)
+        ids = head + ids
+        if self._eos_id is not None and ids[-1:] != [self._eos_id]:
+            ids.append(self._eos_id)
+            trained += 1
+        mask = [False] * (len(ids) - trained) + [True] * trained
+        return Encoded(ids, mask)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of generated ids, special tokens and the end token left out.
+
+        Thinking (``<think>…</think>``) is left out too where the template knows it.
+        """
+        return self.decode_thinking(ids)[1]
+
+    def decode_thinking(self, ids: Sequence[int]) -> tuple[str, str]:
+        """Thinking and answer of generated ids; thinking is empty where there is none."""
+        ends = set(self.end_ids)
+        stop = next((i for i, token in enumerate(ids) if token in ends), len(ids))
+        text = str(self._backend.decode(list(ids[:stop]), skip_special_tokens=True))
+        if self._thinks and "</think>" in text:
+            thinking, _, answer = text.rpartition("</think>")
+            return thinking.rpartition("<think>")[2].strip("\n"), answer.lstrip("\n")
+        # What the template itself writes around an answer is no part of it (Llama 2: a space).
+        ending = self._endings[0]
+        start = _start_of(text, ending.before)
+        lead = ending.text[: ending.end].removesuffix(str(self._added[ending.id].content))
+        return "", text[start:].removesuffix(lead) if stop < len(ids) else text[start:]
+
+    def pieces(self, ids: Sequence[int], mask: Sequence[bool]) -> list[tuple[str, bool]]:
+        """The text of ids, special tokens shown, in runs that are trained or not (for display)."""
+        out: list[tuple[str, bool]] = []
+        start = 0
+        for place in range(1, len(ids) + 1):
+            if place == len(ids) or mask[place] != mask[start]:
+                run = list(ids[start:place])
+                text = str(self._backend.decode(run, skip_special_tokens=False))
+                out.append((text, bool(mask[start])))
+                start = place
+        return out
+
+    def render(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
+        """The conversation as the template writes it (see ``ChatTemplate.render``).
+
+        Raises:
+            TemplateError: the template refuses these messages.
+        """
+        return self._template.render(messages, prompt=prompt)
+
+    # --- the proof -------------------------------------------------------------------------
+
+    def _prompts(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
+        """Index of every assistant message, and the prompt that asks for it."""
+        return [
+            (i, self.render(messages[:i], prompt=True))
+            for i, message in enumerate(messages)
+            if message.role == "assistant" and i > 0
+        ]
+
+    def _span(
+        self, messages: Sequence[Message], index: int, prompt: str, text: str
+    ) -> tuple[int, int, int] | None:
+        """Characters of a trained turn and its end token's id; None for an earlier turn that is
+        context only."""
+        last = index == len(messages) - 1
+        alone = text if last else self.render(messages[: index + 1])
+        if not alone.startswith(prompt):
+            if last:
+                raise TemplateError(
+                    "the prompt is not a prefix of the conversation in this chat template: "
+                    "what would be trained is not what is asked",
+                    next_step="name a template in residency.toml ([model] template)",
+                )
+            return None
+        reply = alone[len(prompt) :]
+        ending = next((e for e in self._endings if reply.endswith(e.text)), None)
+        if ending is None:
+            raise TemplateError(
+                "the chat template writes no known end after this answer: "
+                f"{reply[-40:]!r}, expected {self._endings[0].text!r}"
+            )
+        size = len(reply) - len(ending.text) + ending.end
+        content = messages[index].content.strip()
+        if content not in reply[:size] and not (self._thinks and "</think>" in content):
+            raise TemplateError("the chat template changes or drops the assistant's content")
+        if not text.startswith(prompt + reply[:size]):
+            return None
+        return len(prompt), len(prompt) + size, ending.id
+
+    def _find_endings(self) -> list[_Ending]:
+        """What the template writes after an answer, learnt from two answers that share nothing."""
+        endings = [self._ending("Probe."), self._ending("Quite another 7")]
+        if endings[0] != endings[1]:
+            raise TemplateError(
+                "the chat template's text after an answer depends on the answer "
+                f"({endings[0].text!r} and {endings[1].text!r})"
+            )
+        found = [endings[0]]
+        call = {"type": "function", "function": {"name": "probe", "arguments": {"a": 1}}}
+        try:  # Some templates end a tool call with another token (Llama 3: <|eom_id|>).
+            prompt = self.render([Message("user", "Hello")], prompt=True)
+            asked = Message("assistant", "", tool_calls=(call,))
+            text = self.render([Message("user", "Hello"), asked])
+        except TemplateError:
+            return found
+        if text.startswith(prompt) and not text.endswith(found[0].text):
+            token = self._last_special(text, len(prompt))
+            if token is not None:
+                at, end, token_id = token
+                found.append(_Ending(text[at:], end - at, token_id))
+        return found
+
+    def _ending(self, answer: str) -> _Ending:
+        prompt, text = self._probe(answer)
+        if not text.startswith(prompt):
+            raise TemplateError(
+                "the prompt is not a prefix of the conversation in this chat template: "
+                f"it asks with {prompt[-40:]!r} but answers after {text[: len(prompt)][-40:]!r}",
+                next_step="name a template in residency.toml ([model] template)",
+            )
+        at = text.find(answer, len(prompt))
+        if at < 0:
+            raise TemplateError("the chat template drops the assistant's content")
+        after = at + len(answer)
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        self._check_bos(encoding.ids)
+        for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            if start >= after and self._ends_turn(token):
+                return _Ending(text[after:], end - after, token, text[len(prompt) : at])
+        raise TemplateError(
+            f"no end token follows the answer ({text[after:][:40]!r} does): "
+            "the model would never learn to stop",
+            next_step="use a template that writes eos_token after the answer, or add its end "
+            "mark to the tokenizer's special tokens",
+        )
+
+    def _ends_turn(self, token: int) -> bool:
+        known = self._added.get(token)
+        return token == self._eos_id or (known is not None and bool(known.special))
+
+    def _last_special(self, text: str, after: int) -> tuple[int, int, int] | None:
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        for token, (start, end) in reversed(list(zip(encoding.ids, encoding.offsets, strict=True))):
+            if start >= after and self._ends_turn(token):
+                return start, end, token
+        return None
+
+    def _probe(self, answer: str) -> tuple[str, str]:
+        """Prompt and conversation of a minimal exchange."""
+        question = Message("user", "Hello")
+        return (
+            self.render([question], prompt=True),
+            self.render([question, Message("assistant", answer)]),
+        )
+
+    def _adds_bos(self) -> bool:
+        """Whether the tokenizer puts a BOS before plain text."""
+        if self._bos_id is None:
+            return False
+        return bool(self._backend.encode("a").ids[:1] == [self._bos_id])
+
+    def _leading_bos(self, text: str) -> int:
+        ids = self._backend.encode(text, add_special_tokens=False).ids
+        return next((n for n, token in enumerate(ids) if token != self._bos_id), len(ids))
+
+    def _check_bos(self, ids: Sequence[int]) -> None:
+        if self._bos_id is not None and list(ids[:2]) == [self._bos_id] * 2:
+            raise TemplateError(
+                "the prompt would begin with two BOS tokens",
+                next_step="remove the BOS text from the row, or bos_token from the template",
+            )
+
+
+def _start_of(text: str, before: str) -> int:
+    """Where an answer begins after what the template writes before it, if that is there."""
+    return len(before) if before and text.startswith(before) else 0

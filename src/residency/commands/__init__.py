@@ -1,0 +1,1 @@
+"""One function a command, equal to the command line."""

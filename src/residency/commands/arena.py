@@ -1,0 +1,260 @@
+"""The arena of a project: whose answers are better, by people, by rules, by a judge model.
+
+Votes are appended to the store one by one, as they are given. They need no writer lock: each
+is one short transaction, so several raters can vote while a run is going on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from residency.commands.steps import find_model, shots_for
+from residency.errors import StoreError, UserError
+from residency.evaluate.arena.leaderboard import Leaderboard, informative_pairs, leaderboard
+from residency.evaluate.arena.review import Review, Showing, pair_up
+from residency.evaluate.arena.votes import (
+    IDENTICAL,
+    Vote,
+    counted,
+    preference_pairs,
+    preference_row,
+    rater_agreement,
+    self_consistency,
+    votes_by_scores,
+)
+from residency.evaluate.baselines.prompting import prompting_name
+from residency.evaluate.judge.judge import Judge
+from residency.evaluate.judge.prompts import Rubric
+from residency.loop.respond import assess, label_of, respond
+from residency.nouns.example import Example, Split, by_id
+from residency.nouns.model import Model
+from residency.nouns.response import Response
+from residency.project.workspace import Workspace
+
+__all__ = [
+    "Board",
+    "Review",
+    "Rubric",
+    "Showing",
+    "Vote",
+    "add_votes",
+    "board",
+    "closest",
+    "export",
+    "models",
+    "pairs",
+    "review",
+    "vote_by_judge",
+    "vote_by_rules",
+    "votes",
+]
+
+KIND = "vote"
+Pairs = list[tuple[Example, Response, Response]]
+
+
+@dataclass(frozen=True)
+class Board:
+    """The arena's table with what stands beside it.
+
+    ``labels`` maps model ids to names. ``agreement`` is Krippendorff's α between people;
+    ``consistency`` the repeated showings that got the same answer again, and all of them.
+    """
+
+    table: Leaderboard
+    labels: dict[str, str]
+    agreement: float | None
+    consistency: tuple[int, int]
+    by_rater: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            **self.table.to_dict(),
+            "labels": self.labels,
+            "agreement": self.agreement,
+            "consistency": list(self.consistency),
+            "by_rater": self.by_rater,
+        }
+
+
+def votes(ws: Workspace) -> list[Vote]:
+    """Every vote of the project, oldest first."""
+    return [Vote.from_dict(row) for row in ws.store.records(KIND)]
+
+
+def add_votes(ws: Workspace, new: Sequence[Vote]) -> None:
+    """Append votes."""
+    for vote in new:
+        ws.store.add_record(KIND, vote.key, vote.to_dict())
+
+
+def models(ws: Workspace) -> list[Model]:
+    """Models that have answers on dev, the newest last: those that can meet."""
+    dev = ws.split("dev")
+    return [m for m in ws.store.models() if ws.store.responses(m.id, dev, ws.sampling)]
+
+
+def pairs(ws: Workspace, a: str, b: str, *, split: Split = "dev", limit: int = 0) -> Pairs:
+    """Two models' answers to the same items, generated where missing.
+
+    The order of the two is that of their ids, so that one pair of models is one pair whichever
+    is named first.
+
+    Raises:
+        UserError: the test split is sealed, or the two names mean one model.
+    """
+    if split == "test":
+        raise UserError("the test split is sealed", next_step="use --split dev")
+    first, second = sorted((find_model(ws, a), find_model(ws, b)), key=lambda m: m.id)
+    if first.id == second.id:
+        raise UserError(f"{a!r} and {b!r} are the same model", next_step="name two models")
+    examples = ws.split(split)
+    examples = examples[:limit] if limit else examples
+    sides = [_answers(ws, model, examples) for model in (first, second)]
+    return pair_up(by_id(examples), *sides)
+
+
+def closest(ws: Workspace) -> tuple[str, str]:
+    """The pair of models whose comparison would tell most now.
+
+    Raises:
+        StoreError: fewer than two models have answers.
+    """
+    ids = [model.id for model in models(ws)]
+    if len(ids) < 2:
+        raise StoreError(
+            "fewer than two models have answers on dev",
+            next_step="residency run, or residency eval --model base",
+        )
+    a, b, _ = informative_pairs(votes(ws), ids)[0]
+    return a, b
+
+
+def review(
+    ws: Workspace, met: Pairs, rater: str, *, repeats: float = 0.1, seed: int | None = None
+) -> Review:
+    """A blind session of one rater; equal texts are stored as ties at once."""
+    session = Review(
+        met,
+        rater,
+        names=_names(ws),
+        done=votes(ws),
+        repeats=repeats,
+        seed=ws.config.project.seed if seed is None else seed,
+    )
+    add_votes(ws, session.automatic)
+    return session
+
+
+def vote_by_rules(ws: Workspace, a: str, b: str, *, split: Split = "dev") -> list[Vote]:
+    """Let the test suite vote: the answer that passes the larger share of its checks wins."""
+    met = pairs(ws, a, b, split=split)
+    scores: list[dict[str, float | None]] = []
+    sides: list[list[Response]] = [[pair[1] for pair in met], [pair[2] for pair in met]]
+    for side in sides:
+        model = ws.store.model(side[0].model)
+        scores.append(dict(assess(ws, model, [p[0] for p in met], side).scores.by_item))
+    made = votes_by_scores(scores[0], scores[1], sides[0], sides[1])
+    return _fresh(ws, made)
+
+
+def vote_by_judge(ws: Workspace, judge: Judge, rubric: Rubric, met: Pairs) -> tuple[int, int, int]:
+    """Let a judge model vote in both orders: new votes, flipped verdicts, invalid answers."""
+    report = judge.compare(rubric, met, progress=ws.progress)
+    return len(_fresh(ws, report.votes)), report.flipped, report.invalid + report.failed
+
+
+def board(
+    ws: Workspace,
+    *,
+    anchor: str = "base",
+    style: bool = False,
+    davidson: bool = False,
+    rater: str = "",
+    draws: int = 500,
+) -> Board:
+    """Ratings from every vote, or from one rater's.
+
+    Args:
+        style: control for length and formatting. davidson: a parameter for ties.
+
+    Raises:
+        StoreError: there are no votes.
+    """
+    found = [v for v in votes(ws) if not rater or v.rater == rater]
+    if not counted(found):
+        raise StoreError("no votes yet", next_step="residency arena review DIR A B")
+    playing = {name for v in found for name in (v.a, v.b)}
+    known = {model.id: model for model in ws.store.models()}
+    base = find_model(ws, anchor).id
+    people = [v for v in found if _is_person(v.rater)]
+    tally: dict[str, int] = {}
+    for vote in counted(found):
+        tally[vote.rater] = tally.get(vote.rater, 0) + 1
+    return Board(
+        table=leaderboard(
+            found,
+            anchor=base if base in playing else None,
+            texts=_texts(ws, playing) if style else None,
+            davidson=davidson,
+            draws=draws,
+            seed=ws.config.project.seed,
+        ),
+        labels={i: label_of(known[i]) if i in known else i for i in sorted(playing)},
+        agreement=rater_agreement(people),
+        consistency=self_consistency(people),
+        by_rater=dict(sorted(tally.items())),
+    )
+
+
+def export(ws: Workspace, path: Path) -> int:
+    """Write the votes as preference pairs (JSONL: prompt, chosen, rejected); gives their number.
+
+    Items of dev are among them: train on such a file only with fresh dev rows.
+    """
+    found = votes(ws)
+    playing = {name for v in found for name in (v.a, v.b)}
+    made = preference_pairs(found, by_id(ws.corpus.examples), _texts(ws, playing))
+    rows = [json.dumps(preference_row(e), ensure_ascii=False) for e in made]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
+    part.replace(path)
+    return len(rows)
+
+
+def _answers(ws: Workspace, model: Model, examples: Sequence[Example]) -> list[Response]:
+    """Stored answers; the missing ones are generated where the prompts can be made again."""
+    shots = shots_for(ws, model)
+    if model.base == ws.base.identity and model.prompting == prompting_name(shots):
+        found = respond(ws, model, examples, shots=shots, stage=f"arena: {label_of(model)}")
+    else:  # an endpoint, or a baseline with prompts of its own: what is stored
+        found = ws.store.responses(model.id, examples, ws.sampling)
+    return [r for r in found if r.sample == 0]
+
+
+def _fresh(ws: Workspace, made: Sequence[Vote]) -> list[Vote]:
+    """Store the votes whose showing has none yet."""
+    done = {vote.key for vote in votes(ws)}
+    new = [vote for vote in made if vote.key not in done]
+    add_votes(ws, new)
+    return new
+
+
+def _texts(ws: Workspace, playing: set[str]) -> dict[str, str]:
+    return {r.id: r.text for model in playing for r in ws.store.responses(model)}
+
+
+def _names(ws: Workspace) -> list[str]:
+    """What must not be read in a shown text: ids, labels and the base's name."""
+    known = ws.store.models()
+    return [*(m.id for m in known), *(label_of(m) for m in known), ws.config.model.base]
+
+
+def _is_person(rater: str) -> bool:
+    return rater not in ("rules", IDENTICAL) and not rater.startswith("judge:")

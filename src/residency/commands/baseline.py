@@ -1,0 +1,262 @@
+"""Should I fine-tune at all? Prompting, retrieval and the tuned model on the same items.
+
+Every answer is stored as it arrives and never generated twice. Prompts go to the local engine;
+only an endpoint that the caller names is sent anything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from residency.commands.steps import find_model
+from residency.errors import DataError, StoreError, UserError
+from residency.evaluate.baselines.compare_ways import (
+    BaselineReport,
+    Contender,
+    Price,
+    Way,
+    compare_ways,
+)
+from residency.evaluate.baselines.prompting import (
+    CONTEXT_HEADER,
+    Retriever,
+    SimilarShots,
+    as_document,
+    few_shot,
+    passages,
+    with_context,
+    zero_shot,
+)
+from residency.interfaces import Generation, Generator, ProgressEvent, Prompt
+from residency.loop.respond import (
+    CALL,
+    assess,
+    base_model,
+    label_of,
+    record_call,
+    response_of,
+    shots_of,
+)
+from residency.nouns.content_id import content_id
+from residency.nouns.example import Example, Message, Split
+from residency.nouns.model import Model
+from residency.nouns.response import Response
+from residency.project.endpoints import Endpoint
+from residency.project.workspace import Workspace, rows_hash
+
+__all__ = ["BaselineReport", "Endpoint", "baseline"]
+
+Ask = Callable[[Sequence[Example]], list[tuple[Message, ...]]]
+
+
+@dataclass(frozen=True)
+class _Way:
+    name: str
+    way: Way
+    model: Model
+    ask: Ask
+    generator: Generator | None = None
+    price: Price = field(default_factory=Price)
+    remote: bool = False
+
+
+def baseline(
+    ws: Workspace,
+    *,
+    split: Split = "dev",
+    tuned: str = "final",
+    shots: int = 4,
+    documents: Sequence[Path] = (),
+    retrieved: int = 3,
+    limit: int = 0,
+    latency_items: int = 8,
+    per_hour: float = 0.0,
+    endpoint: Endpoint | None = None,
+) -> BaselineReport:
+    """The same items by zero-shot prompt, few-shot prompt, retrieval, and the tuned model.
+
+    A run's own few-shot prompt (fixed examples) joins when its answers are stored.
+
+    Args:
+        tuned: the fine-tuned model's name; left out when no such model is stored.
+        shots: examples in the few-shot prompt, the training rows most similar to each item.
+        documents: text files for retrieval; none: the training rows.
+        retrieved: texts put into the retrieval prompt.
+        limit: items at most; 0 takes all.
+        latency_items: single requests timed one at a time for p50 and p95; 0 times none.
+        per_hour: price of an hour of this machine.
+        endpoint: also ask this endpoint. It is sent the prompts of every item.
+
+    Raises:
+        UserError: the test split is sealed. DataError: a document cannot be read.
+    """
+    if split == "test":
+        raise UserError("the test split is sealed", next_step="use --split dev")
+    with ws.store.writer("baseline"):
+        examples = ws.split(split)
+        examples = examples[:limit] if limit else examples
+        local = Price(per_hour=per_hour)
+        ways = _ways(ws, tuned, shots, documents, retrieved, local, endpoint)
+        contenders = [_contender(ws, way, examples, latency_items) for way in ways]
+        report = compare_ways(contenders, examples, split=split, seed=ws.config.project.seed)
+        ws.store.add_record("baseline", ws.store.latest_run() or ws.run_id, report.to_dict())
+        return report
+
+
+def _ways(
+    ws: Workspace,
+    tuned: str,
+    shots: int,
+    documents: Sequence[Path],
+    retrieved: int,
+    local: Price,
+    endpoint: Endpoint | None,
+) -> list[_Way]:
+    train = ws.split("train")
+    near = SimilarShots(train, ws.embedder)
+    texts = _documents(ws, documents) or [as_document(row) for row in train]
+    retriever = Retriever(texts)
+
+    def zero(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
+        return [zero_shot(e) for e in examples]
+
+    def few(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
+        found = near(examples, shots)
+        return [few_shot(e, s) for e, s in zip(examples, found, strict=True)]
+
+    def retrieval(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
+        found = retriever([e.prompt_text for e in examples], retrieved)
+        pairs = zip(examples, found, strict=True)
+        return [with_context(zero_shot(e), t) for e, t in pairs]
+
+    ways = [_Way("zero-shot prompt", "prompt", base_model(ws), zero, price=local)]
+    if shots:
+        prompting = f"similar-shots:{shots}:{_short(rows_hash(train))}"
+        name = f"{shots} similar shots"
+        ways.append(_Way(name, "prompt", _prompted(ws, prompting), few, price=local))
+    fixed = shots_of(ws)
+    if fixed and ws.store.responses(base_model(ws, fixed).id):  # round 0 of a run asked it
+
+        def same(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
+            return [few_shot(e, fixed) for e in examples]
+
+        name = f"{len(fixed)} fixed shots"
+        ways.append(_Way(name, "prompt", base_model(ws, fixed), same, price=local))
+    if retrieved and texts:
+        wording = [CONTEXT_HEADER, *texts]
+        prompting = f"retrieval:{retrieved}:{_short(content_id('texts', wording))}"
+        model = _prompted(ws, prompting)
+        ways.append(_Way("prompt + retrieval", "prompt", model, retrieval, price=local))
+    try:
+        model = find_model(ws, tuned)
+    except StoreError:
+        if tuned != "final":
+            raise
+    else:
+        if model.adapter is not None:
+            name = f"fine-tuned ({label_of(model)})"
+            ways.append(_Way(name, "fine-tuned", model, zero, price=local))
+    if endpoint is not None:
+        remote = endpoint.model
+        ws.store.add_model(remote)
+        name = label_of(remote)
+        generator, price = endpoint.generator, endpoint.price
+        ways.append(_Way(name, "endpoint", remote, zero, generator, price, endpoint.remote))
+    return ways
+
+
+def _prompted(ws: Workspace, prompting: str) -> Model:
+    model = Model(
+        base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash}
+    )
+    ws.store.add_model(model)
+    return model
+
+
+def _short(key: str) -> str:
+    return key.partition("-")[2][:8]
+
+
+def _documents(ws: Workspace, paths: Sequence[Path]) -> list[str]:
+    """Passages of the user's text files."""
+    out = []
+    for path in paths:
+        file = path if path.is_absolute() else ws.root / path
+        try:
+            out += passages(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"the document cannot be read as UTF-8 text: {error}",
+                where=str(file),
+                next_step="name text or Markdown files",
+            ) from None
+    return out
+
+
+def _contender(
+    ws: Workspace, way: _Way, examples: Sequence[Example], latency_items: int
+) -> Contender:
+    responses = _answers(ws, way, examples)
+    assessed = assess(ws, way.model, examples, responses)
+    return Contender(
+        name=way.name,
+        way=way.way,
+        responses=responses,
+        findings=assessed.findings,
+        latencies=_latencies(ws, way, examples[:latency_items]) if latency_items else [],
+        answer_tokens=[int(row["answer_tokens"]) for row in ws.store.records(CALL, way.model.id)],
+        leaves_machine=way.remote,
+        price=way.price,
+    )
+
+
+def _generator(ws: Workspace, way: _Way) -> Generator:
+    """Who answers; the local engine is loaded only when something has to be generated."""
+    if way.generator is not None:
+        return way.generator
+    adapter = way.model.adapter
+    ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
+    return ws.engine
+
+
+def _answers(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[Response]:
+    """Stored answers, and new ones for what is missing; an error is kept for this table only."""
+    stored = {r.example for r in ws.store.responses(way.model.id, examples, ws.sampling)}
+    missing = [e for e in examples if e.id not in stored]
+    prompts = [Prompt(m, e.id) for m, e in zip(way.ask(missing), missing, strict=True)]
+    failed: list[Response] = []
+    generator = _generator(ws, way) if prompts else None
+    stage = f"baseline: {way.name}"
+
+    def keep(place: int, generation: Generation) -> None:
+        response = response_of(ws, way.model, missing[place], 0, generation)
+        if generation.finish == "error":
+            failed.append(response)
+        else:
+            ws.store.add_responses([response])
+            record_call(ws, way.model, missing[place], generator)
+
+    def shown(event: ProgressEvent) -> None:
+        ws.progress(ProgressEvent(stage, event.done, event.total, event.unit, event.detail))
+
+    if generator is not None:
+        generator.generate(prompts, ws.sampling, on_result=keep, progress=shown)
+    found = ws.store.responses(way.model.id, examples, ws.sampling)
+    return [r for r in found if r.sample == 0] + failed
+
+
+def _latencies(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[float]:
+    """Seconds of single requests, one at a time, the first (warm-up) left out when there are more."""
+    generator = _generator(ws, way)
+    seconds = []
+    for number, messages in enumerate(way.ask(examples), 1):
+        stage = f"baseline: {way.name}, single requests"
+        start = time.perf_counter()
+        (answer,) = generator.generate([Prompt(messages, f"latency {number}")], ws.sampling)
+        if answer.finish != "error":
+            seconds.append(time.perf_counter() - start)
+        ws.progress(ProgressEvent(stage, number, len(examples), "requests"))
+    return seconds[1:] if len(seconds) > 2 else seconds

@@ -1,0 +1,222 @@
+"""``residency check``: the data doctor on a project, a folder or one file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from residency.config.data import DataConfig
+from residency.config.model import ModelConfig
+from residency.config.settings import CONFIG_NAME, Config
+from residency.errors import DataError, TemplateError
+from residency.interfaces import Progress, no_progress
+from residency.nouns.example import SPLITS
+
+if TYPE_CHECKING:
+    from residency.chat.chat_format import ChatFormat
+    from residency.data.checks.data_doctor import CheckReport
+    from residency.data.checks.survey import Survey
+    from residency.data.cleaning.cleaned_copy import Fixed
+
+REPORT_FOLDER = Path(".residency") / "check"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row as it is trained on: pieces of text, and whether each is trained."""
+
+    source: str
+    tokens: int
+    trained: int
+    pieces: list[tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What ``check`` found, showed and wrote.
+
+    ``written`` names the report and the lists of rejected, removed and too long rows, where they
+    were kept.
+    """
+
+    report: CheckReport
+    shown: list[Shown] = field(default_factory=list)
+    fixed: Fixed | None = None
+    written: list[Path] = field(default_factory=list)
+
+    @property
+    def fixable(self) -> bool:
+        """Whether ``fix`` would leave rows out."""
+        from residency.data.cleaning.cleaned_copy import DROPPED
+
+        report = self.report
+        seen = {f.name for f in report.figures if f.rows}
+        return bool(report.rejected or report.removed or report.leaks or seen & set(DROPPED))
+
+
+def check(
+    target: Path | str,
+    *,
+    base: str = "",
+    columns: dict[str, str] | None = None,
+    show: int = 0,
+    fix: bool = False,
+    strict: bool = False,
+    benchmarks: Path | None = None,
+    cluster: str = "",
+    out: Path | None = None,
+    progress: Progress = no_progress,
+) -> Checked:
+    """Look at every row of a project, a folder of data or a file, and say what is wrong.
+
+    Nothing is fetched: without a local copy of the base model, token figures are left out.
+
+    Args:
+        target: a path, or a source with a scheme (``sqlite:///…``, given as text: a ``Path``
+            would lose a slash).
+        base: base model whose tokenizer and template are used (default: the project's).
+        columns: the user's column names, as ``data.columns``.
+        show: rows to show with their trained tokens.
+        benchmarks: folder of copies to compare with, or ``hub`` to read them from the hub
+            (default: the project's ``data.benchmarks``).
+        cluster: where the passes run (default: the project's ``data.cluster``).
+        fix: write a cleaned version beside the data; the sources stay as they are.
+        out: where report and lists are written (default: ``.residency/check`` of a project,
+            nowhere for a file).
+
+    Raises:
+        ConfigError, DataError: the settings or the data cannot be read; with ``strict`` also the
+            first bad row. TemplateError: the chat template cannot be trusted.
+    """
+    from residency.data.benchmark_questions import load_benchmarks
+    from residency.data.block_workers import spread_over
+    from residency.data.checks.data_doctor import check as examine
+    from residency.embedding.wordllama import WordLlamaEmbedder
+
+    root, config, project = _settings(target, base, columns or {})
+    chat = _chat_format(root, config)
+    named = str(benchmarks or config.data.benchmarks or "")
+    known = None
+    if named == "hub":
+        from residency.commands.contamination import hub_benchmarks
+
+        known = hub_benchmarks(progress)
+    elif named:
+        known = load_benchmarks(benchmarks or root / named)
+    with spread_over(cluster or config.data.cluster) as spread:
+        report, survey = examine(
+            config,
+            root,
+            subject=str(target),
+            chat=chat,
+            embedder=WordLlamaEmbedder(),
+            benchmarks=known,
+            missing=None if project else (),
+            loose=not project,
+            strict=strict,
+            spread=spread,
+            progress=progress,
+        )
+    place = out or (root / REPORT_FOLDER if project else None)
+    written = _write(report, survey, place) if place else []
+    fixed = None
+    if fix:
+        from residency.data.cleaning.cleaned_copy import fix as clean
+
+        leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
+        fixed = clean(survey, root / "clean", leaks=leaks)
+    return Checked(report, _show(survey, show), fixed, written)
+
+
+def _settings(target: Path | str, base: str, columns: dict[str, str]) -> tuple[Path, Config, bool]:
+    """Root folder, settings, and whether the target is a project."""
+    from residency.project.workspace import read_config
+
+    if "://" in str(target):  # a database or a file on the hub: kept as it is written
+        return Path(), _of_file(str(target), base, columns), False
+    target = Path(target)
+    if (target / CONFIG_NAME).is_file():
+        overrides = {"model.base": base} if base else {}
+        if columns:
+            overrides["data.columns"] = columns  # type: ignore[assignment]
+        return target, read_config(target, overrides), True
+    if not target.exists():
+        raise DataError(
+            "no such file or folder", where=str(target), next_step="residency check FILE"
+        )
+    root = target if target.is_dir() else target.parent
+    return root, _of_file("." if target.is_dir() else target.name, base, columns), False
+
+
+def _of_file(name: str, base: str, columns: dict[str, str]) -> Config:
+    """Settings for a source that belongs to no project."""
+    model = ModelConfig(base=base) if base else ModelConfig()
+    return Config(data=DataConfig(train=[name], columns=columns), model=model)
+
+
+def _chat_format(root: Path, config: Config) -> ChatFormat | None:
+    from residency.model.base_model import is_here
+    from residency.project.workspace import Workspace
+
+    name = config.model.base
+    if not ((root / name).exists() or Path(name).exists() or is_here(name)):
+        return None
+    return Workspace(root, config).chat_format
+
+
+def _show(survey: Survey, count: int) -> list[Shown]:
+    """The first rows of train, with what is trained of each."""
+    from residency.data.token_rows import encode_example
+
+    out: list[Shown] = []
+    if survey.chat is None:
+        return out
+    for view in survey.found.sample.views:
+        if len(out) >= count:
+            break
+        if survey.split(view.number) != "train" or not survey.decision.alive[view.number]:
+            continue
+        try:
+            rows = encode_example(view.example, survey.chat)
+        except TemplateError:
+            continue
+        for row in rows:
+            pieces = survey.chat.pieces(row.ids, row.mask)
+            out.append(Shown(view.example.source, len(row.ids), sum(row.mask), pieces))
+    return out[:count]
+
+
+def _write(report: CheckReport, survey: Survey, folder: Path) -> list[Path]:
+    """Report, rejected rows and removed rows, as JSON."""
+    from residency.data.reading.row_reader import write_rejects
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(
+        json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8"
+    )
+    write_rejects(survey.rejects(), folder / "rejects.jsonl")
+    removed = [survey.removal(n) for n in range(len(survey.decision.drops))]
+    _write_lines(removed, folder / "removed.jsonl")
+    ledger = report.ledger
+    _write_lines(
+        [vars(row) for row in (*ledger.affected, *ledger.refused)] if ledger else [],
+        folder / "truncated.jsonl",
+    )
+    names = ("report.json", "rejects.jsonl", "removed.jsonl", "truncated.jsonl")
+    return [folder / name for name in names]
+
+
+def _write_lines(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    draft = path.with_name(path.name + ".tmp")
+    draft.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
+    draft.replace(path)
+
+
+def split_counts(report: CheckReport) -> list[tuple[str, int, int]]:
+    """Split, rows read and rows kept, for splits that hold any."""
+    return [(s, report.rows[s], report.kept[s]) for s in SPLITS if report.rows[s]]

@@ -1,0 +1,7 @@
+"""Commands under ``torchrun``: rank 0 does the work, the other ranks join its trainings."""
+
+from __future__ import annotations
+
+from residency.train.follow_ranks import dismiss, follow
+
+__all__ = ["dismiss", "follow"]

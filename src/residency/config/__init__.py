@@ -1,0 +1,1 @@
+"""``residency.toml`` ↔ typed settings, a file a table."""

@@ -1,0 +1,30 @@
+"""``[endpoint]``, ``[judge]`` and ``[teacher]``: OpenAI-compatible servers."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from residency.config.section import Section
+
+
+class EndpointConfig(Section):
+    """An OpenAI-compatible endpoint. Nothing is sent anywhere unless `url` is set."""
+
+    url: str = ""
+    """Base URL, e.g. `http://localhost:8080/v1`."""
+    model: str = ""
+    """Model name sent to it."""
+    key_env: str = ""
+    """Name of the environment variable that holds the API key."""
+    concurrency: int = Field(4, ge=1)
+    """Requests in flight at one time."""
+    timeout: float = Field(120.0, gt=0)
+    """Seconds to wait for one answer."""
+    retries: int = Field(4, ge=0)
+    """Times a request is sent again after a time-out, 429, 5xx or an unreadable answer."""
+    structured: bool = True
+    """Ask for JSON by a schema (`response_format`) where the answer has one: the judge's verdicts. A server that refuses is asked without."""
+    prompt_price: float = Field(0.0, ge=0)
+    """Price of a million prompt tokens, in your currency; for the record of costs."""
+    answer_price: float = Field(0.0, ge=0)
+    """Price of a million generated tokens."""

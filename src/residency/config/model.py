@@ -1,0 +1,22 @@
+"""``[model]``: the base model."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from residency.config.section import Section
+
+
+class ModelConfig(Section):
+    """The base model."""
+
+    base: str = "smollm2-135m"
+    """Base model: `smollm2-135m`, `tiny`, a folder, a hub name, or a `.gguf` file."""
+    max_length: int = Field(1024, ge=16)
+    """Longest training row, in tokens; longer rows are dropped and listed (see `data.truncation`)."""
+    threads: int = Field(0, ge=0)
+    """CPU threads; 0 means all cores."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
+    template: str = ""
+    """Path of a Jinja chat template file to use instead of the model's own."""

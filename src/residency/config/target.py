@@ -1,0 +1,18 @@
+"""``[target]``: how rows are chosen for an issue."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from residency.config.section import Section
+
+
+class TargetConfig(Section):
+    """How rows are chosen for issues that persist."""
+
+    rows_per_issue: int = Field(24, ge=1)
+    """Targeted rows an issue."""
+    max_rows: int = Field(120, ge=1)
+    """Most targeted rows a round."""
+    control: bool = True
+    """Also train a control arm with the same number of random pool rows."""

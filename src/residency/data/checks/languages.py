@@ -1,0 +1,145 @@
+"""Languages of prompts and answers, told by two witnesses.
+
+lingua names a language from letter n-grams; on short or technical text it is often wrong (of 40
+English rows that it took for another language in public instruction sets, 33 were English). So a
+language other than the main one is believed only when the commonest words say so too (wordfreq):
+the text must hold few of the main language's, and enough of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+from residency.data.checks.figures import EXAMPLES, Figure, Sighting, View, looks_like_code, shorten
+from residency.overlap.distinct_text import user_parts
+from residency.text.words import words
+
+LANGUAGE_SAMPLE = 1000
+LANGUAGE_WINDOW = 300
+"""Languages are told from the first 300 characters of prose of at most 1000 rows."""
+LANGUAGE_LETTERS = 40
+"""Shorter texts are not judged: too little to tell a language by. A character of a script without
+spaces counts as three."""
+CLEAR_LANGUAGE = 0.2
+"""Distance that lingua must see between the likeliest language and the next."""
+RARE_LANGUAGE = 0.05
+COMMON_WORDS = 1000
+MAIN_SHARE = 0.3
+"""Share of the main language's commonest words from which a text is in the main language."""
+OWN_SHARE = 0.2
+"""Share of its own commonest words that a text in another language must hold at least."""
+_NO_PROSE = re.compile(r"```.*?(?:```|$)|`[^`\n]*`|https?://\S+|\S+@\S+|<[^>\n]{1,80}>", re.DOTALL)
+_DENSE = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_KIN = {"nn": "nb", "bs": "sh", "hr": "sh", "sr": "sh", "tl": "fil"}
+"""Languages that share a word list in wordfreq."""
+
+
+def languages(views: list[View], *, partial: bool) -> list[Figure]:
+    """Languages of prompts and answers, and answers in another language than their prompt."""
+    partial = partial or len(views) > LANGUAGE_SAMPLE
+    views = views[:: -(-len(views) // LANGUAGE_SAMPLE)]
+    asked = [prose(user_parts(v.example)[1] or v.prompt) for v in views]
+    given = [prose(v.answer) for v in views]
+    told = tell_languages([*asked, *given])
+    pairs = list(zip(views, told[: len(views)], told[len(views) :], strict=True))
+    counts = Counter(b or a for _, a, b in pairs if a or b)
+    total = sum(counts.values())
+    main = counts.most_common(1)[0][0] if counts else ""
+    rare = [v for v, a, b in pairs if (b or a) not in ("", main)]
+    minor = 0 < len(rare) < RARE_LANGUAGE * max(1, total)
+    mixed = [(v, a, b) for v, a, b in pairs if a and b and a != b]
+    return [
+        Figure(
+            "languages",
+            "rows in another language than " + (main or "the main one (too little text to tell)"),
+            len(rare),
+            total,
+            "warn" if minor else "info",
+            examples=tuple(Sighting(v.example.source, shorten(v.answer)) for v in rare[:EXAMPLES]),
+            action="a few rows in another language: drop them, or add more of it" if minor else "",
+            sampled=partial,
+            details=tuple((name, float(n)) for name, n in counts.most_common(8)),
+        ),
+        Figure(
+            "language_mismatch",
+            "answers in another language than the prompt",
+            len(mixed),
+            total,
+            "warn" if mixed else "info",
+            examples=tuple(
+                Sighting(v.example.source, shorten(f"{a} → {b}: {v.answer}"))
+                for v, a, b in mixed[:EXAMPLES]
+            ),
+            action="right for translation; otherwise drop them" if mixed else "",
+            sampled=partial,
+        ),
+    ]
+
+
+def prose(text: str) -> str:
+    """What is left of a text without code, addresses and markup; empty if it is too little."""
+    text = " ".join(_NO_PROSE.sub(" ", text[: 4 * LANGUAGE_WINDOW]).split())[:LANGUAGE_WINDOW]
+    letters = sum(c.isalpha() for c in text) + 2 * len(_DENSE.findall(text))
+    return text if letters >= LANGUAGE_LETTERS and not looks_like_code(text) else ""
+
+
+def tell_languages(texts: list[str]) -> list[str]:
+    """The language of each text, in English; empty where it is not clear."""
+    found = _detector().detect_languages_in_parallel_of(texts)
+    first = [language if text else None for language, text in zip(found, texts, strict=True)]
+    counts = Counter(language for language in first if language is not None)
+    if not counts:
+        return [""] * len(texts)
+    main = counts.most_common(1)[0][0]
+    return [
+        (_believed(text, language, main) if language is not None else None) or ""
+        for text, language in zip(texts, first, strict=True)
+    ]
+
+
+def _believed(text: str, language: Any, main: Any) -> str:
+    """The name of the language that both witnesses can agree on."""
+    if language == main or len(_LATIN.findall(text)) < 0.5 * sum(c.isalpha() for c in text):
+        return str(language.name.title())  # other scripts are not mistaken for one another
+    said = words(text)
+    ours = _share(said, _code(main))
+    if ours is None:
+        return str(language.name.title())
+    if ours >= MAIN_SHARE:
+        return str(main.name.title())
+    own = _share(said, _code(language))
+    if own is None:  # no list of its words: believed only where nothing speaks for another
+        return str(language.name.title()) if len(set(said)) >= 20 and ours < OWN_SHARE / 2 else ""
+    return str(language.name.title()) if own >= max(OWN_SHARE, 1.5 * ours) else ""
+
+
+def _share(said: list[str], code: str) -> float | None:
+    common = _common_words(code)
+    return sum(word in common for word in said) / max(1, len(said)) if common else None
+
+
+def _code(language: Any) -> str:
+    code = str(language.iso_code_639_1.name).lower()
+    return _KIN.get(code, code)
+
+
+@lru_cache(maxsize=16)
+def _common_words(code: str) -> frozenset[str]:
+    """The commonest words of a language; empty where wordfreq has no list."""
+    from wordfreq import available_languages, top_n_list
+
+    return (
+        frozenset(top_n_list(code, COMMON_WORDS)) if code in available_languages() else frozenset()
+    )
+
+
+@lru_cache(maxsize=1)
+def _detector() -> Any:
+    from lingua import LanguageDetectorBuilder
+
+    builder = LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode()
+    return builder.with_minimum_relative_distance(CLEAR_LANGUAGE).build()

@@ -1,0 +1,165 @@
+"""One pass over a project's rows, or a file's, and the decisions about them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from residency.chat.chat_format import ChatFormat
+from residency.config.settings import Config
+from residency.data.block_workers import Spread, here
+from residency.data.checks.pass_totals import TRAINING, Block, Examine, Findings
+from residency.data.checks.truncation_ledger import Ledger
+from residency.data.cleaning.decide_rows import Decision, decide
+from residency.data.reading.row_reader import FileRead, Reject, SourceReader
+from residency.data.reading.sources import find_sources, given_files
+from residency.errors import DataError
+from residency.interfaces import Progress, ProgressEvent, no_progress
+from residency.nouns.example import SPLITS, Example, Split
+from residency.overlap.protected_grams import ProtectedGrams
+from residency.overlap.word_grams import Words, WordStore
+
+BLOCK = 1000
+"""Rows that are looked at together."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A training row that comes near a benchmark's item."""
+
+    benchmark: str
+    item: int
+    source: str
+    rule: str
+
+
+class Survey:
+    """One pass over a project's rows (or a file's), and the decisions about them.
+
+    Args:
+        chat: the model's chat format, for token figures.
+        missing: splits to be split off from train; None: those that name no file.
+        loose: accept files of prompts without answers.
+        spread: where blocks of rows are looked at (see ``spread``).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        root: Path,
+        *,
+        chat: ChatFormat | None = None,
+        missing: Sequence[Split] | None = None,
+        full: bool = True,
+        strict: bool = False,
+        loose: bool = False,
+        spread: Spread = here,
+        progress: Progress = no_progress,
+    ) -> None:
+        self.loose = loose
+        self.config, self.root, self.chat = config, root, chat
+        data = config.data
+        self.given = given_files(data)
+        self.missing = [s for s in SPLITS if not self.given[s]] if missing is None else missing
+        self.strict, self.progress = strict, progress
+        self.files: list[FileRead] = []
+        self.found = Findings(config, spill=True)
+        self._places = array("H")
+        for reader in self._readers():
+            self._read(reader, spread)
+        self.table = self.found.builder.table()
+        self.decision = decide(self.table, data, missing=self.missing, full=full, progress=progress)
+
+    def _readers(self) -> Iterator[SourceReader]:
+        for split in SPLITS:
+            # A file of prompts alone is no training data, but can be looked at.
+            need = None if self.loose else split in TRAINING
+            for source in find_sources(self.given[split], self.root):
+                yield SourceReader(source, self.config.data, split, need=need)
+
+    def again(self) -> Iterator[Example | Reject]:
+        """The same rows in the same order, read a second time."""
+        for reader in self._readers():
+            yield from reader
+
+    def rejects(self) -> Iterator[Reject]:
+        """Every row that cannot be used; beyond those kept, the sources are read again."""
+        if self.found.rejected == len(self.found.rejects):
+            yield from self.found.rejects
+            return
+        yield from (item for item in self.again() if isinstance(item, Reject))
+
+    def _read(self, reader: SourceReader, spread: Spread) -> None:
+        blocks = (
+            Block(rows, records, self.found.sample.bar) for rows, records in reader.blocks(BLOCK)
+        )
+        for found in spread(Examine(self.config, self.chat), blocks):
+            if self.strict and found.rejects:
+                raise _stop(found.rejects[0])
+            self._places.extend([len(self.files)] * found.rows)
+            reader.rows += found.rows + found.rejected
+            reader.rejected += found.rejected
+            self.found.merge(found)
+            self.progress(ProgressEvent("read", self.found.rows, 0, "rows"))
+        self.files.append(reader.summary())
+
+    # --- what came out --------------------------------------------------------------------
+
+    def source(self, row: int) -> str:
+        """Where a row stands."""
+        return f"{self.files[self._places[row]].path}:{self.found.lines[row]}"
+
+    def split(self, row: int) -> Split:
+        """The split of a row, after splitting off."""
+        return SPLITS[int(self.decision.splits[row])]
+
+    def ledger(self) -> Ledger | None:
+        """Token figures of train and pool; None without a tokenizer."""
+        return self.found.ledger.ledger() if self.chat is not None else None
+
+    def counts(self, decision: Decision, *, alive: bool) -> dict[str, int]:
+        """Rows by split."""
+        splits = decision.splits[decision.alive] if alive else decision.splits
+        return {s: int((splits == n).sum()) for n, s in enumerate(SPLITS)}
+
+    def removal(self, index: int) -> dict[str, str]:
+        """One removed row, for people and programs."""
+        drop = self.decision.drops[index]
+        near = self.source(drop.other) if drop.other >= 0 else ""
+        return {
+            "source": self.source(drop.row),
+            "split": self.split(drop.row),
+            "kind": drop.kind,
+            "reason": f"{drop.rule}: {near} ({self.split(drop.other)})" if near else drop.rule,
+            "near": near,
+        }
+
+    def leaks(self, benchmarks: Mapping[str, Sequence[str]]) -> list[tuple[int, Leak]]:
+        """Living train and pool rows that come near a benchmark's items, with their row numbers."""
+        splits = self.decision.splits
+        wanted = np.isin(splits, [SPLITS.index(s) for s in TRAINING]) & self.decision.alive
+        rows = np.flatnonzero(wanted)
+        out: list[tuple[int, Leak]] = []
+        for name, items in benchmarks.items():
+            store = WordStore()
+            places = np.asarray([store.add(text) for text in items], np.int64).reshape(-1, 2)
+            protected = ProtectedGrams(Words(store.values(), places[:, 0], places[:, 1]))
+            protected.count(self.table.prompts.take(rows))
+            for hit in protected.find(self.table.prompts.take(rows)):
+                row = int(rows[hit.row])
+                rule = f"{hit.rule} overlap, {hit.share:.0%} of the item's"
+                out.append((row, Leak(name, hit.item, self.source(row), rule)))
+        return out
+
+
+def _stop(reject: Reject) -> DataError:
+    place = f"{reject.file}:{reject.line}"
+    return DataError(
+        reject.reason,
+        where=f'{place} field "{reject.field}"' if reject.field else place,
+        next_step="correct the row, or run without --strict to leave it out",
+    )

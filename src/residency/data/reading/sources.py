@@ -1,0 +1,192 @@
+"""What the user may name as a source: files, folders, globs, database queries, hub paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from residency.config.data import DataConfig
+from residency.errors import ConfigError, DataError, MissingExtraError
+from residency.files.opening import Kind, find_kind
+from residency.files.record import Record
+from residency.files.records import read_records
+from residency.nouns.example import Split
+
+DATA_ENDINGS = [
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".csv",
+    ".tsv",
+    ".tab",
+    ".psv",
+    ".parquet",
+    ".arrow",
+    ".feather",
+    ".txt",
+    ".text",
+    ".md",
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing to read. ``name`` is how messages speak of it."""
+
+    name: str
+    kind: Kind | str
+    path: Path | None = None
+    query: str = ""
+    url: str = ""
+
+    def records(self) -> Iterator[Record]:
+        """Its rows, as a stream."""
+        if self.kind == "postgresql":
+            return _postgresql(self.url, self.query)
+        if self.kind == "hub":
+            return _hub(self.url)
+        assert self.path is not None
+        return read_records(self.path, self.kind, query=self.query)  # type: ignore[arg-type]
+
+
+def find_sources(paths: Sequence[str], root: Path) -> list[Source]:
+    """Every source that ``paths`` name, folders and globs opened, in a fixed order.
+
+    Raises:
+        DataError: nothing is there, or a file is empty.
+    """
+    out: list[Source] = []
+    for spec in paths:
+        out += list(_find(spec, root))
+    return out
+
+
+def _find(spec: str, root: Path) -> Iterator[Source]:
+    if spec.startswith("hf://"):
+        yield Source(spec, "hub", url=spec)
+        return
+    if spec.startswith(("postgresql://", "postgres://")):
+        address, query = _query(spec)
+        yield Source(address.rsplit("@", 1)[-1], "postgresql", url=address, query=query)
+        return
+    if spec.startswith("sqlite:///"):
+        address, query = _query(spec)
+        path = root / address.removeprefix("sqlite:///")
+        if not path.is_file():
+            raise DataError("no such database", where=str(path))
+        yield Source(address.removeprefix("sqlite:///"), "sqlite", path, query)
+        return
+    path = root / spec
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p))
+    elif any(c in spec for c in "*?[") and not path.exists():
+        found = sorted(p for p in root.glob(spec) if p.is_file())
+    else:
+        found = [path]
+    if not found:
+        raise DataError("no data files there", where=spec, next_step=f"it looks in {path}")
+    for file in found:
+        if not file.is_file():
+            raise DataError(
+                "no such file",
+                where=spec,
+                next_step=f"it is looked for at {file}; paths are relative to residency.toml",
+            )
+        yield Source(_shown(file, root), find_kind(file), file)
+
+
+def _is_data(path: Path) -> bool:
+    name = path.name.removesuffix(".gz").removesuffix(".zst")
+    return Path(name).suffix.lower() in DATA_ENDINGS and not path.name.startswith(".")
+
+
+def _shown(path: Path, root: Path) -> str:
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _query(spec: str) -> tuple[str, str]:
+    mark = re.search(r"[?&]query=", spec)
+    address, query = (spec[: mark.start()], spec[mark.end() :]) if mark else (spec, "")
+    if not mark:
+        shown = re.sub(r"//[^@/]*@", "//", address)  # a password is never shown
+        raise DataError(
+            "a query is needed to read a database",
+            where=shown,
+            next_step=f'write it as "{shown}?query=SELECT question, answer FROM faq"',
+        )
+    return address, unquote(query) if "%20" in query else query
+
+
+def _postgresql(url: str, query: str) -> Iterator[Record]:
+    try:
+        import psycopg
+    except ImportError:
+        raise MissingExtraError(
+            "reading PostgreSQL needs psycopg", next_step='pip install "psycopg[binary]"'
+        ) from None
+    try:
+        with psycopg.connect(url) as connection:
+            connection.read_only = True
+            # A named cursor stays on the server: rows arrive a batch at a time.
+            with connection.cursor(name="residency") as cursor:
+                cursor.execute(query.encode())
+                names = [column.name for column in cursor.description or ()]
+                for number, row in enumerate(cursor, 1):
+                    yield Record(number, dict(zip(names, row, strict=True)))
+    except psycopg.Error as error:
+        raise DataError(f"the query failed: {error}", where=url.rsplit("@", 1)[-1]) from None
+
+
+def _hub(url: str) -> Iterator[Record]:
+    """Rows of a dataset file on the Hugging Face hub, through a local copy of that file."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
+
+    repo, revision, file = _hub_path(url)
+    try:
+        local: Any = huggingface_hub.hf_hub_download(
+            repo, file, repo_type="dataset", revision=revision
+        )
+    except (HfHubHTTPError, OSError) as error:
+        raise DataError(
+            f"cannot be fetched from the hub: {str(error).splitlines()[0]}",
+            where=url,
+            next_step="check the path and the network, or name a local copy",
+        ) from None
+    path = Path(local)
+    yield from read_records(path, find_kind(path))
+
+
+def _hub_path(url: str) -> tuple[str, str | None, str]:
+    parts = url.removeprefix("hf://").removeprefix("datasets/").split("/", 2)
+    if len(parts) < 3 or not parts[2]:
+        raise DataError(
+            "a file in a dataset is expected",
+            where=url,
+            next_step="write hf://datasets/OWNER/NAME/PATH, e.g. "
+            "hf://datasets/tatsu-lab/alpaca/data/train.parquet",
+        )
+    name, _, revision = parts[1].partition("@")
+    return f"{parts[0]}/{name}", revision or None, parts[2]
+
+
+def given_files(data: DataConfig) -> dict[Split, list[str]]:
+    """What the settings name for each split.
+
+    Raises:
+        ConfigError: no training files are named.
+    """
+    if not data.train:
+        raise ConfigError(
+            "no training files are named",
+            where="residency.toml [data] train",
+            next_step='e.g. train = ["data/train.jsonl"]',
+        )
+    return {"train": data.train, "dev": data.dev, "test": data.test, "pool": data.pool}

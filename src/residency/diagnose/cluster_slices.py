@@ -1,0 +1,129 @@
+"""Slices nobody tagged: clusters of prompts by embedding, named by their keywords."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from residency.interfaces import Embedder
+from residency.nouns.example import Example
+from residency.nouns.issue import Slice
+from residency.text.words import words
+
+_ITEMS_A_CLUSTER = 20
+_MOST = 16
+_KEYWORDS = 3
+_COMMON = 0.5
+
+
+def cluster_slices(
+    examples: Sequence[Example],
+    embedder: Embedder,
+    *,
+    also: Sequence[Example] = (),
+    count: int | None = None,
+    seed: int = 0,
+) -> list[Slice]:
+    """Clusters of the examples' prompts as slices, largest first.
+
+    Args:
+        examples: the clusters are found here (dev).
+        also: examples (the sealed test, the pool) that join their nearest cluster without
+            shaping it, so that an issue can be followed there.
+        count: number of clusters; default one for twenty examples, at most 16.
+    """
+    wanted = count or min(_MOST, len(examples) // _ITEMS_A_CLUSTER)
+    if wanted < 2 or len(examples) < wanted:
+        return []
+    everyone = [*examples, *(e for e in also if e.id not in {x.id for x in examples})]
+    texts = _texts(everyone)
+    vectors = np.asarray(embedder.embed([" ".join(text) for text in texts]))
+    labels = kmeans(vectors, wanted, fit=len(examples), seed=seed)
+    own = labels[: len(examples)]
+    names = keywords([texts[i] for i in range(len(examples))], own.tolist())
+    sizes = Counter(own.tolist())
+    return [
+        Slice(
+            "cluster",
+            names[label],
+            tuple(
+                e.id for e, found in zip(everyone, labels.tolist(), strict=True) if found == label
+            ),
+        )
+        for label, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def kmeans(vectors: Any, count: int, *, fit: int | None = None, seed: int = 0) -> np.ndarray:
+    """Cluster numbers of unit vectors; only the first ``fit`` rows (default all) shape them."""
+    # Imported here: it takes most of a second, and only clustering needs it.
+    from sklearn.cluster import KMeans
+
+    model = KMeans(count, random_state=seed, n_init=4).fit(np.asarray(vectors)[:fit])
+    return np.asarray(model.predict(np.asarray(vectors)))
+
+
+def _texts(examples: Sequence[Example]) -> list[list[str]]:
+    """Words of each prompt, without lines (instructions) that most prompts share."""
+    lines = [
+        [
+            line
+            for turn in e.prompt
+            for part in (turn.content, turn.input)
+            for line in part.splitlines()
+        ]
+        for e in examples
+    ]
+    counts = Counter(line for found in lines for line in set(found))
+    limit = max(2.0, _COMMON * len(examples))
+    return [
+        words(" ".join([line for line in found if counts[line] < limit] or found))
+        for found in lines
+    ]
+
+
+def keywords(texts: Sequence[Sequence[str]], labels: Sequence[int]) -> dict[int, str]:
+    """A name for each cluster: its three words of highest class-based tf-idf (Grootendorst 2022).
+
+    tf is the share of the cluster's texts that hold the word; idf = ln(1 + A / f) with A the
+    mean texts a cluster and f the texts overall that hold it. Two clusters never share a name.
+    """
+    overall: Counter[str] = Counter()
+    inside: dict[int, Counter[str]] = {label: Counter() for label in set(labels)}
+    for text, label in zip(texts, labels, strict=True):
+        found = {word for word in text if len(word) > 2 and not word.isdigit()}
+        overall.update(found)
+        inside[label].update(found)
+    mean = len(texts) / max(1, len(inside))
+    names: dict[int, str] = {}
+    for label in sorted(inside):
+        counts = inside[label]
+
+        def weight(word: str, counts: Counter[str] = counts) -> float:
+            return (
+                counts[word] * math.log(1 + mean / overall[word]) * (counts[word] / overall[word])
+            )
+
+        ranked = sorted(counts, key=lambda word: (-weight(word), word))
+        size = _KEYWORDS
+        name = ", ".join(ranked[:size])
+        while name in names.values() and size < len(ranked):
+            size += 1
+            name = ", ".join(ranked[:size])
+        names[label] = name or f"cluster {label}"
+    return names
+
+
+def representatives(vectors: Any, labels: Sequence[int]) -> dict[int, int]:
+    """Cluster → position of the text nearest to its mean (the medoid by cosine)."""
+    found = {}
+    array, owners = np.asarray(vectors), np.asarray(labels)
+    for label in sorted(set(labels)):
+        places = np.flatnonzero(owners == label)
+        centre = array[places].mean(axis=0)
+        found[label] = int(places[(array[places] @ centre).argmax()])
+    return found

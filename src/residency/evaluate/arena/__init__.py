@@ -1,0 +1,1 @@
+"""Which of two answers is better: votes, Bradley–Terry ratings, blind review."""

@@ -1,0 +1,1 @@
+"""Should one fine-tune at all? Prompting and retrieval on the same items."""

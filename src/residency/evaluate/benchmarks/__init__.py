@@ -1,0 +1,1 @@
+"""ARC, HellaSwag, MMLU and TruthfulQA with lm-evaluation-harness's definitions."""

@@ -1,0 +1,63 @@
+"""The text before each question: description, examples, and the question itself.
+
+Examples are drawn as lm-evaluation-harness 0.4.13 draws them: Python's generator seeded with
+1234 for each task, one draw an item in the order of the items, so an item's examples do not
+depend on how many items are asked.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from residency.errors import SuiteError
+from residency.evaluate.benchmarks.tasks import Question, Row, Task
+
+SEED = 1234
+"""lm-evaluation-harness's default seed for examples."""
+
+
+def contexts(
+    task: Task, rows: Sequence[Row], pool: Sequence[Row], shots: int, *, seed: int = SEED
+) -> list[str]:
+    """One context an item: what stands before its choices.
+
+    Args:
+        rows: the items asked, in order. pool: rows that examples come from.
+
+    Raises:
+        SuiteError: the pool has too few rows.
+    """
+    need = shots + (task.exclude_item and task.order == "random")
+    if shots and len(pool) < need:
+        raise SuiteError(
+            f"{task.name}: {shots} examples asked for, the pool holds {len(pool)}",
+            next_step="use fewer --shots, or add the split that holds the examples",
+        )
+    generator = random.Random(seed)
+    out = []
+    for row in rows:
+        examples = _examples(task, row, pool, shots, generator)
+        told = "".join(f"{q.text} {q.choices[q.gold]}\n\n" for q in map(task.read, examples))
+        out.append(f"{task.description}{told}{task.read(row).text}")
+    return out
+
+
+def _examples(
+    task: Task, row: Row, pool: Sequence[Row], shots: int, generator: random.Random
+) -> list[Row]:
+    if not shots:
+        return []
+    if task.order == "first":
+        return list(pool[:shots])
+    if not task.exclude_item:
+        return generator.sample(list(pool), shots)
+    drawn = [other for other in generator.sample(list(pool), shots + 1) if other != row]
+    if len(drawn) < shots:  # the pool holds the item twice
+        drawn = generator.sample([other for other in pool if other != row], shots)
+    return drawn[:shots]
+
+
+def continuations(question: Question) -> list[str]:
+    """The choices as they follow the context."""
+    return [f" {choice}" for choice in question.choices]

@@ -1,0 +1,1 @@
+"""A model as judge, and how far to trust it."""

@@ -1,0 +1,252 @@
+"""A model as judge: one criterion, a binary verdict with a reason, asked in both orders.
+
+A judge that changes its verdict when nothing but the order changed, and one whose answer
+cannot be read, has said nothing: the item is unscored. Answers are cached under the hash of
+what was asked, so an interrupted or repeated judgement asks only for what is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from residency.evaluate.arena.votes import Outcome, Vote
+from residency.evaluate.judge.answer_cache import AnswerCache, FileCache
+from residency.evaluate.judge.prompts import (
+    COMPARED,
+    PROMPT_VERSION,
+    Rubric,
+    check_prompt,
+    compare_prompt,
+    read_verdict,
+    verdict_schema,
+)
+from residency.interfaces import Generation, Generator, Progress, Prompt, no_progress
+from residency.nouns.content_id import content_id
+from residency.nouns.example import Example, Message
+from residency.nouns.finding import Finding
+from residency.nouns.response import Response, Sampling
+
+__all__ = ["FileCache", "Judge", "JudgeReport", "Rubric", "read_verdict", "verdicts"]
+
+
+@dataclass
+class JudgeReport:
+    """Results of a judgement, and what could not be used.
+
+    ``flipped``: verdicts that changed with the order; ``invalid``: answers that could not be
+    read; ``failed``: requests that ended in an error; ``asked``: new requests, ``cached`` old ones.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    votes: list[Vote] = field(default_factory=list)
+    flipped: int = 0
+    invalid: int = 0
+    failed: int = 0
+    asked: int = 0
+    cached: int = 0
+
+
+_CHECKED = {"pass", "fail"}
+
+
+@dataclass(frozen=True)
+class _Answer:
+    text: str | None
+    error: str = ""
+
+
+class Judge:
+    """A judge model behind any ``Generator``.
+
+    Args:
+        generator: who answers.
+        name: the judge's name, part of the cache key and of the findings' version.
+        cache: where answers are kept; None keeps nothing.
+        both_orders: ask twice with the order swapped; only equal verdicts count.
+        structured: give every question the JSON schema of its answer (``Prompt.schema``).
+        max_new_tokens: budget of the judge's answer; it answers greedily.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        name: str,
+        *,
+        cache: AnswerCache | None = None,
+        both_orders: bool = True,
+        structured: bool = True,
+        max_new_tokens: int = 200,
+    ) -> None:
+        self.generator = generator
+        self.name = name
+        self.cache = cache
+        self.both_orders = both_orders
+        self.structured = structured
+        self.sampling = Sampling(max_new_tokens=max_new_tokens)
+
+    def version(self, rubric: Rubric) -> str:
+        """Names judge, rubric and wording: another of these is another measurement."""
+        value = [self.name, rubric.name, rubric.criterion, rubric.show_reference]
+        digest = content_id("v", [*value, self.both_orders, self.structured, PROMPT_VERSION])
+        return f"{PROMPT_VERSION}:{digest.removeprefix('v-')[:8]}"
+
+    def check(
+        self,
+        rubric: Rubric,
+        examples: Sequence[Example],
+        responses: Sequence[Response],
+        *,
+        progress: Progress = no_progress,
+    ) -> JudgeReport:
+        """A finding of kind ``judge:NAME`` for each response: pass, fail, or unscored."""
+        known = {example.id: example for example in examples}
+        orders = [("pass", "fail"), ("fail", "pass")][: 2 if self.both_orders else 1]
+        live = [r for r in responses if r.finish != "error" and r.example in known]
+        asked = [
+            self._prompt(check_prompt(rubric, known[r.example], r.text, order), order)
+            for r in live
+            for order in orders
+        ]
+        report = JudgeReport()
+        answers = self._ask(asked, report, progress)
+        for place, response in enumerate(live):
+            mine = answers[place * len(orders) : (place + 1) * len(orders)]
+            report.findings.append(self._finding(rubric, response, mine, report))
+        return report
+
+    def compare(
+        self,
+        rubric: Rubric,
+        pairs: Sequence[tuple[Example, Response, Response]],
+        *,
+        progress: Progress = no_progress,
+    ) -> JudgeReport:
+        """A vote for each pair: a verdict that changes with the order is a tie.
+
+        Pairs whose answers could not be read get no vote.
+        """
+        asked = []
+        for example, a, b in pairs:
+            orders = [(a.text, b.text), (b.text, a.text)][: 2 if self.both_orders else 1]
+            asked += [
+                self._prompt(compare_prompt(rubric, example, *order), COMPARED) for order in orders
+            ]
+        report = JudgeReport()
+        answers = self._ask(asked, report, progress)
+        step = 2 if self.both_orders else 1
+        for place, (example, a, b) in enumerate(pairs):
+            mine = answers[place * step : (place + 1) * step]
+            verdicts = self._read(mine, set(COMPARED), report)
+            if verdicts is None:
+                continue
+            outcome, flipped = _pair_outcome([verdict for verdict, _ in verdicts])
+            report.flipped += flipped
+            notes = " / ".join(reason for _, reason in verdicts)
+            report.votes.append(
+                Vote(
+                    prompt=example.id,
+                    a=a.model,
+                    b=b.model,
+                    outcome=outcome,
+                    rater=f"judge:{self.name}",
+                    response_a=a.id,
+                    response_b=b.id,
+                    note=("changed with the order: " if flipped else "") + notes,
+                )
+            )
+        return report
+
+    def _finding(
+        self, rubric: Rubric, response: Response, answers: Sequence[_Answer], report: JudgeReport
+    ) -> Finding:
+        status: Literal["pass", "fail", "unscored"] = "unscored"
+        verdicts = self._read(answers, _CHECKED, report)
+        if verdicts is None:
+            errors = [a.error for a in answers if a.error]
+            texts = [a.text for a in answers if a.text and not read_verdict(a.text, _CHECKED)]
+            said = repr(texts[0]) if texts else "it is empty"
+            message = errors[0] if errors else f"the judge's answer cannot be read: {said}"
+        elif len({verdict for verdict, _ in verdicts}) > 1:
+            report.flipped += 1
+            message = "the judge's verdict changed with the order of the choices"
+        else:
+            status = "pass" if verdicts[0][0] == "pass" else "fail"
+            message = verdicts[0][1]
+        return Finding(
+            response=response.id,
+            kind=f"judge:{rubric.name}",
+            status=status,
+            detector=f"judge:{rubric.name}",
+            version=self.version(rubric),
+            severity=0.5 if status == "fail" else 0.0,
+            message=message[:500],
+        )
+
+    def _read(
+        self, answers: Sequence[_Answer], known: set[str], report: JudgeReport
+    ) -> list[tuple[str, str]] | None:
+        """Verdict and reason of every order, or None when one of them is missing."""
+        out = []
+        for answer in answers:
+            if answer.text is None:
+                report.failed += 1
+                return None
+            found = read_verdict(answer.text, known)
+            if found is None:
+                report.invalid += 1
+                return None
+            out.append(found)
+        return out
+
+    def _prompt(self, messages: tuple[Message, ...], verdicts: Sequence[str]) -> Prompt:
+        schema = verdict_schema(verdicts) if self.structured else None
+        asked = [self.name, [message.to_dict() for message in messages], self.sampling.to_dict()]
+        key = content_id("ask", asked if schema is None else [*asked, schema])
+        return Prompt(messages, key=key, schema=schema)
+
+    def _ask(
+        self, prompts: Sequence[Prompt], report: JudgeReport, progress: Progress
+    ) -> list[_Answer]:
+        found: dict[str, _Answer] = {}
+        for prompt in prompts:
+            text = self.cache.get(prompt.key) if self.cache else None
+            if text is not None:
+                found[prompt.key] = _Answer(text)
+        report.cached = sum(prompt.key in found for prompt in prompts)
+        missing = list({p.key: p for p in prompts if p.key not in found}.values())
+
+        def keep(place: int, answer: Generation) -> None:
+            failed = answer.finish == "error"
+            reason = f"the judge did not answer: {answer.error}" if failed else ""
+            key = missing[place].key
+            found[key] = _Answer(None if failed else answer.text, reason)
+            if self.cache and not failed:
+                self.cache.put(key, answer.text)
+
+        if missing:
+            answers = self.generator.generate(
+                missing, self.sampling, on_result=keep, progress=progress
+            )
+            for place, answer in enumerate(answers):
+                if missing[place].key not in found:
+                    keep(place, answer)
+        report.asked = len(missing)
+        return [found[prompt.key] for prompt in prompts]
+
+
+def verdicts(findings: Sequence[Finding]) -> dict[str, bool | None]:
+    """Findings as response id → passed (None: unscored), for ``agreement``."""
+    values: dict[str, bool | None] = {"pass": True, "fail": False, "unscored": None}
+    return {finding.response: values[finding.status] for finding in findings}
+
+
+def _pair_outcome(verdicts: Sequence[str]) -> tuple[Outcome, bool]:
+    """Outcome, and whether the verdict changed with the order."""
+    straight: dict[str, Outcome] = {"first": "a", "second": "b", "tie": "tie"}
+    swapped: dict[str, Outcome] = {"first": "b", "second": "a", "tie": "tie"}
+    outcomes = [straight[verdicts[0]], *(swapped[v] for v in verdicts[1:])]
+    if len(set(outcomes)) == 1:
+        return outcomes[0], False
+    return "tie", True

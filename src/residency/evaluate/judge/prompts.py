@@ -1,0 +1,114 @@
+"""What a judge is asked, and how its answer is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from residency.nouns.example import Example, Message
+
+PROMPT_VERSION = 1
+"""Raised when the wording below changes: other words are another measurement."""
+
+_CHECK = """You check one answer against one criterion, and nothing else.
+Write one JSON object and nothing besides it:
+{{"reason": "<one sentence>", "verdict": "{first}" or "{second}"}}
+"{first}" means that {meaning_first}; "{second}" means that {meaning_second}."""
+
+_COMPARE = """You compare two answers to one request by one criterion, and nothing else.
+Neither the order of the answers nor their length matters by itself.
+Write one JSON object and nothing besides it:
+{"reason": "<one sentence>", "verdict": "first" or "second" or "tie"}"""
+
+COMPARED = ("first", "second", "tie")
+"""The verdicts on a pair."""
+
+MAX_REASON = 300
+"""Characters of a reason where the server keeps to a schema: about 75 tokens of 200."""
+
+_MEANING = {"pass": "the answer meets the criterion", "fail": "it does not"}
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """What the judge is asked.
+
+    ``criterion`` is one yes-or-no question about an answer; ``show_reference`` gives the judge
+    the example's reference answer to compare with.
+    """
+
+    name: str
+    criterion: str
+    show_reference: bool = False
+
+
+def verdict_schema(verdicts: Sequence[str]) -> dict[str, Any]:
+    """JSON schema of the object that the wording asks for: first the reason, then the verdict.
+
+    The reason is bounded, so that a small model comes to its verdict within the budget.
+    """
+    return {
+        "type": "object",
+        "properties": {
+            "reason": {"type": "string", "maxLength": MAX_REASON},
+            "verdict": {"type": "string", "enum": list(verdicts)},
+        },
+        "required": ["reason", "verdict"],
+        "additionalProperties": False,
+    }
+
+
+def read_verdict(text: str, known: set[str]) -> tuple[str, str] | None:
+    """Verdict and reason from a judge's answer, None when it holds no valid verdict.
+
+    Every JSON object in the text is tried, the last valid one counts (a model may think aloud
+    first).
+    """
+    decoder = json.JSONDecoder()
+    found = None
+    for start in (hit.start() for hit in re.finditer(r"\{", text)):
+        try:
+            value, _ = decoder.raw_decode(text, start)
+        except (json.JSONDecodeError, RecursionError):
+            continue
+        if isinstance(value, Mapping):
+            verdict = value.get("verdict")
+            if isinstance(verdict, str) and verdict.strip().casefold() in known:
+                found = verdict.strip().casefold(), str(value.get("reason", ""))
+    return found
+
+
+def check_prompt(
+    rubric: Rubric, example: Example, answer: str, order: tuple[str, str]
+) -> tuple[Message, ...]:
+    """Is the criterion met by this answer? ``order`` is that of the two verdicts."""
+    system = _CHECK.format(
+        first=order[0],
+        second=order[1],
+        meaning_first=_MEANING[order[0]],
+        meaning_second=_MEANING[order[1]],
+    )
+    return (
+        Message("system", system),
+        Message("user", _body(rubric, example, {"Answer to check": answer})),
+    )
+
+
+def compare_prompt(
+    rubric: Rubric, example: Example, first: str, second: str
+) -> tuple[Message, ...]:
+    """Which of two answers meets the criterion better?"""
+    body = _body(rubric, example, {"First answer": first, "Second answer": second})
+    return Message("system", _COMPARE), Message("user", body)
+
+
+def _body(rubric: Rubric, example: Example, answers: Mapping[str, str]) -> str:
+    parts: dict[str, Any] = {"Criterion": rubric.criterion, "Request": example.prompt_text}
+    if rubric.show_reference and example.reference is not None:
+        parts["Reference answer"] = example.reference
+    # Marks around the answers keep an instruction inside one from reading as ours.
+    blocks = [f"{title}:\n<<<\n{text}\n>>>" for title, text in (parts | dict(answers)).items()]
+    return "\n\n".join(blocks)

@@ -1,0 +1,80 @@
+"""Files and queries → records (a dict and the line it came from), as a stream."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from residency.files.json_records import json_array, jsonl
+from residency.files.opening import (
+    DAMAGED,
+    Kind,
+    damaged,
+    encoding_of,
+    find_kind,
+    open_bytes,
+    undecodable,
+)
+from residency.files.record import Record
+from residency.files.table_records import columnar, delimited, sqlite_query
+
+__all__ = ["Kind", "Record", "find_kind", "read_records"]
+
+TEXT_PIECE = 2000
+"""Plain text is divided at paragraph ends into pieces of about this many characters."""
+
+DOCUMENT_END = "<|endoftext|>"
+"""Divides documents in a text file, as in the public pretraining sets."""
+
+
+def read_records(path: Path, kind: Kind, *, query: str = "") -> Iterator[Record]:
+    """Every row of a file, in order, one in memory at a time.
+
+    Raises:
+        DataError: the file as a whole cannot be read, or it is compressed and cut off.
+    """
+    try:
+        yield from _records(path, kind, query)
+    except DAMAGED as error:
+        raise damaged(path, error) from None
+
+
+def _records(path: Path, kind: Kind, query: str) -> Iterator[Record]:
+    if kind == "jsonl":
+        return jsonl(path)
+    if kind == "json":
+        return json_array(path)
+    if kind == "csv":
+        return delimited(path)
+    if kind in ("parquet", "arrow"):
+        return columnar(path, kind)
+    if kind == "sqlite":
+        return sqlite_query(path, query)
+    return _text(path)
+
+
+def _text(path: Path) -> Iterator[Record]:
+    with open_bytes(path) as raw:
+        encoding = encoding_of(raw.read(4))
+    line, start, size = 1, 1, 0
+    piece: list[str] = []
+    try:
+        with io.TextIOWrapper(open_bytes(path), encoding=encoding) as handle:
+            for number, text in enumerate(handle, 1):
+                line = number
+                ended = DOCUMENT_END in text
+                text = text.replace(DOCUMENT_END, "")
+                if not piece and not text.strip():
+                    start = number + 1
+                    continue
+                piece.append(text)
+                size += len(text)
+                paragraph = not text.strip() or size > 4 * TEXT_PIECE
+                if ended or (size >= TEXT_PIECE and paragraph):
+                    yield Record(start, {"text": "".join(piece).strip()})
+                    piece, size, start = [], 0, line + 1
+    except UnicodeDecodeError as error:
+        raise undecodable(path, error) from None
+    if "".join(piece).strip():
+        yield Record(start, {"text": "".join(piece).strip()})

@@ -1,0 +1,333 @@
+"""The local engine: one loaded base, any adapter, prompts → answers, choices → log-likelihoods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from residency.chat.chat_format import ChatFormat
+from residency.errors import ConfigError
+from residency.infer.adapter_weights import replaced_weights
+from residency.infer.continuous_batch import Batcher, plain_forward
+from residency.infer.draft_tokens import Draft
+from residency.infer.encode_requests import Encoder
+from residency.infer.fused_model import FusedModel, why_not_fused
+from residency.infer.generic_model import GenericModel
+from residency.infer.scoring import Item, score_fused, score_generic
+from residency.infer.sequences import Ending, Run, seed_key
+from residency.infer.trunk_states import TrunkStates
+from residency.interfaces import (
+    Choice,
+    ChoiceScore,
+    Generation,
+    Progress,
+    ProgressEvent,
+    Prompt,
+    no_progress,
+)
+from residency.model.find_layers import first_trained_layer
+from residency.model.load_model import load_model, load_tokenizer, pick_device
+from residency.model.stored_model import StoredModel
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
+
+PRECISIONS = ("fp32", "bf16", "int8")
+_PROBE_TOKENS = 16
+_PROBE_TOLERANCE = 1e-3
+"""Largest difference of a logit between the fused path and the model's own forward, in units
+of the largest logit; a true difference of architecture is orders of magnitude larger."""
+_CACHE_BYTES = 4 << 30
+"""Most memory for keys and values; fewer sequences are decoded together above it."""
+_TRUNK_BYTES = 1 << 30
+"""Most memory for what frozen layers made of earlier prompts and answers."""
+
+
+class LocalEngine:
+    """Generates and scores with one base model in memory. An interfaces.Generator and interfaces.Scorer.
+
+    Greedy answers equal ``transformers.generate`` token for token in fp32, and no answer
+    depends on what else is in the batch.
+
+    Args:
+        base: Hugging Face folder. chat: the base's chat format.
+        adapter: a PEFT adapter or full fine-tuned weights to begin with.
+        threads: CPU threads, 0 for all. device: ``auto``, ``cpu``, ``cuda`` …
+        batch_size: sequences decoded together.
+        precision: of the matrix products. ``fp32`` is the reference; ``bf16`` and ``int8``
+            (dynamic) are faster and approximate, see docs/inference.md for their quality.
+        path: ``auto``, or ``generic`` to use the model's own forward whatever its kind.
+        layers: those that adapters may change, ``all`` or ``top-N``. What the layers below make
+            of prompts and answers is kept in memory, for the next model to be asked the same.
+        known: the base's files are known (``BaseModel.known``). On CPU it is then read without
+            transformers, which is imported when an adapter asks for it.
+
+    Raises:
+        ModelError: the base or the adapter cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        base: Path,
+        chat: ChatFormat,
+        *,
+        adapter: Path | None = None,
+        threads: int = 0,
+        device: str = "auto",
+        batch_size: int = 32,
+        precision: str = "fp32",
+        path: str = "auto",
+        layers: str = "all",
+        known: bool = False,
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ConfigError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        if threads:
+            torch.set_num_threads(threads)
+        self.chat = chat
+        self.batch_size = batch_size
+        self.precision = precision
+        self.base = Path(base)
+        self._device = pick_device(device)
+        on_cpu = self._device.type == "cpu"
+        stored = StoredModel(self.base) if known and on_cpu and path != "generic" else None
+        config = (stored or self.model).config
+        self.context: int = _context_length(config)
+        self._fused_base: FusedModel | None = None
+        self._adapter: Path | None = None
+        depth = first_trained_layer(layers, config.get_text_config().num_hidden_layers)
+        self._trunk = TrunkStates(depth, _TRUNK_BYTES) if depth > 0 and on_cpu else None
+        self.why_generic = ""
+        if stored is not None:
+            with torch.inference_mode():
+                self._fused_base = self._fuse({}, stored)
+        else:
+            self.why_generic = "asked for" if path == "generic" else self._try_fused()
+        self.fused: FusedModel | None = self._fused_base
+        if adapter is not None:
+            self.use_adapter(adapter)
+
+    @cached_property
+    def model(self) -> Any:
+        """The base as a Hugging Face model, loaded when something asks for it."""
+        return load_model(self.base, device=self._device)
+
+    @cached_property
+    def generic(self) -> GenericModel:
+        """The base through its own forward."""
+        return GenericModel(self.model)
+
+    # --- adapters --------------------------------------------------------------------------
+
+    def use_adapter(self, adapter: Path | None) -> None:
+        """Put an adapter (or full weights) in place of the present one; None is the bare base.
+
+        The base is not loaded again, and without an adapter its outputs are bit for bit what
+        they were.
+
+        Raises:
+            ModelError: the folder is no adapter of this base.
+        """
+        if adapter == self._adapter:
+            return
+        if self._fused_base is None:
+            self.generic.replace({})
+            self._adapter = None
+        weights = {} if adapter is None else replaced_weights(self.model, Path(adapter))
+        if self._fused_base is not None:
+            self.fused = self._fused_base if adapter is None else self._fuse(weights)
+        else:
+            self.generic.replace(weights)
+        self._adapter = adapter
+
+    # --- generation ------------------------------------------------------------------------
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        *,
+        on_result: Callable[[int, Generation], None] | None = None,
+        progress: Progress = no_progress,
+    ) -> list[Generation]:
+        """Answers in the order of ``prompts``; ``on_result`` is called as each one ends.
+
+        A prompt that leaves no room in the model's context gets ``finish="error"``, and so
+        do prompts that the chat template refuses.
+        """
+        results: dict[int, Generation] = {}
+        tokens = 0
+
+        def done(index: int, result: Generation) -> None:
+            nonlocal tokens
+            results[index] = result
+            tokens += len(result.token_ids)
+            if on_result is not None:
+                on_result(index, result)
+            progress(
+                ProgressEvent("generate", len(results), len(prompts), detail={"tokens": tokens})
+            )
+
+        runs: list[Run] = []
+        for index, prompt in enumerate(prompts):
+            run = self._run(index, prompt, sampling)
+            if isinstance(run, Generation):
+                done(index, run)
+            else:
+                runs.append(run)
+        for ended in self._steps(runs, self._ending(sampling), self._trunk):
+            for run in ended:
+                done(run.index, run.generation())
+        return [results[index] for index in range(len(prompts))]
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[str]:
+        """The answer to one conversation, in pieces of text as they come.
+
+        Text that may still turn out to begin a stop string is held back until it is sure.
+
+        Raises:
+            ConfigError: the conversation leaves no room in the model's context.
+        """
+        run = self._run(0, Prompt(tuple(messages)), sampling)
+        if isinstance(run, Generation):
+            raise ConfigError(run.error, next_step="start a new conversation")
+        ending = self._ending(sampling)
+        held = max((len(s) - 1 for s in ending.stop), default=0)
+        said = ""
+        for _ in self._steps([run], ending, None):  # a conversation is asked once
+            if run.finish is not None:
+                break
+            text = self.chat.decode(run.tokens)
+            # An unfinished character decodes as U+FFFD: wait for its last byte.
+            sure = text[: min(len(text) - held, len(text.rstrip("\ufffd")))]
+            if len(sure) > len(said) and sure.startswith(said):
+                yield sure[len(said) :]
+                said = sure
+        if run.text.startswith(said):
+            if run.text != said:
+                yield run.text[len(said) :]
+        else:  # the format took back what looked like the answer (thinking)
+            yield f"\n\n{run.text}"
+
+    def _steps(
+        self, runs: list[Run], ending: Ending, trunk: TrunkStates | None
+    ) -> Iterator[list[Run]]:
+        """Generates; yields after every step the runs that ended in it."""
+        if not runs:
+            return
+        if self.fused is None:
+            yield from self.generic.steps(runs, ending, self.batch_size)
+            return
+        if trunk is not None and self.fused.unchanged < trunk.depth:
+            trunk = None  # this adapter changes lower layers than was said
+        batcher = Batcher(self.fused, runs, ending, self._slots(runs), trunk)
+        while batcher.waiting or batcher.active:
+            yield batcher.step()
+
+    def _slots(self, runs: Sequence[Run]) -> int:
+        assert self.fused is not None
+        longest = max(len(run.ids) + run.budget for run in runs)
+        fused = self.fused
+        token = 2 * len(fused.layers) * fused.kv_heads * fused.head_size
+        per_slot = token * longest * fused.embedding.element_size()
+        return max(1, min(self.batch_size, _CACHE_BYTES // per_slot))
+
+    def _run(self, index: int, prompt: Prompt, sampling: Sampling) -> Run | Generation:
+        ids = self.chat.prompt_ids(prompt.messages)
+        room = self.context - len(ids)
+        if not ids or room < 1:
+            return Generation(
+                text="",
+                finish="error",
+                prompt_tokens=len(ids),
+                error=f"the prompt has {len(ids)} tokens, the model's context {self.context}",
+            )
+        budget = min(sampling.max_new_tokens, room)
+        return Run(
+            index=index,
+            ids=ids,
+            budget=budget,
+            sampling=sampling,
+            draft=Draft(prompt.draft),
+            key=seed_key(prompt),
+        )
+
+    def _ending(self, sampling: Sampling) -> Ending:
+        return Ending(self.chat.end_ids, (*sampling.stop, *self.chat.stop), self.chat.decode)
+
+    # --- log-likelihoods -------------------------------------------------------------------
+
+    def score(
+        self, requests: Sequence[Sequence[Choice]], *, progress: Progress = no_progress
+    ) -> list[list[ChoiceScore]]:
+        """Log-likelihoods of continuations, one list of choices an item.
+
+        Tokenisation, truncation and sums as in lm-evaluation-harness 0.4.13.
+
+        Raises:
+            SuiteError: a continuation without tokens, or longer than the model's context.
+        """
+        encoder = Encoder(self.tokenizer, self.context)
+        items: list[Item] = []
+        for index, choices in enumerate(requests):
+            if choices:
+                items.append(Item(index, [encoder.request(choice) for choice in choices]))
+        results: dict[int, list[ChoiceScore]] = {}
+        found = (
+            score_fused(self.fused, items)
+            if self.fused is not None
+            else score_generic(self.generic, items, self.batch_size)
+        )
+        for index, scores in found:
+            results[index] = scores
+            progress(ProgressEvent("score", len(results), len(items)))
+        return [results.get(index, []) for index in range(len(requests))]
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer, for text that no chat template has to do with."""
+        return load_tokenizer(self.base)
+
+    # --- the fused path --------------------------------------------------------------------
+
+    def _try_fused(self) -> str:
+        """Builds the fused model if it covers this architecture; else the reason why not."""
+        reason = why_not_fused(self.model.config, self.context)
+        if reason:
+            return reason
+        with torch.inference_mode():
+            fused = self._fuse({})
+            difference = self._probe(fused)
+        if difference > _PROBE_TOLERANCE and self.precision == "fp32":
+            return f"the fused forward differs from the model's own by {difference:.1e}"
+        self._fused_base = fused
+        return ""
+
+    def _fuse(self, weights: Mapping[str, Tensor], stored: StoredModel | None = None) -> FusedModel:
+        return FusedModel(
+            stored or self.model,
+            max_length=self.context,
+            precision=self.precision,
+            weights=weights,
+            base=self._fused_base,
+        )
+
+    def _probe(self, fused: FusedModel) -> float:
+        """Largest relative difference of logits on a few fixed tokens."""
+        ids = [(7 * at + 1) % fused.vocab for at in range(_PROBE_TOKENS)]
+        expected, _, _ = self.generic.logits([ids], _PROBE_TOKENS)
+        found = fused.logits(plain_forward(fused, ids))
+        return float((found - expected[0]).abs().max() / expected.abs().max())
+
+
+def _context_length(config: Any) -> int:
+    text = config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+        value = getattr(text, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return 1 << 20

@@ -1,0 +1,134 @@
+"""The training step of a round: rows → dataset version → tokens → a model with its adapter stored."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from residency.commands.estimate import estimate_against
+from residency.config.train import TrainConfig
+from residency.data.dataset_versions import make_version
+from residency.loop.encode_rows import encode, encode_to_train
+from residency.loop.extendable_training import go_on_from, keep
+from residency.loop.respond import named, staged
+from residency.nouns.content_id import content_id
+from residency.nouns.example import Example
+from residency.nouns.model import Model
+from residency.project.workspace import Workspace
+
+
+def fit(
+    ws: Workspace,
+    rows: Sequence[Example],
+    *,
+    round_: int,
+    arm: str,
+    parent: str | None,
+    note: str,
+    kept: bool = False,
+    extend: float = 0.0,
+) -> Model:
+    """Train the base on these rows; gives the model, its adapter stored under its content hash.
+
+    Args:
+        kept: keep the last checkpoint, so that a later call can extend this training.
+        extend: epochs to add to the kept training of the same rows and settings.
+
+    Raises:
+        DataError: no row is left to train on. UserError: there is no training to extend.
+    """
+    from residency.train.follow_ranks import lead
+
+    asked = ws.config.train
+    if extend:
+        asked = asked.model_copy(update={"epochs": asked.epochs + extend})
+    version = make_version(
+        rows, ws.chat_format, settings=data_settings(ws), parent=parent, note=note
+    )
+    ws.store.add_dataset(version)
+
+    def key_of(settings: TrainConfig, extended: float = 0.0) -> str:
+        body: dict[str, Any] = {
+            "base": ws.base.identity,
+            "dataset": version.id,
+            "settings": settings.model_dump(mode="json"),
+            "seed": ws.config.project.seed,
+            "device": ws.config.model.device,
+        }
+        if extended:  # not what so many epochs from the start would give
+            body["extended"] = extended
+        return content_id("train", body)
+
+    key = key_of(asked, extend)
+    stage = f"round {round_}: train" + (" control" if arm == "control" else "")
+
+    def make() -> dict[str, Any]:
+        encoded = encode_to_train(ws, rows)
+        dev = encode(ws, ws.split("dev")).rows if ws.config.train.eval_every else []
+        folders = ws.store.folder / "work"
+        work = folders / key
+        if extend:
+            go_on_from(folders / key_of(ws.config.train), work)
+        result = lead(
+            ws.base.path,
+            encoded.rows,
+            asked,
+            work,
+            extend=bool(extend),
+            seed=ws.config.project.seed,
+            threads=ws.config.model.threads,
+            device=ws.config.model.device,
+            trunk_cache=ws.store.folder / "cache" / "trunk",
+            hashes={
+                "data": version.id,
+                "template": ws.chat_format.hash,
+                "tokenizer": ws.chat_format.tokenizer_hash,
+                "base": ws.base.identity,
+            },
+            dev=dev,
+            progress=named(ws.progress, stage),
+            on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
+        )
+        adapter = ws.store.artifacts.put_folder(result.folder)
+        if kept and not extend:
+            keep(work)
+        else:
+            shutil.rmtree(work, ignore_errors=True)
+        return {
+            "adapter": adapter,
+            "training": key,
+            "steps": result.steps,
+            "tokens": result.tokens,
+            "trained_tokens": result.trained_tokens,
+            "seconds": result.seconds,
+            "memory": result.memory,
+            "estimate": estimate_against(ws, result),
+            "final_loss": result.losses[-1],
+            "dropped": list(encoded.dropped_ids),
+        }
+
+    made = staged(ws, f"train {key}", make)
+    model = Model(
+        base=ws.base.identity,
+        adapter=made["adapter"],
+        dataset=version.id,
+        seed=ws.config.project.seed,
+        round=round_,
+        arm=arm,
+        settings={"chat": ws.chat_format.hash, "train": asked.model_dump(mode="json")},
+    )
+    ws.store.add_model(model)
+    ws.store.add_record("training", model.id, made) if not ws.store.records(
+        "training", model.id
+    ) else None
+    return model
+
+
+def data_settings(ws: Workspace) -> dict[str, Any]:
+    """Settings that decide what a row becomes."""
+    return {
+        "max_length": ws.config.model.max_length,
+        "truncation": ws.config.data.truncation,
+        "instruction": ws.config.data.instruction,
+    }

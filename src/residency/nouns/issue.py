@@ -1,0 +1,66 @@
+"""A recurring failure: a kind within a slice of the examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from residency.nouns.content_id import content_id
+from residency.nouns.example import Example
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Which examples an issue speaks of: all, those with a tag, or those in a cluster.
+
+    ``by`` is ``"all"``, ``"tag"`` or ``"cluster"``; ``value`` is the tag, or the cluster's name.
+    ``members`` holds example ids where they cannot be found from the example alone (clusters).
+    """
+
+    by: Literal["all", "tag", "cluster"] = "all"
+    value: str = ""
+    members: tuple[str, ...] = ()
+
+    def contains(self, example: Example) -> bool:
+        """Whether the example is in the slice."""
+        if self.by == "all":
+            return True
+        if self.by == "tag":
+            return self.value in example.tags
+        return example.id in self.members
+
+    @property
+    def name(self) -> str:
+        """How people read it."""
+        return "all" if self.by == "all" else self.value
+
+
+@dataclass(frozen=True)
+class Issue:
+    """A recurring failure: a kind within a slice. Its id is stable across rounds.
+
+    ``tolerance`` is the failure rate that the user accepts; ``found_round`` and
+    ``reference_model`` say when and in whose responses it was found.
+    """
+
+    kind: str
+    slice: Slice
+    detector: str
+    version: str
+    tolerance: float
+    found_round: int
+    reference_model: str
+    title: str = ""
+    examples: tuple[str, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """Content hash of kind, slice and detector (not its version)."""
+        value = {
+            "kind": self.kind,
+            "by": self.slice.by,
+            "value": self.slice.value,
+            "detector": self.detector,
+        }
+        return content_id("is", value)

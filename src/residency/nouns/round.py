@@ -1,0 +1,17 @@
+"""One iteration of train, evaluate, error analysis and targeted data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Round:
+    """One iteration: what was trained on, which model came out, and how long it took."""
+
+    index: int
+    arm: str
+    dataset: str | None
+    model: str
+    trained_rows: int
+    seconds: float

@@ -1,0 +1,93 @@
+"""What differs between rows: their text without what they all share.
+
+Overlap, near-duplicates and contamination are computed on the user's side of a row, without
+(rule 1) system messages; (rule 2) an instruction that stands in many rows beside an input of
+their own; (rule 3) words with which at least half of the rows begin or end. Otherwise every
+row of a task with one instruction would look like every other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from residency.nouns.example import Example
+from residency.overlap.word_grams import I64, Words
+
+SHARED_ROWS = 10
+SHARED_SHARE = 0.05
+"""An instruction is shared when it stands in this many rows and this share of them."""
+
+AFFIX_WORDS = 64
+AFFIX_LEAST = 4
+"""A common beginning or end counts from 4 words on, and up to 64."""
+
+
+def user_parts(example: Example) -> tuple[str, str]:
+    """The user's words in two parts: an instruction that may be shared, and the rest.
+
+    The first part is empty unless the row is one instruction with an input of its own.
+    Raw text is all in the second part.
+    """
+    if example.rejected is None and len(example.messages) == 1:
+        return "", example.messages[0].text
+    asked = [m for m in example.prompt if m.role in ("user", "tool")]
+    if len(asked) == 1 and asked[0].input:
+        return asked[0].content, asked[0].input
+    return "", "\n".join(m.text for m in asked)
+
+
+def distinct(words: Words, middles: I64, instructions: np.ndarray) -> Words:
+    """The words that differ, row by row.
+
+    Args:
+        words: each row's words, instruction first.
+        middles: where each row's own words begin (its start when there is no instruction).
+        instructions: a hash of each row's instruction, 0 where there is none.
+    """
+    values, inverse, counts = np.unique(instructions, return_inverse=True, return_counts=True)
+    least = max(SHARED_ROWS, SHARED_SHARE * len(words))
+    shared = (counts >= least) & (values != 0)
+    starts = np.where(shared[inverse], middles, words.starts) if len(words) else words.starts
+    return strip_affixes(replace(words, starts=starts))
+
+
+def strip_affixes(words: Words) -> Words:
+    """Without the beginning and the end that at least half of the rows have in common.
+
+    Rows that consist of nothing else keep their words.
+    """
+    if len(words) < 2 * SHARED_ROWS:
+        return words
+    first, last = _common(words, from_end=False), _common(words, from_end=True)
+    keep = words.stops - words.starts - first - last > 0
+    return replace(
+        words,
+        starts=words.starts + np.where(keep, first, 0),
+        stops=words.stops - np.where(keep, last, 0),
+    )
+
+
+def _common(words: Words, *, from_end: bool) -> I64:
+    """Words to leave off each row at one end (0 where the row does not share them)."""
+    rows = len(words)
+    lengths = words.stops - words.starts
+    active = np.arange(rows)
+    depth = 0
+    while depth < AFFIX_WORDS:
+        longer = active[lengths[active] > depth]
+        if len(longer) < rows / 2:
+            break
+        at = words.stops[longer] - 1 - depth if from_end else words.starts[longer] + depth
+        here = words.values[at]
+        values, counts = np.unique(here, return_counts=True)
+        best = int(counts.argmax())
+        if counts[best] < rows / 2:
+            break
+        active = longer[here == values[best]]
+        depth += 1
+    out = np.zeros(rows, np.int64)
+    if depth >= AFFIX_LEAST:
+        out[active] = depth
+    return out

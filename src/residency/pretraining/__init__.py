@@ -1,0 +1,1 @@
+"""Raw text → a base model: documents, token files, a fresh model's first weights."""

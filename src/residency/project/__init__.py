@@ -1,0 +1,1 @@
+"""A project's folder, opened: settings, corpus, base, models by name."""

@@ -1,0 +1,105 @@
+"""From settings or flags to an OpenAI-compatible generator. Nothing is sent unless a URL is named."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from residency.config.endpoint import EndpointConfig
+from residency.errors import ConfigError
+from residency.evaluate.baselines.compare_ways import Price
+from residency.interfaces import Generator
+from residency.loop.respond import ENDPOINT, ZERO_SHOT
+from residency.nouns.model import Model
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint that the user named: who answers there, and its price.
+
+    ``remote`` is False for a server on this machine: then no data leaves it.
+    """
+
+    generator: Generator
+    name: str
+    price: Price = field(default_factory=Price)
+    remote: bool = True
+
+    @property
+    def model(self) -> Model:
+        """The model that its answers are stored under."""
+        return Model(base=ENDPOINT + self.name, prompting=ZERO_SHOT)
+
+
+def configured_endpoint(settings: EndpointConfig, section: str) -> tuple[Generator, str]:
+    """Generator and name of the endpoint in a section of ``residency.toml``.
+
+    Raises:
+        ConfigError: the section names no URL.
+    """
+    if not settings.url:
+        raise ConfigError(
+            "no endpoint is named",
+            where=f"residency.toml [{section}]",
+            next_step=f'set {section}.url, e.g. url = "http://localhost:8080/v1"',
+        )
+    from residency.http.endpoint_generator import EndpointGenerator
+
+    return EndpointGenerator(settings), f"{settings.model or 'default'}@{settings.url}"
+
+
+def named_endpoint(
+    url: str, model: str = "", key_env: str = "", price_in: float = 0.0, price_out: float = 0.0
+) -> Endpoint | None:
+    """The endpoint of a command's flags; None without a URL."""
+    if not url:
+        return None
+    settings = EndpointConfig(
+        url=url, model=model, key_env=key_env, prompt_price=price_in, answer_price=price_out
+    )
+    generator, name = configured_endpoint(settings, "endpoint")
+    return Endpoint(generator, name, Price(price_in, price_out), remote=not is_here(url))
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What asking an endpoint took: requests, seconds (p50, p95), answer tokens, cost, failures."""
+
+    sent: int
+    p50: float
+    p95: float
+    tokens: int
+    cost: float
+    failed: int
+    error: str
+
+
+def asked(endpoint: Endpoint | None) -> Requests | None:
+    """What the requests of this process took; None where none was sent."""
+    calls = getattr(endpoint.generator, "calls", []) if endpoint else []
+    if not calls:
+        return None
+    failed = [call.error for call in calls if call.error]
+    seconds = sorted(call.seconds for call in calls)
+    p50, p95 = (float(np.quantile(seconds, q)) for q in (0.5, 0.95))
+    return Requests(
+        sent=len(calls),
+        p50=p50,
+        p95=p95,
+        tokens=sum(call.answer_tokens for call in calls),
+        cost=sum(call.cost for call in calls),
+        failed=len(failed),
+        error=failed[-1] if failed else "",
+    )
+
+
+def is_here(url: str) -> bool:
+    """Whether an address is this machine's own."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

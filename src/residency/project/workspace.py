@@ -1,0 +1,285 @@
+"""A project's folder, opened: settings, corpus, base model, store, each made when first asked for."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from residency.config.model import ModelConfig
+from residency.config.settings import CONFIG_NAME, Config, load_config, parse_config
+from residency.errors import ConfigError, DataError, OfflineError, StoreError
+from residency.interfaces import Embedder, Progress, no_progress
+from residency.nouns.content_id import content_id
+from residency.nouns.example import Example, Split
+from residency.nouns.issue import Slice
+from residency.nouns.response import Sampling
+from residency.store.store import Store
+
+if TYPE_CHECKING:
+    from residency.chat.chat_format import ChatFormat
+    from residency.data.corpus import Corpus
+    from residency.evaluate.suites.suite import Suite
+    from residency.infer.local_engine import LocalEngine
+    from residency.model.base_model import BaseModel
+
+NO_RESULT = {"project": ("name", "store"), "judge": (), "teacher": ()}
+"""Settings that cannot change a result (an empty tuple: the whole table); changing one keeps the run."""
+
+
+class Workspace:
+    """State shared by every command on one project.
+
+    Args:
+        root: the project's folder.
+        config: its settings.
+        full: use every row, whatever ``data.limit`` says.
+        progress: called as long work goes on.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        config: Config,
+        *,
+        full: bool = False,
+        progress: Progress = no_progress,
+    ) -> None:
+        self.root = root
+        self.config = config
+        self.full = full
+        self.progress = progress
+
+    # --- settings -------------------------------------------------------------------------
+
+    @cached_property
+    def store(self) -> Store:
+        """The project's store, made when there is none."""
+        return Store(self.root, self.config.project.store)
+
+    @cached_property
+    def base(self) -> BaseModel:
+        """The base model, fetched when it is absent (one line says so first).
+
+        Without a network the default gives way to the shipped ``tiny``; its note says so.
+        """
+        from residency.model.base_model import resolve
+
+        name = self.config.model.base
+        local = self.root / name
+        try:
+            return resolve(str(local) if local.exists() else name, progress=self.progress)
+        except OfflineError:
+            if name != ModelConfig().base:
+                raise
+            shipped = resolve("tiny", progress=self.progress)
+            note = f"tiny, which ships with Residency: {name} cannot be fetched without a network"
+            return replace(shipped, note=note)
+
+    @cached_property
+    def chat_format(self) -> ChatFormat:
+        """The base model's chat format."""
+        from residency.chat.chat_format import ChatFormat
+
+        template = None
+        if self.config.model.template:
+            path = self.root / self.config.model.template
+            try:
+                template = path.read_text(encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(
+                    f"the template file cannot be read: {error.strerror}",
+                    where=f"{CONFIG_NAME} model.template",
+                    next_step="name a Jinja file, relative to the project's folder",
+                ) from None
+        return ChatFormat(self.base.tokenizer(), template)
+
+    @cached_property
+    def engine(self) -> LocalEngine:
+        """The local generation and scoring engine on the base model."""
+        from residency.infer.local_engine import LocalEngine
+
+        return LocalEngine(
+            self.base.path,
+            self.chat_format,
+            threads=self.config.model.threads,
+            device=self.config.model.device,
+            batch_size=self.config.generate.batch_size,
+            layers="all" if self.config.train.method == "full" else self.config.train.layers,
+            known=self.base.known,
+        )
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Static embeddings without network, or those that ``evaluate.embedder`` names."""
+        from residency.embedding.named_embedders import named_embedder
+
+        return named_embedder(self.config.evaluate.embedder, self.config.embedding)
+
+    @cached_property
+    def suite(self) -> Suite:
+        """The test suite that the settings name, or the default one."""
+        from residency.evaluate.suites.suite import load_suite
+
+        path = self.config.evaluate.suite
+        return load_suite(self.root / path if path else None)
+
+    # --- examples -------------------------------------------------------------------------
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Every example, read, checked and split; the test suite's own items are part of dev."""
+        from residency.data.corpus import load_corpus
+        from residency.evaluate.suites.suite import check_suite
+
+        corpus = load_corpus(self.config, self.root, full=self.full)
+        known = {e.id for e in corpus.examples}
+        items = [e for e in self.suite.examples if e.id not in known]
+        examples = [*corpus.examples, *items]
+        dev = [e for e in examples if e.split == "dev"]
+        notes = check_suite(self.suite, dev) if self.suite.source else ()
+        return replace(corpus, examples=examples, notes=[*corpus.notes, *notes])
+
+    def split(self, split: Split) -> list[Example]:
+        """Examples of one split, in order."""
+        return [e for e in self.corpus.examples if e.split == split]
+
+    @cached_property
+    def clusters(self) -> list[Slice]:
+        """Slices of rows that nobody tagged: dev prompts of like meaning, and what joins them.
+
+        Test prompts join too, so that an issue can be confirmed there; they shape nothing.
+        """
+        from residency.diagnose.cluster_slices import cluster_slices
+
+        dev = self.split("dev")
+        if any(example.tags for example in dev):
+            return []
+        others = [*self.split("test"), *self.split("pool")]
+        return cluster_slices(dev, self.embedder, also=others, seed=self.config.project.seed)
+
+    def check_splits(self) -> None:
+        """Enough rows to train, measure and confirm.
+
+        Raises:
+            DataError: a split is too small.
+        """
+        needs: dict[Split, int] = {"train": 1, "dev": 2, "test": 1}
+        for split, need in needs.items():
+            rows = len(self.split(split))
+            if rows < need:
+                raise DataError(
+                    f"the {split} split has {rows} rows",
+                    where=f"{CONFIG_NAME} [data]",
+                    next_step=f"name a file in data.{split}, or more rows in data.train to split from",
+                )
+
+    @property
+    def instruction(self) -> str:
+        """The instruction that every row shares, or nothing."""
+        first = {
+            e.prompt[-1].content for e in self.split("train") if e.prompt and e.prompt[-1].input
+        }
+        return first.pop() if len(first) == 1 else self.config.data.instruction
+
+    @property
+    def sampling(self) -> Sampling:
+        """How answers are generated."""
+        g = self.config.generate
+        return Sampling(
+            max_new_tokens=g.max_new_tokens,
+            temperature=g.temperature,
+            stop=tuple(g.stop),
+            seed=self.config.project.seed,
+        )
+
+    # --- the run --------------------------------------------------------------------------
+
+    @cached_property
+    def run_id(self) -> str:
+        """Fingerprint of data, base model and every setting that can change a result.
+
+        A changed setting is a new run beside the old one; ``open_run`` makes it the latest.
+        """
+        body = {
+            "settings": self._result_settings(),
+            "base": self.base.identity,
+            "template": self.chat_format.hash,
+            "suite": self.suite.hash,
+            "examples": rows_hash(self.corpus.examples),
+        }
+        run = content_id("run", body)
+        self.store.add_run(run, body)
+        self.store.add_corpus(run, self.corpus.examples)
+        return run
+
+    def open_run(self) -> str:
+        """Make this fingerprint the run that status, report and the single steps speak of."""
+        if self.store.latest_run() != self.run_id:
+            self.store.add_record("run opened", self.run_id, {"full": self.full})
+        return self.run_id
+
+    def latest_run(self) -> str:
+        """The run that was worked on last.
+
+        Raises:
+            StoreError: nothing was run yet.
+        """
+        run = self.store.latest_run()
+        if run is None:
+            raise StoreError("nothing was run here yet", next_step="residency run")
+        return run
+
+    def _result_settings(self) -> dict[str, Any]:
+        settings = self.config.model_dump(mode="json")
+        for section, names in NO_RESULT.items():
+            for name in names:
+                settings[section].pop(name)
+            if not names:
+                settings.pop(section)
+        return settings
+
+
+def rows_hash(examples: Iterable[Example]) -> str:
+    """Content id of rows, their splits, groups, tags and weights."""
+    rows = [[e.id, e.split, e.group, sorted(e.tags), e.weight] for e in examples]
+    return content_id("rows", rows)
+
+
+def find_root(path: Path) -> Path:
+    """The nearest folder at or above ``path`` that holds a ``residency.toml``.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    start = path.resolve()
+    for folder in (start, *start.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    raise ConfigError(
+        f"no {CONFIG_NAME} here or above",
+        where=str(path),
+        next_step="make a project with: residency init DIR --example tickets",
+    )
+
+
+def read_config(root: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The project's settings with dotted overrides, e.g. ``{"model.base": "tiny"}``.
+
+    Raises:
+        ConfigError: a setting is unknown or wrong.
+    """
+    if not overrides:
+        return load_config(root / CONFIG_NAME)
+    load_config(root / CONFIG_NAME)  # a broken file is reported as such, not as a broken flag
+    raw = tomllib.loads((root / CONFIG_NAME).read_text(encoding="utf-8"))
+    for dotted, value in overrides.items():
+        *path, last = dotted.split(".")
+        table = raw
+        for part in path:
+            table = table.setdefault(part, {})
+        table[last] = value
+    return parse_config(raw, where="flags")

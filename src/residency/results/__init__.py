@@ -1,0 +1,1 @@
+"""One typed read-out of a run, used alike by terminal, report, pages and ``trace``."""

@@ -1,0 +1,151 @@
+"""``trace``: from any id back to everything it came from, and what it led to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from residency.errors import StoreError
+from residency.nouns.model import Model
+from residency.store.store import Store
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A tree of facts: one line about this thing, and traces of what lies behind it."""
+
+    id: str
+    line: str
+    details: dict[str, Any] = field(default_factory=dict)
+    parents: tuple[Trace, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "id": self.id,
+            "line": self.line,
+            "details": self.details,
+            "parents": [p.to_dict() for p in self.parents],
+        }
+
+
+def trace(store: Store, key: str) -> Trace:
+    """Everything behind a model, dataset version, issue, example or response (id or prefix).
+
+    Raises:
+        StoreError: nothing or more than one thing is meant.
+    """
+    found = store.find(key)
+    if len(found) != 1:
+        what = "nothing stored begins" if not found else f"{len(found)} things begin"
+        raise StoreError(
+            f"{what} with {key!r}",
+            next_step="give a longer id; residency status and residency report show ids",
+        )
+    full = found[0]
+    kinds = {"m": _model, "ds": _dataset, "is": _issue, "ex": _example, "r": _response}
+    return kinds[full.split("-", 1)[0]](store, full)
+
+
+def _model(store: Store, key: str) -> Trace:
+    model = store.model(key)
+    parents = [_dataset(store, model.dataset)] if model.dataset else []
+    training = store.records("training", key)
+    details: dict[str, Any] = {"base": model.base, "seed": model.seed, "settings": model.settings}
+    if model.adapter:
+        details["adapter"] = model.adapter
+    if training:
+        details["training"] = {k: v for k, v in training[0].items() if k != "at"}
+    return Trace(key, f"model: {_described(model)}", details, tuple(parents))
+
+
+def _described(model: Model) -> str:
+    if model.adapter is None:
+        return f"{model.base}, {model.prompting}"
+    return f"{model.base} fine-tuned, round {model.round}, {model.arm} arm, seed {model.seed}"
+
+
+def _dataset(store: Store, key: str) -> Trace:
+    version = store.dataset(key)
+    run = store.latest_run()
+    proposals = store.proposals(run) if run else []
+    wanted = set(version.rows)
+    by_issue: dict[str, list[str]] = {}
+    for p in proposals:
+        if p.accepted and p.example.id in wanted:
+            by_issue.setdefault(f"{p.issue} ({p.origin}, {p.selector}, {p.arm})", []).append(
+                p.example.id
+            )
+    own = len(wanted) - len({key for rows in by_issue.values() for key in rows})
+    details: dict[str, Any] = {
+        "note": version.note,
+        "template": version.template_hash,
+        "tokenizer": version.tokenizer_hash,
+        "settings": version.settings,
+        "rows from the user's train split": own,
+        "rows for issues": by_issue,
+    }
+    parents = [_dataset(store, version.parent)] if version.parent else []
+    return Trace(key, f"dataset version: {len(version.rows)} rows", details, tuple(parents))
+
+
+def _issue(store: Store, key: str) -> Trace:
+    run = store.latest_run()
+    issue = next((i for i in (store.issues(run) if run else []) if i.id == key), None)
+    if issue is None or run is None:
+        raise StoreError(f"issue {key} belongs to an earlier run", next_step="residency status")
+    verdicts = [v for v in store.verdicts(run) if v.issue == key]
+    rows = [p for p in store.proposals(run) if p.issue == key]
+    details: dict[str, Any] = {
+        "kind": issue.kind,
+        "slice": issue.slice.name,
+        "detector": f"{issue.detector} {issue.version}",
+        "tolerance": issue.tolerance,
+        "failing examples": list(issue.examples),
+        "verdicts": [
+            f"round {v.round} {v.split}: {v.status}, {v.before_rate:.0%} → {v.after_rate:.0%} "
+            f"of {v.n}, Δ [{v.low:+.2f}, {v.high:+.2f}], p {v.p_value:.2g}, e {v.e_value:.3g}"
+            for v in verdicts
+        ],
+        "rows accepted": [p.example.id for p in rows if p.accepted and p.arm == "main"],
+        "rows turned down": {p.example.id: p.reason for p in rows if not p.accepted},
+    }
+    found_in = _model(store, issue.reference_model)
+    return Trace(
+        key, f"issue: {issue.title}, found in round {issue.found_round}", details, (found_in,)
+    )
+
+
+def _example(store: Store, key: str) -> Trace:
+    example = store.example(key)
+    run = store.latest_run()
+    proposals = [p for p in (store.proposals(run) if run else []) if p.example.id == key]
+    details: dict[str, Any] = {
+        "source": example.source,
+        "split": example.split,
+        "group": example.group,
+        "tags": list(example.tags),
+        "messages": [m.to_dict() for m in example.messages],
+        "proposed for": [
+            {
+                "issue": p.issue,
+                "by": f"{p.origin}, {p.selector}",
+                "arm": p.arm,
+                "near": p.near,
+                "accepted": p.accepted,
+                "reason": p.reason,
+            }
+            for p in proposals
+        ],
+    }
+    return Trace(key, f"example from {example.source or 'the product'}", details)
+
+
+def _response(store: Store, key: str) -> Trace:
+    for model in store.models():
+        for response in store.responses(model.id):
+            if response.id == key:
+                details = {"text": response.text, "finish": response.finish}
+                parents = (_model(store, model.id), _example(store, response.example))
+                return Trace(key, f"response of {_described(model)}", details, parents)
+    raise StoreError(f"there is no response {key}")

@@ -1,7 +1,0 @@
-"""Commands under ``torchrun``: rank 0 does the work, the other ranks join its trainings."""
-
-from __future__ import annotations
-
-from residency.train.follow import dismiss, follow
-
-__all__ = ["dismiss", "follow"]

@@ -1,0 +1,1 @@
+"""Exact tests, intervals, and how several samples become one outcome."""

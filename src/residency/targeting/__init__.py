@@ -1,0 +1,1 @@
+"""Issue → proposals: rows that should mend it."""

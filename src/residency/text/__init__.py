@@ -1,0 +1,1 @@
+"""What text is made of: words, n-grams, the fields of a structured answer."""
