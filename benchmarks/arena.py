@@ -14,7 +14,7 @@ from pathlib import Path
 
 if len(sys.argv) > 1:
     os.environ["RESIDENCY_REALDATA"] = sys.argv[1]
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
 import choix
 import evalica

@@ -19,9 +19,10 @@ import time
 
 OURS = """
 from residency.chat.chat_format import ChatFormat
-from residency.infer import LocalEngine
-from residency.model import resolve
-from residency.types import Message, Sampling
+from residency.infer.local_engine import LocalEngine
+from residency.model.base_model import resolve
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
 
 base = resolve({name!r}, fetch=False)
 engine = LocalEngine(base.path, ChatFormat(base.tokenizer()), known=base.known, device="cpu")
@@ -29,7 +30,7 @@ next(engine.stream([Message("user", "Hello")], Sampling(max_new_tokens=8)))
 """
 THEIRS = """
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from residency.model import resolve
+from residency.model.base_model import resolve
 
 folder = resolve({name!r}, fetch=False).path
 tokenizer = AutoTokenizer.from_pretrained(folder)

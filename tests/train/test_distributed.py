@@ -60,7 +60,11 @@ def torchrun(*arguments: str) -> subprocess.Popen[bytes]:
     command += ["--nproc-per-node", "2", "--max-restarts", "3", *arguments]
     return subprocess.Popen(
         command,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(Path(__file__).parents[1] / "helpers"),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -95,7 +99,7 @@ def test_two_gloo_processes_equal_one_and_survive_a_killed_rank(tmp_path: Path) 
         "    (root / name).mkdir(exist_ok=True)\n"
         '    run(root / "base", root / name, sharding)\n'
         # Weights stored in bf16: made wide while they are split.
-        "from residency.train import loop\n"
+        "from residency.train import train_loop as loop\n"
         "seen, load = [], loop.load_model\n"
         "def watched(*args, **options):\n"
         '    seen.append(options["dtype"])\n'

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from bench_rows import Rows, harness
+from lm_eval_agreement import agree
 from residency.errors import ResidencyError
 from residency.evaluate.benchmarks.load_rows import LocalSplits
 from residency.evaluate.benchmarks.run_tasks import run_tasks
 from residency.evaluate.benchmarks.tasks import find_tasks
 from residency.infer.local_engine import LocalEngine
-from test_bench_parity import agree
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed")
-DATA = Path(os.environ.get("RESIDENCY_REALDATA", Path(__file__).parents[2] / "shared" / "realdata"))
+DATA = Path(os.environ.get("RESIDENCY_REALDATA", Path(__file__).parents[4] / "shared" / "realdata"))
 SUBJECTS = ("mmlu_anatomy", "mmlu_marketing", "mmlu_world_religions")
 pytestmark = [
     pytest.mark.slow,

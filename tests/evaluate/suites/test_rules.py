@@ -139,8 +139,14 @@ def test_each_rule_answers(
 
 
 def test_every_rule_is_documented_and_tested() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "suites.md").read_text()
-    tests = "".join(p.read_text() for p in Path(__file__).parent.glob("test_suite*.py"))
+    page = (Path(__file__).parents[3] / "docs" / "suites.md").read_text()
+    tests = "".join(
+        p.read_text()
+        for p in [
+            *Path(__file__).parent.glob("test_*.py"),
+            *Path(__file__).parents[2].glob("commands/test_suite*.py"),
+        ]
+    )
     for name in RULES:
         assert f"| `{name}` |" in page
         assert f'"{name}"' in tests

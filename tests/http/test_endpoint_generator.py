@@ -389,10 +389,11 @@ def test_the_trouble_is_told_while_it_lasts(server: Fake) -> None:
 
 CUT = """
 import sys
-from residency.config import EndpointConfig
-from residency.infer import EndpointGenerator
+from residency.config.endpoint import EndpointConfig
+from residency.http.endpoint_generator import EndpointGenerator
 from residency.interfaces import Prompt
-from residency.types import Message, Sampling
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
 
 endpoint = EndpointGenerator(EndpointConfig(url=sys.argv[1], concurrency=2))
 prompts = [Prompt((Message("user", f"q{at}"),)) for at in range(6)]

@@ -15,7 +15,7 @@ from residency.cli import invoke
 from residency.commands.project import Project
 from small import make_rows, save_model
 
-REAL = Path(__file__).parent.parent.parent / "shared" / "realdata"
+REAL = Path(__file__).parents[3] / "shared" / "realdata"
 SETTINGS = """
 [train]
 epochs = 1
@@ -114,7 +114,7 @@ def test_offline_the_shipped_model_takes_the_defaults_place_and_says_so(
 @pytest.mark.skipif(not REAL.exists(), reason="needs the real data beside the checkout")
 @pytest.mark.slow
 def test_a_real_llama2c_checkpoint_on_a_real_instruction_set(tmp_path: Path) -> None:
-    script = Path(__file__).parent.parent / "benchmarks" / "convert_stories260k.py"
+    script = Path(__file__).parents[2] / "benchmarks" / "convert_stories260k.py"
     weights = REAL / "weights_stories260K"
     model = tmp_path / "stories"
     command = [sys.executable, script, weights / "stories260K.bin", weights / "tok512.bin", model]

@@ -166,7 +166,7 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from residency.store import Store
+from residency.store.store import Store
 with Store(Path(sys.argv[1])).writer("run"):
     print("held", flush=True)
     time.sleep(60)

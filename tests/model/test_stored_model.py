@@ -110,12 +110,12 @@ def imported_after(code: str) -> set[str]:
 def test_tinys_first_token_needs_no_transformers_and_its_chat_format_no_torch() -> None:
     """Importing them takes longer than all else (benchmarks/first_token.py has the times)."""
     chat = (
-        "from residency.chat.chat_format import ChatFormat\nfrom residency.model import resolve\n"
+        "from residency.chat.chat_format import ChatFormat\nfrom residency.model.base_model import resolve\n"
         "base = resolve('tiny')\nchat = ChatFormat(base.tokenizer())\n"
     )
     assert not {"torch", "transformers"} & imported_after(chat)
     first = chat + (
-        "from residency.infer import LocalEngine\nfrom residency.types import Message, Sampling\n"
+        "from residency.infer.local_engine import LocalEngine\nfrom residency.nouns.example import Message\nfrom residency.nouns.response import Sampling\n"
         "engine = LocalEngine(base.path, chat, known=base.known, device='cpu')\n"
         "assert next(engine.stream([Message('user', 'Hello')], Sampling(max_new_tokens=8)))\n"
     )

@@ -1,9 +1,9 @@
 """Write ``losses.json``: the loss curve of each architecture and method on fixed rows.
 
-    python tests/golden/make.py
+    python tests/train/golden/make.py
 
 The curves are made by the engine itself once it equals PEFT and plain PyTorch
-(tests/test_train_parity.py); they show that a later change has the identical loss.
+(tests/train/test_parity.py); they show that a later change has the identical loss.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "helpers"))
 
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow

@@ -37,7 +37,7 @@ def test_the_default_suite_picks_the_rule_by_the_references_length() -> None:
 
 
 def test_the_suites_in_the_documentation_load(tmp_path: Path) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "suites.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "suites.md").read_text()
     blocks = re.findall(r"```(toml|json|python)\n(.*?)```", page, re.DOTALL)
     suites = [body for kind, body in blocks if kind == "toml" and "[evaluate]" not in body]
     assert len(suites) == 2

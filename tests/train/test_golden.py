@@ -1,4 +1,4 @@
-"""The loss curves of every architecture and method are what they were (tests/golden/make.py)."""
+"""The loss curves of every architecture and method are what they were (tests/train/golden/make.py)."""
 
 from __future__ import annotations
 

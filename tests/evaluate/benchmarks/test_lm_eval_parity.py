@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench_rows import GivenSplits, Rows, all_rows, harness, mmlu
 from infer_models import CONFIGS, SHAPE, engine, folder
-from residency.evaluate.benchmarks.run_tasks import BenchResult, ask, run_tasks
+from lm_eval_agreement import agree
+from residency.evaluate.benchmarks.run_tasks import ask
 from residency.evaluate.benchmarks.score_items import Metric, pool
 from residency.evaluate.benchmarks.tasks import find_tasks
 from residency.infer.local_engine import LocalEngine
@@ -37,35 +36,6 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> LocalEngine:
         return engine(folder(tmp_path_factory.mktemp("long"), "long"))
     finally:
         del CONFIGS["long"]
-
-
-def agree(
-    rows: Rows, local: LocalEngine, found: dict[str, Any], shots: int, limit: int
-) -> BenchResult:
-    """Same prompts, log-likelihoods within 1e-4, identical metrics; gives our own result."""
-    tasks = find_tasks(list(rows))
-    ours: BenchResult = run_tasks(tasks, GivenSplits(rows), local, limit=limit, shots=shots)
-    for task in tasks:
-        asked = ask(task, GivenSplits(rows), limit=limit, shots=shots)
-        theirs = sorted(found["samples"][task.name], key=lambda sample: sample["doc_id"])
-        items = [item for item in ours.items if item.task == task.name]
-        assert len(theirs) == len(items) > 0
-        for sample, item, request in zip(theirs, items, asked.requests, strict=True):
-            expected = [tuple(pair) for pair in sample["arguments"]]
-            assert [(c.context, c.continuation) for c in request] == expected
-            digest = hashlib.sha256(expected[0][0].encode()).hexdigest()
-            assert item.prompt == f"sha256:{digest}"
-            sums = [pair[0] for pair in sample["filtered_resps"]]
-            assert list(item.logprobs) == pytest.approx(sums, abs=1e-4)
-        for name, metric in ours.metrics[task.name].items():
-            theirs_name = "acc" if name in ("mc1", "mc2") else name
-            value = found["results"][task.name][f"{theirs_name},none"]
-            error = found["results"][task.name][f"{theirs_name}_stderr,none"]
-            tolerance = 1e-4 if name == "mc2" else 1e-12
-            assert metric.value == pytest.approx(float(value), abs=tolerance), (task.name, name)
-            if error != "N/A":
-                assert metric.stderr == pytest.approx(float(error), abs=max(tolerance, 1e-9))
-    return ours
 
 
 @pytest.mark.parametrize("shots", [0, 3])

@@ -14,7 +14,7 @@ from typing import Any
 
 from residency.evaluate.arena.votes import Outcome, Vote
 
-ROOT = Path(os.environ.get("RESIDENCY_REALDATA", Path(__file__).parents[2] / "shared" / "realdata"))
+ROOT = Path(os.environ.get("RESIDENCY_REALDATA", Path(__file__).parents[3] / "shared" / "realdata"))
 ALPACA = ROOT / "pref_alpaca_eval"
 VICUNA = ROOT / "pref_vicuna_blog_eval" / "eval" / "table"
 PANDALM = ROOT / "pref_pandalm" / "data"

@@ -228,7 +228,7 @@ def _run(folder: str) -> None:
 def test_another_process_gives_the_same_bytes(done: Path, model: Path, tmp_path: Path) -> None:
     """Hash seeds differ between processes; nothing that is stored may depend on them."""
     folder = save_project(tmp_path / "other", model)
-    code = f"from residency.rounds import Project; Project.open({str(folder)!r}).run()"
+    code = f"from residency.commands.project import Project; Project.open({str(folder)!r}).run()"
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     assert essence(folder) == essence(done)
