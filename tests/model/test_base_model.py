@@ -20,9 +20,9 @@ from transformers import (
 from residency.commands.base_models import list_bases, show_base
 from residency.errors import ModelError, OfflineError
 from residency.model import base_model as base_module
-from residency.model.base_model import KNOWN, resolve
+from residency.model.base_model import KNOWN_BASES, resolve_base
 from residency.model.checksums import MANIFEST
-from residency.model.model_cards import card
+from residency.model.model_cards import read_card
 
 torch.set_num_threads(1)
 
@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_is_taken_as_it_is_and_nothing_is_written_into_it(folder: Path) -> None:
     before = sorted(p.name for p in folder.iterdir())
-    found = resolve(str(folder))
+    found = resolve_base(str(folder))
     assert found.path == folder
     assert found.name == "mine"
     assert found.identity.startswith("mine@folder:sha256:")
@@ -68,14 +68,14 @@ def test_a_folder_is_taken_as_it_is_and_nothing_is_written_into_it(folder: Path)
 
 
 def test_identity_follows_content_not_time_or_place(folder: Path, tmp_path: Path) -> None:
-    identity = resolve(str(folder)).identity
+    identity = resolve_base(str(folder)).identity
     copy = tmp_path / "elsewhere" / "mine"
     shutil.copytree(folder, copy)
-    assert resolve(str(copy)).identity == identity
+    assert resolve_base(str(copy)).identity == identity
     config = json.loads((copy / "config.json").read_text())
     config["rms_norm_eps"] = 1e-3
     (copy / "config.json").write_text(json.dumps(config))
-    assert resolve(str(copy)).identity != identity
+    assert resolve_base(str(copy)).identity != identity
 
 
 def test_the_hash_of_a_folder_is_remembered_until_a_file_changes(
@@ -83,13 +83,13 @@ def test_the_hash_of_a_folder_is_remembered_until_a_file_changes(
 ) -> None:
     from residency.model import checksums
 
-    first = resolve(str(folder)).identity
+    first = resolve_base(str(folder)).identity
     hashed: list[Path] = []
-    real = checksums.sha256_file
-    monkeypatch.setattr(checksums, "sha256_file", lambda p: (hashed.append(p), real(p))[1])
-    assert resolve(str(folder)).identity == first
+    real = checksums.hash_file_hex
+    monkeypatch.setattr(checksums, "hash_file_hex", lambda p: (hashed.append(p), real(p))[1])
+    assert resolve_base(str(folder)).identity == first
     assert hashed == []
-    assert resolve(str(folder), full_check=True).identity == first
+    assert resolve_base(str(folder), full_check=True).identity == first
     assert hashed
 
 
@@ -104,7 +104,7 @@ def test_the_hash_of_a_folder_is_remembered_until_a_file_changes(
 def test_a_folder_that_lacks_something_says_what(folder: Path, missing: str, says: str) -> None:
     (folder / missing).unlink()
     with pytest.raises(ModelError, match=says) as caught:
-        resolve(str(folder))
+        resolve_base(str(folder))
     assert str(folder) in str(caught.value)
     assert caught.value.next_step
 
@@ -112,18 +112,18 @@ def test_a_folder_that_lacks_something_says_what(folder: Path, missing: str, say
 def test_pickled_weights_are_refused_with_the_reason(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="can run code"):
-        resolve(str(folder))
+        resolve_base(str(folder))
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(ModelError, match="smollm2-135m") as caught:
-        resolve("smollm2-135")
+        resolve_base("smollm2-135")
     assert caught.value.exit_code == 2
 
 
 def test_a_known_model_that_is_not_here_says_how_to_go_on_without_a_network() -> None:
     with pytest.raises(OfflineError) as caught:
-        resolve("smollm2-135m", fetch=False)
+        resolve_base("smollm2-135m", fetch=False)
     assert "--base tiny" in str(caught.value)
     assert "residency base fetch smollm2-135m" in str(caught.value)
 
@@ -142,7 +142,7 @@ def test_a_hub_name_without_permission_to_fetch_never_uses_the_network(
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", local_only)
     with pytest.raises(OfflineError, match="hub cannot be reached"):
-        resolve("someone/some-model", fetch=False)
+        resolve_base("someone/some-model", fetch=False)
     assert asked == [True]
 
 
@@ -152,7 +152,7 @@ def test_a_hub_model_says_that_it_is_from_the_hub(
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda repo, **_: str(folder))
-    found = resolve("smollm2-135m", source="hub")
+    found = resolve_base("smollm2-135m", source="hub")
     assert found.identity.startswith("smollm2-135m@hub:sha256:")
     assert "full-precision" in found.note
 
@@ -161,7 +161,7 @@ def test_a_hub_model_says_that_it_is_from_the_hub(
 
 
 def test_tiny_loads_with_nothing_of_ours_and_continues_text() -> None:
-    found = resolve("tiny", fetch=False)
+    found = resolve_base("tiny", fetch=False)
     model = AutoModelForCausalLM.from_pretrained(found.path)
     tokenizer = AutoTokenizer.from_pretrained(found.path)
     assert model.num_parameters() < 5_000_000
@@ -173,7 +173,7 @@ def test_tiny_loads_with_nothing_of_ours_and_continues_text() -> None:
 
 
 def test_tiny_round_trips_any_text_and_splits_digits() -> None:
-    tokenizer = AutoTokenizer.from_pretrained(resolve("tiny").path)
+    tokenizer = AutoTokenizer.from_pretrained(resolve_base("tiny").path)
     for text in ("naïve café – 10 €", "line\n\n\tindent  two", "日本語 emoji 🙂", "A-48213"):
         assert tokenizer.decode(tokenizer(text).input_ids) == text
     assert tokenizer.tokenize("48213") == list("48213")
@@ -184,18 +184,18 @@ def test_a_changed_shipped_model_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "tiny"
-    shutil.copytree(resolve("tiny").path, copy)
+    shutil.copytree(resolve_base("tiny").path, copy)
     monkeypatch.setattr(base_module, "shipped_folder", lambda: copy)
-    resolve("tiny")
+    resolve_base("tiny")
     weights = bytearray((copy / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (copy / "model.safetensors").write_bytes(weights)
     with pytest.raises(ModelError, match=r"checksum of model\.safetensors differs"):
-        resolve("tiny")
+        resolve_base("tiny")
 
 
 def test_the_shipped_manifest_names_every_file() -> None:
-    folder = resolve("tiny").path
+    folder = resolve_base("tiny").path
     manifest = json.loads((folder / MANIFEST).read_text())
     assert {p.name for p in folder.iterdir()} == {*manifest["files"], MANIFEST}
 
@@ -203,12 +203,12 @@ def test_the_shipped_manifest_names_every_file() -> None:
 # --- cards and the list --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", KNOWN_BASES)
 def test_every_known_base_has_a_card_with_data_licence_and_limits(name: str) -> None:
-    text = card(name).lower()
+    text = read_card(name).lower()
     for word in ("licence", "parameters", "## data", "limits"):
         assert word in text
-    assert show_base(name) == card(name)
+    assert show_base(name) == read_card(name)
 
 
 def test_the_list_says_what_is_here() -> None:

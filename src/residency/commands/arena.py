@@ -1,18 +1,16 @@
 """The arena of a project: whose answers are better, by people, by rules, by a judge model.
 
-Votes are appended to the store one by one, as they are given. They need no writer lock: each
-is one short transaction, so several raters can vote while a run is going on.
+Votes are appended to the store one by one, as they are given. Each is one short transaction with
+a lock of its own, so several raters can vote while a run is going on.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from residency.commands.steps import find_model, shots_for
 from residency.errors import StoreError, UserError
 from residency.evaluate.arena.leaderboard import Leaderboard, informative_pairs, leaderboard
 from residency.evaluate.arena.review import Review, Showing, pair_up
@@ -29,11 +27,15 @@ from residency.evaluate.arena.votes import (
 from residency.evaluate.baselines.prompting import prompting_name
 from residency.evaluate.judge.judge import Judge
 from residency.evaluate.judge.prompts import Rubric
-from residency.loop.respond import assess, label_of, respond
+from residency.files.atomic_write import write_json_lines
+from residency.loop.assess import assess_answers
+from residency.loop.respond import respond
 from residency.nouns.example import Example, Split, by_id
 from residency.nouns.model import Model
 from residency.nouns.response import Response
+from residency.project.named_models import choose_model_shots, find_model, label_model
 from residency.project.workspace import Workspace
+from residency.store.record_kind import RecordKind
 
 __all__ = [
     "Board",
@@ -53,7 +55,7 @@ __all__ = [
     "votes",
 ]
 
-KIND = "vote"
+KIND = RecordKind.VOTE
 Pairs = list[tuple[Example, Response, Response]]
 
 
@@ -152,13 +154,20 @@ def review(
 
 
 def vote_by_rules(ws: Workspace, a: str, b: str, *, split: Split = "dev") -> list[Vote]:
-    """Let the test suite vote: the answer that passes the larger share of its checks wins."""
+    """Let the test suite vote: of each item the model that passes the larger share of its checks.
+
+    Several samples of an item are reduced as everywhere (``evaluate.reduce``); the vote then
+    speaks of the item, and names the pair of answers that people are shown.
+    """
     met = pairs(ws, a, b, split=split)
+    examples = [pair[0] for pair in met]
     scores: list[dict[str, float | None]] = []
     sides: list[list[Response]] = [[pair[1] for pair in met], [pair[2] for pair in met]]
     for side in sides:
         model = ws.store.model(side[0].model)
-        scores.append(dict(assess(ws, model, [p[0] for p in met], side).scores.by_item))
+        every = ws.store.responses(model.id, examples, ws.sampling)
+        by_example = assess_answers(ws, model, examples, every).scores.by_example
+        scores.append({response.id: by_example.get(response.example) for response in side})
     made = votes_by_scores(scores[0], scores[1], sides[0], sides[1])
     return _fresh(ws, made)
 
@@ -205,7 +214,7 @@ def board(
             draws=draws,
             seed=ws.config.project.seed,
         ),
-        labels={i: label_of(known[i]) if i in known else i for i in sorted(playing)},
+        labels={i: label_model(known[i]) if i in known else i for i in sorted(playing)},
         agreement=rater_agreement(people),
         consistency=self_consistency(people),
         by_rater=dict(sorted(tally.items())),
@@ -220,19 +229,14 @@ def export(ws: Workspace, path: Path) -> int:
     found = votes(ws)
     playing = {name for v in found for name in (v.a, v.b)}
     made = preference_pairs(found, by_id(ws.corpus.examples), _texts(ws, playing))
-    rows = [json.dumps(preference_row(e), ensure_ascii=False) for e in made]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
-    part.replace(path)
-    return len(rows)
+    return write_json_lines(path, (preference_row(e) for e in made))
 
 
 def _answers(ws: Workspace, model: Model, examples: Sequence[Example]) -> list[Response]:
     """Stored answers; the missing ones are generated where the prompts can be made again."""
-    shots = shots_for(ws, model)
+    shots = choose_model_shots(ws, model)
     if model.base == ws.base.identity and model.prompting == prompting_name(shots):
-        found = respond(ws, model, examples, shots=shots, stage=f"arena: {label_of(model)}")
+        found = respond(ws, model, examples, shots=shots, stage=f"arena: {label_model(model)}")
     else:  # an endpoint, or a baseline with prompts of its own: what is stored
         found = ws.store.responses(model.id, examples, ws.sampling)
     return [r for r in found if r.sample == 0]
@@ -253,7 +257,7 @@ def _texts(ws: Workspace, playing: set[str]) -> dict[str, str]:
 def _names(ws: Workspace) -> list[str]:
     """What must not be read in a shown text: ids, labels and the base's name."""
     known = ws.store.models()
-    return [*(m.id for m in known), *(label_of(m) for m in known), ws.config.model.base]
+    return [*(m.id for m in known), *(label_model(m) for m in known), ws.config.model.base]
 
 
 def _is_person(rater: str) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from residency.config.data import DataConfig
 from residency.config.model import ModelConfig
 from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import DataError, TemplateError
+from residency.files.atomic_write import write_json, write_json_lines
 from residency.interfaces import Progress, no_progress
 from residency.nouns.example import SPLITS
 
@@ -101,7 +100,7 @@ def check(
     named = str(benchmarks or config.data.benchmarks or "")
     known = None
     if named == "hub":
-        from residency.commands.contamination import hub_benchmarks
+        from residency.loop.benchmark_contamination import hub_benchmarks
 
         known = hub_benchmarks(progress)
     elif named:
@@ -193,28 +192,17 @@ def _write(report: CheckReport, survey: Survey, folder: Path) -> list[Path]:
     """Report, rejected rows and removed rows, as JSON."""
     from residency.data.reading.row_reader import write_rejects
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(
-        json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    write_json(folder / "report.json", report.to_dict())
     write_rejects(survey.rejects(), folder / "rejects.jsonl")
     removed = [survey.removal(n) for n in range(len(survey.decision.drops))]
-    _write_lines(removed, folder / "removed.jsonl")
+    write_json_lines(folder / "removed.jsonl", removed)
     ledger = report.ledger
-    _write_lines(
-        [vars(row) for row in (*ledger.affected, *ledger.refused)] if ledger else [],
+    write_json_lines(
         folder / "truncated.jsonl",
+        [vars(row) for row in (*ledger.affected, *ledger.refused)] if ledger else [],
     )
     names = ("report.json", "rejects.jsonl", "removed.jsonl", "truncated.jsonl")
     return [folder / name for name in names]
-
-
-def _write_lines(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    draft = path.with_name(path.name + ".tmp")
-    draft.write_text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
-    )
-    draft.replace(path)
 
 
 def split_counts(report: CheckReport) -> list[tuple[str, int, int]]:

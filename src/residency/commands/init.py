@@ -13,6 +13,7 @@ from residency import examples
 from residency.config.settings import CONFIG_NAME, Config, parse_config
 from residency.data.reading.row_reader import read
 from residency.errors import ConfigError, DataError
+from residency.files.atomic_write import write_text
 from residency.nouns.example import SPLITS
 
 COLUMNS_HINT = "name your columns: --column instruction=NAME --column response=NAME"
@@ -87,7 +88,7 @@ def _copy_example(root: Path, example: str, base: str) -> Initialised:
         path = root / CONFIG_NAME
         document = tomlkit.parse(path.read_text(encoding="utf-8"))
         document.setdefault("model", tomlkit.table())["base"] = base
-        _write(path, tomlkit.dumps(document))
+        write_text(path, tomlkit.dumps(document))
     return Initialised(root, [str(file.relative_to(root)) for file in files])
 
 
@@ -122,10 +123,10 @@ def _write_own(
     config = parse_config(document.unwrap())
     found = _look(config, root, files)
     root.mkdir(parents=True, exist_ok=True)
-    _write(root / CONFIG_NAME, text)
+    write_text(root / CONFIG_NAME, text)
     made = [CONFIG_NAME]
     if not (root / "README.md").exists():
-        _write(root / "README.md", README.format(name=project["name"]))
+        write_text(root / "README.md", README.format(name=project["name"]))
         made.append("README.md")
     return Initialised(root, made, found)
 
@@ -159,9 +160,3 @@ def _relative(path: Path, root: Path) -> str:
     if target.is_relative_to(start):
         return os.path.relpath(target, start)
     return str(target)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.rename(path)

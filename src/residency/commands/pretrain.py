@@ -17,18 +17,15 @@ from typing import Any
 
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError, ModelError, ResidencyError, ResumeError, StoreError
+from residency.files.atomic_write import open_draft_folder, write_json
 from residency.files.write_errors import os_errors
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.pretraining.documents import Corpus, split_documents, text_stamps
 from residency.pretraining.held_out_text import HeldOutText
 from residency.pretraining.packed_batches import PackedBatches
 from residency.pretraining.recipe import PretrainConfig, corpora_of, load_recipe, recipe_for
-from residency.pretraining.token_files import (
-    TokenFile,
-    token_file,
-    tokenizer_sample,
-    train_tokenizer,
-)
+from residency.pretraining.token_files import TokenFile, token_file
+from residency.pretraining.tokenizer import tokenizer_sample, train_tokenizer
 
 __all__ = [
     "PretrainConfig",
@@ -115,7 +112,7 @@ def _cannot_write(error: OSError, out: Path) -> Exception:
     """
     if isinstance(error, ResidencyError):
         return error
-    for half in (out / "model.partial", *(out / "tokens").glob("*.partial")):
+    for half in (*out.glob(".model.draft-*"), *(out / "tokens").glob(".*.draft-*")):
         shutil.rmtree(half, ignore_errors=True)
     return StoreError(
         f"cannot write: {error.strerror or error}",
@@ -136,14 +133,14 @@ def snapshot(recipe: PretrainConfig, out: Path, *, start: str = "", device: str 
 
     from residency.train import checkpoint
 
-    found = checkpoint.latest(out / "checkpoints")
+    found = checkpoint.find_latest(out / "checkpoints")
     if found is None:
         raise ResumeError("no checkpoint here yet", where=str(out))
     run = _Run(recipe, out, start, (), 0, device, no_progress, lambda line: None)
     base, _ = run.base()
     run.tokenizer = AutoTokenizer.from_pretrained(base)
     model = _load(base, device)
-    weights = checkpoint.tensors(found[0], "weights")
+    weights = checkpoint.read_tensors(found[0], "weights")
     for name, parameter in model.named_parameters():
         parameter.data.copy_(weights[name])
     try:
@@ -176,7 +173,7 @@ class _Run:
     def go(self) -> PretrainResult:
         from transformers import AutoTokenizer
 
-        from residency.pretraining.pretrain_engine import engine_with
+        from residency.pretraining.pretrain_engine import make_engine_class
 
         run = self.recipe.run
         base, identity = self.base()
@@ -225,7 +222,7 @@ class _Run:
             progress=self.progress,
             on_event=self._event,
             checkpoint_every=run.checkpoint_every,
-            make_engine=engine_with(run.muon_rate if run.method == "full" else 0.0),
+            make_engine=make_engine_class(run.muon_rate if run.method == "full" else 0.0),
         )
         folder, parameters, after = self._export(base, result.folder, held)
         record = PretrainResult(
@@ -246,12 +243,12 @@ class _Run:
     def base(self) -> tuple[Path, str]:
         """The folder to start from, and its identity."""
         if self.start:
-            from residency.model.base_model import resolve
+            from residency.model.base_model import resolve_base
 
-            base = resolve(self.start, progress=self.progress)
+            base = resolve_base(self.start, progress=self.progress)
             return base.path, base.identity
-        from residency.model.load_model import quiet
-        from residency.pretraining.pretrain_engine import Shape, new_model
+        from residency.model.load_model import quiet_transformers
+        from residency.pretraining.fresh_model import Shape, new_model
 
         folder = self.out / "start"
         shape = Shape(**self.recipe.model.model_dump())
@@ -269,7 +266,7 @@ class _Run:
             sample = tokenizer_sample(self.corpora, self.recipe.tokenizer.sample_characters)
             train_tokenizer(sample, self.recipe.tokenizer.vocab_size, self.out / "tokenizer")
             self.progress(ProgressEvent("tokenizer", 1, 1, "tokenizer"))
-            with quiet():
+            with quiet_transformers():
                 new_model(self.out / "tokenizer", shape, folder, seed=self.recipe.run.seed)
             done.write_text(json.dumps({"key": key}), encoding="utf-8")
         return folder, f"fresh@sha256:{key}"
@@ -352,23 +349,18 @@ class _Run:
 
     def save(self, model: Any) -> Path:
         """Weights in the recipe's format and tokenizer to ``out/model``, whole or not at all."""
-        from residency.model.load_model import DTYPES, quiet
+        from residency.model.load_model import DTYPES, quiet_transformers
 
-        folder, partial = self.out / "model", self.out / "model.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        with quiet():
-            model.to(DTYPES[self.recipe.run.dtype]).save_pretrained(partial)
-            self.tokenizer.save_pretrained(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
+        folder = self.out / "model"
+        with open_draft_folder(folder) as draft, quiet_transformers():
+            model.to(DTYPES[self.recipe.run.dtype]).save_pretrained(draft)
+            self.tokenizer.save_pretrained(draft)
         return folder
 
     def _record(
         self, result: PretrainResult, files: Sequence[TokenFile], batches: PackedBatches
     ) -> None:
         """Settings, data and figures of the run, beside the model."""
-        from residency.model.checksums import write_json
-
         # A model that is gone on from brings its own shape and tokenizer.
         unused = {"model", "tokenizer"} if self.start else set()
         corpora = [
@@ -389,6 +381,7 @@ class _Run:
                 "corpora": corpora,
                 "result": result.to_dict(),
             },
+            sort_keys=True,
         )
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from residency.chat.chat_format import ChatFormat
 from residency.errors import DataError
+from residency.files.atomic_write import open_draft, write_text
 from residency.nouns.content_id import canonical_json
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example
@@ -86,10 +87,10 @@ def write_version(version: DatasetVersion, examples: Sequence[Example], folder: 
         return place
     place.mkdir(parents=True, exist_ok=True)
     table = rows_table(examples)
-    _replace(place / ROWS, lambda draft: pq.write_table(table, draft, compression="zstd"))
-    text = manifest_text(version)
+    with open_draft(place / ROWS) as draft:
+        pq.write_table(table, draft, compression="zstd")
     # The manifest is written last: a folder without one is not a version.
-    _replace(place / MANIFEST, lambda draft: draft.write_text(text, encoding="utf-8"))
+    write_text(place / MANIFEST, manifest_text(version))
     return place
 
 
@@ -105,12 +106,6 @@ def manifest_text(version: DatasetVersion) -> str:
         "note": version.note,
     }
     return json.dumps(manifest, indent=1, ensure_ascii=False)
-
-
-def _replace(path: Path, write: Any) -> None:
-    draft = path.with_name(path.name + ".tmp")
-    write(draft)
-    draft.replace(path)
 
 
 def read_version(place: Path) -> tuple[DatasetVersion, list[Example]]:

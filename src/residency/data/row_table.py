@@ -16,8 +16,8 @@ from residency.data.splits import key_of
 from residency.nouns.content_id import canonical_json
 from residency.nouns.example import SPLITS, Example
 from residency.overlap.distinct_text import distinct, user_parts
-from residency.overlap.word_grams import I64, U64, Words, WordStore
-from residency.text.words import words
+from residency.overlap.word_grams import I64, U64, RowWords, WordStore
+from residency.text.words import split_words
 
 RANK = {"test": 0, "dev": 1, "train": 2, "pool": 2}
 """How protected a split is: rows of a higher rank give way to rows of a lower one."""
@@ -42,8 +42,8 @@ class Table:
     keys: U64
     asked: U64
     strata: I64
-    prompts: Words
-    answers: Words
+    prompts: RowWords
+    answers: RowWords
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,7 +68,7 @@ class TableBuilder:
     def add(self, example: Example) -> None:
         """One more row."""
         shared, own = user_parts(example)
-        shared_words, own_words = words(shared), words(own)
+        shared_words, own_words = split_words(shared), split_words(own)
         start, _ = self._store.add_words(shared_words)
         own_start, stop = self._store.add_words(own_words)
         _, end = self._store.add(answer_text(example))
@@ -118,7 +118,7 @@ class TableBuilder:
             k: np.frombuffer(v, np.int64) if v else _none(np.int64) for k, v in self._places.items()
         }
         values = self._store.values()
-        asked = Words(values, place["start"], place["stop"])
+        asked = RowWords(values, place["start"], place["stop"])
         return Table(
             ids=column["id"],
             splits=np.frombuffer(self._splits, np.int8).copy() if self._splits else _none(np.int8),
@@ -127,7 +127,7 @@ class TableBuilder:
             asked=column["asked"],
             strata=place["stratum"],
             prompts=distinct(asked, place["own"], column["shared"]),
-            answers=Words(values, place["stop"], place["end"]),
+            answers=RowWords(values, place["stop"], place["end"]),
         )
 
 

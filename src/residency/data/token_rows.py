@@ -19,6 +19,7 @@ from residency.chat.chat_format import ChatFormat, Encoded
 from residency.data.block_workers import Spread, here
 from residency.data.checks.truncation_ledger import Ledger, LedgerBuilder, RowTokens, Truncation
 from residency.errors import TemplateError
+from residency.files.atomic_write import open_draft
 from residency.interfaces import Progress, ProgressEvent, TokenRow, no_progress
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Message
@@ -182,10 +183,8 @@ def _write_cache(
             ),
         }
     ).replace_schema_metadata({"key": key})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    pq.write_table(table, draft, compression="zstd")
-    draft.replace(path)
+    with open_draft(path, durable=False) as draft:
+        pq.write_table(table, draft, compression="zstd")
 
 
 def _read_cache(

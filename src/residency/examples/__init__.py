@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from importlib import resources
 from pathlib import Path
 
 from residency.errors import ConfigError
+from residency.files.atomic_write import write_bytes
 
 EXAMPLES: dict[str, str] = {
     "tickets": "a customer's message → a structured ticket and one polite sentence",
@@ -41,10 +41,6 @@ def copy_example(name: str, folder: Path) -> list[Path]:
                 where=str(place),
                 next_step="choose an empty folder",
             )
-    (folder / "data").mkdir(parents=True, exist_ok=True)
     for file, place in places.items():
-        partial = place.with_name(place.name + ".part")
-        with (source / file).open("rb") as reader, partial.open("wb") as writer:
-            shutil.copyfileobj(reader, writer)
-        partial.replace(place)
+        write_bytes(place, (source / file).read_bytes())
     return list(places.values())

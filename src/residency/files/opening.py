@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import hashlib
 import io
 import json
 import re
@@ -91,12 +90,6 @@ class _Zstandard(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
-
-
-def file_hash(path: Path) -> str:
-    """``sha256:`` and the digest of the file as it lies on disk."""
-    with path.open("rb") as handle:
-        return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def find_kind(path: Path) -> Kind:

@@ -6,19 +6,20 @@ import shutil
 from pathlib import Path
 
 from residency.errors import UserError
+from residency.files.atomic_write import open_draft_folder
 
-MARK = "kept"
+KEPT_MARK = "kept"
 
 
-def keep(folder: Path) -> None:
+def keep_training(folder: Path) -> None:
     """Keep this finished training, with its checkpoint, and no other."""
     for other in folder.parent.iterdir():
-        if other != folder and (other / MARK).exists():
+        if other != folder and (other / KEPT_MARK).exists():
             shutil.rmtree(other)
-    (folder / MARK).touch()
+    (folder / KEPT_MARK).touch()
 
 
-def go_on_from(finished: Path, folder: Path) -> None:
+def copy_kept_training(finished: Path, folder: Path) -> None:
     """Begin ``folder`` as a copy of a kept training; one that was begun already stays as it is.
 
     Raises:
@@ -26,13 +27,11 @@ def go_on_from(finished: Path, folder: Path) -> None:
     """
     if folder.exists():
         return
-    if not (finished / MARK).exists():
+    if not (finished / KEPT_MARK).exists():
         raise UserError(
             "the training that these settings and rows name is not kept, so it cannot go on",
             next_step="residency train keeps its last one; or raise train.epochs and train anew",
         )
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(finished, temporary)
-    (temporary / MARK).unlink()
-    temporary.rename(folder)
+    with open_draft_folder(folder) as draft:
+        shutil.copytree(finished, draft, dirs_exist_ok=True)
+        (draft / KEPT_MARK).unlink()

@@ -10,23 +10,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from residency.errors import ModelError
+from residency.files.atomic_write import write_json
+from residency.files.content_hash import hash_file_hex
 
 MANIFEST = "residency-base.json"
 
 # What determines a model's outputs. README, optimizer states and the like do not.
 _PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt")
-
-
-def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def model_files(folder: Path) -> list[Path]:
@@ -42,7 +37,7 @@ def describe_files(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
         stat = path.stat()
         out[path.name] = {
             "bytes": stat.st_size,
-            "sha256": sha256_file(path),
+            "sha256": hash_file_hex(path),
             "mtime_ns": stat.st_mtime_ns,
         }
     return out
@@ -52,13 +47,6 @@ def combined_sha256(files: Mapping[str, Mapping[str, Any]]) -> str:
     """One SHA-256 of names and contents, whatever the times."""
     text = "".join(f"{files[name]['sha256']}  {name}\n" for name in sorted(files))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """JSON to a temporary name, then renamed: never half a file."""
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -77,7 +65,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     raise ModelError("the model's manifest is missing or damaged", where=str(path))
 
 
-def verify(folder: Path, *, full: bool = False) -> dict[str, Any]:
+def verify_folder(folder: Path, *, full: bool = False) -> dict[str, Any]:
     """Check a folder against its manifest and return the manifest.
 
     A file of the same size and time is taken as unchanged unless ``full``; any other is hashed.
@@ -99,7 +87,7 @@ def verify(folder: Path, *, full: bool = False) -> dict[str, Any]:
                 where=str(path),
             )
         if full or stat.st_mtime_ns != known.get("mtime_ns"):
-            if sha256_file(path) != known["sha256"]:
+            if hash_file_hex(path) != known["sha256"]:
                 raise ModelError(
                     "the model's file was changed: its checksum differs", where=str(path)
                 )
@@ -109,7 +97,7 @@ def verify(folder: Path, *, full: bool = False) -> dict[str, Any]:
         # A copied folder has new times; remember them so that the next load is cheap again.
         # A folder that we may not write to is simply hashed each time.
         with contextlib.suppress(OSError):
-            write_json(folder / MANIFEST, manifest)
+            write_json(folder / MANIFEST, manifest, sort_keys=True)
     return manifest
 
 
@@ -130,6 +118,6 @@ def folder_sha256(folder: Path, remembered: Path, *, full: bool = False) -> str:
                 return str(known["sha256"])
     digest = combined_sha256(describe_files(files))
     with contextlib.suppress(OSError):
-        remembered.mkdir(parents=True, exist_ok=True)
-        write_json(note, {"folder": str(folder.resolve()), "stamps": stamps, "sha256": digest})
+        note_body = {"folder": str(folder.resolve()), "stamps": stamps, "sha256": digest}
+        write_json(note, note_body, sort_keys=True)
     return digest

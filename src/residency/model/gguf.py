@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import FetchError, ModelError
+from residency.files.atomic_write import write_text
 from residency.files.write_errors import os_errors
 from residency.interfaces import Progress, ProgressEvent, no_progress
 
@@ -54,7 +55,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def convert(path: Path, out: Path, *, progress: Progress = no_progress) -> str:
+def convert_gguf(path: Path, out: Path, *, progress: Progress = no_progress) -> str:
     """Write the model in ``path`` to the folder ``out`` in fp32 and return a note for the user.
 
     fp32 because 4-bit weights times a 16-bit scale do not fit into 16 bits exactly.
@@ -189,6 +190,4 @@ def _edit_json(path: Path, *, drop: tuple[str, ...]) -> None:
     if path.exists():
         raw = json.loads(path.read_text(encoding="utf-8"))
         kept = {key: value for key, value in raw.items() if key not in drop}
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_text(path, json.dumps(kept, indent=2, ensure_ascii=False) + "\n")

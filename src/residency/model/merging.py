@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from residency.errors import ModelError, ParityError
+from residency.files.atomic_write import draft_name, publish_folder
 from residency.files.write_errors import os_errors
-from residency.model.load_model import load_model, load_tokenizer, quiet
+from residency.model.load_model import load_model, load_tokenizer, quiet_transformers
 
 PROBES = (
     "The quick brown fox jumps over the lazy dog.",
@@ -42,7 +43,7 @@ TOKENIZER_FILES = (
 
 
 @dataclass(frozen=True)
-class Proof:
+class MergeProof:
     """What the comparison found.
 
     Attributes:
@@ -80,7 +81,7 @@ def probe_ids(base: Path, vocabulary: int) -> list[list[int]]:
 
 
 @torch.no_grad()
-def answers(model: Any, probes: Sequence[Sequence[int]], new_tokens: int = 16) -> _Answers:
+def answer_probes(model: Any, probes: Sequence[Sequence[int]], new_tokens: int = 16) -> _Answers:
     """Logits at every position, and greedy continuations, of each probe."""
     logits, greedy = [], []
     device = next(model.parameters()).device
@@ -94,19 +95,21 @@ def answers(model: Any, probes: Sequence[Sequence[int]], new_tokens: int = 16) -
     return _Answers(logits, greedy)
 
 
-def compare(before: _Answers, after: _Answers, bare: _Answers) -> Proof:
+def compare_answers(before: _Answers, after: _Answers, bare: _Answers) -> MergeProof:
     """Differences of two models' answers, and how far the first is from the bare base."""
-    gap = _gap(before, after)
+    gap = _logit_gap(before, after)
     same = sum(a == b for a, b in zip(before.greedy, after.greedy, strict=True))
-    return Proof(gap, _gap(before, bare), same, len(before.greedy))
+    return MergeProof(gap, _logit_gap(before, bare), same, len(before.greedy))
 
 
-def _gap(left: _Answers, right: _Answers) -> float:
+def _logit_gap(left: _Answers, right: _Answers) -> float:
     pairs = zip(left.logits, right.logits, strict=True)
     return max(float((a - b).abs().max()) for a, b in pairs)
 
 
-def merge(base: Path, adapter: Path, out: Path, *, tolerance: float = TOLERANCE) -> Proof:
+def merge_adapter(
+    base: Path, adapter: Path, out: Path, *, tolerance: float = TOLERANCE
+) -> MergeProof:
     """Write base and adapter as one ordinary model folder, ``out``, with its tokenizer.
 
     Raises:
@@ -116,17 +119,19 @@ def merge(base: Path, adapter: Path, out: Path, *, tolerance: float = TOLERANCE)
     """
     plain = load_model(base, device="cpu")
     probes = probe_ids(base, plain.config.get_text_config().vocab_size)
-    bare = answers(plain, probes)
+    bare = answer_probes(plain, probes)
     del plain
-    before = answers(load_model(base, adapter, device="cpu", merge=False), probes)
-    temporary = out.with_name(f".{out.name}.tmp")
+    before = answer_probes(load_model(base, adapter, device="cpu", merge=False), probes)
+    temporary = draft_name(out)
     shutil.rmtree(temporary, ignore_errors=True)
     merged = load_model(base, adapter, device="cpu", merge=True)
-    with quiet(), os_errors(out):
+    with quiet_transformers(), os_errors(out):
         merged.save_pretrained(temporary)
     del merged
     copy_tokenizer(base, temporary)
-    proof = compare(before, answers(load_model(temporary, device="cpu"), probes), bare)
+    proof = compare_answers(
+        before, answer_probes(load_model(temporary, device="cpu"), probes), bare
+    )
     if proof.changed <= tolerance / 10:
         shutil.rmtree(temporary)
         raise ModelError("the adapter does not change the base's outputs", where=str(adapter))
@@ -139,6 +144,5 @@ def merge(base: Path, adapter: Path, out: Path, *, tolerance: float = TOLERANCE)
             where=str(out),
             next_step="use the adapter beside its base, unmerged",
         )
-    shutil.rmtree(out, ignore_errors=True)
-    temporary.replace(out)
+    publish_folder(temporary, out)
     return proof

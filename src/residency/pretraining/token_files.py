@@ -1,11 +1,11 @@
-"""A tokenizer of one's own, and documents as files of its tokens, memory-mapped."""
+"""Documents as files of tokens, memory-mapped."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,68 +13,11 @@ from typing import Any
 import numpy as np
 
 from residency.errors import DataError
+from residency.files.atomic_write import draft_name, publish_folder
 from residency.interfaces import Progress, ProgressEvent, no_progress
-from residency.pretraining.documents import Corpus, Document, split_documents
+from residency.pretraining.documents import Document
 
-END_TOKEN = "<|endoftext|>"
-PAD_TOKEN = "<|pad|>"
 _ENCODE_BYTES = 4 << 20
-
-
-def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path) -> None:
-    """A byte-level BPE tokenizer (digits one by one) as a Hugging Face folder.
-
-    It adds nothing by itself: no beginning token; documents end with ``<|endoftext|>``.
-
-    Raises:
-        DataError: the text does not support so many tokens.
-    """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    from residency.pretraining.pretrain_engine import save_tokenizer
-
-    smallest = 256 + 2
-    if vocab_size < smallest:
-        raise DataError(
-            f"a byte-level vocabulary needs at least {smallest} entries, not {vocab_size}",
-            where="tokenizer.vocab_size",
-        )
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        min_frequency=2,
-        special_tokens=[END_TOKEN, PAD_TOKEN],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    found = tokenizer.get_vocab_size()
-    if found < vocab_size:
-        raise DataError(
-            f"the text supports a vocabulary of {found} entries, not {vocab_size}",
-            where="tokenizer.vocab_size",
-            next_step=f"set tokenizer.vocab_size in a recipe to {found} or less, or give more text",
-        )
-    save_tokenizer(tokenizer, out)
-
-
-def tokenizer_sample(corpora: Sequence[Corpus], characters: int) -> Iterator[str]:
-    """Beginnings of training documents, in equal parts from each corpus."""
-    for corpus in corpora:
-        left = characters // len(corpora)
-        for document in split_documents(corpus, held_out=False):
-            if left <= 0:
-                break
-            part = document.text[: min(left, 40_000)]
-            left -= len(part)
-            yield part
-
-
-# --- token files -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -115,7 +58,7 @@ def token_file(
         known = json.loads(meta.read_text(encoding="utf-8"))
         if known["key"] == key:
             return open_tokens(folder, known)
-    partial = folder.with_name(folder.name + ".partial")
+    partial = draft_name(folder)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     kind = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32
@@ -150,8 +93,7 @@ def token_file(
         "sha256": digest.hexdigest(),
     }
     (partial / "meta.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.replace(folder)
+    publish_folder(partial, folder)
     return open_tokens(folder, known)
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from typing import Any
 from markupsafe import Markup
 
 from residency.errors import UserError
+from residency.files.atomic_write import write_text
 from residency.report import charts
 from residency.report.highlight import trained_tokens
 from residency.report.templates_env import asset, environment
@@ -24,6 +23,7 @@ from residency.results.headline import headline
 from residency.results.run_evidence import Evidence
 from residency.results.views import Arm, IssueView, Sample
 from residency.results.words import COMMON, kind_order
+from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 
 FILE_NAME = "report.html"
@@ -60,14 +60,9 @@ def report(
         UserError: the file cannot be written.
     """
     html = render(Evidence(store, run), now=now)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(html, encoding="utf-8")
-        partial.replace(out)
+        write_text(out, html)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise UserError(
             f"the report cannot be written: {error.strerror}",
             where=str(out),
@@ -82,7 +77,7 @@ def render(evidence: Evidence, *, now: datetime | None = None) -> str:
     script = asset(env, "report.js")
     digest = base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
     arms = evidence.arms
-    compared = evidence.store.records("baseline", evidence.run)
+    compared = evidence.store.records(RecordKind.BASELINE, evidence.run)
     baseline = compared[-1] if compared else None
     ways = baseline["rows"] if baseline else []
     return env.get_template("report.html.j2").render(
@@ -193,7 +188,7 @@ def lineage(evidence: Evidence) -> list[dict[str, Any]]:
 
 def benchmarks(evidence: Evidence) -> dict[str, Any] | None:
     """What `residency bench` compared last: models, and a row for each task and metric."""
-    records = evidence.store.records("bench compared", evidence.run)
+    records = evidence.store.records(RecordKind.BENCHMARKS_COMPARED, evidence.run)
     if not records:
         return None
     models, differences = records[-1]["models"], records[-1]["differences"]

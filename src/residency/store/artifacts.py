@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 from pathlib import Path
 
 from residency.errors import StoreError
-
-
-def folder_hash(path: Path) -> str:
-    """``sha256:`` and the digest over every file's relative name and content, in name order."""
-    total = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        total.update(str(file.relative_to(path)).encode() + b"\0")
-        with file.open("rb") as handle:
-            total.update(hashlib.file_digest(handle, "sha256").digest())
-    return "sha256:" + total.hexdigest()
+from residency.files.atomic_write import open_draft_folder
+from residency.files.content_hash import hash_folder
 
 
 class Artifacts:
@@ -28,14 +18,11 @@ class Artifacts:
 
     def put_folder(self, source: Path) -> str:
         """Copy a folder in, atomically, and give its hash."""
-        digest = folder_hash(source)
+        digest = hash_folder(source)
         target = self._path(digest)
         if not target.exists():
-            self._root.mkdir(parents=True, exist_ok=True)
-            temporary = self._root / f".{target.name}.{os.getpid()}"
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.copytree(source, temporary)
-            temporary.rename(target)
+            with open_draft_folder(target) as draft:
+                shutil.copytree(source, draft, dirs_exist_ok=True)
         return digest
 
     def folder(self, digest: str, *, verify: bool = False) -> Path:
@@ -51,7 +38,7 @@ class Artifacts:
                 where=str(path),
                 next_step="restore the project's .residency folder from a backup, or run again",
             )
-        if verify and folder_hash(path) != digest:
+        if verify and hash_folder(path) != digest:
             raise StoreError(
                 f"artifact {digest} was changed after it was stored",
                 where=str(path),

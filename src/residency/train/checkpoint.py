@@ -7,7 +7,6 @@ losses so far and the fingerprint of data and settings. Nothing is pickled.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from residency.errors import ResumeError
+from residency.files.atomic_write import draft_name, publish_folder
 from residency.files.write_errors import os_errors
 from residency.train import sharded_checkpoint as shards
 
@@ -30,7 +30,7 @@ _NAME, _SHARDS = "step-", "shards"
 
 
 @dataclass
-class State:
+class RunState:
     """Everything about a run that is not a tensor.
 
     Attributes:
@@ -57,7 +57,9 @@ class State:
     frozen_seconds: float = 0.0
 
 
-def save(folder: Path, state: State, engine: Engine, best: Mapping[str, Tensor] | None) -> None:
+def save_checkpoint(
+    folder: Path, state: RunState, engine: Engine, best: Mapping[str, Tensor] | None
+) -> None:
     """Write ``folder/step-N``; older checkpoints go once it is there. All ranks call.
 
     ``best``: weights of the best step so far.
@@ -66,17 +68,17 @@ def save(folder: Path, state: State, engine: Engine, best: Mapping[str, Tensor] 
         OSError: it cannot be written (a full disk); the older ones are kept, nothing of it is.
     """
     final = folder / f"{_NAME}{state.step:08d}"
-    temporary = folder / f".{final.name}.tmp"
+    temporary = draft_name(final, shared=True)
     try:
         with os_errors(folder):
-            _write(temporary, final, state, engine, best)
+            _write_files(temporary, final, state, engine, best)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _write(
-    temporary: Path, final: Path, state: State, engine: Engine, best: Mapping[str, Tensor] | None
+def _write_files(
+    temporary: Path, final: Path, state: RunState, engine: Engine, best: Mapping[str, Tensor] | None
 ) -> None:
     team = engine.world
     if team.first:
@@ -84,34 +86,29 @@ def _write(
         temporary.mkdir(parents=True)
     team.wait()
     optimizer = engine.optimizer_state()
-    groups = {"weights": engine.weights(), "optimizer": optimizer, "best": best or {}}
+    groups = {"weights": engine.trained_weights(), "optimizer": optimizer, "best": best or {}}
     if engine.sharded is not None:
-        shards.write(temporary / _SHARDS, groups)
+        shards.write_shards(temporary / _SHARDS, groups)
     elif team.first:
         for name, named in groups.items():
             if named:
-                save_file(_plain(named), temporary / f"{name}.safetensors")
+                save_file(_plain_tensors(named), temporary / f"{name}.safetensors")
     save_file(_random_state(), _random_file(temporary, team.rank))
     team.wait()
     if team.first:
         (temporary / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
-        _publish(temporary, final)
+        _replace_checkpoints(temporary, final)
     team.wait()
 
 
-def _publish(temporary: Path, final: Path) -> None:
-    for file in temporary.rglob("*"):
-        _flush(file)
-    if final.exists():
-        shutil.rmtree(final)
-    temporary.replace(final)
-    _flush(final.parent)
+def _replace_checkpoints(temporary: Path, final: Path) -> None:
+    publish_folder(temporary, final)
     for old in final.parent.iterdir():
         if old.is_dir() and old != final:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def latest(folder: Path) -> tuple[Path, State] | None:
+def find_latest(folder: Path) -> tuple[Path, RunState] | None:
     """The newest whole checkpoint, or None.
 
     Raises:
@@ -122,15 +119,15 @@ def latest(folder: Path) -> tuple[Path, State] | None:
         try:
             raw = json.loads((path / "state.json").read_text(encoding="utf-8"))
             raw["evaluations"] = [(int(step), float(score)) for step, score in raw["evaluations"]]
-            return path, State(**raw)
+            return path, RunState(**raw)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            problem = problem or _damaged(path, error)
+            problem = problem or _damaged_error(path, error)
     if problem is not None:
         raise problem
     return None
 
 
-def _damaged(path: Path, error: Exception) -> ResumeError:
+def _damaged_error(path: Path, error: Exception) -> ResumeError:
     return ResumeError(
         f"this checkpoint is damaged: {error}",
         where=str(path),
@@ -139,7 +136,7 @@ def _damaged(path: Path, error: Exception) -> ResumeError:
     )
 
 
-def restore(path: Path, state: State, engine: Engine) -> dict[str, Tensor] | None:
+def restore_checkpoint(path: Path, state: RunState, engine: Engine) -> dict[str, Tensor] | None:
     """Set weights, optimizer and random state as a checkpoint has them; gives the best weights.
 
     A sharded checkpoint fits any number of processes, and one that holds a whole model too.
@@ -148,25 +145,25 @@ def restore(path: Path, state: State, engine: Engine) -> dict[str, Tensor] | Non
         ResumeError: a file of it is missing or was cut.
     """
     try:
-        return _restore(path, state, engine)
+        return _restore_state(path, state, engine)
     except (SafetensorError, FileNotFoundError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged_error(path, error) from error
 
 
-def _restore(path: Path, state: State, engine: Engine) -> dict[str, Tensor] | None:
+def _restore_state(path: Path, state: RunState, engine: Engine) -> dict[str, Tensor] | None:
     best = None
     if (path / _SHARDS).is_dir():
         engine.blank_optimizer()
-        groups = {"weights": engine.weights(), "optimizer": engine.optimizer_state()}
+        groups = {"weights": engine.trained_weights(), "optimizer": engine.optimizer_state()}
         if state.best_step:
-            best = {name: value.clone() for name, value in engine.weights().items()}
+            best = {name: value.clone() for name, value in engine.trained_weights().items()}
             groups["best"] = best
-        shards.read(path / _SHARDS, groups)
-        engine.stale()
+        shards.read_shards(path / _SHARDS, groups)
+        engine.mark_changed()
     else:
-        engine.load_weights(tensors(path, "weights"))
-        engine.load_optimizer(tensors(path, "optimizer"))
-        best = engine.like_weights(tensors(path, "best")) or None
+        engine.load_weights(read_tensors(path, "weights"))
+        engine.load_optimizer(read_tensors(path, "optimizer"))
+        best = engine.shard_like_weights(read_tensors(path, "best")) or None
     mine = _random_file(path, engine.world.rank)
     _restore_random(load_file(mine if mine.exists() else _random_file(path, 0)))
     engine.steps_done = state.step
@@ -177,7 +174,7 @@ def _random_file(path: Path, rank: int) -> Path:
     return path / (f"random-{rank}.safetensors" if rank else "random.safetensors")
 
 
-def tensors(path: Path, name: str) -> dict[str, Tensor]:
+def read_tensors(path: Path, name: str) -> dict[str, Tensor]:
     """``weights``, ``optimizer`` or ``best`` of a checkpoint; empty when not there.
 
     Raises:
@@ -187,7 +184,7 @@ def tensors(path: Path, name: str) -> dict[str, Tensor]:
     try:
         return load_file(file) if file.exists() else {}
     except SafetensorError as error:
-        raise _damaged(path, error) from error
+        raise _damaged_error(path, error) from error
 
 
 def _restore_random(state: Mapping[str, Tensor]) -> None:
@@ -196,7 +193,7 @@ def _restore_random(state: Mapping[str, Tensor]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def compare(kept: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
+def compare_fingerprints(kept: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
     """Refuse to go on with other data or settings.
 
     Raises:
@@ -216,7 +213,7 @@ def compare(kept: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> Non
         )
 
 
-def _plain(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _plain_tensors(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in named.items()}
 
 
@@ -225,11 +222,3 @@ def _random_state() -> dict[str, Tensor]:
     if torch.cuda.is_available():
         out["cuda"] = torch.cuda.get_rng_state()
     return out
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,19 +13,21 @@ import torch
 
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError
+from residency.files.atomic_write import open_draft_folder
+from residency.files.content_hash import hash_named_files
 from residency.files.write_errors import os_errors
 from residency.interfaces import Progress, ProgressEvent, TokenRow, no_progress
-from residency.model.load_model import load_model, pick_device, quiet, stored_dtype
-from residency.model.lora import save_adapter
+from residency.model.load_model import load_model, pick_device, quiet_transformers, stored_dtype
 from residency.model.merging import copy_tokenizer
+from residency.model.peft_adapter import save_adapter
 from residency.train import checkpoint
 from residency.train.batch_source import Batches, EpochBatches, as_objective
 from residency.train.best_checkpoint import Best
-from residency.train.distributed import world
+from residency.train.distributed import join_world
 from residency.train.loss_curve import write_curve
 from residency.train.reporter import STAGE, Reporter
 from residency.train.row_checks import check_source
-from residency.train.step_cost import ceiling, peak_bytes, reset_peak
+from residency.train.step_cost import measure_peak_flops, peak_bytes, reset_peak
 from residency.train.train_engine import Engine, StepResult, pick_precision
 
 CHECKPOINT_EVERY = 20
@@ -109,17 +110,17 @@ def train(
         TrainingError: a non-finite step; the last checkpoint is kept.
     """
     hashes = dict(hashes or {})
-    source = rows if not isinstance(rows, Sequence) else _epochs(rows, settings, seed)
-    fingerprint = _fingerprint(source, settings, seed, hashes)
-    team = world()
+    source = rows if not isinstance(rows, Sequence) else _cut_epochs(rows, settings, seed)
+    fingerprint = _make_fingerprint(source, settings, seed, hashes)
+    team = join_world()
     if not resume and team.first:
         shutil.rmtree(out, ignore_errors=True)
     team.wait()
-    found = checkpoint.latest(out / "checkpoints")
+    found = checkpoint.find_latest(out / "checkpoints")
     if found is not None:
-        _compare(found[1], fingerprint, out, extend)
-        if _complete(found[1], source, out, extend):
-            return _result(out, found[1], [])
+        _compare_fingerprint(found[1], fingerprint, out, extend)
+        if _is_complete(found[1], source, out, extend):
+            return _make_result(out, found[1], [])
     team.wait()  # every rank has seen the same checkpoint
     if team.first:
         shutil.rmtree(out / "adapter", ignore_errors=True)
@@ -140,22 +141,22 @@ def train(
         **({"world": team} if team.size > 1 else {}),
     )
     notes += engine.notes
-    frozen_seconds = _prepare(engine, source, progress)
+    frozen_seconds = _prepare_frozen_layers(engine, source, progress)
     if settings.sharding == "full" and team.size > 1:
-        engine.shard()
-    state, kept = checkpoint.State(fingerprint=fingerprint), None
+        engine.shard_weights()
+    state, kept = checkpoint.RunState(fingerprint=fingerprint), None
     if found is not None:
         path, state = found
         state.fingerprint, state.finished, state.stopped_early = fingerprint, False, False
-        kept = checkpoint.restore(path, state, engine)
+        kept = checkpoint.restore_checkpoint(path, state, engine)
     state.frozen_seconds += frozen_seconds
     best = Best(engine, evaluate, dev, kept)
     team.wait()  # every rank has read its checkpoint
 
     def save() -> None:
-        checkpoint.save(out / "checkpoints", state, engine, best.weights)
+        checkpoint.save_checkpoint(out / "checkpoints", state, engine, best.weights)
 
-    peak = ceiling(str(engine.device), engine.dtype)
+    peak = measure_peak_flops(str(engine.device), engine.dtype)
     track = settings.track if team.first else ""
     reporter = Reporter(source.steps, peak, progress, on_event, track=track, out=out)
     began = time.perf_counter() - state.seconds
@@ -165,7 +166,7 @@ def train(
             batch = as_objective(source.batch(state.step), settings.objective)
             whole = False
             result = engine.step(batch)
-            _count(state, result)
+            _count_step(state, result)
             whole = True
             state.seconds = time.perf_counter() - began
             last = state.step == source.steps
@@ -187,14 +188,14 @@ def train(
     save()
     if best.weights is not None:
         engine.load_weights(best.weights)
-    trained = engine.whole_weights()
+    trained = engine.gather_weights()
     if team.first:
         _write_model(engine, base, out / "adapter", settings, hashes, trained, state)
     team.wait()
-    return _result(out, state, notes)
+    return _make_result(out, state, notes)
 
 
-def _complete(state: checkpoint.State, source: Batches, out: Path, extend: bool) -> bool:
+def _is_complete(state: checkpoint.RunState, source: Batches, out: Path, extend: bool) -> bool:
     """Whether a run has nothing left to do."""
     if not (out / "adapter").is_dir():
         return False
@@ -202,19 +203,19 @@ def _complete(state: checkpoint.State, source: Batches, out: Path, extend: bool)
     return all_done or (state.stopped_early and not extend)
 
 
-def _prepare(engine: Engine, source: Batches, progress: Progress) -> float:
+def _prepare_frozen_layers(engine: Engine, source: Batches, progress: Progress) -> float:
     """Compute the frozen layers of all rows that are known beforehand; the seconds it took."""
     began = time.perf_counter()
     if isinstance(source, EpochBatches):
         doing = {"doing": "frozen layers"}
-        engine.prepare(
+        engine.fill_trunk(
             source.rows,
             lambda done, of: progress(ProgressEvent(STAGE, done, of, "rows", doing)),
         )
     return time.perf_counter() - began
 
 
-def _epochs(rows: Sequence[TokenRow], settings: TrainConfig, seed: int) -> EpochBatches:
+def _cut_epochs(rows: Sequence[TokenRow], settings: TrainConfig, seed: int) -> EpochBatches:
     return EpochBatches(list(rows), settings.batch_size, settings.epochs, seed)
 
 
@@ -228,7 +229,7 @@ def load_base(base: Path, settings: TrainConfig, device: torch.device) -> Any:
     if settings.method == "lora" and device.type == "cuda":
         dtype = pick_precision(settings.precision, device)
     whole = settings.method == "full" or settings.layers == "all"
-    if settings.sharding == "full" and world().size > 1 and device.type == "cpu" and whole:
+    if settings.sharding == "full" and join_world().size > 1 and device.type == "cpu" and whole:
         dtype = stored_dtype(base)
     return load_model(
         base,
@@ -238,7 +239,7 @@ def load_base(base: Path, settings: TrainConfig, device: torch.device) -> Any:
     )
 
 
-def _fingerprint(
+def _make_fingerprint(
     source: Batches, settings: TrainConfig, seed: int, hashes: Mapping[str, str]
 ) -> dict[str, Any]:
     result = settings.model_dump(exclude={"track", "sharding"})  # what changes the result
@@ -247,8 +248,8 @@ def _fingerprint(
     return {**named, "rows": source.fingerprint, "seed": seed}
 
 
-def _compare(
-    state: checkpoint.State, fingerprint: Mapping[str, Any], out: Path, extend: bool
+def _compare_fingerprint(
+    state: checkpoint.RunState, fingerprint: Mapping[str, Any], out: Path, extend: bool
 ) -> None:
     kept = dict(state.fingerprint)
     if extend:
@@ -259,10 +260,10 @@ def _compare(
                 where="train.epochs",
             )
         kept["train.epochs"] = fingerprint["train.epochs"]
-    checkpoint.compare(kept, fingerprint, out)
+    checkpoint.compare_fingerprints(kept, fingerprint, out)
 
 
-def _count(state: checkpoint.State, result: StepResult) -> None:
+def _count_step(state: checkpoint.RunState, result: StepResult) -> None:
     state.step += 1
     state.losses.append(result.loss)
     state.trained += result.trained
@@ -276,24 +277,20 @@ def _write_model(
     settings: TrainConfig,
     hashes: Mapping[str, str],
     weights: Mapping[str, torch.Tensor] | None,
-    state: checkpoint.State,
+    state: checkpoint.RunState,
 ) -> None:
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    if settings.method == "lora":
-        name = hashes.get("base_name", str(base))
-        save_adapter(engine.model, temporary, settings, name, weights)
-    else:
-        with quiet(), os_errors(folder):
-            engine.model.save_pretrained(temporary, state_dict=weights)
-        copy_tokenizer(base, temporary)
-    write_curve(temporary, state.losses, state.evaluations, state.best_step)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
+    with open_draft_folder(folder) as draft:
+        if settings.method == "lora":
+            name = hashes.get("base_name", str(base))
+            save_adapter(engine.model, draft, settings, name, weights)
+        else:
+            with quiet_transformers(), os_errors(folder):
+                engine.model.save_pretrained(draft, state_dict=weights)
+            copy_tokenizer(base, draft)
+        write_curve(draft, state.losses, state.evaluations, state.best_step)
 
 
-def _result(out: Path, state: checkpoint.State, notes: Sequence[str]) -> TrainResult:
+def _make_result(out: Path, state: checkpoint.RunState, notes: Sequence[str]) -> TrainResult:
     return TrainResult(
         folder=out / "adapter",
         steps=state.step,
@@ -312,10 +309,4 @@ def _result(out: Path, state: checkpoint.State, notes: Sequence[str]) -> TrainRe
 
 def folder_identity(base: Path) -> str:
     """``sha256:`` over config and weights of a model folder."""
-    digest = hashlib.sha256()
-    for file in sorted([base / "config.json", *base.glob("*.safetensors")]):
-        digest.update(file.name.encode())
-        with file.open("rb") as handle:
-            while block := handle.read(1 << 22):
-                digest.update(block)
-    return "sha256:" + digest.hexdigest()
+    return hash_named_files(sorted([base / "config.json", *base.glob("*.safetensors")]))

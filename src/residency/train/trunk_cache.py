@@ -10,7 +10,6 @@ is computed again and compared, in case the base changed under its name.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,10 +20,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from residency.errors import ModelError
+from residency.files.atomic_write import open_draft
 from residency.files.write_errors import os_errors
 from residency.interfaces import TokenRow
 from residency.model.decoder import Decoder
-from residency.train.flat_batch import flatten
+from residency.train.flat_batch import flatten_rows
 
 FORMAT = "trunk-1"
 GROUP_TOKENS = 4096
@@ -95,7 +95,7 @@ class TrunkCache:
         if present is not None:
             self._verify(present)
         self.reused, self.computed = len(rows) - len(missing), 0
-        for group in _groups(missing):
+        for group in _group_rows(missing):
             states = self._compute([missing[key] for key in group])
             self._write(dict(zip(group, states, strict=True)))
             self.computed += len(group)
@@ -108,9 +108,11 @@ class TrunkCache:
         return torch.cat(parts).to(self.decoder.device)
 
     def _compute(self, rows: Sequence[Sequence[int]]) -> list[Tensor]:
-        batch = flatten([TokenRow("", tuple(ids), (False,) * len(ids)) for ids in rows])
+        batch = flatten_rows([TokenRow("", tuple(ids), (False,) * len(ids)) for ids in rows])
         batch = batch.to(self.decoder.device)
-        states = self.decoder.below(batch.ids, batch.positions, batch.layout, self.layer).cpu()
+        states = self.decoder.states_below(
+            batch.ids, batch.positions, batch.layout, self.layer
+        ).cpu()
         if batch.layout.expand is not None:
             states = states[batch.layout.expand.cpu()]
         return [part.contiguous() for part in torch.split(states, list(batch.layout.lengths))]
@@ -129,16 +131,15 @@ class TrunkCache:
     def _write(self, entries: dict[str, Tensor]) -> None:
         first = next(iter(entries))
         final = self.folder / f"{first}.safetensors"
-        temporary = final.with_suffix(f".{os.getpid()}.tmp")
-        with os_errors(final):
-            save_file(entries, temporary)
-        temporary.replace(final)
+        # A cache: what a power cut takes is computed again.
+        with open_draft(final, durable=False) as draft, os_errors(final):
+            save_file(entries, draft)
         with safe_open(final, framework="pt") as mapped:
             for key in mapped.keys():  # noqa: SIM118 (not a dict)
                 self._entries[key] = mapped.get_tensor(key)
 
 
-def _groups(missing: dict[str, Sequence[int]]) -> Iterator[list[str]]:
+def _group_rows(missing: dict[str, Sequence[int]]) -> Iterator[list[str]]:
     group: list[str] = []
     size = 0
     for key, ids in missing.items():

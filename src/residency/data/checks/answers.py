@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 from residency.data.checks.figures import Figure, Flags, Sighting, View, looks_like_code, shorten
-from residency.text.words import ngrams
+from residency.text.words import list_ngrams
 
 REFUSAL = re.compile(
     r"\b(?:I(?:['’]m| am) (?:sorry|afraid),? (?:but )?(?:(?:as|because|since) an? [^,.]{2,30}, )?"
@@ -161,5 +161,5 @@ class Answers:
 
 def repeated(words: list[str], n: int = 4) -> float:
     """Share of repeated n-grams: 1 − distinct/total; 0 when there is none."""
-    runs = ngrams(words, n)
+    runs = list_ngrams(words, n)
     return 1 - len(set(runs)) / len(runs) if runs else 0.0

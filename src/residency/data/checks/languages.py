@@ -15,7 +15,7 @@ from typing import Any
 
 from residency.data.checks.figures import EXAMPLES, Figure, Sighting, View, looks_like_code, shorten
 from residency.overlap.distinct_text import user_parts
-from residency.text.words import words
+from residency.text.words import split_words
 
 LANGUAGE_SAMPLE = 1000
 LANGUAGE_WINDOW = 300
@@ -105,7 +105,7 @@ def _believed(text: str, language: Any, main: Any) -> str:
     """The name of the language that both witnesses can agree on."""
     if language == main or len(_LATIN.findall(text)) < 0.5 * sum(c.isalpha() for c in text):
         return str(language.name.title())  # other scripts are not mistaken for one another
-    said = words(text)
+    said = split_words(text)
     ours = _share(said, _code(main))
     if ours is None:
         return str(language.name.title())

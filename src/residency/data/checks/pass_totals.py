@@ -25,7 +25,7 @@ from residency.data.token_rows import encode_example
 from residency.errors import TemplateError
 from residency.files.record import Record
 from residency.nouns.example import Example, Split
-from residency.text.words import words
+from residency.text.words import split_words
 
 _PLACE = re.compile(r" at (?:position|character) \d+(?: of the line)?$|(?<=messages)\[\d+\]")
 """What makes equal reasons differ."""
@@ -59,7 +59,7 @@ class Findings:
         self.unanswered += example.reference is None
         self.tools += bool(example.messages[0].tools)
         answer = answer_text(example) if example.prompt else example.messages[-1].content
-        view = View(self.rows, example, example.prompt_text, answer, words(answer))
+        view = View(self.rows, example, example.prompt_text, answer, split_words(answer))
         for meter in (self.answers, self.artefacts, self.private, self.sample):
             meter.add(view)
         if chat is not None and example.split in TRAINING and example.reference is not None:

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import replace
 
 from residency.data.checks.figures import Figure, View
-from residency.text.words import ngrams
+from residency.text.words import list_ngrams
 
 SAMPLE = 5000
 
@@ -68,7 +68,7 @@ def diversity(views: list[View], *, partial: bool) -> Figure:
     """Distinct words and n-grams of the answers: distinct-n = distinct / total (Li et al. 2016)."""
     counts: dict[int, tuple[int, int]] = {}
     for n in (1, 2, 3):
-        runs = Counter(itertools.chain.from_iterable(ngrams(v.words, n) for v in views))
+        runs = Counter(itertools.chain.from_iterable(list_ngrams(v.words, n) for v in views))
         counts[n] = len(runs), sum(runs.values())
     details = [(f"distinct-{n}", d / t if t else 0.0) for n, (d, t) in counts.items()]
     return Figure(

@@ -16,7 +16,7 @@ from residency.data.checks.figures import (
     looks_like_code,
     shorten,
 )
-from residency.text.words import words
+from residency.text.words import split_words
 
 COMMON_WORD = 1e-5
 """Share of all words from which a word is common: Zipf frequency 4."""
@@ -58,7 +58,7 @@ def spelling(views: list[View], *, partial: bool, language: str = "en") -> Figur
                 known[word] = "" if word in frequencies else _nearest(word, frequencies)
             if not known[word]:
                 continue
-            asked = asked if asked is not None else set(words(view.prompt))
+            asked = asked if asked is not None else set(split_words(view.prompt))
             at = _standing_alone(word, prose)
             if word not in asked and at >= 0:
                 hits.append((view, at, word, known[word]))

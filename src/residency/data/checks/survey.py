@@ -21,7 +21,7 @@ from residency.errors import DataError
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import SPLITS, Example, Split
 from residency.overlap.protected_grams import ProtectedGrams
-from residency.overlap.word_grams import Words, WordStore
+from residency.overlap.word_grams import RowWords, WordStore
 
 BLOCK = 1000
 """Rows that are looked at together."""
@@ -147,7 +147,7 @@ class Survey:
         for name, items in benchmarks.items():
             store = WordStore()
             places = np.asarray([store.add(text) for text in items], np.int64).reshape(-1, 2)
-            protected = ProtectedGrams(Words(store.values(), places[:, 0], places[:, 1]))
+            protected = ProtectedGrams(RowWords(store.values(), places[:, 0], places[:, 1]))
             protected.count(self.table.prompts.take(rows))
             for hit in protected.find(self.table.prompts.take(rows)):
                 row = int(rows[hit.row])

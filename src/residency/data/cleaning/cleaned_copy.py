@@ -8,7 +8,6 @@ traces that a model learns at once (``DROPPED``). Of dev and test only duplicate
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from residency.data.dataset_versions import (
     rows_table,
 )
 from residency.data.reading.row_reader import Reject
+from residency.files.atomic_write import draft_name, publish_folder
 from residency.nouns.example import SPLITS, Example
 
 DROPPED = ("refusals", "repetitive", "template_marks", "placeholders", "mojibake", "secrets")
@@ -54,7 +54,7 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
         leaks: row number → benchmark that it comes near.
     """
     reasons = _reasons(survey, leaks or {})
-    draft = out / f".draft-{os.getpid()}"
+    draft = draft_name(out / "version")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     ids: list[str] = []
@@ -115,7 +115,7 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
     if place.exists():  # the same content is there already
         shutil.rmtree(draft)
     else:
-        draft.replace(place)
+        publish_folder(draft, place)
     return Fixed(version.id, place, dict(kept), {k: n for k, n in dropped.items() if n})
 
 

@@ -17,7 +17,8 @@ from residency.data.reading.find_layout import RowMapping, find_mapping
 from residency.data.reading.map_rows import Mapped, map_row
 from residency.data.reading.sources import Source, find_sources
 from residency.errors import DataError
-from residency.files.opening import file_hash
+from residency.files.atomic_write import write_json_lines
+from residency.files.content_hash import hash_file
 from residency.files.record import Record
 from residency.nouns.example import Example, Split
 
@@ -254,21 +255,14 @@ class SourceReader:
             rows=self.rows,
             rejected=self.rejected,
             bytes=source.path.stat().st_size if local and source.path else 0,
-            hash=file_hash(source.path) if local and source.path else "",
+            hash=hash_file(source.path) if local and source.path else "",
             unused=self._unused,
         )
 
 
 def write_rejects(rejects: Iterable[Reject], path: Path) -> None:
     """The rejects as JSONL, beside a result."""
-    import json
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".tmp")
-    with draft.open("w", encoding="utf-8") as handle:
-        for reject in rejects:
-            handle.write(json.dumps(reject.to_dict(), ensure_ascii=False) + "\n")
-    draft.replace(path)
+    write_json_lines(path, (reject.to_dict() for reject in rejects))
 
 
 def with_split(example: Example, split: Split, group: str | None = None) -> Example:
