@@ -85,6 +85,10 @@ class StoreLockedError(StoreError):
     """Another process is writing to this project."""
 
 
+class UnlockedWriteError(ResidencyError, RuntimeError):
+    """The product tried to write to a store without the writer lock: a defect of its own."""
+
+
 class ResumeError(UserError, RuntimeError):
     """A checkpoint does not belong to this data or these settings."""
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from residency.nouns.response import Response, Sampling
 from residency.nouns.round import Round
 from residency.nouns.verdict import Verdict
 from residency.store import migrations, schema
+from residency.store.record_kind import RecordKind
+from residency.store.stage_key import StageKey, StageName
 from residency.store.store import Store
 
 
@@ -39,10 +42,12 @@ def verdict(issue: str, round_: int = 1, split: str = "dev") -> Verdict:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     made = Store(tmp_path)
-    made.add_run("run-1", {"why": "test"})
-    return made
+    with made.writer("test"):
+        made.add_run("run-1", {"why": "test"})
+        yield made
+    made.close()
 
 
 def test_every_noun_comes_back_equal(store: Store) -> None:
@@ -93,10 +98,11 @@ def test_adding_twice_keeps_the_first(store: Store) -> None:
     store.add_corpus("run-1", [example()])
     store.add_corpus("run-1", [example()])
     assert store.count("examples") == 1
-    store.finish_stage("run-1", "train", 1.0, {"result": 1})
-    store.finish_stage("run-1", "train", 9.0, {"result": 2})
-    assert store.stage("run-1", "train") == {"result": 1}
-    assert [(key, seconds) for key, seconds, _ in store.stages("run-1")] == [("train", 1.0)]
+    key = StageKey(StageName.TRAIN, "train-1")
+    store.finish_stage("run-1", key, 1.0, {"result": 1})
+    store.finish_stage("run-1", key, 9.0, {"result": 2})
+    assert store.stage("run-1", key) == {"result": 1}
+    assert [(stage.key, stage.seconds) for stage in store.stages("run-1")] == [(key, 1.0)]
 
 
 def test_responses_come_in_the_order_of_the_examples(store: Store) -> None:
@@ -107,10 +113,10 @@ def test_responses_come_in_the_order_of_the_examples(store: Store) -> None:
 
 
 def test_records_are_only_appended(store: Store) -> None:
-    store.add_record("vote", "a", {"choice": "left"})
-    store.add_record("vote", "a", {"choice": "right"})
-    assert [r["choice"] for r in store.records("vote", "a")] == ["left", "right"]
-    assert store.records("vote", "b") == []
+    store.add_record(RecordKind.VOTE, "a", {"choice": "left"})
+    store.add_record(RecordKind.VOTE, "a", {"choice": "right"})
+    assert [r["choice"] for r in store.records(RecordKind.VOTE, "a")] == ["left", "right"]
+    assert store.records(RecordKind.VOTE, "b") == []
 
 
 def test_find_by_prefix_takes_no_wildcards(store: Store) -> None:
@@ -183,7 +189,7 @@ def test_second_writer_is_told_and_a_killed_one_leaves_no_lock(tmp_path: Path) -
         assert process.stdout.readline() == "held\n"
         with pytest.raises(StoreLockedError, match=f"residency run, process {process.pid}"):
             store.writer("train").__enter__()
-        assert store.records("any") == []  # readers never wait
+        assert store.records(RecordKind.VOTE) == []  # readers never wait
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from residency.cli.json_output import plain
+from residency.cli.json_output import to_jsonable
 from residency.cli.terminal import ProgressDisplay, console, print_json
 
 
-def run(
+def run_command(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
     base: Annotated[str, typer.Option(help="Another base model than the settings name.")] = "",
     rounds: Annotated[int, typer.Option(help="Most fine-tuning rounds.", min=0)] = 0,
@@ -33,6 +33,7 @@ def run(
     """
     from residency.cli.result_tables import show_summary
     from residency.commands.project import Project
+    from residency.store.stage_key import StageKey, StageName
 
     overrides: dict[str, Any] = {}
     if base:
@@ -45,14 +46,16 @@ def run(
         overrides["target.control"] = control
     with ProgressDisplay() as progress:
         project = Project.open(directory, overrides=overrides, full=full, progress=progress)
-        done = project.store.stage(project.run_id, "complete") is not None
+        done = project.store.stage(project.run_id, StageKey(StageName.COMPLETE)) is not None
         if not done:
             progress.say(f"Base model: {project.base.note or project.base.name}")
             for note in project.corpus.notes:
                 progress.say(f"Data: {note}")
         summary = project.run()
     if as_json:
-        print_json(json.dumps({**plain(summary), "seconds": summary.seconds}, ensure_ascii=False))
+        print_json(
+            json.dumps({**to_jsonable(summary), "seconds": summary.seconds}, ensure_ascii=False)
+        )
         return
     show_summary(summary)
     if done:

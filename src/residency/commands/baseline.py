@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from residency.commands.steps import find_model
 from residency.errors import DataError, StoreError, UserError
 from residency.evaluate.baselines.compare_ways import (
     BaselineReport,
@@ -31,21 +30,21 @@ from residency.evaluate.baselines.prompting import (
     zero_shot,
 )
 from residency.interfaces import Generation, Generator, ProgressEvent, Prompt
-from residency.loop.respond import (
-    CALL,
-    assess,
-    base_model,
-    label_of,
-    record_call,
-    response_of,
-    shots_of,
-)
+from residency.loop.assess import assess_answers
+from residency.loop.respond import CALL_RECORD, build_response, record_call
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Message, Split
 from residency.nouns.model import Model
 from residency.nouns.response import Response
 from residency.project.endpoints import Endpoint
-from residency.project.workspace import Workspace, rows_hash
+from residency.project.named_models import (
+    choose_project_shots,
+    find_model,
+    label_model,
+    register_base_model,
+)
+from residency.project.workspace import Workspace, hash_rows
+from residency.store.record_kind import RecordKind
 
 __all__ = ["BaselineReport", "Endpoint", "baseline"]
 
@@ -101,8 +100,16 @@ def baseline(
         local = Price(per_hour=per_hour)
         ways = _ways(ws, tuned, shots, documents, retrieved, local, endpoint)
         contenders = [_contender(ws, way, examples, latency_items) for way in ways]
-        report = compare_ways(contenders, examples, split=split, seed=ws.config.project.seed)
-        ws.store.add_record("baseline", ws.store.latest_run() or ws.run_id, report.to_dict())
+        report = compare_ways(
+            contenders,
+            examples,
+            split=split,
+            seed=ws.config.project.seed,
+            reduce=ws.config.evaluate.reduce,
+        )
+        ws.store.add_record(
+            RecordKind.BASELINE, ws.store.latest_run() or ws.run_id, report.to_dict()
+        )
         return report
 
 
@@ -132,19 +139,19 @@ def _ways(
         pairs = zip(examples, found, strict=True)
         return [with_context(zero_shot(e), t) for e, t in pairs]
 
-    ways = [_Way("zero-shot prompt", "prompt", base_model(ws), zero, price=local)]
+    ways = [_Way("zero-shot prompt", "prompt", register_base_model(ws), zero, price=local)]
     if shots:
-        prompting = f"similar-shots:{shots}:{_short(rows_hash(train))}"
+        prompting = f"similar-shots:{shots}:{_short(hash_rows(train))}"
         name = f"{shots} similar shots"
         ways.append(_Way(name, "prompt", _prompted(ws, prompting), few, price=local))
-    fixed = shots_of(ws)
-    if fixed and ws.store.responses(base_model(ws, fixed).id):  # round 0 of a run asked it
+    fixed = choose_project_shots(ws)
+    if fixed and ws.store.responses(register_base_model(ws, fixed).id):  # round 0 of a run asked it
 
         def same(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
             return [few_shot(e, fixed) for e in examples]
 
         name = f"{len(fixed)} fixed shots"
-        ways.append(_Way(name, "prompt", base_model(ws, fixed), same, price=local))
+        ways.append(_Way(name, "prompt", register_base_model(ws, fixed), same, price=local))
     if retrieved and texts:
         wording = [CONTEXT_HEADER, *texts]
         prompting = f"retrieval:{retrieved}:{_short(content_id('texts', wording))}"
@@ -157,12 +164,12 @@ def _ways(
             raise
     else:
         if model.adapter is not None:
-            name = f"fine-tuned ({label_of(model)})"
+            name = f"fine-tuned ({label_model(model)})"
             ways.append(_Way(name, "fine-tuned", model, zero, price=local))
     if endpoint is not None:
         remote = endpoint.model
         ws.store.add_model(remote)
-        name = label_of(remote)
+        name = label_model(remote)
         generator, price = endpoint.generator, endpoint.price
         ways.append(_Way(name, "endpoint", remote, zero, generator, price, endpoint.remote))
     return ways
@@ -200,14 +207,16 @@ def _contender(
     ws: Workspace, way: _Way, examples: Sequence[Example], latency_items: int
 ) -> Contender:
     responses = _answers(ws, way, examples)
-    assessed = assess(ws, way.model, examples, responses)
+    assessed = assess_answers(ws, way.model, examples, responses)
     return Contender(
         name=way.name,
         way=way.way,
         responses=responses,
         findings=assessed.findings,
         latencies=_latencies(ws, way, examples[:latency_items]) if latency_items else [],
-        answer_tokens=[int(row["answer_tokens"]) for row in ws.store.records(CALL, way.model.id)],
+        answer_tokens=[
+            int(row["answer_tokens"]) for row in ws.store.records(CALL_RECORD, way.model.id)
+        ],
         leaves_machine=way.remote,
         price=way.price,
     )
@@ -224,28 +233,37 @@ def _generator(ws: Workspace, way: _Way) -> Generator:
 
 def _answers(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[Response]:
     """Stored answers, and new ones for what is missing; an error is kept for this table only."""
-    stored = {r.example for r in ws.store.responses(way.model.id, examples, ws.sampling)}
-    missing = [e for e in examples if e.id not in stored]
-    prompts = [Prompt(m, e.id) for m, e in zip(way.ask(missing), missing, strict=True)]
+    stored = {
+        (r.example, r.sample) for r in ws.store.responses(way.model.id, examples, ws.sampling)
+    }
+    samples = range(ws.config.generate.samples)
+    asked = [e for e in examples if any((e.id, s) not in stored for s in samples)]
+    missing: list[tuple[Example, int]] = []
+    prompts: list[Prompt] = []
+    for example, messages in zip(asked, way.ask(asked), strict=True):
+        for sample in samples:
+            if (example.id, sample) not in stored:
+                missing.append((example, sample))
+                prompts.append(Prompt(messages, example.id, sample))
     failed: list[Response] = []
     generator = _generator(ws, way) if prompts else None
     stage = f"baseline: {way.name}"
 
     def keep(place: int, generation: Generation) -> None:
-        response = response_of(ws, way.model, missing[place], 0, generation)
+        example, sample = missing[place]
+        response = build_response(ws, way.model, example, sample, generation)
         if generation.finish == "error":
             failed.append(response)
         else:
             ws.store.add_responses([response])
-            record_call(ws, way.model, missing[place], generator)
+            record_call(ws, way.model, example, generator)
 
     def shown(event: ProgressEvent) -> None:
         ws.progress(ProgressEvent(stage, event.done, event.total, event.unit, event.detail))
 
     if generator is not None:
         generator.generate(prompts, ws.sampling, on_result=keep, progress=shown)
-    found = ws.store.responses(way.model.id, examples, ws.sampling)
-    return [r for r in found if r.sample == 0] + failed
+    return ws.store.responses(way.model.id, examples, ws.sampling) + failed
 
 
 def _latencies(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[float]:

@@ -20,9 +20,9 @@ from residency.data.reading.row_reader import read as read_data
 from residency.errors import DataError
 from residency.interfaces import Generator, Progress, no_progress
 from residency.nouns.example import Example, Message
-from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.project.workspace import Workspace
+from residency.store.record_kind import RecordKind
 from residency.targeting.synthesis import Failed, Taught, fill_templates, teach, unlike
 
 COLLECTED = "collected.jsonl"
@@ -72,8 +72,9 @@ def worst(
     Raises:
         DataError: there is nothing left to answer. StoreError: no such model.
     """
-    from residency.commands.steps import find_model, shots_for
-    from residency.loop.respond import assess, label_of, respond
+    from residency.loop.assess import assess_answers
+    from residency.loop.respond import respond
+    from residency.project.named_models import choose_model_shots, find_model, label_model
 
     done = {row["prompt_id"] for row in _stored(ws.root / COLLECTED)}
     known = _prompts(ws, prompts) if prompts else ws.split("pool")
@@ -86,24 +87,30 @@ def worst(
         )
     with ws.store.writer("collect"):
         found = find_model(ws, model)
-        shots = shots_for(ws, found)
-        stage = f"collect: {label_of(found)}"
+        shots = choose_model_shots(ws, found)
+        stage = f"collect: {label_model(found)}"
         responses = respond(ws, found, examples, shots=shots, stage=stage)
-        assessed = assess(ws, found, examples, responses)
-    by_response: dict[str, list[Finding]] = {}
+        assessed = assess_answers(ws, found, examples, responses)
+    severity: dict[str, float] = {response.id: 0.0 for response in responses}
     for finding in assessed.findings:
         if finding.status == "fail":
-            by_response.setdefault(finding.response, []).append(finding)
+            severity[finding.response] += finding.severity
+    answers: dict[str, list[Response]] = {}
+    for response in responses:
+        answers.setdefault(response.example, []).append(response)
     items = []
-    for example, response in zip(examples, responses, strict=True):
-        failures = by_response.get(response.id, [])
-        kinds = tuple(dict.fromkeys(f.kind for f in failures))
-        items.append(Item(example, response, kinds, assessed.scores.by_item.get(response.id)))
-    severity = {r: sum(f.severity for f in found) for r, found in by_response.items()}
+    for example in examples:
+        if example.id not in answers:  # no answer arrived
+            continue
+        failures = [k for k, failed in assessed.kind_outcomes.items() if failed.get(example.id)]
+        # Of several samples the worst is shown: it is the one to answer better.
+        shown = max(answers[example.id], key=lambda response: severity[response.id])
+        score = assessed.scores.by_example.get(example.id)
+        items.append(Item(example, shown, tuple(failures), score))
     items.sort(
         key=lambda i: (
             i.score if i.score is not None else 0.5,
-            -severity.get(i.response.id, 0.0),
+            -severity[i.response.id],
         )
     )
     return items
@@ -190,9 +197,9 @@ def synthesise(
         made = Taught(rows, [])
     if documents:
         if teacher is None:
-            from residency.project.endpoints import configured_endpoint
+            from residency.project.endpoints import open_configured_endpoint
 
-            teacher, teacher_name = configured_endpoint(ws.config.teacher, "teacher")
+            teacher, teacher_name = open_configured_endpoint(ws.config.teacher, "teacher")
         config = ws.config.data.model_copy(
             update={"format": "auto", "columns": {}, "instruction": ""}
         )
@@ -246,7 +253,9 @@ def _append(
             handle.write(json.dumps(line, ensure_ascii=False) + "\n")
     with ws.store.writer("collect"):
         for row in rows:
-            ws.store.add_record("collected", row.id, {"why": row.why, "source": row.source})
+            ws.store.add_record(
+                RecordKind.COLLECTED, row.id, {"why": row.why, "source": row.source}
+            )
 
 
 def _stored(path: Path) -> list[dict[str, Any]]:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from residency.config.settings import Config
-from residency.loop.encode_rows import encode_to_train
-from residency.nouns.content_id import content_id
+from residency.loop.encode_rows import encode_trained_rows
+from residency.loop.estimate_error import ESTIMATE_RECORD, hash_training
 from residency.project.workspace import Workspace
 from residency.store.store import Store
-from residency.train.estimate import Estimate, answer, run_apart
+from residency.train.estimate import Estimate, answer_job, run_apart
 
-if TYPE_CHECKING:
-    from residency.train.train_loop import TrainResult
-
-__all__ = ["Estimate", "estimate", "estimate_against"]
-
-KIND = "estimate"
+__all__ = ["Estimate", "estimate"]
 
 
 def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
@@ -33,57 +29,25 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
     Raises:
         DataError: there is no row to train on. TrainingError: the probe failed.
     """
-    encode_to_train(ws, ws.split("train"))
+    encode_trained_rows(ws, ws.split("train"))
     config = ws.config.model_dump(mode="json")
     job = {"root": str(ws.root.resolve()), "config": config, "full": ws.full}
-    found = run_apart("residency.commands.estimate", job, check_steps)
-    ws.store.add_record(KIND, _key(ws), found.to_dict())
+    with ws.store.writer("estimate"):
+        found = run_apart("residency.commands.estimate", job, check_steps)
+        ws.store.add_record(ESTIMATE_RECORD, hash_training(ws), found.to_dict())
     return found
 
 
-def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:
-    """The last estimate for this base and these settings against a real run; empty without one.
-
-    ``memory_error`` and ``time_error`` are (estimate − real) / real; time is of all steps and, where
-    they were computed, the frozen layers.
-    """
-    kept = ws.store.records(KIND, _key(ws))
-    if not kept:
-        return {}
-    last = kept[-1]
-    steps, real_steps = last["seconds"] - last["frozen_seconds"], result.seconds
-    seconds = last["frozen_seconds"] + steps / last["steps"] * result.steps
-    real = real_steps + result.frozen_seconds
-    return {
-        "memory": last["memory"],
-        "seconds": seconds,
-        "step_seconds": last["step_seconds"],
-        "memory_error": (last["memory"] - result.memory) / result.memory,
-        "time_error": (seconds - real) / real,
-    }
-
-
-def _key(ws: Workspace) -> str:
-    return content_id(
-        KIND,
-        {
-            "base": ws.base.identity,
-            "settings": ws.config.train.model_dump(mode="json"),
-            "device": ws.config.model.device,
-            "threads": ws.config.model.threads,
-        },
-    )
-
-
 def _main(job: dict[str, Any]) -> dict[str, Any]:
-    from residency.train.estimate_probe import probe
+    from residency.train.estimate_probe import probe_training
 
     ws = Workspace(Path(job["root"]), Config.model_validate(job["config"]), full=job["full"])
-    with tempfile.TemporaryDirectory(dir=ws.store.folder) as scratch:
+    with tempfile.TemporaryDirectory(dir=ws.store.folder) as scratch, ExitStack() as stack:
         store = Store(Path(scratch))  # metrics are written as by the command, but not kept
-        return probe(
+        stack.enter_context(store.writer("estimate"))
+        return probe_training(
             ws.base.path,
-            encode_to_train(ws, ws.split("train")).rows,
+            encode_trained_rows(ws, ws.split("train")).rows,
             ws.config.train,
             seed=ws.config.project.seed,
             threads=ws.config.model.threads,
@@ -96,4 +60,4 @@ def _main(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    answer(_main)
+    answer_job(_main)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from residency.commands.steps import find_model
 from residency.errors import StoreError, UserError
 from residency.evaluate.judge.agreement import Agreement, CorrectedRate, corrected_rate
 from residency.evaluate.judge.agreement import agreement as agreement_evaluate
@@ -16,14 +15,16 @@ from residency.evaluate.judge.judge import Judge, JudgeReport
 from residency.evaluate.judge.judge import verdicts as verdicts_evaluate
 from residency.evaluate.judge.prompts import Rubric
 from residency.interfaces import Generator
-from residency.loop.respond import label_of
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Split, by_id
 from residency.nouns.finding import Finding
 from residency.nouns.model import Model
 from residency.nouns.response import Response
+from residency.project.named_models import find_model, label_model
 from residency.project.workspace import Workspace
 from residency.stats.intervals import clopper_pearson
+from residency.stats.sample_reducer import Reduce, kind_outcomes
+from residency.store.record_kind import RecordKind
 
 __all__ = [
     "Judged",
@@ -38,8 +39,8 @@ __all__ = [
     "unconstrained",
 ]
 
-VERDICT = "judgement"
-LABEL = "label"
+VERDICT = RecordKind.JUDGED
+LABEL = RecordKind.LABEL
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,12 @@ class Judged:
 
     Attributes:
         report: findings and counts of what could not be used.
-        passes, scored: valid verdicts.
+        passes, scored, items: items that the judge passed, those with a valid verdict, and all;
+            several samples of an item count as one (``evaluate.reduce``).
         low, high: exact interval of the judge's own pass rate.
         agreement: with the people's labels on the same answers (None: no label yet).
-        corrected: the pass rate corrected for the judge's errors, on the answers without a label.
+        corrected: the pass rate corrected for the judge's errors, on the answers without a label;
+            None where items have several samples, since the errors are those of single answers.
         unconstrained: the server's words when it refused to keep to the verdict's schema.
     """
 
@@ -60,6 +63,7 @@ class Judged:
     report: JudgeReport
     passes: int
     scored: int
+    items: int
     low: float
     high: float
     agreement: Agreement | None
@@ -131,10 +135,20 @@ def judge(
     if limit:
         examples = examples[:limit]
         responses = [r for r in responses if r.example in by_id(examples)]
-    report = who.check(rubric, examples, responses, progress=ws.progress)
-    ws.store.add_findings(content_id("judge", [who.name, who.version(rubric)]), report.findings)
-    found = _figures(judged_model, report, labels(ws, rubric), unconstrained(who))
-    ws.store.add_record(VERDICT, judged_model.id, {"rubric": rubric.name, **found.to_dict()})
+    scope = content_id("judge", [who.name, who.version(rubric)])
+    with ws.store.writer("judge"):
+        report = who.check(rubric, examples, responses, progress=ws.progress)
+        ws.store.add_findings(scope, report.findings)
+    found = _figures(
+        judged_model,
+        report,
+        responses,
+        people=labels(ws, rubric),
+        refused=unconstrained(who),
+        reduce=ws.config.evaluate.reduce,
+    )
+    with ws.store.writer("judge"):
+        ws.store.add_record(VERDICT, judged_model.id, {"rubric": rubric.name, **found.to_dict()})
     return found
 
 
@@ -149,7 +163,7 @@ def stored_answers(
     responses = ws.store.responses(model.id, examples, ws.sampling)
     if not responses:
         raise StoreError(
-            f"no answers of {label_of(model)} on {split} are stored",
+            f"no answers of {label_model(model)} on {split} are stored",
             next_step=f"residency eval --model {model.id} --split {split}",
         )
     return model, examples, responses
@@ -198,23 +212,35 @@ def rubric_key(rubric: Rubric) -> str:
 
 
 def _figures(
-    model: Model, report: JudgeReport, people: Mapping[str, bool | None], refused: str
+    model: Model,
+    report: JudgeReport,
+    responses: Sequence[Response],
+    *,
+    people: Mapping[str, bool | None],
+    refused: str,
+    reduce: Reduce,
 ) -> Judged:
     verdicts = verdicts_evaluate(report.findings)
-    scored = [passed for passed in verdicts.values() if passed is not None]
+    scored = [
+        not failed
+        for items in kind_outcomes(report.findings, responses, reduce).values()
+        for failed in items.values()
+        if failed is not None
+    ]
     low, high = clopper_pearson(sum(scored), len(scored))
     mine = {key: passed for key, passed in people.items() if key in verdicts}
     measured = agreement_evaluate(verdicts, mine) if mine else None
     corrected = None
-    if measured is not None:
+    if measured is not None and all(response.sample == 0 for response in responses):
         rest = _unlabelled(report.findings, mine)
         corrected = corrected_rate(sum(rest), len(rest), measured)
     return Judged(
         model=model,
-        label=label_of(model),
+        label=label_model(model),
         report=report,
         passes=sum(scored),
         scored=len(scored),
+        items=len({response.example for response in responses}),
         low=low,
         high=high,
         agreement=measured,

@@ -10,7 +10,7 @@ from residency.nouns.example import Example
 from residency.project.workspace import Workspace
 
 
-def encode(ws: Workspace, rows: Sequence[Example]) -> EncodedRows:
+def encode_examples(ws: Workspace, rows: Sequence[Example]) -> EncodedRows:
     """Rows as tokens, from the cache where they are."""
     return encode_rows(
         rows,
@@ -21,13 +21,13 @@ def encode(ws: Workspace, rows: Sequence[Example]) -> EncodedRows:
     )
 
 
-def encode_to_train(ws: Workspace, rows: Sequence[Example]) -> EncodedRows:
+def encode_trained_rows(ws: Workspace, rows: Sequence[Example]) -> EncodedRows:
     """``encode``, of rows that are to be trained.
 
     Raises:
         DataError: no row is left to train on.
     """
-    encoded = encode(ws, rows)
+    encoded = encode_examples(ws, rows)
     if not encoded.rows:
         raise DataError(
             "no row is left to train on",

@@ -6,19 +6,21 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from residency.commands.estimate import estimate_against
 from residency.config.train import TrainConfig
 from residency.data.dataset_versions import make_version
-from residency.loop.encode_rows import encode, encode_to_train
-from residency.loop.extendable_training import go_on_from, keep
-from residency.loop.respond import named, staged
+from residency.loop.encode_rows import encode_examples, encode_trained_rows
+from residency.loop.estimate_error import estimate_against
+from residency.loop.extendable_training import copy_kept_training, keep_training
+from residency.loop.stages import rename_stage, run_stage_once
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.project.workspace import Workspace
+from residency.store.record_kind import RecordKind
+from residency.store.stage_key import StageKey, StageName
 
 
-def fit(
+def fine_tune_base(
     ws: Workspace,
     rows: Sequence[Example],
     *,
@@ -38,7 +40,7 @@ def fit(
     Raises:
         DataError: no row is left to train on. UserError: there is no training to extend.
     """
-    from residency.train.follow_ranks import lead
+    from residency.train.follow_ranks import lead_training
 
     asked = ws.config.train
     if extend:
@@ -64,13 +66,13 @@ def fit(
     stage = f"round {round_}: train" + (" control" if arm == "control" else "")
 
     def make() -> dict[str, Any]:
-        encoded = encode_to_train(ws, rows)
-        dev = encode(ws, ws.split("dev")).rows if ws.config.train.eval_every else []
+        encoded = encode_trained_rows(ws, rows)
+        dev = encode_examples(ws, ws.split("dev")).rows if ws.config.train.eval_every else []
         folders = ws.store.folder / "work"
         work = folders / key
         if extend:
-            go_on_from(folders / key_of(ws.config.train), work)
-        result = lead(
+            copy_kept_training(folders / key_of(ws.config.train), work)
+        result = lead_training(
             ws.base.path,
             encoded.rows,
             asked,
@@ -87,12 +89,12 @@ def fit(
                 "base": ws.base.identity,
             },
             dev=dev,
-            progress=named(ws.progress, stage),
+            progress=rename_stage(ws.progress, stage),
             on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
         )
         adapter = ws.store.artifacts.put_folder(result.folder)
         if kept and not extend:
-            keep(work)
+            keep_training(work)
         else:
             shutil.rmtree(work, ignore_errors=True)
         return {
@@ -108,7 +110,7 @@ def fit(
             "dropped": list(encoded.dropped_ids),
         }
 
-    made = staged(ws, f"train {key}", make)
+    made = run_stage_once(ws, StageKey(StageName.TRAIN, key), make)
     model = Model(
         base=ws.base.identity,
         adapter=made["adapter"],
@@ -119,8 +121,8 @@ def fit(
         settings={"chat": ws.chat_format.hash, "train": asked.model_dump(mode="json")},
     )
     ws.store.add_model(model)
-    ws.store.add_record("training", model.id, made) if not ws.store.records(
-        "training", model.id
+    ws.store.add_record(RecordKind.TRAINING, model.id, made) if not ws.store.records(
+        RecordKind.TRAINING, model.id
     ) else None
     return model
 

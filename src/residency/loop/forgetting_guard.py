@@ -5,36 +5,38 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from residency.commands.bench import measure, open_splits
 from residency.evaluate.benchmarks.run_tasks import ask
 from residency.evaluate.benchmarks.tasks import find_tasks
-from residency.loop.respond import staged
+from residency.loop.measure_benchmarks import measure_benchmarks, open_benchmark_files
+from residency.loop.stages import run_stage_once
 from residency.nouns.model import Model
 from residency.project.workspace import Workspace
-from residency.results.run_summary import FORGETTING
+from residency.store.stage_key import StageKey, StageName
 
 
-def check_guard(ws: Workspace) -> None:
+def check_guard_tasks(ws: Workspace) -> None:
     """Read the benchmarks that ``rounds.guard`` names: a missing file stops a run at its start.
 
     Raises:
         SuiteError: an unknown task, or files that are not there. UserError: no folder is named.
     """
     if ws.config.rounds.guard:
-        splits = open_splits(ws)
+        splits = open_benchmark_files(ws)
         for task in find_tasks(ws.config.rounds.guard):
             ask(task, splits, limit=1, shots=0)
 
 
-def forgetting(ws: Workspace, base: Model, final: Model) -> dict[str, Any] | None:
+def measure_forgetting(ws: Workspace, base: Model, final: Model) -> dict[str, Any] | None:
     """The final model against the bare base, item by item; None where no benchmark is named."""
     tasks, items = ws.config.rounds.guard, ws.config.rounds.guard_items
     if not tasks or base.id == final.id:
         return None
 
     def make() -> dict[str, Any]:
-        report = measure(ws, tasks, [("base", base), ("final", final)], limit=items, shots=0)
+        report = measure_benchmarks(
+            ws, tasks, [("base", base), ("final", final)], limit=items, shots=0
+        )
         differences = [asdict(difference) for difference in report.differences[0]]
         return {"margin": report.margin, "differences": differences}
 
-    return staged(ws, FORGETTING, make)
+    return run_stage_once(ws, StageKey(StageName.FORGETTING), make)

@@ -5,38 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from residency.diagnose.find_issues import outcomes
-from residency.loop.respond import Assessed
+from residency.loop.assess import Assessment
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.stats.paired_outcomes import compare_paired
+from residency.stats.sample_reducer import Outcomes
 
-Known = tuple[Issue, Assessed]
+KnownIssue = tuple[Issue, Assessment]
 """An issue, and the answers in which it was found: its reference."""
 
 
-def outcomes_of(issue: Issue, assessed: Assessed) -> dict[str, bool | None]:
-    """Which items fail the issue's definition in these answers (None: unscored)."""
-    return outcomes(issue, assessed.examples, assessed.responses, assessed.findings)
+def find_issue_outcomes(issue: Issue, assessed: Assessment) -> Outcomes:
+    """Which items of its slice fail the issue's definition in these answers (None: unscored)."""
+    failed = assessed.item_outcomes.get((issue.kind, issue.detector), {})
+    return {e.id: failed.get(e.id) for e in assessed.examples if issue.slice.contains(e)}
 
 
-def kind_outcomes(kind: str, assessed: Assessed) -> dict[str, bool | None]:
-    """For each item whether any of its answers fails this kind (None: nothing scored)."""
-    example_of = {r.id: r.example for r in assessed.responses}
-    out: dict[str, bool | None] = {e.id: None for e in assessed.examples}
-    for finding in assessed.findings:
-        if finding.kind == kind and finding.status != "unscored":
-            key = example_of[finding.response]
-            out[key] = bool(out[key]) or finding.status == "fail"
-    return out
+def find_kind_outcomes(kind: str, assessed: Assessment) -> Outcomes:
+    """Which items fail this kind, whoever reported it (None: unscored)."""
+    failed = assessed.kind_outcomes.get(kind, {})
+    return {e.id: failed.get(e.id) for e in assessed.examples}
 
 
-def groups_of(examples: Sequence[Example]) -> dict[str, str]:
+def map_groups(examples: Sequence[Example]) -> dict[str, str]:
     """Group of each example; a lone example is its own group."""
     return {e.id: e.group or e.id for e in examples}
 
 
-def paired(
+def compare_outcomes(
     before: Mapping[str, bool | None], after: Mapping[str, bool | None], groups: Mapping[str, str]
 ) -> dict[str, Any]:
     """One paired comparison as figures."""
@@ -57,9 +53,12 @@ def paired(
     }
 
 
-def overall_change(before: Assessed, after: Assessed) -> dict[str, Any]:
+def compare_kinds(before: Assessment, after: Assessment) -> dict[str, Any]:
     """The rate of each kind of failure, before against after, paired and clustered by group."""
-    groups = groups_of(after.examples)
+    groups = map_groups(after.examples)
     kinds = sorted({f.kind for f in [*before.findings, *after.findings]})
-    rows = {k: paired(kind_outcomes(k, before), kind_outcomes(k, after), groups) for k in kinds}
+    rows = {
+        k: compare_outcomes(find_kind_outcomes(k, before), find_kind_outcomes(k, after), groups)
+        for k in kinds
+    }
     return {kind: row for kind, row in rows.items() if row["n"]}

@@ -7,44 +7,47 @@ from typing import Any
 
 from residency.diagnose.detector_quality import detector_quality
 from residency.diagnose.verdicts import stated_mde
-from residency.loop.item_outcomes import Known, groups_of, outcomes_of
-from residency.loop.respond import Assessed, label_of, staged
-from residency.loop.trained_rows_preview import trained_rows
+from residency.loop.assess import Assessment
+from residency.loop.item_outcomes import KnownIssue, find_issue_outcomes, map_groups
+from residency.loop.stages import run_stage_once
+from residency.loop.trained_rows_preview import preview_trained_rows
 from residency.nouns.round import Round
+from residency.project.named_models import label_model
 from residency.project.workspace import Workspace
+from residency.store.stage_key import StageKey, StageName
 
 
 def record_round(
-    ws: Workspace, number: int, arm: str, assessed: Assessed, *, trained: int, seconds: float
+    ws: Workspace, number: int, arm: str, assessed: Assessment, *, trained: int, seconds: float
 ) -> None:
     """The round's figures; the first writing counts, so a resumed call keeps the first minutes."""
     model = assessed.model
     ws.store.add_round(
         ws.run_id,
         Round(number, arm, model.dataset, model.id, trained, seconds),
-        {"label": label_of(model), "scores": assessed.scores.to_dict()},
+        {"label": label_model(model), "scores": assessed.scores.to_dict()},
     )
 
 
 def record_data(ws: Workspace) -> None:
     """What was read, removed and split, for status and report."""
     counts = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
-    staged(
+    run_stage_once(
         ws,
-        "data",
+        StageKey(StageName.DATA),
         lambda: {
             "rows": counts,
             "notes": [str(note) for note in ws.corpus.notes],
             "rejects": len(ws.corpus.rejects),
             "base": {"name": ws.base.name, "identity": ws.base.identity, "note": ws.base.note},
             "settings": ws.config.model_dump(mode="json"),
-            "shown": trained_rows(ws),
-            "detectors": detector_figures(ws),
+            "shown": preview_trained_rows(ws),
+            "detectors": measure_detectors(ws),
         },
     )
 
 
-def detector_figures(ws: Workspace) -> dict[str, dict[str, Any]]:
+def measure_detectors(ws: Workspace) -> dict[str, dict[str, Any]]:
     """How far each detector can be trusted, on the labelled answers of the package."""
     found = detector_quality(ws.embedder, ws.config.diagnose)
     return {
@@ -59,15 +62,15 @@ def detector_figures(ws: Workspace) -> dict[str, dict[str, Any]]:
     }
 
 
-def expectations(ws: Workspace, known: Mapping[str, Known], half: set[str]) -> None:
+def record_expectations(ws: Workspace, known: Mapping[str, KnownIssue], half: set[str]) -> None:
     """Before training: the smallest fall that each issue's items can show."""
 
-    groups = groups_of(ws.split("dev"))
+    groups = map_groups(ws.split("dev"))
 
     def make() -> list[dict[str, Any]]:
         rows = []
         for issue, then in known.values():
-            failed = outcomes_of(issue, then)
+            failed = find_issue_outcomes(issue, then)
             scored = [bad for key, bad in failed.items() if key in half and bad is not None]
             mde = stated_mde(
                 issue,
@@ -82,4 +85,4 @@ def expectations(ws: Workspace, known: Mapping[str, Known], half: set[str]) -> N
             rows.append({"issue": issue.id, "n": len(scored), "rate": rate, "mde": mde})
         return rows
 
-    staged(ws, "expectations", make)
+    run_stage_once(ws, StageKey(StageName.EXPECTATIONS), make)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from residency.evaluate.suites.scores import Scores
-from residency.nouns.response import Response
 from residency.stats.intervals import mean_interval
 
 
-def item_scores(scores: Scores, responses: Sequence[Response]) -> dict[str, float]:
-    """Mean score of each example's answers; examples with nothing scored are left out."""
-    found: dict[str, list[float]] = {}
-    for response in responses:
-        value = scores.by_item.get(response.id)
-        if value is not None:
-            found.setdefault(response.example, []).append(value)
-    return {example: sum(values) / len(values) for example, values in found.items()}
+def average_item_scores(scores: Scores) -> dict[str, float]:
+    """Score of each item; items with nothing scored are left out."""
+    return {item: value for item, value in scores.by_example.items() if value is not None}
 
 
-def score_change(
+def compare_scores(
     before: Mapping[str, float], after: Mapping[str, float], groups: Mapping[str, str]
 ) -> dict[str, Any] | None:
     """Mean difference (after − before) over items scored in both, with its 95 % interval.

@@ -7,36 +7,43 @@ from collections.abc import Sequence
 
 from residency.diagnose.find_issues import overall_issues
 from residency.diagnose.verdicts import Comparison, confirm
-from residency.loop.item_outcomes import groups_of, outcomes_of, overall_change
-from residency.loop.respond import ZERO_SHOT, Assessed, evaluate_on, label_of, shots_of
-from residency.loop.score_change import item_scores, score_change
+from residency.loop.assess import Assessment, answer_and_assess
+from residency.loop.item_outcomes import compare_kinds, find_issue_outcomes, map_groups
+from residency.loop.score_change import average_item_scores, compare_scores
 from residency.nouns.model import Model
 from residency.nouns.verdict import Verdict, VerdictStatus
+from residency.project.named_models import ZERO_SHOT, choose_project_shots, label_model
 from residency.project.workspace import Workspace
+from residency.store.record_kind import RecordKind
+from residency.store.stage_key import StageKey, StageName
 
 
-def sealed_test(
-    ws: Workspace, baselines: Sequence[Assessed], reference: Model, final: Model
+def open_sealed_test(
+    ws: Workspace, baselines: Sequence[Assessment], reference: Model, final: Model
 ) -> None:
     """Base against final on the sealed split, once."""
-    key = f"test {final.id}"
+    key = StageKey(StageName.TEST, final.id)
     if ws.store.stage(ws.run_id, key) is not None:
         return
-    opened = [r["final"] for r in ws.store.records("test opened", ws.run_id)]
+    opened = [r["final"] for r in ws.store.records(RecordKind.TEST_OPENED, ws.run_id)]
     if final.id not in opened:  # a resumed opening is not a second one
-        ws.store.add_record("test opened", ws.run_id, {"final": final.id, "base": reference.id})
+        ws.store.add_record(
+            RecordKind.TEST_OPENED, ws.run_id, {"final": final.id, "base": reference.id}
+        )
     start = time.monotonic()
-    after = evaluate_on(ws, final, "test", stage=f"sealed test: {label_of(final)}")
+    after = answer_and_assess(ws, final, "test", stage=f"sealed test: {label_model(final)}")
     sides = {}
     for baseline in baselines:
-        shots = [] if baseline.model.prompting == ZERO_SHOT else shots_of(ws)
-        stage = f"sealed test: {label_of(baseline.model)}"
-        sides[baseline.model.id] = evaluate_on(ws, baseline.model, "test", stage=stage, shots=shots)
+        shots = [] if baseline.model.prompting == ZERO_SHOT else choose_project_shots(ws)
+        stage = f"sealed test: {label_model(baseline.model)}"
+        sides[baseline.model.id] = answer_and_assess(
+            ws, baseline.model, "test", stage=stage, shots=shots
+        )
     before = sides[reference.id]
-    verdicts, kinds = confirmed(ws, before, after)
+    verdicts, kinds = confirm_issues(ws, before, after)
     ws.store.add_verdicts(ws.run_id, verdicts)
     changes = {
-        assessed.model.id: overall_change(assessed, after) for assessed in [*sides.values(), after]
+        assessed.model.id: compare_kinds(assessed, after) for assessed in [*sides.values(), after]
     }
     for kind, row in changes[reference.id].items():
         row["status"] = kinds.get(kind, "")
@@ -47,14 +54,14 @@ def sealed_test(
         {
             "final": final.id,
             "reference": reference.id,
-            "score_change": score_change(
-                item_scores(before.scores, before.responses),
-                item_scores(after.scores, after.responses),
-                groups_of(after.examples),
+            "score_change": compare_scores(
+                average_item_scores(before.scores),
+                average_item_scores(after.scores),
+                map_groups(after.examples),
             ),
             "sides": {
                 assessed.model.id: {
-                    "label": label_of(assessed.model),
+                    "label": label_model(assessed.model),
                     "scores": assessed.scores.to_dict(),
                     "against_final": changes[assessed.model.id],
                 }
@@ -64,8 +71,8 @@ def sealed_test(
     )
 
 
-def confirmed(
-    ws: Workspace, before: Assessed, after: Assessed
+def confirm_issues(
+    ws: Workspace, before: Assessment, after: Assessment
 ) -> tuple[list[Verdict], dict[str, VerdictStatus]]:
     """Verdicts on every issue, and what became of every kind over all items, as one family.
 
@@ -81,12 +88,12 @@ def confirmed(
                 issue,
                 before.model.id,
                 after.model.id,
-                outcomes_of(issue, before),
-                outcomes_of(issue, after),
+                find_issue_outcomes(issue, before),
+                find_issue_outcomes(issue, after),
             )
             for issue in [*issues, *whole]
         ],
-        groups=groups_of(after.examples),
+        groups=map_groups(after.examples),
         config=ws.config.diagnose,
         round=after.model.round,
     )

@@ -6,27 +6,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from residency.interfaces import ProgressEvent
-from residency.loop.item_outcomes import outcomes_of
-from residency.loop.respond import Assessed
+from residency.loop.assess import Assessment
+from residency.loop.item_outcomes import find_issue_outcomes
 from residency.nouns.example import Example, by_id
 from residency.nouns.issue import Issue
 from residency.nouns.proposal import Proposal
 from residency.overlap.firewall import firewall
 from residency.project.workspace import Workspace
+from residency.store.stage_key import StageKey, StageName
 from residency.targeting.select_rows import control, propose
 
 
 def targeted_rows(
     ws: Workspace,
     issues: Sequence[Issue],
-    current: Assessed,
+    current: Assessment,
     half: set[str],
     used: Sequence[Example],
     control_used: Sequence[Example],
     number: int,
 ) -> list[Proposal]:
     """Rows for the next round: for each open issue from the pool, and as many at random."""
-    stored = ws.store.stage(ws.run_id, f"target {number}")
+    stored = ws.store.stage(ws.run_id, StageKey.of_round(StageName.TARGET, number))
     if stored is not None:
         return ws.store.proposals(ws.run_id, number)
     ws.progress(ProgressEvent(f"round {number}: targeted rows", 0, len(issues), "issues"))
@@ -36,7 +37,9 @@ def targeted_rows(
     examples = by_id(current.examples)
     failing = {
         issue.id: [
-            examples[k] for k, bad in outcomes_of(issue, current).items() if bad and k in half
+            examples[k]
+            for k, bad in find_issue_outcomes(issue, current).items()
+            if bad and k in half
         ]
         for issue in issues
     }
@@ -66,7 +69,9 @@ def targeted_rows(
         drawn = control(kept, pool, exclude=exclude, seed=seed + number)
         proposals += screened(ws, drawn)
     ws.store.add_proposals(ws.run_id, number, proposals)
-    ws.store.finish_stage(ws.run_id, f"target {number}", 0.0, {"rows": len(proposals)})
+    ws.store.finish_stage(
+        ws.run_id, StageKey.of_round(StageName.TARGET, number), 0.0, {"rows": len(proposals)}
+    )
     return ws.store.proposals(ws.run_id, number)
 
 

@@ -10,7 +10,7 @@ Pieces = list[tuple[str, bool]]
 """A row as texts in order, each with whether its tokens are trained."""
 
 
-def trained_rows(ws: Workspace, count: int = 2) -> list[Pieces]:
+def preview_trained_rows(ws: Workspace, count: int = 2) -> list[Pieces]:
     """The first training rows, as text and loss mask; rows that the template refuses are passed
     over (training reports them)."""
     chat = ws.chat_format

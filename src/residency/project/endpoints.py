@@ -12,8 +12,8 @@ from residency.config.endpoint import EndpointConfig
 from residency.errors import ConfigError
 from residency.evaluate.baselines.compare_ways import Price
 from residency.interfaces import Generator
-from residency.loop.respond import ENDPOINT, ZERO_SHOT
 from residency.nouns.model import Model
+from residency.project.named_models import ENDPOINT, ZERO_SHOT
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Endpoint:
         return Model(base=ENDPOINT + self.name, prompting=ZERO_SHOT)
 
 
-def configured_endpoint(settings: EndpointConfig, section: str) -> tuple[Generator, str]:
+def open_configured_endpoint(settings: EndpointConfig, section: str) -> tuple[Generator, str]:
     """Generator and name of the endpoint in a section of ``residency.toml``.
 
     Raises:
@@ -51,7 +51,7 @@ def configured_endpoint(settings: EndpointConfig, section: str) -> tuple[Generat
     return EndpointGenerator(settings), f"{settings.model or 'default'}@{settings.url}"
 
 
-def named_endpoint(
+def open_named_endpoint(
     url: str, model: str = "", key_env: str = "", price_in: float = 0.0, price_out: float = 0.0
 ) -> Endpoint | None:
     """The endpoint of a command's flags; None without a URL."""
@@ -60,8 +60,8 @@ def named_endpoint(
     settings = EndpointConfig(
         url=url, model=model, key_env=key_env, prompt_price=price_in, answer_price=price_out
     )
-    generator, name = configured_endpoint(settings, "endpoint")
-    return Endpoint(generator, name, Price(price_in, price_out), remote=not is_here(url))
+    generator, name = open_configured_endpoint(settings, "endpoint")
+    return Endpoint(generator, name, Price(price_in, price_out), remote=not is_this_machine(url))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Requests:
     error: str
 
 
-def asked(endpoint: Endpoint | None) -> Requests | None:
+def summarise_requests(endpoint: Endpoint | None) -> Requests | None:
     """What the requests of this process took; None where none was sent."""
     calls = getattr(endpoint.generator, "calls", []) if endpoint else []
     if not calls:
@@ -96,7 +96,7 @@ def asked(endpoint: Endpoint | None) -> Requests | None:
     )
 
 
-def is_here(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
     """Whether an address is this machine's own."""
     host = urlsplit(url).hostname or ""
     try:

@@ -17,6 +17,7 @@ from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Split
 from residency.nouns.issue import Slice
 from residency.nouns.response import Sampling
+from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from residency.infer.local_engine import LocalEngine
     from residency.model.base_model import BaseModel
 
-NO_RESULT = {"project": ("name", "store"), "judge": (), "teacher": ()}
+SETTINGS_WITHOUT_RESULT = {"project": ("name", "store"), "judge": (), "teacher": ()}
 """Settings that cannot change a result (an empty tuple: the whole table); changing one keeps the run."""
 
 
@@ -66,16 +67,16 @@ class Workspace:
 
         Without a network the default gives way to the shipped ``tiny``; its note says so.
         """
-        from residency.model.base_model import resolve
+        from residency.model.base_model import resolve_base
 
         name = self.config.model.base
         local = self.root / name
         try:
-            return resolve(str(local) if local.exists() else name, progress=self.progress)
+            return resolve_base(str(local) if local.exists() else name, progress=self.progress)
         except OfflineError:
             if name != ModelConfig().base:
                 raise
-            shipped = resolve("tiny", progress=self.progress)
+            shipped = resolve_base("tiny", progress=self.progress)
             note = f"tiny, which ships with Residency: {name} cannot be fetched without a network"
             return replace(shipped, note=note)
 
@@ -122,7 +123,7 @@ class Workspace:
     @cached_property
     def suite(self) -> Suite:
         """The test suite that the settings name, or the default one."""
-        from residency.evaluate.suites.suite import load_suite
+        from residency.evaluate.suites.load_suite import load_suite
 
         path = self.config.evaluate.suite
         return load_suite(self.root / path if path else None)
@@ -133,7 +134,7 @@ class Workspace:
     def corpus(self) -> Corpus:
         """Every example, read, checked and split; the test suite's own items are part of dev."""
         from residency.data.corpus import load_corpus
-        from residency.evaluate.suites.suite import check_suite
+        from residency.evaluate.suites.check_suite import check_suite
 
         corpus = load_corpus(self.config, self.root, full=self.full)
         known = {e.id for e in corpus.examples}
@@ -204,22 +205,32 @@ class Workspace:
 
         A changed setting is a new run beside the old one; ``open_run`` makes it the latest.
         """
-        body = {
+        return content_id("run", self._run_body)
+
+    @cached_property
+    def _run_body(self) -> dict[str, Any]:
+        return {
             "settings": self._result_settings(),
             "base": self.base.identity,
             "template": self.chat_format.hash,
             "suite": self.suite.hash,
-            "examples": rows_hash(self.corpus.examples),
+            "examples": hash_rows(self.corpus.examples),
         }
-        run = content_id("run", body)
-        self.store.add_run(run, body)
-        self.store.add_corpus(run, self.corpus.examples)
-        return run
+
+    def record_run(self) -> str:
+        """Store what this run is made of and its examples, where that is not done yet; its id."""
+        if not self.store.has_corpus(self.run_id):
+            with self.store.writer("run"):
+                self.store.add_run(self.run_id, self._run_body)
+                self.store.add_corpus(self.run_id, self.corpus.examples)
+        return self.run_id
 
     def open_run(self) -> str:
         """Make this fingerprint the run that status, report and the single steps speak of."""
+        self.record_run()
         if self.store.latest_run() != self.run_id:
-            self.store.add_record("run opened", self.run_id, {"full": self.full})
+            with self.store.writer("run"):
+                self.store.add_record(RecordKind.RUN_OPENED, self.run_id, {"full": self.full})
         return self.run_id
 
     def latest_run(self) -> str:
@@ -235,7 +246,7 @@ class Workspace:
 
     def _result_settings(self) -> dict[str, Any]:
         settings = self.config.model_dump(mode="json")
-        for section, names in NO_RESULT.items():
+        for section, names in SETTINGS_WITHOUT_RESULT.items():
             for name in names:
                 settings[section].pop(name)
             if not names:
@@ -243,13 +254,13 @@ class Workspace:
         return settings
 
 
-def rows_hash(examples: Iterable[Example]) -> str:
+def hash_rows(examples: Iterable[Example]) -> str:
     """Content id of rows, their splits, groups, tags and weights."""
     rows = [[e.id, e.split, e.group, sorted(e.tags), e.weight] for e in examples]
     return content_id("rows", rows)
 
 
-def find_root(path: Path) -> Path:
+def find_project_root(path: Path) -> Path:
     """The nearest folder at or above ``path`` that holds a ``residency.toml``.
 
     Raises:

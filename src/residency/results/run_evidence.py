@@ -18,6 +18,14 @@ from residency.nouns.proposal import Proposal
 from residency.nouns.response import Response
 from residency.results.views import Arm, IssueView, Sample
 from residency.results.words import issue_title, kind_order
+from residency.stats.sample_reducer import (
+    Reduce,
+    choose_answers,
+    item_outcomes,
+    kind_outcomes,
+)
+from residency.store.record_kind import RecordKind
+from residency.store.stage_key import StageKey
 from residency.store.store import Store
 
 
@@ -47,11 +55,11 @@ class Evidence:
     @cached_property
     def stages(self) -> list[tuple[str, float, str]]:
         """Finished stages: key, seconds, when."""
-        return self.store.stages(self.run)
+        return [(str(s.key), s.seconds, s.finished_at) for s in self.store.stages(self.run)]
 
     def stage(self, key: str) -> Any:
         """A finished stage's result, or None."""
-        body = self.store.stage(self.run, key)
+        body = self.store.stage(self.run, StageKey.parse(key))
         return body.get("result", body) if isinstance(body, dict) else body
 
     @cached_property
@@ -64,6 +72,12 @@ class Evidence:
     def settings(self) -> dict[str, Any]:
         """The project's settings as they were when the run was opened."""
         found: dict[str, Any] = self.data.get("settings") or self.opened.get("settings") or {}
+        return found
+
+    @property
+    def reduce(self) -> Reduce:
+        """How the run made several samples of an item one outcome."""
+        found: Reduce = self.settings.get("evaluate", {}).get("reduce", "majority")
         return found
 
     @property
@@ -92,7 +106,7 @@ class Evidence:
     @property
     def test_openings(self) -> int:
         """How often the sealed test was opened, in every run of the project."""
-        return len(self.store.records("test opened"))
+        return len(self.store.records(RecordKind.TEST_OPENED))
 
     @cached_property
     def test_seconds(self) -> float:
@@ -106,7 +120,7 @@ class Evidence:
         """Every model that answered dev, in the order of the rounds."""
         out = []
         for round_, figures in self.store.rounds(self.run):
-            records = self.store.records("training", round_.model)
+            records = self.store.records(RecordKind.TRAINING, round_.model)
             training = records[-1] if records else None
             out.append(
                 Arm(
@@ -224,16 +238,16 @@ class Evidence:
         return sorted(out, key=lambda sample: rank[sample.change])
 
     def _told(self, model: str, issue: Issue) -> dict[str, tuple[Response, Finding | None]]:
-        """Of each dev item the answer that fails the issue, or else the first, with its finding."""
+        """Of each dev item an answer that came out as the item did, with its finding."""
+        responses = self.responses(model, "dev")
         judged = self.findings_by_response(model, "dev")
-        out: dict[str, tuple[Response, Finding | None]] = {}
-        for response in self.responses(model, "dev"):
-            found = _of_issue(judged.get(response.id, []), issue)
-            first = out.get(response.example)
-            failed_before = first is not None and first[1] is not None and first[1].status == "fail"
-            if first is None or (not failed_before and found and found.status == "fail"):
-                out[response.example] = response, found
-        return out
+        told = {r.id: _of_issue(judged.get(r.id, []), issue) for r in responses}
+        scored = [f for f in told.values() if f is not None]
+        outcomes = item_outcomes(scored, responses, self.reduce)
+        failed = {key: _failed(finding) for key, finding in told.items()}
+        outcome = outcomes.get((issue.kind, issue.detector), {})
+        chosen = choose_answers(responses, failed, outcome)
+        return {example: (answer, told[answer.id]) for example, answer in chosen.items()}
 
     # --- items ----------------------------------------------------------------------------
 
@@ -282,7 +296,9 @@ class Evidence:
         if key not in self._findings:
             responses = self.responses(model, split)
             latest: dict[tuple[str, str, str], Finding] = {}
-            for scope in [record["scope"] for record in self.store.records("scope", self.run)]:
+            for scope in [
+                record["scope"] for record in self.store.records(RecordKind.SCOPE, self.run)
+            ]:
                 for finding in self.store.findings(scope, responses):
                     latest[finding.response, finding.detector, finding.kind] = finding
             self._findings[key] = list(latest.values())
@@ -296,12 +312,18 @@ class Evidence:
         return out
 
     def failures(self, model: str, split: Split) -> dict[str, list[Finding]]:
-        """Failed checks of each example; an example without a failure is there, empty."""
-        owner = {r.id: r.example for r in self.responses(model, split)}
+        """Failed checks of each example; an example without a failure is there, empty.
+
+        With several samples an item, only the kinds that the item fails as a whole.
+        """
+        responses, findings = self.responses(model, split), self.findings(model, split)
+        owner = {r.id: r.example for r in responses}
+        failing = kind_outcomes(findings, responses, self.reduce)
         out: dict[str, list[Finding]] = {e: [] for e in dict.fromkeys(owner.values())}
-        for finding in self.findings(model, split):
-            if finding.status == "fail":
-                out[owner[finding.response]].append(finding)
+        for finding in findings:
+            example = owner[finding.response]
+            if finding.status == "fail" and failing[finding.kind].get(example):
+                out[example].append(finding)
         return out
 
     # --- lineage --------------------------------------------------------------------------
@@ -331,3 +353,8 @@ def _of_issue(findings: Sequence[Finding], issue: Issue) -> Finding | None:
     """The finding that speaks for an issue; a failure when there are several."""
     mine = [f for f in findings if f.kind == issue.kind and f.detector == issue.detector]
     return next((f for f in mine if f.status == "fail"), mine[0] if mine else None)
+
+
+def _failed(finding: Finding | None) -> bool | None:
+    """Whether an answer fails; None: not looked at, or unscored."""
+    return None if finding is None or finding.status == "unscored" else finding.status == "fail"

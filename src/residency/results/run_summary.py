@@ -9,6 +9,8 @@ from residency.errors import StoreError
 from residency.nouns.issue import Issue
 from residency.nouns.round import Round
 from residency.nouns.verdict import Verdict
+from residency.store.record_kind import RecordKind
+from residency.store.stage_key import StageKey
 from residency.store.store import Store
 
 FORGETTING = "forgetting"
@@ -70,11 +72,11 @@ class RunSummary:
 
 def summarise_run(store: Store, run: str) -> RunSummary:
     """The summary of one run."""
-    stages = store.stages(run)
+    stages = [(str(s.key), s.seconds, s.finished_at) for s in store.stages(run)]
     keys = [key for key, _, _ in stages]
 
     def result(key: str) -> Any:
-        body = store.stage(run, key)
+        body = store.stage(run, StageKey.parse(key))
         return None if body is None else body.get("result", body)
 
     expected = {row["issue"]: row for row in result("expectations") or []}
@@ -103,7 +105,7 @@ def summarise_run(store: Store, run: str) -> RunSummary:
         ],
         arms={int(key.split()[1]): result(key) for key in keys if key.startswith("arms ")},
         test=result(test_keys[-1]) if test_keys else None,
-        test_openings=len(store.records("test opened")),
+        test_openings=len(store.records(RecordKind.TEST_OPENED)),
         forgetting=result(FORGETTING),
         stages=stages,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from residency.errors import StoreError
 from residency.nouns.model import Model
+from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 
 
@@ -50,7 +51,7 @@ def trace(store: Store, key: str) -> Trace:
 def _model(store: Store, key: str) -> Trace:
     model = store.model(key)
     parents = [_dataset(store, model.dataset)] if model.dataset else []
-    training = store.records("training", key)
+    training = store.records(RecordKind.TRAINING, key)
     details: dict[str, Any] = {"base": model.base, "seed": model.seed, "settings": model.settings}
     if model.adapter:
         details["adapter"] = model.adapter

@@ -2,63 +2,80 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 import time
 from pathlib import Path
-from types import TracebackType
 
-from residency.errors import StoreLockedError
+from filelock import FileLock, Timeout
+
+from residency.errors import StoreError, StoreLockedError
 
 
 class WriterLock:
-    """An advisory lock on a file that the kernel drops when the process dies, kill -9 included.
+    """A lock on a file that the operating system drops when the process dies, kill -9 included.
 
-    Use as a context manager. The file says who holds it, for the second writer's message.
-
-    Raises:
-        StoreLockedError: on entry, when another process holds it.
+    A note beside the file says who holds it, for the second writer's message. Taking it twice in
+    one object counts: it is free after as many releases.
     """
 
-    def __init__(self, path: Path, command: str) -> None:
-        self._path = path
-        self._command = command
-        self._handle: int | None = None
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(path, thread_local=False)
+        self._folder = path.parent
+        self._note = path.with_suffix(".json")
+        self._depth = 0
 
-    def __enter__(self) -> WriterLock:
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+    @property
+    def held(self) -> bool:
+        """Whether this object holds it."""
+        return self._depth > 0
+
+    def take_lock(self, command: str, *, wait: float = 0.0) -> None:
+        """Take it, or say who has it.
+
+        Args:
+            wait: seconds to wait for another writer.
+
+        Raises:
+            StoreLockedError: another process, or another store of this one, holds it.
+            StoreError: the folder cannot be written.
+        """
+        if not self._depth:
+            try:
+                self._lock.acquire(timeout=wait)
+            except Timeout:
+                raise StoreLockedError(
+                    f"another process is writing to this project{self._describe_holder()}",
+                    where=str(self._folder),
+                    next_step="wait until it ends, or stop it with Ctrl-C; nothing is lost",
+                ) from None
+            except OSError as error:
+                raise StoreError(
+                    f"the project's folder cannot be written: {error.strerror or error}",
+                    where=str(self._folder),
+                    next_step="make it writable for you; reading commands work as it is",
+                ) from error
+            self._write_note(command)
+        self._depth += 1
+
+    def release_lock(self) -> None:
+        """Give it back once."""
+        self._depth -= 1
+        if not self._depth:
+            with contextlib.suppress(OSError):
+                self._note.unlink()
+            self._lock.release()
+
+    def _write_note(self, command: str) -> None:
+        note = {"pid": os.getpid(), "command": command, "since": int(time.time())}
+        with contextlib.suppress(OSError):  # a full disk is told by the first row that is written
+            self._note.write_text(json.dumps(note), encoding="utf-8")
+
+    def _describe_holder(self) -> str:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = self._holder()
-            os.close(handle)
-            raise StoreLockedError(
-                f"another process is writing to this project{holder}",
-                where=str(self._path.parent),
-                next_step="wait until it ends, or stop it with Ctrl-C; nothing is lost",
-            ) from None
-        os.ftruncate(handle, 0)
-        note = {"pid": os.getpid(), "command": self._command, "since": int(time.time())}
-        os.pwrite(handle, json.dumps(note).encode(), 0)
-        self._handle = handle
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            os.ftruncate(self._handle, 0)
-            os.close(self._handle)
-            self._handle = None
-
-    def _holder(self) -> str:
-        try:
-            note = json.loads(self._path.read_text())
-        except (OSError, ValueError):
+            note = json.loads(self._note.read_text(encoding="utf-8"))
+            minutes = (time.time() - note["since"]) / 60
+            return f" (residency {note['command']}, process {note['pid']}, for {minutes:.0f} min)"
+        except (OSError, ValueError, KeyError, TypeError):
             return ""
-        minutes = (time.time() - note["since"]) / 60
-        return f" (residency {note['command']}, process {note['pid']}, for {minutes:.0f} min)"

@@ -6,13 +6,15 @@ an old store reaches today's schema by the same road as a new one (a test compar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, inspect, text
 
 from residency.errors import StoreError
+from residency.store.pack_old_findings import pack_old_findings
 
-Step = tuple[str, ...]
+Step = tuple[str | Callable[[Connection], None], ...]
 
 STEPS: tuple[Step, ...] = (
     (
@@ -60,17 +62,39 @@ STEPS: tuple[Step, ...] = (
         "at VARCHAR(32) NOT NULL, body TEXT NOT NULL)",
         "CREATE INDEX records_by_kind ON records (kind, key)",
     ),
+    (
+        "CREATE TABLE checks (id {serial}, detector TEXT NOT NULL, version TEXT NOT NULL, "
+        "kind TEXT NOT NULL, status VARCHAR(12) NOT NULL, message TEXT NOT NULL)",
+        "CREATE UNIQUE INDEX checks_by_content ON checks "
+        "(detector, version, kind, status, message)",
+        "CREATE TABLE outcomes (scope VARCHAR(64) NOT NULL, response VARCHAR(32) NOT NULL, "
+        "model VARCHAR(32) NOT NULL, example VARCHAR(32) NOT NULL, sample INTEGER NOT NULL, "
+        "failed TEXT NOT NULL, repeated TEXT NOT NULL, measured TEXT NOT NULL, "
+        "PRIMARY KEY (scope, response))",
+        "CREATE INDEX outcomes_by_model ON outcomes (model, scope, example)",
+        pack_old_findings,
+    ),
 )
 
 _SERIAL = {"sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT", "postgresql": "SERIAL PRIMARY KEY"}
 
 
-def version(connection: Connection) -> int:
-    """Schema version of a store; 0 for an empty one."""
+def read_version(connection: Connection) -> int:
+    """Schema version of a store; 0 for an empty one.
+
+    Raises:
+        StoreError: the store was written by a newer Residency.
+    """
     if not inspect(connection).has_table("schema_version"):
         return 0
-    found = connection.execute(text("SELECT MAX(version) FROM schema_version")).scalar()
-    return int(found or 0)
+    stored = connection.execute(text("SELECT MAX(version) FROM schema_version")).scalar()
+    version = int(stored or 0)
+    if version > len(STEPS):
+        raise StoreError(
+            f"the store has schema version {version}, this Residency knows {len(STEPS)}",
+            next_step="upgrade Residency: pip install -U residency",
+        )
+    return version
 
 
 def migrate(connection: Connection) -> int:
@@ -79,12 +103,7 @@ def migrate(connection: Connection) -> int:
     Raises:
         StoreError: the store was written by a newer Residency.
     """
-    now = version(connection)
-    if now > len(STEPS):
-        raise StoreError(
-            f"the store has schema version {now}, this Residency knows {len(STEPS)}",
-            next_step="upgrade Residency: pip install -U residency",
-        )
+    now = read_version(connection)
     if now == 0:
         connection.execute(
             text(
@@ -94,8 +113,11 @@ def migrate(connection: Connection) -> int:
         )
     serial = _SERIAL[connection.dialect.name]
     for number, step in enumerate(STEPS[now:], start=now + 1):
-        for statement in step:
-            connection.execute(text(statement.replace("{serial}", serial)))
+        for action in step:
+            if isinstance(action, str):
+                connection.execute(text(action.replace("{serial}", serial)))
+            else:
+                action(connection)
         connection.execute(
             text("INSERT INTO schema_version (version, applied_at) VALUES (:v, :at)"),
             {"v": number, "at": datetime.now(UTC).isoformat(timespec="seconds")},

@@ -96,6 +96,32 @@ findings = Table(
     Index("findings_by_response", "response"),
 )
 
+checks = Table(
+    "checks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("detector", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("message", Text, nullable=False),
+    Index("checks_by_content", "detector", "version", "kind", "status", "message", unique=True),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("scope", String(64), primary_key=True),
+    Column("response", String(32), primary_key=True),
+    Column("model", String(32), nullable=False),
+    Column("example", String(32), nullable=False),
+    Column("sample", Integer, nullable=False),
+    Column("failed", Text, nullable=False),
+    Column("repeated", Text, nullable=False),
+    Column("measured", Text, nullable=False),
+    Index("outcomes_by_model", "model", "scope", "example"),
+)
+
 issues = Table(
     "issues",
     metadata,

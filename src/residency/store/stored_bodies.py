@@ -15,40 +15,40 @@ from residency.nouns.proposal import Proposal
 from residency.nouns.response import Response, Sampling
 
 
-def dataset(body: Mapping[str, Any]) -> DatasetVersion:
+def read_dataset(body: Mapping[str, Any]) -> DatasetVersion:
     """A dataset version."""
     return DatasetVersion(**{**body, "rows": tuple(body["rows"])})
 
 
-def model(body: Mapping[str, Any]) -> Model:
+def read_model(body: Mapping[str, Any]) -> Model:
     """A model."""
     return Model(**body)
 
 
-def response(body: Mapping[str, Any]) -> Response:
+def read_response(body: Mapping[str, Any]) -> Response:
     """A response."""
     sampling = Sampling(**{**body["sampling"], "stop": tuple(body["sampling"]["stop"])})
     return Response(**{**body, "sampling": sampling, "token_ids": tuple(body["token_ids"])})
 
 
-def finding(body: Mapping[str, Any]) -> Finding:
+def read_finding(body: Mapping[str, Any]) -> Finding:
     """A finding."""
     return Finding(**{**body, "spans": tuple(Span(**span) for span in body["spans"])})
 
 
-def issue(body: Mapping[str, Any]) -> Issue:
+def read_issue(body: Mapping[str, Any]) -> Issue:
     """An issue."""
     raw = body["slice"]
     slice_ = Slice(raw["by"], raw["value"], tuple(raw["members"]))
     return Issue(**{**body, "slice": slice_, "examples": tuple(body["examples"])})
 
 
-def proposal(body: Mapping[str, Any]) -> Proposal:
+def read_proposal(body: Mapping[str, Any]) -> Proposal:
     """A proposal."""
     return Proposal(**{**body, "example": Example.from_dict(body["example"])})
 
 
-def proposal_body(value: Proposal) -> dict[str, Any]:
-    """JSON-able body of a proposal; the inverse of ``proposal``."""
-    flat = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    return {**flat, "example": value.example.to_dict()}
+def proposal_body(proposal: Proposal) -> dict[str, Any]:
+    """JSON-able body of a proposal; the inverse of ``read_proposal``."""
+    flat = {f.name: getattr(proposal, f.name) for f in dataclasses.fields(proposal)}
+    return {**flat, "example": proposal.example.to_dict()}

@@ -1,0 +1,55 @@
+"""``residency train``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from residency.cli.json_output import to_jsonable
+from residency.cli.terminal import ProgressDisplay, console, print_json
+
+if TYPE_CHECKING:
+    pass
+from residency.cli.options import Directory, Json, open_project
+
+
+def train_command(
+    directory: Directory = Path(),
+    issue: Annotated[
+        list[str] | None, typer.Option(help="Add the accepted rows of this issue; may repeat.")
+    ] = None,
+    extend: Annotated[
+        float, typer.Option(min=0, help="Go on with the last such training: epochs to add.")
+    ] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Train once on the train split (and on targeted rows), and keep the adapter.
+
+    Example: residency train demo --issue is-1a2b3c
+
+    Example: residency train demo --extend 2
+    """
+    from residency.store.record_kind import RecordKind
+
+    with ProgressDisplay() as progress:
+        project = open_project(directory, progress)
+        model = project.train(issues=issue or [], extend=extend)
+        folder = project.store.artifacts.folder(model.adapter) if model.adapter else None
+        made = project.store.records(RecordKind.TRAINING, model.id)[-1]
+    if as_json:
+        print_json(
+            json.dumps(to_jsonable({"model": model, "adapter": str(folder), "training": made}))
+        )
+        return
+    console.print(f"model {model.id}\nadapter {folder}", highlight=False, soft_wrap=True)
+    console.print(f"loss curve {folder}/loss.svg", highlight=False, soft_wrap=True)
+    if off := made.get("estimate"):
+        console.print(
+            f"the estimate was off by {off['memory_error']:+.0%} in memory "
+            f"and {off['time_error']:+.0%} in time",
+            highlight=False,
+        )
+    console.print(f"Next: residency eval {directory} --model {model.id}", highlight=False)

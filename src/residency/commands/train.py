@@ -1,0 +1,30 @@
+"""``residency train``: one training on stored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from residency.loop.fine_tune import fine_tune_base
+from residency.nouns.model import Model
+from residency.project.workspace import Workspace
+
+
+def train(ws: Workspace, *, issues: Sequence[str] = (), extend: float = 0.0) -> Model:
+    """Train once on the train split and the accepted rows of these issues (ids or prefixes).
+
+    ``extend`` adds so many epochs to the last such training, from its checkpoint.
+
+    Raises:
+        UserError: no training of these rows and settings is kept to be extended.
+    """
+    with ws.store.writer("train"):
+        rows = list(ws.split("train"))
+        run = ws.latest_run() if issues else ws.record_run()
+        for proposal in ws.store.proposals(run):
+            wanted = any(proposal.issue.startswith(issue) for issue in issues)
+            if wanted and proposal.accepted and proposal.arm == "main":
+                rows.append(proposal.example)
+        note = "residency train"
+        return fine_tune_base(
+            ws, rows, round_=1, arm="main", parent=None, note=note, kept=True, extend=extend
+        )

@@ -1,0 +1,121 @@
+"""Benchmark items near what was trained on, and scores without them.
+
+Compared are the rows of train and pool, from which every round draws, with the questions of the
+benchmark, by the rules of ``data.overlap``. A score on contaminated items says what was learnt by
+heart; the clean score says what can be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from residency.data.row_table import TableBuilder
+from residency.evaluate.benchmarks.load_rows import HubSplits, Splits
+from residency.evaluate.benchmarks.run_tasks import BenchResult, summarise
+from residency.evaluate.benchmarks.score_items import Metric
+from residency.evaluate.benchmarks.tasks import Task, find_tasks
+from residency.interfaces import Progress, ProgressEvent, no_progress
+from residency.nouns.example import Example
+from residency.overlap.protected_grams import ProtectedGrams
+from residency.overlap.word_grams import RowWords, WordStore
+
+HUB_TASKS = ("arc", "hellaswag", "mmlu", "truthfulqa_mc1")
+
+Scores = dict[str, dict[str, Metric]]
+
+
+@dataclass(frozen=True)
+class Separated:
+    """A model's scores on clean items and on contaminated ones, by task and metric."""
+
+    name: str
+    clean: Scores
+    contaminated: Scores
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "name": self.name,
+            "clean": _figures_of_scores(self.clean),
+            "contaminated": _figures_of_scores(self.contaminated),
+        }
+
+
+def _figures_of_scores(scores: Scores) -> dict[str, Any]:
+    return {task: {m: asdict(v) for m, v in found.items()} for task, found in scores.items()}
+
+
+def contaminated_items(
+    examples: Sequence[Example],
+    tasks: Sequence[Task],
+    splits: Splits,
+    asked: Mapping[str, Sequence[int]],
+) -> dict[str, frozenset[int]]:
+    """Items that some example comes near, by task; tasks without any are left out.
+
+    Args:
+        examples: rows that a model may have been trained on.
+        asked: task name → indices of the items that were asked.
+    """
+    builder = TableBuilder(spill=True)
+    for example in examples:
+        builder.add(example)
+    prompts = builder.table().prompts
+    out: dict[str, frozenset[int]] = {}
+    for task in tasks:
+        indices = list(asked.get(task.name, ()))
+        rows = splits.rows(task, task.test)
+        protected = ProtectedGrams(
+            _gather_words([write_question(task, rows[index]) for index in indices])
+        )
+        protected.count(prompts)
+        found = frozenset(indices[item] for item in protected.covered(prompts))
+        if found:
+            out[task.name] = found
+    return out
+
+
+def write_question(task: Task, row: Mapping[str, Any]) -> str:
+    """What an item asks, without frame, choices and examples."""
+    asked = row.get("question")
+    return str(asked) if asked else task.read(row).text
+
+
+def _gather_words(texts: Sequence[str]) -> RowWords:
+    store = WordStore()
+    places = np.asarray([store.add(text) for text in texts], np.int64).reshape(-1, 2)
+    return RowWords(store.values(), places[:, 0], places[:, 1])
+
+
+def separate_contaminated(
+    name: str,
+    result: BenchResult,
+    tasks: Sequence[Task],
+    contaminated: Mapping[str, frozenset[int]],
+) -> Separated:
+    """A result's scores on the items that are clean, and on the others."""
+    bad = [i for i in result.items if i.index in contaminated.get(i.task, ())]
+    good = [i for i in result.items if i.index not in contaminated.get(i.task, ())]
+    touched = [task for task in tasks if task.name in contaminated]
+    return Separated(name, summarise(touched, good), summarise(touched, bad))
+
+
+def hub_benchmarks(progress: Progress = no_progress) -> dict[str, list[str]]:
+    """Benchmark → questions of its test items, read from the Hugging Face hub.
+
+    Raises:
+        FetchError: the hub cannot be reached.
+    """
+    names = {"arc": "ARC", "hellaswag": "HellaSwag", "mmlu": "MMLU", "truthfulqa": "TruthfulQA"}
+    splits, tasks = HubSplits(), find_tasks(HUB_TASKS)
+    out: dict[str, list[str]] = {}
+    for number, task in enumerate(tasks):
+        progress(ProgressEvent("fetch benchmarks", number, len(tasks), "tasks"))
+        rows = splits.rows(task, task.test)
+        out.setdefault(names[task.benchmark], []).extend(write_question(task, row) for row in rows)
+    progress(ProgressEvent("fetch benchmarks", len(tasks), len(tasks), "tasks"))
+    return {name: list(dict.fromkeys(texts)) for name, texts in out.items()}

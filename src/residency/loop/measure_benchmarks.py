@@ -1,0 +1,149 @@
+"""Public benchmarks of stored models: asked once, kept item by item, each model against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from residency.errors import UserError
+from residency.evaluate.benchmarks.compare_results import Difference, compare_results
+from residency.evaluate.benchmarks.load_rows import HubSplits, LocalSplits, Splits
+from residency.evaluate.benchmarks.run_tasks import BenchResult, ask, run_tasks
+from residency.evaluate.benchmarks.tasks import Task, find_tasks
+from residency.loop.benchmark_contamination import (
+    Separated,
+    contaminated_items,
+    separate_contaminated,
+)
+from residency.nouns.content_id import content_id
+from residency.nouns.model import Model
+from residency.project.named_models import require_local
+from residency.project.workspace import Workspace
+from residency.store.record_kind import RecordKind
+from residency.text.words import hash_text
+
+BENCHMARK_RECORD = RecordKind.BENCHMARK
+"""Kind of the store's records that hold benchmark results, one a model and setting."""
+BENCHMARKS_COMPARED_RECORD = RecordKind.BENCHMARKS_COMPARED
+"""Kind of the records that hold what a call compared, for the report; keyed by the run."""
+
+
+@dataclass(frozen=True)
+class Benched:
+    """One model's results. ``stored`` is True where nothing had to be computed."""
+
+    name: str
+    model: Model
+    result: BenchResult
+    stored: bool
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """All models, and each later one against the first on the same items."""
+
+    tasks: tuple[str, ...]
+    models: tuple[Benched, ...]
+    differences: tuple[tuple[Difference, ...], ...]
+    margin: float
+    contaminated: dict[str, int] = field(default_factory=dict)
+    """Task → items that come near a row of train or pool."""
+    separated: tuple[Separated, ...] = ()
+    """Scores of each model without those items, and on them alone; empty when there are none."""
+
+    def to_dict(self, *, items: bool = False) -> dict[str, Any]:
+        """JSON-able; item by item only where asked for."""
+        models = []
+        for benched in self.models:
+            result = benched.result.to_dict()
+            if not items:
+                del result["items"]
+            models.append({"name": benched.name, "model": benched.model.id, **result})
+        return {
+            "tasks": list(self.tasks),
+            "margin": self.margin,
+            "models": models,
+            "differences": [[asdict(d) for d in found] for found in self.differences],
+            "contaminated": self.contaminated,
+            "separated": [s.to_dict() for s in self.separated],
+        }
+
+
+def measure_benchmarks(
+    ws: Workspace,
+    tasks: Sequence[str],
+    models: Sequence[tuple[str, Model]],
+    *,
+    data: str = "",
+    limit: int = 0,
+    shots: int | None = None,
+    margin: float = 0.02,
+) -> BenchReport:
+    """What ``bench`` does, for a caller that holds the writer's lock: models with their names."""
+    found = find_tasks(tasks)
+    splits = open_benchmark_files(ws, data)
+    key = hash_questions(found, splits, limit, shots)
+    done: list[Benched] = []
+    for name, model in models:
+        stored = [row for row in ws.store.records(BENCHMARK_RECORD, model.id) if row["key"] == key]
+        if stored:
+            result = BenchResult.from_dict(stored[-1]["result"])
+        else:
+            require_local(ws, model, "benchmarks need log-likelihoods, which no endpoint tells")
+            adapter = model.adapter
+            ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
+            result = run_tasks(
+                found, splits, ws.engine, limit=limit, shots=shots, progress=ws.progress
+            )
+            body = {"key": key, "tasks": [t.name for t in found], "result": result.to_dict()}
+            ws.store.add_record(BENCHMARK_RECORD, model.id, body)
+        done.append(Benched(name, model, result, bool(stored)))
+    first = done[0].result
+    asked: dict[str, list[int]] = {}
+    for item in first.items:
+        asked.setdefault(item.task, []).append(item.index)
+    trained_on = [*ws.split("train"), *ws.split("pool")]
+    near = contaminated_items(trained_on, found, splits, asked)
+    report = BenchReport(
+        tasks=tuple(task.name for task in found),
+        models=tuple(done),
+        differences=tuple(
+            tuple(compare_results(first, other.result, margin=margin)) for other in done[1:]
+        ),
+        margin=margin,
+        contaminated={task: len(items) for task, items in near.items()},
+        separated=tuple(separate_contaminated(b.name, b.result, found, near) for b in done)
+        if near
+        else (),
+    )
+    ws.store.add_record(BENCHMARKS_COMPARED_RECORD, ws.run_id, report.to_dict())
+    return report
+
+
+def open_benchmark_files(ws: Workspace, data: str = "") -> Splits:
+    """The benchmark files that ``data`` or the settings name, or the hub's."""
+    if data == "hub":
+        return HubSplits()
+    folder = data or ws.config.data.benchmarks
+    if not folder:
+        raise UserError(
+            "no benchmark files are named",
+            next_step="name their folder with --data or data.benchmarks, or use --data hub",
+        )
+    return LocalSplits(Path(folder) if data else ws.root / folder)
+
+
+def hash_questions(tasks: Sequence[Task], splits: Splits, limit: int, shots: int | None) -> str:
+    """Hash of every context and choice that would be asked."""
+    prompts = []
+    for task in tasks:
+        asked = ask(task, splits, limit=limit, shots=shots)
+        lines = [
+            f"{choice.context}\x1f{choice.continuation}"
+            for request in asked.requests
+            for choice in request
+        ]
+        prompts.append([task.name, hash_text("\x1e".join(lines))])
+    return content_id("bench", prompts)

@@ -1,0 +1,95 @@
+"""Models by the names that people give them: ``base``, ``final``, ``round-1``, or an id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from residency.errors import StoreError, UserError
+from residency.evaluate.baselines.prompting import choose_shots, prompting_name
+from residency.nouns.example import Example
+from residency.nouns.model import Model
+from residency.project.workspace import Workspace
+from residency.store.stage_key import StageKey, StageName
+
+ZERO_SHOT = "zero-shot"
+ENDPOINT = "endpoint:"
+"""How the base of a model at an endpoint begins."""
+
+
+def register_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
+    """The bare base under zero-shot prompting, or under few-shot with these examples."""
+    prompting = prompting_name(shots)
+    model = Model(
+        base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash}
+    )
+    if not ws.store.has_model(model.id):
+        with ws.store.writer("eval"):
+            ws.store.add_model(model)
+    return model
+
+
+def choose_project_shots(ws: Workspace) -> list[Example]:
+    """The fixed examples of the few-shot prompt, from train."""
+    return choose_shots(ws.split("train"), ws.config.evaluate.few_shot, ws.config.project.seed)
+
+
+def label_model(model: Model) -> str:
+    """How a model is called in tables."""
+    if model.base.startswith(ENDPOINT):
+        return "endpoint " + model.base.removeprefix(ENDPOINT)
+    if model.adapter is None:
+        return "base, " + model.prompting.rsplit(":", 1)[0].replace(":", " ")
+    return f"round {model.round}" + (", control" if model.arm == "control" else "")
+
+
+def require_local(ws: Workspace, model: Model, what: str) -> None:
+    """The loaded base must not answer in another model's name.
+
+    Raises:
+        UserError: the model is an endpoint's, or has another base.
+    """
+    if model.base.startswith(ENDPOINT):
+        step = "residency eval --endpoint URL --endpoint-model NAME asks an endpoint"
+        raise UserError(what, where=label_model(model), next_step=step)
+    if model.base != ws.base.identity:
+        raise UserError(
+            f"{what}: its base is another than this project's",
+            where=f"{model.id}, {model.base}",
+            next_step="set model.base back to it",
+        )
+
+
+def find_model(ws: Workspace, name: str) -> Model:
+    """A model by name: ``base``, ``few-shot``, ``final``, ``round-N``, ``round-N-control``, or an id.
+
+    Raises:
+        StoreError: no stored model is meant.
+    """
+    if name in ("base", ZERO_SHOT):
+        return register_base_model(ws)
+    if name == "few-shot":
+        return register_base_model(ws, choose_project_shots(ws))
+    run = ws.store.latest_run()
+    rounds = ws.store.rounds(run) if run else []
+    if name == "final" and run:
+        done = ws.store.stage(run, StageKey(StageName.COMPLETE))
+        mains = [r.model for r, _ in rounds if r.arm == "main"]
+        if done is not None or mains:
+            return ws.store.model(done["result"]["final"] if done else mains[-1])
+    for round_, _ in rounds:
+        suffix = "" if round_.arm == "main" else f"-{round_.arm}"
+        if name == f"round-{round_.index}{suffix}":
+            return ws.store.model(round_.model)
+    ids = [key for key in ws.store.find(name) if key.startswith("m-")] if name else []
+    if len(ids) == 1:
+        return ws.store.model(ids[0])
+    known = ["base", "few-shot", *(f"round-{r.index}" for r, _ in rounds if r.arm == "main")]
+    raise StoreError(
+        f"no stored model is called {name!r}" if not ids else f"{name!r} fits {len(ids)} models",
+        next_step=f"name one of: {', '.join(known)}, or an id from residency status",
+    )
+
+
+def choose_model_shots(ws: Workspace, model: Model) -> list[Example]:
+    """The few-shot examples that a model is prompted with."""
+    return [] if model.prompting == ZERO_SHOT else choose_project_shots(ws)

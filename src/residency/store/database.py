@@ -1,0 +1,206 @@
+"""The project's database: opened, brought to today's schema, read by all and written by one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from residency.errors import StoreError, UnlockedWriteError
+from residency.store.database_errors import explain_errors
+from residency.store.lock import WriterLock
+from residency.store.migrations import STEPS, migrate, read_version
+
+FILE_NAME = "store.db"
+_IN_CLAUSE = 500
+"""Values in one IN clause; SQLite takes at least 999."""
+
+Value = TypeVar("Value")
+
+
+def write_time() -> str:
+    """The time that stands beside a row, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def chunked(values: Iterable[Value]) -> Iterator[list[Value]]:
+    """Values in lists short enough for an IN clause."""
+    several = list(values)
+    for start in range(0, len(several), _IN_CLAUSE):
+        yield several[start : start + _IN_CLAUSE]
+
+
+class Database:
+    """Rows in and out of one SQLite file or PostgreSQL database.
+
+    Args:
+        folder: the project's ``.residency`` folder.
+        url: a database URL; empty for the SQLite file in the folder.
+        create: make the database when there is none.
+
+    Raises:
+        StoreError: it cannot be opened, or there is none and ``create`` is False.
+    """
+
+    def __init__(self, folder: Path, url: str = "", *, create: bool = True) -> None:
+        self.folder = folder
+        path = folder.absolute() / FILE_NAME
+        if not url and not create and not path.exists():
+            raise StoreError(
+                "nothing is stored here yet", where=str(folder.parent), next_step="residency run"
+            )
+        self._lock = WriterLock(folder / "writer.lock")
+        self._log_lock = WriterLock(folder / "log.lock")
+        if create:
+            self._make_folder()
+        self.place, self._engine = _open_engine(path, url)
+        with explain_errors(self.place):
+            self._bring_up_to_date()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def writer(self, command: str) -> Iterator[None]:
+        """The project's one writer lock, held by every command that writes, for all it does.
+
+        Raises:
+            StoreLockedError: another process holds it.
+        """
+        self._lock.take_lock(command)
+        try:
+            yield
+        finally:
+            self._lock.release_lock()
+
+    # --- for the tables --------------------------------------------------------------------
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with explain_errors(self.place), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        """A transaction.
+
+        Raises:
+            UnlockedWriteError: the writer lock is not held.
+        """
+        if not self._lock.held:
+            raise UnlockedWriteError(
+                "a row was to be written without the project's writer lock",
+                where=self.place,
+                next_step="write inside `with store.writer(COMMAND):`",
+            )
+        with explain_errors(self.place), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _append(self) -> Iterator[Connection]:
+        """A short transaction that adds to the log, for people who need not wait for a run.
+
+        Raises:
+            StoreLockedError: somebody else adds to the log, for ten seconds now.
+        """
+        with contextlib.ExitStack() as stack:
+            if not self._lock.held:
+                self._log_lock.take_lock("adding to the log", wait=10.0)
+                stack.callback(self._log_lock.release_lock)
+            stack.enter_context(explain_errors(self.place))
+            yield stack.enter_context(self._engine.begin())
+
+    def _insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows; those that are there already stay as they are."""
+        if rows:
+            with self._write() as connection:
+                insert_missing(connection, table, rows)
+
+    def _bodies(self, query: Select[Any]) -> list[dict[str, Any]]:
+        with self._read() as connection:
+            return [json.loads(row[0]) for row in connection.execute(query)]
+
+    def _body_of(self, table: Table, key: str, noun: str) -> dict[str, Any]:
+        bodies = self._bodies(select(table.c.body).where(table.c.id == key))
+        if not bodies:
+            raise StoreError(
+                f"there is no {noun} {key}", next_step="residency status lists what is stored"
+            )
+        return bodies[0]
+
+    # --- opening ---------------------------------------------------------------------------
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the project's folder cannot be written: {error.strerror}",
+                where=str(self.folder),
+                next_step="make it writable for you",
+            ) from error
+
+    def _bring_up_to_date(self) -> None:
+        with self._engine.connect() as connection:
+            if read_version(connection) == len(STEPS):
+                return
+        self._make_folder()
+        self._lock.take_lock("opening an earlier store", wait=10.0)
+        try:
+            with self._engine.begin() as connection:
+                migrate(connection)
+        finally:
+            self._lock.release_lock()
+
+
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows inside a transaction; those that are there already stay as they are."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def _open_engine(path: Path, url: str) -> tuple[str, Engine]:
+    """What to call the database in messages (without a password), and its engine."""
+    if url:
+        try:
+            address = make_url(url)
+            return address.render_as_string(hide_password=True), create_engine(address)
+        except (ArgumentError, NoSuchModuleError, ImportError):
+            raise StoreError(
+                "the address of the store is not one of a database",
+                where="`store` under [project]",
+                next_step='leave it empty, or write "postgresql+psycopg://user@host/name"',
+            ) from None
+    if path.exists() and not os.access(path.parent, os.W_OK):
+        # SQLite wants to write files beside the database even to read it, unless told that nobody
+        # changes it; a folder that cannot be written holds what it held.
+        name = f"file:{quote(str(path))}?mode=ro&immutable=1"
+        return str(path), create_engine(
+            "sqlite://", creator=lambda: sqlite3.connect(name, uri=True, check_same_thread=False)
+        )
+    # URL.create takes the path as it is: `?`, `%` and `#` have no meaning in it.
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+    event.listen(engine, "connect", _set_up_sqlite)
+    return str(path), engine
+
+
+def _set_up_sqlite(connection: Any, _: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
