@@ -15,11 +15,11 @@ from infer_models import engine, folder, prompts
 from residency.errors import ConfigError, ModelError, SuiteError
 from residency.infer import continuous_batch as batching
 from residency.infer import scoring
+from residency.infer.choice_items import Item, group_items
+from residency.infer.choose_tokens import draw_tokens
 from residency.infer.encode_requests import Encoder, Request
 from residency.infer.fused_model import FusedModel
 from residency.infer.local_engine import LocalEngine
-from residency.infer.scoring import Item, plan
-from residency.infer.sequences import draw
 from residency.interfaces import Choice, Generation, Prompt
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
@@ -127,7 +127,7 @@ def test_draws_follow_the_truncated_distribution() -> None:
     expected = torch.zeros(12)
     expected[order.indices[:kept]] = order.values[:kept] / order.values[:kept].sum()
     uniform = (torch.arange(20000).double() + 0.5) / 20000
-    counts = Counter(draw(logits.expand(20000, 12), sampling, uniform).tolist())
+    counts = Counter(draw_tokens(logits.expand(20000, 12), sampling, uniform).tolist())
     found = torch.tensor([counts[token] / 20000 for token in range(12)])
     assert torch.allclose(found, expected, atol=1e-3)
 
@@ -160,8 +160,8 @@ def test_a_right_draft_saves_the_steps(local: LocalEngine, monkeypatch: pytest.M
         for p, a in zip(asked, answers, strict=True)
     ]
     steps: list[int] = []
-    decode = batching.Batcher._decode
-    monkeypatch.setattr(batching.Batcher, "_decode", lambda s: (steps.append(1), decode(s))[1])
+    decode = batching.Batcher._decode_step
+    monkeypatch.setattr(batching.Batcher, "_decode_step", lambda s: (steps.append(1), decode(s))[1])
     same(answers, local.generate(drafted, GREEDY))
     assert len(steps) == 1  # 8 guesses and one more token in the prefill, the other 7 in a step
 
@@ -227,10 +227,10 @@ def test_pain_07_one_bos_in_prompts_and_scores(base: Path) -> None:
     bos = local.tokenizer.bos_token_id
     encoder = Encoder(local.tokenizer, 256)
     text = local.tokenizer.decode(bos)
-    ids = encoder.request(Choice(text + "the kettle", " broke")).inputs
+    ids = encoder.make_request(Choice(text + "the kettle", " broke")).inputs
     assert Counter(ids)[bos] == 1
-    assert encoder.request(Choice("", text + "the kettle")).inputs[0] == bos
-    assert Counter(encoder.request(Choice("", "the kettle")).inputs)[bos] == 1
+    assert encoder.make_request(Choice("", text + "the kettle")).inputs[0] == bos
+    assert Counter(encoder.make_request(Choice("", "the kettle")).inputs)[bos] == 1
 
 
 # --- adapters ----------------------------------------------------------------------------------
@@ -325,13 +325,13 @@ def test_pain_16_whole_logits_are_never_kept(
 ) -> None:
     """Only scored positions pass the output layer, and never more than 256 at a time."""
     rows: list[int] = []
-    plain = FusedModel.logits
+    plain = FusedModel.compute_logits
 
     def counted(self: FusedModel, hidden: torch.Tensor) -> torch.Tensor:
         rows.append(hidden.shape[0])
         return plain(self, hidden)
 
-    monkeypatch.setattr(FusedModel, "logits", counted)
+    monkeypatch.setattr(FusedModel, "compute_logits", counted)
     shots = "the kettle of order 1234 broke on monday " * 4
     items = [
         [Choice(f"{shots}{n} answer:", " " + "bird " * length) for length in (1, 3, 20)]
@@ -357,7 +357,7 @@ def test_a_shared_prefix_is_computed_once(
     items = [[Choice(f"{shots} number {n}?", f" {w}") for w in ("a", "b")] for n in range(20)]
     local.score(items)
     encoder = Encoder(local.tokenizer, 256)
-    plainly = sum(len(encoder.request(c).inputs) for item in items for c in item)
+    plainly = sum(len(encoder.make_request(c).inputs) for item in items for c in item)
     assert sum(tokens) < plainly / 10
 
 
@@ -371,7 +371,7 @@ def test_items_are_grouped_where_they_share_most() -> None:
     start = list(range(1, 11))
     items = [item(n, *start, *(one if n % 2 else two), 300 + n, 400) for n in range(12)]
     items.append(item(12, *range(500, 540)))
-    groups = plan(items)
+    groups = group_items(items)
     assert sorted(sorted(i.index for i in g.items) for g in groups) == [
         [0, 2, 4, 6, 8, 10],
         [1, 3, 5, 7, 9, 11],

@@ -12,6 +12,7 @@ import torch
 
 from infer_models import engine, folder, prompts
 from residency.infer import continuous_batch as batching
+from residency.infer import shared_prefix
 from residency.infer.draft_tokens import MOST, Draft
 from residency.infer.fused_model import FusedModel
 from residency.infer.local_engine import LocalEngine
@@ -72,7 +73,7 @@ def drafted(asked: list[Prompt], answers: list[Generation]) -> list[Prompt]:
 def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """(layer, tokens) of every layer that any fused model runs."""
     seen: list[tuple[int, int]] = []
-    plain = FusedModel.run
+    plain = FusedModel.run_layers
 
     def counted(
         self: FusedModel, x: torch.Tensor, positions: Any, attend: Any, layers: range, *rest: Any
@@ -80,7 +81,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         seen.extend((layer, len(x)) for layer in layers)
         return plain(self, x, positions, attend, layers, *rest)
 
-    monkeypatch.setattr(FusedModel, "run", counted)
+    monkeypatch.setattr(FusedModel, "run_layers", counted)
     return seen
 
 
@@ -95,12 +96,12 @@ def replay(answer: list[int], draft: list[int]) -> tuple[int, int]:
     """Forwards and guessed tokens that a model which writes ``answer`` needs with this draft."""
     guesser, written, forwards, guessed = Draft(draft), 0, 0, 0
     while written < len(answer):
-        guess = guesser.guess(len(answer) - written - 1)
+        guess = guesser.guess_tokens(len(answer) - written - 1)
         right = 0
         while right < len(guess) and guess[right] == answer[written + right]:
             right += 1
         written += right + 1
-        guesser.follow(answer[:written], len(guess), right)
+        guesser.record_guess(answer[:written], len(guess), right)
         forwards += 1
         guessed += len(guess)
     return forwards, guessed
@@ -138,14 +139,14 @@ def test_a_draft_with_a_difference_saves_steps_and_changes_nothing(
     local = engine(base, batch_size=batch)
     asked = prompts(9)
     steps = 0
-    plain = batching.Batcher._decode
+    plain = batching.Batcher._decode_step
 
     def counted(self: batching.Batcher) -> None:
         nonlocal steps
         steps += len(self.active)
         plain(self)
 
-    monkeypatch.setattr(batching.Batcher, "_decode", counted)
+    monkeypatch.setattr(batching.Batcher, "_decode_step", counted)
     answers = local.generate(asked, sampling)
     undrafted, steps = steps, 0
     changed = []
@@ -190,7 +191,7 @@ def test_prompts_pass_the_frozen_layers_once(
     answers = local.generate(asked, GREEDY)
     work.clear()
     local.generate(drafted(asked, answers), GREEDY)
-    prefix = batching.common_prefix([local.chat.prompt_ids(p.messages) for p in asked])
+    prefix = shared_prefix.count_shared_tokens([local.chat.prompt_ids(p.messages) for p in asked])
     unfed = sum(a.finish == "stop" for a in answers)  # an end token was never fed
     assert tokens_at(work, 0) <= prefix + unfed
     assert tokens_at(work, 1) > sum(len(a.token_ids) for a in answers)

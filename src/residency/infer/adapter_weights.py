@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from residency.errors import ModelError
-from residency.model.lora import load_adapter, lora_modules
+from residency.model.lora_linear import lora_modules
+from residency.model.peft_adapter import load_adapter
 
 
 def replaced_weights(model: Any, path: Path) -> dict[str, Tensor]:
@@ -39,37 +40,37 @@ def replaced_weights(model: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _from_full(model: Any, files: list[Path], path: Path) -> dict[str, Tensor]:
-    own = dict(model.named_parameters())
-    out: dict[str, Tensor] = {}
+    parameters = dict(model.named_parameters())
+    replaced: dict[str, Tensor] = {}
     for file in files:
         for name, value in load_file(file).items():
-            if name == "lm_head.weight" and name not in own:
+            if name == "lm_head.weight" and name not in parameters:
                 continue  # tied to the embedding, stored twice
-            if name not in own or own[name].shape != value.shape:
+            if name not in parameters or parameters[name].shape != value.shape:
                 raise ModelError(
                     f"weight {name} with shape {tuple(value.shape)} does not fit the base model",
                     where=str(file),
                     next_step="use weights that were fine-tuned from this base",
                 )
-            out[name] = value.to(own[name])
-    missing = own.keys() - out.keys()
+            replaced[name] = value.to(parameters[name])
+    missing = parameters.keys() - replaced.keys()
     if missing:
         raise ModelError(
             f"{len(missing)} weights are missing, {min(missing)} first", where=str(path)
         )
-    return out
+    return replaced
 
 
 def _from_peft(model: Any, path: Path) -> dict[str, Tensor]:
-    out: dict[str, Tensor] = {}
+    replaced: dict[str, Tensor] = {}
     try:
         load_adapter(model, path)
         for name, layer in lora_modules(model):
             merged = layer.merged_weight()
             weight = merged.t() if layer.transposed else merged
-            out[f"{name}.weight"] = weight.detach().clone()
+            replaced[f"{name}.weight"] = weight.detach().clone()
     finally:
         for name, layer in list(lora_modules(model)):
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, layer.base)
-    return out
+    return replaced

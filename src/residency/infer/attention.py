@@ -38,13 +38,13 @@ class KVCache:
         self.values = torch.zeros(shape, dtype=like.dtype, device=like.device)
         self.prefix = prefix
 
-    def move(self, source: int, target: int, length: int) -> None:
+    def copy_slot(self, source: int, target: int, length: int) -> None:
         """Copy the first ``length`` tokens of one slot over another."""
         self.keys[:, target, :, :length] = self.keys[:, source, :, :length]
         self.values[:, target, :, :length] = self.values[:, source, :, :length]
 
 
-def flash(
+def flash_attention(
     query: Tensor, key: Tensor, value: Tensor, scale: float, *, causal: bool
 ) -> tuple[Tensor, Tensor]:
     """Attention and its log-sum-exp; key heads are shared by stride, without a copy.
@@ -66,14 +66,16 @@ def flash(
             q, k, v, 0.0, causal, scale=scale
         )
     else:
-        out, lse = _explicit(q, k, v, scale, causal)
+        out, lse = _explicit_attention(q, k, v, scale, causal)
     return (
         out.permute(2, 0, 1, 3).reshape(tokens, heads, size),
         lse.permute(2, 0, 1).reshape(tokens, heads),
     )
 
 
-def _explicit(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> tuple[Tensor, Tensor]:
+def _explicit_attention(
+    q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool
+) -> tuple[Tensor, Tensor]:
     scores = (q @ k.transpose(-1, -2)) * scale
     if causal:
         upper = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
@@ -81,7 +83,7 @@ def _explicit(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> tu
     return scores.softmax(-1) @ v, scores.logsumexp(-1)
 
 
-def merge(a: Tensor, a_lse: Tensor, b: Tensor, b_lse: Tensor) -> Tensor:
+def merge_attention(a: Tensor, a_lse: Tensor, b: Tensor, b_lse: Tensor) -> Tensor:
     """Attention over two disjoint sets of keys, from the attention over each.
 
     softmax over the union weighs each part by its share exp(lse) (FlashAttention's rescaling).
@@ -111,16 +113,16 @@ def decode_attention(
     kv = keys.shape[1]
     group = heads // kv
     q = (query * scale).view(count, kv, group, size)
-    own = q @ keys.transpose(2, 3)
+    own_scores = q @ keys.transpose(2, 3)
     if mask is not None:
-        own += mask
+        own_scores += mask
     if prefix is None:
-        return (own.softmax(-1) @ values).reshape(count, heads * size)
+        return (own_scores.softmax(-1) @ values).reshape(count, heads * size)
     prefix_keys, prefix_values = prefix
     length = prefix_keys.shape[1]
     flat = q.transpose(0, 1).reshape(kv, count * group, size)
     shared = (flat @ prefix_keys.transpose(1, 2)).view(kv, count, group, length).transpose(0, 1)
-    weights = torch.cat([shared, own], -1).softmax(-1)
+    weights = torch.cat([shared, own_scores], -1).softmax(-1)
     out = weights[..., length:] @ values
     shared_weights = weights[..., :length].transpose(0, 1).reshape(kv, count * group, length)
     out += (shared_weights @ prefix_values).view(kv, count, group, size).transpose(0, 1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from residency.infer.attention import KVCache, decode_attention, flash, merge
+from residency.infer.attention import KVCache, decode_attention, flash_attention, merge_attention
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Chunk:
     """New tokens ``begin:end`` (flat) of the sequence in ``slot``, which holds ``own`` tokens."""
 
     slot: int
-    own: int
+    held: int
     begin: int
     end: int
 
@@ -43,12 +43,12 @@ class ChunkAttention:
         singles: list[Chunk] = []
         slots: list[int] = []
         places: list[int] = []
-        at = 0
-        for slot, own, count in chunks:
-            chunk = Chunk(slot, own, at, at + count)
+        offset = 0
+        for slot, held, count in chunks:
+            chunk = Chunk(slot, held, offset, offset + count)
             slots += [slot] * count
-            places += range(own, own + count)
-            at += count
+            places += range(held, held + count)
+            offset += count
             if count:
                 (singles if count == 1 else self.wide).append(chunk)
         self.slots = torch.tensor(slots, dtype=torch.long, device=device)
@@ -61,18 +61,18 @@ class ChunkAttention:
             return
         # One product over slots 0 … count - 1: slots without a single token get another's query.
         self.count = max(c.slot for c in singles) + 1
-        self.longest = max(c.own for c in singles) + 1
+        self.longest = max(c.held for c in singles) + 1
         rows, lengths = [singles[0].begin] * self.count, [0] * self.count
         for c in singles:
-            rows[c.slot], lengths[c.slot] = c.begin, c.own
+            rows[c.slot], lengths[c.slot] = c.begin, c.held
         self.rows = torch.tensor(rows, device=device)
         self.single_slots = torch.tensor([c.slot for c in singles], device=device)
         self.single_rows = torch.tensor([c.begin for c in singles], device=device)
-        self.plain = rows == list(range(at))
+        self.plain = rows == list(range(offset))
         self.mask: Tensor | None = None
         if min(lengths) + 1 < self.longest:
-            held = torch.tensor(lengths, device=device)[:, None]
-            beyond = torch.arange(self.longest, device=device)[None] > held
+            filled = torch.tensor(lengths, device=device)[:, None]
+            beyond = torch.arange(self.longest, device=device)[None] > filled
             mask = torch.zeros(beyond.shape, dtype=cache.keys.dtype, device=device)
             self.mask = mask.masked_fill_(beyond, float("-inf"))[:, None, None]
 
@@ -81,18 +81,18 @@ class ChunkAttention:
         self.cache.keys[layer][self.slots, :, self.places] = key
         self.cache.values[layer][self.slots, :, self.places] = value
         if not self.only_wide:
-            singles = self._singles(layer, query)
+            singles = self._attend_singles(layer, query)
             if self.plain:
                 return singles
         out = torch.empty(query.shape, dtype=query.dtype, device=query.device)
         if not self.only_wide:
-            found = singles.view(self.count, *query.shape[1:])
-            out[self.single_rows] = found[self.single_slots]
+            attended = singles.view(self.count, *query.shape[1:])
+            out[self.single_rows] = attended[self.single_slots]
         if self.wide:
-            self._wide(layer, query, key, value, out)
+            self._attend_wide(layer, query, key, value, out)
         return out.flatten(1)
 
-    def _singles(self, layer: int, query: Tensor) -> Tensor:
+    def _attend_singles(self, layer: int, query: Tensor) -> Tensor:
         return decode_attention(
             query if self.plain else query[self.rows],
             self.cache.keys[layer, : self.count, :, : self.longest],
@@ -102,23 +102,31 @@ class ChunkAttention:
             self.scale,
         )
 
-    def _wide(self, layer: int, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
+    def _attend_wide(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, out: Tensor
+    ) -> None:
         lse = torch.empty(query.shape[:2], dtype=torch.float32, device=query.device)
         for c in self.wide:
             a, b = c.begin, c.end
-            mixed, mixed_lse = flash(query[a:b], key[a:b], value[a:b], self.scale, causal=True)
-            if c.own:
-                keys = self.cache.keys[layer, c.slot, :, : c.own]
-                values = self.cache.values[layer, c.slot, :, : c.own]
-                before, before_lse = self._whole(query[a:b], keys, values)
-                mixed = merge(mixed, mixed_lse, before, before_lse)
+            mixed, mixed_lse = flash_attention(
+                query[a:b], key[a:b], value[a:b], self.scale, causal=True
+            )
+            if c.held:
+                keys = self.cache.keys[layer, c.slot, :, : c.held]
+                values = self.cache.values[layer, c.slot, :, : c.held]
+                before, before_lse = self._attend_everything(query[a:b], keys, values)
+                mixed = merge_attention(mixed, mixed_lse, before, before_lse)
                 mixed_lse = torch.logaddexp(mixed_lse, before_lse)
             out[a:b], lse[a:b] = mixed, mixed_lse
         if self.cache.prefix:
             rows = slice(None) if self.only_wide else self.wide_rows
-            before, before_lse = self._whole(query[rows], *self.cache.prefix[layer])
-            out[rows] = merge(out[rows], lse[rows], before, before_lse)
+            before, before_lse = self._attend_everything(query[rows], *self.cache.prefix[layer])
+            out[rows] = merge_attention(out[rows], lse[rows], before, before_lse)
 
-    def _whole(self, query: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def _attend_everything(
+        self, query: Tensor, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Every query sees every key; keys and values are [K, S, D]."""
-        return flash(query, keys.transpose(0, 1), values.transpose(0, 1), self.scale, causal=False)
+        return flash_attention(
+            query, keys.transpose(0, 1), values.transpose(0, 1), self.scale, causal=False
+        )

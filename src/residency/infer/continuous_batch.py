@@ -14,10 +14,12 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from residency.infer.attention import KVCache, flash
+from residency.infer.attention import KVCache
+from residency.infer.choose_tokens import pick_tokens
 from residency.infer.chunk_attention import ChunkAttention
 from residency.infer.fused_model import FusedModel
-from residency.infer.sequences import Ending, Run, pick
+from residency.infer.sequences import Ending, Run
+from residency.infer.shared_prefix import compute_prefix, count_shared_tokens
 from residency.infer.trunk_states import TrunkStates
 
 MIN_PREFIX = 8
@@ -27,50 +29,6 @@ _PREFILL_TOKENS = 4096
 _HEAD_ROWS = 256
 """Rows of logits alive at one time."""
 
-PrefixKV = list[tuple[Tensor, Tensor]]
-
-
-def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
-    """Number of leading ids that all the sequences share (of the first and last when sorted)."""
-    if not sequences:
-        return 0
-    low, high = min(map(list, sequences)), max(map(list, sequences))
-    count = 0
-    for a, b in zip(low, high, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
-
-
-def prefill_prefix(
-    model: FusedModel, ids: Sequence[int], before: PrefixKV | None = None, start: int = 0
-) -> PrefixKV:
-    """Keys and values of a shared prefix, one pair [K, P, D] a layer."""
-    out: PrefixKV = []
-
-    def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        out.append((key.transpose(0, 1).contiguous(), value.transpose(0, 1).contiguous()))
-        mixed, _ = flash(query, key, value, model.scale, causal=True)
-        return mixed.flatten(1)
-
-    device = model.embedding.device
-    tokens = torch.tensor(list(ids), device=device)
-    nothing = torch.zeros(1, dtype=torch.long, device=device)
-    model.forward(tokens, torch.arange(len(ids), device=device), attend, nothing)
-    return out
-
-
-def plain_forward(model: FusedModel, ids: Sequence[int]) -> Tensor:
-    """Hidden states of one whole sequence, [T, hidden]."""
-
-    def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        return flash(query, key, value, model.scale, causal=True)[0].flatten(1)
-
-    device = model.embedding.device
-    tokens = torch.tensor(list(ids), device=device)
-    return model.forward(tokens, torch.arange(len(ids), device=device), attend)
-
 
 @dataclass(frozen=True)
 class Piece:
@@ -78,7 +36,7 @@ class Piece:
 
     run: Run
     slot: int
-    own: int
+    held: int
     ids: list[int]
 
 
@@ -103,7 +61,7 @@ class Batcher:
         self.model = model
         self.ending = ending
         self.trunk = trunk
-        shared = common_prefix([run.ids for run in runs]) if len(runs) > 1 else 0
+        shared = count_shared_tokens([run.ids for run in runs]) if len(runs) > 1 else 0
         shared = min(shared, min(len(run.ids) for run in runs) - 1)
         self.shared = shared if shared >= MIN_PREFIX else 0
         # Longest first; samples of one prompt follow one another.
@@ -111,7 +69,7 @@ class Batcher:
         self.active: list[Run] = []
         self.slots = min(slots, len(runs))
         length = max(len(run.ids) + run.budget for run in runs) - self.shared
-        prefix = prefill_prefix(model, runs[0].ids[: self.shared]) if self.shared else []
+        prefix = compute_prefix(model, runs[0].ids[: self.shared]) if self.shared else []
         self.cache = KVCache(
             layers=len(model.layers),
             slots=self.slots,
@@ -132,97 +90,104 @@ class Batcher:
         free = self.slots - len(self.active)
         began = time.perf_counter()
         if self.waiting and (free >= max(1, self.slots // 8) or not self.active):
-            taken = self._admit(free)
-            share = (time.perf_counter() - began) / sum(len(run.ids) for run in taken)
-            for run in taken:
+            admitted = self._admit_waiting(free)
+            share = (time.perf_counter() - began) / sum(len(run.ids) for run in admitted)
+            for run in admitted:
                 run.seconds += share * len(run.ids)
         else:
-            self._decode()
+            self._decode_step()
             share = (time.perf_counter() - began) / len(self.active)
             for run in self.active:
                 run.seconds += share
-        return self._leave()
+        return self._remove_ended()
 
-    def _admit(self, free: int) -> list[Run]:
-        taken: list[Run] = []
+    def _admit_waiting(self, free: int) -> list[Run]:
+        admitted: list[Run] = []
         tokens = 0
-        while self.waiting and len(taken) < free and tokens < _PREFILL_TOKENS:
+        while self.waiting and len(admitted) < free and tokens < _PREFILL_TOKENS:
             run = self.waiting.pop()
-            taken.append(run)
+            admitted.append(run)
             tokens += len(run.ids) - self.shared
-        guesses = [run.guess() for run in taken]
+        guesses = [run.guess_tokens() for run in admitted]
         pieces: list[Piece] = []
         select: list[int] = []
         twins: list[tuple[int, int, Run]] = []
         flat = 0
-        for slot, (run, guess) in enumerate(zip(taken, guesses, strict=True), len(self.active)):
+        for slot, (run, guess) in enumerate(zip(admitted, guesses, strict=True), len(self.active)):
             if pieces and run.ids == pieces[-1].run.ids and not any(guesses):
                 select.append(select[-1])  # another sample of the same prompt: computed already
                 twins.append((pieces[-1].slot, slot, run))
                 continue
-            self._recall(run, slot)
+            self._recall_states(run, slot)
             pieces.append(Piece(run, slot, 0, [*run.ids[self.shared :], *guess]))
             flat += len(pieces[-1].ids)
             select += range(flat - len(guess) - 1, flat)
-        hidden = self._forward(pieces, self._long(select))
-        for run in taken:
-            run.own = len(run.ids) - self.shared
+        hidden = self._forward_pieces(pieces, self._index_tensor(select))
+        for run in admitted:
+            run.held = len(run.ids) - self.shared
         for source, target, run in twins:
-            self._move(source, target, run)
-        self._take(hidden, taken, guesses)
-        self.active += taken
-        return taken
+            self._move_run(source, target, run)
+        self._accept_picks(hidden, admitted, guesses)
+        self.active += admitted
+        return admitted
 
-    def _decode(self) -> None:
-        guesses = [run.guess() for run in self.active]
+    def _decode_step(self) -> None:
+        guesses = [run.guess_tokens() for run in self.active]
         pieces = [
-            Piece(run, slot, run.own, [run.tokens[-1], *guess])
+            Piece(run, slot, run.held, [run.tokens[-1], *guess])
             for slot, (run, guess) in enumerate(zip(self.active, guesses, strict=True))
         ]
-        hidden = self._forward(pieces)
+        hidden = self._forward_pieces(pieces)
         for run in self.active:
-            run.own += 1
-        self._take(hidden, self.active, guesses)
+            run.held += 1
+        self._accept_picks(hidden, self.active, guesses)
 
-    def _forward(self, pieces: Sequence[Piece], select: Tensor | None = None) -> Tensor:
+    def _forward_pieces(self, pieces: Sequence[Piece], select: Tensor | None = None) -> Tensor:
         """Hidden states of the selected tokens (all when None) of these pieces laid out flat."""
         model, scale = self.model, self.model.scale
-        flat = self._long([token for piece in pieces for token in piece.ids])
-        attend = ChunkAttention(self.cache, [(p.slot, p.own, len(p.ids)) for p in pieces], scale)
+        flat = self._index_tensor([token for piece in pieces for token in piece.ids])
+        attend = ChunkAttention(self.cache, [(p.slot, p.held, len(p.ids)) for p in pieces], scale)
         positions = attend.places + self.shared
         if self.trunk is None:
             return model.forward(flat, positions, attend, select)
         depth = self.trunk.depth
-        known = [self._known(piece) for piece in pieces]
+        recalled_counts = [self._count_recalled(piece) for piece in pieces]
         starts = accumulate((len(p.ids) for p in pieces), initial=0)
-        spans = zip(pieces, known, starts, strict=False)  # the last start is the end of all
-        fresh = self._long([at for p, n, a in spans for at in range(a + n, a + len(p.ids))])
+        spans = zip(
+            pieces, recalled_counts, starts, strict=False
+        )  # the last start is the end of all
+        fresh = self._index_tensor([at for p, n, a in spans for at in range(a + n, a + len(p.ids))])
         if len(fresh):
-            new = [(p.slot, p.own + n, len(p.ids) - n) for p, n in zip(pieces, known, strict=True)]
+            new = [
+                (p.slot, p.held + n, len(p.ids) - n)
+                for p, n in zip(pieces, recalled_counts, strict=True)
+            ]
             below = ChunkAttention(self.cache, new, scale)
-            x = model.run(model.embedding[flat[fresh]], positions[fresh], below, range(depth))
+            x = model.run_layers(
+                model.embedding[flat[fresh]], positions[fresh], below, range(depth)
+            )
             self.states[below.slots, below.places] = x
         x = self.states[attend.slots, attend.places]
         everything = torch.arange(len(flat), device=self.device) if select is None else select
-        return model.above(x, positions, attend, depth, everything)
+        return model.forward_above(x, positions, attend, depth, everything)
 
     # --- states of the frozen layers ---------------------------------------------------------
 
-    def _recall(self, run: Run, slot: int) -> None:
+    def _recall_states(self, run: Run, slot: int) -> None:
         """Put what is kept of this prompt and of an answer to it into the slot."""
-        if self.trunk is None or (kept := self.trunk.find(run.ids, self.shared)) is None:
+        if self.trunk is None or (entry := self.trunk.find_entry(run.ids, self.shared)) is None:
             return
-        skip = self.shared - kept.start
-        count = min(len(kept.states) - skip, self.states.shape[1])
+        skip = self.shared - entry.start
+        count = min(len(entry.states) - skip, self.states.shape[1])
         depth = self.trunk.depth
-        self.states[slot, :count] = kept.states[skip : skip + count]
-        self.cache.keys[:depth, slot, :, :count] = kept.keys[:, :, skip : skip + count]
-        self.cache.values[:depth, slot, :, :count] = kept.values[:, :, skip : skip + count]
-        run.recalled = kept.ids[self.shared : self.shared + count]
+        self.states[slot, :count] = entry.states[skip : skip + count]
+        self.cache.keys[:depth, slot, :, :count] = entry.keys[:, :, skip : skip + count]
+        self.cache.values[:depth, slot, :, :count] = entry.values[:, :, skip : skip + count]
+        run.recalled = entry.ids[self.shared : self.shared + count]
 
-    def _known(self, piece: Piece) -> int:
+    def _count_recalled(self, piece: Piece) -> int:
         """How many of a piece's tokens have their states in the slot; off that path none has."""
-        path = piece.run.recalled[piece.own : piece.own + len(piece.ids)]
+        path = piece.run.recalled[piece.held : piece.held + len(piece.ids)]
         same = 0
         for a, b in zip(path, piece.ids, strict=False):
             if a != b:
@@ -234,31 +199,35 @@ class Batcher:
 
     # --- what was picked ---------------------------------------------------------------------
 
-    def _take(self, hidden: Tensor, runs: Sequence[Run], guesses: Sequence[Sequence[int]]) -> None:
+    def _accept_picks(
+        self, hidden: Tensor, runs: Sequence[Run], guesses: Sequence[Sequence[int]]
+    ) -> None:
         """Picks for every row; each run keeps its own up to the first that is no guess of its."""
         rows = [
             (run, len(run.tokens) + at)
             for run, guess in zip(runs, guesses, strict=True)
             for at in range(len(guess) + 1)
         ]
-        picked = self._pick(hidden, rows)
+        picked = self._pick_rows(hidden, rows)
         for run, guess in zip(runs, guesses, strict=True):
-            mine = [next(picked) for _ in range(len(guess) + 1)]
+            own_picks = [next(picked) for _ in range(len(guess) + 1)]
             right = 0
-            while not self.ending.accept(run, *mine[right]):
-                if right == len(guess) or mine[right][0] != guess[right]:
+            while not self.ending.accept_token(run, *own_picks[right]):
+                if right == len(guess) or own_picks[right][0] != guess[right]:
                     break
                 right += 1
-            run.own += right
-            run.draft.follow(run.tokens, len(guess), right)
+            run.held += right
+            run.draft.record_guess(run.tokens, len(guess), right)
 
-    def _pick(self, hidden: Tensor, rows: Sequence[tuple[Run, int]]) -> Iterator[tuple[int, float]]:
+    def _pick_rows(
+        self, hidden: Tensor, rows: Sequence[tuple[Run, int]]
+    ) -> Iterator[tuple[int, float]]:
         for at in range(0, len(rows), _HEAD_ROWS):
-            logits = self.model.logits(hidden[at : at + _HEAD_ROWS])
-            tokens, logprobs = pick(logits, rows[at : at + _HEAD_ROWS])
+            logits = self.model.compute_logits(hidden[at : at + _HEAD_ROWS])
+            tokens, logprobs = pick_tokens(logits, rows[at : at + _HEAD_ROWS])
             yield from zip(tokens, logprobs, strict=True)
 
-    def _leave(self) -> list[Run]:
+    def _remove_ended(self) -> list[Run]:
         ended: list[Run] = []
         at = 0
         while at < len(self.active):
@@ -267,20 +236,20 @@ class Batcher:
                 at += 1
                 continue
             if self.trunk is not None:
-                computed = [*run.ids, *run.tokens][: self.shared + run.own]
+                computed = [*run.ids, *run.tokens][: self.shared + run.held]
                 states, start = self.states[at], self.shared
-                self.trunk.keep(len(run.ids), computed, start, at, self.cache, states)
+                self.trunk.keep_sequence(len(run.ids), computed, start, at, self.cache, states)
             last = self.active.pop()
             if last is not run:
-                self._move(len(self.active), at, last)
+                self._move_run(len(self.active), at, last)
                 self.active[at] = last
             ended.append(run)
         return ended
 
-    def _move(self, source: int, target: int, run: Run) -> None:
-        count = max(run.own, len(run.recalled))
-        self.cache.move(source, target, count)
+    def _move_run(self, source: int, target: int, run: Run) -> None:
+        count = max(run.held, len(run.recalled))
+        self.cache.copy_slot(source, target, count)
         self.states[target, :count] = self.states[source, :count]
 
-    def _long(self, values: Sequence[int]) -> Tensor:
+    def _index_tensor(self, values: Sequence[int]) -> Tensor:
         return torch.tensor(list(values), dtype=torch.long, device=self.device)

@@ -30,13 +30,13 @@ class Draft:
         for place in range(2, len(self.tokens)):
             self._places.setdefault(self.tokens[place - 2 : place], []).append(place)  # type: ignore[arg-type]
 
-    def guess(self, most: int) -> tuple[int, ...]:
+    def guess_tokens(self, most: int) -> tuple[int, ...]:
         """The next tokens, at most ``most``; none where the draft has no place for them."""
         if self._at is None or most < 1:
             return ()
         return self.tokens[self._at : self._at + min(self._width, most)]
 
-    def follow(self, answer: Sequence[int], guessed: int, right: int) -> None:
+    def record_guess(self, answer: Sequence[int], guessed: int, right: int) -> None:
         """Take note of how a guess went.
 
         Args:
@@ -52,6 +52,6 @@ class Draft:
             if self.tokens[self._at : self._at + 1] == tuple(answer[-1:]):
                 self._at += 1
                 return
-        near = len(answer) if self._at is None else self._at
+        expected = len(answer) if self._at is None else self._at
         places = self._places.get(tuple(answer[-2:]), ())  # type: ignore[arg-type]
-        self._at = min(places, key=lambda place: abs(place - near), default=None)
+        self._at = min(places, key=lambda place: abs(place - expected), default=None)

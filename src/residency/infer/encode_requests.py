@@ -42,13 +42,13 @@ class Encoder:
         self._first_text = "" if self.first_id is None else tokenizer.decode(self.first_id)
         self._contexts: dict[str, list[int]] = {}
 
-    def encode(self, text: str) -> list[int]:
+    def encode_text(self, text: str) -> list[int]:
         """Ids with the tokenizer's own special tokens, but never a second BOS."""
         if self._first_text and text.startswith(self._first_text):
             return list(self.tokenizer.encode(text, add_special_tokens=False))
         return list(self.tokenizer.encode(text))
 
-    def pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+    def encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         """Ids of the context and of the continuation after it."""
         if not context:
             ids = list(self.tokenizer.encode(continuation, add_special_tokens=False))
@@ -59,16 +59,16 @@ class Encoder:
         continuation = context[len(stripped) :] + continuation
         head = self._contexts.get(stripped)
         if head is None:
-            head = self._contexts[stripped] = self.encode(stripped)
-        return head, self.encode(stripped + continuation)[len(head) :]
+            head = self._contexts[stripped] = self.encode_text(stripped)
+        return head, self.encode_text(stripped + continuation)[len(head) :]
 
-    def request(self, choice: Choice) -> Request:
+    def make_request(self, choice: Choice) -> Request:
         """The ids to run and the ids to score.
 
         Raises:
             SuiteError: nothing is left to score, or the continuation alone is too long.
         """
-        head, tail = self.pair(choice.context, choice.continuation)
+        head, tail = self.encode_pair(choice.context, choice.continuation)
         if not head or not tail:
             raise SuiteError(
                 f"no tokens to score in the continuation {choice.continuation!r}",

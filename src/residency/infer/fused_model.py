@@ -89,16 +89,18 @@ class FusedModel:
         self.vocab: int = config.vocab_size
         self.max_length = max_length
         read = _Reader(model, weights or {}, precision)
-        self.unchanged = _unchanged(weights or {}, config.num_hidden_layers)
-        self.embedding = read.tensor("model.embed_tokens.weight")
-        self.final_norm = read.tensor("model.norm.weight")
+        self.unchanged = _count_unchanged_layers(weights or {}, config.num_hidden_layers)
+        self.embedding = read.get_tensor("model.embed_tokens.weight")
+        self.final_norm = read.get_tensor("model.norm.weight")
         self.layers: list[Layer] = [
-            _layer(read, f"model.layers.{i}.", base.layers[i] if base else None)
+            _build_layer(read, f"model.layers.{i}.", base.layers[i] if base else None)
             for i in range(config.num_hidden_layers)
         ]
         head = "lm_head.weight" if "lm_head.weight" in read.names else "model.embed_tokens.weight"
-        reuse = base.head if base and not read.changed("lm_head.", "model.embed_tokens.") else None
-        self.head: Linear = reuse or make_linear([read.tensor(head)], [None], read.precision)
+        reuse = (
+            base.head if base and not read.is_replaced("lm_head.", "model.embed_tokens.") else None
+        )
+        self.head: Linear = reuse or make_linear([read.get_tensor(head)], [None], read.precision)
         positions = torch.arange(max_length, device=self.embedding.device)[None]
         if isinstance(model, StoredModel):
             cos, sin = model.rotary(positions)
@@ -123,17 +125,17 @@ class FusedModel:
             [T or len(select), hidden].
         """
         layers = range(len(self.layers))
-        x = self.run(self.embedding[ids], positions, attend, layers, select)
-        return self._norm(x, self.final_norm)
+        x = self.run_layers(self.embedding[ids], positions, attend, layers, select)
+        return self._normalise(x, self.final_norm)
 
-    def above(
+    def forward_above(
         self, x: Tensor, positions: Tensor, attend: Attend, depth: int, select: Tensor
     ) -> Tensor:
         """``forward`` from the states [T, hidden] that leave the first ``depth`` layers."""
-        x = self.run(x, positions, attend, range(depth, len(self.layers)), select)
-        return self._norm(x, self.final_norm)
+        x = self.run_layers(x, positions, attend, range(depth, len(self.layers)), select)
+        return self._normalise(x, self.final_norm)
 
-    def run(
+    def run_layers(
         self,
         x: Tensor,
         positions: Tensor,
@@ -146,20 +148,22 @@ class FusedModel:
         last = len(self.layers) - 1
         for index in layers:
             layer = self.layers[index]
-            query, key, value = self._project(layer, self._norm(x, layer.input_norm), cos, sin)
+            query, key, value = self._project_heads(
+                layer, self._normalise(x, layer.input_norm), cos, sin
+            )
             mixed = attend(index, query, key, value)
             if select is not None and index == last:
                 mixed, x = mixed[select], x[select]
             x = x + layer.out(mixed)
-            gate, up = layer.gate_up(self._norm(x, layer.mlp_norm)).chunk(2, -1)
+            gate, up = layer.gate_up(self._normalise(x, layer.mlp_norm)).chunk(2, -1)
             x = x + layer.down(torch.nn.functional.silu(gate) * up)
         return x
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    def compute_logits(self, hidden: Tensor) -> Tensor:
         """[n, hidden] → [n, vocabulary], fp32. Callers pass few rows at a time."""
         return self.head(hidden).float()
 
-    def _project(
+    def _project_heads(
         self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         heads, kv = self.heads, self.kv_heads
@@ -167,14 +171,14 @@ class FusedModel:
         value = stacked[:, heads + kv :]
         turned = stacked[:, : heads + kv]
         if layer.query_norm is not None and layer.key_norm is not None:
-            query = self._norm(turned[:, :heads], layer.query_norm)
-            key = self._norm(turned[:, heads:], layer.key_norm)
+            query = self._normalise(turned[:, :heads], layer.query_norm)
+            key = self._normalise(turned[:, heads:], layer.key_norm)
             turned = torch.cat([query, key], 1)
         a, b = turned.chunk(2, -1)
         turned = torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
         return turned[:, :heads], turned[:, heads:], value
 
-    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _normalise(self, x: Tensor, weight: Tensor) -> Tensor:
         if x.dtype == torch.float32:
             variance = x.square().mean(-1, keepdim=True)
             return weight * (x * torch.rsqrt(variance + self.eps))
@@ -183,7 +187,7 @@ class FusedModel:
         return weight * wide.to(x.dtype)
 
 
-def _unchanged(names: Iterable[str], layers: int) -> int:
+def _count_unchanged_layers(names: Iterable[str], layers: int) -> int:
     """Number of lowest layers that compute what the base's do, given what was replaced."""
     if any(name.startswith("model.embed_tokens.") for name in names):
         return 0
@@ -195,30 +199,30 @@ class _Reader:
     """Parameters by name: the replaced ones first, then the model's."""
 
     def __init__(self, model: Any, replaced: Mapping[str, Tensor], precision: str) -> None:
-        self.own = dict(model.named_parameters())
+        self.model_weights = dict(model.named_parameters())
         self.replaced = replaced
         self.precision = precision
-        self.names = self.own.keys() | replaced.keys()
+        self.names = self.model_weights.keys() | replaced.keys()
 
-    def tensor(self, name: str) -> Tensor:
-        value = self.replaced[name] if name in self.replaced else self.own[name]
+    def get_tensor(self, name: str) -> Tensor:
+        value = self.replaced[name] if name in self.replaced else self.model_weights[name]
         return value.detach()
 
-    def optional(self, name: str) -> Tensor | None:
-        return self.tensor(name) if name in self.names else None
+    def get_optional(self, name: str) -> Tensor | None:
+        return self.get_tensor(name) if name in self.names else None
 
-    def changed(self, *prefixes: str) -> bool:
+    def is_replaced(self, *prefixes: str) -> bool:
         return any(name.startswith(prefixes) for name in self.replaced)
 
-    def product(self, *modules: str) -> Linear:
+    def make_product(self, *modules: str) -> Linear:
         return make_linear(
-            [self.tensor(f"{m}.weight") for m in modules],
-            [self.optional(f"{m}.bias") for m in modules],
+            [self.get_tensor(f"{m}.weight") for m in modules],
+            [self.get_optional(f"{m}.bias") for m in modules],
             self.precision,
         )
 
 
-def _layer(read: _Reader, at: str, base: Layer | None) -> Layer:
+def _build_layer(read: _Reader, at: str, base: Layer | None) -> Layer:
     attention, mlp = f"{at}self_attn.", f"{at}mlp."
     q, k, v = (f"{attention}{name}_proj" for name in "qkv")
     out, gate, up, down = (
@@ -228,18 +232,18 @@ def _layer(read: _Reader, at: str, base: Layer | None) -> Layer:
         f"{mlp}down_proj",
     )
 
-    def product(old: Linear | None, *modules: str) -> Linear:
-        if old is not None and not read.changed(*(f"{m}." for m in modules)):
+    def make_product(old: Linear | None, *modules: str) -> Linear:
+        if old is not None and not read.is_replaced(*(f"{m}." for m in modules)):
             return old
-        return read.product(*modules)
+        return read.make_product(*modules)
 
     return Layer(
-        input_norm=read.tensor(f"{at}input_layernorm.weight"),
-        qkv=product(base.qkv if base else None, q, k, v),
-        out=product(base.out if base else None, out),
-        mlp_norm=read.tensor(f"{at}post_attention_layernorm.weight"),
-        gate_up=product(base.gate_up if base else None, gate, up),
-        down=product(base.down if base else None, down),
-        query_norm=read.optional(f"{attention}q_norm.weight"),
-        key_norm=read.optional(f"{attention}k_norm.weight"),
+        input_norm=read.get_tensor(f"{at}input_layernorm.weight"),
+        qkv=make_product(base.qkv if base else None, q, k, v),
+        out=make_product(base.out if base else None, out),
+        mlp_norm=read.get_tensor(f"{at}post_attention_layernorm.weight"),
+        gate_up=make_product(base.gate_up if base else None, gate, up),
+        down=make_product(base.down if base else None, down),
+        query_norm=read.get_optional(f"{attention}q_norm.weight"),
+        key_norm=read.get_optional(f"{attention}k_norm.weight"),
     )

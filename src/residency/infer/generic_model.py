@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from residency.infer.sequences import Ending, Run, pick
+from residency.infer.choose_tokens import pick_tokens
+from residency.infer.sequences import Ending, Run
 
 
 class GenericModel:
@@ -30,19 +31,19 @@ class GenericModel:
         self.device: torch.device = next(model.parameters()).device
         # Recurrent states cannot leave padding out: such models take one sequence at a time.
         self.one_by_one = bool(getattr(model, "_is_stateful", False))
-        self._kept: dict[str, Tensor] = {}
+        self._base_values: dict[str, Tensor] = {}
 
-    def replace(self, weights: Mapping[str, Tensor]) -> None:
+    def replace_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Write these weights over the base's own; those of the last call are put back first."""
-        own = dict(self.model.named_parameters())
+        parameters = dict(self.model.named_parameters())
         with torch.no_grad():
-            for name, value in self._kept.items():
-                own[name].copy_(value)
-            self._kept = {name: own[name].detach().clone() for name in weights}
+            for name, value in self._base_values.items():
+                parameters[name].copy_(value)
+            self._base_values = {name: parameters[name].detach().clone() for name in weights}
             for name, value in weights.items():
-                own[name].copy_(value)
+                parameters[name].copy_(value)
 
-    def logits(
+    def compute_logits(
         self, sequences: Sequence[Sequence[int]], keep: int, cache: bool = False
     ) -> tuple[Tensor, Any, Tensor]:
         """Logits of the last ``keep`` positions of each sequence, padded on the left.
@@ -58,10 +59,10 @@ class GenericModel:
             ids[row, longest - len(sequence) :] = torch.tensor(list(sequence))
             mask[row, longest - len(sequence) :] = 1
         ids, mask = ids.to(self.device), mask.to(self.device)
-        out = self._forward(ids, mask, keep, None, cache)
+        out = self._run_model(ids, mask, keep, None, cache)
         return out.logits[:, -keep:].float(), getattr(out, "past_key_values", None), mask
 
-    def _forward(self, ids: Tensor, mask: Tensor, keep: int, past: Any, cache: bool) -> Any:
+    def _run_model(self, ids: Tensor, mask: Tensor, keep: int, past: Any, cache: bool) -> Any:
         arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": cache}
         if "position_ids" in self.accepts:
             positions = (mask.cumsum(-1) - 1).clamp_min(0)
@@ -72,40 +73,46 @@ class GenericModel:
             arguments["past_key_values"] = past
         return self.model(**arguments)
 
-    def steps(self, runs: Sequence[Run], ending: Ending, batch: int) -> Iterator[list[Run]]:
+    def generate_steps(
+        self, runs: Sequence[Run], ending: Ending, batch: int
+    ) -> Iterator[list[Run]]:
         """Generates; yields after every step the runs that ended in it."""
         size = 1 if self.one_by_one else batch
         waiting = sorted(runs, key=lambda run: len(run.ids))
         while waiting:
             active = [waiting.pop() for _ in range(min(size, len(waiting)))]
-            yield from self._batch(active, ending)
+            yield from self._generate_batch(active, ending)
 
-    def _batch(self, active: list[Run], ending: Ending) -> Iterator[list[Run]]:
+    def _generate_batch(self, active: list[Run], ending: Ending) -> Iterator[list[Run]]:
         past: Any = None
         mask: Tensor | None = None
         while active:
             began = time.perf_counter()
             with torch.inference_mode():
                 if past is None or mask is None:
-                    logits, past, mask = self.logits([r.ids + r.tokens for r in active], 1, True)
+                    logits, past, mask = self.compute_logits(
+                        [r.ids + r.tokens for r in active], 1, True
+                    )
                 else:
                     mask = torch.cat([mask, mask.new_ones(len(active), 1)], 1)
                     ids = torch.tensor([[run.tokens[-1]] for run in active], device=self.device)
-                    out = self._forward(ids, mask, 1, past, True)
+                    out = self._run_model(ids, mask, 1, past, True)
                     logits, past = out.logits[:, -1:].float(), out.past_key_values
-                tokens, logprobs = pick(logits[:, -1], [(run, len(run.tokens)) for run in active])
+                tokens, logprobs = pick_tokens(
+                    logits[:, -1], [(run, len(run.tokens)) for run in active]
+                )
             share = (time.perf_counter() - began) / len(active)
             for run, token, logprob in zip(active, tokens, logprobs, strict=True):
                 run.seconds += share
-                ending.accept(run, token, logprob)
-            left = [at for at, run in enumerate(active) if run.finish is None]
+                ending.accept_token(run, token, logprob)
+            unfinished = [at for at, run in enumerate(active) if run.finish is None]
             ended = [run for run in active if run.finish is not None]
-            if ended and left:
-                rows = torch.tensor(left, device=self.device)
+            if ended and unfinished:
+                rows = torch.tensor(unfinished, device=self.device)
                 mask = mask[rows]
                 if hasattr(past, "batch_select_indices"):
                     past.batch_select_indices(rows)
                 else:
                     past = None
-            active = [active[at] for at in left]
+            active = [active[at] for at in unfinished]
             yield ended

@@ -13,13 +13,15 @@ from torch import Tensor
 from residency.chat.chat_format import ChatFormat
 from residency.errors import ConfigError
 from residency.infer.adapter_weights import replaced_weights
-from residency.infer.continuous_batch import Batcher, plain_forward
+from residency.infer.choice_items import Item
+from residency.infer.continuous_batch import Batcher
 from residency.infer.draft_tokens import Draft
 from residency.infer.encode_requests import Encoder
 from residency.infer.fused_model import FusedModel, why_not_fused
 from residency.infer.generic_model import GenericModel
-from residency.infer.scoring import Item, score_fused, score_generic
-from residency.infer.sequences import Ending, Run, seed_key
+from residency.infer.scoring import score_fused, score_generic
+from residency.infer.sequences import Ending, Run, name_random_stream
+from residency.infer.shared_prefix import run_whole_sequence
 from residency.infer.trunk_states import TrunkStates
 from residency.interfaces import (
     Choice,
@@ -96,7 +98,7 @@ class LocalEngine:
         on_cpu = self._device.type == "cpu"
         stored = StoredModel(self.base) if known and on_cpu and path != "generic" else None
         config = (stored or self.model).config
-        self.context: int = _context_length(config)
+        self.context: int = read_context_length(config)
         self._fused_base: FusedModel | None = None
         self._adapter: Path | None = None
         depth = first_trained_layer(layers, config.get_text_config().num_hidden_layers)
@@ -104,7 +106,7 @@ class LocalEngine:
         self.why_generic = ""
         if stored is not None:
             with torch.inference_mode():
-                self._fused_base = self._fuse({}, stored)
+                self._fused_base = self._build_fused({}, stored)
         else:
             self.why_generic = "asked for" if path == "generic" else self._try_fused()
         self.fused: FusedModel | None = self._fused_base
@@ -135,13 +137,13 @@ class LocalEngine:
         if adapter == self._adapter:
             return
         if self._fused_base is None:
-            self.generic.replace({})
+            self.generic.replace_weights({})
             self._adapter = None
         weights = {} if adapter is None else replaced_weights(self.model, Path(adapter))
         if self._fused_base is not None:
-            self.fused = self._fused_base if adapter is None else self._fuse(weights)
+            self.fused = self._fused_base if adapter is None else self._build_fused(weights)
         else:
-            self.generic.replace(weights)
+            self.generic.replace_weights(weights)
         self._adapter = adapter
 
     # --- generation ------------------------------------------------------------------------
@@ -162,7 +164,7 @@ class LocalEngine:
         results: dict[int, Generation] = {}
         tokens = 0
 
-        def done(index: int, result: Generation) -> None:
+        def report_answer(index: int, result: Generation) -> None:
             nonlocal tokens
             results[index] = result
             tokens += len(result.token_ids)
@@ -174,14 +176,14 @@ class LocalEngine:
 
         runs: list[Run] = []
         for index, prompt in enumerate(prompts):
-            run = self._run(index, prompt, sampling)
+            run = self._start_run(index, prompt, sampling)
             if isinstance(run, Generation):
-                done(index, run)
+                report_answer(index, run)
             else:
                 runs.append(run)
-        for ended in self._steps(runs, self._ending(sampling), self._trunk):
+        for ended in self._generate_steps(runs, self._make_ending(sampling), self._trunk):
             for run in ended:
-                done(run.index, run.generation())
+                report_answer(run.index, run.to_generation())
         return [results[index] for index in range(len(prompts))]
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[str]:
@@ -192,43 +194,43 @@ class LocalEngine:
         Raises:
             ConfigError: the conversation leaves no room in the model's context.
         """
-        run = self._run(0, Prompt(tuple(messages)), sampling)
+        run = self._start_run(0, Prompt(tuple(messages)), sampling)
         if isinstance(run, Generation):
             raise ConfigError(run.error, next_step="start a new conversation")
-        ending = self._ending(sampling)
-        held = max((len(s) - 1 for s in ending.stop), default=0)
-        said = ""
-        for _ in self._steps([run], ending, None):  # a conversation is asked once
+        ending = self._make_ending(sampling)
+        held_back = max((len(s) - 1 for s in ending.stop), default=0)
+        sent = ""
+        for _ in self._generate_steps([run], ending, None):  # a conversation is asked once
             if run.finish is not None:
                 break
             text = self.chat.decode(run.tokens)
             # An unfinished character decodes as U+FFFD: wait for its last byte.
-            sure = text[: min(len(text) - held, len(text.rstrip("\ufffd")))]
-            if len(sure) > len(said) and sure.startswith(said):
-                yield sure[len(said) :]
-                said = sure
-        if run.text.startswith(said):
-            if run.text != said:
-                yield run.text[len(said) :]
+            sure = text[: min(len(text) - held_back, len(text.rstrip("\ufffd")))]
+            if len(sure) > len(sent) and sure.startswith(sent):
+                yield sure[len(sent) :]
+                sent = sure
+        if run.text.startswith(sent):
+            if run.text != sent:
+                yield run.text[len(sent) :]
         else:  # the format took back what looked like the answer (thinking)
             yield f"\n\n{run.text}"
 
-    def _steps(
+    def _generate_steps(
         self, runs: list[Run], ending: Ending, trunk: TrunkStates | None
     ) -> Iterator[list[Run]]:
         """Generates; yields after every step the runs that ended in it."""
         if not runs:
             return
         if self.fused is None:
-            yield from self.generic.steps(runs, ending, self.batch_size)
+            yield from self.generic.generate_steps(runs, ending, self.batch_size)
             return
         if trunk is not None and self.fused.unchanged < trunk.depth:
             trunk = None  # this adapter changes lower layers than was said
-        batcher = Batcher(self.fused, runs, ending, self._slots(runs), trunk)
+        batcher = Batcher(self.fused, runs, ending, self._count_slots(runs), trunk)
         while batcher.waiting or batcher.active:
             yield batcher.step()
 
-    def _slots(self, runs: Sequence[Run]) -> int:
+    def _count_slots(self, runs: Sequence[Run]) -> int:
         assert self.fused is not None
         longest = max(len(run.ids) + run.budget for run in runs)
         fused = self.fused
@@ -236,7 +238,7 @@ class LocalEngine:
         per_slot = token * longest * fused.embedding.element_size()
         return max(1, min(self.batch_size, _CACHE_BYTES // per_slot))
 
-    def _run(self, index: int, prompt: Prompt, sampling: Sampling) -> Run | Generation:
+    def _start_run(self, index: int, prompt: Prompt, sampling: Sampling) -> Run | Generation:
         ids = self.chat.prompt_ids(prompt.messages)
         room = self.context - len(ids)
         if not ids or room < 1:
@@ -253,10 +255,10 @@ class LocalEngine:
             budget=budget,
             sampling=sampling,
             draft=Draft(prompt.draft),
-            key=seed_key(prompt),
+            key=name_random_stream(prompt),
         )
 
-    def _ending(self, sampling: Sampling) -> Ending:
+    def _make_ending(self, sampling: Sampling) -> Ending:
         return Ending(self.chat.end_ids, (*sampling.stop, *self.chat.stop), self.chat.decode)
 
     # --- log-likelihoods -------------------------------------------------------------------
@@ -275,14 +277,14 @@ class LocalEngine:
         items: list[Item] = []
         for index, choices in enumerate(requests):
             if choices:
-                items.append(Item(index, [encoder.request(choice) for choice in choices]))
+                items.append(Item(index, [encoder.make_request(choice) for choice in choices]))
         results: dict[int, list[ChoiceScore]] = {}
-        found = (
+        scored = (
             score_fused(self.fused, items)
             if self.fused is not None
             else score_generic(self.generic, items, self.batch_size)
         )
-        for index, scores in found:
+        for index, scores in scored:
             results[index] = scores
             progress(ProgressEvent("score", len(results), len(items)))
         return [results.get(index, []) for index in range(len(requests))]
@@ -300,14 +302,16 @@ class LocalEngine:
         if reason:
             return reason
         with torch.inference_mode():
-            fused = self._fuse({})
-            difference = self._probe(fused)
+            fused = self._build_fused({})
+            difference = self._measure_difference(fused)
         if difference > _PROBE_TOLERANCE and self.precision == "fp32":
             return f"the fused forward differs from the model's own by {difference:.1e}"
         self._fused_base = fused
         return ""
 
-    def _fuse(self, weights: Mapping[str, Tensor], stored: StoredModel | None = None) -> FusedModel:
+    def _build_fused(
+        self, weights: Mapping[str, Tensor], stored: StoredModel | None = None
+    ) -> FusedModel:
         return FusedModel(
             stored or self.model,
             max_length=self.context,
@@ -316,15 +320,15 @@ class LocalEngine:
             base=self._fused_base,
         )
 
-    def _probe(self, fused: FusedModel) -> float:
+    def _measure_difference(self, fused: FusedModel) -> float:
         """Largest relative difference of logits on a few fixed tokens."""
         ids = [(7 * at + 1) % fused.vocab for at in range(_PROBE_TOKENS)]
-        expected, _, _ = self.generic.logits([ids], _PROBE_TOKENS)
-        found = fused.logits(plain_forward(fused, ids))
-        return float((found - expected[0]).abs().max() / expected.abs().max())
+        expected, _, _ = self.generic.compute_logits([ids], _PROBE_TOKENS)
+        fused_logits = fused.compute_logits(run_whole_sequence(fused, ids))
+        return float((fused_logits - expected[0]).abs().max() / expected.abs().max())
 
 
-def _context_length(config: Any) -> int:
+def read_context_length(config: Any) -> int:
     text = config.get_text_config()
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
         value = getattr(text, name, None)

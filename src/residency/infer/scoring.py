@@ -10,115 +10,40 @@ log-sum-exp. Logits exist for the scored positions only, a few hundred rows at a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from residency.infer.attention import flash, merge
-from residency.infer.continuous_batch import PrefixKV, common_prefix, prefill_prefix
-from residency.infer.encode_requests import Request
+from residency.infer.attention import flash_attention, merge_attention
+from residency.infer.choice_items import Group, Item, group_items
 from residency.infer.fused_model import FusedModel
 from residency.infer.generic_model import GenericModel
+from residency.infer.shared_prefix import PrefixKV, compute_prefix
 from residency.interfaces import ChoiceScore
 
 _CHUNK_TOKENS = 2048
 """Most tokens of one forward (a longer item goes alone)."""
 _HEAD_ROWS = 256
 """Rows of logits alive at one time."""
-_MIN_PREFIX = 8
-"""A shorter shared prefix is not worth its own attention product."""
-
-
-@dataclass
-class Item:
-    """The choices of one question: a shared context and a branch for each distinct rest.
-
-    Attributes:
-        index: its place in the caller's list. requests: its choices, in the caller's order.
-        shared: number of leading tokens that all its inputs have in common.
-        branches: the distinct rests. of: which branch each request reads.
-    """
-
-    index: int
-    requests: Sequence[Request]
-    shared: int = 0
-    branches: list[tuple[int, ...]] = field(default_factory=list)
-    of: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        inputs = [request.inputs for request in self.requests]
-        self.shared = common_prefix(inputs)
-        numbers: dict[tuple[int, ...], int] = {}
-        self.of = [numbers.setdefault(ids[self.shared :], len(numbers)) for ids in inputs]
-        self.branches = list(numbers)
-
-    @property
-    def context(self) -> tuple[int, ...]:
-        """The shared tokens."""
-        return self.requests[0].inputs[: self.shared]
-
-    @property
-    def free(self) -> int:
-        """Leading tokens whose outputs nobody needs: they may come from a cached prefix."""
-        first = min(len(r.inputs) - len(r.targets) for r in self.requests)
-        return max(0, min(first, self.shared - 1))
-
-
-@dataclass
-class Group:
-    """Items that share their first ``prefix`` tokens."""
-
-    items: list[Item]
-    prefix: int
-
-
-def plan(items: Sequence[Item]) -> list[Group]:
-    """Groups of items that begin alike; items that share with nobody form one group without.
-
-    Sorted by their ids, items that begin alike are neighbours. One joins the group before it
-    while that loses no tokens already saved, and unless it shares far more with the next one
-    (the first question of another subject).
-    """
-    ordered = sorted(items, key=lambda item: item.context)
-    groups: list[Group] = []
-    for at, item in enumerate(ordered):
-        ahead = _common(item, ordered[at + 1]) if at + 1 < len(ordered) else 0
-        if groups:
-            last = groups[-1]
-            both = min(last.prefix, _common(last.items[0], item))
-            gain = both * len(last.items) - last.prefix * (len(last.items) - 1)
-            if both >= _MIN_PREFIX and gain >= 0 and 2 * gain >= ahead:
-                last.items.append(item)
-                last.prefix = both
-                continue
-        groups.append(Group([item], item.free))
-    shared = [group for group in groups if len(group.items) > 1]
-    alone = [group.items[0] for group in groups if len(group.items) == 1]
-    return [*shared, Group(alone, 0)] if alone else shared
-
-
-def _common(a: Item, b: Item) -> int:
-    return min(common_prefix([a.context, b.context]), a.free, b.free)
 
 
 def score_fused(
     model: FusedModel, items: Sequence[Item]
 ) -> Iterator[tuple[int, list[ChoiceScore]]]:
     """Scores by item index, as they are computed."""
-    for group in plan(items):
+    for group in group_items(items):
         prefix: PrefixKV = []
         if group.prefix:
             with torch.inference_mode():
-                prefix = prefill_prefix(model, group.items[0].context[: group.prefix])
-        for chunk in _chunks(group):
+                prefix = compute_prefix(model, group.items[0].context[: group.prefix])
+        for chunk in _split_into_chunks(group):
             with torch.inference_mode():
-                scores = _Forward(model, chunk, prefix, group.prefix).scores()
-            for item, found in zip(chunk, scores, strict=True):
-                yield item.index, found
+                chunk_scores = _Forward(model, chunk, prefix, group.prefix).compute_scores()
+            for item, item_scores in zip(chunk, chunk_scores, strict=True):
+                yield item.index, item_scores
 
 
-def _chunks(group: Group) -> Iterator[list[Item]]:
+def _split_into_chunks(group: Group) -> Iterator[list[Item]]:
     chunk: list[Item] = []
     tokens = 0
     for item in group.items:
@@ -165,60 +90,65 @@ class _Forward:
                 self.targets += request.targets
         self.ids, self.positions = ids, positions
 
-    def scores(self) -> list[list[ChoiceScore]]:
+    def compute_scores(self) -> list[list[ChoiceScore]]:
         """One list of scores an item."""
         device = self.model.embedding.device
         select, which = torch.unique(torch.tensor(self.rows), return_inverse=True)
         hidden = self.model.forward(
             torch.tensor(self.ids, device=device),
             torch.tensor(self.positions, device=device),
-            self._attention(),
+            self._make_attention(),
             select.to(device),
         )
         logprobs, greedy = target_logprobs(
-            self.model.logits, hidden, which.to(device), torch.tensor(self.targets, device=device)
+            self.model.compute_logits,
+            hidden,
+            which.to(device),
+            torch.tensor(self.targets, device=device),
         )
         out: list[list[ChoiceScore]] = []
         at = 0
         for item in self.items:
-            found = []
+            item_scores = []
             for request in item.requests:
                 end = at + len(request.targets)
                 total, best = float(logprobs[at:end].sum()), bool(greedy[at:end].all())
-                found.append(ChoiceScore(total, len(request.targets), best))
+                item_scores.append(ChoiceScore(total, len(request.targets), best))
                 at = end
-            out.append(found)
+            out.append(item_scores)
         return out
 
-    def _attention(self) -> Callable[[int, Tensor, Tensor, Tensor], Tensor]:
+    def _make_attention(self) -> Callable[[int, Tensor, Tensor, Tensor], Tensor]:
         scale = self.model.scale
 
         def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             out = torch.empty(query.shape, dtype=query.dtype, device=query.device)
             lse = torch.empty(query.shape[:2], dtype=torch.float32, device=query.device)
 
-            def part(a: int, b: int) -> None:
-                out[a:b], lse[a:b] = flash(query[a:b], key[a:b], value[a:b], scale, causal=True)
+            def attend_within(a: int, b: int) -> None:
+                out[a:b], lse[a:b] = flash_attention(
+                    query[a:b], key[a:b], value[a:b], scale, causal=True
+                )
 
             for begin, end, branches in self.spans:
                 filled = [(a, b) for a, b in [(begin, end), *branches] if b > a]
                 for a, b in filled:
-                    part(a, b)
+                    attend_within(a, b)
                 if begin == end or len(filled) == 1:
                     continue
                 filled = filled[1:]
                 a, b = filled[0][0], filled[-1][1]
-                above, above_lse = flash(
+                above, above_lse = flash_attention(
                     query[a:b], key[begin:end], value[begin:end], scale, causal=False
                 )
-                out[a:b] = merge(out[a:b], lse[a:b], above, above_lse)
+                out[a:b] = merge_attention(out[a:b], lse[a:b], above, above_lse)
                 lse[a:b] = torch.logaddexp(lse[a:b], above_lse)
             if self.prefix:
                 keys, values = self.prefix[layer]
-                before, before_lse = flash(
+                before, before_lse = flash_attention(
                     query, keys.transpose(0, 1), values.transpose(0, 1), scale, causal=False
                 )
-                out = merge(out, lse, before, before_lse)
+                out = merge_attention(out, lse, before, before_lse)
             return out.flatten(1)
 
         return attend
@@ -240,14 +170,14 @@ def target_logprobs(
     greedy = torch.zeros(len(targets), dtype=torch.bool)
     for at in range(0, hidden.shape[0], _HEAD_ROWS):
         logits = head(hidden[at : at + _HEAD_ROWS])
-        mine = ((which >= at) & (which < at + _HEAD_ROWS)).nonzero()[:, 0]
-        rows = which[mine] - at
+        in_block = ((which >= at) & (which < at + _HEAD_ROWS)).nonzero()[:, 0]
+        rows = which[in_block] - at
         # log_softmax rounds as the harness does; logsumexp is nearer to the truth by 4e-6 a
         # token, which adds up beyond 1e-4 over long answers.
-        found = logits.log_softmax(-1)[rows, targets[mine]]
-        best = logits.argmax(-1)[rows] == targets[mine]
-        logprobs[mine.cpu()] = found.double().cpu()
-        greedy[mine.cpu()] = best.cpu()
+        chosen = logits.log_softmax(-1)[rows, targets[in_block]]
+        best = logits.argmax(-1)[rows] == targets[in_block]
+        logprobs[in_block.cpu()] = chosen.double().cpu()
+        greedy[in_block.cpu()] = best.cpu()
     return logprobs, greedy
 
 
@@ -269,10 +199,10 @@ def score_generic(
             some = missing[at : at + size]
             keep = max(paths[ids] for ids in some)
             with torch.inference_mode():
-                logits, _, _ = model.logits(some, keep)
+                logits, _, _ = model.compute_logits(some, keep)
             for ids, rows in zip(some, logits, strict=True):
                 tails[ids] = rows
-        found = []
+        item_scores = []
         for request in item.requests:
             count = len(request.targets)
             with torch.inference_mode():
@@ -282,6 +212,6 @@ def score_generic(
                     torch.arange(count),
                     torch.tensor(request.targets),
                 )
-            found.append(ChoiceScore(float(logprobs.sum()), count, bool(greedy.all())))
+            item_scores.append(ChoiceScore(float(logprobs.sum()), count, bool(greedy.all())))
         tails.clear()
-        yield item.index, found
+        yield item.index, item_scores

@@ -10,9 +10,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
-
 from residency.infer.draft_tokens import Draft
 from residency.interfaces import Generation, Prompt
 from residency.nouns.response import FinishReason, Sampling
@@ -39,13 +36,13 @@ class Run:
     logprob: float = 0.0
     finish: FinishReason | None = None
     text: str = ""
-    own: int = 0
+    held: int = 0
     recalled: tuple[int, ...] = ()
     seconds: float = 0.0
     _random: random.Random | None = None
     _uniforms: list[float] = field(default_factory=list)
 
-    def uniform(self, step: int) -> float:
+    def get_uniform(self, step: int) -> float:
         """The number in [0, 1) that decides this sequence's token ``step``."""
         if self._random is None:
             self._random = random.Random(f"{self.sampling.seed}:{self.key}")
@@ -53,11 +50,11 @@ class Run:
             self._uniforms.append(self._random.random())
         return self._uniforms[step]
 
-    def guess(self) -> tuple[int, ...]:
+    def guess_tokens(self) -> tuple[int, ...]:
         """What its draft holds next, one token short of the budget (which the last pick fills)."""
-        return self.draft.guess(self.budget - len(self.tokens) - 1)
+        return self.draft.guess_tokens(self.budget - len(self.tokens) - 1)
 
-    def generation(self) -> Generation:
+    def to_generation(self) -> Generation:
         """The finished answer."""
         return Generation(
             text=self.text,
@@ -69,7 +66,7 @@ class Run:
         )
 
 
-def seed_key(prompt: Prompt) -> str:
+def name_random_stream(prompt: Prompt) -> str:
     """What fixes a prompt's own random stream, besides the seed of the settings."""
     text = prompt.key or "\x1e".join(f"{m.role}\x1f{m.text}" for m in prompt.messages)
     return f"{text}:{prompt.sample}"
@@ -95,7 +92,7 @@ class Ending:
         # A token is at least one byte, so a stop string lies within its last bytes' tokens.
         self._window = max((len(s.encode()) for s in self.stop), default=0) + 4
 
-    def accept(self, run: Run, token: int, logprob: float) -> bool:
+    def accept_token(self, run: Run, token: int, logprob: float) -> bool:
         """Append a token; whether the sequence is over now."""
         run.tokens.append(token)
         run.logprob += logprob
@@ -112,44 +109,3 @@ class Ending:
 
     def _has_stop(self, text: str) -> bool:
         return any(s in text for s in self.stop)
-
-
-def pick(logits: Tensor, rows: Sequence[tuple[Run, int]]) -> tuple[list[int], list[float]]:
-    """The next token of each row and its log-probability under the model (temperature 1).
-
-    Args:
-        logits: [n, vocabulary], fp32. rows: whose row it is, and which of its tokens (a draft
-            under verification has several).
-
-    Sampling follows the usual order: temperature, then top-k, then top-p, then one draw by
-    inverse CDF over the vocabulary, in double precision.
-    """
-    sampling = rows[0][0].sampling
-    total = logits.logsumexp(-1)
-    if sampling.temperature == 0:
-        best, tokens = logits.max(-1)
-        return tokens.tolist(), (best - total).tolist()
-    draws = torch.tensor([run.uniform(step) for run, step in rows], dtype=torch.float64)
-    tokens = draw(logits, sampling, draws.to(logits.device))
-    chosen = logits.gather(1, tokens[:, None])[:, 0]
-    return tokens.tolist(), (chosen - total).tolist()
-
-
-def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
-    """One token a row: the inverse CDF of the truncated distribution at ``uniform`` [n]."""
-    scores = logits / sampling.temperature
-    if 0 < sampling.top_k < scores.shape[-1]:
-        lowest = scores.topk(sampling.top_k, -1).values[:, -1:]
-        scores = scores.masked_fill(scores < lowest, float("-inf"))
-    probabilities = scores.softmax(-1)
-    if sampling.top_p < 1:
-        ordered = probabilities.sort(-1, descending=True).values
-        # The smallest set whose mass reaches top_p: everything from its last member up.
-        before = ordered.cumsum(-1) - ordered
-        kept = (before < sampling.top_p).sum(-1, keepdim=True).clamp_min(1)
-        lowest = ordered.gather(1, kept - 1)
-        probabilities = probabilities.masked_fill(probabilities < lowest, 0.0)
-    cumulative = probabilities.double().cumsum(-1)
-    target = uniform[:, None] * cumulative[:, -1:]
-    tokens = torch.searchsorted(cumulative, target, right=True)
-    return tokens[:, 0].clamp_max(scores.shape[-1] - 1)

@@ -20,7 +20,7 @@ from residency.infer.attention import KVCache
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptStates:
     """States of one prompt and the answer after it.
 
     Attributes:
@@ -52,14 +52,14 @@ class TrunkStates:
         self.depth = depth
         self.most = most
         self.size = 0
-        self._entries: dict[tuple[int, ...], Kept] = {}
+        self._entries: dict[tuple[int, ...], KeptStates] = {}
 
-    def find(self, prompt: Sequence[int], shared: int) -> Kept | None:
+    def find_entry(self, prompt: Sequence[int], shared: int) -> KeptStates | None:
         """The entry of a prompt whose first ``shared`` tokens come from a prefix."""
-        kept = self._entries.get(tuple(prompt))
-        return kept if kept is not None and kept.start <= shared else None
+        entry = self._entries.get(tuple(prompt))
+        return entry if entry is not None and entry.start <= shared else None
 
-    def keep(
+    def keep_sequence(
         self, prompt: int, ids: Sequence[int], start: int, slot: int, cache: KVCache, states: Tensor
     ) -> None:
         """Keep a finished sequence: its slot of the cache and its states [length, hidden].
@@ -67,21 +67,21 @@ class TrunkStates:
         Args:
             prompt: number of leading ids that are the prompt. ids: all that were computed.
         """
-        whole = tuple(ids)
-        key, count = whole[:prompt], len(whole) - start
+        computed = tuple(ids)
+        key, count = computed[:prompt], len(computed) - start
         old = self._entries.get(key)
-        if old is not None and (old.ids == whole or old.start < start):
+        if old is not None and (old.ids == computed or old.start < start):
             return
         token = states[0].nbytes + 2 * self.depth * cache.keys[0, 0, :, 0].nbytes
         freed = old.size if old is not None else 0
         if self.size - freed + token * count > self.most:
             return
-        kept = Kept(
-            whole,
+        entry = KeptStates(
+            computed,
             start,
             states[:count].clone(),
             cache.keys[: self.depth, slot, :, :count].clone(),
             cache.values[: self.depth, slot, :, :count].clone(),
         )
-        self.size += kept.size - freed
-        self._entries[key] = kept
+        self.size += entry.size - freed
+        self._entries[key] = entry
