@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from residency.cli import invoke
+from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
 from residency.errors import DataError, StoreError, UserError
 from residency.report.write_report import report
@@ -117,7 +117,7 @@ def test_second_call_does_nothing_and_says_so(
     done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = essence(done)
-    assert invoke(["run", str(done)]) == 0
+    assert run_command_line(["run", str(done)]) == 0
     assert "Nothing to do" in capsys.readouterr().out
     assert essence(done) == before
 
@@ -129,7 +129,7 @@ def test_same_seed_repeats_bit_for_bit(done: Path, model: Path, tmp_path: Path) 
 
 
 def test_status_json_is_valid_and_whole(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["status", str(done), "--json"]) == 0
+    assert run_command_line(["status", str(done), "--json"]) == 0
     body = json.loads(
         capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON")
     )
@@ -144,7 +144,7 @@ def test_pain_25_compare_lists_which_items_changed(
     for kind, row in compared.kinds.items():
         assert len(compared.fixed[kind]) == row["fixed"]
         assert len(compared.broken[kind]) == row["broken"]
-    assert invoke(["compare", "base", "round-1", str(done), "--items"]) == 0
+    assert run_command_line(["compare", "base", "round-1", str(done), "--items"]) == 0
     assert "broken" in capsys.readouterr().out
 
 
@@ -184,7 +184,7 @@ def test_rows_that_nobody_tagged_are_sliced_by_meaning(model: Path, tmp_path: Pa
 
 def test_the_report_says_how_far_each_detector_can_be_trusted(done: Path, tmp_path: Path) -> None:
     project = Project.open(done)
-    known = project.status().data["detectors"]
+    known = project.status().data.detectors
     assert set(known) >= {"misspelling", "overlong", "repetition", "hallucination"}
     page = report(project.store, tmp_path / "report.html").read_text(encoding="utf-8")
     assert f"On {known['repetition']['n']} labelled answers its detector" in page

@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from residency.cli.options import Directory
+from residency.cli.terminal import print_json, print_line
 
-def report(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+
+def report_command(
+    directory: Directory = Path(),
     out: Annotated[Path | None, typer.Option(help="File to write.")] = None,
     run: Annotated[str, typer.Option(help="An earlier run's id; empty means the latest.")] = "",
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
@@ -25,20 +28,19 @@ def report(
     """
     import json
 
-    from residency.project.workspace import find_root, read_config
-    from residency.report.write_report import FILE_NAME
-    from residency.report.write_report import report as write
+    from residency.commands.report import report
+    from residency.project.settings_file import find_project_root, read_config
     from residency.store.store import Store
 
-    root = find_root(directory)
+    root = find_project_root(directory)
     store = Store(root, read_config(root).project.store, create=False)
     try:
-        path = write(store, out or root / FILE_NAME, run=run)
+        path = report(root, store, out or "", run=run)
     finally:
         store.close()
     if as_json:
-        typer.echo(json.dumps({"report": str(path)}))
+        print_json(json.dumps({"report": str(path)}))
     else:
-        typer.echo(f"Report: {path}")
+        print_line(f"Report: {path}")
     if show:
         webbrowser.open(path.resolve().as_uri())

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from residency.cli.json_output import plain
-from residency.cli.terminal import console, print_json
+from residency.cli.json_output import to_jsonable
+from residency.cli.options import Directory, Json
+from residency.cli.terminal import console, print_json, print_line, quote_path
 
 
-def status(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+def status_command(
+    directory: Directory = Path(),
+    as_json: Json = False,
     stages: Annotated[bool, typer.Option(help="Also list finished stages and seconds.")] = False,
 ) -> None:
     """Show rounds, issues, verdicts and the sealed test of the latest run. Opens no model.
@@ -22,19 +23,21 @@ def status(
     Example: residency status demo
     """
     from residency.cli.result_tables import show_summary
-    from residency.project.workspace import find_root, read_config
-    from residency.results import run_summary as summaries
+    from residency.project.settings_file import find_project_root, read_config
+    from residency.results.run_summary import summarise_run
     from residency.store.store import Store
 
-    root = find_root(directory)
+    root = find_project_root(directory)
     store = Store(root, read_config(root).project.store, create=False)
-    summary = summaries.status(store)
+    summary = summarise_run(store)
     if as_json:
-        print_json(json.dumps({**plain(summary), "seconds": summary.seconds}, ensure_ascii=False))
+        print_json(
+            json.dumps({**to_jsonable(summary), "seconds": summary.seconds}, ensure_ascii=False)
+        )
         return
     show_summary(summary)
     if stages:
         for key, seconds, at in summary.stages:
-            console.print(f"{at}  {seconds:8.1f} s  {key}", markup=False, highlight=False)
+            console.print(f"{at}  {seconds:8.1f} s  {key}")
     if not summary.complete:
-        console.print(f"Not complete. Go on with: residency run {directory}")
+        print_line(f"Not complete. Go on with: residency run {quote_path(directory)}")

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from residency.cli.options import Directory
+from residency.cli.terminal import print_line
 
-def web(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+
+def web_command(
+    directory: Directory = Path(),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8642,
     host: Annotated[str, typer.Option(help="Address; beyond this machine it needs a token.")] = (
         "127.0.0.1"
@@ -24,11 +27,11 @@ def web(
 
     Example: residency web demo --port 8642
     """
-    from residency.project.workspace import find_root
-    from residency.web.app import serve
+    from residency.project.settings_file import find_project_root
+    from residency.web.app import serve_pages
     from residency.web.security import check_host
 
-    root = find_root(directory)
+    root = find_project_root(directory)
     check_host(host, token)
-    typer.echo(f"http://{host}:{port}/{'?token=…' if token else ''}  (Ctrl-C ends it)")
-    serve(root, host=host, port=port, token=token)
+    print_line(f"http://{host}:{port}/{'?token=…' if token else ''}  (Ctrl-C ends it)")
+    serve_pages(root, host=host, port=port, token=token)

@@ -12,23 +12,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from residency.commands import merge as merging
-from residency.commands import steps as single
+from residency.commands.chat import chat
+from residency.commands.compare import Compared, compare
+from residency.commands.diagnose import Diagnosis, diagnose
+from residency.commands.evaluate import evaluate
+from residency.commands.merge import merge
+from residency.commands.target import target
+from residency.commands.train import train
 from residency.interfaces import Progress, no_progress
-from residency.loop import run_loop as loop
+from residency.loop.assess import Assessment
+from residency.loop.run_loop import run_loop
 from residency.nouns.example import Example, Message, Split
 from residency.nouns.issue import Issue
 from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
-from residency.project.workspace import Workspace, find_root, read_config
-from residency.results import run_summary as summary
-from residency.results import trace as tracing
+from residency.project.named_models import find_model
+from residency.project.settings_file import find_project_root, read_config
+from residency.project.workspace import Workspace
+from residency.results.run_summary import RunSummary, summarise_run
+from residency.results.trace import Trace, trace_id
 
 if TYPE_CHECKING:
-    from residency.commands.bench import BenchReport
     from residency.commands.check import Checked
     from residency.evaluate.baselines.compare_ways import BaselineReport
-    from residency.model.merging import Proof
+    from residency.loop.measure_benchmarks import BenchReport
+    from residency.model.merging import MergeProof
     from residency.project.endpoints import Endpoint
     from residency.train.estimate import Estimate
 
@@ -58,54 +66,54 @@ class Project(Workspace):
         Raises:
             ConfigError: there is no project, or its settings are wrong.
         """
-        folder = find_root(Path(root))
+        folder = find_project_root(Path(root))
         return cls(folder, read_config(folder, overrides), full=full, progress=progress)
 
-    def run(self) -> summary.RunSummary:
+    def run(self) -> RunSummary:
         """The main job: rounds until the issues are resolved or the budget is spent."""
-        return loop.run(self)
+        return run_loop(self)
 
-    def status(self) -> summary.RunSummary:
+    def status(self) -> RunSummary:
         """The latest run, from the store alone."""
-        return summary.status(self.store)
+        return summarise_run(self.store)
 
     def model(self, name: str) -> Model:
         """A stored model by id, id prefix or name (``base``, ``final``, ``round-1``, …)."""
-        return single.find_model(self, name)
+        return find_model(self, name)
 
     def train(self, *, issues: Sequence[str] = (), extend: float = 0.0) -> Model:
         """Train once on train and the rows accepted for these issues, or go on with the last time."""
-        return single.train(self, issues=issues, extend=extend)
+        return train(self, issues=issues, extend=extend)
 
-    def merge(self, model: str, out: str | Path) -> Proof:
+    def merge(self, model: str, out: str | Path) -> MergeProof:
         """A stored model's base and adapter as one model folder, with proof that it says the same."""
-        return merging.merge(self, model, Path(out))
+        return merge(self, model, Path(out))
 
     def evaluate(
         self, model: str = "base", split: Split = "dev", *, endpoint: Endpoint | None = None
-    ) -> single.Assessed:
+    ) -> Assessment:
         """Answers of a model, or of an endpoint, on a split, graded. Only missing ones are made."""
-        return single.evaluate(self, model, split, endpoint=endpoint)
+        return evaluate(self, model, split, endpoint=endpoint)
 
-    def diagnose(self, model: str = "final") -> single.Diagnosis:
+    def diagnose(self, model: str = "final") -> Diagnosis:
         """Errors and issues in a model's stored dev answers. Nothing is generated."""
-        return single.diagnose(self, model)
+        return diagnose(self, model)
 
     def target(self, issue: str, *, count: int | None = None) -> list[Proposal]:
         """Rows proposed for one issue, after the firewall. Nothing is added to the data."""
-        return single.target(self, issue, count=count)
+        return target(self, issue, count=count)
 
-    def compare(self, before: str, after: str, split: Split = "dev") -> single.Compared:
+    def compare(self, before: str, after: str, split: Split = "dev") -> Compared:
         """Two models on the same items, paired."""
-        return single.compare(self, before, after, split)
+        return compare(self, before, after, split)
 
     def chat(self, messages: Sequence[Message], model: str = "final") -> Iterator[str]:
         """Stream a model's answer, piece by piece."""
-        return single.chat(self, messages, model)
+        return chat(self, messages, model)
 
-    def trace(self, key: str) -> tracing.Trace:
+    def trace(self, key: str) -> Trace:
         """Where a model, issue, example, response or dataset version came from."""
-        return tracing.trace(self.store, key)
+        return trace_id(self.store, key)
 
     def examples(self, split: Split | None = None) -> list[Example]:
         """The corpus after checks, or one split of it."""
@@ -161,6 +169,6 @@ class Project(Workspace):
         Raises:
             StoreError: nothing was run yet. UserError: the file cannot be written.
         """
-        from residency.report.write_report import FILE_NAME, report
+        from residency.commands.report import report
 
-        return report(self.store, Path(out) if out else self.root / FILE_NAME, run=run)
+        return report(self.root, self.store, out, run=run)

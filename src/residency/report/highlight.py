@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from residency.nouns.finding import Finding, Span
 
 
-def highlight(text: str, findings: Finding | Iterable[Finding] | None = None) -> Markup:
+def highlight_findings(text: str, findings: Finding | Iterable[Finding] | None = None) -> Markup:
     """The text with the findings' spans marked; the reason shows when pointed at.
 
     Spans may overlap or lie outside the text: a character is marked when any span covers it,
@@ -43,7 +43,7 @@ def _reason(finding: Finding, span: Span) -> str:
     return span.note or finding.message or finding.kind
 
 
-def trained_tokens(pieces: Sequence[tuple[str, bool]]) -> Markup:
+def highlight_trained(pieces: Sequence[tuple[str, bool]]) -> Markup:
     """A training row as text: what is trained coloured, what is only read dimmed."""
     out = Markup()
     for piece, trained in pieces:

@@ -1,4 +1,4 @@
-"""Jinja set up so that whatever comes from a model or a file is escaped."""
+"""Jinja set up so that whatever comes from a model or a file is cleaned and escaped."""
 
 from __future__ import annotations
 
@@ -8,41 +8,64 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictU
 from markupsafe import Markup
 
 from residency.nouns.example import Example
-from residency.report.highlight import highlight
-from residency.results import words
+from residency.report.clean_text import clean_text
+from residency.report.highlight import highlight_findings
+from residency.results.kinds import kind_meaning, kind_words
+from residency.results.number_formats import (
+    format_duration,
+    format_e_value,
+    format_interval,
+    format_number,
+    format_percent,
+    format_points,
+)
+from residency.results.statuses import SIGNIFICANT, STATUSES, status_meaning
 
 
-def environment(*more: str) -> Environment:
+def make_environment(*more: str) -> Environment:
     """An environment over the report's templates and those of further packages.
 
-    Autoescape is on for every template, whatever its name.
+    Autoescape is on for every template, whatever its name, and every text that goes into a page
+    loses its control characters.
     """
     loaders: list[BaseLoader] = [PackageLoader(package) for package in (*more, "residency.report")]
     env = Environment(
         loader=ChoiceLoader(loaders),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_clean_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     env.filters.update(
-        number=words.number,
-        percent=words.percent,
-        points=words.points,
-        duration=words.duration,
-        e_value=words.e_value,
-        kind_words=words.kind_words,
-        kind_meaning=words.kind_meaning,
-        highlight=highlight,
-        message=message,
-        sentence=sentence,
+        number=format_number,
+        percent=format_percent,
+        points=format_points,
+        duration=format_duration,
+        e_value=format_e_value,
+        kind_words=kind_words,
+        kind_meaning=kind_meaning,
+        highlight=highlight_findings,
+        message=show_message,
+        sentence=end_sentence,
     )
     env.tests["finite"] = math.isfinite
-    env.globals.update(interval=words.interval, meaning=words.STATUSES)
+    env.globals.update(
+        interval=format_interval,
+        statuses=STATUSES,
+        significant=SIGNIFICANT,
+        meaning=status_meaning,
+    )
     return env
 
 
-def message(example: Example) -> str:
+def _clean_value(value: object) -> object:
+    if isinstance(value, Markup):
+        return Markup(clean_text(str(value)))
+    return clean_text(value) if isinstance(value, str) else value
+
+
+def show_message(example: Example) -> str:
     """What the model was asked: the input of a row whose instruction every row shares."""
     last = example.prompt[-1] if example.prompt else None
     if last is not None and last.input and len(example.prompt) == 1:
@@ -50,12 +73,12 @@ def message(example: Example) -> str:
     return example.prompt_text
 
 
-def sentence(text: str) -> str:
+def end_sentence(text: str) -> str:
     """A capital at the beginning and a full stop at the end."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def asset(env: Environment, name: str) -> Markup:
+def read_asset(env: Environment, name: str) -> Markup:
     """A file of the templates folder as it is."""
     loader = env.loader
     assert loader is not None

@@ -2,88 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from residency.results.run_evidence import Evidence
-from residency.results.words import interval, kind_order, kind_words, percent, points
+from residency.results.figures import KindChange, ScoreChange, ScoreFigures, SealedTest
+from residency.results.kinds import kind_order, kind_words
+from residency.results.number_formats import format_interval, format_percent, format_points
+from residency.results.run_results import RunResults
+from residency.results.statuses import SIGNIFICANT, count_statuses
 
 Answer = Literal["yes", "no", "worse", "unknown"]
-STANDS = ("resolved", "improved", "regressed")
-"""Verdicts that hold with every kind and issue of the sealed test counted as one family."""
 
 
 @dataclass(frozen=True)
 class Headline:
-    """``answer`` and its sentence, what supports it, and what remains wrong."""
+    """``answer`` and its sentence, what supports it, and what remains wrong.
+
+    ``falls`` and ``rises`` are changes of kinds that stand with everything that was tested
+    counted.
+    """
 
     answer: Answer
     sentence: str
-    score_before: dict[str, Any] | None = None
-    score_after: dict[str, Any] | None = None
-    change: dict[str, Any] | None = None
+    score_before: ScoreFigures | None = None
+    score_after: ScoreFigures | None = None
+    change: ScoreChange | None = None
     label_before: str = ""
     label_after: str = ""
-    falls: list[dict[str, Any]] = field(default_factory=list)
-    rises: list[dict[str, Any]] = field(default_factory=list)
+    falls: dict[str, KindChange] = field(default_factory=dict)
+    rises: dict[str, KindChange] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
 
-def headline(evidence: Evidence) -> Headline:
+def write_headline(results: RunResults) -> Headline:
     """From the sealed test where it was opened, otherwise a sentence that says what is missing."""
-    counts: dict[str, int] = {}
-    for view in evidence.issues:
-        counts[view.status] = counts.get(view.status, 0) + 1
-    test = evidence.test
-    if not test or test["reference"] not in test["sides"] or test["final"] not in test["sides"]:
-        return Headline("unknown", _unfinished(evidence), counts=counts)
-    before, after = test["sides"][test["reference"]], test["sides"][test["final"]]
-    was, now = before["scores"]["score"], after["scores"]["score"]
-    changes = [
-        {"kind": kind, **row}
-        for kind, row in sorted(before["against_final"].items(), key=lambda kv: kind_order(kv[0]))
-    ]
-    falls = [row for row in changes if row["low"] > 0]
-    rises = [row for row in changes if row["high"] < 0]
-    answer, sentence = _sentence(was, now, test.get("score_change"), before, after, evidence)
+    counts = count_statuses(issue.status for issue in results.issues)
+    test = results.test
+    if test is None or not test.ready:
+        return Headline("unknown", _unfinished_sentence(results), counts=counts)
+    before, after = test.sides[test.reference], test.sides[test.final]
+    firm = {
+        kind: row
+        for kind, row in sorted(before.against_final.items(), key=lambda kv: kind_order(kv[0]))
+        if row.status in SIGNIFICANT
+    }
+    falls = {kind: row for kind, row in firm.items() if row.delta > 0}
+    rises = {kind: row for kind, row in firm.items() if row.delta < 0}
+    answer, sentence = _answer_sentence(test)
     return Headline(
         answer=answer,
         sentence=sentence,
-        score_before=was,
-        score_after=now,
-        change=test.get("score_change"),
-        label_before=before["label"],
-        label_after=after["label"],
+        score_before=before.scores.score,
+        score_after=after.scores.score,
+        change=test.score_change,
+        label_before=before.label,
+        label_after=after.label,
         falls=falls,
         rises=rises,
         counts=counts,
-        reasons=_reasons(evidence, was, falls, rises),
+        reasons=_reasons(results, test, falls, rises),
     )
 
 
-def _sentence(
-    was: dict[str, Any],
-    now: dict[str, Any],
-    change: dict[str, Any] | None,
-    before: dict[str, Any],
-    after: dict[str, Any],
-    evidence: Evidence,
-) -> tuple[Answer, str]:
-    if was["mean"] is None or now["mean"] is None:
+def _answer_sentence(test: SealedTest) -> tuple[Answer, str]:
+    before, after = test.sides[test.reference], test.sides[test.final]
+    was, now, change = before.scores.score, after.scores.score, test.score_change
+    if was.mean is None or now.mean is None:
         return "unknown", "Nothing in the sealed test could be scored."
     if change:
-        better, worse = change["low"] > 0, change["high"] < 0
+        better, worse = change.low > 0, change.high < 0
     else:  # without a paired figure: only intervals that do not touch say anything
-        better, worse = now["low"] > was["high"], now["high"] < was["low"]
+        better, worse = now.low > was.high, now.high < was.low
     figures = (
-        f"{now['items']} sealed test items: {before['label']} passes "
-        f"{percent(was['mean'], 0)} of the checks, {after['label']} {percent(now['mean'], 0)}"
+        f"{now.items} sealed test items: {before.label} passes "
+        f"{format_percent(was.mean, 0)} of the checks, {after.label} {format_percent(now.mean, 0)}"
     )
     if change:
         figures += (
-            f" (difference {points(change['delta'])} points, 95 % interval "
-            f"{interval(change['low'], change['high'], signed=True)})"
+            f" (difference {format_points(change.delta)} points on {change.n} items scored in "
+            f"both, 95 % interval {format_interval(change.low, change.high, signed=True)})"
+        )
+    if min(was.coverage, now.coverage) < 0.995:
+        figures += (
+            f". {format_percent(was.coverage, 0)} and {format_percent(now.coverage, 0)} of their "
+            "checks could be scored"
         )
     if better:
         return "yes", f"Yes, it is better. On {figures}."
@@ -93,57 +97,56 @@ def _sentence(
 
 
 def _reasons(
-    evidence: Evidence,
-    was: dict[str, Any],
-    falls: list[dict[str, Any]],
-    rises: list[dict[str, Any]],
+    results: RunResults,
+    test: SealedTest,
+    falls: Mapping[str, KindChange],
+    rises: Mapping[str, KindChange],
 ) -> list[str]:
-    alpha = evidence.settings.get("diagnose", {}).get("alpha", 0.05)
-    times = evidence.test_openings
-    opened = "once" if times <= 1 else f"{times} times in this project"
+    alpha = results.settings.get("diagnose", {}).get("alpha", 0.05)
+    items = test.sides[test.reference].scores.score.items
     reasons = [
-        f"The test split was sealed: its {was['items']} items trained nothing, found no error and "
-        f"chose no data. It was opened {opened}.",
+        f"The test split was sealed: its {items} items trained nothing, found no error and "
+        f"chose no data. {openings_sentence(results.test_openings)}",
         "Both models answered the same items, and were compared item by item (exact McNemar test, "
         "paraphrases of one request counted as one observation).",
         f"The chance of any false “resolved”, “improved” or “regressed” among all issues and "
-        f"rounds is at most {percent(alpha, 0)}: issues are found on one part of dev and measured "
-        f"on the other, and looking after every round is paid for.",
+        f"rounds is at most {format_percent(alpha, 0)}: issues are found on one part of dev and "
+        f"measured on the other, and every further round has a smaller share of that chance.",
     ]
-    reasons += what_changed(falls, rises)
-    still = [view.title for view in evidence.issues if view.status != "resolved"]
+    reasons += describe_changes(falls, rises)
+    still = [issue.title for issue in results.issues if issue.status != "resolved"]
     if still:
         listed = "; ".join(still[:6]) + (f"; and {len(still) - 6} more" if len(still) > 6 else "")
         reasons.append(f"Not shown to be resolved: {listed}.")
     return reasons
 
 
-def what_changed(falls: list[dict[str, Any]], rises: list[dict[str, Any]]) -> list[str]:
-    """Which kinds fell and rose on the sealed test, those that stand apart from the others."""
-    told = []
-    for verb, rows in (("fell", falls), ("rose", rises)):
-        firm = [row for row in rows if row.get("status") in STANDS]
-        weak = [row for row in rows if row not in firm]
-        if firm:
-            told.append(f"Failures that {verb} on the sealed test: {_rates(firm)}.")
-        if weak:
-            told.append(
-                f"Failures that {verb} by their own 95 % interval, but not when everything that "
-                f"was tested is counted: {_rates(weak)}."
-            )
-    return told
+def openings_sentence(times: int) -> str:
+    """How often the sealed test was opened, and what that means."""
+    if times <= 1:
+        return "It was opened once."
+    return f"It was opened {times} times in this project: its figures are worth less each time."
 
 
-def _rates(rows: list[dict[str, Any]]) -> str:
+def describe_changes(falls: Mapping[str, KindChange], rises: Mapping[str, KindChange]) -> list[str]:
+    """Which kinds fell and rose on the sealed test, with everything that was tested counted."""
+    return [
+        f"Failures that {verb} on the sealed test: {_list_rates(list(rows.items()))}."
+        for verb, rows in (("fell", falls), ("rose", rises))
+        if rows
+    ]
+
+
+def _list_rates(rows: Sequence[tuple[str, KindChange]]) -> str:
     return ", ".join(
-        f"{kind_words(row['kind'])} {percent(row['before_rate'], 0)} → "
-        f"{percent(row['after_rate'], 0)}"
-        for row in rows
+        f"{kind_words(kind)} {format_percent(row.before_rate, 0)} → "
+        f"{format_percent(row.after_rate, 0)} of {row.n}"
+        for kind, row in rows
     )
 
 
-def _unfinished(evidence: Evidence) -> str:
-    rounds = len({arm.number for arm in evidence.arms if arm.number})
+def _unfinished_sentence(results: RunResults) -> str:
+    rounds = len({model.number for model in results.models if model.number})
     done = {0: "no round of training is done", 1: "one round is done"}.get(
         rounds, f"{rounds} rounds are done"
     )

@@ -1,20 +1,25 @@
-"""A run as people read it, from the store alone: no model and no data file is opened."""
+"""A run as a value: what ``run`` and ``status`` give to Python and print as JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from residency.errors import StoreError
 from residency.nouns.issue import Issue
 from residency.nouns.round import Round
 from residency.nouns.verdict import Verdict
-from residency.store.record_kind import RecordKind
-from residency.store.stage_key import StageKey
+from residency.results.conclusion import write_conclusion
+from residency.results.figures import (
+    ArmsTogether,
+    Expectation,
+    Forgetting,
+    IssueArms,
+    RunData,
+    ScoresFigures,
+    SealedTest,
+)
+from residency.results.run_results import RunResults
+from residency.store.stage_key import StageKey, StageName
 from residency.store.store import Store
-
-FORGETTING = "forgetting"
-"""The stage that compares base and final model on general benchmarks."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class RoundRow:
 
     round: Round
     label: str
-    scores: dict[str, Any]
+    scores: ScoresFigures
 
 
 @dataclass(frozen=True)
@@ -37,87 +42,67 @@ class IssueRow:
     issue: Issue
     verdicts: list[Verdict]
     confirmed: Verdict | None
-    expected: dict[str, Any] | None
-
-    @property
-    def status(self) -> str:
-        """The latest status on dev; ``open`` before the first verdict."""
-        return self.verdicts[-1].status if self.verdicts else "open"
+    expected: Expectation | None
+    title: str = ""
+    status: str = "open"
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """Rounds, issues, arms and the sealed test of one run."""
+    """Rounds, issues, arms and the sealed test of one run, and what they say.
+
+    Attributes:
+        stopped: why the rounds ended; empty while they go on.
+        arms: targeted against random rows by round, issue by issue; together: as one question.
+        forgetting: base against final on the benchmarks of ``rounds.guard``.
+        stages: finished steps: key, seconds, when.
+        conclusion: the same sentences that report and pages show.
+    """
 
     run: str
     complete: bool
     stopped: str
-    data: dict[str, Any]
+    data: RunData
     rounds: list[RoundRow]
     issues: list[IssueRow]
-    arms: dict[int, list[dict[str, Any]]]
-    test: dict[str, Any] | None
+    arms: dict[int, list[IssueArms]]
+    test: SealedTest | None
     test_openings: int
-    forgetting: dict[str, Any] | None = None
-    """Margin and differences of final and base on the benchmarks of ``rounds.guard``."""
+    forgetting: Forgetting | None = None
     stages: list[tuple[str, float, str]] = field(default_factory=list)
+    together: dict[int, ArmsTogether] = field(default_factory=dict)
+    conclusion: list[str] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
         """Wall time of every finished round, of the sealed test and of the guard's benchmarks."""
-        after = ("test ", FORGETTING)
-        rest = sum(seconds for key, seconds, _ in self.stages if key.startswith(after))
+        timed = (StageName.TEST, StageName.FORGETTING)
+        rest = sum(seconds for key, seconds, _ in self.stages if StageKey.parse(key).name in timed)
         return sum(row.round.seconds for row in self.rounds) + rest
 
 
-def summarise_run(store: Store, run: str) -> RunSummary:
-    """The summary of one run."""
-    stages = [(str(s.key), s.seconds, s.finished_at) for s in store.stages(run)]
-    keys = [key for key, _, _ in stages]
-
-    def result(key: str) -> Any:
-        body = store.stage(run, StageKey.parse(key))
-        return None if body is None else body.get("result", body)
-
-    expected = {row["issue"]: row for row in result("expectations") or []}
-    verdicts = store.verdicts(run)
-    order = [key for n in range(len(keys)) for key in result(f"issues {n}") or []]
-    issues = sorted(store.issues(run), key=lambda i: order.index(i.id) if i.id in order else 999)
-    test_keys = [key for key in keys if key.startswith("test ")]
-    stops = [key for key in keys if key.startswith("stop ")]
-    return RunSummary(
-        run=run,
-        complete="complete" in keys,
-        stopped=result(stops[-1]) if stops else "",
-        data=result("data") or {},
-        rounds=[
-            RoundRow(round_, figures["label"], figures["scores"])
-            for round_, figures in store.rounds(run)
-        ],
-        issues=[
-            IssueRow(
-                issue,
-                [v for v in verdicts if v.issue == issue.id and v.split == "dev"],
-                next((v for v in verdicts if v.issue == issue.id and v.split == "test"), None),
-                expected.get(issue.id),
-            )
-            for issue in issues
-        ],
-        arms={int(key.split()[1]): result(key) for key in keys if key.startswith("arms ")},
-        test=result(test_keys[-1]) if test_keys else None,
-        test_openings=len(store.records(RecordKind.TEST_OPENED)),
-        forgetting=result(FORGETTING),
-        stages=stages,
-    )
-
-
-def status(store: Store) -> RunSummary:
-    """The summary of the run that was worked on last.
+def summarise_run(store: Store, run: str = "") -> RunSummary:
+    """The summary of one run, or of the one that was worked on last.
 
     Raises:
         StoreError: nothing was run yet.
     """
-    run = store.latest_run()
-    if run is None:
-        raise StoreError("nothing was run here yet", next_step="residency run")
-    return summarise_run(store, run)
+    results = RunResults(store, run)
+    return RunSummary(
+        run=results.run,
+        complete=results.complete,
+        stopped=results.stopped,
+        data=results.data,
+        rounds=[RoundRow(m.round, m.label, m.scores) for m in results.models],
+        issues=[
+            IssueRow(r.issue, r.verdicts, r.confirmed, r.expected, r.title, r.status)
+            for r in results.issues
+        ],
+        arms=results.arms,
+        test=results.test,
+        test_openings=results.test_openings,
+        forgetting=results.forgetting,
+        stages=[(str(s.key), s.seconds, s.finished_at) for s in results.stages],
+        together=results.arms_together,
+        conclusion=write_conclusion(results),
+    )

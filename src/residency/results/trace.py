@@ -30,43 +30,49 @@ class Trace:
         }
 
 
-def trace(store: Store, key: str) -> Trace:
+def trace_id(store: Store, key: str) -> Trace:
     """Everything behind a model, dataset version, issue, example or response (id or prefix).
 
     Raises:
         StoreError: nothing or more than one thing is meant.
     """
-    found = store.find(key)
-    if len(found) != 1:
-        what = "nothing stored begins" if not found else f"{len(found)} things begin"
+    ids = store.find(key)
+    if len(ids) != 1:
+        what = "nothing stored begins" if not ids else f"{len(ids)} things begin"
         raise StoreError(
             f"{what} with {key!r}",
             next_step="give a longer id; residency status and residency report show ids",
         )
-    full = found[0]
-    kinds = {"m": _model, "ds": _dataset, "is": _issue, "ex": _example, "r": _response}
-    return kinds[full.split("-", 1)[0]](store, full)
+    full = ids[0]
+    tracers = {
+        "m": _trace_model,
+        "ds": _trace_dataset,
+        "is": _trace_issue,
+        "ex": _trace_example,
+        "r": _trace_response,
+    }
+    return tracers[full.split("-", 1)[0]](store, full)
 
 
-def _model(store: Store, key: str) -> Trace:
+def _trace_model(store: Store, key: str) -> Trace:
     model = store.model(key)
-    parents = [_dataset(store, model.dataset)] if model.dataset else []
+    parents = [_trace_dataset(store, model.dataset)] if model.dataset else []
     training = store.records(RecordKind.TRAINING, key)
     details: dict[str, Any] = {"base": model.base, "seed": model.seed, "settings": model.settings}
     if model.adapter:
         details["adapter"] = model.adapter
     if training:
         details["training"] = {k: v for k, v in training[0].items() if k != "at"}
-    return Trace(key, f"model: {_described(model)}", details, tuple(parents))
+    return Trace(key, f"model: {_describe_model(model)}", details, tuple(parents))
 
 
-def _described(model: Model) -> str:
+def _describe_model(model: Model) -> str:
     if model.adapter is None:
         return f"{model.base}, {model.prompting}"
     return f"{model.base} fine-tuned, round {model.round}, {model.arm} arm, seed {model.seed}"
 
 
-def _dataset(store: Store, key: str) -> Trace:
+def _trace_dataset(store: Store, key: str) -> Trace:
     version = store.dataset(key)
     run = store.latest_run()
     proposals = store.proposals(run) if run else []
@@ -77,20 +83,20 @@ def _dataset(store: Store, key: str) -> Trace:
             by_issue.setdefault(f"{p.issue} ({p.origin}, {p.selector}, {p.arm})", []).append(
                 p.example.id
             )
-    own = len(wanted) - len({key for rows in by_issue.values() for key in rows})
+    from_user = len(wanted) - len({key for rows in by_issue.values() for key in rows})
     details: dict[str, Any] = {
         "note": version.note,
         "template": version.template_hash,
         "tokenizer": version.tokenizer_hash,
         "settings": version.settings,
-        "rows from the user's train split": own,
+        "rows from the user's train split": from_user,
         "rows for issues": by_issue,
     }
-    parents = [_dataset(store, version.parent)] if version.parent else []
+    parents = [_trace_dataset(store, version.parent)] if version.parent else []
     return Trace(key, f"dataset version: {len(version.rows)} rows", details, tuple(parents))
 
 
-def _issue(store: Store, key: str) -> Trace:
+def _trace_issue(store: Store, key: str) -> Trace:
     run = store.latest_run()
     issue = next((i for i in (store.issues(run) if run else []) if i.id == key), None)
     if issue is None or run is None:
@@ -111,13 +117,13 @@ def _issue(store: Store, key: str) -> Trace:
         "rows accepted": [p.example.id for p in rows if p.accepted and p.arm == "main"],
         "rows turned down": {p.example.id: p.reason for p in rows if not p.accepted},
     }
-    found_in = _model(store, issue.reference_model)
+    reference = _trace_model(store, issue.reference_model)
     return Trace(
-        key, f"issue: {issue.title}, found in round {issue.found_round}", details, (found_in,)
+        key, f"issue: {issue.title}, found in round {issue.found_round}", details, (reference,)
     )
 
 
-def _example(store: Store, key: str) -> Trace:
+def _trace_example(store: Store, key: str) -> Trace:
     example = store.example(key)
     run = store.latest_run()
     proposals = [p for p in (store.proposals(run) if run else []) if p.example.id == key]
@@ -142,11 +148,11 @@ def _example(store: Store, key: str) -> Trace:
     return Trace(key, f"example from {example.source or 'the product'}", details)
 
 
-def _response(store: Store, key: str) -> Trace:
-    for model in store.models():
-        for response in store.responses(model.id):
-            if response.id == key:
-                details = {"text": response.text, "finish": response.finish}
-                parents = (_model(store, model.id), _example(store, response.example))
-                return Trace(key, f"response of {_described(model)}", details, parents)
-    raise StoreError(f"there is no response {key}")
+def _trace_response(store: Store, key: str) -> Trace:
+    response = store.responses_by_id([key]).get(key)
+    if response is None:
+        raise StoreError(f"there is no response {key}")
+    model = store.model(response.model)
+    details = {"text": response.text, "finish": response.finish}
+    parents = (_trace_model(store, model.id), _trace_example(store, response.example))
+    return Trace(key, f"response of {_describe_model(model)}", details, parents)

@@ -224,13 +224,16 @@ def _key_of(finding: Finding) -> tuple[str, str, str, str]:
 
 
 def _joined(outcomes: Sequence[Outcome], checks: Mapping[int, Check]) -> Outcome:
-    latest: dict[tuple[str, str], int] = {}
+    latest: dict[tuple[str, str], list[int]] = {}
     for outcome in outcomes:
+        own: dict[tuple[str, str], list[int]] = {}
         for number in (*outcome.failed, *outcome.repeated):
-            latest[checks[number].detector, checks[number].kind] = number
-    failed = [number for number in latest.values() if checks[number].status == "fail"]
-    others = [number for number in latest.values() if checks[number].status != "fail"]
-    return outcomes[-1]._replace(failed=tuple(failed), repeated=tuple(others))
+            own.setdefault((checks[number].detector, checks[number].kind), []).append(number)
+        latest.update(own)
+    numbers = [number for several in latest.values() for number in several]
+    failed = tuple(number for number in numbers if checks[number].status == "fail")
+    others = tuple(number for number in numbers if checks[number].status != "fail")
+    return outcomes[-1]._replace(failed=failed, repeated=others)
 
 
 def _number_checks(connection: Connection, checks: set[Check]) -> dict[Check, int]:

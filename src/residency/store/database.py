@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from residency.config.secret_url import SecretUrl, reveal_url
 from residency.errors import StoreError, UnlockedWriteError
 from residency.store.database_errors import explain_errors
 from residency.store.lock import WriterLock
@@ -176,8 +177,8 @@ def _open_engine(path: Path, url: str) -> tuple[str, Engine]:
     """What to call the database in messages (without a password), and its engine."""
     if url:
         try:
-            address = make_url(url)
-            return address.render_as_string(hide_password=True), create_engine(address)
+            address = make_url(reveal_url(url))
+            return str(SecretUrl(url)), create_engine(address)
         except (ArgumentError, NoSuchModuleError, ImportError):
             raise StoreError(
                 "the address of the store is not one of a database",

@@ -28,12 +28,11 @@ HEADERS = {
 """Sent with every answer. A page may set its own Content-Security-Policy."""
 
 COOKIE = "residency_token"
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
 def is_local(host: str) -> bool:
     """Whether a host name or address can be reached from this machine alone."""
-    if host == "localhost":
+    if host.lower().rstrip(".") == "localhost":
         return True
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -57,6 +56,13 @@ def check_host(host: str, token: str) -> None:
         )
 
 
+def host_name(header: str) -> str:
+    """The name in a Host header, without the port: ``[::1]:8642`` → ``[::1]``."""
+    if header.startswith("["):
+        return header.partition("]")[0] + "]"
+    return header.partition(":")[0]
+
+
 class Guard:
     """Middleware: the Host header, the method, the token; then the headers.
 
@@ -75,10 +81,11 @@ class Guard:
 
     def _refused(self, request: Request) -> Response | None:
         if request.method != "GET":
-            return PlainTextResponse("These pages only show.", 405, {"Allow": "GET"})
+            return PlainTextResponse(
+                "These pages can be read, not written to.", 405, {"Allow": "GET"}
+            )
         if not self._token:
-            name = request.headers.get("host", "").rsplit(":", 1)[0]
-            if name not in _LOCAL_NAMES:
+            if not is_local(host_name(request.headers.get("host", ""))):
                 return PlainTextResponse("Not this host.", 421)
             return None
         given = request.query_params.get("token", "")

@@ -1,0 +1,237 @@
+"""What each section of the report shows, chosen from the run's read-out."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from markupsafe import Markup
+
+from residency.report.issue_charts import draw_arms_chart
+from residency.results.conclusion import together_sentence
+from residency.results.figures import (
+    ArmsTogether,
+    IssueArms,
+    KindChange,
+    RateFigures,
+    ScoresFigures,
+)
+from residency.results.issue_items import (
+    Sample,
+    choose_changes,
+    count_changes,
+    list_changes,
+    load_samples,
+)
+from residency.results.issue_results import IssueResult
+from residency.results.kinds import COMMON_KINDS, kind_order
+from residency.results.run_results import RunResults
+from residency.store.record_kind import RecordKind
+
+SHOWN_SAMPLES = 3
+"""Items shown for each issue."""
+NOTABLE_RATE = 0.05
+"""Failure rate from which a kind that is not one of the common ones gets a chart."""
+
+_SECTIONS = {
+    "answer": "Answer",
+    "rounds": "Rounds",
+    "test": "Sealed test",
+    "issues": "Issues",
+    "arms": "Targeted or random rows",
+    "lineage": "Lineage",
+    "baseline": "Prompting or fine-tuning",
+    "bench": "What was forgotten",
+    "data": "Data",
+    "how": "How it was made",
+}
+
+
+def list_sections(*, baseline: bool, benchmarks: bool) -> dict[str, str]:
+    """Ids and titles of the sections; links are named as the sections are."""
+    absent = {name for name, there in (("baseline", baseline), ("bench", benchmarks)) if not there}
+    return {name: title for name, title in _SECTIONS.items() if name not in absent}
+
+
+def choose_charted_kinds(results: RunResults) -> list[str]:
+    """Kinds worth a chart: the common ones, and whatever failed for some model."""
+    kinds = []
+    for kind in results.kinds:
+        rates = [
+            model.scores.kinds[kind].rate for model in results.models if kind in model.scores.kinds
+        ]
+        known = [rate for rate in rates if rate is not None]
+        if known and (kind in COMMON_KINDS or max(known) >= NOTABLE_RATE):
+            kinds.append(kind)
+    return kinds
+
+
+@dataclass(frozen=True)
+class TestRow:
+    """A kind on the sealed test: each side's rate, and the change on items scored in both."""
+
+    kind: str
+    rates: list[RateFigures | None]
+    change: KindChange | None
+
+
+def list_test_rows(results: RunResults) -> list[TestRow]:
+    """Kinds looked for in the sealed test, the common ones first."""
+    test = results.test
+    if test is None or not test.ready:
+        return []
+    sides = [side for _, side in results.test_sides]
+    kinds = sorted({kind for side in sides for kind in side.scores.kinds}, key=kind_order)
+    changes = test.sides[test.reference].against_final
+    return [
+        TestRow(kind, [side.scores.kinds.get(kind) for side in sides], changes.get(kind))
+        for kind in kinds
+    ]
+
+
+@dataclass(frozen=True)
+class IssueSamples:
+    """An issue with the items that are shown of it, and how many of its items changed how."""
+
+    result: IssueResult
+    counts: dict[Any, int]
+    samples: list[Sample]
+
+
+def load_issue_samples(results: RunResults) -> list[IssueSamples]:
+    """Every issue with a few items before and after."""
+    shown = []
+    for result in results.issues:
+        changes = list_changes(results.answers, result)
+        few = choose_changes(changes, SHOWN_SAMPLES)
+        samples = load_samples(results.answers, result.issue, few)
+        shown.append(IssueSamples(result, dict(count_changes(changes)), samples))
+    return shown
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """An issue in a round with a control arm: both rates, rows it drew, p with all issues counted."""
+
+    result: IssueResult
+    row: IssueArms
+    drawn: int
+    adjusted_p: float | None
+
+
+@dataclass(frozen=True)
+class ArmTable:
+    """A round with a control arm."""
+
+    number: int
+    chart: Markup
+    rows: list[ArmRow]
+    together: ArmsTogether | None
+    sentence: str
+
+
+def list_arm_tables(results: RunResults) -> list[ArmTable]:
+    """Each round with a control arm: chart, issue by issue, and all issues that drew rows."""
+    tables = []
+    for number in sorted(results.arms):
+        together = results.arms_together.get(number)
+        adjusted = together.adjusted_p if together else {}
+        rows = [
+            ArmRow(
+                result,
+                result.arms[number],
+                sum(p.accepted and p.arm == "main" for p in result.proposals),
+                adjusted.get(result.issue.id),
+            )
+            for result in results.issues
+            if number in result.arms and result.arms[number].n
+        ]
+        charted = [row.result for row in rows if row.drawn] or [row.result for row in rows]
+        sentence = together_sentence(number, together) if together else ""
+        tables.append(ArmTable(number, draw_arms_chart(charted, number), rows, together, sentence))
+    return tables
+
+
+@dataclass(frozen=True)
+class BaselineTable:
+    """What ``residency baseline`` found last: a row a way, with its typed scores, and its advice."""
+
+    kinds: list[str]
+    ways: list[tuple[dict[str, Any], ScoresFigures]]
+    recommendation: list[str]
+
+
+def read_baseline(results: RunResults) -> BaselineTable | None:
+    """Prompting against retrieval and fine-tuning, where that was asked."""
+    records = results.store.records(RecordKind.BASELINE, results.run)
+    if not records:
+        return None
+    ways = [(row, ScoresFigures.read(row["scores"])) for row in records[-1]["rows"]]
+    kinds = [k for k in COMMON_KINDS if any(k in scores.kinds for _, scores in ways)]
+    return BaselineTable(kinds, ways, list(records[-1].get("recommendation") or ()))
+
+
+@dataclass(frozen=True)
+class BenchmarkRow:
+    """A task's metric: each model's figure, and the last model's difference to the first."""
+
+    task: str
+    metric: str
+    figures: list[dict[str, Any] | None]
+    difference: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class BenchmarkTable:
+    """What ``residency bench`` compared last."""
+
+    names: list[str]
+    rows: list[BenchmarkRow]
+    margin: float
+
+
+def read_benchmarks(results: RunResults) -> BenchmarkTable | None:
+    """Models on public benchmarks, where that was asked."""
+    records = results.store.records(RecordKind.BENCHMARKS_COMPARED, results.run)
+    if not records:
+        return None
+    models, differences = records[-1]["models"], records[-1]["differences"]
+    last = differences[-1] if differences else []
+    rows = [
+        BenchmarkRow(
+            task,
+            metric,
+            [model["metrics"].get(task, {}).get(metric) for model in models],
+            next((d for d in last if (d["task"], d["metric"]) == (task, metric)), None),
+        )
+        for task, metrics in models[0]["metrics"].items()
+        for metric in metrics
+    ]
+    return BenchmarkTable([model["name"] for model in models], rows, records[-1]["margin"])
+
+
+def list_record(results: RunResults) -> list[tuple[str, str]]:
+    """What the figures rest on: ids, hashes, seed, versions."""
+    opened, base = results.opened, results.data.base
+    rows = [
+        ("run", results.run),
+        ("base model", base.identity or str(opened.get("base", ""))),
+        ("base note", base.note),
+        ("chat template", str(opened.get("template", ""))),
+        ("test suite", str(opened.get("suite", ""))),
+        ("examples", str(opened.get("examples", ""))),
+        ("seed", str(results.settings.get("project", {}).get("seed", ""))),
+        ("residency", version("residency")),
+        ("python", platform.python_version()),
+    ]
+    return [(term, value) for term, value in rows if value]
+
+
+def list_times(results: RunResults) -> list[tuple[str, float]]:
+    """Seconds of each model's round, and of the sealed test."""
+    times = [(model.label, model.round.seconds) for model in results.models]
+    if results.test_seconds:
+        times.append(("sealed test", results.test_seconds))
+    return times

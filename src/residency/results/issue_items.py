@@ -1,0 +1,129 @@
+"""An issue's items before and after: which changed, and a page of them with texts and evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from residency.nouns.example import Example
+from residency.nouns.finding import Finding
+from residency.nouns.issue import Issue
+from residency.nouns.response import Response
+from residency.results.issue_results import IssueResult
+from residency.results.judged_answers import JudgedAnswers
+
+Change = Literal["fixed", "still failing", "broken", "passing", "unscored"]
+CHANGES: tuple[Change, ...] = ("fixed", "still failing", "broken", "passing", "unscored")
+"""In the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class ItemChange:
+    """An item of an issue: what became of it, and the two answers that show it (response ids).
+
+    ``other_failures`` counts checks that the second answer fails beside this issue.
+    """
+
+    example: str
+    change: Change
+    before: str
+    after: str
+    other_failures: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An item with both answers and every check that each fails, the issue's own first."""
+
+    example: Example
+    change: Change
+    before: Response
+    after: Response
+    before_findings: list[Finding]
+    after_findings: list[Finding]
+
+
+def list_changes(answers: JudgedAnswers, result: IssueResult) -> list[ItemChange]:
+    """Every dev item of the issue's slice that both models answered.
+
+    Mended ones come first, of them those whose answer is wholly right; then what still fails.
+    """
+    issue = result.issue
+    before, after = result.compared_models
+    then = answers.item_failures(before, "dev", issue.kind, issue.detector)
+    now = answers.item_failures(after, "dev", issue.kind, issue.detector)
+    own = answers.numbers_of(issue.kind, issue.detector, "fail")
+    members = _members(answers, issue)
+    changes = []
+    for example in answers.positions("dev"):
+        if example in then and example in now and (members is None or example in members):
+            was, old = then[example]
+            bad, new = now[example]
+            others = sum(number not in own for number in new.failed)
+            change = name_change(was, bad)
+            changes.append(ItemChange(example, change, old.response, new.response, others))
+    rank = {change: number for number, change in enumerate(CHANGES)}
+    return sorted(changes, key=lambda item: (rank[item.change], item.other_failures > 0))
+
+
+def name_change(before: bool | None, after: bool | None) -> Change:
+    """What became of an item that failed (True), passed (False) or could not be scored (None)."""
+    if before is None or after is None:
+        return "unscored"
+    if before:
+        return "still failing" if after else "fixed"
+    return "broken" if after else "passing"
+
+
+def count_changes(changes: Sequence[ItemChange]) -> dict[Change, int]:
+    """How many items changed in which way."""
+    counts = Counter(item.change for item in changes)
+    return {change: counts[change] for change in CHANGES if counts[change]}
+
+
+def choose_changes(changes: Sequence[ItemChange], most: int) -> list[ItemChange]:
+    """Items that tell an issue's story: mended ones first, but never without one that still
+    fails or broke, where there is one."""
+    fixed = [item for item in changes if item.change == "fixed"]
+    bad = [item for item in changes if item.change in ("still failing", "broken")]
+    if not bad:
+        return fixed[:most]
+    first = fixed[: most - 1]
+    return [*first, *bad[: most - len(first)]]
+
+
+def load_samples(
+    answers: JudgedAnswers, issue: Issue, changes: Sequence[ItemChange]
+) -> list[Sample]:
+    """The texts and the evidence of some items."""
+    examples = {e.id: e for e in answers.examples([item.example for item in changes])}
+    responses = answers.responses({key for item in changes for key in (item.before, item.after)})
+    findings = answers.findings(list(responses.values()))
+
+    def failures(response: str) -> list[Finding]:
+        failed = [f for f in findings[response] if f.status == "fail"]
+        own = (issue.kind, issue.detector)
+        return sorted(failed, key=lambda finding: (finding.kind, finding.detector) != own)
+
+    return [
+        Sample(
+            example=examples[item.example],
+            change=item.change,
+            before=responses[item.before],
+            after=responses[item.after],
+            before_findings=failures(item.before),
+            after_findings=failures(item.after),
+        )
+        for item in changes
+    ]
+
+
+def _members(answers: JudgedAnswers, issue: Issue) -> set[str] | None:
+    """Dev items of the issue's slice; None for all."""
+    if issue.slice.by == "all":
+        return None
+    if issue.slice.by == "cluster":
+        return set(issue.slice.members)
+    return {key for key, tags in answers.tags("dev").items() if issue.slice.value in tags}

@@ -1,0 +1,185 @@
+"""Answers and what the checks said of them, counted over thousands and shown a page at a time.
+
+Counting reads the store's short rows; texts and evidence are read only for what is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
+from typing import cast
+
+from residency.errors import StoreError
+from residency.nouns.example import SPLITS, Example, Split
+from residency.nouns.finding import Finding
+from residency.nouns.response import Response
+from residency.results.kinds import kind_order
+from residency.stats.sample_reducer import Reduce, reduce_outcomes
+from residency.store.answer_tables import Outcome
+from residency.store.packed_findings import Check
+from residency.store.record_kind import RecordKind
+from residency.store.store import Store
+
+
+class JudgedAnswers:
+    """The answers of a run's models, under the run's own suite and detectors."""
+
+    def __init__(self, store: Store, run: str, reduce: Callable[[], str]) -> None:
+        self._store = store
+        self._run = run
+        self._reduce = reduce
+        self._outcomes: dict[tuple[str, Split], dict[str, list[Outcome]]] = {}
+        self._tags: dict[Split, dict[str, tuple[str, ...]]] = {}
+        self._positions: dict[Split, dict[str, int]] = {}
+
+    # --- examples -------------------------------------------------------------------------
+
+    def positions(self, split: Split) -> dict[str, int]:
+        """Place of each example of a split, by id."""
+        if split not in self._positions:
+            ids = self._store.corpus_ids(self._run, split)
+            self._positions[split] = {key: number for number, key in enumerate(ids)}
+        return self._positions[split]
+
+    def tags(self, split: Split) -> dict[str, tuple[str, ...]]:
+        """Tags of each example of a split, by id, in order."""
+        if split not in self._tags:
+            self._tags[split] = self._store.corpus_tags(self._run, split)
+        return self._tags[split]
+
+    def examples(self, ids: Sequence[str]) -> list[Example]:
+        """Examples of the run, in the order of the ids."""
+        examples = self._store.corpus_examples(self._run, ids)
+        return [examples[key] for key in ids if key in examples]
+
+    def first_examples(self, split: Split, count: int) -> list[Example]:
+        """The first examples of a split."""
+        return self._store.corpus(self._run, split, limit=count)
+
+    def find_example(self, prefix: str) -> Example:
+        """One example of the run by id or the beginning of its id.
+
+        Raises:
+            StoreError: none or several begin so.
+        """
+        for split in sorted(SPLITS, key=("dev", "test", "train", "pool").index):
+            fitting = [key for key in self.positions(split) if key.startswith(prefix)]
+            if len(fitting) == 1:
+                return self.examples(fitting)[0]
+        raise StoreError(
+            f"no single example begins with {prefix!r}", next_step="give more of its id"
+        )
+
+    # --- outcomes -------------------------------------------------------------------------
+
+    @cached_property
+    def scopes(self) -> list[str]:
+        """What the run's answers were judged against, oldest first."""
+        records = self._store.records(RecordKind.SCOPE, self._run)
+        return list(dict.fromkeys(record["scope"] for record in records))
+
+    @cached_property
+    def checks(self) -> dict[int, Check]:
+        """What checks said, by number."""
+        return self._store.checks()
+
+    def outcomes(
+        self, model: str, split: Split, examples: Sequence[str] | None = None
+    ) -> dict[str, list[Outcome]]:
+        """A model's judged answers by example: of a whole split, or of some examples."""
+        if examples is not None:
+            return _by_example(self._store.outcomes(self.scopes, model, examples))
+        key = (model, split)
+        if key not in self._outcomes:
+            positions = self.positions(split)
+            rows = self._store.outcomes(self.scopes, model)
+            self._outcomes[key] = _by_example(row for row in rows if row.example in positions)
+        return self._outcomes[key]
+
+    def numbers_of(self, kind: str, detector: str, status: str) -> frozenset[int]:
+        """Numbers of the checks of one detector and kind that said so."""
+        return frozenset(
+            number
+            for number, check in self.checks.items()
+            if (check.kind, check.detector, check.status) == (kind, detector, status)
+        )
+
+    def item_failures(
+        self, model: str, split: Split, kind: str, detector: str
+    ) -> dict[str, tuple[bool | None, Outcome]]:
+        """For each item whether it fails (None: unscored), and the answer that shows it."""
+        failing = self.numbers_of(kind, detector, "fail")
+        passing = self.numbers_of(kind, detector, "pass")
+        how = cast(Reduce, self._reduce())
+
+        def failed(outcome: Outcome) -> bool | None:
+            if not failing.isdisjoint(outcome.failed):
+                return True
+            return None if passing.isdisjoint(outcome.repeated) else False
+
+        items = {}
+        for example, outcomes in self.outcomes(model, split).items():
+            if len(outcomes) == 1:
+                items[example] = failed(outcomes[0]), outcomes[0]
+                continue
+            each = [failed(outcome) for outcome in outcomes]
+            bad = reduce_outcomes(each, how)
+            shown = next((o for o, own in zip(outcomes, each, strict=True) if own is bad), None)
+            items[example] = bad, shown or outcomes[0]
+        return items
+
+    def failed_kinds(
+        self, outcomes: Iterable[Outcome], only: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Kinds that an item fails, its samples reduced; ``only`` these, where some are named."""
+        several = list(outcomes)
+        kinds = {self.checks[number].kind for outcome in several for number in outcome.failed}
+        if len(several) > 1:
+            how = cast(Reduce, self._reduce())
+            kinds = {
+                kind
+                for kind in kinds
+                if reduce_outcomes([self._fails_kind(outcome, kind) for outcome in several], how)
+            }
+        return tuple(sorted(kinds & set(only) if only else kinds, key=kind_order))
+
+    def _fails_kind(self, outcome: Outcome, kind: str) -> bool | None:
+        """Whether an answer fails a kind, whoever reported it; None: unscored."""
+        if any(self.checks[number].kind == kind for number in outcome.failed):
+            return True
+        repeated = (self.checks[number] for number in outcome.repeated)
+        passed = any(check.kind == kind and check.status == "pass" for check in repeated)
+        return False if passed else None
+
+    # --- texts and evidence ---------------------------------------------------------------
+
+    def responses(self, ids: Iterable[str]) -> dict[str, Response]:
+        """Responses by id."""
+        return self._store.responses_by_id(ids)
+
+    def findings(self, responses: Sequence[Response]) -> dict[str, list[Finding]]:
+        """What was found in these answers, by response id; failures in the order of their kinds."""
+        latest: dict[tuple[str, str, str], list[Finding]] = {}
+        for scope in self.scopes:
+            own: dict[tuple[str, str, str], list[Finding]] = {}
+            for finding in self._store.findings(scope, responses):
+                key = (finding.response, finding.detector, finding.kind)
+                own.setdefault(key, []).append(finding)
+            latest.update(own)
+        findings: dict[str, list[Finding]] = {response.id: [] for response in responses}
+        for (response, _, _), several in latest.items():
+            findings[response] += several
+        return {
+            key: sorted(own, key=lambda f: (f.status != "fail", kind_order(f.kind)))
+            for key, own in findings.items()
+        }
+
+
+def _by_example(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
+    rows: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        rows.setdefault(outcome.example, []).append(outcome)
+    for several in rows.values():
+        if len(several) > 1:
+            several.sort(key=lambda outcome: outcome.sample)
+    return rows
