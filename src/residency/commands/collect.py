@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from residency.data.reading.row_reader import read as read_data
+from residency.data.reading.source_reader import read_sources
 from residency.errors import DataError
 from residency.interfaces import Generator, Progress, no_progress
 from residency.nouns.example import Example, Message
@@ -118,7 +118,7 @@ def worst(
 
 def _prompts(ws: Workspace, path: Path) -> list[Example]:
     """Prompts of a file, without those that the firewall refuses."""
-    result = read_data([str(path.resolve())], ws.config.data, "dev", ws.root)
+    result = read_sources([str(path.resolve())], ws.config.data, "dev", ws.root)
     accepted, _ = _guard(ws, result.examples)
     return accepted
 
@@ -203,7 +203,7 @@ def synthesise(
         config = ws.config.data.model_copy(
             update={"format": "auto", "columns": {}, "instruction": ""}
         )
-        read = read_data(documents, config, "train", ws.root, answers=False)
+        read = read_sources(documents, config, "train", ws.root, need_answer=False)
         raw = [e for e in read.examples if len(e.messages) == 1]
         if not raw:
             raise DataError("no plain text there", where=", ".join(documents))

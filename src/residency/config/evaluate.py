@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from residency.config.section import Section
+from residency.config.value_types import Embedder
 
 
 class EvaluateConfig(Section):
@@ -14,5 +17,7 @@ class EvaluateConfig(Section):
     """Path of the test suite (TOML or JSONL); empty: exact match and similarity with the reference."""
     few_shot: int = Field(4, ge=0)
     """Examples in the few-shot prompt of round 0; 0 leaves that baseline out."""
-    embedder: str = ""
+    embedder: Embedder = ""
     """Compares meanings: empty for WordLlama (offline), `sentence-transformers:NAME`, or `endpoint`."""
+    reduce: Literal["majority", "any", "all"] = "majority"
+    """When an item of several sampled answers fails: at least half of them do, any does, or all do."""

@@ -12,7 +12,7 @@ import numpy as np
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
 from residency.nouns.issue import Slice
-from residency.text.words import words
+from residency.text.words import split_words
 
 _ITEMS_A_CLUSTER = 20
 _MOST = 16
@@ -81,7 +81,7 @@ def _texts(examples: Sequence[Example]) -> list[list[str]]:
     counts = Counter(line for found in lines for line in set(found))
     limit = max(2.0, _COMMON * len(examples))
     return [
-        words(" ".join([line for line in found if counts[line] < limit] or found))
+        split_words(" ".join([line for line in found if counts[line] < limit] or found))
         for found in lines
     ]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from residency.diagnose.find_issues import Outcomes
 from residency.stats.paired_outcomes import Paired, delta_interval, discrete_holm, exact_p, pair
+from residency.stats.sample_reducer import Outcomes
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,7 @@ from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.issue import Issue, Slice
 from residency.nouns.response import Response
-
-Outcomes = dict[str, bool | None]
-"""Example id → failed? None is *unscored*: nothing to judge by, never counted as a failure."""
+from residency.stats.sample_reducer import Outcomes, Reduce, item_outcomes
 
 MAX_EVIDENCE = 50
 _NOTABLE = 0.1
@@ -69,6 +67,7 @@ def find_issues(
     config: DiagnoseConfig,
     known: Sequence[Issue] = (),
     clusters: Sequence[Slice] = (),
+    how: Reduce = "majority",
 ) -> list[Issue]:
     """New issues in one model's responses: those of its ``config.max_issues`` worst not yet known.
 
@@ -77,10 +76,11 @@ def find_issues(
         model: id of the model whose responses are judged; it becomes ``reference_model``.
         known: issues that exist already; they are not returned again.
         clusters: slices by cluster, beside ``all`` and the tags.
+        how: how several samples of an item become one outcome.
     """
     pool = [example for example in examples if example.id in half]
     position = {example.id: i for i, example in enumerate(pool)}
-    tables = _tables(findings, responses, model, position)
+    tables = _tables(findings, responses, model, position, how)
     return issues_of(
         pool, tables, model=model, round=round, config=config, known=known, clusters=clusters
     )
@@ -225,27 +225,17 @@ def outcomes(
     examples: Sequence[Example],
     responses: Iterable[Response],
     findings: Iterable[Finding],
+    how: Reduce = "majority",
 ) -> Outcomes:
     """Whether each example of the issue's slice fails it, for one model's responses.
 
-    With several samples an example, it fails when at least half of its scored samples do.
-    An example without a scored finding is unscored (None). The findings may come from a later
-    version of the detector: the issue's definition is re-run, not its history.
+    Several samples of an example become one outcome by ``how``. An example without a scored
+    finding is unscored (None). The findings may come from a later version of the detector: the
+    issue's definition is re-run, not its history.
     """
-    inside = [example.id for example in examples if issue.slice.contains(example)]
-    owner = {response.id: response.example for response in responses}
-    votes: dict[str, list[bool]] = {key: [] for key in inside}
-    for finding in findings:
-        if finding.kind != issue.kind or finding.detector != issue.detector:
-            continue
-        example = owner.get(finding.response)
-        if example in votes and finding.status != "unscored":
-            votes[example].append(finding.status == "fail")
-    return {key: _majority(vote) for key, vote in votes.items()}
-
-
-def _majority(votes: Sequence[bool]) -> bool | None:
-    return 2 * sum(votes) >= len(votes) if votes else None
+    mine = [f for f in findings if (f.kind, f.detector) == (issue.kind, issue.detector)]
+    failed = item_outcomes(mine, responses, how).get((issue.kind, issue.detector), {})
+    return {e.id: failed.get(e.id) for e in examples if issue.slice.contains(e)}
 
 
 @dataclass(frozen=True)
@@ -262,28 +252,26 @@ def _tables(
     responses: Iterable[Response],
     model: str,
     position: Mapping[str, int],
+    how: Reduce,
 ) -> dict[tuple[str, str], Table]:
-    owner = {
-        r.id: position[r.example] for r in responses if r.model == model and r.example in position
-    }
-    votes: dict[tuple[str, str], dict[int, list[Finding]]] = {}
-    for finding in findings:
-        place = owner.get(finding.response)
-        if place is not None and finding.status != "unscored":
-            votes.setdefault((finding.kind, finding.detector), {}).setdefault(place, []).append(
-                finding
-            )
+    mine = [r for r in responses if r.model == model and r.example in position]
+    owner = {r.id: position[r.example] for r in mine}
+    scored = [f for f in findings if f.response in owner and f.status != "unscored"]
+    severity: dict[tuple[str, str], np.ndarray] = {}
+    versions: dict[tuple[str, str], str] = {}
+    for finding in scored:
+        key = finding.kind, finding.detector
+        versions[key] = finding.version
+        row = severity.setdefault(key, np.zeros(len(position)))
+        if finding.status == "fail":
+            item = owner[finding.response]
+            row[item] = max(row[item], finding.severity)
     tables = {}
-    for key, by_item in votes.items():
+    for key, outcomes_of_items in item_outcomes(scored, mine, how).items():
         failed = np.full(len(position), -1, np.int8)
-        severity = np.zeros(len(position))
-        version = ""
-        for place, answers in by_item.items():
-            failing = [f for f in answers if f.status == "fail"]
-            failed[place] = 2 * len(failing) >= len(answers)
-            severity[place] = max((f.severity for f in failing), default=0.0)
-            version = answers[0].version
-        tables[key] = Table(failed, severity, version)
+        for example, bad in outcomes_of_items.items():
+            failed[position[example]] = bool(bad)
+        tables[key] = Table(failed, severity[key], versions[key])
     return tables
 
 

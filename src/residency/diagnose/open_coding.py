@@ -21,7 +21,7 @@ from residency.nouns.example import Example, by_id
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.stats.paired_outcomes import rate_bounds
-from residency.text.words import words
+from residency.text.words import split_words
 
 REPRESENTATIVES = 0.65
 AXIAL_AFTER = 40
@@ -59,7 +59,7 @@ def reading_plan(
     wanted = max(1, round(REPRESENTATIVES * count))
     distinct = len(np.unique(vectors, axis=0))
     labels = kmeans(vectors, min(wanted, distinct), seed=seed).tolist()
-    names = keywords([words(text) for text in texts], labels)
+    names = keywords([split_words(text) for text in texts], labels)
     chosen = {
         place: ToRead(responses[place], "representative", names[label])
         for label, place in representatives(vectors, labels).items()

@@ -17,8 +17,8 @@ import numpy as np
 
 from residency.interfaces import Embedder
 from residency.nouns.finding import Span
-from residency.text.field_lines import Field, fields
-from residency.text.words import words
+from residency.text.answer_fields import Field, find_fields
+from residency.text.words import split_words
 
 _SENTENCE = re.compile(r"[^\n.!?]+[.!?]*")
 
@@ -30,7 +30,7 @@ def meanings(texts: Sequence[str], embedder: Embedder, similar: float) -> list[i
     when their words agree or the cosine of their embeddings reaches ``similar``.
     """
     vectors = np.asarray(embedder.embed(list(texts)))
-    tables = [fields(text) for text in texts]
+    tables = [find_fields(text) for text in texts]
     firsts: list[int] = []
     labels = []
     for i, text in enumerate(texts):
@@ -38,7 +38,7 @@ def meanings(texts: Sequence[str], embedder: Embedder, similar: float) -> list[i
             if tables[i] or tables[first]:
                 same = _values(tables[i]) == _values(tables[first])
             else:
-                same = words(text) == words(texts[first])
+                same = split_words(text) == split_words(texts[first])
                 same = same or float(vectors[i] @ vectors[first]) >= similar
             if same:
                 labels.append(label)
@@ -80,4 +80,6 @@ def unsupported_sentences(
 
 
 def _values(table: dict[str, Field]) -> dict[str, list[str]]:
-    return {k: [] if f.empty else words(f.value) for k, f in table.items() if not f.is_text}
+    return {
+        k: [] if f.is_empty else split_words(f.value) for k, f in table.items() if not f.is_prose
+    }

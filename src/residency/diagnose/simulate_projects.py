@@ -18,7 +18,7 @@ import numpy as np
 
 from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.dev_halves import halves
-from residency.diagnose.find_issues import Outcomes, Table, issues_of
+from residency.diagnose.find_issues import Table, issues_of
 from residency.diagnose.verdicts import (
     CLAIMS,
     TEST_SHARE,
@@ -30,6 +30,7 @@ from residency.diagnose.verdicts import (
 from residency.nouns.example import Example, Message
 from residency.nouns.issue import Issue
 from residency.stats.paired_outcomes import exact_p, pair
+from residency.stats.sample_reducer import Outcomes
 
 KINDS = ("misspelling", "overlong", "repetition", "inconsistency", "hallucination")
 _FIRST, _SECOND = 3, 4

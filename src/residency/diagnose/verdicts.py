@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.find_issues import Outcomes
 from residency.nouns.issue import Issue
 from residency.nouns.verdict import Verdict, VerdictStatus
 from residency.stats.paired_outcomes import (
@@ -31,6 +30,7 @@ from residency.stats.paired_outcomes import (
     rate_bounds,
     threshold,
 )
+from residency.stats.sample_reducer import Outcomes
 
 TEST_SHARE = 0.2
 """Share of α kept for the sealed test; the rounds on dev spend the rest."""

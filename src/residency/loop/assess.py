@@ -115,6 +115,11 @@ def answer_and_assess(
 
 
 def assess_stored_answers(ws: Workspace, model: Model, split: Split) -> Assessment:
+    """What a model answered before, graded and diagnosed.
+
+    Raises:
+        StoreError: it has no answers there.
+    """
     examples = ws.split(split)
     responses = ws.store.responses(model.id, examples, ws.sampling)
     if not responses:

@@ -12,8 +12,8 @@ from residency.interfaces import Embedder
 from residency.nouns.example import Example
 from residency.nouns.finding import Finding, Span, Status
 from residency.nouns.response import Response
-from residency.text.field_lines import Field, fields
-from residency.text.words import words
+from residency.text.answer_fields import Field, find_fields
+from residency.text.words import split_words
 
 # Bounded repeats: a run of ten thousand letters must not take seconds.
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
@@ -37,7 +37,7 @@ class Item:
     @cached_property
     def prompt_words(self) -> frozenset[str]:
         """Lower-cased words of the prompt."""
-        return frozenset(words(self.prompt))
+        return frozenset(split_words(self.prompt))
 
     @cached_property
     def reference(self) -> str:
@@ -47,12 +47,12 @@ class Item:
     @cached_property
     def reference_fields(self) -> dict[str, Field]:
         """``key: value`` lines of the reference."""
-        return fields(self.reference)
+        return find_fields(self.reference)
 
     @cached_property
     def response_fields(self) -> dict[str, Field]:
         """``key: value`` lines of the response."""
-        return fields(self.response.text)
+        return find_fields(self.response.text)
 
     @cached_property
     def prose(self) -> str:

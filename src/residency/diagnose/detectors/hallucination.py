@@ -22,8 +22,8 @@ from residency.diagnose.detectors.base import Context, Item, finding
 from residency.diagnose.detectors.misspelling import edit_distance
 from residency.diagnose.semantic_entropy import unsupported_sentences
 from residency.nouns.finding import Finding, Span
-from residency.text.field_lines import Field
-from residency.text.words import words
+from residency.text.answer_fields import Field
+from residency.text.words import split_words
 
 NAME, VERSION = "hallucination", "1"
 _NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")
@@ -82,9 +82,9 @@ class _Source:
     """What an item's answer may rely on."""
 
     def __init__(self, prompt: str, reference: str) -> None:
-        self.words = set(words(f"{prompt}\n{reference}"))
+        self.words = set(split_words(f"{prompt}\n{reference}"))
         self.words |= {_COUNTS[word] for word in self.words if word in _COUNTS}
-        ordered = [*words(prompt), "\n", *words(reference)]
+        ordered = [*split_words(prompt), "\n", *split_words(reference)]
         self.joined = {
             "".join(ordered[i : i + size]) for size in (1, 2, 3, 4) for i in range(len(ordered))
         }
@@ -105,12 +105,12 @@ class _Source:
 
     def has_value(self, value: str) -> bool:
         """All its words, or the same letters and digits written together or apart."""
-        found = words(value)
+        found = split_words(value)
         return all(self.has(word) for word in found) or "".join(found) in self.joined
 
     def describes(self, value: str) -> bool:
         """Whether any word of content, or a word of its stem, stands in the source."""
-        found = [word for word in words(value) if word not in _EMPTY_WORDS]
+        found = [word for word in split_words(value) if word not in _EMPTY_WORDS]
         return not found or any(self.has(word) or self._has_stem(word) for word in found)
 
     def _has_stem(self, word: str) -> bool:
@@ -141,8 +141,8 @@ def _against_samples(item: Item, samples: Sequence[Item], context: Context) -> F
     others = [other.response.text for other in samples if other is not item]
     text = item.response.text
     spans = unsupported_sentences(text, others, context.embedder, context.config.similar)
-    covered = sum(len(words(text[span.start : span.end])) for span in spans)
-    share = covered / max(1, len(words(text)))
+    covered = sum(len(split_words(text[span.start : span.end])) for span in spans)
+    share = covered / max(1, len(split_words(text)))
     failed = 2 * share > 1
     return finding(
         NAME,
@@ -167,7 +167,7 @@ def _against_source(item: Item, context: Context) -> Finding:
         for key, field in item.response_fields.items():
             if key not in item.reference_fields:
                 continue
-            if item.reference_fields[key].is_text or field.is_text:
+            if item.reference_fields[key].is_prose or field.is_prose:
                 continue
             checked.append((field.start, field.end))
             spans += _field(key, field, message, context)
@@ -193,7 +193,7 @@ def _message(item: Item) -> str:
 
 
 def _field(key: str, field: Field, source: _Source, context: Context) -> Iterator[Span]:
-    if field.empty:
+    if field.is_empty:
         return
     value = field.value.strip(" .").lower()
     labels = context.label_values.get(key)
@@ -207,10 +207,10 @@ def _field(key: str, field: Field, source: _Source, context: Context) -> Iterato
 
 def _computes(item: Item) -> tuple[bool, bool]:
     """Whether the reference itself holds numbers, and names, that the prompt does not."""
-    prompt = set(words(item.prompt))
+    prompt = set(split_words(item.prompt))
     prompt |= {_COUNTS[word] for word in prompt if word in _COUNTS}
     reference = _LIST_MARK.sub(" ", item.reference)
-    numbers = any(not set(words(m[0])) <= prompt for m in _NUMBER.finditer(reference))
+    numbers = any(not set(split_words(m[0])) <= prompt for m in _NUMBER.finditer(reference))
     names = any(word.lower() not in prompt for _, _, word in _names(item.reference))
     return numbers, names
 

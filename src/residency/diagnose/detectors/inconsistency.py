@@ -16,8 +16,8 @@ import numpy as np
 from residency.diagnose.detectors.base import Context, Item, finding
 from residency.diagnose.semantic_entropy import meanings, semantic_entropy
 from residency.nouns.finding import Finding, Span
-from residency.text.field_lines import Field
-from residency.text.words import words
+from residency.text.answer_fields import Field
+from residency.text.words import split_words
 
 NAME, VERSION = "inconsistency", "1"
 
@@ -77,7 +77,7 @@ def _comparable(a: Item, b: Item) -> bool:
         return True
     if a.reference_fields and b.reference_fields:
         return bool(_shared_keys(a, b))
-    return words(a.reference) == words(b.reference)
+    return split_words(a.reference) == split_words(b.reference)
 
 
 def _shared_keys(a: Item, b: Item) -> list[str]:
@@ -85,25 +85,25 @@ def _shared_keys(a: Item, b: Item) -> list[str]:
     left, right = a.reference_fields, b.reference_fields
     if not left and not right:
         left, right = a.response_fields, b.response_fields
-        return [k for k in left if k in right and not (left[k].is_text or right[k].is_text)]
+        return [k for k in left if k in right and not (left[k].is_prose or right[k].is_prose)]
     return [
         key
         for key in left
         if key in right
-        and not (left[key].is_text or right[key].is_text)
+        and not (left[key].is_prose or right[key].is_prose)
         and _same(left[key], right[key])
     ]
 
 
 def _same(a: Field, b: Field) -> bool:
-    return words(a.value) == words(b.value) or (a.empty and b.empty)
+    return split_words(a.value) == split_words(b.value) or (a.is_empty and b.is_empty)
 
 
 def _difference(a: Item, b: Item, similarity: float, similar: float) -> str | None:
     """What sets the two answers apart, or None."""
     keys = _shared_keys(a, b)
     if not keys:
-        if words(a.response.text) == words(b.response.text) or similarity >= similar:
+        if split_words(a.response.text) == split_words(b.response.text) or similarity >= similar:
             return None
         return f"says something else (similarity {similarity:.2f})"
     for key in keys:

@@ -19,7 +19,7 @@ from wordfreq import get_frequency_dict, zipf_frequency
 
 from residency.diagnose.detectors.base import Context, Item, finding
 from residency.nouns.finding import Finding, Span
-from residency.text.words import words
+from residency.text.words import split_words
 
 NAME, VERSION = "misspelling", "3"
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -100,7 +100,7 @@ def _judge(item: Item, context: Context) -> Finding:
         if better is not None and better != lower:
             spans.append(Span(start, end, f"{token} → {better}?"))
     failed = len(spans) >= context.config.misspelling_words
-    total = max(1, len(words(item.response.text)))
+    total = max(1, len(split_words(item.response.text)))
     return finding(
         NAME,
         VERSION,
@@ -115,7 +115,7 @@ def _judge(item: Item, context: Context) -> Finding:
 
 def _corrected(word: str, item: Item) -> str | None:
     """The reference's word for which the prompt, and the answer after it, wrote ``word``."""
-    reference = words(item.reference)
+    reference = split_words(item.reference)
     if word in reference or zipf_frequency(word, "en") >= _UNKNOWN:
         return None
     # The shortest slip that tells two words apart: of five letters one may be wrong.
@@ -150,7 +150,7 @@ def _starts_sentence(text: str, start: int) -> bool:
 
 @lru_cache(maxsize=4096)
 def _english(text: str) -> bool:
-    found = [word for word in words(text) if word.isalpha()]
+    found = [word for word in split_words(text) if word.isalpha()]
     if not found:
         return True
     common = sum(zipf_frequency(word, "en") >= _FREQUENT for word in found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from residency.diagnose.detectors.base import Context, Item, finding
 from residency.nouns.finding import Finding, Span
-from residency.text.words import words
+from residency.text.words import split_words
 
 NAME, VERSION = "overlong", "1"
 
@@ -22,7 +22,7 @@ def detect(items: Sequence[Item], context: Context) -> list[Finding]:
 
 def _judge(item: Item, context: Context) -> Finding:
     config = context.config
-    length, wanted = len(words(item.response.text)), len(words(item.reference))
+    length, wanted = len(split_words(item.response.text)), len(split_words(item.reference))
     cut = item.response.finish == "length"
     if not wanted:
         if not cut:
@@ -62,4 +62,4 @@ def _offset_of_word(text: str, count: int) -> int:
             if seen == count:
                 return i
             seen, inside = seen + 1, True
-    return 0 if len(words(text)) > count else len(text)
+    return 0 if len(split_words(text)) > count else len(text)

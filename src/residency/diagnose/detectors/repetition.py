@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from residency.diagnose.detectors.base import Context, Item, finding
 from residency.nouns.finding import Finding, Span
-from residency.text.words import ngrams
+from residency.text.words import list_ngrams
 
 NAME, VERSION = "repetition", "1"
 _WORD = re.compile(r"\S+")
@@ -75,7 +75,7 @@ def _plain(text: str) -> list[str]:
 
 def repeated_share(tokens: Sequence[str], n: int = 4) -> float:
     """rep-n: 1 − unique/total n-grams; 0 when there are too few to tell."""
-    grams = ngrams(tokens, n)
+    grams = list_ngrams(tokens, n)
     return 1 - len(set(grams)) / len(grams) if len(grams) >= _FEWEST_NGRAMS else 0.0
 
 
@@ -107,7 +107,7 @@ def _repeats(plain: Sequence[str], tokens: Sequence[tuple[str, int, int]]) -> li
     """Spans of words covered by a 4-gram that has stood before."""
     seen: set[tuple[object, ...]] = set()
     covered = [False] * len(plain)
-    for i, gram in enumerate(ngrams(plain, 4)):
+    for i, gram in enumerate(list_ngrams(plain, 4)):
         if gram in seen:
             covered[i : i + 4] = [True] * 4
         seen.add(gram)

@@ -14,12 +14,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from residency.evaluate.suites.scores import Scores, summarise
+from residency.evaluate.suites.scores import Scores, summarise_scores
 from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.stats.intervals import mean_interval
-from residency.text.words import words
+from residency.stats.sample_reducer import Reduce, check_outcomes
+from residency.text.words import split_words
 
 Way = Literal["prompt", "fine-tuned", "endpoint"]
 CONSISTENCY = "inconsistency"
@@ -80,7 +81,7 @@ class BaselineRow:
     scores: Scores
     items: int
     errors: int
-    words: float
+    split_words: float
     p50: float | None
     p95: float | None
     prompt_tokens: float | None
@@ -138,10 +139,14 @@ def compare_ways(
     *,
     split: str = "dev",
     seed: int = 0,
+    reduce: Reduce = "majority",
 ) -> BaselineReport:
-    """One row a contender, paired differences, and what follows from them in plain words."""
-    rows = tuple(_row(c, examples, seed) for c in contenders)
-    shares = {c.name: _passed_shares(c) for c in contenders}
+    """One row a contender, paired differences, and what follows from them in plain words.
+
+    ``reduce`` says how several samples of an item become one outcome.
+    """
+    rows = tuple(_row(c, examples, seed, reduce) for c in contenders)
+    shares = {c.name: _passed_shares(c, reduce) for c in contenders}
     groups = {e.id: e.group or e.id for e in examples}
     prompts = [row for row in rows if row.way == "prompt"]
     differences: tuple[Difference, ...] = ()
@@ -155,7 +160,9 @@ def compare_ways(
     return BaselineReport(rows, differences, tuple(_recommend(rows, differences, shares, split)))
 
 
-def _row(contender: Contender, examples: Sequence[Example], seed: int) -> BaselineRow:
+def _row(
+    contender: Contender, examples: Sequence[Example], seed: int, reduce: Reduce
+) -> BaselineRow:
     live = [r for r in contender.responses if r.finish != "error"]
     prompt_tokens = [r.prompt_tokens for r in live if r.prompt_tokens]
     answer_tokens = [len(r.token_ids) for r in live if r.token_ids] or contender.answer_tokens
@@ -168,10 +175,12 @@ def _row(contender: Contender, examples: Sequence[Example], seed: int) -> Baseli
     return BaselineRow(
         name=contender.name,
         way=contender.way,
-        scores=summarise(contender.findings, examples, contender.responses, seed=seed),
-        items=len(contender.responses),
+        scores=summarise_scores(
+            contender.findings, examples, contender.responses, seed=seed, reduce=reduce
+        ),
+        items=len({response.example for response in contender.responses}),
         errors=len(contender.responses) - len(live),
-        words=float(np.mean([len(words(r.text)) for r in live])) if live else 0.0,
+        words=float(np.mean([len(split_words(r.text)) for r in live])) if live else 0.0,
         p50=float(np.quantile(latencies, 0.5)) if latencies.size else None,
         p95=float(np.quantile(latencies, 0.95)) if latencies.size else None,
         prompt_tokens=mean_prompt,
@@ -181,22 +190,19 @@ def _row(contender: Contender, examples: Sequence[Example], seed: int) -> Baseli
     )
 
 
-def _passed_shares(contender: Contender) -> dict[str, float]:
+def _passed_shares(contender: Contender, reduce: Reduce) -> dict[str, float]:
     """Example → share of the suite's checks that passed, an unscored check as not passed.
 
     Comparing needs one denominator for both sides: an answer that cannot be parsed would
     otherwise be compared on other checks than one that can. Errors are left out.
     """
-    checks: dict[str, list[bool]] = {}
-    for finding in contender.findings:
-        if finding.detector.startswith("suite:"):
-            checks.setdefault(finding.response, []).append(finding.status == "pass")
-    shares: dict[str, list[float]] = {}
-    for response in contender.responses:
-        own = checks.get(response.id)
-        if own and response.finish != "error":
-            shares.setdefault(response.example, []).append(sum(own) / len(own))
-    return {example: sum(values) / len(values) for example, values in shares.items()}
+    live = [response for response in contender.responses if response.finish != "error"]
+    suite = [finding for finding in contender.findings if finding.detector.startswith("suite:")]
+    return {
+        example: sum(failed is False for failed in checks.values()) / len(checks)
+        for example, checks in check_outcomes(suite, live, reduce).items()
+        if checks
+    }
 
 
 def _mean(shares: Mapping[str, float]) -> float:

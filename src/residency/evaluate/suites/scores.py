@@ -1,9 +1,13 @@
 """From findings to figures, each with its interval and its coverage.
 
-The score of an item is the share of its scored checks that passed (each compared field is
-one check); an item without a scored check has no score. What is unscored is never counted
-as failed: it lowers the coverage that stands beside the figure, and ``floor`` says what the
-figure would be if every unscored check had failed.
+The score of an item is the share of its scored checks that passed (each compared field is one
+check; several samples of an item become one outcome a check, see ``stats.sample_reducer``); an
+item without a scored check has no score. What is unscored is never counted as failed: it lowers
+the coverage that stands beside the figure, and ``floor`` says what the figure would be if every
+unscored check had failed. An answer cut by the token limit is the answer's own failure: a check
+that the cut left open counts as failed. An item that was asked and has no answer (an error of the
+server) has no score, and counts against the coverage. Beside the checks stands the primary
+metric, by which models are compared.
 """
 
 from __future__ import annotations
@@ -15,10 +19,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from residency.evaluate.judged_answer import answer_without_reasoning
+from residency.evaluate.suites.check_result import CUT
+from residency.evaluate.suites.closed_set import ClosedSet, measure_closed_set
+from residency.evaluate.suites.primary_metric import PrimaryMetric
+from residency.evaluate.suites.primary_score import PrimaryScore, measure_primary
 from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.stats.intervals import mean_interval, rate_interval
+from residency.stats.sample_reducer import Reduce, check_outcomes, kind_outcomes
 
 LEVEL = 0.95
 
@@ -29,7 +39,7 @@ class Rate:
 
     Attributes:
         rate: failed / scored, None when nothing was scored; low, high: its interval.
-        total: responses that were looked at; scored: of them, pass or fail.
+        total: items that were looked at; scored: of them, pass or fail.
         coverage: scored / total.
     """
 
@@ -42,7 +52,7 @@ class Rate:
 
     @property
     def coverage(self) -> float:
-        """Share of the responses that could be scored."""
+        """Share of the items that could be scored."""
         return self.scored / self.total if self.total else 0.0
 
 
@@ -54,8 +64,10 @@ class Score:
         mean: mean item score in [0, 1], None when no item was scored; low, high: bootstrap
             interval over groups.
         floor: mean item score if every unscored check had failed.
-        items: responses looked at; scored_items: of them, those with a scored check.
-        checks, scored_checks: the same for single checks; coverage: their ratio.
+        items: items asked; scored_items: of them, those with a scored check; missing: those that
+            have no answer.
+        checks, scored_checks: the same for single checks; coverage: their ratio, an item without
+            an answer counted with as many checks as the others have on average.
     """
 
     mean: float | None
@@ -66,25 +78,33 @@ class Score:
     scored_items: int
     checks: int
     scored_checks: int
+    missing: int = 0
 
     @property
     def coverage(self) -> float:
         """Share of the checks that could be scored."""
-        return self.scored_checks / self.checks if self.checks else 0.0
+        answered = self.items - self.missing
+        share = answered / self.items if self.items else 0.0
+        return share * self.scored_checks / self.checks if self.checks else 0.0
 
 
 @dataclass(frozen=True)
 class Scores:
     """The score and the rate of each kind, over all items and over each slice (tag).
 
-    ``by_item`` holds each response's own score (None: nothing was scored).
+    ``by_item`` holds each response's own score and ``by_example`` each item's, whose samples are
+    reduced to one (None: nothing was scored). ``primary`` is what models are compared by;
+    ``closed_set`` stands beside it where answers are classes.
     """
 
     score: Score
     kinds: Mapping[str, Rate]
     slices: Mapping[str, tuple[Score, Mapping[str, Rate]]]
     by_item: Mapping[str, float | None] = field(default_factory=dict)
+    by_example: Mapping[str, float | None] = field(default_factory=dict)
     level: float = LEVEL
+    primary: PrimaryScore | None = None
+    closed_set: ClosedSet | None = None
 
     @property
     def mean(self) -> float:
@@ -94,18 +114,20 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; figures that do not exist are null."""
         return {
-            "score": _row(self.score),
-            "kinds": {kind: _row(rate) for kind, rate in self.kinds.items()},
+            "score": _to_row(self.score),
+            "kinds": {kind: _to_row(rate) for kind, rate in self.kinds.items()},
             "slices": {
-                tag: {"score": _row(score), "kinds": {k: _row(r) for k, r in kinds.items()}}
+                tag: {"score": _to_row(score), "kinds": {k: _to_row(r) for k, r in kinds.items()}}
                 for tag, (score, kinds) in self.slices.items()
             },
             "by_item": dict(self.by_item),
             "level": self.level,
+            **({"primary": self.primary.to_dict()} if self.primary else {}),
+            **({"closed_set": self.closed_set.to_dict()} if self.closed_set else {}),
         }
 
 
-def summarise(
+def summarise_scores(
     findings: Sequence[Finding],
     examples: Sequence[Example],
     responses: Sequence[Response],
@@ -113,78 +135,109 @@ def summarise(
     score_kinds: Collection[str] | None = None,
     min_slice: int = 5,
     seed: int = 0,
+    reduce: Reduce = "majority",
+    primary: PrimaryMetric | None = None,
+    classes: Sequence[str] = (),
 ) -> Scores:
     """Scores of one model's responses.
 
     Args:
         findings: of the suite, and of any other detector (they get rates too).
+        examples: all that were asked; one without a response counts against the coverage.
         score_kinds: kinds that make up the score; None takes every check of the suite.
-        min_slice: a tag with fewer responses is left out of the slices.
+        min_slice: a tag with fewer items is left out of the slices.
         seed: of the bootstrap.
+        reduce: how several samples of an item become one outcome.
+        primary: the metric that models are compared by; None leaves it out.
+        classes: of a closed set, in normal form.
     """
     by_id = {example.id: example for example in examples}
-    group_of = {
-        r.id: (by_id[r.example].group or r.example) if r.example in by_id else r.example
-        for r in responses
+    answered = dict.fromkeys(response.example for response in responses)
+    items = list(dict.fromkeys([*answered, *by_id]))
+    group_of = {i: (by_id[i].group or i) if i in by_id else i for i in items}
+    ids = {response.id for response in responses}
+    mine = [finding for finding in findings if finding.response in ids]
+    scored = [_fail_if_cut(finding) for finding in mine if _counts(finding, score_kinds)]
+    checks = {
+        item: list(outcomes.values())
+        for item, outcomes in check_outcomes(scored, responses, reduce).items()
     }
-    mine = [finding for finding in findings if finding.response in group_of]
-    order = list(dict.fromkeys(response.id for response in responses))
+    kinds = kind_outcomes(mine, responses, reduce)
     tags: dict[str, list[str]] = defaultdict(list)
-    for response in {r.id: r for r in responses}.values():
-        example = by_id.get(response.example)
-        for tag in dict.fromkeys(example.tags if example else ()):
-            tags[tag].append(response.id)
-    counted = _score_checks(mine, score_kinds)
-    kinds = _by_kind(mine)
+    for item in items:
+        for tag in dict.fromkeys(by_id[item].tags if item in by_id else ()):
+            tags[tag].append(item)
     slices = {
         tag: (
-            _score(counted, members, group_of, seed),
-            _rates(kinds, set(members), group_of),
+            _average(checks, members, group_of, seed, answered),
+            _list_rates(kinds, set(members), group_of),
         )
         for tag, members in sorted(tags.items())
         if len(members) >= min_slice
     }
+    answers: dict[str, list[bool | None]] = {response.id: [] for response in responses}
+    for finding in scored:
+        failed = None if finding.status == "unscored" else finding.status == "fail"
+        answers[finding.response].append(failed)
     return Scores(
-        score=_score(counted, order, group_of, seed),
-        kinds=_rates(kinds, set(order), group_of),
+        score=_average(checks, items, group_of, seed, answered),
+        kinds=_list_rates(kinds, set(items), group_of),
         slices=slices,
-        by_item={i: _item_score(counted.get(i, [])) for i in order},
+        by_item={response: _passed_share(answer) for response, answer in answers.items()},
+        by_example={item: _passed_share(checks.get(item, [])) for item in items},
+        primary=primary
+        and measure_primary(primary, mine, examples, responses, reduce=reduce, seed=seed),
+        closed_set=_measure_classes(classes, examples, responses),
     )
 
 
-def _score_checks(
-    findings: Sequence[Finding], score_kinds: Collection[str] | None
-) -> dict[str, list[Finding]]:
-    out: dict[str, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        if score_kinds is None:
-            counts = finding.detector.startswith("suite:")
-        else:
-            counts = finding.kind in score_kinds
-        if counts:
-            out[finding.response].append(finding)
-    return out
+def _measure_classes(
+    classes: Sequence[str], examples: Sequence[Example], responses: Sequence[Response]
+) -> ClosedSet | None:
+    """The closed set on each item's first answer."""
+    references = {e.id: e.reference for e in examples if e.reference is not None}
+    answers: dict[str, str] = {}
+    for response in responses:
+        if response.finish == "stop":
+            answers.setdefault(response.example, answer_without_reasoning(response))
+    return measure_closed_set(classes, references, answers)
 
 
-def _item_score(checks: Sequence[Finding]) -> float | None:
-    scored = [check for check in checks if check.status != "unscored"]
-    if not scored:
-        return None
-    return sum(check.status == "pass" for check in scored) / len(scored)
+def _fail_if_cut(finding: Finding) -> Finding:
+    """What the token limit left open is not passed: the answer was never finished."""
+    if finding.status == "unscored" and finding.message == CUT:
+        return dataclasses.replace(finding, status="fail")
+    return finding
 
 
-def _score(
-    checks: Mapping[str, Sequence[Finding]],
+def _counts(finding: Finding, score_kinds: Collection[str] | None) -> bool:
+    """Whether a finding is part of the score."""
+    if score_kinds is None:
+        return finding.detector.startswith("suite:")
+    return finding.kind in score_kinds
+
+
+def _passed_share(failed: Sequence[bool | None]) -> float | None:
+    """Share of the scored checks that passed; None when none was scored."""
+    scored = [bad for bad in failed if bad is not None]
+    return sum(not bad for bad in scored) / len(scored) if scored else None
+
+
+def _average(
+    checks: Mapping[str, Sequence[bool | None]],
     members: Sequence[str],
     group_of: Mapping[str, str],
     seed: int,
+    answered: Collection[str],
 ) -> Score:
     looked = [checks.get(member, []) for member in members]
-    items = [_item_score(own) for own in looked]
+    items = [_passed_share(own) for own in looked]
     values = [value for value in items if value is not None]
     groups = [group_of[m] for m, value in zip(members, items, strict=True) if value is not None]
     low, high = mean_interval(values, groups, level=LEVEL, seed=seed)
-    strict = [sum(c.status == "pass" for c in own) / len(own) for own in looked if own]
+    missing = sum(member not in answered for member in members)
+    strict = [sum(bad is False for bad in own) / len(own) for own in looked if own]
+    strict += [0.0] * missing
     return Score(
         mean=sum(values) / len(values) if values else None,
         low=max(low, 0.0) if values else 0.0,
@@ -193,22 +246,12 @@ def _score(
         items=len(members),
         scored_items=len(values),
         checks=sum(len(own) for own in looked),
-        scored_checks=sum(c.status != "unscored" for own in looked for c in own),
+        scored_checks=sum(bad is not None for own in looked for bad in own),
+        missing=missing,
     )
 
 
-def _by_kind(findings: Sequence[Finding]) -> dict[str, dict[str, bool | None]]:
-    """Kind → response → failed; None is unscored. Several checks of one kind: any failure fails."""
-    out: dict[str, dict[str, bool | None]] = defaultdict(dict)
-    for finding in findings:
-        own = out[finding.kind]
-        new = None if finding.status == "unscored" else finding.status == "fail"
-        old = own.get(finding.response)
-        own[finding.response] = new if old is None else old or bool(new)
-    return out
-
-
-def _rates(
+def _list_rates(
     kinds: Mapping[str, Mapping[str, bool | None]],
     members: Collection[str],
     group_of: Mapping[str, str],
@@ -232,7 +275,7 @@ def _rates(
     return out
 
 
-def _row(figure: Rate | Score) -> dict[str, Any]:
+def _to_row(figure: Rate | Score) -> dict[str, Any]:
     row = {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in dataclasses.asdict(figure).items()
