@@ -23,7 +23,7 @@ from residency.text.words import split_words
 _SENTENCE = re.compile(r"[^\n.!?]+[.!?]*")
 
 
-def meanings(texts: Sequence[str], embedder: Embedder, similar: float) -> list[int]:
+def cluster_meanings(texts: Sequence[str], embedder: Embedder, similar: float) -> list[int]:
     """A cluster number for each text: it joins the first cluster whose first text means the same.
 
     ``key: value`` texts mean the same when all their values agree (prose values apart); others

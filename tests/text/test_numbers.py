@@ -1,0 +1,95 @@
+"""Numbers are read as people write them, and what can be read in two ways is said to be so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from residency.text.numbers import Number, find_convention, find_numbers, is_near
+
+WRITTEN = {
+    "5,99": [5.99],
+    "19,99 €": [19.99],
+    "1 234": [1234],
+    "1\u202f234,5": [1234.5],
+    "1'000": [1000],
+    "1’234’567.5": [1234567.5],
+    "12km": [12],
+    ".5": [0.5],
+    "-3": [-3],
+    "−3.5 and –2": [-3.5, -2],
+    "10-12": [10, 12],
+    "1.234.567": [1234567],
+    "1,23,456": [123456],
+    "1.234,56": [1234.56],
+    "1,234.56": [1234.56],
+    "٣٫٥": [3.5],
+    "1e5": [100000],
+    "1.5×10³ or 2 x 10^-2": [1500, 0.02],
+    "3/4": [0.75],
+    "$5.00": [5],
+    "5,-": [5],
+    "0,125": [0.125],
+    "0.125": [0.125],
+    "on 2026-11-27 at 10:30": [],
+    "27.11.2026": [],
+    "h2o and A4": [],
+    "version 1.2.3.4": [],
+    "１２": [12],
+    "no": [],
+    "total: 42.": [42],
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_numbers_as_people_write_them(text: str) -> None:
+    numbers = find_numbers(text)
+    assert [n.value for n in numbers] == pytest.approx(WRITTEN[text])
+    for number in numbers:
+        assert any(character.isdigit() for character in text[number.start : number.end])
+
+
+def test_percent_is_told() -> None:
+    assert [n.is_percent for n in find_numbers("5 % and 6percent, 7")] == [True, True, False]
+    assert is_near(find_numbers("15 %")[0], find_numbers("0.15")[0], 0) is True
+    assert is_near(find_numbers("0.15")[0], find_numbers("15 %")[0], 0) is True
+    assert is_near(find_numbers("15")[0], find_numbers("15 %")[0], 0) is True
+    assert is_near(find_numbers("16")[0], find_numbers("15 %")[0], 0) is False
+
+
+def test_other_numbers_tell_decimals_from_thousands() -> None:
+    assert [n.value for n in find_numbers("1.234 Stück zu 5,99")] == [1234, 5.99]
+    assert [n.value for n in find_numbers("1,234 pieces at 5.99")] == [1234, 5.99]
+    assert [n.value for n in find_numbers("1,234", context=["2,5 kg"])] == [1.234]
+    assert find_convention(["5.99", "5,99"]) == "mixed"
+
+
+def test_what_can_be_read_in_two_ways_is_left_open() -> None:
+    number = find_numbers("1,234", context=["5.99 or 5,99"])[0]
+    assert number.value is None and "1234 or 1.234" in number.reason
+    assert is_near(number, Number(1234, 0, 0), 0) is None
+    # Without a hint the English reading stands, unless only the other one would be right.
+    assert is_near(find_numbers("1,234")[0], find_numbers("1234")[0], 0) is True
+    assert is_near(find_numbers("1.234")[0], find_numbers("1234")[0], 0) is None
+    assert is_near(find_numbers("1.234")[0], find_numbers("77")[0], 0) is False
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("5,99", "19,99"), ("1 234", "9 234")])
+def test_different_prices_differ(answer: str, expected: str) -> None:
+    assert is_near(find_numbers(answer)[0], find_numbers(expected)[0], 0) is False
+
+
+@given(st.integers(0, 10**9), st.integers(0, 99))
+def test_every_convention_gives_the_same_value(whole: int, cents: int) -> None:
+    value = whole + cents / 100
+    grouped = f"{whole:,}"
+    for group, decimal in ((",", "."), (".", ","), (" ", ","), ("'", "."), ("\u202f", ".")):
+        text = grouped.replace(",", group) + decimal + f"{cents:02d}"
+        assert [n.value for n in find_numbers(text)] == pytest.approx([value])
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_read(text: str) -> None:
+    for number in find_numbers(text):
+        assert number.value is not None or number.reason
