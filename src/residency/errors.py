@@ -2,10 +2,13 @@
 
 ``exit_code`` is 2 where the user can mend it (settings, data, a missing file)
 and 1 where the product is at fault. Every class is also a standard-library
-error, and every instance survives pickling (worker processes raise them too).
+error, every instance survives pickling (worker processes raise them too), and none holds a
+password or key (``residency.secrets``).
 """
 
 from __future__ import annotations
+
+from residency.secrets import hide_secrets, mask_addresses
 
 
 class ResidencyError(Exception):
@@ -20,10 +23,10 @@ class ResidencyError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", next_step: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.next_step = next_step
+        self.what, self.where, self.next_step = (
+            hide_secrets(mask_addresses(text)) for text in (what, where, next_step)
+        )
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         lines = [f"{self.where}: {self.what}" if self.where else self.what]

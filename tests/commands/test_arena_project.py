@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from residency.cli import invoke
+from residency.cli.invoke import run_command_line
 from residency.commands import arena
 from residency.commands.project import Project
 from residency.errors import StoreError, UserError
@@ -61,7 +61,7 @@ def run(monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str) -> int:
             raise EOFError from None
 
     monkeypatch.setattr("residency.cli.terminal.console.input", typed)
-    return invoke(["arena", *arguments])
+    return run_command_line(["arena", *arguments])
 
 
 def test_pain_30_review_shows_no_name_and_keeps_each_vote_at_once(
@@ -91,16 +91,16 @@ def test_rules_vote_once_and_the_board_shows_them(
 ) -> None:
     a, b = names(project)
     folder = str(project.root)
-    assert invoke(["arena", "rules", folder, a, b, "--json"]) == 0
+    assert run_command_line(["arena", "rules", folder, a, b, "--json"]) == 0
     first = json.loads(capsys.readouterr().out)
     assert len(first) > 0
     assert arena.vote_by_rules(project, b, a) == []
-    assert invoke(["arena", "board", folder, "--json", "--anchor", a]) == 0
+    assert run_command_line(["arena", "board", folder, "--json", "--anchor", a]) == 0
     board = json.loads(capsys.readouterr().out)
     anchor = next(s for s in board["standings"] if s["model"] == a)
     assert anchor["score"] == pytest.approx(1000)
     assert board["votes"] == len(first)
-    assert invoke(["arena", "board", folder, "--style"]) == 0
+    assert run_command_line(["arena", "board", folder, "--style"]) == 0
     assert "Bradley" not in capsys.readouterr().err
 
 
@@ -115,7 +115,7 @@ def test_export_writes_pairs_that_the_data_room_reads(
     for showing in session:
         arena.add_votes(project, [session.vote(showing.key, "left")])
     path = tmp_path / "out" / "pairs.jsonl"
-    assert invoke(["arena", "export", str(project.root), str(path)]) == 0
+    assert run_command_line(["arena", "export", str(project.root), str(path)]) == 0
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(lines) == len(session)
     config = Config.model_validate({"data": {"train": ["pairs.jsonl"]}})
@@ -150,7 +150,7 @@ def test_a_judge_of_the_settings_votes_once(
 ) -> None:
     a, b = names(project)
     command = ["arena", "judge", str(project.root), a, b, "--limit", "6"]
-    assert invoke(command) == 2
+    assert run_command_line(command) == 2
     assert "judge.url" in capsys.readouterr().err
     server = ThreadingHTTPServer(("127.0.0.1", 0), Judge)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -158,7 +158,7 @@ def test_a_judge_of_the_settings_votes_once(
     url = f"http://127.0.0.1:{server.server_port}/v1"
     settings.write_text(settings.read_text() + f'\n[judge]\nurl = "{url}"\nmodel = "j"\n')
     try:
-        assert invoke([*command, "--json"]) == 0
+        assert run_command_line([*command, "--json"]) == 0
         first = json.loads(capsys.readouterr().out)
         by_judge = [v for v in arena.votes(project) if v.rater == f"judge:j@{url}"]
         assert first["votes"] == len(by_judge)
@@ -167,7 +167,7 @@ def test_a_judge_of_the_settings_votes_once(
     finally:
         server.shutdown()
         server.server_close()
-    assert invoke(command) == 0  # the server is gone, nothing is asked again
+    assert run_command_line(command) == 0  # the server is gone, nothing is asked again
     assert "0 new votes" in capsys.readouterr().out
 
 
@@ -186,14 +186,16 @@ def test_the_board_says_what_stands_beside_the_scores(
         ],
     )
     folder = str(project.root)
-    assert invoke(["arena", "board", folder, "--anchor", a, "--davidson"]) == 0
+    assert run_command_line(["arena", "board", folder, "--anchor", a, "--davidson"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "16 votes on 4 items (ann 8, bob 8)" in told
     assert "Some models never met" in told
     assert "Ties between equals (Davidson)" in told
     assert "Krippendorff's α): 1.00" in told
     assert "Shown again: 2 of 2 judged the same (100.0 %)" in told
-    assert invoke(["arena", "board", folder, "--anchor", a, "--rater", "bob", "--json"]) == 0
+    assert (
+        run_command_line(["arena", "board", folder, "--anchor", a, "--rater", "bob", "--json"]) == 0
+    )
     found = json.loads(capsys.readouterr().out)
     assert (found["votes"], found["by_rater"], found["ties"]) == (8, {"bob": 8}, None)
 
@@ -216,11 +218,11 @@ def test_what_cannot_meet_is_told(project: Project) -> None:
     with pytest.raises(StoreError, match="no votes yet"):
         arena.board(project)
     assert set(arena.closest(project)) == {a, b}
-    assert invoke(["arena", "review", str(project.root), a]) == 2
-    assert invoke(["arena", "review", str(project.root), "--split", "test"]) == 2
+    assert run_command_line(["arena", "review", str(project.root), a]) == 2
+    assert run_command_line(["arena", "review", str(project.root), "--split", "test"]) == 2
 
 
 def test_control_characters_of_a_model_do_not_reach_the_terminal() -> None:
-    from residency.cli.terminal import safe
+    from residency.text.terminal_text import make_safe
 
-    assert safe("a\x1b[2Jb\u202ec\n\td") == "a\ufffd[2Jb\ufffdc\n\td"
+    assert make_safe("a\x1b[2Jb\u202ec\n\td") == "a\ufffd[2Jb\ufffdc\n\td"

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from bench_rows import arc
-from residency.cli import invoke
+from residency.cli.invoke import run_command_line
 from residency.commands import arena
 from residency.commands.baseline import baseline
 from residency.commands.project import Project
@@ -21,7 +21,7 @@ from residency.errors import DataError, EndpointError, UserError
 from residency.interfaces import Generation, Prompt
 from residency.loop.respond import respond
 from residency.nouns.model import Model
-from residency.project.endpoints import is_here, named_endpoint
+from residency.project.endpoints import is_this_machine, open_named_endpoint
 from small import save_model, save_project
 
 
@@ -92,7 +92,7 @@ def test_every_way_answers_the_same_items_once(
         "1",
         "--json",
     ]
-    assert invoke(["baseline", str(project.root), *flags]) == 0
+    assert run_command_line(["baseline", str(project.root), *flags]) == 0
     report = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row for row in report["rows"]}
     assert list(rows) == ["zero-shot prompt", "4 similar shots", "prompt + retrieval"]
@@ -128,7 +128,7 @@ def test_the_tuned_model_and_an_endpoint_join_the_table(project: Project, url: s
         ]
     )
     # Its answers are there, so its adapter (which is not) is never opened.
-    endpoint = named_endpoint(url, "big", price_in=1.0, price_out=10.0)
+    endpoint = open_named_endpoint(url, "big", price_in=1.0, price_out=10.0)
     report = baseline(
         project, tuned=tuned.id, shots=0, retrieved=0, latency_items=0, endpoint=endpoint
     )
@@ -150,7 +150,7 @@ def test_an_endpoint_is_evaluated_like_any_model(
 ) -> None:
     Server.broken = "red"
     flags = ["--endpoint", url, "--endpoint-model", "big", "--price-out", "10", "--json"]
-    assert invoke(["eval", str(project.root), *flags]) == 0
+    assert run_command_line(["eval", str(project.root), *flags]) == 0
     found = json.loads(capsys.readouterr().out)
     failed = found["requests"]["failed"]
     assert 0 < failed < found["requests"]["sent"] == 12
@@ -160,11 +160,13 @@ def test_an_endpoint_is_evaluated_like_any_model(
     assert found["scores"]["score"]["items"] == 12 - failed
     Server.broken = ""
     Server.asked.clear()
-    assert invoke(["eval", str(project.root), *flags]) == 0  # only the failed ones are asked again
+    assert (
+        run_command_line(["eval", str(project.root), *flags]) == 0
+    )  # only the failed ones are asked again
     assert len(Server.asked) == failed
     assert json.loads(capsys.readouterr().out)["scores"]["score"]["items"] == 12
     Server.asked.clear()
-    assert invoke(["eval", str(project.root), *flags[:-1]]) == 0
+    assert run_command_line(["eval", str(project.root), *flags[:-1]]) == 0
     assert "endpoint big@" in capsys.readouterr().out
     assert Server.asked == []
     assert "engine" not in vars(project)
@@ -174,7 +176,9 @@ def test_the_local_base_never_answers_in_the_name_of_another_model(
     project: Project, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A model id says who answered: an endpoint, another base, or prompts of a baseline."""
-    baseline(project, limit=2, shots=2, retrieved=1, latency_items=0, endpoint=named_endpoint(url))
+    baseline(
+        project, limit=2, shots=2, retrieved=1, latency_items=0, endpoint=open_named_endpoint(url)
+    )
     others = [
         m
         for m in project.store.models()
@@ -199,7 +203,7 @@ def test_the_local_base_never_answers_in_the_name_of_another_model(
         rows = [json.dumps(row) for row in arc(4, 1)]
         (folder / f"{split}.jsonl").write_text("\n".join(rows))
     flags = ["--tasks", "arc_easy", "--shots", "0", "--data", str(folder.parent)]
-    assert invoke(["bench", str(project.root), "--model", remote.id, *flags]) == 2
+    assert run_command_line(["bench", str(project.root), "--model", remote.id, *flags]) == 2
     assert "log-likelihoods" in capsys.readouterr().err
     project.evaluate("base")
     met = arena.pairs(project, "base", remote.id)  # what both have answered
@@ -244,15 +248,15 @@ def test_only_a_tuned_models_answers_are_drafts(project: Project) -> None:
     ],
 )
 def test_whether_data_leaves_the_machine_follows_the_address(url: str, here: bool) -> None:
-    endpoint = named_endpoint(url, "m")
+    endpoint = open_named_endpoint(url, "m")
     assert endpoint is not None
-    assert is_here(url) == here
+    assert is_this_machine(url) == here
     assert endpoint.remote != here
 
 
 def test_what_an_endpoint_refuses_is_left_out_and_asked_again(project: Project, url: str) -> None:
     Server.broken = "red"
-    endpoint = named_endpoint(url, "big")
+    endpoint = open_named_endpoint(url, "big")
     report = baseline(project, shots=0, retrieved=0, latency_items=0, endpoint=endpoint)
     remote = report.rows[-1]
     reds = sum("red" in e.prompt_text.split() for e in project.split("dev"))
@@ -265,7 +269,7 @@ def test_what_an_endpoint_refuses_is_left_out_and_asked_again(project: Project, 
 
 
 def test_nothing_is_sent_unless_an_endpoint_is_named(project: Project, url: str) -> None:
-    assert named_endpoint("") is None
+    assert open_named_endpoint("") is None
     baseline(project, limit=2, latency_items=0)
     assert Server.asked == []
 
@@ -274,7 +278,7 @@ def test_the_table_and_the_recommendation_are_printed(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = ["--limit", "4", "--latency", "0", "--shots", "0"]
-    assert invoke(["baseline", str(project.root), *flags]) == 0
+    assert run_command_line(["baseline", str(project.root), *flags]) == 0
     told = capsys.readouterr().out
     for part in ("zero-shot prompt", "prompt + retrieval", "checks scored", "data leaves machine"):
         assert part in told
@@ -287,9 +291,9 @@ def test_mistakes_are_told(project: Project) -> None:
         baseline(project, split="test")
     with pytest.raises(DataError, match="cannot be read"):
         baseline(project, documents=[Path("none.md")])
-    assert invoke(["baseline", str(project.root), "--split", "test"]) == 2
-    assert invoke(["baseline", str(project.root), "--tuned", "round-9"]) == 2
-    nobody = named_endpoint("http://127.0.0.1:9/v1", "x")
+    assert run_command_line(["baseline", str(project.root), "--split", "test"]) == 2
+    assert run_command_line(["baseline", str(project.root), "--tuned", "round-9"]) == 2
+    nobody = open_named_endpoint("http://127.0.0.1:9/v1", "x")
     assert nobody is not None
     nobody.generator._sleep = lambda seconds: None  # type: ignore[attr-defined]
     with pytest.raises(EndpointError, match="cannot be reached"):

@@ -17,11 +17,11 @@ from residency.commands.project import Project
 from residency.config.data import DataConfig
 from residency.config.endpoint import EndpointConfig
 from residency.data.corpus import load_corpus
-from residency.data.reading.row_reader import read
+from residency.data.reading.source_reader import read_sources
 from residency.errors import DataError
 from residency.http.endpoint_generator import EndpointGenerator
 from residency.nouns.example import Example, Message
-from residency.targeting.synthesis import fill_templates, teach, unlike
+from residency.targeting.templates import fill_templates, teach, unlike
 from small import make_rows, save_model, save_project
 
 TEMPLATES = """
@@ -233,7 +233,7 @@ def test_people_see_the_worst_first_and_every_answer_is_kept(project: Project) -
     assert {i.example.id for i in worst(project, model="base", rows=8)}.isdisjoint(
         {items[0].example.id, items[2].example.id}
     )
-    assert len(read([COLLECTED], DataConfig(), "train", project.root).examples) == 2
+    assert len(read_sources([COLLECTED], DataConfig(), "train", project.root).examples) == 2
     config = project.config.data.model_copy(
         update={"train": [*project.config.data.train, COLLECTED]}
     )

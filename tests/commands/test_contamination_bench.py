@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from bench_rows import arc, truthful
-from residency.cli import build
+from residency.cli.app import build_app
 from residency.commands.check import check
-from residency.commands.contamination import contaminated_items, question
 from residency.errors import FetchError
 from residency.evaluate.benchmarks.load_rows import LocalSplits
 from residency.evaluate.benchmarks.tasks import TASKS
+from residency.loop.benchmark_contamination import contaminated_items, write_question
 from residency.nouns.example import Example, Message
 from small import save_model, save_project
 
@@ -82,7 +82,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str) -> Any:
-    return CliRunner().invoke(build("bench"), ["bench", *arguments])
+    return CliRunner().invoke(build_app("bench"), ["bench", *arguments])
 
 
 def test_scores_are_shown_apart(project: Path) -> None:
@@ -153,7 +153,7 @@ def test_the_hub_is_read_when_it_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_question_stands_without_its_frame() -> None:
-    assert question(TASKS["arc_easy"], {"question": "Why?"}) == "Why?"
+    assert write_question(TASKS["arc_easy"], {"question": "Why?"}) == "Why?"
     row = {
         "activity_label": "Tea",
         "ctx_a": "Water [title] boils.",
@@ -161,4 +161,4 @@ def test_a_question_stands_without_its_frame() -> None:
         "endings": ["a"],
         "label": "0",
     }
-    assert question(TASKS["hellaswag"], row) == "Tea: Water. boils. Then"
+    assert write_question(TASKS["hellaswag"], row) == "Tea: Water. boils. Then"

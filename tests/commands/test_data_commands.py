@@ -12,15 +12,15 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from chat_families import tokenizer_of
-from residency.cli import build
 from residency.cli import terminal as display
+from residency.cli.app import build_app
 from residency.commands.collect import COLLECTED
 from small import save_model, save_project
 
 
 def run(command: str, *arguments: object, typed: str = "") -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(
-        build(command), [command, *map(str, arguments)], input=typed
+        build_app(command), [command, *map(str, arguments)], input=typed
     )
 
 
@@ -199,7 +199,7 @@ def test_check_fix_names_the_new_version_and_why_rows_went(faulty: Path) -> None
     [version] = (faulty / "clean").iterdir()
     again = told(run("check", version / "train.jsonl", "--base", faulty / "model"))
     assert "answers that refuse" not in again.partition("none:")[0]
-    listing = told(run("data", "list", "--dir", faulty))
+    listing = told(run("data", "list", faulty))
     assert version.name in listing and "residency check --fix" in listing
 
 
@@ -208,7 +208,9 @@ def test_check_fix_names_the_new_version_and_why_rows_went(faulty: Path) -> None
 
 def test_collect_takes_answers_one_by_one(project: Path) -> None:
     typed = "colour: blue\ns\nd\ncolour: red\nq\n"
-    shown = told(run("collect", project, "--model", "base", "--rows", 6, "--goal", 10, typed=typed))
+    shown = told(
+        run("collect", project, "--model", "base", "--limit", 6, "--goal", 10, typed=typed)
+    )
     assert "0 of 10 collected" in shown and "3 of 10 collected" in shown
     assert "The model:" in shown and "In your data:" in shown
     assert "3 rows added; 3 of 10 in all" in shown
@@ -220,7 +222,7 @@ def test_collect_takes_answers_one_by_one(project: Path) -> None:
     assert last["messages"][-1]["content"] == "colour: red"
     assert all(r["provenance"]["why"].startswith("person ") for r in collected(project))
     # The next call goes on where this one stopped, and never asks for a kept row again.
-    more = told(run("collect", project, "--model", "base", "--rows", 6, "--goal", 4, typed="x\n"))
+    more = told(run("collect", project, "--model", "base", "--limit", 6, "--goal", 4, typed="x\n"))
     assert "3 of 4 collected" in more and "1 rows added; 4 of 4 in all" in more
     assert len({r["prompt_id"] for r in collected(project)}) == 4
 
@@ -236,13 +238,13 @@ def test_collect_takes_no_key_for_an_answer(made: Path, project: Path, tmp_path:
 
 
 def test_collect_ends_with_the_input_and_keeps_what_was_given(project: Path) -> None:
-    shown = told(run("collect", project, "--model", "base", "--rows", 4, typed="blue\n"))
+    shown = told(run("collect", project, "--model", "base", "--limit", 4, typed="blue\n"))
     assert "every answer given so far is kept" in shown
     assert len(collected(project)) == 1
 
 
 def test_collect_json_asks_nothing(project: Path) -> None:
-    result = run("collect", project, "--model", "base", "--rows", 5, "--json")
+    result = run("collect", project, "--model", "base", "--limit", 5, "--json")
     items = json.loads(result.stdout)
     assert len(items) == 5
     assert all({"example", "answer", "failures", "score"} == set(item) for item in items)
@@ -259,11 +261,11 @@ def test_collect_from_templates(project: Path) -> None:
         'response = "{thing}"\n'
     )
     body = json.loads(
-        run("collect", project, "--templates", project / "t.toml", "--count", 4, "--json").stdout
+        run("collect", project, "--templates", project / "t.toml", "--limit", 4, "--json").stdout
     )
     assert body["added"] + len(body["refused"]) == 4
     assert body["added"] == len(collected(project)) > 0
-    shown = told(run("collect", project, "--templates", project / "t.toml", "--count", 4))
+    shown = told(run("collect", project, "--templates", project / "t.toml", "--limit", 4))
     assert "0 rows added, 4 left out as repeats or leaks" in shown
 
 
@@ -289,40 +291,38 @@ def test_an_id_is_never_cut(
     versions: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(display.console, "_width", 60)
-    assert versions[1].name in told(run("data", "list", "--dir", versions[0]))
+    assert versions[1].name in told(run("data", "list", versions[0]))
 
 
 def test_data_list_show_and_diff(versions: tuple[Path, Path, Path]) -> None:
     project, first, second = versions
-    listed = json.loads(run("data", "list", "--dir", project, "--json").stdout)
+    listed = json.loads(run("data", "list", project, "--json").stdout)
     assert {v["id"] for v in listed} == {first.name, second.name}
-    assert first.name in told(run("data", "list", "--dir", project))
+    assert first.name in told(run("data", "list", project))
 
-    shown = told(run("data", "show", first.name[:10], "--dir", project, "--rows", 2))
+    shown = told(run("data", "show", project, first.name[:10], "--limit", 2))
     size = next(v["rows"] for v in listed if v["id"] == first.name)
     assert f"{first.name}: {size} rows" in shown
     assert "Name colour and thing." in shown and "→ colour:" in shown
-    body = json.loads(run("data", "show", first, "--dir", project, "--json").stdout)
+    body = json.loads(run("data", "show", project, first, "--json").stdout)
     assert len(body["rows"]) == size and body["settings"]["max_length"] == 256
 
-    changed = told(run("data", "diff", first.name, second.name, "--dir", project))
+    changed = told(run("data", "diff", project, first.name, second.name))
     assert f"{first.name} → {second.name}: 1 added, 1 removed" in changed
     assert "Say what the new row is for." in changed
-    body = json.loads(run("data", "diff", first, second, "--dir", project, "--json").stdout)
+    body = json.loads(run("data", "diff", project, first, second, "--json").stdout)
     assert len(body["added"]) == len(body["removed"]) == 1
     assert (
         body["removed"][0]
-        in json.loads(run("data", "show", first, "--dir", project, "--json").stdout)["rows"]
+        in json.loads(run("data", "show", project, first, "--json").stdout)["rows"]
     )
 
 
 def test_data_export_can_be_read_again(versions: tuple[Path, Path, Path], tmp_path: Path) -> None:
     project, first, _ = versions
-    place = told(run("data", "export", first.name, tmp_path / "out", "--dir", project))
-    body = json.loads(
-        run("data", "show", Path(place.replace(" ", "")), "--dir", project, "--json").stdout
-    )
+    place = told(run("data", "export", project, first.name, tmp_path / "out"))
+    body = json.loads(run("data", "show", project, Path(place.replace(" ", "")), "--json").stdout)
     assert body["id"] == first.name
-    none = run("data", "show", "ds-ffff", "--dir", project)
+    none = run("data", "show", project, "ds-ffff")
     assert none.exit_code != 0
     assert "0 versions begin with 'ds-ffff'" in str(none.exception)

@@ -16,10 +16,16 @@ from typer.testing import CliRunner
 from chat_families import tokenizer_of
 from residency.config.data import DataConfig
 from residency.config.settings import Config
-from residency.data.checks.data_doctor import CheckReport, check
-from residency.data.checks.personal_data import KINDS, iban, luhn, personal, secrets
-from residency.data.cleaning.cleaned_copy import fix
-from residency.data.reading.row_reader import read
+from residency.data.checks.data_doctor import CheckReport, check_data
+from residency.data.checks.personal_data import (
+    KINDS,
+    find_personal,
+    find_secrets,
+    is_iban,
+    passes_luhn,
+)
+from residency.data.cleaning.cleaned_copy import write_cleaned_copy
+from residency.data.reading.source_reader import read_sources
 from residency.errors import ConfigError, DataError
 from small import save_model
 
@@ -71,7 +77,7 @@ def save(folder: Path, name: str, rows: list[Any]) -> str:
 
 def examine(folder: Path, rows: list[dict[str, Any]], **more: Any) -> CheckReport:
     config = Config(data=DataConfig(train=[save(folder, "rows.jsonl", rows)]))
-    return check(config, folder, missing=(), **more)[0]
+    return check_data(config, folder, missing=(), **more)[0]
 
 
 PLANTED: dict[str, tuple[str, str]] = {
@@ -136,30 +142,30 @@ def test_suspects_are_shown_masked(tmp_path: Path) -> None:
     ],
 )
 def test_personal_data_by_form_and_checksum(text: str, kinds: list[str]) -> None:
-    assert [kind for kind, _, _ in personal(text)] == kinds
-    for _, start, end in personal(text):
+    assert [kind for kind, _, _ in find_personal(text)] == kinds
+    for _, start, end in find_personal(text):
         assert text[start:end].strip() in text
 
 
 def test_checksums_catch_every_single_wrong_digit() -> None:
     card, account = "4539148803436467", "DE89370400440532013000"
-    assert luhn(card)
-    assert iban(account)
+    assert passes_luhn(card)
+    assert is_iban(account)
     for place in range(len(card)):
         for digit in "0123456789":
             if digit != card[place]:
-                assert not luhn(card[:place] + digit + card[place + 1 :])
+                assert not passes_luhn(card[:place] + digit + card[place + 1 :])
     for place in range(4, len(account)):
         for digit in "0123456789":
             if digit != account[place]:
-                assert not iban(account[:place] + digit + account[place + 1 :])
+                assert not is_iban(account[:place] + digit + account[place + 1 :])
 
 
 def test_secrets_are_not_seen_in_prose() -> None:
     prose = "My order ORD-2024-000123456789 from https://shop.example/items?id=12345678901234567890"
-    assert secrets(prose) == []
+    assert find_secrets(prose) == []
     token = "ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8"
-    assert [kind for kind, _, _ in secrets(f"token {token}")] == ["GitHub Token"]
+    assert [kind for kind, _, _ in find_secrets(f"token {token}")] == ["GitHub Token"]
 
 
 def test_languages_and_mismatches(tmp_path: Path) -> None:
@@ -253,7 +259,7 @@ def test_the_ledger_is_part_of_the_report(tmp_path: Path) -> None:
         data=DataConfig(train=[save(tmp_path, "rows.jsonl", rows)]),
         model=ModelConfig(max_length=300),
     )
-    report, _ = check(config, tmp_path, chat=ChatFormat(tokenizer_of("chatml")), missing=())
+    report, _ = check_data(config, tmp_path, chat=ChatFormat(tokenizer_of("chatml")), missing=())
     assert report.ledger is not None
     assert report.ledger.too_long == 1
     tokens = report.to_dict()["tokens"]
@@ -272,8 +278,8 @@ def test_fix_writes_a_new_version_and_never_touches_the_source(tmp_path: Path) -
     name = save(tmp_path, "rows.jsonl", rows)
     before = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     config = Config(data=DataConfig(train=[name]))
-    _, survey = check(config, tmp_path, missing=())
-    fixed = fix(survey, tmp_path / "clean")
+    _, survey = check_data(config, tmp_path, missing=())
+    fixed = write_cleaned_copy(survey, tmp_path / "clean")
     assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == before
     assert fixed.kept == {"train": 37}
     assert fixed.dropped == {"secrets": 1, "refusals": 1, "exact duplicate": 1, "rejected": 1}
@@ -285,14 +291,14 @@ def test_fix_writes_a_new_version_and_never_touches_the_source(tmp_path: Path) -
         ("exact duplicate", "rows.jsonl:41"),
     }
     # The cleaned file gives the very same examples, and the same fix is the same version.
-    again = read(["train.jsonl"], DataConfig(), "train", fixed.folder)
-    old = read([name], DataConfig(), "train", tmp_path)
+    again = read_sources(["train.jsonl"], DataConfig(), "train", fixed.folder)
+    old = read_sources([name], DataConfig(), "train", tmp_path)
     left_out = {x.get("source") for x in listed}
     assert [e.id for e in again.examples] == [
         e.id for e in old.examples if e.source not in left_out
     ]
     assert again.examples[4].tags == ("a=b",)
-    assert fix(survey, tmp_path / "clean").folder == fixed.folder
+    assert write_cleaned_copy(survey, tmp_path / "clean").folder == fixed.folder
     assert [p.name for p in (tmp_path / "clean").iterdir()] == [fixed.version]
 
 
@@ -304,10 +310,10 @@ def test_preference_and_text_rows_survive_fix(tmp_path: Path) -> None:
     texts = [{"text": f"{r['instruction']} {r['response']}"} for r in clean_rows(20, 1)]
     for rows in (pairs, texts):
         name = save(tmp_path, "rows.jsonl", rows)
-        _, survey = check(Config(data=DataConfig(train=[name])), tmp_path, missing=())
-        fixed = fix(survey, tmp_path / "clean")
-        again = read(["train.jsonl"], DataConfig(), "train", fixed.folder)
-        old = read([name], DataConfig(), "train", tmp_path)
+        _, survey = check_data(Config(data=DataConfig(train=[name])), tmp_path, missing=())
+        fixed = write_cleaned_copy(survey, tmp_path / "clean")
+        again = read_sources(["train.jsonl"], DataConfig(), "train", fixed.folder)
+        old = read_sources([name], DataConfig(), "train", tmp_path)
         assert [e.id for e in again.examples] == [e.id for e in old.examples]
 
 
@@ -318,11 +324,11 @@ def test_strict_stops_at_the_first_bad_row(tmp_path: Path) -> None:
         examine(tmp_path, rows, strict=True)
     assert "rows.jsonl:3" in caught.value.where
     with pytest.raises(ConfigError, match="no training files"):
-        check(Config(), tmp_path)
+        check_data(Config(), tmp_path)
 
 
 def test_the_command_on_a_file_and_a_project(tmp_path: Path) -> None:
-    from residency.cli import build
+    from residency.cli.app import build_app
 
     save_model(tmp_path / "model")
     rows = clean_rows(30)
@@ -332,7 +338,7 @@ def test_the_command_on_a_file_and_a_project(tmp_path: Path) -> None:
         f'[model]\nbase = {json.dumps(str(tmp_path / "model"))}\n[data]\ntrain = ["rows.jsonl"]\n'
     )
     run = CliRunner()
-    command = build("check")
+    command = build_app("check")
     shown = run.invoke(command, ["check", str(tmp_path / "rows.jsonl")])
     assert shown.exit_code == 0, shown.output
     assert "alpaca" in shown.output

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from residency.cli import invoke
+from residency.cli.invoke import run_command_line
 from residency.commands import judge as work
 from residency.commands.project import Project
 from residency.errors import StoreError, UserError
@@ -111,13 +111,13 @@ def test_labels_are_blind_kept_at_once_and_correct_the_rate(
     keys = iter([*answers[:5], "q"])
     monkeypatch.setattr("residency.cli.terminal.console.input", lambda *_: next(keys))
     flags = [str(project.root), "--criterion", RUBRIC.criterion, "--name", RUBRIC.name]
-    label = ["judge", "label", *flags, "--model", model, "--rater", "ann", "--count", "8"]
-    assert invoke(label) == 0
+    label = ["judge", "label", *flags, "--model", model, "--rater", "ann", "--limit", "8"]
+    assert run_command_line(label) == 0
     out = capsys.readouterr().out
     assert "5 labels stored" in out
     assert "verdict" not in out
     keys = iter(answers[5:])
-    assert invoke(label) == 0
+    assert run_command_line(label) == 0
     assert "3 labels stored" in capsys.readouterr().out
     assert work.to_label(project, RUBRIC, "ann", model=model, split="dev", count=8) == []
     found = work.judge(project, work.make_judge(project, Lenient(), "j"), RUBRIC, model=model)
@@ -181,13 +181,13 @@ def test_the_command_judges_by_the_endpoint_of_the_settings(
         url = f"http://127.0.0.1:{server.server_port}/v1"
         settings.write_text(settings.read_text() + f'\n[judge]\nurl = "{url}"\nmodel = "j"\n')
         command = ["judge", "run", str(project.root), "--model", name_of(project), "--json"]
-        assert invoke(command) == 0
+        assert run_command_line(command) == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["passes"], found["scored"], found["invalid"]) == (5, 11, 1)
         assert len(Server.asked) == 24
-        assert invoke(command) == 0
+        assert run_command_line(command) == 0
         assert json.loads(capsys.readouterr().out)["asked"] == 0
-        assert invoke(command[:-1]) == 0
+        assert run_command_line(command[:-1]) == 0
         told = capsys.readouterr().out
         assert "1 answers could not be read" in " ".join(told.split())
         assert "No labels yet" in told
@@ -210,7 +210,7 @@ def test_what_the_judges_server_refuses_is_told(
             settings.read_text() + f'\n[judge]\nurl = "{url}"\nmodel = "j"\nconcurrency = 1\n'
         )
         command = ["judge", "run", str(project.root), "--model", name_of(project)]
-        assert invoke(command) == 0
+        assert run_command_line(command) == 0
         told = " ".join(capsys.readouterr().out.split())
         assert "The server refuses answers by a schema (HTTP 400" in told
         assert "judge.structured = false" in told
@@ -222,7 +222,7 @@ def test_what_the_judges_server_refuses_is_told(
         again = Project.open(project.root)
         assert not work.make_judge(again, Lenient(), "j").structured
         settings.write_text(settings.read_text().replace("structured = false\n", ""))
-        assert invoke([*command, "--json"]) == 0
+        assert run_command_line([*command, "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["asked"], found["failed"]) == (4, 0)
         assert found["unconstrained"].startswith("HTTP 400")
@@ -279,7 +279,7 @@ def test_what_cannot_be_judged_is_told(
         work.judge(project, who, RUBRIC, model=name_of(project), split="test")
     with pytest.raises(StoreError, match="no answers of"):
         work.judge(project, who, RUBRIC, model=name_of(project), split="train")
-    assert invoke(["judge", "run", str(project.root)]) == 2
+    assert run_command_line(["judge", "run", str(project.root)]) == 2
     told = capsys.readouterr().err
     assert "no endpoint is named" in told
     assert "judge.url" in told

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from residency.cli import invoke
+from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
 from small import make_rows, save_model
 
@@ -40,11 +40,11 @@ def finish(folder: Path, *, limit: str = "") -> None:
     if limit:
         text = text.replace("[data]", f"[data]\nlimit = {limit}")
     path.write_text(text + SETTINGS)
-    assert invoke(["run", str(folder)]) == 0
+    assert run_command_line(["run", str(folder)]) == 0
     summary = Project.open(folder).status()
     assert summary.complete
     assert summary.test is not None
-    assert invoke(["report", str(folder), "--out", str(folder / "report.html")]) == 0
+    assert run_command_line(["report", str(folder), "--out", str(folder / "report.html")]) == 0
     assert "</html>" in (folder / "report.html").read_text()
 
 
@@ -66,7 +66,12 @@ def test_a_csv_with_own_columns_on_a_qwen3_model(tmp_path: Path) -> None:
         "response=Antwort",
     ]
     project = tmp_path / "project"
-    assert invoke(["init", str(project), "--train", str(own), "--base", str(model), *columns]) == 0
+    assert (
+        run_command_line(
+            ["init", str(project), "--train", str(own), "--base", str(model), *columns]
+        )
+        == 0
+    )
     finish(project)
     splits = {e.split for e in Project.open(project).examples()}
     assert splits == {"train", "dev", "test", "pool"}
@@ -83,7 +88,7 @@ def test_openai_messages_on_the_shipped_model(tmp_path: Path) -> None:
             ]
             handle.write(json.dumps({"messages": messages}) + "\n")
     project = tmp_path / "project"
-    assert invoke(["init", str(project), "--train", str(own), "--base", "tiny"]) == 0
+    assert run_command_line(["init", str(project), "--train", str(own), "--base", "tiny"]) == 0
     finish(project)
 
 
@@ -93,20 +98,20 @@ def test_offline_the_shipped_model_takes_the_defaults_place_and_says_so(
     from residency.errors import OfflineError
     from residency.model import base_model as bases
 
-    real = bases.resolve
+    real = bases.resolve_base
 
     def no_network(name: str, **options: object) -> object:
         if name == "smollm2-135m":
             raise OfflineError("the registry does not answer")
         return real(name, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bases, "resolve", no_network)
-    assert invoke(["init", str(tmp_path / "p"), "--example", "tickets"]) == 0
+    monkeypatch.setattr(bases, "resolve_base", no_network)
+    assert run_command_line(["init", str(tmp_path / "p"), "--example", "tickets"]) == 0
     project = Project.open(tmp_path / "p")
     assert project.base.name == "tiny"
     assert "cannot be fetched without a network" in project.base.note
     hub = Project.open(tmp_path / "p", overrides={"model.base": "someone/else"})
-    monkeypatch.setattr(bases, "resolve", lambda *_, **__: no_network("smollm2-135m"))
+    monkeypatch.setattr(bases, "resolve_base", lambda *_, **__: no_network("smollm2-135m"))
     with pytest.raises(OfflineError):
         _ = hub.base
 
@@ -128,5 +133,5 @@ def test_a_real_llama2c_checkpoint_on_a_real_instruction_set(tmp_path: Path) -> 
     assert told.stdout.startswith("Once upon a time, there was a little girl named Lily.")
     rows = REAL / "instr_llamafactory_demo" / "data" / "alpaca_en_demo.json"
     project = tmp_path / "project"
-    assert invoke(["init", str(project), "--train", str(rows), "--base", str(model)]) == 0
+    assert run_command_line(["init", str(project), "--train", str(rows), "--base", str(model)]) == 0
     finish(project, limit="{ train = 24, dev = 12, test = 8, pool = 12 }")

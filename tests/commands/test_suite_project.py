@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from residency.cli import invoke
+from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
 from residency.errors import SuiteError
-from residency.evaluate.suites.suite import check_suite, load_suite
+from residency.evaluate.suites.check_suite import check_suite
+from residency.evaluate.suites.load_suite import load_suite
 from residency.nouns.example import Example, Message
 from small import save_model, save_project
 
@@ -90,7 +91,7 @@ def test_a_users_function_that_fails_is_told_beside_the_scores(
         '[[rules]]\nrule = "python"\nfunction = "checks.py:boom"\n'
         '[[rules]]\nrule = "non_empty"\ntags = ["nowhere"]\n'
     )
-    assert invoke(["eval", str(folder)]) == 0
+    assert run_command_line(["eval", str(folder)]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "boom was never scored: checks.py:boom raised ZeroDivisionError" in told
     assert "suite:non_empty: no example is in its scope (tags nowhere)" in told

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from residency.cli import invoke
+from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
 from residency.model.load_model import load_model
 from small import save_model, save_project
@@ -18,11 +18,11 @@ from small import save_model, save_project
 def test_estimate_train_and_merge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.set_num_threads(1)
     root = save_project(tmp_path / "p", save_model(tmp_path / "model"))
-    assert invoke(["estimate", str(root), "--json"]) == 0
+    assert run_command_line(["estimate", str(root), "--json"]) == 0
     estimated = json.loads(capsys.readouterr().out)
-    assert invoke(["train", str(root)]) == 0
+    assert run_command_line(["train", str(root)]) == 0
     told = capsys.readouterr().out.replace("\n", " ")
-    assert "the estimate was off by" in told and "loss.svg" in told
+    assert "the estimate was off by" in told and "loss.json" in told
     project = Project.open(root)
     (model,) = [m for m in project.store.models() if m.adapter]
     against = project.store.records("training", model.id)[-1]["estimate"]
@@ -30,7 +30,10 @@ def test_estimate_train_and_merge(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert abs(against["memory_error"]) < 1
 
     out = tmp_path / "merged"
-    assert invoke(["merge", str(root), "--model", model.id, "--out", str(out), "--json"]) == 0
+    assert (
+        run_command_line(["merge", str(root), "--model", model.id, "--out", str(out), "--json"])
+        == 0
+    )
     proof = json.loads(capsys.readouterr().out)["proof"]
     assert proof["logits"] < 1e-4 < proof["changed"] and proof["same_greedy"] == proof["probes"]
     folder = project.store.artifacts.folder(model.adapter or "")
@@ -45,9 +48,39 @@ def test_the_base_and_a_folder_of_something_else_are_not_merged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = save_project(tmp_path / "p", save_model(tmp_path / "model"))
-    assert invoke(["merge", str(root), "--model", "base", "--out", str(tmp_path / "m")]) == 2
+    assert (
+        run_command_line(["merge", str(root), "--model", "base", "--out", str(tmp_path / "m")]) == 2
+    )
     assert "there is nothing to merge" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
+
+
+def test_merge_replaces_only_what_it_made_and_only_when_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = save_project(tmp_path / "p", save_model(tmp_path / "model"))
+    model = Project.open(root).train()
+
+    def merge(out: Path, *more: str) -> int:
+        return run_command_line(["merge", str(root), "--model", model.id, "--out", str(out), *more])
+
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "config.json").write_text("{}")  # looks like a model, and is the user's
+    (notes / "notes.txt").write_text("mine")
+    for more in ((), ("--force",)):
+        assert merge(notes, *more) == 2
+        assert "not made by Residency" in capsys.readouterr().err
+    assert (notes / "notes.txt").read_text() == "mine"
+
+    out = tmp_path / "merged"
+    assert merge(out) == 0
+    assert merge(out) == 2 and "--force" in capsys.readouterr().err
+    assert merge(out, "--force") == 0
+    (out / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    assert merge(out, "--force") == 2
+    assert "notes.txt" in capsys.readouterr().err and (out / "notes.txt").exists()
 
 
 def test_evaluation_while_training_takes_the_dev_rows_and_keeps_the_best_step(
@@ -73,7 +106,7 @@ def test_extend_goes_on_from_the_checkpoint_of_the_last_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = save_project(tmp_path / "p", save_model(tmp_path / "model"), epochs=1)
-    assert invoke(["train", str(root), "--extend", "1"]) == 2
+    assert run_command_line(["train", str(root), "--extend", "1"]) == 2
     assert "it cannot go on" in capsys.readouterr().err
     project = Project.open(root)
     first = project.train()

@@ -1,5 +1,5 @@
 """``python -m residency.cli``."""
 
-from residency.cli import main
+from residency.cli.invoke import main
 
 main()

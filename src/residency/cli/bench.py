@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from residency.cli.json_output import plain
-from residency.cli.result_tables import differences_table
-from residency.cli.terminal import ProgressDisplay, console, print_json
+from residency.cli.json_output import to_jsonable
+from residency.cli.options import Directory, Json
+from residency.cli.progress import ProgressDisplay
+from residency.cli.result_tables import build_differences_table
+from residency.cli.terminal import console, print_json
 
 if TYPE_CHECKING:
-    from residency.commands.bench import BenchReport
+    from residency.loop.measure_benchmarks import BenchReport
 
 DEFAULT_TASKS = "arc_challenge,hellaswag,mmlu,truthfulqa"
 
 
-def bench(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+def bench_command(
+    directory: Directory = Path(),
     tasks: Annotated[
         str, typer.Option(help="Names with commas: arc_easy, mmlu_anatomy, mmlu_stem …")
     ] = DEFAULT_TASKS,
@@ -40,7 +42,7 @@ def bench(
         float, typer.Option(min=0, max=1, help="Loss that is not called forgetting.")
     ] = 0.02,
     items: Annotated[bool, typer.Option("--items", help="With --json: every item too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Public benchmarks with lm-evaluation-harness's definitions, models paired item by item.
 
@@ -48,13 +50,13 @@ def bench(
 
     Example: residency bench demo --tasks arc_easy,truthfulqa --limit 100 --model base --model final
     """
-    from residency.commands.bench import bench as work
+    from residency.commands.bench import bench
     from residency.commands.project import Project
 
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
-        report = work(
+        report = bench(
             project,
             names,
             models=model or ["base"],
@@ -64,12 +66,12 @@ def bench(
             margin=margin,
         )
     if as_json:
-        print_json(json.dumps(plain(report.to_dict(items=items)), ensure_ascii=False))
+        print_json(json.dumps(to_jsonable(report.to_dict(items=items)), ensure_ascii=False))
         return
-    show(report)
+    show_bench(report)
 
 
-def show(report: BenchReport) -> None:
+def show_bench(report: BenchReport) -> None:
     """A table of scores, and one of differences for each further model."""
     table = Table(title="Benchmarks", title_justify="left", header_style="bold")
     for title in ("task", "metric", "shots", "items", *(m.name for m in report.models)):
@@ -84,18 +86,18 @@ def show(report: BenchReport) -> None:
             shots = str(first.shots.get(task, ""))
             table.add_row(task, name, shots, str(metric.n), *cells)
     console.print(table)
-    console.print("value ± standard error, in per cent", highlight=False)
+    console.print("value ± standard error, in per cent")
     if report.separated:
-        console.print(_separated(report))
+        console.print(_build_clean_table(report))
     else:
-        console.print("no item comes near a row of train or pool", highlight=False)
+        console.print("no item comes near a row of train or pool")
     for benched, differences in zip(report.models[1:], report.differences, strict=True):
         rows = [asdict(difference) for difference in differences]
         than = report.models[0].name
-        console.print(differences_table(benched.name, than, rows, report.margin))
+        console.print(build_differences_table(benched.name, than, rows, report.margin))
 
 
-def _separated(report: BenchReport) -> Table:
+def _build_clean_table(report: BenchReport) -> Table:
     """Scores on items that were not met in training, beside those on items that were."""
     title = "Items near a row of train or pool (contaminated) apart from the others (clean)"
     table = Table(title=title, title_justify="left", header_style="bold")

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from residency.cli.terminal import console, safe
+from residency.cli.options import Directory
+from residency.cli.terminal import console, print_heading
 from residency.nouns.example import Message
+from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
     from residency.commands.project import Project
 
 
-def chat(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+def chat_command(
+    directory: Directory = Path(),
     model: Annotated[str, typer.Option(help="base, round-N, final, or an id.")] = "final",
     versus: Annotated[str, typer.Option(help="A second model that answers the same.")] = "",
     message: Annotated[str, typer.Option("-m", help="One message, then end.")] = "",
@@ -37,32 +40,32 @@ def chat(
     names = [model, versus] if versus else [model]
     histories: dict[str, list[Message]] = {name: [] for name in names}
     while True:
-        text = message or _ask()
+        text = message or _ask_message()
         if not text:
             return
         for name in names:
             turn = Message("user", instruction, text) if instruction else Message("user", text)
             # A specialist answers one message at a time; a conversation goes on without one.
             history = [turn] if instruction else [*histories[name], turn]
-            answer = _stream(project, history, name, titled=len(names) > 1)
+            answer = _print_answer(project, history, name, titled=len(names) > 1)
             histories[name] = [*history, Message("assistant", answer)]
         if message:
             return
 
 
-def _ask() -> str:
+def _ask_message() -> str:
     try:
-        return str(console.input("[bold]you> [/]")).strip()
+        return str(console.input(Text("you> ", style="bold"))).strip()
     except EOFError:
         return ""
 
 
-def _stream(project: Project, history: Sequence[Message], name: str, *, titled: bool) -> str:
+def _print_answer(project: Project, history: Sequence[Message], name: str, *, titled: bool) -> str:
     if titled:
-        console.rule(name, align="left")
+        print_heading(name)
     parts = []
     for piece in project.chat(history, name):
         parts.append(piece)
-        console.print(safe(piece), end="", markup=False, highlight=False, soft_wrap=True)
+        console.print(make_safe(piece), end="", soft_wrap=True)
     console.print()
     return "".join(parts)

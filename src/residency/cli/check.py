@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.terminal import ProgressDisplay, console, print_json, safe
+from residency.cli.init import parse_columns
+from residency.cli.options import Json
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import console, print_heading, print_indented, print_json
+from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
     from residency.commands.check import Checked, Shown
@@ -20,11 +23,11 @@ if TYPE_CHECKING:
     from residency.data.checks.truncation_ledger import Ledger
 
 
-def check(
+def check_command(
     target: Annotated[
         str, typer.Argument(metavar="[DIR|FILE]", help="A project, a folder of data, or a file.")
     ] = ".",
-    show: Annotated[int, typer.Option(help="Rows to show, trained tokens in colour.")] = 0,
+    show: Annotated[int, typer.Option(min=0, help="Rows to show, trained tokens in colour.")] = 0,
     fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy; sources stay.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
     base: Annotated[str, typer.Option(help="Base model whose tokenizer is used.")] = "",
@@ -44,23 +47,17 @@ def check(
         ),
     ] = "",
     out: Annotated[Path | None, typer.Option(help="Where report and lists are written.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Data doctor: what is in your files, what is wrong with it, and what to do about it.
 
     Example: residency check data/train.jsonl --show 3
     """
-    from residency.commands.check import check as work
-    from residency.errors import ConfigError
+    from residency.commands.check import check
 
-    columns: dict[str, str] = {}
-    for pair in column or []:
-        ours, sign, theirs = pair.partition("=")
-        if not sign:
-            raise ConfigError("a column is named as field=column", where=f"--column {pair}")
-        columns[ours] = theirs
+    columns = parse_columns(column or [])
     with ProgressDisplay() as progress:
-        result = work(
+        result = check(
             target,
             base=base,
             columns=columns,
@@ -82,7 +79,7 @@ def check(
     show_report(result.report)
     for row in result.shown:
         show_row(row)
-    _show_written(result)
+    _show_written_files(result)
 
 
 def show_report(report: CheckReport) -> None:
@@ -91,39 +88,41 @@ def show_report(report: CheckReport) -> None:
     for name in ("file", "kind", "split", "read as", "rows", "rejected"):
         files.add_column(name, justify="right" if name in ("rows", "rejected") else "left")
     for f in report.files:
-        place, read_as = Text(safe(f.path), overflow="fold"), Text(safe(f.mapping))
+        place, read_as = Text(make_safe(f.path), overflow="fold"), Text(make_safe(f.mapping))
         files.add_row(place, f.kind, f.split, read_as, str(f.rows), str(f.rejected))
     console.print(files)
     for f in report.files:
         if f.unused:
             columns = ", ".join(f.unused[:12]) + (", …" if len(f.unused) > 12 else "")
-            _note(f"{f.path}: columns not used: {columns}", "dim")
+            print_note(f"{f.path}: columns not used: {columns}", "dim")
     if any(f.unused for f in report.files):
-        _note("read otherwise: --column response=NAME, or [data] columns in residency.toml", "dim")
-    _show_rows(report)
+        print_note(
+            "read otherwise: --column response=NAME, or [data] columns in residency.toml", "dim"
+        )
+    _show_counts(report)
     if sum(report.rows.values()):
         if report.ledger:
             _show_ledger(report.ledger)
         _show_figures(report)
     for note in report.notes:
-        _note(note, "dim")
+        print_note(note, "dim")
     warnings = len(report.warnings) + bool(report.rejected) + bool(report.removed)
-    kept = counted(sum(report.kept.values()), "row")
-    line = f"{kept} kept; {counted(warnings, 'thing')} to look at"
+    kept = count_things(sum(report.kept.values()), "row")
+    line = f"{kept} kept; {count_things(warnings, 'thing')} to look at"
     console.print(Text(f"{line}; {report.seconds:.1f} s", style="bold"))
 
 
-def _note(text: str, style: str = "", *, indent: int = 2) -> None:
+def print_note(text: str, style: str = "", *, indent: int = 2) -> None:
     """A line set in from the left, also where it is broken."""
-    console.print(Padding(Text(safe(text), style=style), (0, 0, 0, indent)))
+    print_indented(Text(text, style=style), indent)
 
 
-def counted(number: int, thing: str) -> str:
+def count_things(number: int, thing: str) -> str:
     """``1 row``, ``2 rows``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _show_rows(report: CheckReport) -> None:
+def _show_counts(report: CheckReport) -> None:
     table = Table(title="Rows", title_justify="left", header_style="bold")
     for name in ("split", "read", "kept"):
         table.add_column(name, justify="left" if name == "split" else "right")
@@ -132,21 +131,21 @@ def _show_rows(report: CheckReport) -> None:
             table.add_row(split, str(count), str(report.kept[split]))
     console.print(table)
     for reason, count in report.reasons[:8]:
-        _note(f"rejected {count}: {reason}", "yellow")
+        print_note(f"rejected {count}: {reason}", "yellow")
     for reject in report.rejects[:3]:
-        _note(str(reject), "dim", indent=4)
+        print_note(str(reject), "dim", indent=4)
     for (kind, split), count in report.removed.items():
-        _note(f"left out of {split}: {count} ({kind})", "yellow")
+        print_note(f"left out of {split}: {count} ({kind})", "yellow")
         first = next(
             (r for r in report.removed_rows if r["kind"] == kind and r["split"] == split), None
         )
         if first:
-            _note(f"{first['source']}: {first['reason']}", "dim", indent=4)
+            print_note(f"{first['source']}: {first['reason']}", "dim", indent=4)
     for leak in report.leaks[:3]:
-        _note(f"{leak.source} comes near {leak.benchmark}: {leak.rule}", "red")
+        print_note(f"{leak.source} comes near {leak.benchmark}: {leak.rule}", "red")
     if report.benchmarks:
         names = ", ".join(f"{name} ({items})" for name, items in report.benchmarks.items())
-        _note(f"{counted(len(report.leaks), 'training row')} near {names}")
+        print_note(f"{count_things(len(report.leaks), 'training row')} near {names}")
 
 
 def _show_ledger(ledger: Ledger) -> None:
@@ -156,15 +155,15 @@ def _show_ledger(ledger: Ledger) -> None:
     middle, high = np.quantile(lengths, [0.5, 0.95])
     console.print(
         Text(
-            f"Tokens: {ledger.tokens} in {counted(ledger.rows, 'row')} of train and pool, "
+            f"Tokens: {ledger.tokens} in {count_things(ledger.rows, 'row')} of train and pool, "
             f"before anything is left out; {ledger.trained} of them trained; length {middle:.0f} in the middle, 95 % up to {high:.0f}, "
             f"longest {ledger.longest}"
         )
     )
-    console.print(Text("  " + histogram(lengths.tolist()), style="cyan"))
+    console.print(Text("  " + draw_histogram(lengths.tolist()), style="cyan"))
     if ledger.too_long:
         table = Table(
-            title=f"Longer than {ledger.max_length} tokens: {counted(ledger.too_long, 'row')}",
+            title=f"Longer than {ledger.max_length} tokens: {count_things(ledger.too_long, 'row')}",
             title_justify="left",
             header_style="bold",
         )
@@ -177,16 +176,16 @@ def _show_ledger(ledger: Ledger) -> None:
         console.print(table)
     for row in ledger.affected[:3]:
         lost = f", {row.lost_trained} trained tokens lost" if row.lost_trained else ""
-        _note(f"{row.source}: {row.tokens} tokens, {row.action}{lost}", "dim")
+        print_note(f"{row.source}: {row.tokens} tokens, {row.action}{lost}", "dim")
     if len(ledger.affected) > 3:
-        _note(f"… and {len(ledger.affected) - 3} more", "dim")
+        print_note(f"… and {len(ledger.affected) - 3} more", "dim")
     for row in ledger.refused[:3]:
-        _note(f"the template refuses {row.source}: {row.reason}", "red")
+        print_note(f"the template refuses {row.source}: {row.reason}", "red")
     if len(ledger.refused) > 3:
-        _note(f"… and {len(ledger.refused) - 3} more", "red")
+        print_note(f"… and {len(ledger.refused) - 3} more", "red")
 
 
-def histogram(values: list[float], bins: int = 40) -> str:
+def draw_histogram(values: list[float], bins: int = 40) -> str:
     """A line of bars: how many values lie in each of equal ranges from 0 to the largest."""
     top = max(values, default=0)
     if top <= 0:
@@ -208,16 +207,16 @@ def _show_figures(report: CheckReport) -> None:
         warn = figure.level == "warn"
         line = Text("▲ " if warn else "  ", style="yellow" if warn else "")
         line.append(figure.title + (" (sample)" if figure.sampled else ""))
-        line.append(f"  {_amount(figure)}", style="bold")
+        line.append(f"  {_format_amount(figure)}", style="bold")
         console.print(line)
-        if evidence := _evidence(figure):
-            console.print(Padding(evidence, (0, 0, 0, 6)))
+        if evidence := _format_evidence(figure):
+            print_indented(evidence, 6)
     quiet = [f.title for f in report.figures if not f.rows and f.value is None and not f.details]
     if quiet:
-        _note("none: " + "; ".join(quiet), "dim")
+        print_note("none: " + "; ".join(quiet), "dim")
 
 
-def _amount(figure: Figure) -> str:
+def _format_amount(figure: Figure) -> str:
     if figure.value is not None:
         digits = ".0f" if figure.value >= 100 else ".3g"
         return f"{figure.value:{digits}} {figure.unit}".strip()
@@ -225,20 +224,22 @@ def _amount(figure: Figure) -> str:
     return f"{figure.rows}{share}"
 
 
-def _evidence(figure: Figure) -> Text:
+def _format_evidence(figure: Figure) -> Text:
     text = Text()
     if figure.details:
-        text.append("; ".join(f"{name} {_short(value)}" for name, value in figure.details[:8]))
+        text.append(
+            "; ".join(f"{name} {_format_detail(value)}" for name, value in figure.details[:8])
+        )
         text.append("\n")
     for example in figure.examples[:2]:
-        text.append(safe(f"{example.source}: {example.excerpt}") + "\n", style="dim")
+        text.append(make_safe(f"{example.source}: {example.excerpt}") + "\n", style="dim")
     if figure.action:
         text.append(f"→ {figure.action}\n")
     text.rstrip()
     return text
 
 
-def _short(value: float) -> str:
+def _format_detail(value: float) -> str:
     if 0 < value < 1:
         return f"{value:.0%}"
     return f"{value:.0f}" if value >= 100 else f"{value:.4g}"
@@ -246,14 +247,14 @@ def _short(value: float) -> str:
 
 def show_row(row: Shown) -> None:
     """One row: what is trained on green, the rest dimmed."""
-    console.rule(Text(safe(f"{row.source}   {row.trained} of {row.tokens} tokens are trained")))
+    print_heading(f"{row.source}   {row.trained} of {row.tokens} tokens are trained")
     text = Text()
     for piece, trained in row.pieces:
-        text.append(safe(piece), style="bold black on green" if trained else "dim")
+        text.append(make_safe(piece), style="bold black on green" if trained else "dim")
     console.print(text)
 
 
-def _show_written(result: Checked) -> None:
+def _show_written_files(result: Checked) -> None:
     report = result.report
     cut = report.ledger is not None and bool(report.ledger.affected)
     if result.written:

@@ -10,16 +10,22 @@ import click
 import typer
 from rich.text import Text
 
-from residency.cli.terminal import ProgressDisplay, console, print_json, safe
+from residency.cli.options import Directory
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import console, print_heading, print_json
+from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
     from residency.commands.collect import Collected, Item
 
 
-def collect(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+def collect_command(
+    directory: Directory = Path(),
     model: Annotated[str, typer.Option(help="Whose answers are shown.")] = "final",
-    rows: Annotated[int, typer.Option(help="Pool rows that the model answers first.")] = 100,
+    limit: Annotated[
+        int,
+        typer.Option(min=1, help="Pool rows that the model answers, or rows made of templates."),
+    ] = 100,
     prompts: Annotated[
         Path | None, typer.Option(help="A file of prompts, in place of the pool.")
     ] = None,
@@ -27,9 +33,10 @@ def collect(
         list[str] | None, typer.Option(help="Text for the [teacher] to make rows of; may repeat.")
     ] = None,
     templates: Annotated[Path | None, typer.Option(help="A TOML file of templates.")] = None,
-    count: Annotated[int, typer.Option(help="Rows made from templates.")] = 100,
-    pairs: Annotated[int, typer.Option(help="Rows that the teacher makes of a document.")] = 3,
-    goal: Annotated[int, typer.Option(help="Rows to collect in all.")] = 1000,
+    pairs: Annotated[
+        int, typer.Option(min=1, help="Rows that the teacher makes of a document.")
+    ] = 3,
+    goal: Annotated[int, typer.Option(min=1, help="Rows to collect in all.")] = 1000,
     author: Annotated[str, typer.Option(help="Who answers (default: your login name).")] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the items, or what was made; ask nothing.")
@@ -42,24 +49,24 @@ def collect(
 
     Example: residency collect demo --model round-1
     """
-    from residency.commands import collect as rounds
+    from residency.commands import collect as work
     from residency.commands.project import Project
 
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
         if documents or templates:
-            made = rounds.synthesise(
+            made = work.synthesise(
                 project,
                 documents=documents or [],
                 templates=templates,
-                count=count,
+                count=limit,
                 pairs=pairs,
                 goal=goal,
                 progress=progress,
             )
-            _show_made(made, as_json=as_json)
+            _show_collected(made, as_json=as_json)
             return
-        items = rounds.worst(project, model=model, rows=rows, prompts=prompts)
+        items = work.worst(project, model=model, rows=limit, prompts=prompts)
     if as_json:
         body = [
             {
@@ -73,32 +80,36 @@ def collect(
         print_json(json.dumps(body, ensure_ascii=False))
         return
     try:
-        result = rounds.collect(
-            project, items, lambda item, total: ask(item, total, goal), goal=goal, author=author
+        result = work.collect(
+            project,
+            items,
+            lambda item, total: ask_answer(item, total, goal),
+            goal=goal,
+            author=author,
         )
     except (KeyboardInterrupt, EOFError):
         console.print("\nStopped; every answer given so far is kept.")
         return
-    _show_made(result, as_json=False)
+    _show_collected(result, as_json=False)
 
 
-def ask(item: Item, total: int, goal: int) -> str | None:
+def ask_answer(item: Item, total: int, goal: int) -> str | None:
     """Show one item and take a better answer (empty: pass on; None: stop)."""
-    console.rule(Text(f"{total} of {goal} collected"))
-    console.print(Text(safe(item.example.prompt_text), style="bold"))
-    wrote = safe(item.response.text).strip()
+    print_heading(f"{total} of {goal} collected")
+    console.print(Text(make_safe(item.example.prompt_text), style="bold"))
+    wrote = make_safe(item.response.text).strip()
     console.print(Text("\nThe model:", style="dim"))
     console.print(Text(wrote or "(nothing)", style="red" if item.failures else ""))
     if item.failures:
         console.print(Text(f"Found: {', '.join(item.failures)}", style="yellow"))
     if item.reference:
         console.print(Text("\nIn your data:", style="dim"))
-        console.print(Text(safe(item.reference), style="green"))
+        console.print(Text(make_safe(item.reference), style="green"))
     keys = ["[e] write in your editor"]
     keys += ["[k] the model's answer is right"] if wrote else []
     keys += ["[d] take your data's answer"] if item.reference else []
     keys += ["[s] skip", "[q] stop"]
-    console.print("\n" + "   ".join(keys) + "\nor type the better answer", markup=False)
+    console.print("\n" + "   ".join(keys) + "\nor type the better answer")
     typed = console.input("> ")
     while (typed == "k" and not wrote) or (typed == "d" and not item.reference):
         console.print(Text("There is none here.", style="dim"))
@@ -114,7 +125,7 @@ def ask(item: Item, total: int, goal: int) -> str | None:
     return "" if typed == "s" else typed
 
 
-def _show_made(result: Collected, *, as_json: bool) -> None:
+def _show_collected(result: Collected, *, as_json: bool) -> None:
     if as_json:
         body = vars(result) | {"path": str(result.path), "failed": [vars(f) for f in result.failed]}
         print_json(json.dumps(body, ensure_ascii=False))

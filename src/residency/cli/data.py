@@ -11,19 +11,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.terminal import console, print_json, safe
+from residency.cli.options import Directory, Json, split_folder
+from residency.cli.terminal import console, print_json, print_line
+from residency.text.terminal_text import make_safe
 
 app = typer.Typer(help="Dataset versions: list, show, diff, export.", no_args_is_help=True)
 
-Directory = Annotated[Path, typer.Option("--dir", help="The project.")]
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-
 
 @app.command("list")
-def list_(directory: Directory = Path(), as_json: Json = False) -> None:
+def list_command(directory: Directory = Path(), as_json: Json = False) -> None:
     """List versions that were trained on, and cleaned ones.
 
-    Example: residency data list --dir demo
+    Example: residency data list demo
     """
     from residency.commands.dataset_versions import list_versions
     from residency.commands.project import Project
@@ -64,20 +63,25 @@ def list_(directory: Directory = Path(), as_json: Json = False) -> None:
     console.print(table)
 
 
-@app.command()
-def show(
-    version: Annotated[str, typer.Argument(help="Id, beginning of one, or folder.")],
-    directory: Directory = Path(),
-    rows: Annotated[int, typer.Option(help="Rows shown.")] = 5,
+@app.command("show")
+def show_command(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[DIR] VERSION", help="The version: an id, its beginning, a folder."
+        ),
+    ],
+    limit: Annotated[int, typer.Option(min=0, help="Rows shown at most.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Show a version: its hashes, settings and first rows.
 
-    Example: residency data show ds-1a2b --dir demo
+    Example: residency data show demo ds-1a2b
     """
     from residency.commands.dataset_versions import find_version
     from residency.commands.project import Project
 
+    directory, (version,) = split_folder(arguments, ["VERSION"])
     found, known = find_version(Project.open(directory), version)
     if as_json:
         body = {
@@ -96,27 +100,29 @@ def show(
         Text(f"template {found.template_hash[:23]}  tokenizer {found.tokenizer_hash[:23]}")
     )
     console.print(Text(f"settings {dict(found.settings)}"))
-    for row in found.rows[:rows]:
+    for row in found.rows[:limit]:
         example = known.get(row)
         text = f"{example.prompt_text} → {example.reference}" if example else "(not in the store)"
-        console.print(Text(f"{row}  {safe(' '.join(text.split()))[:100]}", style="dim"))
+        console.print(Text(f"{row}  {make_safe(' '.join(text.split()))[:100]}", style="dim"))
 
 
-@app.command()
-def diff(
-    old: Annotated[str, typer.Argument(help="Id, beginning of one, or folder.")],
-    new: Annotated[str, typer.Argument(help="Id, beginning of one, or folder.")],
-    directory: Directory = Path(),
-    rows: Annotated[int, typer.Option(help="Added and removed rows shown.")] = 5,
+@app.command("diff")
+def diff_command(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(metavar="[DIR] OLD NEW", help="Two versions: ids, beginnings, or folders."),
+    ],
+    limit: Annotated[int, typer.Option(min=0, help="Added and removed rows shown at most.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Say what changed between two versions: rows, order, template, tokenizer, settings.
 
-    Example: residency data diff ds-1a2b ds-3c4d --dir demo
+    Example: residency data diff demo ds-1a2b ds-3c4d
     """
     from residency.commands.dataset_versions import diff_versions
     from residency.commands.project import Project
 
+    directory, (old, new) = split_folder(arguments, ["OLD", "NEW"])
     found, known = diff_versions(Project.open(directory), old, new)
     if as_json:
         print_json(json.dumps(found.to_dict(), ensure_ascii=False))
@@ -137,26 +143,28 @@ def diff(
     for name, (before, after) in found.settings.items():
         console.print(Text(f"{name}: {before!r} → {after!r}", style="yellow"))
     for sign, style, ids in (("+", "green", found.added), ("-", "red", found.removed)):
-        for row in ids[:rows]:
+        for row in ids[:limit]:
             example = known.get(row)
-            text = safe(" ".join(example.prompt_text.split()))[:80] if example else ""
+            text = make_safe(" ".join(example.prompt_text.split()))[:80] if example else ""
             why = f"  ({example.why})" if example and example.why != "user" else ""
             console.print(Text(f"{sign} {row}  {text}{why}", style=style))
-        if len(ids) > rows:
-            console.print(Text(f"{sign} … {len(ids) - rows} more", style=style))
+        if len(ids) > limit:
+            console.print(Text(f"{sign} … {len(ids) - limit} more", style=style))
 
 
-@app.command()
-def export(
-    version: Annotated[str, typer.Argument(help="Id, beginning of one, or folder.")],
-    folder: Annotated[Path, typer.Argument(help="Where it is written.")],
-    directory: Directory = Path(),
+@app.command("export")
+def export_command(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(metavar="[DIR] VERSION FOLDER", help="A version, and where it is written."),
+    ],
 ) -> None:
     """Write a version as Parquet with its manifest.
 
-    Example: residency data export ds-1a2b exported --dir demo
+    Example: residency data export demo ds-1a2b exported
     """
     from residency.commands.dataset_versions import export_version
     from residency.commands.project import Project
 
-    console.print(Text(str(export_version(Project.open(directory), version, folder))))
+    directory, (version, folder) = split_folder(arguments, ["VERSION", "FOLDER"])
+    print_line(str(export_version(Project.open(directory), version, Path(folder))))

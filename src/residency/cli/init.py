@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from residency.cli.terminal import console
+from residency.cli.terminal import console, quote_path
 from residency.errors import ConfigError
 
 
-def init(
+def init_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
     example: Annotated[str, typer.Option(help="A shipped example: tickets.")] = "",
     train: Annotated[list[Path] | None, typer.Option(help="Training file; may repeat.")] = None,
@@ -34,7 +34,7 @@ def init(
 
     Example: residency init support --train faq.csv --column instruction=question
     """
-    from residency.commands.init import init as make
+    from residency.commands.init import init
 
     files = {"train": train or [], "dev": dev or [], "test": test or [], "pool": pool or []}
     if not example and not files["train"]:
@@ -43,25 +43,25 @@ def init(
                 "no data was named",
                 next_step="residency init DIR --train FILE, or residency init DIR --example tickets",
             )
-        example, files, base = _ask(base)
-    made = make(
+        example, files, base = _ask_files(base)
+    made = init(
         directory,
         example=example,
         files=files,
         base=base,
-        columns=_columns(column or []),
+        columns=parse_columns(column or []),
         instruction=instruction,
         name=name,
     )
     names = ", ".join(made.files)
-    console.print(f"Project in {made.root}: {names}", markup=False, soft_wrap=True)
+    console.print(f"Project in {made.root}: {names}", soft_wrap=True)
     for path, what in made.found.items():
-        console.print(f"  {path}: {what}", markup=False, highlight=False, soft_wrap=True)
-    step = f"Next: residency check {directory}   then   residency run {directory}"
-    console.print(step, markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {path}: {what}", soft_wrap=True)
+    step = f"Next: residency check {quote_path(directory)} && residency run {quote_path(directory)}"
+    console.print(step, soft_wrap=True)
 
 
-def _ask(base: str) -> tuple[str, dict[str, list[Path]], str]:
+def _ask_files(base: str) -> tuple[str, dict[str, list[Path]], str]:
     answer = typer.prompt("Training file (empty for the tickets example)", default="")
     if not answer:
         return "tickets", {}, base
@@ -72,7 +72,7 @@ def _ask(base: str) -> tuple[str, dict[str, list[Path]], str]:
     return "", files, base or typer.prompt("Base model", default="smollm2-135m")
 
 
-def _columns(pairs: list[str]) -> dict[str, str]:
+def parse_columns(pairs: list[str]) -> dict[str, str]:
     out = {}
     for pair in pairs:
         ours, equals, theirs = pair.partition("=")

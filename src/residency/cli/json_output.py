@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """JSON-able copy; a number that JSON cannot hold (an infinite MDE) becomes null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         own = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         if "id" not in own and hasattr(value, "id"):
             own = {"id": value.id, **own}
-        return plain(own)
+        return to_jsonable(own)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_jsonable(item) for item in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(plain(item) for item in value)
+        return sorted(to_jsonable(item) for item in value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

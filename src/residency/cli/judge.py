@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from residency.cli.json_output import plain
-from residency.cli.terminal import ProgressDisplay, console, interval, percent, print_json, safe
+from residency.cli.json_output import to_jsonable
+from residency.cli.options import Directory, ItemLimit, Json, SplitName
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import (
+    console,
+    format_interval,
+    format_percent,
+    print_heading,
+    print_json,
+)
+from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
     from residency.commands.judge import Judged
@@ -25,22 +34,19 @@ app = typer.Typer(
 NO_ANSWER = "the judge did not answer"
 """How the findings of failed requests begin."""
 
-Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")]
 Criterion = Annotated[str, typer.Option(help="One yes-or-no question about an answer.")]
 Name = Annotated[str, typer.Option(help="Short name of the criterion.")]
 ModelName = Annotated[str, typer.Option("--model", help="base, round-N, final, or an id.")]
-SplitName = Annotated[str, typer.Option(help="dev, train or pool.")]
-Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @app.command("run")
-def run(
+def run_command(
     directory: Directory = Path(),
     criterion: Criterion = "Is the answer correct and complete?",
     name: Name = "criterion",
     model: ModelName = "final",
     split: SplitName = "dev",
-    limit: Annotated[int, typer.Option(min=0, help="Items at most; 0: all.")] = 0,
+    limit: ItemLimit = 0,
     reference: Annotated[
         bool, typer.Option("--reference", help="Show the judge the reference answer.")
     ] = False,
@@ -56,32 +62,32 @@ def run(
     """
     from residency.commands import judge as work
     from residency.commands.project import Project
-    from residency.project.endpoints import configured_endpoint
+    from residency.project.endpoints import open_configured_endpoint
 
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
         found = work.judge(
             project,
-            work.make_judge(project, *configured_endpoint(project.config.judge, "judge")),
-            _rubric(name, criterion, reference),
+            work.make_judge(project, *open_configured_endpoint(project.config.judge, "judge")),
+            _make_rubric(name, criterion, reference),
             model=model,
-            split=_split(split),  # type: ignore[arg-type]
+            split=split,
             limit=limit,
         )
     if as_json:
-        print_json(json.dumps(plain(found.to_dict()), ensure_ascii=False))
+        print_json(json.dumps(to_jsonable(found.to_dict()), ensure_ascii=False))
         return
-    _show(found)
+    _show_judged(found)
 
 
 @app.command("label")
-def label(
+def label_command(
     directory: Directory = Path(),
     criterion: Criterion = "Is the answer correct and complete?",
     name: Name = "criterion",
     model: ModelName = "final",
     split: SplitName = "dev",
-    count: Annotated[int, typer.Option(help="Answers to label.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Answers to label at most.")] = 50,
     rater: Annotated[str, typer.Option(help="Who you are.")] = "",
 ) -> None:
     """Label a random part of the answers yourself, without seeing the judge's verdict.
@@ -95,29 +101,31 @@ def label(
     from residency.commands.project import Project
 
     project = Project.open(directory)
-    rubric, who = _rubric(name, criterion, False), rater or getpass.getuser()
+    rubric, who = _make_rubric(name, criterion, False), rater or getpass.getuser()
     items = work.to_label(
         project,
         rubric,
         who,
         model=model,
-        split=_split(split),  # type: ignore[arg-type]
-        count=count,
+        split=split,
+        count=limit,
     )
     given = 0
     for number, (example, response) in enumerate(items, 1):
-        console.rule(f"{number} of {len(items)}: {criterion}")
-        console.print(Text(safe(example.prompt_text)), Text(safe(response.text)), sep="\n\n")
-        key = _key()
+        print_heading(f"{number} of {len(items)}: {criterion}")
+        console.print(
+            Text(make_safe(example.prompt_text)), Text(make_safe(response.text)), sep="\n\n"
+        )
+        key = _ask_key()
         if key == "q":
             break
         if key != "s":
             work.add_label(project, rubric, response.id, who, key == "y")
             given += 1
-    console.print(f"{given} labels stored.", highlight=False)
+    console.print(f"{given} labels stored.")
 
 
-def _key() -> str:
+def _ask_key() -> str:
     while True:
         try:
             key = console.input("y(es), n(o), s(kip), q(uit): ").strip().lower()[:1]
@@ -127,27 +135,19 @@ def _key() -> str:
             return str(key)
 
 
-def _rubric(name: str, criterion: str, reference: bool) -> Rubric:
+def _make_rubric(name: str, criterion: str, reference: bool) -> Rubric:
     from residency.evaluate.judge.prompts import Rubric
 
     return Rubric(name, criterion, reference)
 
 
-def _split(name: str) -> str:
-    from residency.errors import ConfigError
-
-    if name not in ("dev", "train", "pool"):
-        raise ConfigError(f"{name!r} cannot be judged", where="--split", next_step="dev")
-    return name
-
-
-def _show(found: Judged) -> None:
+def _show_judged(found: Judged) -> None:
     report = found.report
     who = f"{found.label} {found.model.id[:9]}"
     lines = [
-        f"{who}: the judge passes {percent(found.passes / found.scored)} "
-        f"{interval(found.low, found.high)}; "
-        f"{found.scored} of {len(report.findings)} answers scored."
+        f"{who}: the judge passes {format_percent(found.passes / found.scored)} "
+        f"{format_interval(found.low, found.high)}; "
+        f"{found.scored} of {found.items} items scored."
         if found.scored
         else f"{who}: the judge gave no verdict that counts.",
         f"Unscored: {report.flipped} verdicts changed with the order, {report.invalid} answers "
@@ -156,37 +156,37 @@ def _show(found: Judged) -> None:
     ]
     if report.failed:
         said = next(f.message for f in report.findings if f.message.startswith(NO_ANSWER))
-        lines.append(f"A failed request: {safe(said)}. The same command asks again.")
-    lines += [*schema_refused(found.unconstrained), *_trust(found)]
+        lines.append(f"A failed request: {make_safe(said)}. The same command asks again.")
+    lines += [*describe_refused_schema(found.unconstrained), *_describe_trust(found)]
     for line in lines:
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
 
 
-def schema_refused(said: str) -> list[str]:
+def describe_refused_schema(said: str) -> list[str]:
     """What to know when the judge's server does not keep to a schema."""
     if not said:
         return []
     return [
-        f"The server refuses answers by a schema ({safe(said)}): verdicts are read from what the "
+        f"The server refuses answers by a schema ({make_safe(said)}): verdicts are read from what the "
         "judge writes freely. Set judge.structured = false to ask so from the start."
     ]
 
 
-def _trust(found: Judged) -> list[str]:
+def _describe_trust(found: Judged) -> list[str]:
     known, corrected = found.agreement, found.corrected
     if known is None:
         return ["No labels yet: residency judge label tells how far to trust the judge."]
     figures = known.to_dict()
     lines = [
-        f"Against people on {known.n} answers: TPR {percent(figures['tpr'])} "
-        f"{interval(*known.tpr_interval())}, TNR {percent(figures['tnr'])} "
-        f"{interval(*known.tnr_interval())}, κ "
+        f"Against people on {known.n} answers: TPR {format_percent(figures['tpr'])} "
+        f"{format_interval(*known.tpr_interval())}, TNR {format_percent(figures['tnr'])} "
+        f"{format_interval(*known.tnr_interval())}, κ "
         + ("–" if figures["kappa"] is None else f"{figures['kappa']:.2f}")
     ]
     if corrected is not None and corrected.usable:
         lines.append(
-            f"Corrected for the judge's errors: {percent(corrected.rate)} "
-            f"{interval(corrected.low, corrected.high)} of the other {corrected.n} answers pass."
+            f"Corrected for the judge's errors: {format_percent(corrected.rate)} "
+            f"{format_interval(corrected.low, corrected.high)} of the other {corrected.n} answers pass."
         )
     elif corrected is not None:
         lines.append(

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from residency.cli.options import Json
 
-def pretrain(
+
+def pretrain_command(
     recipe: Annotated[
         Path | None, typer.Argument(help="A recipe (TOML); see docs/pretraining.md.")
     ] = None,
@@ -28,18 +30,18 @@ def pretrain(
     learning_rate: Annotated[float, typer.Option(help="Peak rate (0: the recipe's).")] = 0.0,
     threads: Annotated[int, typer.Option(help="CPU threads (0: all).")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    snapshot: Annotated[
+    snapshot_only: Annotated[
         bool, typer.Option("--snapshot", help="Only write the last checkpoint's model.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train a tokenizer and a model from raw text. Interrupted, the same command goes on.
 
     Example: residency pretrain --text books/ --tokens 2000000 --out mymodel
     """
-    from residency.cli.terminal import ProgressDisplay, print_json
-    from residency.commands.pretrain import pretrain as run
-    from residency.commands.pretrain import snapshot as write_snapshot
+    from residency.cli.progress import ProgressDisplay
+    from residency.cli.terminal import print_json, print_line
+    from residency.commands.pretrain import pretrain, snapshot
     from residency.errors import ConfigError
     from residency.pretraining.recipe import load_recipe, recipe_for
 
@@ -61,11 +63,11 @@ def pretrain(
         if start:  # trained weights want a gentle hand, and no optimizer that they never saw
             changed = {"learning_rate": 5e-5, "muon_rate": 0.0, "context": 512, **changed}
         chosen = recipe_for(text, changed)
-    if snapshot:
-        typer.echo(str(write_snapshot(chosen, out, start=start, device=device)))
+    if snapshot_only:
+        print_line(str(snapshot(chosen, out, start=start, device=device)))
         return
     with ProgressDisplay() as display:
-        result = run(
+        result = pretrain(
             chosen,
             out,
             start=start,
@@ -79,16 +81,16 @@ def pretrain(
         print_json(json.dumps(result.to_dict(), indent=1))
         return
     for name, bits in result.bits_per_byte.items():
-        typer.echo(_measured(name, bits, result.before.get(name)))
+        print_line(_describe_text(name, bits, result.before.get(name)))
     for note in result.notes:
-        typer.echo(f"note: {note}")
-    typer.echo(
+        print_line(f"note: {note}")
+    print_line(
         f"{result.parameters / 1e6:.2f} M parameters, {result.tokens} tokens in "
         f"{result.seconds:.0f} s: {result.folder}"
     )
 
 
-def _measured(name: str, bits: float, before: float | None) -> str:
+def _describe_text(name: str, bits: float, before: float | None) -> str:
     """One text's line: what is held out, what is elsewhere, and what changed."""
     _, elsewhere, other = name.rpartition("elsewhere-")
     line = f"elsewhere, {other}" if elsewhere else f"{name}, held out"

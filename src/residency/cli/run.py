@@ -9,15 +9,19 @@ from typing import Annotated, Any
 import typer
 
 from residency.cli.json_output import to_jsonable
-from residency.cli.terminal import ProgressDisplay, console, print_json
+from residency.cli.options import Directory
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import console, print_json, print_line, quote_path
 
 
 def run_command(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project.")] = Path(),
+    directory: Directory = Path(),
     base: Annotated[str, typer.Option(help="Another base model than the settings name.")] = "",
-    rounds: Annotated[int, typer.Option(help="Most fine-tuning rounds.", min=0)] = 0,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    full: Annotated[bool, typer.Option(help="Use every row, whatever data.limit says.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Most fine-tuning rounds.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Use every row, whatever data.limit says.")
+    ] = False,
     control: Annotated[
         bool | None, typer.Option(help="Train the control arm (random rows) as well.")
     ] = None,
@@ -38,7 +42,7 @@ def run_command(
     overrides: dict[str, Any] = {}
     if base:
         overrides["model.base"] = base
-    if rounds:
+    if rounds is not None:
         overrides["rounds.max"] = rounds
     if seed is not None:
         overrides["project.seed"] = seed
@@ -61,4 +65,6 @@ def run_command(
     if done:
         console.print("Nothing to do: this run is complete. Change data or settings for a new one.")
     else:
-        console.print(f"{summary.seconds / 60:.1f} minutes. Next: residency report {directory}")
+        print_line(
+            f"{summary.seconds / 60:.1f} minutes. Next: residency report {quote_path(directory)}"
+        )

@@ -1,151 +1,158 @@
-"""What the terminal shows: progress with rate and time left, tables, numbers."""
+"""The way out to the terminal: what anybody wrote passes through ``make_safe`` on it."""
 
 from __future__ import annotations
 
+import os
 import sys
-import time
-import unicodedata
-from types import TracebackType
+from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.segment import Segment
+from rich.text import Text
 
-from residency.interfaces import ProgressEvent
+from residency.secrets import hide_secrets
+from residency.text.terminal_text import escape_in_json, make_safe
 
-console = Console()
+__all__ = [
+    "console",
+    "cut_text",
+    "errors",
+    "format_interval",
+    "format_number",
+    "format_percent",
+    "make_safe",
+    "print_heading",
+    "print_indented",
+    "print_json",
+    "print_line",
+    "quote_path",
+]
+
+PIPE_WIDTH = 400
+"""Columns where nobody looks: a line in a pipe is broken by no one but its reader."""
+
+
+class SafeRenderable:
+    """Anything that rich can show, with every piece of text made safe after it is laid out."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.inner, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(make_safe(hide_secrets(segment.text)), segment.style)
+
+
+class _SafeHook:
+    """Wraps all that is printed; rich calls it before every print."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [SafeRenderable(renderable) for renderable in renderables]
+
+
+class SafeConsole(Console):
+    """A console on which text is text: no markup, no emoji codes, no control characters.
+
+    Where there is no terminal, lines are as long as they are.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+        self.push_render_hook(_SafeHook())  # type: ignore[arg-type]
+
+    @property
+    def size(self) -> Any:
+        """Width and height; wide where nobody looks."""
+        size = super().size
+        if self.is_terminal or "COLUMNS" in os.environ:
+            return size
+        return type(size)(PIPE_WIDTH, size.height)
+
+    @size.setter
+    def size(self, new_size: Any) -> None:
+        self._width, self._height = new_size
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.size.width)
+
+    @width.setter
+    def width(self, width: int) -> None:
+        self._width = width
+
+    def on_broken_pipe(self) -> None:
+        """The reader has seen enough; the command line ends without complaint."""
+        raise BrokenPipeError
+
+
+console = SafeConsole()
 """Where results go (stdout)."""
-errors = Console(stderr=True)
+errors = SafeConsole(stderr=True)
 """Where progress goes (stderr), so that ``--json`` stays clean."""
 
-DESCRIPTION = 28
-"""Columns for a bar's name; what follows it takes 43 and the bar, the detail what is left."""
-PLAIN_EVERY = 15.0
-"""Seconds between progress lines where there is no terminal."""
+
+def print_line(text: str, style: str = "") -> None:
+    """A line of a result, broken only by the terminal itself, so that it can be copied."""
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
-class ProgressDisplay:
-    """Shows ``ProgressEvent``s: live bars in a terminal, now and then a line elsewhere."""
-
-    def __init__(self) -> None:
-        self._live = errors.is_terminal
-        self._bar = 24 if errors.width >= 120 else 8
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=self._bar),
-            TextColumn("{task.fields[amount]:<20}"),
-            TextColumn("{task.fields[rate]:>9}"),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("{task.fields[detail]}"),
-            console=errors,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._started: dict[str, tuple[float, int]] = {}
-        self._printed: dict[str, float] = {}
-        self._told: set[str] = set()
-
-    def __enter__(self) -> ProgressDisplay:
-        if self._live:
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._bars.stop()
-
-    def __call__(self, event: ProgressEvent) -> None:
-        now = time.monotonic()
-        start, first = self._started.setdefault(event.stage, (now, event.done))
-        if event.done < first:  # a stage of the same name began anew
-            start, first = self._started[event.stage] = (now, event.done)
-        seconds = now - start
-        rate = (event.done - first) / seconds if seconds > 0.5 else 0.0
-        detail = "  ".join(
-            f"{key} {_number(value)}" for key, value in event.detail.items() if key != "trouble"
-        )
-        trouble = event.detail.get("trouble")
-        if trouble and trouble not in self._told:  # each kind once: it may come with every request
-            self._told.add(str(trouble))
-            self.say(safe(f"{event.stage}: {trouble}"))
-        if self._live:
-            self._show(event, rate, detail)
-        elif event.total and (
-            event.done >= event.total or now - self._printed.get(event.stage, start) > PLAIN_EVERY
-        ):
-            self._printed[event.stage] = now
-            left = (event.total - event.done) / rate if rate else 0.0
-            errors.print(
-                f"{event.stage}: {event.done}/{event.total} {event.unit}, {rate:.1f}/s, "
-                f"{left:.0f} s left  {detail}",
-                highlight=False,
-                markup=False,
-            )
-
-    def say(self, line: str) -> None:
-        """A line above the bars."""
-        (self._bars.console if self._live else errors).print(line, highlight=False, markup=False)
-
-    def _show(self, event: ProgressEvent, rate: float, detail: str) -> None:
-        task = self._tasks.get(event.stage)
-        if task is None:
-            task = self._tasks[event.stage] = self._bars.add_task(
-                _cut(event.stage, DESCRIPTION),
-                total=event.total or None,
-                amount="",
-                rate="",
-                detail="",
-            )
-        of = f"/{event.total:<6}" if event.total else " " * 7  # 0: not known beforehand
-        self._bars.update(
-            task,
-            completed=event.done,
-            total=event.total or None,
-            amount=f"{event.done:>6}{of} {event.unit}",
-            rate=f"{rate:.1f}/s" if rate else "",
-            detail=_cut(detail, errors.width - self._bar - DESCRIPTION - 43),
-        )
+def print_heading(text: str) -> None:
+    """A title with a rule, where there is a terminal to rule."""
+    if console.is_terminal:
+        console.print(Rule(Text(make_safe(text)), align="left"))
+    else:
+        print_line(f"── {text}")
 
 
-def _cut(text: str, room: int) -> str:
+def print_indented(text: Text, columns: int) -> None:
+    """Lines set in from the left, also where a terminal breaks them."""
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, columns), expand=False))
+        return
+    for line in text.split():
+        console.print(Text(" " * columns) + line, soft_wrap=True)
+
+
+def print_json(text: str) -> None:
+    """JSON on stdout: the same data, with what could drive a terminal written as ``\\uXXXX``."""
+    sys.stdout.write(escape_in_json(hide_secrets(text)) + "\n")
+    sys.stdout.flush()
+
+
+def quote_path(path: Path | str) -> str:
+    """A path as it can be pasted into a shell."""
+    import shlex
+
+    return shlex.quote(str(path))
+
+
+def cut_text(text: str, room: int) -> str:
     """The text in so many columns, or nothing where too little of it would be seen."""
     if len(text) <= room:
         return text
     return text[: room - 1] + "…" if room > 5 else ""
 
 
-def _number(value: float | str) -> str:
+def format_number(value: float | str) -> str:
+    """A figure of any size in a few letters."""
     if isinstance(value, str):
         return value
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def percent(value: float | None) -> str:
+def format_percent(value: float | None) -> str:
     """``0.1234`` → ``12.3 %``; an en dash where there is nothing."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def interval(low: float, high: float, *, sign: bool = False) -> str:
+def format_interval(low: float, high: float, *, sign: bool = False) -> str:
     """An interval in percentage points."""
     form = "+.1f" if sign else ".1f"
     return f"[{100 * low:{form}}, {100 * high:{form}}]"
-
-
-def print_json(text: str) -> None:
-    """JSON on stdout, as it is."""
-    sys.stdout.write(text + "\n")
-
-
-_HARMLESS = "\n\t\u200c\u200d"
-"""Line breaks, and the joiners that emoji and Persian are written with."""
-
-
-def safe(text: str) -> str:
-    """A model's text without control characters, which could drive the terminal."""
-    return "".join(
-        c if c in _HARMLESS or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd"
-        for c in text
-    )

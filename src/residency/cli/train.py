@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from residency.cli.json_output import to_jsonable
-from residency.cli.terminal import ProgressDisplay, console, print_json
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import console, print_json, print_line, quote_path
 
 if TYPE_CHECKING:
     pass
@@ -44,12 +45,11 @@ def train_command(
             json.dumps(to_jsonable({"model": model, "adapter": str(folder), "training": made}))
         )
         return
-    console.print(f"model {model.id}\nadapter {folder}", highlight=False, soft_wrap=True)
-    console.print(f"loss curve {folder}/loss.svg", highlight=False, soft_wrap=True)
+    console.print(f"model {model.id}\nadapter {folder}", soft_wrap=True)
+    console.print(f"losses {folder}/loss.json", soft_wrap=True)
     if off := made.get("estimate"):
         console.print(
             f"the estimate was off by {off['memory_error']:+.0%} in memory "
             f"and {off['time_error']:+.0%} in time",
-            highlight=False,
         )
-    console.print(f"Next: residency eval {directory} --model {model.id}", highlight=False)
+    print_line(f"Next: residency eval {quote_path(directory)} --model {model.id}")

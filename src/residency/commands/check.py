@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat
     from residency.data.checks.data_doctor import CheckReport
     from residency.data.checks.survey import Survey
-    from residency.data.cleaning.cleaned_copy import Fixed
+    from residency.data.cleaning.cleaned_copy import CleanedCopy
 
 REPORT_FOLDER = Path(".residency") / "check"
 
@@ -43,7 +43,7 @@ class Checked:
 
     report: CheckReport
     shown: list[Shown] = field(default_factory=list)
-    fixed: Fixed | None = None
+    fixed: CleanedCopy | None = None
     written: list[Path] = field(default_factory=list)
 
     @property
@@ -92,7 +92,7 @@ def check(
     """
     from residency.data.benchmark_questions import load_benchmarks
     from residency.data.block_workers import spread_over
-    from residency.data.checks.data_doctor import check as examine
+    from residency.data.checks.data_doctor import check_data as examine
     from residency.embedding.wordllama import WordLlamaEmbedder
 
     root, config, project = _settings(target, base, columns or {})
@@ -123,7 +123,7 @@ def check(
     written = _write(report, survey, place) if place else []
     fixed = None
     if fix:
-        from residency.data.cleaning.cleaned_copy import fix as clean
+        from residency.data.cleaning.cleaned_copy import write_cleaned_copy as clean
 
         leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
         fixed = clean(survey, root / "clean", leaks=leaks)
@@ -132,7 +132,7 @@ def check(
 
 def _settings(target: Path | str, base: str, columns: dict[str, str]) -> tuple[Path, Config, bool]:
     """Root folder, settings, and whether the target is a project."""
-    from residency.project.workspace import read_config
+    from residency.project.settings_file import read_config
 
     if "://" in str(target):  # a database or a file on the hub: kept as it is written
         return Path(), _of_file(str(target), base, columns), False
@@ -173,7 +173,7 @@ def _show(survey: Survey, count: int) -> list[Shown]:
     out: list[Shown] = []
     if survey.chat is None:
         return out
-    for view in survey.found.sample.views:
+    for view in survey.findings.sample.views:
         if len(out) >= count:
             break
         if survey.split(view.number) != "train" or not survey.decision.alive[view.number]:

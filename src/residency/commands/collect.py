@@ -23,7 +23,7 @@ from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
-from residency.targeting.synthesis import Failed, Taught, fill_templates, teach, unlike
+from residency.targeting.templates import (Failed, Taught, fill_templates, teach, unlike)
 
 COLLECTED = "collected.jsonl"
 GOAL = 1000

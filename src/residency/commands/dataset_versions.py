@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from residency.data.dataset_versions import VersionDiff, diff, read_version
+from residency.data.dataset_versions import VersionDiff, compare_versions, read_version
 from residency.errors import DataError, StoreError
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example
@@ -65,7 +65,7 @@ def diff_versions(ws: Workspace, old: str, new: str) -> tuple[VersionDiff, dict[
     """
     before, rows = find_version(ws, old)
     after, more = find_version(ws, new)
-    return diff(before, after), rows | more
+    return compare_versions(before, after), rows | more
 
 
 def export_version(ws: Workspace, name: str, folder: Path) -> Path:

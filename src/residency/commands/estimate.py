@@ -10,6 +10,7 @@ from typing import Any
 from residency.config.settings import Config
 from residency.loop.encode_rows import encode_trained_rows
 from residency.loop.estimate_error import ESTIMATE_RECORD, hash_training
+from residency.project.settings_file import read_config
 from residency.project.workspace import Workspace
 from residency.store.store import Store
 from residency.train.estimate import Estimate, answer_job, run_apart
@@ -41,7 +42,9 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
 def _main(job: dict[str, Any]) -> dict[str, Any]:
     from residency.train.estimate_probe import probe_training
 
-    ws = Workspace(Path(job["root"]), Config.model_validate(job["config"]), full=job["full"])
+    root = Path(job["root"])
+    config = Config.model_validate(job["config"]).with_secrets_of(read_config(root))
+    ws = Workspace(root, config, full=job["full"])
     with tempfile.TemporaryDirectory(dir=ws.store.folder) as scratch, ExitStack() as stack:
         store = Store(Path(scratch))  # metrics are written as by the command, but not kept
         stack.enter_context(store.writer("estimate"))

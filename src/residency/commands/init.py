@@ -11,9 +11,10 @@ import tomlkit
 
 from residency import examples
 from residency.config.settings import CONFIG_NAME, Config, parse_config
-from residency.data.reading.row_reader import read
+from residency.data.reading.source_reader import read_sources
 from residency.errors import ConfigError, DataError
 from residency.files.atomic_write import write_text
+from residency.model.base_model import KNOWN_BASES
 from residency.nouns.example import SPLITS
 
 COLUMNS_HINT = "name your columns: --column instruction=NAME --column response=NAME"
@@ -70,6 +71,7 @@ def init(
             where=str(root / CONFIG_NAME),
             next_step="edit it, or choose another folder",
         )
+    base = _from_project(root, base)
     if example:
         return _copy_example(root, example, base)
     if not files or not files.get("train"):
@@ -80,6 +82,16 @@ def init(
     return _write_own(
         root, files, base=base, columns=columns or {}, instruction=instruction, name=name
     )
+
+
+def _from_project(root: Path, base: str) -> str:
+    """A base that is a file or folder, as seen from the project: settings' paths begin there."""
+    path = Path(base).expanduser()
+    if not base or base in KNOWN_BASES or not path.exists():
+        return base
+    if path.is_absolute():
+        return str(path)
+    return Path(os.path.relpath(path.resolve(), root.resolve())).as_posix()
 
 
 def _copy_example(root: Path, example: str, base: str) -> Initialised:
@@ -139,7 +151,7 @@ def _look(config: Config, root: Path, files: Mapping[str, Sequence[Path]]) -> di
             if not path.exists():
                 raise DataError("there is no such file", where=str(path))
             try:
-                result = read([str(path.resolve())], config.data, split, root)
+                result = read_sources([str(path.resolve())], config.data, split, root)
             except DataError as error:
                 raise DataError(error.what, where=error.where, next_step=COLUMNS_HINT) from None
             if not result.examples:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from residency.train.follow_ranks import dismiss, follow
+from residency.train.follow_ranks import dismiss_followers, follow_trainings
 
-__all__ = ["dismiss", "follow"]
+__all__ = ["dismiss_followers", "follow_trainings"]

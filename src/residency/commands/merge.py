@@ -5,24 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from residency.commands.steps import find_model
 from residency.errors import UserError
+from residency.files.own_folder import check_replaceable
+from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from residency.model.merging import Proof
+    from residency.model.merging import MergeProof
 
 __all__ = ["merge"]
 
 
-def merge(ws: Workspace, name: str, out: Path) -> Proof:
+def merge(ws: Workspace, name: str, out: Path, *, force: bool = False) -> MergeProof:
     """Write base and adapter of a stored model as one folder that any tool loads.
 
     The folder is loaded again, and its logits and greedy answers on fixed probes are compared
-    with the adapter's.
+    with the adapter's. Stock transformers is asked whether generation stops where answers end.
 
     Args:
         name: ``final``, ``round-N`` or an id. out: the new folder.
+        force: replace a folder that an earlier merge wrote, and nothing else.
 
     Raises:
         UserError: the model has no adapter, or something else lies at ``out``.
@@ -35,12 +37,7 @@ def merge(ws: Workspace, name: str, out: Path) -> Proof:
             where="--model",
             next_step="name a trained model: final, round-1, or an id from residency status",
         )
-    if out.exists() and not (out / "config.json").is_file() and any(out.iterdir()):
-        raise UserError(
-            "this folder holds something that is not a model",
-            where=str(out),
-            next_step="name a new folder with --out",
-        )
-    from residency.model.merging import merge as merge_folder
+    check_replaceable(out, force=force)
+    from residency.model.merging import merge_adapter
 
-    return merge_folder(ws.base.path, ws.store.artifacts.folder(model.adapter), out)
+    return merge_adapter(ws.base.path, ws.store.artifacts.folder(model.adapter), out, force=force)

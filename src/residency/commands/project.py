@@ -85,9 +85,9 @@ class Project(Workspace):
         """Train once on train and the rows accepted for these issues, or go on with the last time."""
         return train(self, issues=issues, extend=extend)
 
-    def merge(self, model: str, out: str | Path) -> MergeProof:
+    def merge(self, model: str, out: str | Path, *, force: bool = False) -> MergeProof:
         """A stored model's base and adapter as one model folder, with proof that it says the same."""
-        return merge(self, model, Path(out))
+        return merge(self, model, Path(out), force=force)
 
     def evaluate(
         self, model: str = "base", split: Split = "dev", *, endpoint: Endpoint | None = None

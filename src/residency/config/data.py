@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
+from residency.config.value_types import ClusterAddress
+from residency.nouns.example import Split
 
 
 class DataConfig(Section):
     """Where the examples are and how they are read."""
 
-    train: list[str] = []
-    """Training files (any supported format)."""
-    dev: list[str] = []
+    train: list[SecretUrl] = []
+    """Training files (any supported format), folders, or addresses of databases; `${NAME}` in an address is taken from the environment."""
+    dev: list[SecretUrl] = []
     """Development files: errors are found here. Empty: split off from `train`."""
-    test: list[str] = []
+    test: list[SecretUrl] = []
     """Sealed test files. Empty: split off from `train`."""
-    pool: list[str] = []
+    pool: list[SecretUrl] = []
     """Real examples kept back, from which targeted rows are drawn. Empty: split off from `train`."""
-    split: dict[str, float] = {"train": 0.4, "dev": 0.15, "test": 0.15, "pool": 0.3}
+    split: dict[Split, Annotated[float, Field(ge=0)]] = {
+        "train": 0.4,
+        "dev": 0.15,
+        "test": 0.15,
+        "pool": 0.3,
+    }
     """Shares by which files in `train` are split when the other lists are empty."""
-    limit: dict[str, int] = {}
+    limit: dict[Split, Annotated[int, Field(ge=0)]] = {}
     """Most rows used of a split, e.g. `{train = 250, dev = 150}`; `--full` ignores it."""
     format: str = "auto"
     """Row format, or `auto` to find it by content."""
@@ -30,6 +38,10 @@ class DataConfig(Section):
     """Your column names, e.g. `{instruction = "frage", response = "antwort"}`; also `input`, `tags`, `group`."""
     instruction: str = ""
     """Instruction put before every row that has none of its own."""
+    split_at: str = ""
+    """Mark within raw text: what stands before it is the prompt, what stands after it the answer, e.g. `"\\nA:"`."""
+    system: Literal["keep", "fold"] = "keep"
+    """`fold` writes the system message before the first user turn, for templates without a system role."""
     tags: list[str] = []
     """Columns whose values become tags `column=value` (slices)."""
     stratify: str = ""
@@ -40,5 +52,5 @@ class DataConfig(Section):
     """Jaccard similarity of word 5-grams from which two rows count as near-duplicates."""
     benchmarks: str = ""
     """Folder with local copies of ARC, HellaSwag, MMLU or TruthfulQA; `residency check` lists training rows that come near them."""
-    cluster: str = ""
+    cluster: ClusterAddress = SecretUrl("")
     """Ray cluster over which `residency check` spreads its passes: `auto`, `host:port`, `ray://…`, or `local` for processes on this machine; empty: this process."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
+from residency.config.value_types import ServerAddress, VariableName
 
 
 class EndpointConfig(Section):
     """An OpenAI-compatible endpoint. Nothing is sent anywhere unless `url` is set."""
 
-    url: str = ""
-    """Base URL, e.g. `http://localhost:8080/v1`."""
+    url: ServerAddress = SecretUrl("")
+    """Base URL, e.g. `http://localhost:8080/v1`; `${NAME}` in it is taken from the environment, and what is secret in it is never shown or stored."""
     model: str = ""
     """Model name sent to it."""
-    key_env: str = ""
+    key_env: VariableName = ""
     """Name of the environment variable that holds the API key."""
     concurrency: int = Field(4, ge=1)
     """Requests in flight at one time."""
@@ -26,5 +28,7 @@ class EndpointConfig(Section):
     """Ask for JSON by a schema (`response_format`) where the answer has one: the judge's verdicts. A server that refuses is asked without."""
     prompt_price: float = Field(0.0, ge=0)
     """Price of a million prompt tokens, in your currency; for the record of costs."""
+    cached_price: float | None = Field(None, ge=0)
+    """Price of a million prompt tokens that the server had in its cache; empty: as `prompt_price`."""
     answer_price: float = Field(0.0, ge=0)
     """Price of a million generated tokens."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from residency.config.section import Section
+from residency.config.value_types import Device
 
 
 class ModelConfig(Section):
@@ -16,7 +17,7 @@ class ModelConfig(Section):
     """Longest training row, in tokens; longer rows are dropped and listed (see `data.truncation`)."""
     threads: int = Field(0, ge=0)
     """CPU threads; 0 means all cores."""
-    device: str = "auto"
+    device: Device = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     template: str = ""
     """Path of a Jinja chat template file to use instead of the model's own."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
+from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
+from residency.config.value_types import DatabaseAddress
 
 
 class ProjectConfig(Section):
@@ -10,7 +14,9 @@ class ProjectConfig(Section):
 
     name: str = "residency"
     """Name shown in reports."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     """Seed of everything random; the same seed repeats a run bit for bit on CPU."""
-    store: str = ""
-    """Database URL for a team (PostgreSQL); empty means the SQLite file in `.residency/`."""
+    store: DatabaseAddress = SecretUrl("")
+    """Database URL for a team (PostgreSQL), its password best as `${NAME}` from the environment; empty means the SQLite file in `.residency/`."""
+    plugins: list[str] = []
+    """Python files, relative to this one, that add detectors, rules, layouts, selectors or benchmark tasks; they run when the project is opened."""

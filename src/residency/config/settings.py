@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from residency.config.data import DataConfig
 from residency.config.diagnose import DiagnoseConfig
 from residency.config.endpoint import EndpointConfig
 from residency.config.evaluate import EvaluateConfig
+from residency.config.find_line import find_deep_key, find_line
 from residency.config.generate import GenerateConfig
 from residency.config.model import ModelConfig
 from residency.config.project import ProjectConfig
@@ -25,8 +28,15 @@ from residency.config.section import Section
 from residency.config.target import TargetConfig
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError
+from residency.nouns.example import SPLITS
+from residency.secrets import mask_addresses
 
 CONFIG_NAME = "residency.toml"
+T = TypeVar("T", bound=Section)
+LARGEST_FILE = 1 << 20
+"""Bytes of a settings file; nobody writes more by hand."""
+LONGEST_VALUE = 200
+"""Letters of a wrong value that a message repeats."""
 
 
 class Config(Section):
@@ -45,27 +55,95 @@ class Config(Section):
     embedding: EndpointConfig = EndpointConfig()
     teacher: EndpointConfig = EndpointConfig()
 
+    def with_secrets_of(self, whole: Config) -> Config:
+        """These settings, which were written with masked addresses, with the same ones whole."""
+        data = {split: getattr(whole.data, split) for split in SPLITS}
+        data = {s: files for s, files in data.items() if files == getattr(self.data, s)}
+        same_store = whole.project.store == self.project.store
+        store = whole.project.store if same_store else self.project.store
+        return self.model_copy(
+            update={
+                "project": self.project.model_copy(update={"store": store}),
+                "data": self.data.model_copy(update=data),
+            }
+        )
 
-def parse_config(raw: dict[str, Any], *, where: str = CONFIG_NAME) -> Config:
-    """Settings from a parsed TOML table.
+
+def parse_config(raw: dict[str, Any], *, where: str = CONFIG_NAME, text: str = "") -> Config:
+    """Settings from a parsed TOML table; ``text`` is the file, for the lines of mistakes.
 
     Raises:
-        ConfigError: with every wrong key or value named, and the nearest known name.
+        ConfigError: with every wrong key or value named, its line, and the nearest known name.
     """
+    return validate_section(Config, raw, where=where, text=text)
+
+
+def validate_section(kind: type[T], raw: Mapping[str, Any], *, where: str, text: str = "") -> T:
+    """One table as settings; see ``parse_config``."""
     try:
-        return Config.model_validate(raw)
+        return kind.model_validate(raw)
+    except RecursionError:
+        raise ConfigError("tables in tables without end", where=where) from None
     except ValidationError as error:
-        lines = []
-        for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"])
-            if item["type"] == "extra_forbidden":
-                lines.append(f"unknown setting {key!r}{_nearest(item['loc'])}")
-            else:
-                lines.append(f"{key}: {item['msg'].lower()} (found {item.get('input')!r})")
+        mistakes = [_describe_mistake(kind, item, text) for item in error.errors()]
+    lines = [line for line, _ in mistakes]
+    if len(mistakes) == 1 and lines[0]:
+        where, message = f"{where}:{lines[0]}", mistakes[0][1]
+    else:
+        message = "; ".join(f"line {n}: {what}" if n else what for n, what in mistakes)
+    raise ConfigError(message, where=where, next_step="see docs/configuration.md for every setting")
+
+
+def _describe_mistake(
+    kind: type[BaseModel], item: ErrorDetails, text: str
+) -> tuple[int | None, str]:
+    """The line of a wrong setting, and what is wrong with it."""
+    path = item["loc"]
+    key = ".".join(str(part) for part in path)
+    line = find_line(text, path) if text else None
+    if item["type"] == "extra_forbidden":
+        return line, f"unknown setting {key!r}{_suggest_name(kind, path)}"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] != "value_error":
+        message = message[:1].lower() + message[1:]
+    if item["type"] in ("variable_name", "string_type"):
+        return line, f"{key}: {message}"
+    value = mask_addresses(repr(item.get("input")))
+    value = value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
+    return line, f"{key}: {message} (found {value})"
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """A TOML file's tables, and its text.
+
+    Raises:
+        ConfigError: the file is missing, is not a file, is too large, or is not TOML.
+    """
+    if path.is_dir():
         raise ConfigError(
-            "; ".join(lines),
-            where=where,
-            next_step="see docs/configuration.md for every setting",
+            f"{path.name} is a folder; a file is expected",
+            where=str(path),
+            next_step="move it away and run residency init",
+        )
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ConfigError(f"larger than {LARGEST_FILE} bytes", where=str(path))
+        text = path.read_text(encoding="utf-8-sig")
+        if line := find_deep_key(text):
+            raise ConfigError("a key of more parts than any setting has", where=f"{path}:{line}")
+        return tomllib.loads(text), text
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no {CONFIG_NAME} here",
+            where=str(path.parent),
+            next_step="make a project with: residency init DIR --example tickets",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = "tables in tables without end" if isinstance(error, RecursionError) else str(error)
+        raise ConfigError(f"not valid TOML: {what}", where=str(path)) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=str(path), next_step="mend its permissions"
         ) from None
 
 
@@ -75,21 +153,12 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: the file is missing, is not TOML, or holds a wrong setting.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"no {CONFIG_NAME} here",
-            where=str(path.parent),
-            next_step="make a project with: residency init DIR --example tickets",
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from None
-    return parse_config(raw, where=str(path))
+    raw, text = read_toml(path)
+    return parse_config(raw, where=str(path), text=text)
 
 
-def _nearest(loc: tuple[int | str, ...]) -> str:
-    section: type[BaseModel] = Config
+def _suggest_name(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    section = kind
     for part in loc[:-1]:
         found = section.model_fields.get(str(part))
         if found is None or not isinstance(found.annotation, type):

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from residency.config.section import Section
+from residency.config.value_types import Layers
 
 
 class TrainConfig(Section):
@@ -18,7 +19,7 @@ class TrainConfig(Section):
     """LoRA rank r."""
     alpha: float = Field(32.0, gt=0)
     """LoRA alpha; the update is scaled by alpha / r."""
-    layers: str = "top-10"
+    layers: Layers = Layers("top-10")
     """Layers that get adapters: `all`, or `top-N`: the frozen layers below are computed once and cached."""
     epochs: float = Field(4.0, gt=0)
     """Passes over the training rows."""

@@ -15,6 +15,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
+from residency.config.secret_url import reveal_url
 from residency.errors import MissingExtraError, ResidencyError
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ class Spread(Protocol):
         ...
 
 
-def here(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def run_here(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """In this process, one after the other."""
     return map(function, items)
 
@@ -46,9 +47,9 @@ def spread_over(cluster: str) -> Iterator[Spread]:
         MissingExtraError: Ray is not installed. ResidencyError: the cluster does not answer.
     """
     if not cluster:
-        yield here
+        yield run_here
         return
-    with RayCluster("" if cluster == "local" else cluster) as found:
+    with RayCluster("" if cluster == "local" else reveal_url(cluster)) as found:
         yield found
 
 

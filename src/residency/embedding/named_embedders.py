@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +15,9 @@ import numpy as np
 from residency.config.endpoint import EndpointConfig
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.errors import ConfigError, EndpointError, MissingExtraError
+from residency.http.embeddings import EndpointEmbeddings
 from residency.interfaces import Embedder
+from residency.secrets import mask_address
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 BATCH = 64
@@ -25,7 +25,7 @@ BATCH = 64
 WHERE = "residency.toml evaluate.embedder"
 
 
-def named_embedder(name: str, endpoint: EndpointConfig) -> Embedder:
+def open_embedder(name: str, endpoint: EndpointConfig) -> Embedder:
     """The embedder that ``evaluate.embedder`` names.
 
     Raises:
@@ -76,11 +76,11 @@ class SentenceEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), dimensions)."""
         raw = self._model.encode(list(texts), batch_size=BATCH, show_progress_bar=False)
-        return unit(raw)
+        return scale_to_unit(raw)
 
 
 class EndpointEmbedder:
-    """The ``/embeddings`` route of an OpenAI-compatible server.
+    """The embeddings of an OpenAI-compatible server, each text sent once.
 
     Args:
         transport: how httpx reaches the server (tests put a fake one here).
@@ -95,7 +95,7 @@ class EndpointEmbedder:
         config: EndpointConfig,
         *,
         transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] | None = None,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         if not config.url:
             raise ConfigError(
@@ -103,24 +103,15 @@ class EndpointEmbedder:
                 where="residency.toml [embedding]",
                 next_step='set embedding.url, e.g. url = "http://localhost:8080/v1"',
             )
-        headers = {}
-        if config.key_env:
-            key = os.environ.get(config.key_env, "")
-            if not key:
-                raise ConfigError(
-                    f"the environment variable {config.key_env} with the API key is not set",
-                    next_step=f"export {config.key_env}=…",
-                )
-            headers["Authorization"] = f"Bearer {key}"
-        self.name = f"endpoint:{config.model}@{config.url}"
-        self._config = config
-        self._url = config.url.rstrip("/") + "/embeddings"
-        self._client = httpx.Client(headers=headers, timeout=config.timeout, transport=transport)
-        self._sleep = sleep or time.sleep
-        self._known: dict[str, Vectors] = {}
+        self._endpoint = EndpointEmbeddings(config, transport=transport, sleep=sleep)
+        self.name = f"endpoint:{config.model}@{mask_address(str(config.url))[0]}"
+        self._known: dict[str, Vectors | None] = {}
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors, shape (len(texts), dimensions); each text is sent once.
+        """Unit vectors, shape (len(texts), dimensions).
+
+        A text for which the server gives no vector (it is beyond its limit, or the vector holds
+        NaN) has a row of zeros: nothing can be said of its meaning.
 
         Raises:
             EndpointError: the server still fails after the retries, or its answer cannot be used.
@@ -128,45 +119,26 @@ class EndpointEmbedder:
         missing = [text for text in dict.fromkeys(texts) if text not in self._known]
         for start in range(0, len(missing), BATCH):
             batch = missing[start : start + BATCH]
-            self._known.update(zip(batch, self._ask(batch), strict=True))
+            for text, row in zip(batch, self._endpoint.embed(batch), strict=True):
+                self._known[text] = None if row is None else scale_to_unit([row])[0]
         if not texts:
             return np.zeros((0, 0), np.float32)
-        return np.stack([self._known[text] for text in texts])
-
-    def _ask(self, batch: list[str]) -> Vectors:
-        body = {"model": self._config.model, "input": batch}
-        what = ""
-        for attempt in range(self._config.retries + 1):
-            if attempt:
-                self._sleep(min(2.0 ** (attempt - 1), 30.0))
-            try:
-                response = self._client.post(self._url, json=body)
-                if response.status_code == 200:
-                    return _read(response.json(), len(batch))
-                what = f"HTTP {response.status_code}: {response.text[:120]}"
-                if response.status_code < 500 and response.status_code not in (408, 429):
-                    break
-            except httpx.HTTPError as error:
-                what = f"{type(error).__name__}: {error}"
-            except (ValueError, KeyError, TypeError) as error:
-                what = f"the answer is not a list of embeddings ({error})"
-        raise EndpointError(
-            what, where=self._url, next_step="check [embedding] in residency.toml and the server"
-        )
+        sizes = {row.shape[0] for row in self._known.values() if row is not None}
+        if len(sizes) > 1:
+            raise EndpointError(
+                f"embeddings of different lengths: {sorted(sizes)}",
+                where=self._endpoint.url,
+                next_step="check [embedding] in residency.toml and the server",
+            )
+        nothing = np.zeros(sizes.pop() if sizes else 0, np.float32)
+        rows = [self._known[text] for text in texts]
+        return np.stack([nothing if row is None else row for row in rows])
 
 
-def unit(raw: Any) -> Vectors:
-    """Rows scaled to length 1; a row of zeros stays."""
-    vectors = np.nan_to_num(np.asarray(raw, np.float32))
+def scale_to_unit(raw: Any) -> Vectors:
+    """Rows scaled to length 1; a row of zeros, or with a figure that is none, becomes zeros."""
+    vectors = np.asarray(raw, np.float64)
+    usable = np.isfinite(vectors).all(axis=1, keepdims=True)
+    vectors = np.where(usable, vectors, 0.0)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(length == 0, 1, length), np.float32)
-
-
-def _read(raw: Any, count: int) -> Vectors:
-    rows = sorted(raw["data"], key=lambda row: int(row["index"]))
-    if [int(row["index"]) for row in rows] != list(range(count)):
-        raise ValueError(f"{len(rows)} embeddings for {count} texts")
-    vectors = unit([row["embedding"] for row in rows])
-    if vectors.ndim != 2:
-        raise ValueError("embeddings of different lengths")
-    return vectors

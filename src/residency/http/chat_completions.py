@@ -4,67 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
-
-from residency.config.endpoint import EndpointConfig
-from residency.errors import ConfigError
 from residency.interfaces import Generation, Prompt
 from residency.nouns.example import Message
 from residency.nouns.response import FinishReason, Sampling
+from residency.secrets import hide_secrets
 
-_FINISH: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length"}
-
+ROUTE = "/chat/completions"
 FORMATS = ("json_schema", "json_object", "")
 """How JSON is asked for, the strictest first; the last asks by words alone."""
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"})
+_BROKEN = frozenset({"error", "network_error", "abort", "aborted", "cancelled"})
+_PASSING = frozenset({408, 409, 425, 429})
 
 
-def address(config: EndpointConfig) -> str:
-    """Where to post to."""
-    try:
-        url = urlsplit(config.url)
-        known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        known = False
-    if not known:
-        raise ConfigError(
-            f"the endpoint's url is {config.url!r}",
-            next_step="set url to the server's base address, e.g. http://localhost:8080/v1",
-        )
-    return config.url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
+@dataclass(frozen=True)
+class Completion:
+    """One answer, and what it took as the server counted it.
+
+    The numbers of tokens are None where the server did not say. ``cached_tokens`` of the prompt
+    were in the server's cache.
+    """
+
+    generation: Generation
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    cached_tokens: int = 0
 
 
-def key_header(config: EndpointConfig) -> dict[str, str]:
-    """The key from the environment. It stands in no message, not even where it is malformed."""
-    if not config.key_env:
-        return {}
-    key = os.environ.get(config.key_env, "").strip()
-    if not key:
-        raise ConfigError(
-            f"the environment variable {config.key_env} with the API key is not set",
-            next_step=f"export {config.key_env}=…",
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(
-            f"the API key in {config.key_env} holds characters that no header may hold",
-            next_step=f"export {config.key_env} again, with the key alone",
-        )
-    return {"Authorization": f"Bearer {key}"}
+class BrokenCompletionError(Exception):
+    """The server says inside a good response that it failed; ``passing`` errors may be tried again."""
+
+    def __init__(self, what: str, *, passing: bool = True) -> None:
+        super().__init__(what)
+        self.what, self.passing = what, passing
 
 
-def request_body(
+def build_request(
     model: str, prompt: Prompt, sampling: Sampling, *, form: str = ""
 ) -> dict[str, Any]:
     """The JSON body of one request; ``form`` (of ``FORMATS``) counts where a schema is given."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [_message(m) for m in prompt.messages if m.content or not m.tools],
+        "messages": [_write_message(m) for m in prompt.messages if m.content or not m.tools],
         "max_tokens": sampling.max_new_tokens,
         "temperature": sampling.temperature,
     }
@@ -87,67 +72,87 @@ def request_body(
     return body
 
 
-def _message(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role, "content": message.text}
+def _write_message(message: Message) -> dict[str, Any]:
+    body: dict[str, Any] = {"role": message.role, "content": message.text}
     if message.tool_calls:
-        out["tool_calls"] = [dict(call) for call in message.tool_calls]
-    return out
+        body["tool_calls"] = [dict(call) for call in message.tool_calls]
+    return body
 
 
-def read_completion(raw: Any) -> tuple[Generation, int]:
-    """The answer in a chat-completion object, and its number of tokens.
+def read_completion(raw: Any) -> Completion:
+    """The answer in a chat-completion object.
 
     Raises:
+        BrokenCompletionError: the object tells of an error in place of an answer.
         KeyError, IndexError, TypeError, AttributeError, ValueError: it is no such object.
     """
+    if error := raw.get("error"):
+        raise _read_error(error)
     choice = raw["choices"][0]
-    message, ended = choice["message"], choice.get("finish_reason")
-    text = message.get("content")
-    if text is None and message.get("tool_calls"):
-        text = json.dumps(message["tool_calls"], ensure_ascii=False)
-    elif text is None:  # a refusal is an answer; so is nothing, when the budget went elsewhere
-        text = message.get("refusal") or ("" if ended == "length" else None)
+    message, ended = choice.get("message") or {}, choice.get("finish_reason")
+    if error := choice.get("error") or message.get("error"):
+        raise _read_error(error)
+    if ended in _BROKEN:
+        raise BrokenCompletionError(f"the server ended the answer with {ended!r}")
+    finish: FinishReason = "length" if ended in _CUT else "stop"
+    text = hide_secrets(read_text(message, cut=finish == "length"))
+    error_text = ""
+    if ended == "content_filter":
+        finish, error_text = "error", "the server's content filter cut the answer"
+    usage = raw.get("usage") or {}
+    prompt_tokens = _read_count(usage.get("prompt_tokens"))
+    details = usage.get("prompt_tokens_details") or {}
+    generation = Generation(
+        text=text, finish=finish, prompt_tokens=prompt_tokens or 0, error=error_text
+    )
+    return Completion(
+        generation,
+        prompt_tokens,
+        _read_count(usage.get("completion_tokens")),
+        _read_count(details.get("cached_tokens")) or 0,
+    )
+
+
+def read_text(message: Mapping[str, Any], *, cut: bool = False) -> str:
+    """What a message says: its text, else its tool calls, else its refusal, else nothing.
+
+    An answer whose budget went into reasoning has no text, and that is an answer.
+
+    Raises:
+        TypeError: the content is neither text nor parts of text, or nothing is there at all.
+    """
+    content = message.get("content")
+    text = "".join(_read_part(part) for part in content) if isinstance(content, list) else content
+    if not text and message.get("tool_calls"):
+        return json.dumps(message["tool_calls"], ensure_ascii=False)
+    if text is None:
+        reasoned = any(message.get(key) for key in ("reasoning", "reasoning_content"))
+        text = message.get("refusal") or ("" if cut or reasoned else None)
     if not isinstance(text, str):
         raise TypeError("content is not text")
-    usage = raw.get("usage") or {}
-    finish = _FINISH.get(ended, "stop")
-    error = ""
-    if ended == "content_filter":
-        finish, error = "error", "the server's content filter cut the answer"
-    prompt_tokens = int(usage.get("prompt_tokens") or 0)
-    result = Generation(text=text, finish=finish, prompt_tokens=prompt_tokens, error=error)
-    return result, int(usage.get("completion_tokens") or 0)
+    return text
 
 
-def reason(response: httpx.Response) -> str:
-    """Status and the server's own words, in one line."""
-    if to := response.headers.get("location"):
-        return f"HTTP {response.status_code}: the address has moved to {to}"
-    try:
-        raw = response.json()
-        inner = raw.get("error", raw)
-        text = inner.get("message", inner) if isinstance(inner, dict) else inner
-    except (ValueError, AttributeError):
-        text = response.text
-    line = " ".join(str(text).split())[:200]
-    return f"HTTP {response.status_code} {response.reason_phrase}: {line}".rstrip(": ")
+def _read_part(part: Any) -> str:
+    """The text of one part of a content; reasoning and pictures are no part of the answer."""
+    if isinstance(part, str):
+        return part
+    if part.get("type") in ("text", "output_text", None):
+        text = part.get("text", "")
+        return str(text.get("value", "")) if isinstance(text, Mapping) else str(text or "")
+    return str(part.get("refusal") or "") if part.get("type") == "refusal" else ""
 
 
-def network_error(error: httpx.HTTPError) -> str:
-    """What went wrong on the way, in words."""
-    if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+def _read_error(error: Any) -> BrokenCompletionError:
+    what, code = error, None
+    if isinstance(error, Mapping):
+        what, code = error.get("message") or error, error.get("code")
+    passing = not isinstance(code, int) or code >= 500 or code in _PASSING
+    return BrokenCompletionError(" ".join(str(what).split())[:200], passing=passing)
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the server asks to wait, from a number or a date."""
-    value = response.headers.get("retry-after", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
+def _read_count(value: Any) -> int | None:
+    """A number of tokens; None where the server does not count or says nonsense."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
+    return int(value) if 0 <= value < 1e12 else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from residency.diagnose.run_detectors import DETECTORS, detect
+from residency.diagnose.run_detectors import DETECTORS, run_detectors
 from residency.errors import StoreError
 from residency.evaluate.suites.grade import grade_responses
 from residency.evaluate.suites.scores import Scores, summarise_scores
@@ -70,7 +70,7 @@ def assess_answers(
     if {f.response for f in findings} != {r.id for r in responses}:
         findings = grade_responses(ws.suite, examples, responses, embedder=ws.embedder)
         train = ws.split("train")
-        findings += detect(
+        findings += run_detectors(
             examples,
             responses,
             known_words=find_known_words(train),

@@ -11,17 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from residency.data.row_table import TableBuilder
 from residency.evaluate.benchmarks.load_rows import HubSplits, Splits
 from residency.evaluate.benchmarks.run_tasks import BenchResult, summarise
 from residency.evaluate.benchmarks.score_items import Metric
 from residency.evaluate.benchmarks.tasks import Task, find_tasks
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import Example
-from residency.overlap.protected_grams import ProtectedGrams
-from residency.overlap.word_grams import RowWords, WordStore
+from residency.overlap.compared_rows import compare_examples, compare_texts
+from residency.overlap.protected_rows import ProtectedRows
 
 HUB_TASKS = ("arc", "hellaswag", "mmlu", "truthfulqa_mc1")
 
@@ -61,19 +58,15 @@ def contaminated_items(
         examples: rows that a model may have been trained on.
         asked: task name → indices of the items that were asked.
     """
-    builder = TableBuilder(spill=True)
-    for example in examples:
-        builder.add(example)
-    prompts = builder.table().prompts
+    compared = compare_examples(examples)
     out: dict[str, frozenset[int]] = {}
     for task in tasks:
         indices = list(asked.get(task.name, ()))
         rows = splits.rows(task, task.test)
-        protected = ProtectedGrams(
-            _gather_words([write_question(task, rows[index]) for index in indices])
-        )
-        protected.count(prompts)
-        found = frozenset(indices[item] for item in protected.covered(prompts))
+        questions = [write_question(task, rows[index]) for index in indices]
+        protected = ProtectedRows(compare_texts(questions))
+        protected.count_rows(compared)
+        found = frozenset(indices[item] for item in protected.find_covered_items(compared))
         if found:
             out[task.name] = found
     return out
@@ -83,12 +76,6 @@ def write_question(task: Task, row: Mapping[str, Any]) -> str:
     """What an item asks, without frame, choices and examples."""
     asked = row.get("question")
     return str(asked) if asked else task.read(row).text
-
-
-def _gather_words(texts: Sequence[str]) -> RowWords:
-    store = WordStore()
-    places = np.asarray([store.add(text) for text in texts], np.int64).reshape(-1, 2)
-    return RowWords(store.values(), places[:, 0], places[:, 1])
 
 
 def separate_contaminated(

@@ -9,7 +9,7 @@ from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 
 if TYPE_CHECKING:
-    from residency.train.train_loop import TrainResult
+    from residency.train.train_result import TrainResult
 
 
 ESTIMATE_RECORD = RecordKind.ESTIMATE

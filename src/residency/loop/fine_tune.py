@@ -8,9 +8,11 @@ from typing import Any
 
 from residency.config.train import TrainConfig
 from residency.data.dataset_versions import make_version
+from residency.diagnose.dev_halves import split_halves
+from residency.interfaces import ProgressEvent, TokenRow
 from residency.loop.encode_rows import encode_examples, encode_trained_rows
 from residency.loop.estimate_error import estimate_against
-from residency.loop.extendable_training import copy_kept_training, keep_training
+from residency.loop.extendable_training import copy_kept_training, keep_training, remove_abandoned
 from residency.loop.stages import rename_stage, run_stage_once
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
@@ -41,6 +43,7 @@ def fine_tune_base(
         DataError: no row is left to train on. UserError: there is no training to extend.
     """
     from residency.train.follow_ranks import lead_training
+    from residency.train.train_options import TrainOptions
 
     asked = ws.config.train
     if extend:
@@ -67,7 +70,7 @@ def fine_tune_base(
 
     def make() -> dict[str, Any]:
         encoded = encode_trained_rows(ws, rows)
-        dev = encode_examples(ws, ws.split("dev")).rows if ws.config.train.eval_every else []
+        dev = encode_checkpoint_rows(ws) if ws.config.train.eval_every else []
         folders = ws.store.folder / "work"
         work = folders / key
         if extend:
@@ -77,26 +80,34 @@ def fine_tune_base(
             encoded.rows,
             asked,
             work,
-            extend=bool(extend),
-            seed=ws.config.project.seed,
-            threads=ws.config.model.threads,
-            device=ws.config.model.device,
-            trunk_cache=ws.store.folder / "cache" / "trunk",
-            hashes={
-                "data": version.id,
-                "template": ws.chat_format.hash,
-                "tokenizer": ws.chat_format.tokenizer_hash,
-                "base": ws.base.identity,
-            },
-            dev=dev,
-            progress=rename_stage(ws.progress, stage),
-            on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
+            TrainOptions(
+                extend=bool(extend),
+                base_name=ws.config.model.base,
+                seed=ws.config.project.seed,
+                threads=ws.config.model.threads,
+                device=ws.config.model.device,
+                trunk_cache=ws.store.folder / "cache" / "trunk",
+                hashes={
+                    "data": version.id,
+                    "template": ws.chat_format.hash,
+                    "tokenizer": ws.chat_format.tokenizer_hash,
+                    "base": ws.base.identity,
+                },
+                dev=dev,
+                progress=rename_stage(ws.progress, stage),
+                on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
+            ),
         )
+        for note in result.notes:
+            ws.progress(
+                ProgressEvent(stage, result.steps, result.steps, "steps", {"trouble": note})
+            )
         adapter = ws.store.artifacts.put_folder(result.folder)
         if kept and not extend:
             keep_training(work)
         else:
             shutil.rmtree(work, ignore_errors=True)
+        remove_abandoned(folders, ws.store, ws.run_id)
         return {
             "adapter": adapter,
             "training": key,
@@ -108,6 +119,7 @@ def fine_tune_base(
             "estimate": estimate_against(ws, result),
             "final_loss": result.losses[-1],
             "dropped": list(encoded.dropped_ids),
+            "notes": list(result.notes),
         }
 
     made = run_stage_once(ws, StageKey(StageName.TRAIN, key), make)
@@ -125,6 +137,16 @@ def fine_tune_base(
         RecordKind.TRAINING, model.id
     ) else None
     return model
+
+
+def encode_checkpoint_rows(ws: Workspace) -> Sequence[TokenRow]:
+    """Rows whose loss chooses the best step: the part of dev that finds errors.
+
+    The part that measures chooses nothing, or its figures would flatter the chosen step.
+    """
+    dev = ws.split("dev")
+    finding, _ = split_halves(dev, ws.config.project.seed, share=ws.config.diagnose.finding_share)
+    return encode_examples(ws, [row for row in dev if row.id in finding]).rows
 
 
 def data_settings(ws: Workspace) -> dict[str, Any]:

@@ -116,7 +116,6 @@ def build_response(
         finish=g.finish,
         sample=sample,
         sampling=ws.sampling,
-        logprob=g.logprob,
         prompt_tokens=g.prompt_tokens,
         seconds=g.seconds,
         error=g.error,

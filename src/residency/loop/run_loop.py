@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from residency.diagnose.dev_halves import halves
+from residency.diagnose.dev_halves import split_halves
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.find_round_issues import add_issues
 from residency.loop.fine_tune import fine_tune_base
@@ -92,7 +92,7 @@ def answer_prompted_baselines(ws: Workspace) -> dict[str, Assessment]:
 
 def run_rounds(ws: Workspace, reference: Assessment) -> list[Assessment]:
     """Fine-tuning rounds until every issue is resolved or the budget is spent."""
-    finding_half, measuring_half = halves(
+    finding_half, measuring_half = split_halves(
         ws.split("dev"), ws.config.project.seed, share=ws.config.diagnose.finding_share
     )
     known: dict[str, KnownIssue] = {}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from residency.diagnose.find_issues import overall_issues
-from residency.diagnose.verdicts import Comparison, confirm
+from residency.diagnose.verdicts import Comparison, confirm_on_test
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.item_outcomes import compare_kinds, find_issue_outcomes, map_groups
 from residency.loop.score_change import average_item_scores, compare_scores
@@ -82,7 +82,7 @@ def confirm_issues(
     issues = ws.store.issues(ws.run_id)
     findings = [*before.findings, *after.findings]
     whole = overall_issues(findings, model=before.model.id, config=ws.config.diagnose, known=issues)
-    verdicts = confirm(
+    verdicts = confirm_on_test(
         [
             Comparison(
                 issue,

@@ -14,7 +14,7 @@ from residency.nouns.proposal import Proposal
 from residency.overlap.firewall import firewall
 from residency.project.workspace import Workspace
 from residency.store.stage_key import StageKey, StageName
-from residency.targeting.select_rows import control, propose
+from residency.targeting.selectors.embedding import control, propose
 
 
 def targeted_rows(

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from residency.config.value_types import Layers
 from residency.errors import ConfigError, ModelError
 
 _SKIPPED = re.compile(r"(^|\.)(router|gate|lm_head|embed\w*)$")
@@ -58,15 +59,21 @@ def first_trained_layer(layers: str, total: int) -> int:
     Raises:
         ConfigError: the setting is neither.
     """
-    if layers == "all":
-        return 0
-    match = re.fullmatch(r"top-(\d+)", layers)
-    if match is None or int(match[1]) == 0:
-        raise ConfigError(
-            f'layers must be "all" or "top-N" with N from 1, not {layers!r}',
-            where="train.layers",
-        )
-    return max(0, total - int(match[1]))
+    try:
+        return Layers(layers).find_first(total)
+    except ValueError as error:
+        raise ConfigError(str(error), where="train.layers") from None
+
+
+_FUSED = {"out_proj", "dt_proj", "x_proj"}
+"""Linear modules of a state-space mixer whose weights its fused kernels read by themselves: a forward
+of theirs need not run, and an adapter on them would change nothing."""
+
+
+def is_bypassed(layer: nn.Module, path: str) -> bool:
+    """Whether a module of a decoder layer belongs to a state-space mixer that may go around it."""
+    parent, _, name = path.rpartition(".")
+    return name in _FUSED and hasattr(layer.get_submodule(parent), "A_log")
 
 
 def is_linear(module: nn.Module) -> bool:
@@ -90,6 +97,8 @@ def target_modules(model: Any, layers: str, targets: list[str]) -> list[str]:
     for index, layer in enumerate(stack.layers):
         for path, module in layer.named_modules():
             if not is_linear(module):
+                continue
+            if is_bypassed(layer, path):
                 continue
             name = path.rsplit(".", 1)[-1]
             names.add(name)

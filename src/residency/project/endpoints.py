@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from residency.config.endpoint import EndpointConfig
+from residency.config.settings import validate_section
 from residency.errors import ConfigError
 from residency.evaluate.baselines.compare_ways import Price
 from residency.interfaces import Generator
@@ -57,11 +58,21 @@ def open_named_endpoint(
     """The endpoint of a command's flags; None without a URL."""
     if not url:
         return None
-    settings = EndpointConfig(
-        url=url, model=model, key_env=key_env, prompt_price=price_in, answer_price=price_out
-    )
+    flags = {
+        "url": url,
+        "model": model,
+        "key_env": key_env,
+        "prompt_price": price_in,
+        "answer_price": price_out,
+    }
+    settings = validate_section(EndpointConfig, flags, where="--endpoint")
     generator, name = open_configured_endpoint(settings, "endpoint")
-    return Endpoint(generator, name, Price(price_in, price_out), remote=not is_this_machine(url))
+    return Endpoint(
+        generator,
+        name,
+        Price(price_in, price_out),
+        remote=not is_this_machine(settings.url.reveal()),
+    )
 
 
 @dataclass(frozen=True)

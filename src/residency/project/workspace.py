@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from residency.config.model import ModelConfig
-from residency.config.settings import CONFIG_NAME, Config, load_config, parse_config
+from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import ConfigError, DataError, OfflineError, StoreError
 from residency.interfaces import Embedder, Progress, no_progress
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Split
 from residency.nouns.issue import Slice
 from residency.nouns.response import Sampling
+from residency.project.project_plugins import load_project_plugins, read_plugin
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.words import hash_text
 
 if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat
     from residency.data.corpus import Corpus
     from residency.evaluate.suites.suite import Suite
+    from residency.infer.generation_settings import GenerationSettings
     from residency.infer.local_engine import LocalEngine
     from residency.model.base_model import BaseModel
 
 SETTINGS_WITHOUT_RESULT = {"project": ("name", "store"), "judge": (), "teacher": ()}
 """Settings that cannot change a result (an empty tuple: the whole table); changing one keeps the run."""
+
+SETTINGS_ADDED_LATER = (("project", "plugins"), ("evaluate", "reduce"))
+"""Settings that stored runs do not know: at their default they are no part of a run's fingerprint."""
 
 
 class Workspace:
@@ -51,6 +56,7 @@ class Workspace:
     ) -> None:
         self.root = root
         self.config = config
+        load_project_plugins(root, config.project.plugins)
         self.full = full
         self.progress = progress
 
@@ -116,9 +122,9 @@ class Workspace:
     @cached_property
     def embedder(self) -> Embedder:
         """Static embeddings without network, or those that ``evaluate.embedder`` names."""
-        from residency.embedding.named_embedders import named_embedder
+        from residency.embedding.named_embedders import open_embedder
 
-        return named_embedder(self.config.evaluate.embedder, self.config.embedding)
+        return open_embedder(self.config.evaluate.embedder, self.config.embedding)
 
     @cached_property
     def suite(self) -> Suite:
@@ -190,12 +196,24 @@ class Workspace:
     def sampling(self) -> Sampling:
         """How answers are generated."""
         g = self.config.generate
-        return Sampling(
+        sampling = Sampling(
             max_new_tokens=g.max_new_tokens,
             temperature=g.temperature,
             stop=tuple(g.stop),
             seed=self.config.project.seed,
         )
+        return replace(sampling, model_settings=self.model_settings.name_key(sampling))
+
+    @cached_property
+    def model_settings(self) -> GenerationSettings:
+        """The base's own generation settings. The bases that we know have none that change anything,
+        and nothing is fetched to find that out."""
+        from residency.infer.generation_settings import GenerationSettings, read_generation_settings
+        from residency.model.base_model import KNOWN_BASES
+
+        if self.config.model.base in KNOWN_BASES:
+            return GenerationSettings()
+        return read_generation_settings(self.base.path)
 
     # --- the run --------------------------------------------------------------------------
 
@@ -246,6 +264,12 @@ class Workspace:
 
     def _result_settings(self) -> dict[str, Any]:
         settings = self.config.model_dump(mode="json")
+        defaults = Config().model_dump(mode="json")
+        for section, name in SETTINGS_ADDED_LATER:
+            if settings[section][name] == defaults[section][name]:
+                settings[section].pop(name)
+        if plugins := self.config.project.plugins:
+            settings["project"]["plugins"] = [hash_text(read_plugin(self.root, f)) for f in plugins]
         for section, names in SETTINGS_WITHOUT_RESULT.items():
             for name in names:
                 settings[section].pop(name)
@@ -258,39 +282,3 @@ def hash_rows(examples: Iterable[Example]) -> str:
     """Content id of rows, their splits, groups, tags and weights."""
     rows = [[e.id, e.split, e.group, sorted(e.tags), e.weight] for e in examples]
     return content_id("rows", rows)
-
-
-def find_project_root(path: Path) -> Path:
-    """The nearest folder at or above ``path`` that holds a ``residency.toml``.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    start = path.resolve()
-    for folder in (start, *start.parents):
-        if (folder / CONFIG_NAME).is_file():
-            return folder
-    raise ConfigError(
-        f"no {CONFIG_NAME} here or above",
-        where=str(path),
-        next_step="make a project with: residency init DIR --example tickets",
-    )
-
-
-def read_config(root: Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """The project's settings with dotted overrides, e.g. ``{"model.base": "tiny"}``.
-
-    Raises:
-        ConfigError: a setting is unknown or wrong.
-    """
-    if not overrides:
-        return load_config(root / CONFIG_NAME)
-    load_config(root / CONFIG_NAME)  # a broken file is reported as such, not as a broken flag
-    raw = tomllib.loads((root / CONFIG_NAME).read_text(encoding="utf-8"))
-    for dotted, value in overrides.items():
-        *path, last = dotted.split(".")
-        table = raw
-        for part in path:
-            table = table.setdefault(part, {})
-        table[last] = value
-    return parse_config(raw, where="flags")

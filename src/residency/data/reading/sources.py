@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from residency.config.data import DataConfig
+from residency.config.secret_url import SecretUrl, reveal_url
 from residency.errors import ConfigError, DataError, MissingExtraError
 from residency.files.opening import Kind, find_kind
 from residency.files.record import Record
@@ -46,9 +47,9 @@ class Source:
     def records(self) -> Iterator[Record]:
         """Its rows, as a stream."""
         if self.kind == "postgresql":
-            return _postgresql(self.url, self.query)
+            return _read_postgresql(self.url, self.query)
         if self.kind == "hub":
-            return _hub(self.url)
+            return _read_hub_file(self.url)
         assert self.path is not None
         return read_records(self.path, self.kind, query=self.query)  # type: ignore[arg-type]
 
@@ -61,20 +62,20 @@ def find_sources(paths: Sequence[str], root: Path) -> list[Source]:
     """
     out: list[Source] = []
     for spec in paths:
-        out += list(_find(spec, root))
+        out += list(_find_spec(reveal_url(spec), root))
     return out
 
 
-def _find(spec: str, root: Path) -> Iterator[Source]:
+def _find_spec(spec: str, root: Path) -> Iterator[Source]:
     if spec.startswith("hf://"):
         yield Source(spec, "hub", url=spec)
         return
     if spec.startswith(("postgresql://", "postgres://")):
-        address, query = _query(spec)
-        yield Source(address.rsplit("@", 1)[-1], "postgresql", url=address, query=query)
+        address, query = _divide_query(spec)
+        yield Source(_name_database(address), "postgresql", url=address, query=query)
         return
     if spec.startswith("sqlite:///"):
-        address, query = _query(spec)
+        address, query = _divide_query(spec)
         path = root / address.removeprefix("sqlite:///")
         if not path.is_file():
             raise DataError("no such database", where=str(path))
@@ -82,21 +83,21 @@ def _find(spec: str, root: Path) -> Iterator[Source]:
         return
     path = root / spec
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p))
+        files = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p))
     elif any(c in spec for c in "*?[") and not path.exists():
-        found = sorted(p for p in root.glob(spec) if p.is_file())
+        files = sorted(p for p in root.glob(spec) if p.is_file())
     else:
-        found = [path]
-    if not found:
+        files = [path]
+    if not files:
         raise DataError("no data files there", where=spec, next_step=f"it looks in {path}")
-    for file in found:
+    for file in files:
         if not file.is_file():
             raise DataError(
                 "no such file",
                 where=spec,
                 next_step=f"it is looked for at {file}; paths are relative to residency.toml",
             )
-        yield Source(_shown(file, root), find_kind(file), file)
+        yield Source(_show_path(file, root), find_kind(file), file)
 
 
 def _is_data(path: Path) -> bool:
@@ -104,18 +105,18 @@ def _is_data(path: Path) -> bool:
     return Path(name).suffix.lower() in DATA_ENDINGS and not path.name.startswith(".")
 
 
-def _shown(path: Path, root: Path) -> str:
+def _show_path(path: Path, root: Path) -> str:
     try:
         return path.relative_to(root).as_posix()
     except ValueError:
         return path.as_posix()
 
 
-def _query(spec: str) -> tuple[str, str]:
+def _divide_query(spec: str) -> tuple[str, str]:
     mark = re.search(r"[?&]query=", spec)
     address, query = (spec[: mark.start()], spec[mark.end() :]) if mark else (spec, "")
     if not mark:
-        shown = re.sub(r"//[^@/]*@", "//", address)  # a password is never shown
+        shown = SecretUrl(address)
         raise DataError(
             "a query is needed to read a database",
             where=shown,
@@ -124,7 +125,12 @@ def _query(spec: str) -> tuple[str, str]:
     return address, unquote(query) if "%20" in query else query
 
 
-def _postgresql(url: str, query: str) -> Iterator[Record]:
+def _name_database(address: str) -> str:
+    """How messages and rows speak of a database: its host and name, nobody's name or password."""
+    return SecretUrl(address).rsplit("@", 1)[-1]
+
+
+def _read_postgresql(url: str, query: str) -> Iterator[Record]:
     try:
         import psycopg
     except ImportError:
@@ -141,10 +147,10 @@ def _postgresql(url: str, query: str) -> Iterator[Record]:
                 for number, row in enumerate(cursor, 1):
                     yield Record(number, dict(zip(names, row, strict=True)))
     except psycopg.Error as error:
-        raise DataError(f"the query failed: {error}", where=url.rsplit("@", 1)[-1]) from None
+        raise DataError(f"the query failed: {error}", where=_name_database(url)) from None
 
 
-def _hub(url: str) -> Iterator[Record]:
+def _read_hub_file(url: str) -> Iterator[Record]:
     """Rows of a dataset file on the Hugging Face hub, through a local copy of that file."""
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError
@@ -177,7 +183,7 @@ def _hub_path(url: str) -> tuple[str, str | None, str]:
     return f"{parts[0]}/{name}", revision or None, parts[2]
 
 
-def given_files(data: DataConfig) -> dict[Split, list[str]]:
+def list_split_files(data: DataConfig) -> dict[Split, Sequence[str]]:
     """What the settings name for each split.
 
     Raises:

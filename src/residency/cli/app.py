@@ -1,0 +1,161 @@
+"""The commands, and the help that is made of them. Only the command that was asked for is imported."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand
+
+from residency import __version__
+
+
+class Command(NamedTuple):
+    """Where a command lives, and its line in ``residency --help``."""
+
+    target: str
+    line: str
+
+
+COMMANDS: dict[str, Command] = {
+    "init": Command(
+        "residency.cli.init:init_command", "Make a project: the example, or your own data."
+    ),
+    "run": Command(
+        "residency.cli.run:run_command", "The main job: rounds until the errors are gone."
+    ),
+    "status": Command(
+        "residency.cli.status:status_command", "Show rounds, issues and verdicts again."
+    ),
+    "report": Command("residency.cli.report:report_command", "Write one self-contained HTML file."),
+    "check": Command("residency.cli.check:check_command", "Data doctor: what is in your files."),
+    "data": Command("residency.cli.data:app", "Dataset versions: list, show, diff, export."),
+    "collect": Command(
+        "residency.cli.collect:collect_command", "Write better answers for the worst items."
+    ),
+    "train": Command("residency.cli.train:train_command", "Train once on the stored data."),
+    "eval": Command(
+        "residency.cli.evaluate:evaluate_command", "Generate and grade answers of a model."
+    ),
+    "diagnose": Command("residency.cli.diagnose:diagnose_command", "Find errors and issues again."),
+    "target": Command("residency.cli.target:target_command", "Propose rows for the open issues."),
+    "compare": Command(
+        "residency.cli.compare:compare_command", "Compare two models on paired items."
+    ),
+    "baseline": Command("residency.cli.baseline:baseline_command", "Should I fine-tune at all?"),
+    "bench": Command("residency.cli.bench:bench_command", "ARC, HellaSwag, MMLU, TruthfulQA."),
+    "arena": Command("residency.cli.arena:app", "Blind A/B review, ratings, votes."),
+    "judge": Command("residency.cli.judge:app", "A judge model, and how far to trust it."),
+    "chat": Command("residency.cli.chat:chat_command", "Talk to a model, or to two side by side."),
+    "trace": Command(
+        "residency.cli.trace:trace_command", "From any id back to where it came from."
+    ),
+    "estimate": Command(
+        "residency.cli.estimate:estimate_command", "Memory and time before a training."
+    ),
+    "merge": Command(
+        "residency.cli.merge:merge_command", "A trained model as one folder, with proof."
+    ),
+    "base": Command("residency.cli.base:app", "Base models: list, fetch, show."),
+    "pretrain": Command("residency.cli.pretrain:pretrain_command", "Train a model from raw text."),
+    "web": Command("residency.cli.web:web_command", "Look at a project in the browser."),
+}
+
+EPILOG = "Begin with: residency init demo --example tickets && residency run demo"
+WIDEST_HELP = 100
+"""Columns of a help text, where the terminal has them."""
+
+
+class PlainCommand(TyperCommand):
+    """A command whose usage line reads as it is typed: ``[DIR] A B``."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line, without braces and dots around several arguments."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [re.sub(r"^[{\[]?(\[DIR\] .+?)[}\]]?(\.\.\.)?$", r"\1", piece) for piece in pieces]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; a folder that is no project, or a wrong setting, is refused before torch loads."""
+        if ctx.info_name != "init" and isinstance(ctx.params.get("directory"), Path):
+            from residency.project.settings_file import find_project_root, read_config
+
+            read_config(find_project_root(ctx.params["directory"]))
+        return super().invoke(ctx)
+
+
+def load_command(name: str) -> Any:
+    """The function or sub-application of a command."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def build_app(only: str | None = None) -> typer.Typer:
+    """The application. With ``only``, the other commands are names without bodies.
+
+    Help is plain text: nothing in it is read as markup, and its paragraphs are set anew to the
+    terminal's width.
+    """
+    app = typer.Typer(
+        name="residency",
+        help="Turn a general language model into a specialist, in rounds, with proof.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"max_content_width": WIDEST_HELP},
+    )
+    app.callback()(_read_global_options)
+    for name, command in COMMANDS.items():
+        if only is not None and name != only:
+            app.command(name, help=command.line)(_do_nothing)
+            continue
+        body = load_command(name)
+        if isinstance(body, typer.Typer):
+            body.rich_markup_mode = None
+            for inner in body.registered_commands:
+                inner.help, inner.cls = _read_help(inner.callback), PlainCommand
+                inner.short_help = re.split(r"(?<=[.?!])\s", inner.help)[0]
+            app.add_typer(body, name=name, help=command.line)
+        else:
+            app.command(name, cls=PlainCommand, help=_read_help(body), short_help=command.line)(
+                body
+            )
+    return app
+
+
+def _read_help(function: Callable[..., Any] | None) -> str:
+    """A command's docstring; its examples stay a line each."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n") if function else []
+    out: list[str] = []
+    for paragraph in paragraphs:
+        example = paragraph.startswith("Example: ")
+        text = " ".join(paragraph.split()) if not example else "\b\n" + paragraph
+        if example and out and out[-1].startswith("\b\nExample: "):
+            out[-1] += "\n" + paragraph
+        else:
+            out.append(text)
+    return "\n\n".join(out)
+
+
+def _do_nothing() -> None:
+    """A name in the list of commands."""
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"residency {__version__}")
+        raise typer.Exit
+
+
+def _read_global_options(
+    debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails."),
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass

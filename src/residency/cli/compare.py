@@ -1,0 +1,79 @@
+"""``residency compare``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from residency.cli.json_output import to_jsonable
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import console, format_percent, print_json
+
+if TYPE_CHECKING:
+    pass
+from residency.cli.options import Json, SplitName, open_project, split_folder
+
+
+def compare_command(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[DIR] A B", help="The models: base, few-shot, round-N, final, or an id."
+        ),
+    ],
+    split: SplitName = "dev",
+    items: Annotated[bool, typer.Option(help="List the items on which they differ.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two models on the same stored items, paired, kind by kind.
+
+    Example: residency compare demo base round-1 --items
+    """
+    from residency.cli.result_tables import format_short_interval
+    from residency.project.named_models import label_model
+
+    directory, (before, after) = split_folder(arguments, ["A", "B"])
+    with ProgressDisplay() as progress:
+        found = open_project(directory, progress).compare(before, after, split)
+    if as_json:
+        print_json(json.dumps(to_jsonable(found), ensure_ascii=False))
+        return
+    table = Table(
+        title=f"{label_model(found.before)} → {label_model(found.after)}, on {split}",
+        title_justify="left",
+        header_style="bold",
+    )
+    for column in ("fails", "n", "before", "after", "fall, 95 %", "fixed / broken", "p"):
+        left, whole = column == "fails", column == "fall, 95 %"
+        table.add_column(column, justify="left" if left else "right", no_wrap=whole)
+    for kind, row in found.kinds.items():
+        table.add_row(
+            kind,
+            str(row["n"]),
+            format_percent(row["before_rate"]),
+            format_percent(row["after_rate"]),
+            f"{100 * row['delta']:+.0f} {format_short_interval(row['low'], row['high'])}",
+            f"{row['fixed']} / {row['broken']}",
+            f"{row['p_value']:.1g}",
+        )
+    console.print(table)
+    before_score, after_score = (scores["score"] for scores in found.scores)
+    for title, key in (("checks passed of those scored", "mean"), ("checks scored", "coverage")):
+        ends = f"{format_percent(before_score[key])} → {format_percent(after_score[key])}"
+        console.print(f"{title}: {ends}")
+    one_sided = [
+        kind
+        for kind in sorted(set(found.scores[0]["kinds"]) | set(found.scores[1]["kinds"]))
+        if kind not in found.kinds
+    ]
+    if one_sided:
+        console.print(
+            f"No item was scored in both for: {', '.join(one_sided)}.",
+        )
+    for name, kinds in (("fixed", found.fixed), ("broken", found.broken)):
+        for kind, keys in kinds.items() if items else []:
+            for key in keys:
+                console.print(f"{name} {kind} {key}")

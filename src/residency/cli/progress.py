@@ -1,0 +1,124 @@
+"""Progress on stderr: live bars in a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from residency.cli.terminal import cut_text, errors, format_number
+from residency.interfaces import ProgressEvent
+from residency.secrets import hide_secrets
+from residency.text.terminal_text import make_safe
+
+DESCRIPTION = 28
+"""Columns for a bar's name; what follows it takes 43 and the bar, the detail what is left."""
+PLAIN_EVERY = 15.0
+"""Seconds between progress lines where there is no terminal."""
+ENOUGH_SECONDS, ENOUGH_STEPS = 2.0, 3
+"""What has to be seen of a stage before its end is guessed."""
+
+
+class ProgressDisplay:
+    """Shows ``ProgressEvent``s."""
+
+    def __init__(self) -> None:
+        self._live = errors.is_terminal
+        self._bar = 24 if errors.width >= 120 else 8
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=self._bar),
+            TextColumn("{task.fields[amount]:<20}", markup=False),
+            TextColumn("{task.fields[rate]:>9}", markup=False),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("{task.fields[detail]}", markup=False),
+            console=errors,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._started: dict[str, tuple[float, int]] = {}
+        self._printed: dict[str, float] = {}
+        self._last_lines: dict[str, tuple[int, int]] = {}
+        self._told: set[str] = set()
+
+    def __enter__(self) -> ProgressDisplay:
+        if self._live:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._bars.stop()
+
+    def __call__(self, event: ProgressEvent) -> None:
+        now = time.monotonic()
+        start, first = self._started.setdefault(event.stage, (now, event.done))
+        if event.done < first:  # a stage of the same name began anew
+            start, first = self._started[event.stage] = (now, event.done)
+        seconds, steps = now - start, event.done - first
+        rate = steps / seconds if seconds > 0.5 else 0.0
+        detail = "  ".join(
+            f"{key} {format_number(value)}"
+            for key, value in event.detail.items()
+            if key != "trouble"
+        )
+        trouble = event.detail.get("trouble")
+        if trouble and trouble not in self._told:  # each kind once: it may come with every request
+            self._told.add(str(trouble))
+            self.say(f"{event.stage}: {trouble}")
+        if self._live:
+            self._show_bar(event, rate, detail)
+        elif event.total:
+            enough = seconds >= ENOUGH_SECONDS and steps >= ENOUGH_STEPS
+            self._print_line(event, now, rate, enough, detail)
+
+    def say(self, line: str) -> None:
+        """A line above the bars."""
+        where = self._bars.console if self._live else errors
+        where.print(make_safe(hide_secrets(line)), soft_wrap=True)
+
+    def _print_line(
+        self, event: ProgressEvent, now: float, rate: float, enough: bool, detail: str
+    ) -> None:
+        """A line at the end of a stage, and now and then before; never the same twice."""
+        is_end = event.done >= event.total
+        since = now - self._printed.setdefault(event.stage, now)
+        if (not is_end and since <= PLAIN_EVERY) or self._last_lines.get(event.stage) == (
+            event.done,
+            event.total,
+        ):
+            return
+        self._printed[event.stage] = now
+        self._last_lines[event.stage] = (event.done, event.total)
+        parts = [f"{event.stage}: {event.done}/{event.total} {event.unit}"]
+        if rate:
+            parts.append(f"{rate:.1f}/s")
+        if not is_end and enough:
+            parts.append(f"{(event.total - event.done) / rate:.0f} s left")
+        line = ", ".join(parts) + (f"  {detail}" if detail else "")
+        errors.print(line, soft_wrap=True)
+
+    def _show_bar(self, event: ProgressEvent, rate: float, detail: str) -> None:
+        task = self._tasks.get(event.stage)
+        if task is None:
+            task = self._tasks[event.stage] = self._bars.add_task(
+                cut_text(make_safe(event.stage), DESCRIPTION),
+                total=event.total or None,
+                amount="",
+                rate="",
+                detail="",
+            )
+        of = f"/{event.total:<6}" if event.total else " " * 7  # 0: not known beforehand
+        self._bars.update(
+            task,
+            completed=event.done,
+            total=event.total or None,
+            amount=f"{event.done:>6}{of} {event.unit}",
+            rate=f"{rate:.1f}/s" if rate else "",
+            detail=cut_text(detail, errors.width - self._bar - DESCRIPTION - 43),
+        )

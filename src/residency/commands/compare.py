@@ -1,0 +1,42 @@
+"""``residency compare``: two models on the same stored items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from residency.loop.assess import assess_stored_answers
+from residency.loop.item_outcomes import compare_kinds, find_kind_outcomes
+from residency.nouns.example import Split
+from residency.nouns.model import Model
+from residency.project.named_models import find_model
+from residency.project.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two models, kind by kind, and the items on which they differ.
+
+    ``fixed`` and ``broken`` map a kind to example ids.
+    """
+
+    before: Model
+    after: Model
+    split: str
+    kinds: dict[str, dict[str, Any]]
+    fixed: dict[str, list[str]]
+    broken: dict[str, list[str]]
+    scores: tuple[dict[str, Any], dict[str, Any]]
+
+
+def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:
+    """Two models on the same stored items: paired figures for each kind, and which items changed."""
+    sides = [assess_stored_answers(ws, find_model(ws, name), split) for name in (before, after)]
+    kinds = compare_kinds(*sides)
+    fixed, broken = {}, {}
+    for kind in kinds:
+        then, now = (find_kind_outcomes(kind, side) for side in sides)
+        fixed[kind] = [k for k in now if then.get(k) and now[k] is False]
+        broken[kind] = [k for k in now if then.get(k) is False and now[k]]
+    scores = (sides[0].scores.to_dict(), sides[1].scores.to_dict())
+    return Compared(sides[0].model, sides[1].model, split, kinds, fixed, broken, scores)

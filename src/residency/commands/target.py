@@ -1,0 +1,46 @@
+"""``residency target``: rows proposed for one issue."""
+
+from __future__ import annotations
+
+from residency.diagnose.dev_halves import split_halves
+from residency.errors import StoreError
+from residency.loop.assess import assess_stored_answers
+from residency.loop.item_outcomes import find_issue_outcomes
+from residency.loop.select_rows import screened
+from residency.nouns.example import by_id
+from residency.nouns.proposal import Proposal
+from residency.project.named_models import find_model
+from residency.project.workspace import Workspace
+from residency.targeting.selectors.embedding import propose
+
+
+def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposal]:
+    """Pool rows for one stored issue (id or prefix), drawn by the final model's failures.
+
+    Raises:
+        StoreError: no such issue, or its failures are not stored.
+    """
+    found = [i for i in ws.store.issues(ws.latest_run()) if i.id.startswith(key)]
+    if len(found) != 1:
+        raise StoreError(
+            f"{len(found)} issues begin with {key!r}", next_step="residency status lists them"
+        )
+    assessed = assess_stored_answers(ws, find_model(ws, "final"), "dev")
+    half, _ = split_halves(
+        assessed.examples, ws.config.project.seed, share=ws.config.diagnose.finding_share
+    )
+    examples = by_id(assessed.examples)
+    failed = find_issue_outcomes(found[0], assessed)
+    failing = [examples[k] for k, bad in failed.items() if bad and k in half]
+    if not failing:
+        return []
+    proposals = propose(
+        found[0],
+        failing,
+        ws.split("pool"),
+        count=count or ws.config.target.rows_per_issue,
+        embedder=ws.embedder,
+        exclude=set(),
+        seed=ws.config.project.seed,
+    )
+    return screened(ws, proposals)

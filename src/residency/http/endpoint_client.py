@@ -1,0 +1,211 @@
+"""Requests to one OpenAI-compatible server: sent again while it is in trouble, secrets hidden.
+
+Every room that asks a server (answers, judge, teacher, embeddings) asks through this client. It
+tells apart what the next request may do better (``TryAgainError``), what this request will never
+do (``RefusedError``) and what no request can mend (``EndpointError``).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from residency.config.endpoint import EndpointConfig
+from residency.errors import EndpointError
+from residency.http.credentials import read_key_header, route_url
+from residency.secrets import hide_secrets, mask_address, mask_addresses
+
+_RETRIED = frozenset({408, 409, 425, 429})
+_FATAL = frozenset({301, 302, 303, 307, 308, 401, 402, 405})
+"""Wrong key or address, or no credit: no other request would fare better."""
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 60.0
+_CHECK = "check the address, the model's name and the key"
+
+
+class TryAgainError(Exception):
+    """The server may do better next time; ``pause`` is what it asked for, in seconds."""
+
+    def __init__(self, what: str, pause: float | None = None, *, reached: bool = True) -> None:
+        super().__init__(what)
+        self.what, self.pause, self.reached = what, pause, reached
+
+
+class RefusedError(Exception):
+    """This request will never succeed; others may. ``code`` is the server's status."""
+
+    def __init__(self, what: str, code: int = 0) -> None:
+        super().__init__(what)
+        self.what, self.code = what, code
+
+
+class EndpointClient:
+    """One route of one server.
+
+    Args:
+        route: e.g. ``/chat/completions``.
+        transport: how httpx reaches the server (tests put a fake one here).
+        sleep: waits between attempts.
+
+    Raises:
+        ConfigError: no URL, or the key's environment variable is not set.
+    """
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        route: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self.url = route_url(config, route)
+        headers = read_key_header(config)
+        self.sleep = sleep or time.sleep
+        self._resume_at = 0.0
+        self._lock = threading.Lock()
+        self._http = httpx.Client(
+            headers=headers,
+            timeout=httpx.Timeout(config.timeout),
+            transport=transport,
+            limits=httpx.Limits(max_connections=config.concurrency),
+        )
+
+    @property
+    def shown_url(self) -> str:
+        """The address without its secrets."""
+        return mask_address(self.url)[0]
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._http.close()
+
+    def wait_turn(self) -> None:
+        """Wait as long as the server has asked any of the requests to wait."""
+        with self._lock:
+            pause = self._resume_at - time.monotonic()
+        if pause > 0:
+            self.sleep(pause)
+
+    def hold_all(self, seconds: float) -> None:
+        """Let no request go out for so long."""
+        with self._lock:
+            self._resume_at = max(self._resume_at, time.monotonic() + min(seconds, _LONGEST_PAUSE))
+
+    def post(self, body: Mapping[str, Any]) -> Any:
+        """The JSON of one response.
+
+        Raises:
+            TryAgainError, RefusedError, EndpointError: as the module says.
+        """
+        try:
+            response = self._http.post(
+                self.url, content=encode_body(body), headers={"content-type": "application/json"}
+            )
+        except httpx.HTTPError as error:
+            lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            what = hide_secrets(describe_network_error(error))
+            raise TryAgainError(what, reached=not lost) from None
+        self.raise_for_status(response)
+        try:
+            return clean_json(response.json())
+        except (ValueError, RecursionError):
+            text = hide_secrets(response.text[:120])
+            raise TryAgainError(f"the answer is not JSON: {text!r}") from None
+
+    def stream(self, body: Mapping[str, Any]) -> Any:
+        """An open response whose lines come in one by one (a context manager)."""
+        return self._http.stream(
+            "POST",
+            self.url,
+            content=encode_body(body),
+            headers={"content-type": "application/json", "accept": "text/event-stream"},
+        )
+
+    def raise_for_status(self, response: httpx.Response) -> None:
+        """Nothing where the response is good; otherwise the error that says who may try again."""
+        code = response.status_code
+        if code == 200:
+            return
+        what = hide_secrets(describe_refusal(response))
+        if code in _FATAL:
+            raise self.make_error(what)
+        if code in _RETRIED or code >= 500:
+            pause = read_retry_after(response)
+            if pause is not None:
+                self.hold_all(pause)
+            raise TryAgainError(what, pause)
+        raise RefusedError(what, code)
+
+    def make_error(self, what: str, next_step: str = _CHECK) -> EndpointError:
+        """An error that stops everything, with the address and no secret."""
+        return EndpointError(hide_secrets(what), where=self.shown_url, next_step=next_step)
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """The body as JSON in UTF-8; half a surrogate pair, which UTF-8 cannot hold, becomes �."""
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
+
+
+def clean_json(value: Any) -> Any:
+    """A JSON value whose strings can be stored: half surrogate pairs become �."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [clean_json(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_json(key): clean_json(item) for key, item in value.items()}
+    return value
+
+
+def choose_pause(attempt: int, asked_for: float | None) -> float:
+    """Doubling pauses with jitter, so that many clients do not come back at once."""
+    doubling = _FIRST_PAUSE * float(2**attempt) * (0.75 + random.random() / 2)
+    return min(_LONGEST_PAUSE, max(doubling, asked_for or 0.0))
+
+
+def describe_refusal(response: httpx.Response) -> str:
+    """Status and the server's own words, in one line."""
+    if target := response.headers.get("location"):
+        return f"HTTP {response.status_code}: the address has moved to {mask_addresses(target)}"
+    line = " ".join(read_error_text(response).split())[:200]
+    return f"HTTP {response.status_code} {response.reason_phrase}: {line}".rstrip(": ")
+
+
+def read_error_text(response: httpx.Response) -> str:
+    """What a server says about its refusal: the message of its JSON, or its text."""
+    try:
+        raw = clean_json(response.json())
+        inner = raw.get("error", raw)
+        return str(inner.get("message", inner) if isinstance(inner, dict) else inner)
+    except (ValueError, AttributeError, RecursionError):
+        return response.text
+
+
+def describe_network_error(error: httpx.HTTPError) -> str:
+    """What went wrong on the way, in words."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def read_retry_after(response: httpx.Response) -> float | None:
+    """Seconds that the server asks to wait, from a number or a date."""
+    value = response.headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+        return max(0.0, seconds) if seconds == seconds else None
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None

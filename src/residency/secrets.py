@@ -1,0 +1,98 @@
+"""Passwords, keys and tokens: what is used is remembered, and taken out of every text.
+
+``hide_secrets`` is the last guard of messages and of what servers answer (some repeat the key that
+they refuse); ``mask_address`` says which part of an address is secret. Addresses in settings are
+``residency.config.secret_url.SecretUrl``.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+MASK = "***"
+SHORTEST = 4
+"""Letters from which a secret is looked for in other texts; a shorter one stands in every text."""
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_SECRET_WORDS = r"(?:key|token|secret|passw|pwd|signature|credential|auth)"
+_PARAMETER = re.compile(
+    rf"([?&;#])([^=&?;#\s]*{_SECRET_WORDS}[^=&?;#\s]*|sig|pw|pass)=([^&#\s]*)", re.IGNORECASE
+)
+REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A secret by name: ``${NAME}`` of the environment."""
+_WITHOUT_PASSWORD = ("hf", "file", "sqlite")
+"""Schemes in which ``@`` means something else: a revision, or a letter of a path."""
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+
+_remembered: set[str] = set()
+
+
+def remember_secret(secret: str) -> None:
+    """Take this out of every text that ``hide_secrets`` sees from now on, however it is escaped."""
+    for form in (secret, unquote(secret), quote(secret, safe=""), quote(unquote(secret), safe="")):
+        if len(form) >= SHORTEST:
+            _remembered.add(form)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable or parameter of this name holds a secret."""
+    return re.search(rf"{_SECRET_WORDS}|(^|_)(pw|pass)(_|$)", name, re.IGNORECASE) is not None
+
+
+def hide_secrets(text: str) -> str:
+    """The text without any secret that was used in this process."""
+    for secret in sorted(_remembered, key=len, reverse=True):
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text
+
+
+def mask_addresses(text: str) -> str:
+    """The text with the passwords and keys of every address in it masked."""
+    return _IN_TEXT.sub(lambda found: mask_address(found[0])[0], text)
+
+
+def mask_address(address: str) -> tuple[str, list[str]]:
+    """The address to show, and the secrets in it."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        return address, []
+    scheme, rest = match[1], match[2]
+    secrets: list[str] = []
+    user, rest = _split_user(scheme.lower(), rest)
+    if user is not None:
+        name, colon, password = user.partition(":")
+        secret = password if colon else name
+        if _is_written_out(secret) and (colon or scheme.lower().startswith("http")):
+            secrets.append(secret)
+            user = f"{name}:{MASK}" if colon else MASK
+        rest = f"{user}@{rest}"
+
+    def hide(found: re.Match[str]) -> str:
+        if not _is_written_out(found[3]):
+            return found[0]
+        secrets.append(found[3])
+        return f"{found[1]}{found[2]}={MASK}"
+
+    start = min((rest.find(sign) for sign in "?#" if sign in rest), default=len(rest))
+    return f"{scheme}://{rest[:start]}{_PARAMETER.sub(hide, rest[start:])}", secrets
+
+
+def _split_user(scheme: str, rest: str) -> tuple[str | None, str]:
+    """What stands before the last ``@`` that can end a name and password, and what follows it."""
+    if scheme in _WITHOUT_PASSWORD or "@" not in rest:
+        return None, rest
+    before = rest.partition("?")[0]
+    if "@" in before:
+        end = before.rindex("@")
+    elif not before.partition(":")[2].partition("/")[0].isdigit() and ":" in before:
+        end = rest.rindex("@")  # a password with a question mark in it, and no port
+    else:
+        return None, rest
+    return rest[:end], rest[end + 1 :]
+
+
+def _is_written_out(secret: str) -> bool:
+    """Whether it is the secret itself, not a reference to where it is kept."""
+    return bool(REFERENCE.sub("", secret)) and secret != MASK
