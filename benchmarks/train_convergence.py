@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from residency.train.loss_curve import draw
 from torch.nn.functional import cross_entropy
 
 from residency.chat.chat_format import ChatFormat
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model.base_model import resolve
+from residency.model.base_model import resolve_base
 from residency.model.load_model import load_tokenizer
-from residency.model.lora import save_adapter
+from residency.model.peft_adapter import save_adapter
 from residency.nouns.example import Message
-from residency.train.loss_curve import draw
 from train_cpu import Ours, Trl
 
 
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("convergence.svg"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    base = resolve(args.base).path
+    base = resolve_base(args.base).path
     found = read_rows(args.rows_file, ChatFormat(load_tokenizer(base)), args.longest)
     random = np.random.default_rng(0)
     mixed = [found[i] for i in random.permutation(len(found))]
@@ -93,13 +93,13 @@ def main() -> None:
         ours = Ours(base, settings, Path(folder) / "trunk", rows)
         save_adapter(ours.engine.model, Path(folder) / "adapter", settings, "base")
         peer = Trl(base, settings, Path(folder) / "adapter", True)
-        held_losses = [[ours.engine.loss(held)], [plain_loss(peer.model, held)]]
+        held_losses = [[ours.engine.mean_loss(held)], [plain_loss(peer.model, held)]]
         losses: list[float] = []
         seconds = 0.0
         for epoch in range(args.epochs):
             took, some = ours.run(batches[epoch * steps :][:steps])
             seconds, losses = seconds + took, losses + some
-            held_losses[0].append(ours.engine.loss(held))
+            held_losses[0].append(ours.engine.mean_loss(held))
 
         def after_step(done: int) -> None:
             if done % steps == 0:

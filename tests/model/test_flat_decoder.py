@@ -7,9 +7,9 @@ import torch
 
 from residency.model import head
 from residency.model.decoder import Decoder
-from residency.model.kernels import accelerate, linear
-from residency.model.size_rounding import rounded
-from residency.train.flat_batch import flatten
+from residency.model.kernels import apply_linear, use_fast_products
+from residency.model.size_rounding import round_up_size
+from residency.train.flat_batch import flatten_rows
 from tiny_archs import ARCHITECTURES, VOCABULARY, plain_nll, rows, tiny
 
 
@@ -19,9 +19,9 @@ def one_thread() -> None:
 
 
 def flat_nll(decoder: Decoder, share: bool) -> list[torch.Tensor]:
-    batch = flatten(rows(), share=share)
-    hidden = decoder.hidden(batch.ids, batch.positions, batch.layout)
-    nll = decoder.nll(hidden[batch.predict], batch.labels)
+    batch = flatten_rows(rows(), share=share)
+    hidden = decoder.hidden_states(batch.ids, batch.positions, batch.layout)
+    nll = decoder.token_losses(hidden[batch.predict], batch.labels)
     return [nll[batch.owner == number] for number in range(len(rows()))]
 
 
@@ -41,12 +41,12 @@ def test_pain_13_packing_gives_the_loss_of_each_example_alone(name: str) -> None
 @torch.no_grad()
 def test_pain_13_no_example_sees_its_neighbours(name: str) -> None:
     decoder = Decoder(tiny(name))
-    batch = flatten(rows(), share=False)
-    before = decoder.hidden(batch.ids, batch.positions, batch.layout)
+    batch = flatten_rows(rows(), share=False)
+    before = decoder.hidden_states(batch.ids, batch.positions, batch.layout)
     first = len(rows()[0].ids)
     ids = batch.ids.clone()
     ids[:first] = (ids[:first] + 7) % VOCABULARY
-    after = decoder.hidden(ids, batch.positions, batch.layout)
+    after = decoder.hidden_states(ids, batch.positions, batch.layout)
     assert torch.equal(before[first:], after[first:])
     assert not torch.allclose(before[:first], after[:first])
 
@@ -59,16 +59,16 @@ def test_gradients_equal_plain_transformers(name: str, short: bool) -> None:
     sum(row.weight * plain_nll(model, row).sum() for row in rows()).backward()  # type: ignore[union-attr]
     want = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad(set_to_none=True)
-    accelerate(model)
+    use_fast_products(model)
     decoder = Decoder(model)
-    batch = flatten(rows())
+    batch = flatten_rows(rows())
     # GPT-2's body gives its states the shape of its ids, so its last layer is run whole.
     assert (decoder.last is None) == (name == "gpt2")
     if not short:
         decoder.last = None
-    hidden = decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
+    hidden = decoder.hidden_states(batch.ids, batch.positions, batch.layout, batch.predict)
     assert hidden.shape[0] == len(batch.predict)
-    decoder.loss(hidden, batch.labels, batch.weights)[0].backward()  # type: ignore[no-untyped-call]
+    decoder.weighted_loss(hidden, batch.labels, batch.weights)[0].backward()  # type: ignore[no-untyped-call]
     got = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
     assert got.keys() == want.keys()
     for key in want:
@@ -80,57 +80,57 @@ def test_gradients_equal_plain_transformers(name: str, short: bool) -> None:
 @torch.no_grad()
 def test_a_decoder_split_at_a_layer_gives_the_same_states(name: str, layer: int) -> None:
     decoder = Decoder(tiny(name))
-    batch = flatten(rows())
-    whole = decoder.hidden(batch.ids, batch.positions, batch.layout)
-    states = decoder.below(batch.ids, batch.positions, batch.layout, layer)
-    split = decoder.above(states, batch.ids, batch.positions, batch.layout, layer)
+    batch = flatten_rows(rows())
+    whole = decoder.hidden_states(batch.ids, batch.positions, batch.layout)
+    states = decoder.states_below(batch.ids, batch.positions, batch.layout, layer)
+    split = decoder.states_above(states, batch.ids, batch.positions, batch.layout, layer)
     assert torch.equal(whole, split)
-    assert torch.equal(whole, decoder.hidden(batch.ids, batch.positions, batch.layout))
+    assert torch.equal(whole, decoder.hidden_states(batch.ids, batch.positions, batch.layout))
 
 
 @torch.no_grad()
 def test_the_last_layer_runs_its_mlp_at_the_predicting_positions_only() -> None:
     decoder = Decoder(tiny("llama"))
-    batch = flatten(rows())
+    batch = flatten_rows(rows())
     seen = []
     handle = decoder.stack.layers[-1].mlp.register_forward_pre_hook(
         lambda module, args: seen.append(args[0].shape[1])
     )
-    want = decoder.hidden(batch.ids, batch.positions, batch.layout)[batch.predict]
-    got = decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
+    want = decoder.hidden_states(batch.ids, batch.positions, batch.layout)[batch.predict]
+    got = decoder.hidden_states(batch.ids, batch.positions, batch.layout, batch.predict)
     handle.remove()
-    assert seen == [rounded(len(batch.ids)), rounded(len(batch.predict))]
+    assert seen == [round_up_size(len(batch.ids)), round_up_size(len(batch.predict))]
     assert seen[1] < seen[0]
     assert torch.allclose(got, want, atol=1e-5)
 
 
 def test_a_size_is_rounded_up_by_little_to_one_of_few() -> None:
     sizes = range(1, 5000)
-    assert all(n <= rounded(n) <= n + max(7, n // 16) for n in sizes)
-    assert all(rounded(rounded(n)) == rounded(n) for n in sizes)
-    assert len({rounded(n) for n in range(1024, 2048)}) == 17
-    assert rounded(0) == 0
+    assert all(n <= round_up_size(n) <= n + max(7, n // 16) for n in sizes)
+    assert all(round_up_size(round_up_size(n)) == round_up_size(n) for n in sizes)
+    assert len({round_up_size(n) for n in range(1024, 2048)}) == 17
+    assert round_up_size(0) == 0
 
 
 @pytest.mark.parametrize("alike", [2, 12])
 def test_the_filler_changes_no_loss_and_no_gradient(
     alike: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = flatten(rows(9, alike=alike))
-    assert rounded(len(batch.ids)) > len(batch.ids)
-    assert rounded(len(batch.labels)) > len(batch.labels)
+    batch = flatten_rows(rows(9, alike=alike))
+    assert round_up_size(len(batch.ids)) > len(batch.ids)
+    assert round_up_size(len(batch.labels)) > len(batch.labels)
     assert (batch.layout.expand is not None) == (alike == 12)
 
     def run() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         model = tiny("llama")
         decoder = Decoder(model)
-        states = decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
-        total, nll = decoder.loss(states, batch.labels, batch.weights)
+        states = decoder.hidden_states(batch.ids, batch.positions, batch.layout, batch.predict)
+        total, nll = decoder.weighted_loss(states, batch.labels, batch.weights)
         total.backward()
         return nll, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
     nll, grads = run()
-    monkeypatch.setattr("residency.model.size_rounding.rounded", lambda size: size)
+    monkeypatch.setattr("residency.model.size_rounding.round_up_size", lambda size: size)
     plain_nll_, plain_grads = run()
     assert len(nll) == len(batch.labels)
     assert torch.allclose(nll, plain_nll_, atol=1e-5)
@@ -146,10 +146,10 @@ def test_batches_of_many_sizes_share_few_shapes() -> None:
     linear.register_forward_pre_hook(lambda module, args: seen.add(args[0].shape))
     sizes = set()
     for count in range(1, 40):
-        batch = flatten(rows(count, seed=count))
+        batch = flatten_rows(rows(count, seed=count))
         sizes.add(len(batch.ids))
         with torch.no_grad():
-            decoder.hidden(batch.ids, batch.positions, batch.layout, batch.predict)
+            decoder.hidden_states(batch.ids, batch.positions, batch.layout, batch.predict)
     assert len(sizes) > 30 and len(seen) < len(sizes) * 0.8
 
 
@@ -213,7 +213,7 @@ def test_the_linear_kernel_equals_pytorch(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     x = torch.randn(shape, requires_grad=True)
     weight, bias = torch.randn(48, 24, requires_grad=True), torch.randn(48, requires_grad=True)
-    ours, theirs = linear(x, weight, bias), torch.nn.functional.linear(x, weight, bias)
+    ours, theirs = apply_linear(x, weight, bias), torch.nn.functional.linear(x, weight, bias)
     grad = torch.randn_like(theirs)
     assert torch.allclose(ours, theirs, atol=1e-5)
     left = torch.autograd.grad(ours, [x, weight, bias], grad)

@@ -13,8 +13,8 @@ from residency.config.train import TrainConfig
 from residency.errors import ModelError, ParityError
 from residency.model import merging
 from residency.model.load_model import load_model
-from residency.model.lora import load_adapter, save_adapter
-from residency.model.merging import merge
+from residency.model.merging import merge_adapter
+from residency.model.peft_adapter import load_adapter, save_adapter
 from residency.train.train_engine import Engine
 from tiny_archs import rows, tiny
 
@@ -39,7 +39,7 @@ def test_pain_09_the_merged_model_is_the_adapter_not_the_base(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     base, adapter = folders
-    proof = merge(base, adapter, tmp_path / "merged")
+    proof = merge_adapter(base, adapter, tmp_path / "merged")
     assert proof.logits < 1e-4 < proof.changed
     assert proof.same_greedy == proof.probes == 5
     before, after = (load_file(f / "model.safetensors") for f in (base, tmp_path / "merged"))
@@ -61,7 +61,7 @@ def test_pain_09_a_merge_that_differs_leaves_nothing(
 
     monkeypatch.setattr(merging, "load_model", wrong)
     with pytest.raises(ParityError, match="differs from the adapter"):
-        merge(*folders, tmp_path / "merged")
+        merge_adapter(*folders, tmp_path / "merged")
     assert not list(tmp_path.iterdir())
 
 

@@ -17,9 +17,10 @@ from residency.config.train import TrainConfig
 from residency.errors import ModelError
 from residency.infer.local_engine import LocalEngine
 from residency.interfaces import Choice, Generation, Prompt
-from residency.model.base_model import resolve
+from residency.model.base_model import resolve_base
 from residency.model.load_model import load_model, load_tokenizer
-from residency.model.lora import attach, save_adapter
+from residency.model.lora import attach_adapters
+from residency.model.peft_adapter import save_adapter
 from residency.model.stored_model import StoredModel
 from residency.model.stored_tokenizer import StoredTokenizer
 from residency.nouns.example import Message
@@ -32,7 +33,7 @@ torch.set_num_threads(1)
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped model, and a random one with a chat template."""
     if request.param == "tiny":
-        return resolve("tiny", fetch=False).path
+        return resolve_base("tiny", fetch=False).path
     return folder(tmp_path_factory.mktemp("llama"), "llama")
 
 
@@ -84,7 +85,7 @@ def test_answers_and_scores_are_bit_for_bit_those_of_the_loaded_model(base: Path
 def test_adapters_come_and_go_on_a_base_that_was_read(base: Path, tmp_path: Path) -> None:
     model = load_model(base, device="cpu")
     settings = TrainConfig(rank=4, layers="all")
-    attach(model, settings, seed=0)
+    attach_adapters(model, settings, seed=0)
     torch.manual_seed(1)
     with torch.no_grad():
         for name, value in model.named_parameters():
@@ -125,8 +126,8 @@ def test_tinys_first_token_needs_no_transformers_and_its_chat_format_no_torch() 
 
 
 def test_only_bases_with_our_checksums_are_known(tmp_path: Path) -> None:
-    assert resolve("tiny").known
-    assert not resolve(str(folder(tmp_path / "mine", "llama"))).known
+    assert resolve_base("tiny").known
+    assert not resolve_base(str(folder(tmp_path / "mine", "llama"))).known
 
 
 def test_what_is_read_otherwise_is_refused(tmp_path: Path) -> None:

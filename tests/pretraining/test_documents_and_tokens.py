@@ -16,13 +16,9 @@ from tokenizers import Tokenizer
 
 from residency.errors import DataError
 from residency.pretraining.documents import Corpus, Document, read_documents, split_documents
-from residency.pretraining.packed_batches import PackedBatches, pieces
-from residency.pretraining.token_files import (
-    TokenFile,
-    token_file,
-    tokenizer_sample,
-    train_tokenizer,
-)
+from residency.pretraining.packed_batches import PackedBatches, cut_pieces
+from residency.pretraining.token_files import TokenFile, token_file
+from residency.pretraining.tokenizer import tokenizer_sample, train_tokenizer
 
 TEXTS = [f"Document {i} tells of the number {i * 37} and of a friend. " * 4 for i in range(40)]
 
@@ -247,7 +243,7 @@ lengths = st.lists(st.integers(1, 90), min_size=2, max_size=30)
 @given(lengths, st.integers(4, 40))
 def test_pieces_cover_each_document_and_never_cross_its_end(sizes: list[int], context: int) -> None:
     file = as_token_file([[i + 1] * n for i, n in enumerate(sizes)])
-    cut = pieces(file, context)
+    cut = cut_pieces(file, context)
     covered = np.zeros(len(file.tokens), int)
     for begin, end in cut:
         assert 2 <= end - begin <= context

@@ -21,17 +21,13 @@ from residency.errors import ConfigError, DataError, ModelError, ResumeError, St
 from residency.interfaces import ProgressEvent
 from residency.model.attention import Layout, flat_attention
 from residency.model.load_model import load_model
+from residency.pretraining.bits_per_byte import bits_per_byte, held_out_rows, token_bytes
 from residency.pretraining.documents import Document
-from residency.pretraining.pretrain_engine import (
-    Shape,
-    bits_per_byte,
-    held_out_rows,
-    new_model,
-    token_bytes,
-)
+from residency.pretraining.fresh_model import Shape, new_model
 from residency.pretraining.recipe import PretrainConfig, load_recipe, recipe_for
-from residency.pretraining.token_files import token_file, train_tokenizer
-from residency.train.muon import MuonAdamW
+from residency.pretraining.token_files import token_file
+from residency.pretraining.tokenizer import train_tokenizer
+from residency.train.optimizer import MuonAdamW
 
 torch.set_num_threads(1)
 
@@ -397,7 +393,7 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_kept(folder: Path, tmp_path
     with files_of_at_most(weights * 3 // 2), pytest.raises(StoreError, match="too large") as caught:
         pretrain(recipe, out)
     assert "same command" in str(caught.value)
-    found = checkpoint.latest(out / "checkpoints")
+    found = checkpoint.find_latest(out / "checkpoints")
     assert found is not None
     assert found[1].step == 5
     assert [path.name for path in (out / "checkpoints").iterdir()] == [found[0].name]
@@ -443,7 +439,7 @@ def test_paths_in_a_recipe_are_relative_to_it(tmp_path: Path) -> None:
 
 
 def test_the_command_trains_and_prints(folder: Path, tmp_path: Path) -> None:
-    from residency.cli import build
+    from residency.cli.app import build_app
 
     recipe = tmp_path / "r.toml"
     recipe.write_text(
@@ -451,7 +447,7 @@ def test_the_command_trains_and_prints(folder: Path, tmp_path: Path) -> None:
         "[model]\nhidden_size = 32\nintermediate_size = 64\nlayers = 1\nheads = 2\nkv_heads = 1\n"
         "[run]\ntokens = 600\nbatch_tokens = 200\ncontext = 64\neval_tokens = 200\n"
     )
-    app = build(only="pretrain")
+    app = build_app(only="pretrain")
     out = str(tmp_path / "out")
     done = CliRunner().invoke(app, ["pretrain", str(recipe), "--out", out])
     assert done.exit_code == 0, done.output

@@ -16,9 +16,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from residency.cli import invoke
+from residency.cli.invoke import run_command_line
 from residency.config.train import TrainConfig
-from residency.train.train_loop import TrainResult, train
+from residency.train.train_loop import train
+from residency.train.train_options import TrainOptions
+from residency.train.train_result import TrainResult
 from small import save_model, save_project
 from tiny_archs import rows, tiny
 
@@ -46,12 +48,14 @@ def run(base: Path, out: Path, sharding: str = "none") -> TrainResult:
         data(),
         SETTINGS.model_copy(update={"sharding": sharding, "layers": layers}),
         out,
-        seed=1,
-        checkpoint_every=3,
-        device="cpu",
-        trunk_cache=out / "trunk",
-        dev=data()[:3],
-        on_event=killed,
+        TrainOptions(
+            seed=1,
+            checkpoint_every=3,
+            device="cpu",
+            trunk_cache=out / "trunk",
+            dev=data()[:3],
+            on_event=killed,
+        ),
     )
 
 
@@ -142,14 +146,14 @@ def test_the_same_command_runs_under_torchrun_and_survives_a_killed_rank(
         text = settings.read_text()
         settings.write_text(text.replace("[train]\n", f'[train]\nsharding = "{sharding}"\n'))
         if name == "one":
-            assert invoke(["train", str(root), "--json"]) == 0
+            assert run_command_line(["train", str(root), "--json"]) == 0
             out = capsys.readouterr().out
         else:
             child = torchrun("-m", "residency", "train", str(root), "--json")
             kill_rank_1(child, root)
             out = ended(child).decode()
         told = json.loads(out)
-        assert (Path(told["adapter"]) / "loss.svg").is_file()
+        assert (Path(told["adapter"]) / "loss.json").is_file()
         assert told["training"]["steps"] == 120
         losses[name] = told["training"]["final_loss"]
     assert losses["one"] == pytest.approx(losses["killed"], abs=1e-3)  # after 120 steps
@@ -171,5 +175,5 @@ def test_a_command_of_one_process_says_so_under_torchrun(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert invoke(["status"]) == 2
+    assert run_command_line(["status"]) == 2
     assert "residency status runs as one process" in capsys.readouterr().err

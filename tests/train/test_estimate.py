@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from residency.cli.estimate import lines
+from residency.cli.estimate import describe_estimate
 from residency.config.train import TrainConfig
 from residency.errors import TrainingError
 from residency.interfaces import TokenRow
-from residency.train.estimate import Estimate, estimate
+from residency.train.estimate import Estimate, estimate_training
 from tiny_archs import rows
 
 
@@ -36,7 +36,7 @@ def test_pain_20_memory_is_known_before_the_run(tmp_path: Path) -> None:
         for n, row in enumerate(rows(24, alike=2))
     ]
     settings = TrainConfig(layers="top-2", batch_size=8, epochs=1)
-    found = estimate(tmp_path, long, settings, threads=1, device="cpu", check_steps=3)
+    found = estimate_training(tmp_path, long, settings, threads=1, device="cpu", check_steps=3)
     assert found.steps == 3
     assert found.memory_error is not None and abs(found.memory_error) < 0.1
     assert found.time_error is not None
@@ -45,12 +45,12 @@ def test_pain_20_memory_is_known_before_the_run(tmp_path: Path) -> None:
 
 def test_a_failed_probe_says_why(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"no config\.json"):
-        estimate(tmp_path, rows(), TrainConfig())
+        estimate_training(tmp_path, rows(), TrainConfig())
 
 
 def test_what_people_read() -> None:
     found = Estimate(3 * 2**30, 2**28, 2**30, 2**29, 0, 150, 0.5, 20.0, 95.0, 3 * 2**30, 0.55)
-    text = "\n".join(lines(found))
+    text = "\n".join(describe_estimate(found))
     assert "3.00 GiB" in text and "1 min 35 s" in text and "150 steps of 0.50 s" in text
     assert "model 1.00 GiB" in text and "cache" not in text
     assert "off by +0% and -9%" in text

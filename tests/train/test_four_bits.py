@@ -9,11 +9,12 @@ import torch
 
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model.four_bits import dequantised
+from residency.model.four_bits import dequantise_weight
 from residency.model.load_model import load_model
-from residency.model.lora import lora_modules
+from residency.model.lora_linear import lora_modules
 from residency.train.train_engine import Engine
 from residency.train.train_loop import train
+from residency.train.train_options import TrainOptions
 from tiny_archs import VOCABULARY, rows
 
 pytest.importorskip("bitsandbytes", reason="the extra gpu is not installed")
@@ -59,7 +60,7 @@ def test_qlora_is_lora_on_the_dequantised_base(base: Path, targets: list[str]) -
     with torch.no_grad():
         for name, layer in layers.items():
             weight = plain.get_submodule(name).weight
-            told = dequantised(layer)
+            told = dequantise_weight(layer)
             assert 0 < float((weight - told).abs().max()) < 0.02  # weights are about 0.02 large
             weight.copy_(told)
     change = {"targets": targets}
@@ -78,7 +79,7 @@ def test_qlora_is_lora_on_the_dequantised_base(base: Path, targets: list[str]) -
 def test_a_qlora_run_learns_and_its_adapter_fits_the_full_base(base: Path, tmp_path: Path) -> None:
     data = [TokenRow(row.example, row.ids, row.mask) for row in rows(16)]
     settings = FOUR.model_copy(update={"epochs": 6.0, "batch_size": 4, "layers": "top-2"})
-    result = train(base, data, settings, tmp_path, seed=1, device="cpu")
+    result = train(base, data, settings, tmp_path, TrainOptions(seed=1, device="cpu"))
     assert sum(result.losses[-4:]) < sum(result.losses[:4]) - 0.2
     model = load_model(base, result.folder, device="cpu", merge=False)
     assert len(list(lora_modules(model))) == 2 * 7

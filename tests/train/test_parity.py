@@ -12,7 +12,9 @@ import torch
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError
 from residency.interfaces import TokenRow
-from residency.model.lora import adapter_state, fold, load_adapter, lora_modules, save_adapter
+from residency.model.lora import fold_adapters
+from residency.model.lora_linear import lora_modules
+from residency.model.peft_adapter import adapter_state, load_adapter, save_adapter
 from residency.train.schedule import learning_rate
 from residency.train.train_engine import Engine
 from tiny_archs import plain_nll, rows, tiny
@@ -43,7 +45,7 @@ def stir(subject: Engine) -> None:
             if name.endswith("magnitude"):
                 parameter.mul_(1 + 0.2 * torch.rand(parameter.shape, generator=generator))
     for _, layer in lora_modules(subject.model):
-        layer.stale()
+        layer.mark_changed()
 
 
 def peft_model(subject: Engine, name: str, folder: Path) -> Any:
@@ -80,7 +82,7 @@ def test_loss_and_gradients_equal_pefts(variant: str, tmp_path: Path) -> None:
     reference = peft_model(subject, "llama", tmp_path)
     want = weighted(reference, rows())
     want.backward()
-    loss, _, _ = subject._backward(rows(), total())
+    loss, _, _ = subject._add_gradients(rows(), total())
     assert math.isclose(loss, float(want.detach()), abs_tol=1e-5)
     checked = 0
     for path, layer in lora_modules(subject.model):
@@ -103,7 +105,7 @@ def test_adapters_of_every_architecture_equal_pefts(name: str, tmp_path: Path) -
     subject = engine(name)
     stir(subject)
     reference = peft_model(subject, name, tmp_path)
-    loss, _, _ = subject._backward(rows(), total())
+    loss, _, _ = subject._add_gradients(rows(), total())
     with torch.no_grad():
         assert math.isclose(loss, float(weighted(reference, rows())), abs_tol=1e-5)
 
@@ -131,7 +133,7 @@ def test_pefts_own_adapters_load(kind: str, tmp_path: Path) -> None:
     with torch.no_grad():
         want = reference(ids).logits
         assert torch.allclose(model(ids).logits, want, atol=1e-5)
-        fold(model)
+        fold_adapters(model)
         assert torch.allclose(model(ids).logits, want, atol=1e-5)
     assert not list(lora_modules(model))
 
@@ -141,9 +143,9 @@ def test_dropout_acts_on_the_adapters_input_alone(tmp_path: Path) -> None:
     stir(subject)
     subject.model.train()
     batch = rows()
-    assert subject._backward(batch, total())[0] != subject._backward(batch, total())[0]
-    with subject.evaluating():
-        assert subject.loss(batch) == subject.loss(batch)
+    assert subject._add_gradients(batch, total())[0] != subject._add_gradients(batch, total())[0]
+    with subject.evaluation_mode():
+        assert subject.mean_loss(batch) == subject.mean_loss(batch)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])

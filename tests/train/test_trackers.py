@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from residency.errors import MissingExtraError
-from residency.train.trackers import tracker
+from residency.train.trackers import open_tracker
 
 EVENTS = [{"step": 1.0, "loss": 2.5}, {"step": 2.0, "loss": 2.0}]
 WANTED = [(1, {"loss": 2.5}), (2, {"loss": 2.0})]
@@ -55,7 +55,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow", "trackio"])
 def test_every_step_is_logged(name: str, seen: list[Any], tmp_path: Path) -> None:
-    log, end = tracker(name, tmp_path, "run-1")
+    log, end = open_tracker(name, tmp_path, "run-1")
     for event in EVENTS:
         log(event)
     end()
@@ -67,4 +67,4 @@ def test_a_tracker_that_is_not_installed_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(MissingExtraError, match=r"train\.track = 'wandb'"):
-        tracker("wandb", tmp_path, "run")
+        open_tracker("wandb", tmp_path, "run")

@@ -18,6 +18,7 @@ from residency.config.train import TrainConfig
 from residency.errors import DataError, ResumeError, TemplateError, TrainingError
 from residency.interfaces import TokenRow
 from residency.train.train_loop import train
+from residency.train.train_options import TrainOptions
 
 VOCABULARY, END = 97, 2
 SETTINGS = TrainConfig(
@@ -78,7 +79,7 @@ def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
 def test_it_learns_and_peft_loads_the_adapter_with_nothing_of_ours(
     base: Path, tmp_path: Path
 ) -> None:
-    result = train(base, make_rows(), SETTINGS, tmp_path, seed=1)
+    result = train(base, make_rows(), SETTINGS, tmp_path, TrainOptions(seed=1))
     assert result.steps == 18 and len(result.losses) == 18
     assert np.mean(result.losses[-6:]) < np.mean(result.losses[:6]) - 0.02
     assert result.trained_tokens == 3 * sum(sum(r.mask) for r in make_rows())
@@ -105,13 +106,13 @@ torch.save(tuned, {str(tmp_path / "logits.pt")!r})
 def test_a_complete_run_returns_at_once(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = train(base, make_rows(), SETTINGS, tmp_path, seed=1)
+    first = train(base, make_rows(), SETTINGS, tmp_path, TrainOptions(seed=1))
 
     def no(*_: object, **__: object) -> None:
         raise AssertionError("the model was loaded again")
 
     monkeypatch.setattr("residency.train.train_loop.load_model", no)
-    assert train(base, make_rows(), SETTINGS, tmp_path, seed=1) == first
+    assert train(base, make_rows(), SETTINGS, tmp_path, TrainOptions(seed=1)) == first
 
 
 class StopError(Exception):
@@ -123,7 +124,7 @@ def test_pain_12_a_resumed_run_ends_with_the_same_bits(
     base: Path, tmp_path: Path, method: str, dropout: float
 ) -> None:
     settings = SETTINGS.model_copy(update={"method": method, "dropout": dropout})
-    whole = train(base, make_rows(), settings, tmp_path / "whole", seed=1)
+    whole = train(base, make_rows(), settings, tmp_path / "whole", TrainOptions(seed=1))
 
     def stop_at(step: int):  # type: ignore[no-untyped-def]
         def on_event(event):  # type: ignore[no-untyped-def]
@@ -139,11 +140,11 @@ def test_pain_12_a_resumed_run_ends_with_the_same_bits(
                 make_rows(),
                 settings,
                 tmp_path / "cut",
-                seed=1,
-                checkpoint_every=2,
-                on_event=stop_at(step),
+                TrainOptions(seed=1, checkpoint_every=2, on_event=stop_at(step)),
             )
-    cut = train(base, make_rows(), settings, tmp_path / "cut", seed=1, checkpoint_every=2)
+    cut = train(
+        base, make_rows(), settings, tmp_path / "cut", TrainOptions(seed=1, checkpoint_every=2)
+    )
     assert cut.losses == whole.losses
     name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
     assert same(load_file(cut.folder / name), load_file(whole.folder / name))
@@ -152,29 +153,35 @@ def test_pain_12_a_resumed_run_ends_with_the_same_bits(
 def test_pain_12_a_resume_with_other_data_or_settings_is_refused_by_name(
     base: Path, tmp_path: Path
 ) -> None:
-    train(base, make_rows(), SETTINGS, tmp_path, seed=1, hashes={"template": "a"})
+    train(base, make_rows(), SETTINGS, tmp_path, TrainOptions(seed=1, hashes={"template": "a"}))
     other = SETTINGS.model_copy(update={"learning_rate": 1e-4})
     with pytest.raises(ResumeError, match=r"train\.learning_rate: 0.03 then, 0.0001 now"):
-        train(base, make_rows(), other, tmp_path, seed=1, hashes={"template": "a"})
+        train(base, make_rows(), other, tmp_path, TrainOptions(seed=1, hashes={"template": "a"}))
     with pytest.raises(ResumeError, match=r"hash\.template: 'a' then, 'b' now"):
-        train(base, make_rows(), SETTINGS, tmp_path, seed=1, hashes={"template": "b"})
+        train(base, make_rows(), SETTINGS, tmp_path, TrainOptions(seed=1, hashes={"template": "b"}))
     with pytest.raises(ResumeError, match="rows: "):
-        train(base, make_rows(21), SETTINGS, tmp_path, seed=1, hashes={"template": "a"})
+        train(
+            base, make_rows(21), SETTINGS, tmp_path, TrainOptions(seed=1, hashes={"template": "a"})
+        )
 
 
 def test_the_frozen_trunk_gives_the_same_losses_and_is_shared_by_runs(
     base: Path, tmp_path: Path
 ) -> None:
     settings = SETTINGS.model_copy(update={"layers": "top-1"})
-    plain = train(base, make_rows(), settings, tmp_path / "plain", seed=1)
+    plain = train(base, make_rows(), settings, tmp_path / "plain", TrainOptions(seed=1))
     cache = tmp_path / "trunk"
-    cached = train(base, make_rows(), settings, tmp_path / "a", seed=1, trunk_cache=cache)
+    cached = train(
+        base, make_rows(), settings, tmp_path / "a", TrainOptions(seed=1, trunk_cache=cache)
+    )
     shards = {p: p.stat().st_mtime_ns for p in cache.rglob("*.safetensors")}
     assert shards
     assert np.allclose(plain.losses, cached.losses, atol=1e-5)
     left, right = adapter(plain.folder), adapter(cached.folder)
     assert all(torch.allclose(left[k], right[k], atol=1e-4) for k in left)
-    again = train(base, make_rows(), settings, tmp_path / "b", seed=1, trunk_cache=cache)
+    again = train(
+        base, make_rows(), settings, tmp_path / "b", TrainOptions(seed=1, trunk_cache=cache)
+    )
     assert again.losses == cached.losses
     assert {p: p.stat().st_mtime_ns for p in cache.rglob("*.safetensors")} == shards
 
@@ -183,7 +190,7 @@ def test_pain_02_a_row_without_a_trained_token_is_refused(base: Path, tmp_path: 
     rows = make_rows()
     rows[4] = TokenRow("ex-bad", rows[4].ids, (False,) * len(rows[4].ids))
     with pytest.raises(DataError, match=r"row 5 \(ex-bad\).*no token of this row is trained"):
-        train(base, rows, SETTINGS, tmp_path, seed=1)
+        train(base, rows, SETTINGS, tmp_path, TrainOptions(seed=1))
 
 
 def test_pain_04_rows_that_never_train_the_end_token_are_refused(
@@ -191,13 +198,13 @@ def test_pain_04_rows_that_never_train_the_end_token_are_refused(
 ) -> None:
     rows = [TokenRow(r.example, r.ids, (*r.mask[:-1], False)) for r in make_rows()]
     with pytest.raises(TemplateError, match="would never stop"):
-        train(base, rows, SETTINGS, tmp_path, seed=1)
+        train(base, rows, SETTINGS, tmp_path, TrainOptions(seed=1))
 
 
 def test_pain_07_two_beginning_tokens_are_refused(base: Path, tmp_path: Path) -> None:
     rows = [TokenRow(r.example, (1, *r.ids), (False, *r.mask)) for r in make_rows()]
     with pytest.raises(TemplateError, match="two beginning"):
-        train(base, rows, SETTINGS, tmp_path, seed=1)
+        train(base, rows, SETTINGS, tmp_path, TrainOptions(seed=1))
 
 
 def test_a_non_finite_step_is_refused_and_the_last_checkpoint_kept(
@@ -206,7 +213,7 @@ def test_a_non_finite_step_is_refused_and_the_last_checkpoint_kept(
     rows = make_rows()
     wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "schedule": "constant"})
     with pytest.raises(TrainingError, match="gradient norm"):
-        train(base, rows, wild, tmp_path, seed=1, checkpoint_every=1)
+        train(base, rows, wild, tmp_path, TrainOptions(seed=1, checkpoint_every=1))
     kept = sorted((tmp_path / "checkpoints").glob("step-*"))
     assert kept
     weights = load_file(kept[-1] / "weights.safetensors")
@@ -230,7 +237,11 @@ train(Path({base!r}), make_rows(), settings, Path({out!r}), seed=1, checkpoint_e
 def test_pain_12_kill_9_at_random_moments_changes_nothing(base: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"layers": "top-2", "epochs": 24.0})
     whole = train(
-        base, make_rows(), settings, tmp_path / "w", seed=1, trunk_cache=tmp_path / "w" / "trunk"
+        base,
+        make_rows(),
+        settings,
+        tmp_path / "w",
+        TrainOptions(seed=1, trunk_cache=tmp_path / "w" / "trunk"),
     )
     out = tmp_path / "k"
     script = KILLED.format(tests=str(Path(__file__).parent), base=str(base), out=str(out))
@@ -252,7 +263,11 @@ def test_pain_12_kill_9_at_random_moments_changes_nothing(base: Path, tmp_path: 
             break
     assert kills
     result = train(
-        base, make_rows(), settings, out, seed=1, checkpoint_every=2, trunk_cache=out / "trunk"
+        base,
+        make_rows(),
+        settings,
+        out,
+        TrainOptions(seed=1, checkpoint_every=2, trunk_cache=out / "trunk"),
     )
     assert result.losses == whole.losses
     assert same(adapter(result.folder), adapter(whole.folder))
@@ -271,7 +286,7 @@ def test_pain_15_the_best_checkpoint_is_chosen_by_the_callers_metric(
             seen.append(model(torch.tensor([[1, 5, 9]])).logits)
         return next(scores)
 
-    result = train(base, make_rows(), settings, tmp_path, seed=1, evaluate=evaluate)
+    result = train(base, make_rows(), settings, tmp_path, TrainOptions(seed=1, evaluate=evaluate))
     assert result.evaluations == ((3, 0.1), (6, 0.9), (9, 0.3), (12, 0.2))
     assert result.stopped_early and result.steps == 12
     assert result.best_step == 6 and result.best_score == 0.9
@@ -281,23 +296,38 @@ def test_pain_15_the_best_checkpoint_is_chosen_by_the_callers_metric(
         kept = load_model(base, result.folder, device="cpu")(torch.tensor([[1, 5, 9]])).logits
     assert torch.allclose(kept, seen[1], atol=1e-5)
     assert not torch.allclose(kept, seen[3], atol=1e-5)
-    assert train(base, make_rows(), settings, tmp_path, seed=1, evaluate=evaluate) == result
+    assert (
+        train(base, make_rows(), settings, tmp_path, TrainOptions(seed=1, evaluate=evaluate))
+        == result
+    )
 
 
 def test_evaluating_does_not_change_the_run(base: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"eval_every": 2, "dropout": 0.2})
-    plain = train(base, make_rows(), settings, tmp_path / "plain", seed=1)
+    plain = train(base, make_rows(), settings, tmp_path / "plain", TrainOptions(seed=1))
     watched = train(
-        base, make_rows(), settings, tmp_path / "watched", seed=1, evaluate=lambda m: torch.rand(1)
+        base,
+        make_rows(),
+        settings,
+        tmp_path / "watched",
+        TrainOptions(seed=1, evaluate=lambda m: torch.rand(1)),
     )
-    by_loss = train(base, make_rows(), settings, tmp_path / "dev", seed=1, dev=make_rows(5, 1))
+    by_loss = train(
+        base, make_rows(), settings, tmp_path / "dev", TrainOptions(seed=1, dev=make_rows(5, 1))
+    )
     assert plain.losses == watched.losses == by_loss.losses
     assert all(score < 0 for _, score in by_loss.evaluations) and by_loss.best_step
 
 
 def test_each_step_reports_its_metrics(base: Path, tmp_path: Path) -> None:
     events: list[dict[str, float]] = []
-    train(base, make_rows(), SETTINGS, tmp_path, seed=1, on_event=lambda e: events.append(dict(e)))
+    train(
+        base,
+        make_rows(),
+        SETTINGS,
+        tmp_path,
+        TrainOptions(seed=1, on_event=lambda e: events.append(dict(e))),
+    )
     assert [e["step"] for e in events] == list(range(1, 19))
     assert events[-1]["seconds_left"] == 0
     for event in events:
@@ -310,17 +340,17 @@ def test_each_step_reports_its_metrics(base: Path, tmp_path: Path) -> None:
 def test_extend_goes_on_and_is_refused_unless_asked_for(base: Path, tmp_path: Path) -> None:
     flat = SETTINGS.model_copy(update={"schedule": "constant"})
     longer = flat.model_copy(update={"epochs": 5.0})
-    train(base, make_rows(), flat, tmp_path / "a", seed=1)
+    train(base, make_rows(), flat, tmp_path / "a", TrainOptions(seed=1))
     with pytest.raises(ResumeError, match=r"train\.epochs: 3.0 then, 5.0 now"):
-        train(base, make_rows(), longer, tmp_path / "a", seed=1)
-    extended = train(base, make_rows(), longer, tmp_path / "a", seed=1, extend=True)
-    whole = train(base, make_rows(), longer, tmp_path / "b", seed=1)
+        train(base, make_rows(), longer, tmp_path / "a", TrainOptions(seed=1))
+    extended = train(base, make_rows(), longer, tmp_path / "a", TrainOptions(seed=1, extend=True))
+    whole = train(base, make_rows(), longer, tmp_path / "b", TrainOptions(seed=1))
     assert extended.losses == whole.losses
 
 
 def test_the_full_objective_trains_every_token(base: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"objective": "full", "epochs": 1.0})
-    result = train(base, make_rows(), settings, tmp_path, seed=1)
+    result = train(base, make_rows(), settings, tmp_path, TrainOptions(seed=1))
     assert result.trained_tokens == sum(len(r.ids) - 1 for r in make_rows())
 
 
@@ -333,11 +363,23 @@ def test_a_trunk_made_by_other_weights_is_not_used(base: Path, tmp_path: Path) -
     settings = SETTINGS.model_copy(update={"layers": "top-1"})
     cache = tmp_path / "trunk"
     hashes = {"base": "same name"}
-    train(base, make_rows(), settings, tmp_path / "a", seed=1, trunk_cache=cache, hashes=hashes)
+    train(
+        base,
+        make_rows(),
+        settings,
+        tmp_path / "a",
+        TrainOptions(seed=1, trunk_cache=cache, hashes=hashes),
+    )
     for shard in cache.rglob("*.safetensors"):
         save_file({k: v + 0.1 for k, v in load_file(shard).items()}, shard)
     with pytest.raises(ModelError, match="made by other weights"):
-        train(base, make_rows(), settings, tmp_path / "b", seed=1, trunk_cache=cache, hashes=hashes)
+        train(
+            base,
+            make_rows(),
+            settings,
+            tmp_path / "b",
+            TrainOptions(seed=1, trunk_cache=cache, hashes=hashes),
+        )
 
 
 def test_pain_19_another_tokenization_finds_no_entry(base: Path, tmp_path: Path) -> None:
@@ -363,10 +405,14 @@ def test_pain_19_another_tokenization_finds_no_entry(base: Path, tmp_path: Path)
 def test_a_cut_shard_is_computed_again(base: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"layers": "top-1"})
     cache = tmp_path / "trunk"
-    first = train(base, make_rows(), settings, tmp_path / "a", seed=1, trunk_cache=cache)
+    first = train(
+        base, make_rows(), settings, tmp_path / "a", TrainOptions(seed=1, trunk_cache=cache)
+    )
     for shard in cache.rglob("*.safetensors"):
         shard.write_bytes(shard.read_bytes()[:-7])
-    again = train(base, make_rows(), settings, tmp_path / "b", seed=1, trunk_cache=cache)
+    again = train(
+        base, make_rows(), settings, tmp_path / "b", TrainOptions(seed=1, trunk_cache=cache)
+    )
     assert again.losses == first.losses
 
 
@@ -378,7 +424,7 @@ def test_four_bits_without_bitsandbytes_name_the_extra(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     settings = SETTINGS.model_copy(update={"quantize": "nf4"})
     with pytest.raises(MissingExtraError, match="bitsandbytes"):
-        train(base, make_rows(), settings, tmp_path, seed=1, device="cpu")
+        train(base, make_rows(), settings, tmp_path, TrainOptions(seed=1, device="cpu"))
 
 
 def test_bf16_products_stay_near_fp32_and_auto_is_fp32_on_a_cpu(base: Path, tmp_path: Path) -> None:
@@ -386,7 +432,7 @@ def test_bf16_products_stay_near_fp32_and_auto_is_fp32_on_a_cpu(base: Path, tmp_
     for precision in ("fp32", "auto", "bf16"):
         settings = SETTINGS.model_copy(update={"precision": precision})
         runs[precision] = train(
-            base, make_rows(), settings, tmp_path / precision, seed=1, device="cpu"
+            base, make_rows(), settings, tmp_path / precision, TrainOptions(seed=1, device="cpu")
         )
     assert runs["auto"].losses == runs["fp32"].losses
     assert runs["bf16"].losses != runs["fp32"].losses
@@ -405,11 +451,11 @@ def test_the_named_tracker_gets_the_metrics(
         assert (name, run) == ("trackio", "run-7")
         return (lambda event: seen.append(event["loss"])), (lambda: ended.append(True))
 
-    monkeypatch.setattr(report, "tracker", fake)
+    monkeypatch.setattr(report, "open_tracker", fake)
     settings = SETTINGS.model_copy(update={"track": "trackio"})
-    result = train(base, make_rows(), settings, tmp_path / "run-7", seed=1)
+    result = train(base, make_rows(), settings, tmp_path / "run-7", TrainOptions(seed=1))
     assert tuple(seen) == result.losses and ended == [True]
-    assert train(base, make_rows(), SETTINGS, tmp_path / "run-7", seed=1) == result
+    assert train(base, make_rows(), SETTINGS, tmp_path / "run-7", TrainOptions(seed=1)) == result
 
 
 def test_pain_01_the_trained_tokens_are_the_masked_ones_and_no_others(
@@ -419,7 +465,7 @@ def test_pain_01_the_trained_tokens_are_the_masked_ones_and_no_others(
     from residency.model.load_model import load_model
 
     settings = SETTINGS.model_copy(update={"batch_size": 22, "epochs": 1.0})
-    result = train(base, make_rows(), settings, tmp_path, seed=1)
+    result = train(base, make_rows(), settings, tmp_path, TrainOptions(seed=1))
     model = load_model(base, device="cpu")
     nll = []
     for row in make_rows():
@@ -434,5 +480,5 @@ def test_pain_01_the_trained_tokens_are_the_masked_ones_and_no_others(
 def test_pain_03_rows_whose_end_was_cut_are_counted(base: Path, tmp_path: Path) -> None:
     rows = make_rows()
     rows[0] = TokenRow("cut", rows[0].ids[:-1], rows[0].mask[:-1])
-    result = train(base, rows, SETTINGS, tmp_path, seed=1)
+    result = train(base, rows, SETTINGS, tmp_path, TrainOptions(seed=1))
     assert result.notes == ("1 of 22 rows train no end token (cut?)",)

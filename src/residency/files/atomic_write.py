@@ -108,10 +108,10 @@ def draft_name(path: Path, *, shared: bool = False) -> Path:
             holds no process.
     """
     stem = f".{path.name}.draft"
-    for left in path.parent.glob(f"{_escape(stem)}-*"):
-        owner = left.name.removeprefix(f"{stem}-").partition("-")[0]
+    for leftover in path.parent.glob(f"{_escape_pattern(stem)}-*"):
+        owner = leftover.name.removeprefix(f"{stem}-").partition("-")[0]
         if owner.isdigit() and int(owner) != os.getpid() and not psutil.pid_exists(int(owner)):
-            _remove(left)
+            _remove_leftover(leftover)
     return path.with_name(stem if shared else f"{stem}-{os.getpid()}")
 
 
@@ -122,10 +122,10 @@ def publish_file(draft: Path, path: Path, *, durable: bool = True) -> None:
         OSError: it cannot be renamed.
     """
     if durable:
-        _flush(draft)
+        _flush_to_disk(draft)
     draft.replace(path)
     if durable:
-        _flush(path.parent)
+        _flush_to_disk(path.parent)
 
 
 def publish_folder(draft: Path, folder: Path) -> None:
@@ -135,10 +135,10 @@ def publish_folder(draft: Path, folder: Path) -> None:
         OSError: it cannot be renamed; what was there before is put back.
     """
     for file in draft.rglob("*"):
-        _flush(file)
-    _flush(draft)
-    mine = draft_name(folder)
-    old = mine.with_name(f"{mine.name}-old")
+        _flush_to_disk(file)
+    _flush_to_disk(draft)
+    own_name = draft_name(folder).name
+    old = folder.with_name(f"{own_name}-old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.replace(old)
@@ -148,11 +148,11 @@ def publish_folder(draft: Path, folder: Path) -> None:
         if old.exists():
             old.replace(folder)
         raise
-    _flush(folder.parent)
+    _flush_to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _flush(path: Path) -> None:
+def _flush_to_disk(path: Path) -> None:
     """Wait until a file or a folder's list of names is on the disk."""
     if path.is_dir() and os.name == "nt":  # folders cannot be opened there
         return
@@ -164,7 +164,7 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _remove(path: Path) -> None:
+def _remove_leftover(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -172,6 +172,6 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _escape(name: str) -> str:
+def _escape_pattern(name: str) -> str:
     """The name as a pattern that matches only itself."""
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)

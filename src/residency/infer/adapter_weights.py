@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from residency.errors import ModelError
-from residency.model.lora_linear import lora_modules
+from residency.model.lora import merged_weights, remove_adapters
 from residency.model.peft_adapter import load_adapter
 
 
@@ -65,12 +65,8 @@ def _from_peft(model: Any, path: Path) -> dict[str, Tensor]:
     replaced: dict[str, Tensor] = {}
     try:
         load_adapter(model, path)
-        for name, layer in lora_modules(model):
-            merged = layer.merged_weight()
-            weight = merged.t() if layer.transposed else merged
-            replaced[f"{name}.weight"] = weight.detach().clone()
+        for name, weight in merged_weights(model):
+            replaced[name] = weight.detach().clone()
     finally:
-        for name, layer in list(lora_modules(model)):
-            parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, layer.base)
+        remove_adapters(model)
     return replaced

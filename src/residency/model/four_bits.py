@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from residency.model.kernels import linear_nt
 
 
-def dequantised(layer: nn.Module) -> Tensor:
+def dequantise_weight(layer: nn.Module) -> Tensor:
     """[O, I] the weight of a 4-bit layer, in fp32."""
     from bitsandbytes.functional import dequantize_4bit
 
@@ -32,22 +32,22 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: nn.Module) -> Tensor:
         ctx.layer = layer
-        return linear_nt(x, dequantised(layer).to(x.dtype))
+        return linear_nt(x, dequantise_weight(layer).to(x.dtype))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return linear_nt(grad, dequantised(ctx.layer).to(grad.dtype).t()), None
+        return linear_nt(grad, dequantise_weight(ctx.layer).to(grad.dtype).t()), None
 
 
-def _forward(layer: nn.Module, x: Tensor) -> Tensor:
+def _forward_dequantised(layer: nn.Module, x: Tensor) -> Tensor:
     y: Tensor = _Product.apply(x, layer)  # type: ignore[no-untyped-call]
     bias: Tensor | None = getattr(layer, "bias", None)
     return y if bias is None else y + bias.to(y.dtype)
 
 
-def differentiable(model: nn.Module) -> int:
+def make_differentiable(model: nn.Module) -> int:
     """Let every 4-bit layer of a model on a CPU compute as described. Returns how many there are."""
     layers = [m for m in model.modules() if type(m).__name__ == "Linear4bit"]
     for layer in layers:
-        layer.forward = partial(_forward, layer)
+        layer.forward = partial(_forward_dequantised, layer)
     return len(layers)

@@ -16,7 +16,7 @@ from typing import Any
 
 from residency.errors import FetchError, ModelError
 from residency.files.atomic_write import write_text
-from residency.files.write_errors import os_errors
+from residency.files.write_errors import raise_os_errors
 from residency.interfaces import Progress, ProgressEvent, no_progress
 
 CONVERSION = 1
@@ -67,7 +67,7 @@ def convert_gguf(path: Path, out: Path, *, progress: Progress = no_progress) -> 
     metadata = read_metadata(path)
     progress(ProgressEvent("convert", 0, 3, "steps", {"step": "reading the tokenizer"}))
     try:
-        with _quiet(), os_errors(out):
+        with _quiet(), raise_os_errors(out):
             note = _save_tokenizer(path, out, metadata)
             progress(ProgressEvent("convert", 1, 3, "steps", {"step": "dequantising the weights"}))
             _save_model(path, out, progress)

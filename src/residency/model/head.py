@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from residency.model.kernels import linear_nt
-from residency.model.size_rounding import filled_rows
+from residency.model.size_rounding import fill_rows
 
 CHUNK_BYTES = 32 << 20
 """Size of one chunk of logits. Smaller chunks would read the head's weight more often; larger ones
@@ -35,7 +35,7 @@ class _TokenNll(torch.autograd.Function):
         step = _chunk_rows(len(weight), 4)
         for at in range(0, len(h), step):
             rows = slice(at, at + step)
-            probs = _chunk(h[rows], weight, bias, labels[rows], nll[rows])
+            probs = _chunk_probabilities(h[rows], weight, bias, labels[rows], nll[rows])
             grad_h[rows] = linear_nt(probs, weight.t())
         ctx.save_for_backward(grad_h)
         return nll
@@ -60,7 +60,7 @@ class _WeightedNll(torch.autograd.Function):
         step = _chunk_rows(len(weight), 4)
         for at in range(0, len(h), step):
             rows = slice(at, at + step)
-            probs = _chunk(h[rows], weight, bias, labels[rows], nll[rows])
+            probs = _chunk_probabilities(h[rows], weight, bias, labels[rows], nll[rows])
             probs *= weights[rows, None].to(probs.dtype)
             grad_h[rows] = linear_nt(probs, weight.t())
             grad_weight += linear_nt(probs.t(), h[rows].t())
@@ -82,7 +82,9 @@ class _WeightedNll(torch.autograd.Function):
         )
 
 
-def _chunk(h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, nll: Tensor) -> Tensor:
+def _chunk_probabilities(
+    h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, nll: Tensor
+) -> Tensor:
     """Fill ``nll`` and return probabilities minus one-hot labels, [rows, V] in h's dtype.
 
     One buffer all the way: logits become exponentials, then probabilities, in place.
@@ -99,7 +101,7 @@ def _chunk(h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, nll: 
 
 def token_nll(h: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
     """[S] −log p(label) from hidden states [S, d] and a frozen head [V, d]; differentiable in h."""
-    size, h, labels = len(h), filled_rows(h), filled_rows(labels)
+    size, h, labels = len(h), fill_rows(h), fill_rows(labels)
     if torch.is_grad_enabled() and h.requires_grad:
         out: Tensor = _TokenNll.apply(h, weight, bias, labels)  # type: ignore[no-untyped-call]
         return out[:size]
@@ -117,7 +119,7 @@ def weighted_nll(
 ) -> tuple[Tensor, Tensor]:
     """Σ wᵢ·nllᵢ (differentiable in the hidden states and in the head) and the [S] nll."""
     if torch.is_grad_enabled() and weight.requires_grad:
-        whole = (filled_rows(h), weight, bias, filled_rows(labels), filled_rows(weights))
+        whole = (fill_rows(h), weight, bias, fill_rows(labels), fill_rows(weights))
         total, nll = _WeightedNll.apply(*whole)  # type: ignore[no-untyped-call]
         return total, nll[: len(h)]
     nll = token_nll(h, weight, bias, labels)

@@ -54,7 +54,7 @@ class _Linear(torch.autograd.Function):
         return grad_x, grad_w, grad_b
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def apply_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Differentiable ``x @ weightᵀ + bias``; oneDNN on CPU in fp32, PyTorch's own elsewhere."""
     if x.dtype is not torch.float32 or x.device.type != "cpu" or not onednn_available():
         return nn.functional.linear(x, weight, bias)
@@ -71,10 +71,10 @@ class OneDnnLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """input: [..., in_features] → [..., out_features]."""
-        return linear(input, self.weight, self.bias)
+        return apply_linear(input, self.weight, self.bias)
 
 
-def accelerate(model: nn.Module) -> int:
+def use_fast_products(model: nn.Module) -> int:
     """Make every plain ``nn.Linear`` of a model on CPU use oneDNN. Returns how many there were."""
     if not onednn_available():
         return 0

@@ -41,12 +41,12 @@ class LastLayer:
         whole: list[Tensor] = []
 
         def choose(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            states = _states(args, kwargs)
+            states = _find_states(args, kwargs)
             whole.append(states)
-            return _with_states(args, kwargs, states.index_select(1, positions))
+            return _replace_states(args, kwargs, states.index_select(1, positions))
 
         def restore(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return _with_states(args, kwargs, norm(whole.pop()))
+            return _replace_states(args, kwargs, norm(whole.pop()))
 
         def narrow(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
             return (args[0].index_select(1, positions), *args[1:])
@@ -101,7 +101,7 @@ class Watch:
             # transformers hands what attention needs through to it, and to no other child.
             if "layout" in kwargs and not self._attention:
                 self._attention, self._inside = name, True
-                made = self._made.get(id(_states(args, kwargs)))
+                made = self._made.get(id(_find_states(args, kwargs)))
                 self._norm = made[0] if made is not None else ""
             elif self._inside and is_linear(module):
                 self._output = name.removeprefix(f"{self._attention}.")
@@ -118,12 +118,12 @@ class Watch:
         return hook
 
 
-def _states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+def _find_states(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     states: Tensor = args[0] if args else kwargs["hidden_states"]
     return states
 
 
-def _with_states(args: tuple[Any, ...], kwargs: dict[str, Any], states: Tensor) -> Any:
+def _replace_states(args: tuple[Any, ...], kwargs: dict[str, Any], states: Tensor) -> Any:
     if args:
         return (states, *args[1:]), kwargs
     return args, {**kwargs, "hidden_states": states}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from residency.errors import ConfigError, MissingExtraError, ModelError
-from residency.model.four_bits import differentiable
-from residency.model.kernels import accelerate
+from residency.model.causality import prove_causal
+from residency.model.folder_checks import check_model_folder
+from residency.model.four_bits import make_differentiable
+from residency.model.kernels import use_fast_products
+from residency.model.loaded_weights import (
+    check_finite_weights,
+    check_loading_report,
+    check_tied_head,
+)
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -35,7 +41,7 @@ def pick_device(device: str = "auto") -> torch.device:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """No progress bars and no chatter from transformers inside the block."""
     from transformers.utils import logging
 
@@ -48,33 +54,6 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def check_folder(path: Path) -> dict[str, Any]:
-    """The folder's ``config.json``.
-
-    Raises:
-        ModelError: it is not a folder with a model, its weights are pickled, or it needs
-            code of its own.
-    """
-    config_file = path / "config.json"
-    if not config_file.is_file():
-        raise ModelError(
-            "no config.json: not a model folder",
-            where=str(path),
-            next_step="name a Hugging Face folder, or fetch a base with: residency base fetch",
-        )
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"config.json is not JSON: {error}", where=str(config_file)) from None
-    if not any(path.glob("*.safetensors")):
-        raise ModelError(
-            "no .safetensors weights (pickled weights are never loaded)",
-            where=str(path),
-            next_step="save the model with save_pretrained of a recent transformers",
-        )
-    return dict(config)
 
 
 def load_model(
@@ -102,12 +81,13 @@ def load_model(
         ModelError: the folder holds no model, pickled weights, code of its own, or an
             adapter of another model.
     """
-    from residency.model.lora import fold, load_adapter
+    from residency.model.lora import fold_adapters
+    from residency.model.peft_adapter import load_adapter
 
     path = Path(path)
     if adapter is not None and (Path(adapter) / "config.json").is_file():
         path, adapter = Path(adapter), None
-    check_folder(path)
+    check_model_folder(path)
     torch_dtype = DTYPES[dtype] if isinstance(dtype, str) else dtype
     where = pick_device(device) if isinstance(device, str) else device
     extra = _four_bits(where, torch_dtype) if quantize == "nf4" else {}
@@ -115,12 +95,13 @@ def load_model(
     if not extra:
         model.to(where)
     if where.type == "cpu":
-        accelerate(model)
-        differentiable(model)
+        use_fast_products(model)
+        make_differentiable(model)
+    prove_causal(model, str(path))
     if adapter is not None:
         load_adapter(model, Path(adapter))
         if merge:
-            fold(model)
+            fold_adapters(model)
     model.eval()
     return model
 
@@ -163,16 +144,18 @@ def _four_bits(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 
 def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    with quiet():
+    with quiet_transformers():
         from transformers import AutoModelForCausalLM
 
         try:
-            return AutoModelForCausalLM.from_pretrained(
+            model, report = AutoModelForCausalLM.from_pretrained(
                 path,
                 dtype=dtype,
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
+                ignore_mismatched_sizes=True,  # named and refused below
+                output_loading_info=True,
                 **extra,
             )
         except SafetensorError as error:
@@ -181,10 +164,27 @@ def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
                 where=str(path),
                 next_step="delete this folder and make or fetch it again",
             ) from None
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(
-                f"the model cannot be loaded: {str(error).splitlines()[0]}", where=str(path)
-            ) from None
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError,
+                AttributeError) as error:  # fmt: skip
+            raise _loading_error(path, error) from None
+    check_loading_report(report, path)
+    check_finite_weights(model, path)
+    check_tied_head(model, path)
+    return model
+
+
+def _loading_error(path: Path, error: Exception) -> ModelError:
+    lines = str(error).strip().splitlines()
+    step = "copy or download the folder again; it must be one that transformers loads by itself"
+    if "does not recognize this architecture" in str(error) or "Unrecognized configuration" in str(
+        error
+    ):
+        step = "name a causal language model; a newer transformers may know this architecture"
+    return ModelError(
+        f"the model cannot be loaded: {lines[0] if lines else type(error).__name__}",
+        where=str(path),
+        next_step=step,
+    )
 
 
 def load_tokenizer(path: Path | str) -> Any:
@@ -193,14 +193,29 @@ def load_tokenizer(path: Path | str) -> Any:
     Raises:
         ModelError: the folder holds none.
     """
-    with quiet():
+    with quiet_transformers():
         from transformers import AutoTokenizer
 
         try:
             return AutoTokenizer.from_pretrained(
                 path, local_files_only=True, trust_remote_code=False
             )
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"the tokenizer cannot be loaded: {str(error).splitlines()[0]}", where=str(path)
-            ) from None
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError,
+                AttributeError) as error:  # fmt: skip
+            raise _tokenizer_error(Path(path), error) from None
+
+
+def _tokenizer_error(path: Path, error: Exception) -> ModelError:
+    """What is missing, by name: a folder with a SentencePiece model alone needs a package to read it."""
+    lines = str(error).strip().splitlines()
+    step = "save the model's tokenizer into the folder again, with a tokenizer.json"
+    if (path / "tokenizer.model").is_file() and not (path / "tokenizer.json").is_file():
+        wanted = [name for name in ("sentencepiece", "tiktoken") if name in str(error).lower()]
+        absent = [n for n in wanted or ["sentencepiece"] if importlib.util.find_spec(n) is None]
+        if absent:
+            step = f"pip install {' '.join(absent)}, which reads tokenizer.model; or {step}"
+    return ModelError(
+        f"the tokenizer cannot be loaded: {lines[0] if lines else type(error).__name__}",
+        where=str(path),
+        next_step=step,
+    )

@@ -1,23 +1,27 @@
 """Merge an adapter into its base, and prove that the merged model says what the adapter said.
 
 The proof compares logits and greedy continuations on a fixed probe set before and after:
-base with the adapter beside it, against the merged folder as a stranger would load it.
+base with the adapter beside it, against the merged folder as a stranger would load it. And it asks
+stock transformers whether ``generate`` stops at each token that ends a turn.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from residency.errors import ModelError, ParityError
 from residency.files.atomic_write import draft_name, publish_folder
-from residency.files.write_errors import os_errors
+from residency.files.own_folder import check_replaceable, mark_folder
+from residency.files.write_errors import raise_os_errors
+from residency.model.end_ids import find_leaving_ends, write_ends
 from residency.model.load_model import load_model, load_tokenizer, quiet_transformers
 
 PROBES = (
@@ -49,12 +53,14 @@ class MergeProof:
     Attributes:
         logits: largest absolute difference. changed: largest difference from the bare base.
         same_greedy: probes whose greedy continuation is the same. probes: how many there are.
+        ends: ids of the end tokens at which stock ``generate`` was seen to stop.
     """
 
     logits: float
     changed: float
     same_greedy: int
     probes: int
+    ends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,36 +113,99 @@ def _logit_gap(left: _Answers, right: _Answers) -> float:
     return max(float((a - b).abs().max()) for a, b in pairs)
 
 
+class _ForceEnd(LogitsProcessor):
+    """Makes a model write one end token at one place, and no end token before."""
+
+    def __init__(self, end: int, ends: Sequence[int], place: int) -> None:
+        self.end, self.ends, self.place = end, list(ends), place
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """scores: [1, V]."""
+        forced = scores.clone()
+        if input_ids.shape[1] == self.place:
+            forced.fill_(float("-inf"))
+            forced[:, self.end] = 0.0
+        else:
+            forced[:, self.ends] = float("-inf")
+        return forced
+
+
+@torch.no_grad()
+def find_endless(model: Any, ends: Sequence[int], prompt: Sequence[int]) -> list[int]:
+    """End tokens at which stock transformers' ``generate`` goes on writing.
+
+    Each is forced as the third token of an answer: whether it stops there depends on what the
+    model's files declare, and on nothing that the model has learned.
+    """
+    row = torch.tensor([list(prompt)], device=next(model.parameters()).device)
+    endless = []
+    for end in ends:
+        force = _ForceEnd(end, ends, row.shape[1] + 2)
+        with quiet_transformers():
+            out = model.generate(
+                row,
+                attention_mask=torch.ones_like(row),
+                max_new_tokens=8,
+                do_sample=False,
+                num_beams=1,
+                logits_processor=LogitsProcessorList([force]),
+                pad_token_id=ends[0],
+            )
+        if out.shape[1] != row.shape[1] + 3:
+            endless.append(end)
+    return endless
+
+
 def merge_adapter(
-    base: Path, adapter: Path, out: Path, *, tolerance: float = TOLERANCE
+    base: Path, adapter: Path, out: Path, *, force: bool = False, tolerance: float = TOLERANCE
 ) -> MergeProof:
     """Write base and adapter as one ordinary model folder, ``out``, with its tokenizer.
 
+    Args:
+        force: replace a folder that an earlier merge wrote. tolerance: largest difference of logits.
+
     Raises:
+        UserError: something that we did not make lies at ``out``.
         ModelError: the adapter does not fit the base, or changes nothing.
-        ParityError: the merged folder, loaded again, does not give the adapter's outputs;
-            nothing is left in ``out``.
+        ParityError: the merged folder, loaded again, does not give the adapter's outputs, or does
+            not stop where answers end; nothing is left in ``out``.
     """
+    check_replaceable(out, force=force)
     plain = load_model(base, device="cpu")
     probes = probe_ids(base, plain.config.get_text_config().vocab_size)
     bare = answer_probes(plain, probes)
     del plain
     before = answer_probes(load_model(base, adapter, device="cpu", merge=False), probes)
-    temporary = draft_name(out)
-    shutil.rmtree(temporary, ignore_errors=True)
+    ends = find_leaving_ends(base, adapter)
+    draft = draft_name(out)
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        _write_merged(base, adapter, draft, ends, out)
+        stored = load_model(draft, device="cpu")
+        proof = compare_answers(before, answer_probes(stored, probes), bare)
+        _check_proof(proof, find_endless(stored, ends, probes[0]), adapter, out, tolerance)
+        mark_folder(draft)
+        publish_folder(draft, out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return replace(proof, ends=tuple(ends))
+
+
+def _write_merged(base: Path, adapter: Path, draft: Path, ends: Sequence[int], out: Path) -> None:
     merged = load_model(base, adapter, device="cpu", merge=True)
-    with quiet_transformers(), os_errors(out):
-        merged.save_pretrained(temporary)
-    del merged
-    copy_tokenizer(base, temporary)
-    proof = compare_answers(
-        before, answer_probes(load_model(temporary, device="cpu"), probes), bare
-    )
+    with quiet_transformers(), raise_os_errors(out):
+        merged.save_pretrained(draft)
+    copy_tokenizer(base, draft)
+    write_ends(draft, ends)
+
+
+def _check_proof(
+    proof: MergeProof, endless: Sequence[int], adapter: Path, out: Path, tolerance: float
+) -> None:
+    """Refuse a merge that changes nothing, differs, or never stops."""
     if proof.changed <= tolerance / 10:
-        shutil.rmtree(temporary)
         raise ModelError("the adapter does not change the base's outputs", where=str(adapter))
     if proof.logits > tolerance or proof.same_greedy < proof.probes:
-        shutil.rmtree(temporary)
         raise ParityError(
             f"the merged model differs from the adapter: logits by {proof.logits:.2e} "
             f"(tolerance {tolerance:.0e}), {proof.probes - proof.same_greedy} of {proof.probes} "
@@ -144,5 +213,9 @@ def merge_adapter(
             where=str(out),
             next_step="use the adapter beside its base, unmerged",
         )
-    publish_folder(temporary, out)
-    return proof
+    if endless:
+        raise ParityError(
+            f"generation does not stop at {', '.join(map(str, endless))}, which end answers",
+            where=str(out),
+            next_step="use the adapter beside its base, unmerged",
+        )

@@ -19,7 +19,7 @@ from residency.model.attention import Layout
 _SMALLEST, _SHARE = 8, 16
 
 
-def rounded(size: int) -> int:
+def round_up_size(size: int) -> int:
     """The next size that is used: at most 1/16 (below 128: seven) more than this one."""
     grain = _SMALLEST
     while grain * 2 * _SHARE <= size:
@@ -27,10 +27,10 @@ def rounded(size: int) -> int:
     return -(-size // grain) * grain
 
 
-def filled(ids: Tensor, positions: Tensor, layout: Layout) -> tuple[Tensor, Tensor, Layout]:
+def fill_batch(ids: Tensor, positions: Tensor, layout: Layout) -> tuple[Tensor, Tensor, Layout]:
     """A flat batch with one more example at its end, so that T is a rounded size."""
     size = len(ids)
-    more = rounded(size) - size
+    more = round_up_size(size) - size
     if not more:
         return ids, positions, layout
     own = torch.arange(more, device=ids.device)
@@ -42,7 +42,7 @@ def filled(ids: Tensor, positions: Tensor, layout: Layout) -> tuple[Tensor, Tens
     return pad(ids, (0, more)), torch.cat([positions, own]), layout
 
 
-def filled_rows(rows: Tensor) -> Tensor:
+def fill_rows(rows: Tensor) -> Tensor:
     """[n, …] with rows of zeros at its end, n then being a rounded size."""
-    more = rounded(len(rows)) - len(rows)
+    more = round_up_size(len(rows)) - len(rows)
     return pad(rows, (0, 0) * (rows.ndim - 1) + (0, more)) if more else rows

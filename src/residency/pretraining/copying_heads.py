@@ -50,9 +50,9 @@ def set_copying_heads(model: Any, *, seed: int) -> None:
     if config.num_hidden_layers < 2 or 3 * size + 1 > width:
         raise ValueError("a copying circuit needs two layers and at least four heads")
     generator = torch.Generator().manual_seed(seed)
-    frequency = _frequencies(config, size)
+    frequency = _rotary_frequencies(config, size)
     with torch.no_grad():
-        directions = _orthogonal(width, generator)
+        directions = _orthogonal_rows(width, generator)
         common = directions[0]
         told, kept, copied = (directions[1 + n * size : 1 + (n + 1) * size] for n in range(3))
         embeddings = model.model.embed_tokens.weight
@@ -82,13 +82,13 @@ def set_copying_heads(model: Any, *, seed: int) -> None:
         second.o_proj.weight[:, :size] = WRITE[1] * unit * copied.T
 
 
-def _frequencies(config: Any, size: int) -> Tensor:
+def _rotary_frequencies(config: Any, size: int) -> Tensor:
     """[size / 2] radians a token of each rotary pair."""
     base = float(config.rope_parameters["rope_theta"])
     return torch.as_tensor(base ** (-torch.arange(size // 2).float() / (size // 2)))
 
 
-def _orthogonal(width: int, generator: torch.Generator) -> Tensor:
+def _orthogonal_rows(width: int, generator: torch.Generator) -> Tensor:
     """[width, width] orthonormal rows."""
     q: Tensor = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
     return q

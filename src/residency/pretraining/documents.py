@@ -57,7 +57,7 @@ def corpus_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError("no such file or folder", where=str(path))
-    found = sorted(p for p in path.rglob("*") if p.is_file() and _kind(p) != "unknown")
+    found = sorted(p for p in path.rglob("*") if p.is_file() and _file_kind(p) != "unknown")
     if not found:
         raise DataError(
             "no text here",
@@ -89,7 +89,7 @@ def read_documents(path: Path, field: str = "text") -> Iterator[Document]:
     """
     empty = True
     for file in corpus_files(path):
-        kind = _kind(file)
+        kind = _file_kind(file)
         if kind == "text":
             documents = _read_text(file)
         elif kind == "json":
@@ -114,7 +114,7 @@ def read_documents(path: Path, field: str = "text") -> Iterator[Document]:
         )
 
 
-def _kind(file: Path) -> str:
+def _file_kind(file: Path) -> str:
     suffix = file.suffix.lower()
     if suffix in _OPENERS:
         suffix = Path(file.stem).suffix.lower()
@@ -125,12 +125,12 @@ def _kind(file: Path) -> str:
     return "parquet" if suffix == ".parquet" else "unknown"
 
 
-def _open(file: Path) -> IO[bytes]:
+def _open_file(file: Path) -> IO[bytes]:
     opener: Any = _OPENERS.get(file.suffix.lower(), open)
     return opener(file, "rb")  # type: ignore[no-any-return]
 
 
-def _decode(raw: bytes, where: str) -> str:
+def _decode_text(raw: bytes, where: str) -> str:
     if b"\0" in raw:
         raise DataError("a binary file, not text", where=where, next_step="leave it out")
     try:
@@ -142,16 +142,16 @@ def _decode(raw: bytes, where: str) -> str:
 
 
 def _read_text(file: Path) -> Iterator[Document]:
-    with _open(file) as handle:
-        yield Document(_decode(handle.read(), str(file)), str(file))
+    with _open_file(file) as handle:
+        yield Document(_decode_text(handle.read(), str(file)), str(file))
 
 
 def _read_json(file: Path, field: str) -> Iterator[Document]:
-    with _open(file) as handle:
+    with _open_file(file) as handle:
         try:
             for number, raw in enumerate(handle, 1):
                 where = f"{file}:{number}"
-                line = _decode(raw, where)
+                line = _decode_text(raw, where)
                 if not line.strip():
                     continue
                 try:
@@ -214,15 +214,15 @@ def split_documents(corpus: Corpus, *, held_out: bool) -> Iterator[Document]:
         cut = only.text.rfind("\n", 0, int(len(only.text) * (1 - share))) + 1
         yield Document(only.text[cut:] if held_out else only.text[:cut], only.where)
         return
-    lowest = min((_fraction(document.text) for document in head), default=1.0)
+    lowest = min((_hash_fraction(document.text) for document in head), default=1.0)
     for document in itertools.chain(head, stream):
-        fraction = _fraction(document.text)
+        fraction = _hash_fraction(document.text)
         # A small corpus may have no document below the share: then its lowest is held out.
         if (fraction < share or (share > 0 and fraction == lowest)) == held_out:
             yield document
 
 
-def _fraction(text: str) -> float:
+def _hash_fraction(text: str) -> float:
     """A number in [0, 1) that depends on the text alone."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return float(int.from_bytes(digest[:8]) / 2**64)

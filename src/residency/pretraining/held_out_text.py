@@ -13,7 +13,7 @@ from residency.pretraining.recipe import RunConfig
 from residency.pretraining.token_files import TokenFile
 
 if TYPE_CHECKING:
-    from residency.pretraining.pretrain_engine import HeldOut
+    from residency.pretraining.bits_per_byte import HeldOut
 
 ELSEWHERE = "elsewhere-"
 """Begins the name of text that is only measured: what does the model forget?"""
@@ -43,7 +43,7 @@ class HeldOutText:
         Raises:
             DataError: a text is empty or cannot be read.
         """
-        from residency.pretraining.pretrain_engine import held_out_rows, token_bytes
+        from residency.pretraining.bits_per_byte import held_out_rows, token_bytes
 
         sizes = token_bytes(tokenizer)
         measured = [corpus for corpus in corpora if corpus.held_out != 0]
@@ -55,7 +55,7 @@ class HeldOutText:
                 limit=run.eval_tokens,
                 sizes=sizes,
             )
-            for corpus in [*measured, *_elsewhere(others)]
+            for corpus in [*measured, *_name_elsewhere(others)]
         ]
         return cls(rows, tokenizer, run)
 
@@ -85,14 +85,14 @@ class HeldOutText:
 
     def samples(self, model: Any) -> Mapping[str, str]:
         """Greedy continuations of the run's prompts."""
-        from residency.pretraining.pretrain_engine import sample
+        from residency.pretraining.bits_per_byte import sample_texts
 
-        return sample(model, self.tokenizer, self.run.samples)
+        return sample_texts(model, self.tokenizer, self.run.samples)
 
     def _bits(self, model: Any, held: HeldOut) -> float:
         import torch
 
-        from residency.pretraining.pretrain_engine import bits_per_byte
+        from residency.pretraining.bits_per_byte import bits_per_byte
 
         dtype = torch.bfloat16 if self.run.precision == "bf16" else torch.float32
         return bits_per_byte(model, held, dtype=dtype)
@@ -104,7 +104,7 @@ class HeldOutText:
         return f"{held.name} {digest[:16]}"
 
 
-def _elsewhere(paths: Sequence[Path]) -> list[Corpus]:
+def _name_elsewhere(paths: Sequence[Path]) -> list[Corpus]:
     """Each path as a corpus of held-out text alone, with a name of its own."""
     out: list[Corpus] = []
     for number, path in enumerate(paths, 1):

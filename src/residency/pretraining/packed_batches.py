@@ -13,7 +13,7 @@ from residency.interfaces import TokenRow
 from residency.pretraining.token_files import TokenFile
 
 
-def pieces(file: TokenFile, context: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def cut_pieces(file: TokenFile, context: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """[P, 2] begin and end of every piece of at most ``context`` tokens; none crosses a document.
 
     Pieces of a single token are left out: nothing stands before it to predict it from.
@@ -53,7 +53,7 @@ class PackedBatches:
         self.files, self.steps = list(files), steps
         total = sum(shares)
         self._quota = [batch_tokens * share / total for share in shares]
-        self._pieces = [pieces(file, context) for file in files]
+        self._pieces = [cut_pieces(file, context) for file in files]
         self._order: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         self._ends: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         self.epochs: list[float] = []

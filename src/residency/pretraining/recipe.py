@@ -122,10 +122,10 @@ def load_recipe(path: Path) -> PretrainConfig:
         for key in ("path", "held_out"):
             if isinstance(corpus, dict) and isinstance(corpus.get(key), str):
                 corpus[key] = str((path.parent / corpus[key]).resolve())
-    return _validate(raw, str(path))
+    return _validate_recipe(raw, str(path))
 
 
-def _validate(raw: Mapping[str, Any], where: str) -> PretrainConfig:
+def _validate_recipe(raw: Mapping[str, Any], where: str) -> PretrainConfig:
     try:
         config = PretrainConfig.model_validate(raw)
     except ValidationError as error:
@@ -163,7 +163,7 @@ def recipe_for(
 ) -> PretrainConfig:
     """The default recipe for one folder or file of text; ``run`` overrides ``[run]``."""
     corpus = {"path": str(text), "field": field, "held_out": 0.05}
-    return _validate({"corpus": [corpus], "run": dict(run or {})}, "--text")
+    return _validate_recipe({"corpus": [corpus], "run": dict(run or {})}, "--text")
 
 
 def corpora_of(recipe: PretrainConfig) -> list[Corpus]:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from residency.interfaces import TokenRow
-from residency.model.load_model import quiet
+from residency.model.load_model import quiet_transformers
 from residency.train.batch_source import as_objective
-from residency.train.checkpoint import State
+from residency.train.checkpoint import RunState
 from residency.train.train_engine import Engine
 
 
-class Best:
+class BestCheckpoint:
     """Scores the model every ``eval_every`` steps and at the end; higher is better.
 
     Args:
@@ -34,29 +34,31 @@ class Best:
         self.engine, self.evaluate, self.weights = engine, evaluate, weights
         self.dev = as_objective(dev, engine.settings.objective)
 
-    def look(self, state: State, *, last: bool) -> None:
+    def evaluate_if_due(self, state: RunState, *, last: bool) -> None:
         """Evaluate if it is time; note the score, keep the best weights, stop when patience is over."""
         settings = self.engine.settings
         due = last or (settings.eval_every and state.step % settings.eval_every == 0)
         if not due or (self.evaluate is None and not self.dev):
             return
-        score = self._score()
+        score = self._measure_score()
         state.evaluations.append((state.step, score))
         known = dict(state.evaluations)
         if state.best_step == 0 or score > known[state.best_step]:
             state.best_step = state.step
-            self.weights = {name: value.clone() for name, value in self.engine.weights().items()}
+            self.weights = {
+                name: value.clone() for name, value in self.engine.trained_weights().items()
+            }
         since = sum(step > state.best_step for step, _ in state.evaluations)
         patience = settings.early_stopping
         state.stopped_early = not last and bool(patience) and since >= patience
 
-    def _score(self) -> float:
+    def _measure_score(self) -> float:
         """Rank 0's score. Sharded weights are gathered by all ranks together: all of them evaluate."""
         engine, score = self.engine, 0.0
         if engine.world.first or engine.sharded is not None:
             if self.evaluate is None:
-                score = -engine.loss(self.dev)
+                score = -engine.mean_loss(self.dev)
             else:
-                with engine.evaluating() as model, torch.no_grad(), quiet():
-                    score = float(engine.within(self.evaluate, model))
+                with engine.evaluation_mode() as model, torch.no_grad(), quiet_transformers():
+                    score = float(engine.with_weights(self.evaluate, model))
         return engine.world.agree(score)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from residency.errors import ResumeError
 from residency.files.atomic_write import draft_name, publish_folder
-from residency.files.write_errors import os_errors
+from residency.files.write_errors import raise_os_errors
 from residency.train import sharded_checkpoint as shards
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def save_checkpoint(
     final = folder / f"{_NAME}{state.step:08d}"
     temporary = draft_name(final, shared=True)
     try:
-        with os_errors(folder):
+        with raise_os_errors(folder):
             _write_files(temporary, final, state, engine, best)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -111,7 +111,7 @@ class World:
             dist.destroy_process_group()
 
 
-def world() -> World:
+def join_world() -> World:
     """The group that ``torchrun`` made of this process, or this process alone."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or not dist.is_available():
@@ -119,13 +119,13 @@ def world() -> World:
     if not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-            _join("cpu:gloo,cuda:nccl")
+            _init_group("cpu:gloo,cuda:nccl")
         else:
-            _join("gloo")
+            _init_group("gloo")
     return World(dist.get_rank(), size)
 
 
-def _join(backend: str) -> None:
+def _init_group(backend: str) -> None:
     """``init_process_group``, each attempt under a name of its own.
 
     torchrun (2.13) keeps one store over restarts: a rank that is back before the others finds

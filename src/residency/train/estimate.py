@@ -70,7 +70,7 @@ class Estimate:
         }
 
 
-def estimate(
+def estimate_training(
     base: Path,
     rows: Sequence[TokenRow],
     settings: TrainConfig,
@@ -101,14 +101,14 @@ def estimate(
 
 def run_apart(module: str, job: Mapping[str, Any], check_steps: int) -> Estimate:
     """The estimate that ``python -m module`` prints for a job, and with ``check_steps`` its error."""
-    found = Estimate(**_child(module, {**job, "check_steps": 0}))
+    found = Estimate(**_run_child(module, {**job, "check_steps": 0}))
     if not check_steps:
         return found
-    real = _child(module, {**job, "check_steps": min(check_steps, found.steps)})
+    real = _run_child(module, {**job, "check_steps": min(check_steps, found.steps)})
     return Estimate(**{**asdict(found), **real})
 
 
-def _child(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
+def _run_child(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(job), encoding="utf-8")
@@ -125,7 +125,7 @@ def _child(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def answer(main: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def answer_job(main: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Run ``main(job)`` on the job file that the command names; print its result as JSON."""
     try:
         print(json.dumps(main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))

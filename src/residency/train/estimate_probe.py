@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,24 +23,25 @@ import psutil
 
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model.size_rounding import rounded
-from residency.train.batch_source import EpochBatches, as_objective
-from residency.train.estimate import answer
-from residency.train.flat_batch import flatten, split_by_tokens
+from residency.train.batch_source import EpochBatches
+from residency.train.estimate import answer_job
+from residency.train.probe_batches import (
+    FewBatches,
+    Sizes,
+    batch_shape,
+    batch_sizes,
+    choose_steps,
+    count_tokens,
+)
 from residency.train.reporter import OnEvent
 from residency.train.step_cost import memory_bytes
 from residency.train.train_engine import Engine, StepResult
-from residency.train.train_loop import CHECKPOINT_EVERY, train
-from residency.train.trunk_cache import GROUP_TOKENS, TrunkCache
-
-_COUNTED = 400
-"""Batches that are counted; of a longer run so many, evenly spread, stand for all."""
-
-Sizes = list[tuple[int, int]]
-"""(flat tokens, trained tokens) of each micro-batch of a step."""
+from residency.train.train_loop import train
+from residency.train.train_options import CHECKPOINT_EVERY, TrainOptions
+from residency.train.trunk_cache import TrunkCache
 
 
-def probe(
+def probe_training(
     base: Path,
     rows: Sequence[TokenRow],
     settings: TrainConfig,
@@ -70,15 +71,17 @@ def probe(
         "on_event": on_event,
     }
     if check_steps:
-        real = _run(base, _Few(source, range(check_steps)), settings, CHECKPOINT_EVERY, **common)
+        real = _run_steps(
+            base, FewBatches(source, range(check_steps)), settings, CHECKPOINT_EVERY, **common
+        )
         return {
             "measured_memory": real.memory + real.unread(rows),
             "measured_step_seconds": real.seconds / check_steps,
         }
-    sizes = _sizes(source, settings)
-    chosen = _chosen(sizes)
-    done = _run(base, _Few(source, [*chosen, *chosen]), settings, len(chosen), **common)
-    seconds = _seconds(done, sizes, chosen, source.steps)
+    sizes = batch_sizes(source, settings)
+    chosen = choose_steps(sizes)
+    done = _run_steps(base, FewBatches(source, [*chosen, *chosen]), settings, len(chosen), **common)
+    seconds = _predict_seconds(done, sizes, chosen, source.steps)
     frozen, cache = done.frozen_seconds(rows, trunk_cache, identity), done.unread(rows)
     return {
         "memory": done.memory + cache,
@@ -93,61 +96,10 @@ def probe(
     }
 
 
-# --- which batches ---------------------------------------------------------------------------
-
-
-class _Few(EpochBatches):
-    """Some steps of another source, with as many rows as the frozen layers are computed for at once."""
-
-    def __init__(self, source: EpochBatches, order: Iterable[int]) -> None:
-        self._batches = [source.batch(step) for step in order]
-        chosen = {id(row): row for batch in self._batches for row in batch}
-        tokens = sum(len(row.ids) for row in chosen.values())
-        for row in source.rows:
-            if tokens >= GROUP_TOKENS:
-                break
-            if id(row) not in chosen:
-                chosen[id(row)] = row
-                tokens += len(row.ids)
-        self.rows, self.steps = list(chosen.values()), len(self._batches)
-        self.fingerprint = "few"
-
-    def batch(self, step: int) -> list[TokenRow]:
-        """Rows of a step (0-based)."""
-        return self._batches[step]
-
-
-def _sizes(source: EpochBatches, settings: TrainConfig) -> dict[int, Sizes]:
-    """Sizes of the steps that are counted."""
-    out = {}
-    for step in range(0, source.steps, -(-source.steps // _COUNTED)):
-        rows = as_objective(source.batch(step), settings.objective)
-        parts = [flatten(_sides(part)) for part in split_by_tokens(rows, settings.micro_tokens)]
-        out[step] = [(len(part.ids), len(part.labels)) for part in parts]
-    return out
-
-
-def _sides(rows: Iterable[TokenRow]) -> list[TokenRow]:
-    """Rows and, with DPO, their rejected sides as rows of their own."""
-    out = []
-    for row in rows:
-        out.append(TokenRow(row.example, row.ids, row.mask))
-        if row.rejected_ids:
-            out.append(TokenRow(row.example, row.rejected_ids, row.rejected_mask))
-    return out
-
-
-def _chosen(sizes: Mapping[int, Sizes]) -> list[int]:
-    """Steps to try: the one with the largest micro-batch first, the smallest, and two between."""
-    order = sorted(sizes, key=lambda step: (max(sizes[step]), step))
-    places = (len(order) - 1, 0, len(order) // 3, 2 * len(order) // 3)
-    return list(dict.fromkeys(order[place] for place in places))
-
-
 # --- trying them -----------------------------------------------------------------------------
 
 
-class _Watched(Engine):
+class _WatchedEngine(Engine):
     """An engine that keeps what its steps gave, and what was held when it was made."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -162,7 +114,7 @@ class _Watched(Engine):
 
 
 @dataclass(frozen=True)
-class _Run:
+class _ProbeRun:
     """What a short run showed.
 
     Attributes:
@@ -171,7 +123,7 @@ class _Run:
         filling: seconds that the frozen layers of ``rows`` took.
     """
 
-    engine: _Watched
+    engine: _WatchedEngine
     rows: Sequence[TokenRow]
     program: int
     loaded: int
@@ -189,7 +141,7 @@ class _Run:
         """Bytes of the frozen layers' cache for the rows that this run did not read."""
         if self.engine.trunk is None:
             return 0
-        return (_tokens(rows) - _tokens(self.rows)) * self.engine.trunk.token_bytes
+        return (count_tokens(rows) - count_tokens(self.rows)) * self.engine.trunk.token_bytes
 
     def frozen_seconds(self, rows: Sequence[TokenRow], kept: Path | None, identity: str) -> float:
         """Seconds that the frozen layers will take, but for the rows that are kept already."""
@@ -199,28 +151,24 @@ class _Run:
         if kept is not None and kept.is_dir():
             there = TrunkCache(kept, trunk.decoder, trunk.layer, identity)
             rows = [row for row in rows if not there.has(row.ids)]
-        return self.filling / _tokens(self.rows) * _tokens(rows)
+        return self.filling / count_tokens(self.rows) * count_tokens(rows)
 
 
-def _tokens(rows: Sequence[TokenRow]) -> int:
-    return sum(len(row.ids) + len(row.rejected_ids) for row in rows)
-
-
-def _run(
+def _run_steps(
     base: Path,
-    few: _Few,
+    few: FewBatches,
     settings: TrainConfig,
     save_after: int,
     *,
     identity: str,
     on_event: OnEvent | None,
     **common: Any,
-) -> _Run:
-    engines: list[_Watched] = []
+) -> _ProbeRun:
+    engines: list[_WatchedEngine] = []
     told: list[float] = []
 
-    def make(*args: Any, **kwargs: Any) -> _Watched:
-        engines.append(_Watched(*args, **kwargs))
+    def make(*args: Any, **kwargs: Any) -> _WatchedEngine:
+        engines.append(_WatchedEngine(*args, **kwargs))
         return engines[0]
 
     def tell(event: Mapping[str, float]) -> None:
@@ -235,12 +183,14 @@ def _run(
             few,
             settings,
             Path(folder) / "run",
-            trunk_cache=Path(folder) / "trunk",
-            hashes={"base": identity},
-            on_event=tell,
-            checkpoint_every=save_after,
-            make_engine=make,
-            **common,
+            TrainOptions(
+                trunk_cache=Path(folder) / "trunk",
+                hashes={"base": identity},
+                on_event=tell,
+                checkpoint_every=save_after,
+                make_engine=make,
+                **common,
+            ),
         )
     engine = engines[0]
     on_device = engine.device.type == "cuda"
@@ -248,7 +198,7 @@ def _run(
     beside = np.diff(told) - own[1:]  # between two steps: the next batch, events, a checkpoint
     usual = float(np.median(beside)) if len(beside) else 0.0
     saved = save_after - 1
-    return _Run(
+    return _ProbeRun(
         engine=engine,
         rows=few.rows,
         program=0 if on_device else program,
@@ -264,24 +214,21 @@ def _run(
 # --- what it means for the whole run -----------------------------------------------------------
 
 
-def _seconds(done: _Run, sizes: Mapping[int, Sizes], chosen: Sequence[int], steps: int) -> float:
+def _predict_seconds(
+    done: _ProbeRun, sizes: Mapping[int, Sizes], chosen: Sequence[int], steps: int
+) -> float:
     """Seconds of all steps, checkpoints included."""
     once, again = np.array(done.steps[: len(chosen)]), np.array(done.steps[len(chosen) :])
-    start, slope = line([done.flops(sizes[step]) for step in chosen], again.tolist())
+    start, slope = fit_line([done.flops(sizes[step]) for step in chosen], again.tolist())
     steady = [start + slope * done.flops(size) for size in sizes.values()]
     once -= again
-    shapes = len({_shape(size) for size in sizes.values()})
+    shapes = len({batch_shape(size) for size in sizes.values()})
     new = max(0.0, float(once[1:].mean())) * (shapes - 1) if len(once) > 1 else 0.0
     saves = (steps - 1) // CHECKPOINT_EVERY
     return float(np.mean(steady)) * steps + max(0.0, float(once[0])) + new + saves * done.save
 
 
-def _shape(sizes: Sizes) -> frozenset[tuple[int, int]]:
-    """Micro-batches as large as kernels see them."""
-    return frozenset((rounded(tokens), rounded(trained)) for tokens, trained in sizes)
-
-
-def line(flops: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
+def fit_line(flops: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
     """(a, b) of seconds ≈ a + b·FLOPs by least squares, neither below zero."""
     x, y = np.array(flops), np.array(seconds)
     spread = float(((x - x.mean()) ** 2).sum())
@@ -292,14 +239,14 @@ def line(flops: Sequence[float], seconds: Sequence[float]) -> tuple[float, float
     return start, slope
 
 
-def _main(job: dict[str, Any]) -> dict[str, Any]:
+def _probe_job(job: dict[str, Any]) -> dict[str, Any]:
     rows = [
         TokenRow(str(n), tuple(ids), tuple(mask), weight, tuple(other_ids), tuple(other_mask))
         for n, (ids, mask, weight, other_ids, other_mask) in enumerate(job.pop("rows"))
     ]
     base, settings = Path(job.pop("base")), TrainConfig(**job.pop("settings"))
-    return probe(base, rows, settings, **job)
+    return probe_training(base, rows, settings, **job)
 
 
 if __name__ == "__main__":
-    answer(_main)
+    answer_job(_probe_job)

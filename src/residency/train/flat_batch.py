@@ -5,7 +5,7 @@ Shapes: T flat tokens, E expanded tokens, S trained positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,13 +63,13 @@ class FlatBatch:
         )
 
 
-def _common(a: np.ndarray, b: np.ndarray) -> int:
+def _common_tokens(a: np.ndarray, b: np.ndarray) -> int:
     n = min(len(a), len(b))
     different = np.flatnonzero(a[:n] != b[:n])
     return int(different[0]) if len(different) else n
 
 
-def flatten(rows: Sequence[TokenRow], *, share: bool = True) -> FlatBatch:
+def flatten_rows(rows: Sequence[TokenRow], *, share: bool = True) -> FlatBatch:
     """One flat batch of rows.
 
     A token is trained when its mask is True and a token stands before it. With ``share``,
@@ -86,7 +86,7 @@ def flatten(rows: Sequence[TokenRow], *, share: bool = True) -> FlatBatch:
         common, source = 0, 0
         if share:
             for earlier in range(at):
-                length = _common(arrays[earlier], array)
+                length = _common_tokens(arrays[earlier], array)
                 if length > common:
                     common, source = length, earlier
         if common < SHARE_FROM:
@@ -110,36 +110,42 @@ def flatten(rows: Sequence[TokenRow], *, share: bool = True) -> FlatBatch:
     lengths = tuple(len(array) for array in arrays)
     layout = Layout(lengths)
     if any(shared):
-        layout = Layout(lengths, tuple(shared), _joined(where), _joined(keep))
+        layout = Layout(lengths, tuple(shared), _join_arrays(where), _join_arrays(keep))
     return FlatBatch(
-        ids=_joined(ids),
-        positions=_joined(positions),
+        ids=_join_arrays(ids),
+        positions=_join_arrays(positions),
         layout=layout,
-        predict=_joined(predict),
-        labels=_joined(labels),
-        weights=_joined(weights),
-        owner=_joined(owner),
+        predict=_join_arrays(predict),
+        labels=_join_arrays(labels),
+        weights=_join_arrays(weights),
+        owner=_join_arrays(owner),
         shared=tuple(shared),
         tokens=expanded,
     )
 
 
-def _joined(parts: list[np.ndarray]) -> Tensor:
+def _join_arrays(parts: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.concatenate(parts))
 
 
-def split_by_tokens(rows: Sequence[TokenRow], limit: int) -> Iterator[list[TokenRow]]:
-    """Micro-batches of at most ``limit`` tokens (or one row), in order."""
-    batch: list[TokenRow] = []
-    size = 0
+def split_by_tokens(
+    rows: Sequence[TokenRow], limit: int, length_class: Callable[[int], int] = lambda length: 0
+) -> Iterator[list[TokenRow]]:
+    """Micro-batches of at most ``limit`` tokens (or one row), in order, each of one length class."""
+    classes: dict[int, list[TokenRow]] = {}
     for row in rows:
-        if batch and size + len(row.ids) > limit:
+        classes.setdefault(length_class(len(row.ids)), []).append(row)
+    for alike in classes.values():
+        batch: list[TokenRow] = []
+        size = 0
+        for row in alike:
+            if batch and size + len(row.ids) > limit:
+                yield batch
+                batch, size = [], 0
+            batch.append(row)
+            size += len(row.ids)
+        if batch:
             yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += len(row.ids)
-    if batch:
-        yield batch
 
 
 def trained_tokens(row: TokenRow) -> int:

@@ -6,75 +6,68 @@ A project has one writer. Under ``torchrun`` rank 0 runs the command; every othe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.train.distributed import world
-from residency.train.train_loop import TrainResult, train
+from residency.train.distributed import join_world
+from residency.train.train_loop import train
+from residency.train.train_options import TrainOptions
+from residency.train.train_result import TrainResult
 
 
-def lead(
-    base: Path,
-    rows: Sequence[TokenRow],
-    settings: TrainConfig,
-    out: Path,
-    *,
-    seed: int,
-    threads: int = 0,
-    device: str = "auto",
-    trunk_cache: Path | None = None,
-    hashes: Mapping[str, str] | None = None,
-    dev: Sequence[TokenRow] = (),
-    extend: bool = False,
-    **own: Any,
+def lead_training(
+    base: Path, rows: Sequence[TokenRow], settings: TrainConfig, out: Path, options: TrainOptions
 ) -> TrainResult:
-    """``train``, together with the processes that follow. ``own``: callbacks of this process."""
-    options = {"seed": seed, "threads": threads, "device": device, "hashes": dict(hashes or {})}
-    options["extend"] = extend
-    team = world()
+    """``train``, together with the processes that follow; callbacks stay in this process."""
+    team = join_world()
     if team.size > 1:
+        trunk = options.trunk_cache
         team.tell(
             {
                 "base": str(base),
-                "rows": [_packed(row) for row in rows],
-                "dev": [_packed(row) for row in dev],
+                "rows": [_pack_row(row) for row in rows],
+                "dev": [_pack_row(row) for row in options.dev],
                 "settings": settings.model_dump(mode="json"),
                 "out": str(out),
-                "trunk_cache": str(trunk_cache) if trunk_cache is not None else None,
-                **options,
+                "trunk_cache": str(trunk) if trunk is not None else None,
+                "options": {
+                    "seed": options.seed,
+                    "threads": options.threads,
+                    "device": options.device,
+                    "hashes": dict(options.hashes),
+                    "extend": options.extend,
+                },
             }
         )
-    return train(base, rows, settings, out, trunk_cache=trunk_cache, dev=dev, **options, **own)  # type: ignore[arg-type]
+    return train(base, rows, settings, out, options)
 
 
-def follow() -> None:
+def follow_trainings() -> None:
     """Join the trainings of rank 0 until it dismisses."""
-    team = world()
+    team = join_world()
     while job := team.tell():
-        base, out, trunk = (job.pop(name) for name in ("base", "out", "trunk_cache"))
-        train(
-            Path(base),
-            [_unpacked(row) for row in job.pop("rows")],
-            TrainConfig(**job.pop("settings")),
-            Path(out),
+        trunk = job["trunk_cache"]
+        options = TrainOptions(
             trunk_cache=Path(trunk) if trunk else None,
-            dev=[_unpacked(row) for row in job.pop("dev")],
-            **job,
+            dev=[_unpack_row(row) for row in job["dev"]],
+            **job["options"],
         )
+        rows = [_unpack_row(row) for row in job["rows"]]
+        train(Path(job["base"]), rows, TrainConfig(**job["settings"]), Path(job["out"]), options)
     team.leave()
 
 
-def dismiss() -> None:
+def dismiss_followers() -> None:
     """Let the followers end; rank 0's last word."""
-    team = world()
+    team = join_world()
     team.tell({})
     team.leave()
 
 
-def _packed(row: TokenRow) -> list[Any]:
+def _pack_row(row: TokenRow) -> list[Any]:
     return [
         row.example,
         row.ids,
@@ -85,7 +78,7 @@ def _packed(row: TokenRow) -> list[Any]:
     ]
 
 
-def _unpacked(raw: Sequence[Any]) -> TokenRow:
+def _unpack_row(raw: Sequence[Any]) -> TokenRow:
     example, ids, mask, weight, rejected_ids, rejected_mask = raw
     return TokenRow(
         example,

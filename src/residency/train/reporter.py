@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from residency.interfaces import Progress, ProgressEvent
-from residency.train.checkpoint import State
-from residency.train.trackers import tracker
+from residency.train.checkpoint import RunState
+from residency.train.trackers import open_tracker
 from residency.train.train_engine import StepResult
 
 STAGE = "train"
@@ -35,17 +35,17 @@ class Reporter:
     ) -> None:
         self.total, self.peak, self.progress = total, peak, progress
         self.listeners = [on_event] if on_event is not None else []
-        self._end: Callable[[], None] | None = None
+        self._close: Callable[[], None] | None = None
         if track:
-            log, self._end = tracker(track, out.parent, out.name)
+            log, self._close = open_tracker(track, out.parent, out.name)
             self.listeners.insert(0, log)
 
-    def end(self) -> None:
+    def close_tracker(self) -> None:
         """Close the tracker."""
-        if self._end is not None:
-            self._end()
+        if self._close is not None:
+            self._close()
 
-    def step(self, state: State, result: StepResult, memory: int) -> None:
+    def report_step(self, state: RunState, result: StepResult, memory: int) -> None:
         """Tell of the step just made. memory: bytes, the most so far."""
         seconds = max(result.seconds, 1e-9)
         speed = result.tokens / seconds

@@ -12,7 +12,7 @@ from residency.interfaces import TokenRow
 from residency.train.batch_source import Batches, EpochBatches, as_objective
 
 
-def end_ids(model: Any, tokenizer: Any | None = None) -> set[int]:
+def find_end_ids(model: Any, tokenizer: Any | None = None) -> set[int]:
     """Ids that end a turn, as the model's configs and tokenizer declare them."""
     found: set[int] = set()
     holders = (model.config.get_text_config(), getattr(model, "generation_config", None), tokenizer)
@@ -31,19 +31,19 @@ def check_source(source: Batches, model: Any, base: Path, objective: str) -> lis
         as_objective(rows, objective),
         vocabulary=config.vocab_size,
         longest=getattr(config, "max_position_embeddings", None),
-        bos=_bos(config),
-        ends=end_ids(model) | _turn_ends(base),
+        bos=_find_bos(config),
+        ends=find_end_ids(model) | find_turn_ends(base),
         objective=objective,
     )
 
 
-def _bos(config: Any) -> int | None:
+def _find_bos(config: Any) -> int | None:
     """The beginning token, where it is one of its own (not also the end or padding token)."""
     bos = getattr(config, "bos_token_id", None)
     return None if bos == getattr(config, "eos_token_id", None) else bos
 
 
-def _turn_ends(base: Path) -> set[int]:
+def find_turn_ends(base: Path) -> set[int]:
     """Ids of the special tokens that chat templates end a turn with, where the tokenizer has them."""
     try:
         raw = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
@@ -82,7 +82,7 @@ def check_rows(
     ends = set(ends)
     if objective == "full" or not ends:
         return []
-    ending = sum(_ends(row, ends) for row in rows)
+    ending = sum(_trains_end(row, ends) for row in rows)
     if ending == 0:
         raise TemplateError(
             "no row trains an end token: the model would never stop",
@@ -95,7 +95,7 @@ def check_rows(
     return []
 
 
-def _ends(row: TokenRow, ends: set[int]) -> bool:
+def _trains_end(row: TokenRow, ends: set[int]) -> bool:
     return any(m and i in ends for i, m in zip(row.ids, row.mask, strict=True))
 
 

@@ -21,21 +21,21 @@ FILE_BYTES = 256 << 20
 """About how much of the whole tensors, all processes' slices together, goes into one file."""
 
 
-def write(folder: Path, groups: Groups) -> None:
+def write_shards(folder: Path, groups: Groups) -> None:
     """Write groups of named tensors; all processes call."""
-    named = _flat(groups)
+    named = _flatten_groups(groups)
     writer = HuggingFaceStorageWriter(
-        str(folder), fqn_to_index_mapping=_files(named), save_distributed=True
+        str(folder), fqn_to_index_mapping=_assign_files(named), save_distributed=True
     )
     save(named, storage_writer=writer)
 
 
-def read(folder: Path, groups: Groups) -> None:
+def read_shards(folder: Path, groups: Groups) -> None:
     """Fill the groups' tensors, in place, sharded as they now are; all processes call."""
-    load(_flat(groups), storage_reader=HuggingFaceStorageReader(str(folder)))
+    load(_flatten_groups(groups), storage_reader=HuggingFaceStorageReader(str(folder)))
 
 
-def _files(named: Mapping[str, Tensor]) -> dict[str, int]:
+def _assign_files(named: Mapping[str, Tensor]) -> dict[str, int]:
     """Number of the file for each tensor, from 1: a file is copied in memory before it is written."""
     out, size, file = {}, 0, 1
     for name, value in named.items():
@@ -46,7 +46,7 @@ def _files(named: Mapping[str, Tensor]) -> dict[str, int]:
     return out
 
 
-def _flat(groups: Groups) -> dict[str, Tensor]:
+def _flatten_groups(groups: Groups) -> dict[str, Tensor]:
     # Scalars as vectors: the reader takes slices. A view, so that reading fills the scalar.
     return {
         f"{group}/{name}": value if value.ndim else value.view(1)

@@ -51,7 +51,7 @@ class Sharded(nn.Module):
         return call(*args)
 
 
-def whole(named: Mapping[str, Tensor], *, keep: bool) -> dict[str, Tensor]:
+def gather_tensors(named: Mapping[str, Tensor], *, keep: bool) -> dict[str, Tensor]:
     """The tensors gathered from all processes, on the CPU; all must call. Only ``keep`` keeps them."""
     out = {}
     for name, value in named.items():
@@ -61,14 +61,14 @@ def whole(named: Mapping[str, Tensor], *, keep: bool) -> dict[str, Tensor]:
     return out
 
 
-def like(parameter: Tensor, value: Tensor) -> Tensor:
+def copy_sharded_like(parameter: Tensor, value: Tensor) -> Tensor:
     """A copy of a tensor that lies over the processes as the parameter does."""
     if isinstance(parameter, DTensor) and value.shape == parameter.shape:
         return distribute_tensor(value, parameter.device_mesh, parameter.placements)
     return value.clone()
 
 
-def assign(target: Tensor, value: Tensor) -> None:
+def assign_tensor(target: Tensor, value: Tensor) -> None:
     """Copy a tensor, whole or sharded, into one that may be sharded."""
     if isinstance(target, DTensor) and not isinstance(value, DTensor):
         value = distribute_tensor(value, target.device_mesh, target.placements)

@@ -42,15 +42,15 @@ def step_cost(model: Any, stack: Stack, *, first: int, full: bool, cached: bool)
         full: every weight trains (three products a weight) instead of adapters (two).
         cached: the layers below ``first`` are not run.
     """
-    below = sum(_weights(layer) for layer in stack.layers[:first])
-    above = sum(_weights(layer) for layer in stack.layers[first:])
+    below = sum(_count_weights(layer) for layer in stack.layers[:first])
+    above = sum(_count_weights(layer) for layer in stack.layers[first:])
     factor = 6.0 if full else 4.0
     head = model.get_output_embeddings()
     weights = head.weight.numel() if head is not None else 0
     return Cost(factor * above + (0.0 if cached else 2.0 * below), factor * weights)
 
 
-def _weights(layer: nn.Module) -> int:
+def _count_weights(layer: nn.Module) -> int:
     total = 0
     for module in layer.modules():
         if is_linear(module):
@@ -59,7 +59,7 @@ def _weights(layer: nn.Module) -> int:
 
 
 @lru_cache(maxsize=8)
-def ceiling(device: str, dtype: torch.dtype) -> float:
+def measure_peak_flops(device: str, dtype: torch.dtype) -> float:
     """FLOP/s of a 1024³ matrix product here and now: the best of four."""
     x = torch.randn(1024, 1024, device=device).to(dtype)
     best = float("inf")

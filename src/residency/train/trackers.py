@@ -22,7 +22,7 @@ _MODULES = {
 }
 
 
-def tracker(name: str, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
+def open_tracker(name: str, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
     """A function that logs a step's metrics, and one that ends the run.
 
     Args:
@@ -40,51 +40,51 @@ def tracker(name: str, folder: Path, run: str) -> tuple[Log, Callable[[], None]]
             where="train.track",
             next_step="pip install 'residency[track]'",
         ) from None
-    begin: Callable[[Any, Path, str], tuple[Log, Callable[[], None]]] = globals()[f"_{name}"]
+    begin: Callable[[Any, Path, str], tuple[Log, Callable[[], None]]] = globals()[f"_open_{name}"]
     return begin(module, folder, run)
 
 
-def _values(event: Mapping[str, float]) -> tuple[dict[str, float], int]:
+def _split_event(event: Mapping[str, float]) -> tuple[dict[str, float], int]:
     return {k: v for k, v in event.items() if k != "step"}, int(event["step"])
 
 
-def _tensorboard(module: Any, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
+def _open_tensorboard(module: Any, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
     writer = module.SummaryWriter(str(folder / "tensorboard" / run))
 
     def log(event: Mapping[str, float]) -> None:
-        values, step = _values(event)
+        values, step = _split_event(event)
         for key, value in values.items():
             writer.add_scalar(f"train/{key}", value, step)
 
     return log, writer.close
 
 
-def _wandb(module: Any, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
+def _open_wandb(module: Any, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
     session = module.init(project="residency", name=run, dir=str(folder))
 
     def log(event: Mapping[str, float]) -> None:
-        values, step = _values(event)
+        values, step = _split_event(event)
         session.log(values, step=step)
 
     return log, session.finish
 
 
-def _mlflow(module: Any, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
+def _open_mlflow(module: Any, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
     module.set_experiment("residency")
     module.start_run(run_name=run)
 
     def log(event: Mapping[str, float]) -> None:
-        values, step = _values(event)
+        values, step = _split_event(event)
         module.log_metrics(values, step=step)
 
     return log, module.end_run
 
 
-def _trackio(module: Any, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
+def _open_trackio(module: Any, folder: Path, run: str) -> tuple[Log, Callable[[], None]]:
     module.init(project="residency", name=run)
 
     def log(event: Mapping[str, float]) -> None:
-        values, step = _values(event)
+        values, step = _split_event(event)
         module.log(values, step=step)
 
     return log, module.finish

@@ -4,68 +4,29 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from residency.config.train import TrainConfig
-from residency.errors import ConfigError
-from residency.files.atomic_write import open_draft_folder
 from residency.files.content_hash import hash_named_files
-from residency.files.write_errors import os_errors
-from residency.interfaces import Progress, ProgressEvent, TokenRow, no_progress
-from residency.model.load_model import load_model, pick_device, quiet_transformers, stored_dtype
-from residency.model.merging import copy_tokenizer
-from residency.model.peft_adapter import save_adapter
+from residency.interfaces import Progress, ProgressEvent, TokenRow
+from residency.model.end_ids import find_trained_ends
+from residency.model.load_model import load_model, pick_device, stored_dtype
 from residency.train import checkpoint
 from residency.train.batch_source import Batches, EpochBatches, as_objective
-from residency.train.best_checkpoint import Best
-from residency.train.distributed import join_world
-from residency.train.loss_curve import write_curve
+from residency.train.best_checkpoint import BestCheckpoint
+from residency.train.distributed import World, join_world
 from residency.train.reporter import STAGE, Reporter
-from residency.train.row_checks import check_source
+from residency.train.row_checks import check_source, find_end_ids
+from residency.train.run_fingerprint import compare_run, make_fingerprint
 from residency.train.step_cost import measure_peak_flops, peak_bytes, reset_peak
 from residency.train.train_engine import Engine, StepResult, pick_precision
-
-CHECKPOINT_EVERY = 20
-"""Steps between checkpoints, unless the caller says otherwise."""
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a run made.
-
-    Attributes:
-        folder: the adapter in PEFT's format, or the full weights.
-        steps: optimizer steps done. losses: one a step (nats a trained token).
-        trained_tokens, tokens: over all steps. seconds: time spent on steps, evaluations and
-            checkpoints. frozen_seconds: time spent on computing the frozen layers before.
-        evaluations: (step, score). best_step: 0 when nothing was evaluated.
-        stopped_early: by ``early_stopping``. notes: what the user should know.
-        memory: most bytes held from loading the model to the last step: by the whole process
-            (peak resident set), or on the CUDA device.
-    """
-
-    folder: Path
-    steps: int
-    losses: tuple[float, ...]
-    trained_tokens: int
-    tokens: int
-    seconds: float
-    evaluations: tuple[tuple[int, float], ...] = ()
-    best_step: int = 0
-    stopped_early: bool = False
-    notes: tuple[str, ...] = ()
-    memory: int = 0
-    frozen_seconds: float = 0.0
-
-    @property
-    def best_score(self) -> float | None:
-        """Score at ``best_step``."""
-        return dict(self.evaluations).get(self.best_step)
+from residency.train.train_options import TrainOptions
+from residency.train.train_result import TrainResult, make_result
+from residency.train.trained_model import write_trained_model
 
 
 def train(
@@ -73,20 +34,7 @@ def train(
     rows: Sequence[TokenRow] | Batches,
     settings: TrainConfig,
     out: Path,
-    *,
-    seed: int,
-    threads: int = 0,
-    device: str = "auto",
-    trunk_cache: Path | None = None,
-    hashes: Mapping[str, str] | None = None,
-    evaluate: Callable[[Any], float] | None = None,
-    dev: Sequence[TokenRow] = (),
-    progress: Progress = no_progress,
-    on_event: Callable[[Mapping[str, float]], None] | None = None,
-    resume: bool = True,
-    extend: bool = False,
-    checkpoint_every: int = CHECKPOINT_EVERY,
-    make_engine: Callable[..., Engine] = Engine,
+    options: TrainOptions | None = None,
 ) -> TrainResult:
     """Train on rows; the adapter (or the full weights) is then in ``out/adapter``.
 
@@ -95,104 +43,133 @@ def train(
 
     Args:
         base: Hugging Face folder. rows: training rows, or a source of batches.
-        settings: ``[train]``. out: folder of this run.
-        seed: of shuffling, adapters and dropout. threads: CPU threads, 0 keeps PyTorch's.
-        trunk_cache: folder for the frozen trunk's states, shared by runs.
-        hashes: identities (base, data, template …) kept with the run and compared on resume.
-        evaluate: gets the model every ``eval_every`` steps and at the end; higher is better.
-        dev: rows whose negative loss is the score when ``evaluate`` is None.
-        make_engine: the engine's class (pretraining brings its own optimizer).
-        on_event: metrics of each step. extend: go on with more epochs on purpose.
+        settings: ``[train]``. out: folder of this run. options: everything else.
 
     Raises:
         ResumeError: the folder holds a run with other data or settings (they are named).
         DataError, TemplateError: rows that would train nothing, or wrongly.
         TrainingError: a non-finite step; the last checkpoint is kept.
     """
-    hashes = dict(hashes or {})
-    source = rows if not isinstance(rows, Sequence) else _cut_epochs(rows, settings, seed)
-    fingerprint = _make_fingerprint(source, settings, seed, hashes)
+    options = options or TrainOptions()
+    source = rows if not isinstance(rows, Sequence) else cut_epochs(rows, settings, options.seed)
+    fingerprint = make_fingerprint(source, settings, options.seed, options.hashes)
     team = join_world()
-    if not resume and team.first:
+    if not options.resume and team.first:
         shutil.rmtree(out, ignore_errors=True)
     team.wait()
-    found = checkpoint.find_latest(out / "checkpoints")
-    if found is not None:
-        _compare_fingerprint(found[1], fingerprint, out, extend)
-        if _is_complete(found[1], source, out, extend):
-            return _make_result(out, found[1], [])
+    latest = checkpoint.find_latest(out / "checkpoints")
+    if latest is not None:
+        compare_run(latest[1], fingerprint, out, options.extend)
+        if _is_complete(latest[1], source, out, options.extend):
+            return make_result(out, latest[1], [])
     team.wait()  # every rank has seen the same checkpoint
     if team.first:
         shutil.rmtree(out / "adapter", ignore_errors=True)
 
-    if threads:
-        torch.set_num_threads(threads)
-    where = pick_device(device)
-    reset_peak(where)
-    model = load_base(base, settings, where)
+    engine, notes = _load_engine(base, source, settings, options, team)
+    state, best_weights = checkpoint.RunState(fingerprint=fingerprint), None
+    frozen_seconds = _prepare_frozen_layers(engine, source, options.progress)
+    if settings.sharding == "full" and team.size > 1:
+        engine.shard_weights()
+    if latest is not None:
+        path, state = latest
+        state.fingerprint, state.finished, state.stopped_early = fingerprint, False, False
+        best_weights = checkpoint.restore_checkpoint(path, state, engine)
+    state.frozen_seconds += frozen_seconds
+    best = BestCheckpoint(engine, options.evaluate, options.dev, best_weights)
+    team.wait()  # every rank has read its checkpoint
+
+    _make_steps(engine, source, state, best, out, options)
+    state.finished = True
+    checkpoint.save_checkpoint(out / "checkpoints", state, engine, best.weights)
+    if best.weights is not None:
+        engine.load_weights(best.weights)
+    trained = engine.gather_weights()
+    if team.first:
+        rows = source.rows if isinstance(source, EpochBatches) else ()
+        ends = find_trained_ends(rows, base, find_end_ids(engine.model))
+        write_trained_model(
+            engine,
+            base,
+            out / "adapter",
+            state,
+            base_name=options.base_name,
+            weights=trained,
+            ends=ends,
+        )
+    team.wait()
+    return make_result(out, state, notes)
+
+
+def _load_engine(
+    base: Path, source: Batches, settings: TrainConfig, options: TrainOptions, team: World
+) -> tuple[Engine, list[str]]:
+    """The model in its engine, rows checked against it; and what the user should know."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = pick_device(options.device)
+    reset_peak(device)
+    model = load_base(base, settings, device)
     notes = check_source(source, model, base, settings.objective)
-    engine = make_engine(
+    rows = source.rows if isinstance(source, EpochBatches) else source.batch(0)
+    longest = max(max(len(row.ids), len(row.rejected_ids)) for row in rows)
+    engine = options.make_engine(
         model,
         settings,
         total_steps=source.steps,
-        seed=seed,
-        trunk=trunk_cache,
-        identity=hashes.get("base", "") or folder_identity(base),
+        seed=options.seed,
+        trunk=options.trunk_cache,
+        longest=longest,
+        identity=options.hashes.get("base", "") or folder_identity(base),
         **({"world": team} if team.size > 1 else {}),
     )
-    notes += engine.notes
-    frozen_seconds = _prepare_frozen_layers(engine, source, progress)
-    if settings.sharding == "full" and team.size > 1:
-        engine.shard_weights()
-    state, kept = checkpoint.RunState(fingerprint=fingerprint), None
-    if found is not None:
-        path, state = found
-        state.fingerprint, state.finished, state.stopped_early = fingerprint, False, False
-        kept = checkpoint.restore_checkpoint(path, state, engine)
-    state.frozen_seconds += frozen_seconds
-    best = Best(engine, evaluate, dev, kept)
-    team.wait()  # every rank has read its checkpoint
+    return engine, notes + engine.notes
+
+
+def _make_steps(
+    engine: Engine,
+    source: Batches,
+    state: checkpoint.RunState,
+    best: BestCheckpoint,
+    out: Path,
+    options: TrainOptions,
+) -> None:
+    """The steps that are left, with evaluations, reports and checkpoints between them."""
+    team, settings = engine.world, engine.settings
 
     def save() -> None:
         checkpoint.save_checkpoint(out / "checkpoints", state, engine, best.weights)
 
     peak = measure_peak_flops(str(engine.device), engine.dtype)
     track = settings.track if team.first else ""
-    reporter = Reporter(source.steps, peak, progress, on_event, track=track, out=out)
+    reporter = Reporter(
+        source.steps, peak, options.progress, options.on_event, track=track, out=out
+    )
     began = time.perf_counter() - state.seconds
-    whole = True  # between steps: what is in memory is a state that may be kept
+    between_steps = True  # what is in memory is then a state that may be kept
     try:
         while state.step < source.steps and not state.stopped_early:
             batch = as_objective(source.batch(state.step), settings.objective)
-            whole = False
+            between_steps = False
             result = engine.step(batch)
             _count_step(state, result)
-            whole = True
+            between_steps = True
             state.seconds = time.perf_counter() - began
             last = state.step == source.steps
-            best.look(state, last=last)
+            best.evaluate_if_due(state, last=last)
             memory = peak_bytes(engine.device)
             state.memory = max(state.memory, memory)
             if team.first:
-                reporter.step(state, result, memory)
-            if state.step % checkpoint_every == 0 and not last and not state.stopped_early:
+                reporter.report_step(state, result, memory)
+            due = state.step % options.checkpoint_every == 0
+            if due and not last and not state.stopped_early:
                 save()
     except KeyboardInterrupt:
-        if whole and team.size == 1:  # several ranks may be at different places
+        if between_steps and team.size == 1:  # several ranks may be at different places
             save()
         raise
     finally:
-        reporter.end()
-
-    state.finished = True
-    save()
-    if best.weights is not None:
-        engine.load_weights(best.weights)
-    trained = engine.gather_weights()
-    if team.first:
-        _write_model(engine, base, out / "adapter", settings, hashes, trained, state)
-    team.wait()
-    return _make_result(out, state, notes)
+        reporter.close_tracker()
 
 
 def _is_complete(state: checkpoint.RunState, source: Batches, out: Path, extend: bool) -> bool:
@@ -215,14 +192,15 @@ def _prepare_frozen_layers(engine: Engine, source: Batches, progress: Progress) 
     return time.perf_counter() - began
 
 
-def _cut_epochs(rows: Sequence[TokenRow], settings: TrainConfig, seed: int) -> EpochBatches:
+def cut_epochs(rows: Sequence[TokenRow], settings: TrainConfig, seed: int) -> EpochBatches:
+    """Rows as the batches of a run."""
     return EpochBatches(list(rows), settings.batch_size, settings.epochs, seed)
 
 
 def load_base(base: Path, settings: TrainConfig, device: torch.device) -> Any:
     """The model to train: frozen weights in the products' precision, trained ones in fp32.
 
-    Weights that will be split over processes come as they are stored, mapped: ``Engine.shard`` makes
+    Weights that will be split over processes come as they are stored, mapped: ``Engine.shard_weights`` makes
     them wide. Where frozen layers are computed first, that needs them wide at once.
     """
     dtype = torch.float32
@@ -239,72 +217,11 @@ def load_base(base: Path, settings: TrainConfig, device: torch.device) -> Any:
     )
 
 
-def _make_fingerprint(
-    source: Batches, settings: TrainConfig, seed: int, hashes: Mapping[str, str]
-) -> dict[str, Any]:
-    result = settings.model_dump(exclude={"track", "sharding"})  # what changes the result
-    named = {f"train.{key}": value for key, value in result.items()}
-    named |= {f"hash.{key}": value for key, value in hashes.items()}
-    return {**named, "rows": source.fingerprint, "seed": seed}
-
-
-def _compare_fingerprint(
-    state: checkpoint.RunState, fingerprint: Mapping[str, Any], out: Path, extend: bool
-) -> None:
-    kept = dict(state.fingerprint)
-    if extend:
-        now = float(fingerprint["train.epochs"])
-        if now < float(kept["train.epochs"]):
-            raise ConfigError(
-                f"extend cannot shorten a run of {kept['train.epochs']} epochs to {now}",
-                where="train.epochs",
-            )
-        kept["train.epochs"] = fingerprint["train.epochs"]
-    checkpoint.compare_fingerprints(kept, fingerprint, out)
-
-
 def _count_step(state: checkpoint.RunState, result: StepResult) -> None:
     state.step += 1
     state.losses.append(result.loss)
     state.trained += result.trained
     state.tokens += result.tokens
-
-
-def _write_model(
-    engine: Engine,
-    base: Path,
-    folder: Path,
-    settings: TrainConfig,
-    hashes: Mapping[str, str],
-    weights: Mapping[str, torch.Tensor] | None,
-    state: checkpoint.RunState,
-) -> None:
-    with open_draft_folder(folder) as draft:
-        if settings.method == "lora":
-            name = hashes.get("base_name", str(base))
-            save_adapter(engine.model, draft, settings, name, weights)
-        else:
-            with quiet_transformers(), os_errors(folder):
-                engine.model.save_pretrained(draft, state_dict=weights)
-            copy_tokenizer(base, draft)
-        write_curve(draft, state.losses, state.evaluations, state.best_step)
-
-
-def _make_result(out: Path, state: checkpoint.RunState, notes: Sequence[str]) -> TrainResult:
-    return TrainResult(
-        folder=out / "adapter",
-        steps=state.step,
-        losses=tuple(state.losses),
-        trained_tokens=state.trained,
-        tokens=state.tokens,
-        seconds=state.seconds,
-        evaluations=tuple(state.evaluations),
-        best_step=state.best_step,
-        stopped_early=state.stopped_early,
-        notes=tuple(notes),
-        memory=state.memory,
-        frozen_seconds=state.frozen_seconds,
-    )
 
 
 def folder_identity(base: Path) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from residency.errors import ModelError
 from residency.files.atomic_write import open_draft
-from residency.files.write_errors import os_errors
+from residency.files.write_errors import raise_os_errors
 from residency.interfaces import TokenRow
 from residency.model.decoder import Decoder
 from residency.train.flat_batch import flatten_rows
@@ -95,7 +95,7 @@ class TrunkCache:
         if present is not None:
             self._verify(present)
         self.reused, self.computed = len(rows) - len(missing), 0
-        for group in _group_rows(missing):
+        for group in _group_rows(missing, self.decoder.length_class):
             states = self._compute([missing[key] for key in group])
             self._write(dict(zip(group, states, strict=True)))
             self.computed += len(group)
@@ -132,21 +132,28 @@ class TrunkCache:
         first = next(iter(entries))
         final = self.folder / f"{first}.safetensors"
         # A cache: what a power cut takes is computed again.
-        with open_draft(final, durable=False) as draft, os_errors(final):
+        with open_draft(final, durable=False) as draft, raise_os_errors(final):
             save_file(entries, draft)
         with safe_open(final, framework="pt") as mapped:
             for key in mapped.keys():  # noqa: SIM118 (not a dict)
                 self._entries[key] = mapped.get_tensor(key)
 
 
-def _group_rows(missing: dict[str, Sequence[int]]) -> Iterator[list[str]]:
-    group: list[str] = []
-    size = 0
+def _group_rows(
+    missing: dict[str, Sequence[int]], length_class: Callable[[int], int]
+) -> Iterator[list[str]]:
+    """Keys of rows that are computed together: of one length class, GROUP_TOKENS tokens."""
+    classes: dict[int, list[str]] = {}
     for key, ids in missing.items():
-        if group and size + len(ids) > GROUP_TOKENS:
+        classes.setdefault(length_class(len(ids)), []).append(key)
+    for keys in classes.values():
+        group: list[str] = []
+        size = 0
+        for key in keys:
+            if group and size + len(missing[key]) > GROUP_TOKENS:
+                yield group
+                group, size = [], 0
+            group.append(key)
+            size += len(missing[key])
+        if group:
             yield group
-            group, size = [], 0
-        group.append(key)
-        size += len(ids)
-    if group:
-        yield group

@@ -1,8 +1,9 @@
-"""Muon for the hidden matrices, AdamW for everything else, as one optimizer.
+"""The optimizers: AdamW, and Muon for the hidden matrices with AdamW for everything else.
 
-Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/) replaces a matrix's
-momentum by the nearest orthogonal matrix. The implementation is PyTorch's; here the two are
-joined so that the training engine sees parameter groups, state and steps of one.
+Both are PyTorch's own. AdamW's groups: no decay on vectors; with LoRA+ a higher rate for B. Muon
+(Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/) replaces a matrix's momentum by
+the nearest orthogonal matrix; here the two are joined so that the training engine sees parameter
+groups, state and steps of one. A group's ``factor`` scales the schedule's learning rate.
 """
 
 from __future__ import annotations
@@ -12,6 +13,29 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from residency.config.train import TrainConfig
+
+
+def make_adamw(trainable: Mapping[str, nn.Parameter], settings: TrainConfig) -> torch.optim.AdamW:
+    """AdamW over parameters by name, fused."""
+    groups = group_parameters(trainable, settings)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+
+
+def group_parameters(
+    trainable: Mapping[str, nn.Parameter], settings: TrainConfig
+) -> list[dict[str, Any]]:
+    """Parameter groups: no decay on vectors; with LoRA+ (arXiv 2402.12354) a higher rate for B."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in trainable.items():
+        decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+        factor = settings.lora_plus if "lora_B" in name.split(".")[-2:] else 1.0
+        groups.setdefault((decay, factor), []).append(parameter)
+    return [
+        {"params": params, "weight_decay": decay, "factor": factor}
+        for (decay, factor), params in groups.items()
+    ]
 
 
 class _RoutedState:

@@ -1,0 +1,15 @@
+"""The base's own dropout, switched off for training: cached states and shared tokens must be exact."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def switch_dropout_off(model: nn.Module) -> None:
+    """Switch the base's own dropout off: cached states and packed examples must be exact."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name in ("attention_dropout", "dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)

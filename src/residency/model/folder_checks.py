@@ -1,0 +1,131 @@
+"""What a model folder must hold before anything of it is loaded, and what is refused in which words.
+
+Training, evaluation and merging ask the same function, so what one of them refuses all refuse.
+Neither PyTorch nor transformers is imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from residency.errors import ModelError
+
+INDEX = "model.safetensors.index.json"
+_RESAVE = "load and save it once with save_pretrained, on a machine that trusts it"
+
+
+def check_model_folder(path: Path) -> dict[str, Any]:
+    """The folder's ``config.json``, where folder and configuration can be used.
+
+    Raises:
+        ModelError: not a folder with a model; its weights are pickled, incomplete or quantised;
+            it needs code of its own.
+    """
+    config = _read_config(path)
+    _check_code(path, config)
+    check_not_quantised(path, config)
+    _check_weight_files(path)
+    return config
+
+
+def check_tokenizer_files(path: Path) -> None:
+    """Refuse a folder without a tokenizer.
+
+    Raises:
+        ModelError: there is none.
+    """
+    names = {file.name for file in path.iterdir()}
+    if not names & {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"}:
+        raise ModelError(
+            "the folder has no tokenizer",
+            where=str(path),
+            next_step="save the model's tokenizer into the same folder",
+        )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    file = path / "config.json"
+    if not file.is_file():
+        raise ModelError(
+            "not a model folder: it has no config.json",
+            where=str(path),
+            next_step="name a folder written by save_pretrained, or fetch a base with: "
+            "residency base fetch",
+        )
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelError(f"config.json is not JSON: {error}", where=str(file)) from None
+    if not isinstance(config, dict):
+        raise ModelError("config.json holds no object", where=str(file))
+    return config
+
+
+def _check_code(path: Path, config: Mapping[str, Any]) -> None:
+    """A folder with code of its own is usable only where transformers knows the architecture."""
+    if not config.get("auto_map"):
+        return
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    kind = config.get("model_type")
+    if kind not in CONFIG_MAPPING_NAMES:
+        raise ModelError(
+            f"the architecture {kind!r} is code inside the folder, which is never run",
+            where=str(path / "config.json"),
+            next_step="name a model whose architecture transformers has itself, or a newer "
+            "transformers that has this one",
+        )
+
+
+def check_not_quantised(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse weights that are stored quantised: an adapter cannot be folded into them exactly.
+
+    Raises:
+        ModelError: naming the kind.
+    """
+    stored = config.get("quantization_config") or {}
+    text = config.get("text_config")
+    if not stored and isinstance(text, Mapping):
+        stored = text.get("quantization_config") or {}
+    if not stored:
+        return
+    kind = (
+        str(stored.get("quant_method") or "unknown") if isinstance(stored, Mapping) else "unknown"
+    )
+    raise ModelError(
+        f"the folder's weights are stored quantised ({kind}): they cannot be trained, evaluated "
+        "and merged with the same figures",
+        where=str(path / "config.json"),
+        next_step="use the same model in full precision (to train with 4-bit weights set "
+        'train.quantize = "nf4"), or as a .gguf file',
+    )
+
+
+def _check_weight_files(path: Path) -> None:
+    names = {file.name for file in path.iterdir()}
+    if not any(name.endswith(".safetensors") for name in names):
+        pickled = any(name.endswith((".bin", ".pt", ".pth")) for name in names)
+        raise ModelError(
+            "the folder has no weights as .safetensors"
+            + (" (pickled weights are never loaded: they can run code)" if pickled else ""),
+            where=str(path),
+            next_step=_RESAVE,
+        )
+    if INDEX not in names:
+        return
+    try:
+        shards = set(json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError, TypeError, OSError) as error:
+        raise ModelError(f"the index of the weights is damaged: {error}", where=str(path / INDEX),
+                         next_step="download or copy the folder again") from None  # fmt: skip
+    missing = sorted(str(shard) for shard in shards if str(shard) not in names)
+    if missing:
+        raise ModelError(
+            f"{len(missing)} of {len(shards)} files of the weights are missing: "
+            + ", ".join(missing[:4]) + (" …" if len(missing) > 4 else ""),
+            where=str(path),
+            next_step="download or copy the folder again, to its end",
+        )  # fmt: skip

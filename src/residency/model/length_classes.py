@@ -1,0 +1,67 @@
+"""Architectures whose positions depend on how long the batch is, and which lengths may share one.
+
+LongRoPE (Phi-3; arXiv 2402.13753) has two sets of frequencies: short texts use one, texts beyond the
+pretrained length the other, and in a batch the longest decides for all. Dynamic NTK scaling takes
+frequencies from the very length. An example must not depend on its neighbours, so only examples of
+one class are run together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+
+class LengthClasses:
+    """Classes of lengths by a model's configuration; most models have one.
+
+    Args:
+        config: the text configuration.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self.two_sets: int | None = None
+        """Length beyond which LongRoPE's other frequencies are used."""
+        self.dynamic: int | None = None
+        """Length beyond which every length has frequencies of its own."""
+        for rope in _list_ropes(config):
+            kind = str(rope.get("rope_type") or rope.get("type") or "")
+            pretrained = (
+                rope.get("original_max_position_embeddings")
+                or getattr(config, "original_max_position_embeddings", None)
+                or getattr(config, "max_position_embeddings", None)
+            )
+            if kind in {"longrope", "su"} and pretrained:
+                self.two_sets = int(pretrained)
+            elif "dynamic" in kind and getattr(config, "max_position_embeddings", None):
+                self.dynamic = int(config.max_position_embeddings)
+
+    def __call__(self, length: int) -> int:
+        """Number of the class of a length."""
+        if self.dynamic is not None and length > self.dynamic:
+            return length
+        return int(self.two_sets is not None and length > self.two_sets)
+
+
+def _list_ropes(config: Any) -> list[Mapping[str, Any]]:
+    """Rotary settings: one, or one a kind of layer."""
+    values = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
+    if not isinstance(values, Mapping):
+        return []
+    if "rope_type" in values or "type" in values:
+        return [values]
+    return [value for value in values.values() if isinstance(value, Mapping)]
+
+
+def forget_longest(model: nn.Module) -> None:
+    """Let dynamic frequencies begin anew: transformers keeps those of the longest text it has seen."""
+    for module in model.modules():
+        original = getattr(module, "original_max_seq_len", None)
+        if original is not None and hasattr(module, "max_seq_len_cached"):
+            # Seemingly longer, so that the next short text resets and the next long one grows.
+            frequencies = getattr(module, "original_inv_freq", None)
+            if frequencies is not None and getattr(module, "inv_freq", None) is not None:
+                module.inv_freq = frequencies.to(module.inv_freq.device)
+            module.max_seq_len_cached = original

@@ -1,0 +1,110 @@
+"""What was loaded must be what the folder holds: nothing made up, nothing left out, nothing broken.
+
+transformers fills a tensor that a folder lacks with random numbers, and drops one that the
+configuration has no place for. Either way the model is another than the one that was saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from residency.errors import ModelError
+
+_SHOWN = 4
+
+
+def check_loading_report(report: Mapping[str, Any], path: Path) -> None:
+    """Refuse what transformers' ``output_loading_info`` tells of.
+
+    Raises:
+        ModelError: tensors are missing, of another shape, or have no place; they are named.
+    """
+    missing = sorted(report.get("missing_keys") or ())
+    wrong = sorted(report.get("mismatched_keys") or (), key=str)
+    extra = sorted(report.get("unexpected_keys") or ())
+    problems = []
+    if missing:
+        problems.append(f"{_name_some(missing)} missing (they would be random numbers)")
+    if wrong:
+        shapes = [
+            f"{name} {tuple(has)} where {tuple(wants)} is wanted" for name, has, wants in wrong
+        ]
+        problems.append(f"{_name_some(shapes)} of another shape")
+    if extra:
+        problems.append(f"{_name_some(extra)} that config.json has no place for")
+    if problems:
+        raise ModelError(
+            "weights and config.json disagree: " + "; ".join(problems),
+            where=str(path),
+            next_step="copy or download the folder again; or mend config.json so that it "
+            "describes these weights (num_hidden_layers, vocab_size, tie_word_embeddings …)",
+        )
+
+
+def _name_some(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{len(names)} tensors ({', '.join(names[:_SHOWN])}{more})"
+
+
+def check_finite_weights(model: nn.Module, path: Path) -> None:
+    """Refuse weights that hold NaN or infinity.
+
+    Raises:
+        ModelError: naming the tensors.
+    """
+    broken = [name for name, tensor in model.named_parameters() if not _is_finite(tensor)]
+    broken += [name for name, tensor in model.named_buffers() if _holds_nan(tensor)]
+    if broken:
+        raise ModelError(
+            f"{_name_some(broken)} hold NaN or infinity",
+            where=str(path),
+            next_step="the folder is damaged, or was saved from a training that diverged: use "
+            "another copy",
+        )
+
+
+@torch.no_grad()
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point() or not tensor.numel() or tensor.is_meta:
+        return True
+    low, high = torch.aminmax(tensor.detach())  # NaN passes through; one reading of the memory
+    return bool(torch.isfinite(low) & torch.isfinite(high))
+
+
+@torch.no_grad()
+def _holds_nan(tensor: Tensor) -> bool:
+    # A mask kept as a buffer may hold infinities on purpose.
+    if not tensor.is_floating_point() or not tensor.numel() or tensor.is_meta:
+        return False
+    return bool(torch.isnan(tensor).any())
+
+
+def check_tied_head(model: Any, path: Path) -> None:
+    """Refuse a folder whose head differs from its embeddings though config.json ties them.
+
+    Raises:
+        ModelError: which of the two is meant cannot be told.
+    """
+    if not getattr(model.config.get_text_config(), "tie_word_embeddings", False):
+        return
+    stored = {}
+    for file in path.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 (not a dict)
+                if name.endswith(("lm_head.weight", "embed_tokens.weight")):
+                    stored[name] = tensors.get_tensor(name)
+    heads = [name for name in stored if name.endswith("lm_head.weight")]
+    tables = [name for name in stored if name.endswith("embed_tokens.weight")]
+    if len(heads) == len(tables) == 1 and not torch.equal(stored[heads[0]], stored[tables[0]]):
+        raise ModelError(
+            f"config.json ties the head to the embeddings, but {heads[0]} differs from {tables[0]}",
+            where=str(path),
+            next_step="set tie_word_embeddings to false in config.json",
+        )

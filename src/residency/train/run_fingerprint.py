@@ -1,0 +1,40 @@
+"""What tells one training from another: its data, settings and seed, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from residency.config.train import TrainConfig
+from residency.errors import ConfigError
+from residency.train.batch_source import Batches
+from residency.train.checkpoint import RunState, compare_fingerprints
+
+
+def make_fingerprint(
+    source: Batches, settings: TrainConfig, seed: int, hashes: Mapping[str, str]
+) -> dict[str, Any]:
+    """Everything that changes the result, by name."""
+    result = settings.model_dump(exclude={"track", "sharding"})  # what changes the result
+    named = {f"train.{key}": value for key, value in result.items()}
+    named |= {f"hash.{key}": value for key, value in hashes.items()}
+    return {**named, "rows": source.fingerprint, "seed": seed}
+
+
+def compare_run(state: RunState, fingerprint: Mapping[str, Any], out: Path, extend: bool) -> None:
+    """Refuse to go on with a run of other data or settings; ``extend`` allows more epochs.
+
+    Raises:
+        ResumeError, ConfigError: naming the differences.
+    """
+    kept = dict(state.fingerprint)
+    if extend:
+        now = float(fingerprint["train.epochs"])
+        if now < float(kept["train.epochs"]):
+            raise ConfigError(
+                f"extend cannot shorten a run of {kept['train.epochs']} epochs to {now}",
+                where="train.epochs",
+            )
+        kept["train.epochs"] = fingerprint["train.epochs"]
+    compare_fingerprints(kept, fingerprint, out)

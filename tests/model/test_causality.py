@@ -1,0 +1,46 @@
+"""A model that sees what comes later is refused when it is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from residency.errors import ModelError
+from residency.model.causality import prove_causal
+from residency.model.load_model import load_model
+from tiny_archs import ARCHITECTURES, tiny
+
+BERT = {
+    "vocab_size": 89,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+}
+
+
+@pytest.mark.parametrize("kind", ["Bert", "Roberta", "Electra"])
+def test_a_masked_model_is_refused_and_a_decoder_of_its_kind_is_not(
+    kind: str, tmp_path: Path
+) -> None:
+    config = getattr(transformers, f"{kind}Config")(**BERT)
+    torch.manual_seed(0)
+    getattr(transformers, f"{kind}ForMaskedLM")(config).save_pretrained(tmp_path / "masked")
+    with pytest.raises(ModelError, match=r"not a causal model|disagree"):
+        load_model(tmp_path / "masked")
+    config.is_decoder = False
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with pytest.raises(ModelError, match="not a causal model"):
+        prove_causal(model, "here")
+    config.is_decoder = True
+    prove_causal(transformers.AutoModelForCausalLM.from_config(config).eval(), "here")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_causal_models_pass_in_every_number_format(name: str) -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        prove_causal(tiny(name).to(dtype), name)

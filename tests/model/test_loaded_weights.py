@@ -1,0 +1,144 @@
+"""A folder whose weights and configuration disagree is refused, naming the tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
+
+from residency.errors import ModelError
+from residency.model.base_model import resolve_base
+from residency.model.load_model import load_model
+
+SIZES = {
+    "vocab_size": 89,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+}
+
+
+def make_base(folder: Path, **changes: object) -> Path:
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(**SIZES, **changes)).save_pretrained(folder)
+    return folder
+
+
+def edit_weights(folder: Path, edit: Callable[[dict[str, Tensor]], object]) -> None:
+    state = load_file(folder / "model.safetensors")
+    edit(state)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def edit_config(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+def test_pain_35_a_folder_without_its_head_is_refused(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    LlamaModel(LlamaConfig(**SIZES, tie_word_embeddings=False)).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"1 tensors \(lm_head.weight\) missing"):
+        load_model(tmp_path)
+
+
+GATE = "model.layers.1.mlp.gate_proj.weight"
+NORM = "model.norm.weight"
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (lambda s: s.pop(GATE), f"{GATE}.*missing"),
+        (lambda s: s.update({GATE: s[GATE][:-8].contiguous()}), f"{GATE}.*another shape"),
+        (lambda s: s.update({"model.layers.2.mlp.gate_proj.weight": s[GATE].clone()}),
+         r"model.layers.2.mlp.gate_proj.weight.*no place"),
+        (lambda s: s[GATE].view(-1)[3:4].fill_(float("nan")), f"{GATE}.*NaN"),
+        (lambda s: s[NORM].view(-1)[:1].fill_(float("inf")), f"{NORM}.*NaN or infinity"),
+    ],
+    ids=["missing", "shape", "extra", "nan", "inf"],
+)  # fmt: skip
+def test_pain_35_wrong_tensors_are_named(
+    edit: Callable[[dict[str, Tensor]], object], named: str, tmp_path: Path
+) -> None:
+    edit_weights(make_base(tmp_path), edit)
+    with pytest.raises(ModelError, match=named):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"num_hidden_layers": 3}, r"model.layers.2.*missing"),
+        ({"num_hidden_layers": 1}, r"model.layers.1.*no place"),
+        ({"vocab_size": 97}, r"another shape"),
+        ({"intermediate_size": 40}, r"another shape"),
+        ({"tie_word_embeddings": True}, "ties the head to the embeddings"),
+        ({"attention_bias": True}, r"bias.*missing"),
+    ],
+    ids=["deeper", "shallower", "vocabulary", "width", "tied", "bias"],
+)
+def test_pain_35_a_configuration_that_does_not_describe_the_weights(
+    changes: dict[str, object], named: str, tmp_path: Path
+) -> None:
+    edit_config(make_base(tmp_path), **changes)
+    with pytest.raises(ModelError, match=named):
+        load_model(tmp_path)
+
+
+def test_a_sound_folder_loads_and_its_weights_are_its_own(tmp_path: Path) -> None:
+    folder = make_base(tmp_path, tie_word_embeddings=True)
+    state = load_file(folder / "model.safetensors")
+    model = load_model(folder)
+    for name, weight in model.named_parameters():
+        assert torch.equal(weight, state[name]), name
+
+
+def test_a_missing_shard_is_named_before_anything_is_loaded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(**SIZES)).save_pretrained(tmp_path, max_shard_size="20KB")
+    lost = sorted(tmp_path.glob("model-*.safetensors"))[1]
+    lost.unlink()
+    for refuse in (load_model, lambda path: resolve_base(str(path))):
+        with pytest.raises(ModelError, match=lost.name) as caught:
+            refuse(tmp_path)
+        assert "again" in caught.value.next_step
+
+
+@pytest.mark.parametrize("kind", ["bitsandbytes", "gptq", "awq", "fp8", "mxfp4"])
+def test_quantised_folders_are_refused_alike_by_training_and_evaluation(
+    kind: str, tmp_path: Path
+) -> None:
+    edit_config(make_base(tmp_path), quantization_config={"quant_method": kind})
+    said = set()
+    for refuse in (load_model, lambda path: resolve_base(str(path))):
+        with pytest.raises(ModelError, match=kind) as caught:
+            refuse(tmp_path)
+        said.add(str(caught.value))
+    assert len(said) == 1
+
+
+def test_code_of_a_folders_own_is_refused_with_a_next_step(tmp_path: Path) -> None:
+    folder = make_base(tmp_path)
+    edit_config(folder, model_type="homemade", auto_map={"AutoConfig": "code.Config"})
+    with pytest.raises(ModelError, match="never run") as caught:
+        load_model(folder)
+    assert "transformers" in caught.value.next_step
+
+
+def test_a_tokenizer_model_alone_names_the_package_that_reads_it(tmp_path: Path) -> None:
+    from residency.model.load_model import load_tokenizer
+
+    folder = make_base(tmp_path)
+    (folder / "tokenizer.model").write_bytes(b"\x0a\x03abc")
+    with pytest.raises(ModelError) as caught:
+        load_tokenizer(folder)
+    assert "tokenizer" in caught.value.next_step
