@@ -3,38 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from residency.infer.logits_rules import LogitsRules, Rule
 from residency.infer.sequences import Run
 from residency.nouns.response import Sampling
 
 
-def pick_tokens(logits: Tensor, rows: Sequence[tuple[Run, int]]) -> tuple[list[int], list[float]]:
-    """The next token of each row and its log-probability under the model (temperature 1).
+class Row(NamedTuple):
+    """Whose logits a row holds: those after the run's tokens and, with a draft, after ``guess``."""
+
+    run: Run
+    guess: tuple[int, ...] = ()
+
+
+def pick_tokens(logits: Tensor, rows: Sequence[Row]) -> tuple[list[int], list[float]]:
+    """The next token of each row and its log-probability under the model (temperature 1, none of
+    its own rules).
 
     Args:
-        logits: [n, vocabulary], fp32. rows: whose row it is, and which of its tokens (a draft
-            under verification has several).
+        logits: [n, vocabulary], fp32.
 
-    Sampling follows the usual order: temperature, then top-k, then top-p, then one draw by
-    inverse CDF over the vocabulary, in double precision.
+    Sampling follows the usual order: the model's rules, temperature, then top-k, then top-p, then
+    one draw by inverse CDF over the vocabulary, in double precision.
     """
-    sampling = rows[0][0].sampling
+    sampling, rules = rows[0].run.sampling, rows[0].run.rules
     total = logits.logsumexp(-1)
+    scores = logits if rules is None else _apply_rules(logits, rows)
     if sampling.temperature == 0:
-        best, tokens = logits.max(-1)
-        return tokens.tolist(), (best - total).tolist()
-    draws = torch.tensor([run.get_uniform(step) for run, step in rows], dtype=torch.float64)
-    tokens = draw_tokens(logits, sampling, draws.to(logits.device))
+        tokens = scores.argmax(-1)
+    else:
+        draws = [row.run.get_uniform(len(row.run.tokens) + len(row.guess)) for row in rows]
+        uniform = torch.tensor(draws, dtype=torch.float64, device=logits.device)
+        tokens = draw_tokens(scores, sampling, uniform, rules)
     chosen = logits.gather(1, tokens[:, None])[:, 0]
     return tokens.tolist(), (chosen - total).tolist()
 
 
-def draw_tokens(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+def _apply_rules(logits: Tensor, rows: Sequence[Row]) -> Tensor:
+    scores = logits.clone()
+    for at, (run, guess) in enumerate(rows):
+        assert isinstance(run.rules, LogitsRules)
+        scores[at] = run.rules.adjust_scores([*run.tokens, *guess], logits[at])
+    return scores
+
+
+def draw_tokens(
+    logits: Tensor, sampling: Sampling, uniform: Tensor, rules: LogitsRules | None = None
+) -> Tensor:
     """One token a row: the inverse CDF of the truncated distribution at ``uniform`` [n]."""
     scores = logits / sampling.temperature
+    if rules is not None:
+        scores = _shape_rows(scores, rules.draws_first)
     if 0 < sampling.top_k < scores.shape[-1]:
         lowest = scores.topk(sampling.top_k, -1).values[:, -1:]
         scores = scores.masked_fill(scores < lowest, float("-inf"))
@@ -46,7 +69,16 @@ def draw_tokens(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
         nucleus = (before < sampling.top_p).sum(-1, keepdim=True).clamp_min(1)
         lowest = ordered.gather(1, nucleus - 1)
         probabilities = probabilities.masked_fill(probabilities < lowest, 0.0)
+    if rules is not None and rules.draws_last:
+        probabilities = _shape_rows(probabilities.log(), rules.draws_last).softmax(-1)
     cumulative = probabilities.double().cumsum(-1)
     target = uniform[:, None] * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, target, right=True)
     return tokens[:, 0].clamp_max(scores.shape[-1] - 1)
+
+
+def _shape_rows(scores: Tensor, rules: Sequence[Rule]) -> Tensor:
+    nothing = torch.zeros((len(scores), 0), dtype=torch.long, device=scores.device)
+    for rule in rules:
+        scores = rule(nothing, scores)
+    return scores

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from residency.infer.attention import KVCache
-from residency.infer.choose_tokens import pick_tokens
+from residency.infer.choose_tokens import Row, pick_tokens
 from residency.infer.chunk_attention import ChunkAttention
 from residency.infer.fused_model import FusedModel
 from residency.infer.sequences import Ending, Run
@@ -204,7 +204,7 @@ class Batcher:
     ) -> None:
         """Picks for every row; each run keeps its own up to the first that is no guess of its."""
         rows = [
-            (run, len(run.tokens) + at)
+            Row(run, tuple(guess[:at]))
             for run, guess in zip(runs, guesses, strict=True)
             for at in range(len(guess) + 1)
         ]
@@ -219,9 +219,7 @@ class Batcher:
             run.held += right
             run.draft.record_guess(run.tokens, len(guess), right)
 
-    def _pick_rows(
-        self, hidden: Tensor, rows: Sequence[tuple[Run, int]]
-    ) -> Iterator[tuple[int, float]]:
+    def _pick_rows(self, hidden: Tensor, rows: Sequence[Row]) -> Iterator[tuple[int, float]]:
         for at in range(0, len(rows), _HEAD_ROWS):
             logits = self.model.compute_logits(hidden[at : at + _HEAD_ROWS])
             tokens, logprobs = pick_tokens(logits, rows[at : at + _HEAD_ROWS])

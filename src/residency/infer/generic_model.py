@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from residency.infer.choose_tokens import pick_tokens
+from residency.infer.choose_tokens import Row, pick_tokens
+from residency.infer.rope_lengths import find_rope_lengths
 from residency.infer.sequences import Ending, Run
 
 
@@ -31,6 +32,7 @@ class GenericModel:
         self.device: torch.device = next(model.parameters()).device
         # Recurrent states cannot leave padding out: such models take one sequence at a time.
         self.one_by_one = bool(getattr(model, "_is_stateful", False))
+        self.rope_lengths = find_rope_lengths(model)
         self._base_values: dict[str, Tensor] = {}
 
     def replace_weights(self, weights: Mapping[str, Tensor]) -> None:
@@ -80,8 +82,22 @@ class GenericModel:
         size = 1 if self.one_by_one else batch
         waiting = sorted(runs, key=lambda run: len(run.ids))
         while waiting:
-            active = [waiting.pop() for _ in range(min(size, len(waiting)))]
+            active = [waiting.pop()]
+            while waiting and len(active) < size and not self._grows_long(active[-1]):
+                if self._grows_long(waiting[-1]):
+                    break
+                active.append(waiting.pop())
             yield from self._generate_batch(active, ending)
+
+    def _grows_long(self, run: Run) -> bool:
+        """Whether the run's rotary frequencies may differ from a short one's before it ends."""
+        return self.rope_lengths.is_long(len(run.ids) + run.budget)
+
+    def _starts_anew(self, run: Run) -> bool:
+        """Whether ``generate`` computes the whole sequence again for the next token."""
+        length = len(run.ids) + len(run.tokens)
+        rope = self.rope_lengths
+        return rope.computes_anew and rope.is_long(length) and not rope.is_long(length - 1)
 
     def _generate_batch(self, active: list[Run], ending: Ending) -> Iterator[list[Run]]:
         past: Any = None
@@ -89,7 +105,7 @@ class GenericModel:
         while active:
             began = time.perf_counter()
             with torch.inference_mode():
-                if past is None or mask is None:
+                if past is None or mask is None or self._starts_anew(active[0]):
                     logits, past, mask = self.compute_logits(
                         [r.ids + r.tokens for r in active], 1, True
                     )
@@ -98,9 +114,7 @@ class GenericModel:
                     ids = torch.tensor([[run.tokens[-1]] for run in active], device=self.device)
                     out = self._run_model(ids, mask, 1, past, True)
                     logits, past = out.logits[:, -1:].float(), out.past_key_values
-                tokens, logprobs = pick_tokens(
-                    logits[:, -1], [(run, len(run.tokens)) for run in active]
-                )
+                tokens, logprobs = pick_tokens(logits[:, -1], [Row(run) for run in active])
             share = (time.perf_counter() - began) / len(active)
             for run, token, logprob in zip(active, tokens, logprobs, strict=True):
                 run.seconds += share

@@ -18,10 +18,16 @@ from residency.infer.continuous_batch import Batcher
 from residency.infer.draft_tokens import Draft
 from residency.infer.encode_requests import Encoder
 from residency.infer.fused_model import FusedModel, why_not_fused
+from residency.infer.fused_or_generic import (
+    PROBE_TOLERANCE,
+    measure_difference,
+    read_context_length,
+)
+from residency.infer.generation_settings import FILE, read_generation_settings
 from residency.infer.generic_model import GenericModel
+from residency.infer.logits_rules import LogitsRules, check_rules
 from residency.infer.scoring import score_fused, score_generic
 from residency.infer.sequences import Ending, Run, name_random_stream
-from residency.infer.shared_prefix import run_whole_sequence
 from residency.infer.trunk_states import TrunkStates
 from residency.interfaces import (
     Choice,
@@ -39,10 +45,6 @@ from residency.nouns.example import Message
 from residency.nouns.response import Sampling
 
 PRECISIONS = ("fp32", "bf16", "int8")
-_PROBE_TOKENS = 16
-_PROBE_TOLERANCE = 1e-3
-"""Largest difference of a logit between the fused path and the model's own forward, in units
-of the largest logit; a true difference of architecture is orders of magnitude larger."""
 _CACHE_BYTES = 4 << 30
 """Most memory for keys and values; fewer sequences are decoded together above it."""
 _TRUNK_BYTES = 1 << 30
@@ -52,8 +54,8 @@ _TRUNK_BYTES = 1 << 30
 class LocalEngine:
     """Generates and scores with one base model in memory. An interfaces.Generator and interfaces.Scorer.
 
-    Greedy answers equal ``transformers.generate`` token for token in fp32, and no answer
-    depends on what else is in the batch.
+    Greedy answers equal ``transformers.generate`` token for token in fp32, the settings of the
+    folder's ``generation_config.json`` included, and no answer depends on what else is in the batch.
 
     Args:
         base: Hugging Face folder. chat: the base's chat format.
@@ -69,7 +71,8 @@ class LocalEngine:
             transformers, which is imported when an adapter asks for it.
 
     Raises:
-        ModelError: the base or the adapter cannot be loaded.
+        ModelError: the base or the adapter cannot be loaded, or the base's own generation settings
+            cannot be followed.
     """
 
     def __init__(
@@ -99,6 +102,8 @@ class LocalEngine:
         stored = StoredModel(self.base) if known and on_cpu and path != "generic" else None
         config = (stored or self.model).config
         self.context: int = read_context_length(config)
+        self.settings = read_generation_settings(self.base)
+        check_rules(self.settings, config.get_text_config().vocab_size, str(self.base / FILE))
         self._fused_base: FusedModel | None = None
         self._adapter: Path | None = None
         depth = first_trained_layer(layers, config.get_text_config().num_hidden_layers)
@@ -174,6 +179,7 @@ class LocalEngine:
                 ProgressEvent("generate", len(results), len(prompts), detail={"tokens": tokens})
             )
 
+        sampling = self.settings.complete_sampling(sampling)
         runs: list[Run] = []
         for index, prompt in enumerate(prompts):
             run = self._start_run(index, prompt, sampling)
@@ -194,6 +200,7 @@ class LocalEngine:
         Raises:
             ConfigError: the conversation leaves no room in the model's context.
         """
+        sampling = self.settings.complete_sampling(sampling)
         run = self._start_run(0, Prompt(tuple(messages)), sampling)
         if isinstance(run, Generation):
             raise ConfigError(run.error, next_step="start a new conversation")
@@ -256,10 +263,18 @@ class LocalEngine:
             sampling=sampling,
             draft=Draft(prompt.draft),
             key=name_random_stream(prompt),
+            rules=self._make_rules(ids, budget),
         )
 
+    def _make_rules(self, prompt: Sequence[int], budget: int) -> LogitsRules | None:
+        if not (self.settings.logits or self.settings.sampling):
+            return None
+        ends = {*self.chat.end_ids, *self.settings.end_ids}
+        return LogitsRules(self.settings, prompt, budget, sorted(ends), self._device)
+
     def _make_ending(self, sampling: Sampling) -> Ending:
-        return Ending(self.chat.end_ids, (*sampling.stop, *self.chat.stop), self.chat.decode)
+        stop = (*sampling.stop, *self.chat.stop, *self.settings.stop)
+        return Ending(self.chat.end_ids, stop, self.chat.decode, self.settings.end_ids)
 
     # --- log-likelihoods -------------------------------------------------------------------
 
@@ -303,8 +318,8 @@ class LocalEngine:
             return reason
         with torch.inference_mode():
             fused = self._build_fused({})
-            difference = self._measure_difference(fused)
-        if difference > _PROBE_TOLERANCE and self.precision == "fp32":
+            difference = measure_difference(fused, self.generic)
+        if difference > PROBE_TOLERANCE and self.precision == "fp32":
             return f"the fused forward differs from the model's own by {difference:.1e}"
         self._fused_base = fused
         return ""
@@ -319,19 +334,3 @@ class LocalEngine:
             weights=weights,
             base=self._fused_base,
         )
-
-    def _measure_difference(self, fused: FusedModel) -> float:
-        """Largest relative difference of logits on a few fixed tokens."""
-        ids = [(7 * at + 1) % fused.vocab for at in range(_PROBE_TOKENS)]
-        expected, _, _ = self.generic.compute_logits([ids], _PROBE_TOKENS)
-        fused_logits = fused.compute_logits(run_whole_sequence(fused, ids))
-        return float((fused_logits - expected[0]).abs().max() / expected.abs().max())
-
-
-def read_context_length(config: Any) -> int:
-    text = config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
-        value = getattr(text, name, None)
-        if isinstance(value, int) and value > 0:
-            return value
-    return 1 << 20

@@ -56,7 +56,7 @@ class Bf16Linear:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         narrow = weight.bfloat16().contiguous()
-        if can_pack(weight.device):
+        if can_pack(weight.device) and torch.ops.mkldnn._is_mkldnn_bf16_supported():
             narrow = torch.ops.mkldnn._reorder_linear_weight(narrow, _PACK_ROWS)
         self.weight = narrow
         self.bias = None if bias is None else bias.bfloat16()

@@ -190,13 +190,11 @@ def score_generic(
         for request in item.requests:
             paths[request.inputs] = max(paths.get(request.inputs, 0), len(request.targets))
     tails: dict[tuple[int, ...], Tensor] = {}
-    size = 1 if model.one_by_one else batch
     for item in sorted(items, key=lambda item: -len(item.requests[0].inputs)):
         missing = [
             ids for ids in dict.fromkeys(r.inputs for r in item.requests) if ids not in tails
         ]
-        for at in range(0, len(missing), size):
-            some = missing[at : at + size]
+        for some in _split_by_length(model, missing, batch):
             keep = max(paths[ids] for ids in some)
             with torch.inference_mode():
                 logits, _, _ = model.compute_logits(some, keep)
@@ -215,3 +213,15 @@ def score_generic(
             item_scores.append(ChoiceScore(float(logprobs.sum()), count, bool(greedy.all())))
         tails.clear()
         yield item.index, item_scores
+
+
+def _split_by_length(
+    model: GenericModel, inputs: Sequence[tuple[int, ...]], batch: int
+) -> Iterator[list[tuple[int, ...]]]:
+    """Batches whose sequences all use the same rotary frequencies."""
+    rope = model.rope_lengths
+    short = [ids for ids in inputs if not rope.is_long(len(ids))]
+    long = [ids for ids in inputs if rope.is_long(len(ids))]
+    for some, most in ((short, batch), (long, batch if rope.two_sets else 1)):
+        size = 1 if model.one_by_one else most
+        yield from (some[at : at + size] for at in range(0, len(some), size))

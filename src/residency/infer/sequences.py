@@ -9,10 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from residency.infer.draft_tokens import Draft
 from residency.interfaces import Generation, Prompt
 from residency.nouns.response import FinishReason, Sampling
+
+if TYPE_CHECKING:
+    from residency.infer.logits_rules import LogitsRules
 
 
 @dataclass
@@ -23,6 +27,7 @@ class Run:
         index: its place in the caller's list. ids: the prompt's token ids.
         budget: most tokens it may generate. draft: guesses what comes next.
         own: tokens of it that lie in its cache slot (the shared prefix is not counted).
+        rules: what the model's own settings do to its scores; None where they do nothing.
         recalled: tokens whose states of the frozen layers lie there, while it follows them.
     """
 
@@ -32,6 +37,7 @@ class Run:
     sampling: Sampling
     draft: Draft = field(default_factory=Draft)
     key: str = ""
+    rules: LogitsRules | None = None
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
     finish: FinishReason | None = None
@@ -78,6 +84,8 @@ class Ending:
     Args:
         end_ids: tokens that end an answer. stop: strings that end it; the text is cut before
             the first of them. decode: ids → text, special tokens left out.
+        more_end_ids: tokens that end an answer too, and of which ``decode`` does not know that
+            they do (those of the model's own settings).
     """
 
     def __init__(
@@ -85,8 +93,10 @@ class Ending:
         end_ids: Sequence[int],
         stop: Sequence[str],
         decode: Callable[[Sequence[int]], str],
+        more_end_ids: Sequence[int] = (),
     ) -> None:
-        self.end_ids = frozenset(end_ids)
+        self._more_end_ids = frozenset(more_end_ids) - frozenset(end_ids)
+        self.end_ids = frozenset(end_ids) | self._more_end_ids
         self.stop = tuple(s for s in stop if s)
         self.decode = decode
         # A token is at least one byte, so a stop string lies within its last bytes' tokens.
@@ -97,7 +107,8 @@ class Ending:
         run.tokens.append(token)
         run.logprob += logprob
         if token in self.end_ids:
-            run.finish, run.text = "stop", self.decode(run.tokens)
+            text_ids = run.tokens[:-1] if token in self._more_end_ids else run.tokens
+            run.finish, run.text = "stop", self.decode(text_ids)
         elif self.stop and self._has_stop(self.decode(run.tokens[-self._window :])):
             text = self.decode(run.tokens)
             cut = [at for s in self.stop if (at := text.find(s)) >= 0]

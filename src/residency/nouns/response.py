@@ -24,10 +24,15 @@ class Sampling:
     top_k: int = 0
     stop: tuple[str, ...] = ()
     seed: int = 0
+    model_settings: str = ""
+    """Key of the model's own generation settings, where they change its answers."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {**dataclasses.asdict(self), "stop": list(self.stop)}
+        """JSON-able. Without settings of the model's own it is what it was before there were any."""
+        values = {**dataclasses.asdict(self), "stop": list(self.stop)}
+        if not self.model_settings:
+            del values["model_settings"]
+        return values
 
 
 FinishReason = Literal["stop", "length", "error"]
