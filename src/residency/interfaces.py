@@ -87,6 +87,9 @@ class ProgressEvent:
 
 Progress = Callable[[ProgressEvent], None]
 
+WHOLE_RUN = "whole run"
+"""The stage under which a run tells how far all of it is; ``now`` and ``left`` are in its detail."""
+
 
 def no_progress(event: ProgressEvent) -> None:
     """The default progress callback: silence."""

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -11,14 +16,14 @@ import pytest
 
 from limits import files_of_at_most
 from residency.cli import app as cli
-from residency.cli.invoke import call_guarded, run_command_line
+from residency.cli.invoke import Stopped, call_guarded, run_command_line, stop_on_signals
 from residency.cli.json_output import to_jsonable
 from residency.cli.progress import ProgressDisplay
 from residency.commands.project import Project
 from residency.errors import ParityError
 from residency.files.write_errors import raise_os_errors
 from residency.interfaces import ProgressEvent
-from small import make_rows
+from small import make_rows, save_model, save_project
 
 
 def test_user_mistakes_exit_with_2_and_say_what_to_do(
@@ -147,7 +152,7 @@ def test_pain_18_a_bad_row_is_named_by_file_line_and_field(
     run_command_line(["check", str(tmp_path), "--base", "tiny", "--json"])
     reject = json.loads(capsys.readouterr().out)["rejects"][0]
     assert (reject["file"], reject["line"], reject["field"]) == ("train.jsonl", 3, "response")
-    assert reject["reason"] == "text is expected, found list"
+    assert reject["reason"].startswith("text is expected, found a list")
 
 
 def test_progress_without_a_terminal_tells_the_end_of_a_stage_once(
@@ -180,3 +185,79 @@ def test_json_has_no_infinity() -> None:
         "a": None,
         "b": [1.0, None],
     }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_signals_end_a_run_politely_and_it_goes_on(tmp_path: Path, name: str, code: int) -> None:
+    root = save_project(tmp_path / "project", save_model(tmp_path / "model"), rounds=1, epochs=400)
+    command = [sys.executable, "-m", "residency", "run", str(root)]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert process.stderr
+    told = ""
+    for line in process.stderr:
+        told += line
+        if "round 1: train" in line:
+            break
+    work = root / ".residency" / "work"
+    while not any(work.glob("*/*")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, name))
+    told += process.communicate(timeout=120)[1]
+    assert process.returncode == code, told
+    assert "the same command goes on from here" in told
+    assert "Traceback" not in told
+    assert list(work.glob("*/checkpoints/*")), "the training in hand is kept"
+    assert not (root / ".residency" / "progress.json").exists()
+
+
+def test_an_ignored_signal_stays_ignored_as_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped) as caught, stop_on_signals():
+        signal.raise_signal(signal.SIGTERM)
+    assert caught.value.number == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    rows = [json.dumps(row) for row in make_rows(40, "train")]
+    (tmp_path / "train.jsonl").write_text("\n".join(rows))
+    python = f"{sys.executable} -m residency"
+    line = (
+        f"{python} check train.jsonl --base tiny --show 40 2>err | head -1; echo ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert "Error" not in (tmp_path / "err").read_text()
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    code = (
+        "import sys; from residency.cli.invoke import run_command_line; "
+        f"assert run_command_line(['run', {str(tmp_path / 'nothere')!r}]) == 2; "
+        "heavy = {'torch', 'transformers', 'sqlalchemy', 'scipy'} & set(sys.modules); "
+        "sys.exit(f'imports {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "no such folder" in done.stderr
+
+
+def test_negative_counts_are_refused() -> None:
+    for line in (["estimate", ".", "--check", "-5"], ["bench", ".", "--limit", "-1"],
+                 ["run", ".", "--seed", "-1"], ["run", ".", "--rounds", "0"],
+                 ["target", ".", "is-1", "--limit", "-1"], ["check", ".", "--show", "-1"]):  # fmt: skip
+        assert run_command_line(line) == 2

@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command(
         "residency.cli.status:status_command", "Show rounds, issues and verdicts again."
     ),
+    "doctor": Command("residency.cli.doctor:doctor_command", "Check the store and stored models."),
     "report": Command("residency.cli.report:report_command", "Write one self-contained HTML file."),
     "check": Command("residency.cli.check:check_command", "Data doctor: what is in your files."),
     "data": Command("residency.cli.data:app", "Dataset versions: list, show, diff, export."),
@@ -71,6 +72,14 @@ WIDEST_HELP = 100
 """Columns of a help text, where the terminal has them."""
 
 
+class CommandStoppedError(Exception):
+    """Ctrl-C, or a signal, ended a command."""
+
+    def __init__(self, cause: KeyboardInterrupt) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class PlainCommand(TyperCommand):
     """A command whose usage line reads as it is typed: ``[DIR] A B``."""
 
@@ -85,7 +94,10 @@ class PlainCommand(TyperCommand):
             from residency.project.settings_file import find_project_root, read_config
 
             read_config(find_project_root(ctx.params["directory"]))
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:  # typer would forget which signal it was
+            raise CommandStoppedError(stop) from stop
 
 
 def load_command(name: str) -> Any:

@@ -32,6 +32,9 @@ def collect_command(
     documents: Annotated[
         list[str] | None, typer.Option(help="Text for the [teacher] to make rows of; may repeat.")
     ] = None,
+    issue: Annotated[
+        str, typer.Option(help="An issue's id: the [teacher] writes rows like those it draws.")
+    ] = "",
     templates: Annotated[Path | None, typer.Option(help="A TOML file of templates.")] = None,
     pairs: Annotated[
         int, typer.Option(min=1, help="Rows that the teacher makes of a document.")
@@ -54,11 +57,12 @@ def collect_command(
 
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
-        if documents or templates:
+        if documents or templates or issue:
             made = work.synthesise(
                 project,
                 documents=documents or [],
                 templates=templates,
+                issue=issue,
                 count=limit,
                 pairs=pairs,
                 goal=goal,
@@ -138,6 +142,4 @@ def _show_collected(result: Collected, *, as_json: bool) -> None:
     console.print(f"{result.added} rows added{lost}; {result.total} of {result.goal} in all")
     if not result.total:
         return
-    console.print(
-        Text(f'→ train on them: add "{result.path.name}" to [data] train in residency.toml')
-    )
+    console.print(Text(f"→ the rows of {result.path.name} join train by themselves: residency run"))

@@ -17,7 +17,7 @@ from typing import Any
 
 import typer
 
-from residency.cli.app import COMMANDS, build_app
+from residency.cli.app import COMMANDS, CommandStoppedError, build_app
 from residency.cli.ranks import count_processes, run_on_ranks
 from residency.errors import ResidencyError
 from residency.secrets import hide_secrets, mask_addresses
@@ -50,7 +50,9 @@ def run_command_line(arguments: list[str]) -> int:
 
     def call() -> None:
         app = build_app(only=name if name in COMMANDS else "")
-        app(args=arguments, prog_name="residency", standalone_mode=False)
+        code = app(args=arguments, prog_name="residency", standalone_mode=False)
+        if isinstance(code, int) and code:
+            raise SystemExit(code)
 
     if count_processes() > 1:
         return call_guarded(lambda: run_on_ranks(name, call), debug=debug)
@@ -108,6 +110,8 @@ def call_guarded(call: Callable[[], Any], *, debug: bool) -> int:
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt as error:
         return report_interruption(error)
+    except CommandStoppedError as error:
+        return report_interruption(error.cause)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         _close_stdout()
         return 0

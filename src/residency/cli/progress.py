@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from residency.cli.terminal import cut_text, errors, format_number
-from residency.interfaces import ProgressEvent
+from residency.interfaces import WHOLE_RUN, ProgressEvent
 from residency.secrets import hide_secrets
 from residency.text.terminal_text import make_safe
 
@@ -56,6 +56,9 @@ class ProgressDisplay:
             self._bars.stop()
 
     def __call__(self, event: ProgressEvent) -> None:
+        if event.stage == WHOLE_RUN and not self._live:
+            self._print_plan(event)
+            return
         now = time.monotonic()
         start, first = self._started.setdefault(event.stage, (now, event.done))
         if event.done < first:  # a stage of the same name began anew
@@ -82,6 +85,11 @@ class ProgressDisplay:
         where = self._bars.console if self._live else errors
         where.print(make_safe(hide_secrets(line)), soft_wrap=True)
 
+    def _print_plan(self, event: ProgressEvent) -> None:
+        """Where the whole run is, each time a stage begins."""
+        left = f", {event.detail['left']} left" if "left" in event.detail else ""
+        self.say(f"stage {event.done + 1} of {event.total}: {event.detail['now']}{left}")
+
     def _print_line(
         self, event: ProgressEvent, now: float, rate: float, enough: bool, detail: str
     ) -> None:
@@ -104,6 +112,8 @@ class ProgressDisplay:
         errors.print(line, soft_wrap=True)
 
     def _show_bar(self, event: ProgressEvent, rate: float, detail: str) -> None:
+        if event.stage == WHOLE_RUN:  # its stages are of unlike length: no rate
+            rate, detail = 0.0, f"{event.detail.get('left', '')}"
         task = self._tasks.get(event.stage)
         if task is None:
             task = self._tasks[event.stage] = self._bars.add_task(

@@ -23,21 +23,25 @@ def status_command(
     Example: residency status demo
     """
     from residency.cli.result_tables import show_summary
+    from residency.project.progress_file import read_position
     from residency.project.settings_file import find_project_root, read_config
     from residency.results.run_summary import summarise_run
-    from residency.store.store import Store
+    from residency.store.store import FOLDER, Store
 
     root = find_project_root(directory)
     store = Store(root, read_config(root).project.store, create=False)
     summary = summarise_run(store)
+    position = read_position(root / FOLDER)
     if as_json:
-        print_json(
-            json.dumps({**to_jsonable(summary), "seconds": summary.seconds}, ensure_ascii=False)
-        )
+        body = {**to_jsonable(summary), "seconds": summary.seconds}
+        body["running"] = to_jsonable(position)
+        print_json(json.dumps(body, ensure_ascii=False))
         return
     show_summary(summary)
     if stages:
         for key, seconds, at in summary.stages:
             console.print(f"{at}  {seconds:8.1f} s  {key}")
-    if not summary.complete:
+    if position:
+        print_line(position.describe())
+    elif not summary.complete:
         print_line(f"Not complete. Go on with: residency run {quote_path(directory)}")

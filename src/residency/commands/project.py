@@ -9,6 +9,7 @@ project.report()
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,7 @@ from residency.commands.evaluate import evaluate
 from residency.commands.merge import merge
 from residency.commands.target import target
 from residency.commands.train import train
+from residency.errors import StoreError
 from residency.interfaces import Progress, no_progress
 from residency.loop.assess import Assessment
 from residency.loop.run_loop import run_loop
@@ -26,11 +28,13 @@ from residency.nouns.example import Example, Message, Split
 from residency.nouns.issue import Issue
 from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
+from residency.project.check_names import check_names
 from residency.project.named_models import find_model
 from residency.project.settings_file import find_project_root, read_config
 from residency.project.workspace import Workspace
 from residency.results.run_summary import RunSummary, summarise_run
 from residency.results.trace import Trace, trace_id
+from residency.store.store import Store
 
 if TYPE_CHECKING:
     from residency.commands.check import Checked
@@ -67,7 +71,30 @@ class Project(Workspace):
             ConfigError: there is no project, or its settings are wrong.
         """
         folder = find_project_root(Path(root))
-        return cls(folder, read_config(folder, overrides), full=full, progress=progress)
+        project = cls(folder, read_config(folder, overrides), full=full, progress=progress)
+        check_names(folder, project.config)
+        return project
+
+    def __repr__(self) -> str:
+        return f"<Project {self.config.project.name!r} in {self.root}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the latest run, or that there is none. Nothing is made for it."""
+        heading = f"<b>{escape(self.config.project.name)}</b> <code>{escape(str(self.root))}</code>"
+        try:
+            with_run = Store(self.root, self.config.project.store, create=False)
+        except StoreError:
+            return (
+                f"<div>{heading}<p>Nothing was run here yet: <code>project.run()</code></p></div>"
+            )
+        try:
+            return f"<div>{heading}{summarise_run(with_run)._repr_html_()}</div>"
+        except StoreError:
+            return (
+                f"<div>{heading}<p>Nothing was run here yet: <code>project.run()</code></p></div>"
+            )
+        finally:
+            with_run.close()
 
     def run(self) -> RunSummary:
         """The main job: rounds until the issues are resolved or the budget is spent."""

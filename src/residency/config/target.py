@@ -10,9 +10,11 @@ from residency.config.section import Section
 class TargetConfig(Section):
     """How rows are chosen for issues that persist."""
 
+    selector: str = "embedding"
+    """How pool rows are chosen: embedding (near the failures), slice (an equal budget a slice), loss, loss-drop, auto, or a plugin's name."""
     rows_per_issue: int = Field(24, ge=1)
     """Targeted rows an issue."""
     max_rows: int = Field(120, ge=1)
     """Most targeted rows a round."""
     control: bool = True
-    """Also train a control arm with the same number of random pool rows."""
+    """Also train a control arm with exactly as many random pool rows."""

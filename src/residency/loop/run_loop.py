@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from residency.diagnose.dev_halves import split_halves
+from residency.interfaces import ProgressEvent
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.find_round_issues import add_issues
 from residency.loop.fine_tune import fine_tune_base
@@ -18,9 +19,11 @@ from residency.loop.item_outcomes import (
     KnownIssue,
 )
 from residency.loop.judge import compare_round_arms, is_open, judge_issues, sort_by_need
+from residency.loop.lost_trainings import reopen_lost_trainings
 from residency.loop.record_run import record_data, record_expectations, record_round
+from residency.loop.run_plan import tell_whole_run
 from residency.loop.sealed_test import open_sealed_test
-from residency.loop.select_rows import accepted, targeted_rows
+from residency.loop.select_rows import list_accepted_rows, select_targeted_rows
 from residency.loop.stages import run_stage_once
 from residency.nouns.example import Example
 from residency.nouns.verdict import Verdict
@@ -46,18 +49,27 @@ def run_loop(ws: Workspace) -> RunSummary:
     """
     with ws.store.writer("run"):
         run_id = ws.open_run()
+        for lost in reopen_lost_trainings(ws.store, run_id):
+            detail = f"{lost.artifact[:19]} is {lost.state}: trained again"
+            ws.progress(ProgressEvent("stored models", 0, 0, "models", {"trouble": detail}))
         if ws.store.stage(run_id, COMPLETE_STAGE) is None:
             ws.check_splits()
             check_guard_tasks(ws)
-            baselines = answer_prompted_baselines(ws)
-            reference = max(baselines.values(), key=rank_by_floor)
-            record_data(ws)
-            mains = run_rounds(ws, reference)
-            best = max(mains, key=rank_by_floor)
-            open_sealed_test(ws, list(baselines.values()), reference.model, best.model)
-            measure_forgetting(ws, baselines[ZERO_SHOT].model, best.model)
-            run_stage_once(ws, COMPLETE_STAGE, lambda: {"final": best.model.id})
+            with tell_whole_run(ws):
+                complete_run(ws)
         return summarise_run(ws.store, run_id)
+
+
+def complete_run(ws: Workspace) -> None:
+    """Prompted base, rounds, sealed test, and what was forgotten."""
+    baselines = answer_prompted_baselines(ws)
+    reference = max(baselines.values(), key=rank_by_floor)
+    record_data(ws)
+    mains = run_rounds(ws, reference)
+    best = max(mains, key=rank_by_floor)
+    open_sealed_test(ws, list(baselines.values()), reference.model, best.model)
+    measure_forgetting(ws, baselines[ZERO_SHOT].model, best.model)
+    run_stage_once(ws, COMPLETE_STAGE, lambda: {"final": best.model.id})
 
 
 def rank_by_floor(assessed: Assessment) -> float:
@@ -122,7 +134,7 @@ def run_rounds(ws: Workspace, reference: Assessment) -> list[Assessment]:
         elif number == ws.config.rounds.max:
             reason = "the budget of rounds is spent"
         else:
-            rows = targeted_rows(
+            rows = select_targeted_rows(
                 ws,
                 sort_by_need(still_open, verdicts),
                 current,
@@ -131,9 +143,9 @@ def run_rounds(ws: Workspace, reference: Assessment) -> list[Assessment]:
                 control_extra,
                 number + 1,
             )
-            extra = [*extra, *accepted(rows, "main")]
-            control_extra = [*control_extra, *accepted(rows, "control")]
-            if not accepted(rows, "main"):
+            extra = [*extra, *list_accepted_rows(rows, "main")]
+            control_extra = [*control_extra, *list_accepted_rows(rows, "control")]
+            if not list_accepted_rows(rows, "main"):
                 reason = "the pool has no more rows for the open issues"
         if reason:
             run_stage_once(ws, StageKey.of_round(StageName.STOP, number), lambda why=reason: why)  # type: ignore[misc]

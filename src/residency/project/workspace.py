@@ -24,6 +24,7 @@ from residency.text.words import hash_text
 if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat
     from residency.data.corpus import Corpus
+    from residency.evaluate.suites.primary_metric import PrimaryMetric
     from residency.evaluate.suites.suite import Suite
     from residency.infer.generation_settings import GenerationSettings
     from residency.infer.local_engine import LocalEngine
@@ -132,7 +133,22 @@ class Workspace:
         from residency.evaluate.suites.load_suite import load_suite
 
         path = self.config.evaluate.suite
-        return load_suite(self.root / path if path else None)
+        code_root = None if self.config.evaluate.outside_code else self.root
+        return load_suite(self.root / path if path else None, code_root=code_root)
+
+    @cached_property
+    def primary_metric(self) -> PrimaryMetric:
+        """What models are compared by: the suite's choice, or the one that fits its rules on dev."""
+        from residency.evaluate.suites.primary_metric import choose_primary
+
+        return choose_primary(self.suite, self.split("dev"))
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that answers are drawn from, in normal form; empty for any other task."""
+        from residency.evaluate.suites.closed_set import find_classes
+
+        return find_classes(self.suite, self.split("dev"))
 
     # --- examples -------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from residency.results.figures import (
     ScoresFigures,
     SealedTest,
 )
+from residency.results.notebook import describe_summary, draw_summary
 from residency.results.run_results import RunResults
 from residency.store.stage_key import StageKey, StageName
 from residency.store.store import Store
@@ -47,7 +48,7 @@ class IssueRow:
     status: str = "open"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunSummary:
     """Rounds, issues, arms and the sealed test of one run, and what they say.
 
@@ -79,6 +80,13 @@ class RunSummary:
         timed = (StageName.TEST, StageName.FORGETTING)
         rest = sum(seconds for key, seconds, _ in self.stages if StageKey.parse(key).name in timed)
         return sum(row.round.seconds for row in self.rounds) + rest
+
+    def __repr__(self) -> str:
+        return describe_summary(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return draw_summary(self)
 
 
 def summarise_run(store: Store, run: str = "") -> RunSummary:

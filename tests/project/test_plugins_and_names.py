@@ -1,0 +1,79 @@
+"""A project's plugin files, and names in its settings that must be registered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from residency.commands.project import Project
+from residency.errors import ConfigError
+from residency.plugins import find_plugins
+from small import save_project
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return save_project(tmp_path / "project", tmp_path / "model")
+
+
+def change(root: Path, before: str, after: str) -> None:
+    path = root / "residency.toml"
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+
+
+def test_a_plugin_file_runs_once_when_the_project_is_opened(root: Path) -> None:
+    (root / "own.py").write_text(
+        "from residency.plugins import register_plugin\n"
+        "from pathlib import Path\n"
+        "with Path(__file__).with_name('runs').open('a') as file:\n"
+        "    file.write('x')\n"
+        "register_plugin('selectors', 'own-selector', len)\n"
+    )
+    change(root, "[project]\n", '[project]\nplugins = ["own.py"]\n')
+    for _ in range(3):
+        Project.open(root)
+    assert (root / "runs").read_text() == "x"
+    assert find_plugins("selectors")["own-selector"] is len
+
+
+@pytest.mark.parametrize("name", ["absent.py", "../outside.py", "broken.py", "leaving.py"])
+def test_a_plugin_that_cannot_run_is_refused_by_name(root: Path, name: str) -> None:
+    (root.parent / "outside.py").write_text("")
+    (root / "broken.py").write_text("1 / 0\n")
+    (root / "leaving.py").write_text("raise SystemExit(0)\n")
+    change(root, "[project]\n", f'[project]\nplugins = ["{name}"]\n')
+    with pytest.raises(ConfigError) as caught:
+        Project.open(root)
+    assert name.removeprefix("../") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "guess"),
+    [
+        ("[diagnose]", 'detectors = ["mispelling"]', "did you mean 'misspelling'?"),
+        ("[data]", 'format = "alpacca"', "did you mean 'alpaca'?"),
+        ("[rounds]", 'guard = ["arc_esay"]', "known:"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_its_line(
+    root: Path, section: str, line: str, guess: str
+) -> None:
+    change(root, f"{section}\n", f"{section}\n{line}\n")
+    number = (root / "residency.toml").read_text().splitlines().index(line) + 1
+    with pytest.raises(ConfigError) as caught:
+        Project.open(root)
+    assert f"residency.toml:{number}: " in str(caught.value)
+    assert guess in str(caught.value)
+    assert not (root / ".residency").exists(), "nothing is read or made before"
+
+
+def test_a_new_setting_at_its_default_is_no_new_run(root: Path) -> None:
+    settings = Project.open(root)._result_settings()
+    assert "plugins" not in settings["project"]
+    (root / "own.py").write_text("")
+    change(root, "[project]\n", '[project]\nplugins = ["own.py"]\n')
+    first = Project.open(root)._result_settings()["project"]["plugins"]
+    (root / "own.py").write_text("# changed\n")
+    assert Project.open(root)._result_settings()["project"]["plugins"] != first
