@@ -20,6 +20,7 @@ import typer
 from residency.cli.app import COMMANDS, CommandStoppedError, build_app
 from residency.cli.ranks import count_processes, run_on_ranks
 from residency.errors import ResidencyError
+from residency.model.thread_waiting import let_threads_sleep
 from residency.secrets import hide_secrets, mask_addresses
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -39,6 +40,7 @@ class Stopped(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``residency``."""
+    let_threads_sleep()
     raise SystemExit(run_command_line(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from residency.model.kernels import onednn_available
+from residency.model.product_choice import onednn_preferred
 
 _PACK_ROWS = 256
 """Row hint for packing; the blocked layout chosen at 256 is as fast at 1 to 2048 rows."""
@@ -94,7 +94,7 @@ class Int8Linear:
 
 def can_pack(device: torch.device) -> bool:
     """Whether oneDNN's packed products exist on this device."""
-    return device.type == "cpu" and onednn_available()
+    return device.type == "cpu" and onednn_preferred()
 
 
 def make_linear(

@@ -2,33 +2,24 @@
 
 On CPU, PyTorch sends fp32 matrix products to MKL, which leaves more than half of a
 recent AMD processor unused. oneDNN, which PyTorch also carries, does not; the op that
-``torch.compile`` emits for linear layers reaches it, in strict fp32. ``accelerate`` makes
-every linear layer of a model use it (figures: docs/training.md).
+``torch.compile`` emits for linear layers reaches it, in strict fp32. Where a short measurement
+prefers it, ``use_fast_products`` makes every linear layer of a model use it (figures:
+docs/training.md).
 """
 
 from __future__ import annotations
 
-import platform
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-
-@lru_cache(maxsize=1)
-def onednn_available() -> bool:
-    """Whether fp32 products can go to oneDNN: an x86 build of PyTorch that carries it."""
-    if platform.machine().lower() not in {"x86_64", "amd64"}:
-        return False
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    return hasattr(torch.ops.mkldnn, "_linear_pointwise")
+from residency.model.product_choice import onednn_preferred
 
 
 def linear_nt(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weightᵀ + bias`` without a gradient. x: [..., K], weight: [N, K] (any strides)."""
-    if x.dtype is torch.float32 and x.device.type == "cpu" and x.numel() and onednn_available():
+    if x.dtype is torch.float32 and x.device.type == "cpu" and x.numel() and onednn_preferred():
         out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
         return out
     return nn.functional.linear(x, weight, bias)
@@ -56,7 +47,7 @@ class _Linear(torch.autograd.Function):
 
 def apply_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Differentiable ``x @ weightᵀ + bias``; oneDNN on CPU in fp32, PyTorch's own elsewhere."""
-    if x.dtype is not torch.float32 or x.device.type != "cpu" or not onednn_available():
+    if x.dtype is not torch.float32 or x.device.type != "cpu" or not onednn_preferred():
         return nn.functional.linear(x, weight, bias)
     if torch.is_autocast_enabled("cpu"):
         return nn.functional.linear(x, weight, bias)
@@ -76,7 +67,7 @@ class OneDnnLinear(nn.Linear):
 
 def use_fast_products(model: nn.Module) -> int:
     """Make every plain ``nn.Linear`` of a model on CPU use oneDNN. Returns how many there were."""
-    if not onednn_available():
+    if not onednn_preferred():
         return 0
     count = 0
     for module in model.modules():

@@ -1,0 +1,22 @@
+"""Threads of a product that wait for one another sleep soon, rather than spin.
+
+At the end of each product the threads meet. By default they spin there; on a machine with other
+work a thread that spins takes the core which the one that it waits for needs, and two threads
+become slower than one. The settings are read when the thread library is loaded, so this must be
+called before PyTorch is imported, and it imports nothing. What the user has set stays.
+"""
+
+from __future__ import annotations
+
+import os
+
+SETTINGS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
+"""Turns of GNU's library, and milliseconds of LLVM's and Intel's, before a waiting thread sleeps."""
+
+
+def let_threads_sleep() -> None:
+    """Set ``SETTINGS`` for this process and its children, where nothing is set."""
+    if "OMP_WAIT_POLICY" in os.environ:
+        return
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,79 @@
+"""The library of products is measured once for a machine and kept; threads wait without spinning."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from residency.model import product_choice
+from residency.model.product_choice import onednn_available, onednn_preferred
+from residency.model.thread_waiting import SETTINGS, let_threads_sleep
+
+needs_onednn = pytest.mark.skipif(not onednn_available(), reason="this PyTorch has no oneDNN")
+
+
+@pytest.fixture
+def times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[float, float]]]:
+    """What the next measurement finds; empty: measuring again is a fault."""
+    found: list[tuple[float, float]] = []
+    monkeypatch.setenv("RESIDENCY_CACHE", str(tmp_path))
+    monkeypatch.setattr(product_choice, "time_products", lambda: found.pop())
+    onednn_preferred.cache_clear()
+    yield found
+    onednn_preferred.cache_clear()
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("onednn", "mkl", "chosen"),
+    [(1.0, 2.0, True), (1.0, 0.98, True), (1.0, 0.9, False), (1.0, 0.5, False)],
+)
+def test_the_faster_is_chosen_and_kept(
+    onednn: float, mkl: float, chosen: bool, times: list[tuple[float, float]], tmp_path: Path
+) -> None:
+    times.append((onednn, mkl))
+    assert onednn_preferred() is chosen
+    onednn_preferred.cache_clear()  # as another process
+    assert onednn_preferred() is chosen
+    (kept,) = json.loads((tmp_path / "products.json").read_text()).values()
+    assert kept["mkl_seconds"] == mkl
+
+
+@needs_onednn
+@pytest.mark.parametrize("text", ["", "[]", '{"x": 1}', "{"])
+def test_a_damaged_note_is_measured_again(
+    text: str, times: list[tuple[float, float]], tmp_path: Path
+) -> None:
+    (tmp_path / "products.json").write_text(text)
+    times.append((1.0, 2.0))
+    assert onednn_preferred()
+
+
+@needs_onednn
+def test_the_measurement_times_both() -> None:
+    onednn, mkl = product_choice.time_products()
+    assert 0 < onednn < 60 and 0 < mkl < 60
+
+
+def test_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*SETTINGS, "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    let_threads_sleep()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    assert os.environ["KMP_BLOCKTIME"] == SETTINGS["KMP_BLOCKTIME"]
+    monkeypatch.delenv("KMP_BLOCKTIME")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    let_threads_sleep()
+    assert "KMP_BLOCKTIME" not in os.environ
+
+
+def test_the_setting_is_made_before_pytorch_is_loaded() -> None:
+    code = "import sys, residency.model.thread_waiting; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
