@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -44,6 +45,12 @@ def find_plugins(group: Group) -> dict[str, Any]:
     Raises:
         ConfigError: a package's entry point cannot be imported.
     """
+    return _load_entry_points(group) | _registered[group]
+
+
+@cache
+def _load_entry_points(group: Group) -> dict[str, Any]:
+    """Looked up once a process: it takes every installed package's metadata."""
     plugins: dict[str, Any] = {}
     for entry in entry_points(group=f"residency.{group}"):
         try:
@@ -54,7 +61,7 @@ def find_plugins(group: Group) -> dict[str, Any]:
                 where=f"entry point residency.{group}: {entry.value}",
                 next_step="mend or remove the package that brings it",
             ) from error
-    return plugins | _registered[group]
+    return plugins
 
 
 def load_plugin_file(path: Path) -> None:

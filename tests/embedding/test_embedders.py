@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from residency.config.endpoint import EndpointConfig
-from residency.embedding.named_embedders import EndpointEmbedder, named_embedder
+from residency.embedding.named_embedders import EndpointEmbedder, open_embedder
 from residency.errors import ConfigError, EndpointError, MissingExtraError
 
 SERVER = EndpointConfig(url="http://localhost:1/v1", model="e", retries=2)
@@ -84,21 +84,21 @@ def test_a_dead_server_is_named() -> None:
 
 
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert named_embedder("", SERVER).name == "wordllama-256"
-    assert named_embedder("endpoint", SERVER).name == "endpoint:e@http://localhost:1/v1"
+    assert open_embedder("", SERVER).name == "wordllama-256"
+    assert open_embedder("endpoint", SERVER).name == "endpoint:e@http://localhost:1/v1"
     with pytest.raises(ConfigError, match=r"embedding\.url"):
-        named_embedder("endpoint", EndpointConfig())
+        open_embedder("endpoint", EndpointConfig())
     with pytest.raises(ConfigError, match="unknown embedder 'word2vec'"):
-        named_embedder("word2vec", SERVER)
+        open_embedder("word2vec", SERVER)
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
-        named_embedder("endpoint", SERVER.model_copy(update={"key_env": "NO_SUCH_KEY"}))
+        open_embedder("endpoint", SERVER.model_copy(update={"key_env": "NO_SUCH_KEY"}))
 
 
 def test_the_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(MissingExtraError, match=r"residency\[embed\]"):
-        named_embedder("sentence-transformers:all-MiniLM-L6-v2", SERVER)
+        open_embedder("sentence-transformers:all-MiniLM-L6-v2", SERVER)
 
 
 @pytest.mark.skipif(
@@ -122,7 +122,7 @@ def test_a_sentence_transformers_folder_embeds(
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
     BertModel(BertConfig(vocab_size=10, num_hidden_layers=2, **shape)).save_pretrained(folder)
-    found = named_embedder(f"sentence-transformers:{folder}", SERVER)
+    found = open_embedder(f"sentence-transformers:{folder}", SERVER)
     texts = ["the kettle leaks", "the lamp", "the kettle leaks"]
     vectors = found.embed(texts)
     assert (vectors.shape, vectors.dtype) == ((3, 32), np.float32)
@@ -131,4 +131,4 @@ def test_a_sentence_transformers_folder_embeds(
     assert np.allclose(found.embed(texts[1:2])[0], vectors[1], atol=1e-5)
     assert not np.allclose(vectors[0], vectors[1], atol=1e-2)
     with pytest.raises(ConfigError, match="cannot be loaded"):
-        named_embedder(f"sentence-transformers:{tmp_path / 'none'}", SERVER)
+        open_embedder(f"sentence-transformers:{tmp_path / 'none'}", SERVER)

@@ -14,6 +14,7 @@ from typing import Any
 from residency.errors import StoreError, UserError
 from residency.evaluate.arena.leaderboard import Leaderboard, informative_pairs, leaderboard
 from residency.evaluate.arena.review import Review, Showing, pair_up
+from residency.evaluate.arena.rule_votes import JudgedSide, vote_on_items
 from residency.evaluate.arena.votes import (
     IDENTICAL,
     Vote,
@@ -22,7 +23,6 @@ from residency.evaluate.arena.votes import (
     preference_row,
     rater_agreement,
     self_consistency,
-    votes_by_scores,
 )
 from residency.evaluate.baselines.prompting import prompting_name
 from residency.evaluate.judge.judge import Judge
@@ -154,22 +154,28 @@ def review(
 
 
 def vote_by_rules(ws: Workspace, a: str, b: str, *, split: Split = "dev") -> list[Vote]:
-    """Let the test suite vote: of each item the model that passes the larger share of its checks.
+    """Let the test suite vote: of each item the model whose answer is better by its metric.
 
     Several samples of an item are reduced as everywhere (``evaluate.reduce``); the vote then
     speaks of the item, and names the pair of answers that people are shown.
     """
     met = pairs(ws, a, b, split=split)
     examples = [pair[0] for pair in met]
-    scores: list[dict[str, float | None]] = []
-    sides: list[list[Response]] = [[pair[1] for pair in met], [pair[2] for pair in met]]
-    for side in sides:
-        model = ws.store.model(side[0].model)
-        every = ws.store.responses(model.id, examples, ws.sampling)
-        by_example = assess_answers(ws, model, examples, every).scores.by_example
-        scores.append({response.id: by_example.get(response.example) for response in side})
-    made = votes_by_scores(scores[0], scores[1], sides[0], sides[1])
-    return _fresh(ws, made)
+    first, second = (_judge_side(ws, examples, [pair[side] for pair in met]) for side in (1, 2))
+    return _fresh(ws, vote_on_items(first, second, reduce=ws.config.evaluate.reduce))
+
+
+def _judge_side(
+    ws: Workspace, examples: Sequence[Example], shown: Sequence[Response]
+) -> JudgedSide:
+    """One model's answers, assessed."""
+    if not shown:
+        return JudgedSide((), (), (), {})
+    model = ws.store.model(shown[0].model)
+    every = ws.store.responses(model.id, examples, ws.sampling)
+    assessed = assess_answers(ws, model, examples, every)
+    primary = assessed.scores.primary
+    return JudgedSide(shown, every, assessed.findings, primary.by_example if primary else {})
 
 
 def vote_by_judge(ws: Workspace, judge: Judge, rubric: Rubric, met: Pairs) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from residency.diagnose.run_detectors import DETECTORS, run_detectors
 from residency.errors import StoreError
+from residency.evaluate.judged_answer import shift_spans, view_without_reasoning
 from residency.evaluate.suites.grade import grade_responses
 from residency.evaluate.suites.scores import Scores, summarise_scores
 from residency.loop.respond import respond
@@ -58,6 +59,8 @@ def assess_answers(
             "diagnose": ws.config.diagnose.model_dump(mode="json"),
             "detectors": {name: d.version for name, d in DETECTORS.items()},
             "budget": ws.config.generate.max_new_tokens,
+            "embedder": ws.embedder.name,
+            "reasoning": ws.config.evaluate.reasoning,
             "examples": hash_rows(examples),
             "known": hash_rows(ws.split("train")),
         },
@@ -68,21 +71,33 @@ def assess_answers(
             ws.store.add_record(RecordKind.SCOPE, ws.record_run(), {"scope": scope})
     findings = ws.store.findings(scope, responses)
     if {f.response for f in findings} != {r.id for r in responses}:
-        findings = grade_responses(ws.suite, examples, responses, embedder=ws.embedder)
+        keep_reasoning = ws.config.evaluate.reasoning == "keep"
+        findings = grade_responses(
+            ws.suite, examples, responses, embedder=ws.embedder, keep_reasoning=keep_reasoning
+        )
         train = ws.split("train")
-        findings += run_detectors(
+        views = responses if keep_reasoning else list(map(view_without_reasoning, responses))
+        detected = run_detectors(
             examples,
-            responses,
+            views,
             known_words=find_known_words(train),
             embedder=ws.embedder,
             config=ws.config.diagnose,
             max_new_tokens=ws.config.generate.max_new_tokens,
             label_values=find_label_values(train),
         )
+        findings += detected if keep_reasoning else shift_spans(detected, responses)
         with ws.store.writer("eval"):
             ws.store.add_findings(scope, findings)
     reduce = ws.config.evaluate.reduce
-    scores = summarise_scores(findings, examples, responses, reduce=reduce)
+    scores = summarise_scores(
+        findings,
+        examples,
+        responses,
+        reduce=reduce,
+        primary=ws.primary_metric,
+        classes=ws.classes,
+    )
     return Assessment(model, list(examples), list(responses), findings, scores, reduce)
 
 
@@ -92,10 +107,10 @@ def find_known_words(train: Sequence[Example]) -> set[str]:
     answers = {
         w for e in train for m in e.messages if m.role == "assistant" for w in split_words(m.text)
     }
-    asked = [
+    prompts = [
         {w for m in e.messages if m.role != "assistant" for w in split_words(m.text)} for e in train
     ]
-    often = Counter(w for row in asked for w in row)
+    often = Counter(w for row in prompts for w in row)
     return answers | {word for word, rows in often.items() if rows >= 3}
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from residency.diagnose.decisions import Comparison
 from residency.diagnose.find_issues import overall_issues
-from residency.diagnose.verdicts import Comparison, confirm_on_test
+from residency.diagnose.verdicts import confirm_on_test
+from residency.evaluate.suites.primary_score import compare_primary
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.item_outcomes import compare_kinds, find_issue_outcomes, map_groups
 from residency.loop.score_change import average_item_scores, compare_scores
@@ -59,6 +61,9 @@ def open_sealed_test(
                 average_item_scores(after.scores),
                 map_groups(after.examples),
             ),
+            "primary_change": compare_primary(
+                before.scores.primary, after.scores.primary, map_groups(after.examples)
+            ),
             "sides": {
                 assessed.model.id: {
                     "label": label_model(assessed.model),
@@ -81,7 +86,9 @@ def confirm_issues(
     """
     issues = ws.store.issues(ws.run_id)
     findings = [*before.findings, *after.findings]
-    whole = overall_issues(findings, model=before.model.id, config=ws.config.diagnose, known=issues)
+    overall = overall_issues(
+        findings, model=before.model.id, config=ws.config.diagnose, known=issues
+    )
     verdicts = confirm_on_test(
         [
             Comparison(
@@ -91,7 +98,7 @@ def confirm_issues(
                 find_issue_outcomes(issue, before),
                 find_issue_outcomes(issue, after),
             )
-            for issue in [*issues, *whole]
+            for issue in [*issues, *overall]
         ],
         groups=map_groups(after.examples),
         config=ws.config.diagnose,
@@ -100,7 +107,7 @@ def confirm_issues(
     of_issues, of_kinds = verdicts[: len(issues)], verdicts[len(issues) :]
     kinds = {
         issue.kind: verdict.status
-        for issue, verdict in zip([*whole, *issues], [*of_kinds, *of_issues], strict=True)
+        for issue, verdict in zip([*overall, *issues], [*of_kinds, *of_issues], strict=True)
         if issue.slice.by == "all"
     }
     return of_issues, kinds

@@ -61,6 +61,34 @@ class ScoreFigures:
 
 
 @dataclass(frozen=True)
+class PrimaryFigures:
+    """The primary metric (``title`` in words) over the items that could be judged; ``floor`` counts
+    the others as failed."""
+
+    name: str
+    title: str
+    mean: float | None
+    low: float
+    high: float
+    floor: float
+    items: int
+    scored_items: int
+    coverage: float
+
+
+@dataclass(frozen=True)
+class ClosedSetFigures:
+    """Answers from a closed set: accuracy, macro-F1, and the accuracy of the most frequent class."""
+
+    accuracy: float
+    macro_f1: float
+    majority: str
+    majority_share: float
+    items: int
+    confusion: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class SliceFigures:
     """Score and rates over the items with one tag."""
 
@@ -70,17 +98,23 @@ class SliceFigures:
 
 @dataclass(frozen=True)
 class ScoresFigures:
-    """A model's figures on a split. ``by_item``: each answer's own score by response id."""
+    """A model's figures on a split. ``by_item``: each answer's own score by response id.
+
+    ``primary`` is what models are compared by (None: written before there was one).
+    """
 
     score: ScoreFigures
     kinds: dict[str, RateFigures]
     slices: dict[str, SliceFigures]
     by_item: dict[str, float | None]
     level: float = 0.95
+    primary: PrimaryFigures | None = None
+    closed_set: ClosedSetFigures | None = None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> ScoresFigures:
         """From a stored body."""
+        primary, closed_set = body.get("primary"), body.get("closed_set")
         return cls(
             score=read_figures(ScoreFigures, body["score"]),
             kinds=_read_rates(body["kinds"]),
@@ -92,6 +126,8 @@ class ScoresFigures:
             },
             by_item=dict(body.get("by_item", {})),
             level=body.get("level", 0.95),
+            primary=read_figures(PrimaryFigures, primary) if primary else None,
+            closed_set=read_figures(ClosedSetFigures, closed_set) if closed_set else None,
         )
 
 
@@ -174,6 +210,19 @@ class ScoreChange:
 
 
 @dataclass(frozen=True)
+class PrimaryChange(ScoreChange):
+    """The change of the primary metric on the items judged on both sides.
+
+    ``one_sided`` items could be judged on one side alone; ``worst`` and ``best`` are the change if
+    all of them spoke against, or for, the later model.
+    """
+
+    one_sided: int = 0
+    worst: float = 0.0
+    best: float = 0.0
+
+
+@dataclass(frozen=True)
 class SealedSide:
     """One model on the sealed test, and how each kind changed from it to the final model."""
 
@@ -190,11 +239,12 @@ class SealedTest:
     reference: str
     score_change: ScoreChange | None
     sides: dict[str, SealedSide]
+    primary_change: PrimaryChange | None = None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> SealedTest:
         """From a stored body."""
-        change = body.get("score_change")
+        change, primary = body.get("score_change"), body.get("primary_change")
         return cls(
             final=body["final"],
             reference=body["reference"],
@@ -210,6 +260,7 @@ class SealedTest:
                 )
                 for model, side in body["sides"].items()
             },
+            primary_change=read_figures(PrimaryChange, primary) if primary else None,
         )
 
     @property

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from residency.results.figures import KindChange, ScoreChange, ScoreFigures, SealedTest
+from residency.results.figures import (
+    KindChange,
+    PrimaryChange,
+    PrimaryFigures,
+    ScoreChange,
+    ScoreFigures,
+    SealedTest,
+)
 from residency.results.kinds import kind_order, kind_words
 from residency.results.number_formats import format_interval, format_percent, format_points
 from residency.results.run_results import RunResults
@@ -68,6 +75,9 @@ def write_headline(results: RunResults) -> Headline:
 
 def _answer_sentence(test: SealedTest) -> tuple[Answer, str]:
     before, after = test.sides[test.reference], test.sides[test.final]
+    primary = before.scores.primary, after.scores.primary, test.primary_change
+    if primary[0] and primary[1] and primary[2]:
+        return _primary_sentence(test, primary[0], primary[1], primary[2])
     was, now, change = before.scores.score, after.scores.score, test.score_change
     if was.mean is None or now.mean is None:
         return "unknown", "Nothing in the sealed test could be scored."
@@ -92,6 +102,41 @@ def _answer_sentence(test: SealedTest) -> tuple[Answer, str]:
     if better:
         return "yes", f"Yes, it is better. On {figures}."
     if worse:
+        return "worse", f"No, it is worse. On {figures}."
+    return "no", f"No difference could be shown. On {figures}."
+
+
+def _primary_sentence(
+    test: SealedTest, was: PrimaryFigures, now: PrimaryFigures, change: PrimaryChange
+) -> tuple[Answer, str]:
+    """The answer by the primary metric; the checks behind it explain it."""
+    before, after = test.sides[test.reference], test.sides[test.final]
+    figures = (
+        f"{now.items} sealed test items, {now.title}: {before.label} "
+        f"{format_percent(was.mean, 0)}, {after.label} {format_percent(now.mean, 0)} "
+        f"(difference {format_points(change.delta)} points on {change.n} items judged on both "
+        f"sides, 95 % interval {format_interval(change.low, change.high, signed=True)})"
+    )
+    if change.one_sided:
+        figures += (
+            f". {change.one_sided} items could be judged on one side alone: with them the "
+            f"difference lies between {format_points(change.worst)} and "
+            f"{format_points(change.best)} points"
+        )
+    if closed := after.scores.closed_set:
+        figures += (
+            f". Macro-F1 {format_percent(closed.macro_f1, 0)}; always answering "
+            f"“{closed.majority}” would be right in {format_percent(closed.majority_share, 0)}"
+        )
+    checks = before.scores.score.mean, after.scores.score.mean
+    if now.name != "checks" and checks[0] is not None and checks[1] is not None:
+        figures += (
+            f". Of the single checks {format_percent(checks[0], 0)} and "
+            f"{format_percent(checks[1], 0)} passed"
+        )
+    if change.low > 0 and change.worst > 0:
+        return "yes", f"Yes, it is better. On {figures}."
+    if change.high < 0 and change.best < 0:
         return "worse", f"No, it is worse. On {figures}."
     return "no", f"No difference could be shown. On {figures}."
 

@@ -9,8 +9,8 @@ import pytest
 
 from residency.evaluate.baselines.compare_ways import Contender, Price, compare_ways
 from residency.evaluate.baselines.prompting import passages
-from residency.evaluate.suites.grade import grade
-from residency.evaluate.suites.suite import load_suite
+from residency.evaluate.suites.grade import grade_responses
+from residency.evaluate.suites.load_suite import load_suite
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
@@ -41,7 +41,7 @@ def contender(
         )
         for e, ok in zip(examples, right, strict=True)
     ]
-    findings = grade(load_suite(None), examples, responses)
+    findings = grade_responses(load_suite(None), examples, responses)
     return Contender(name, way, responses, findings, **more)  # type: ignore[arg-type]
 
 
@@ -120,7 +120,7 @@ def test_failed_requests_are_left_out_and_told() -> None:
     examples = rows(5)
     good = contender("zero-shot prompt", "prompt", examples, [True] * 5)
     broken = [*good.responses[:3], *(Response("e", e.id, "", finish="error") for e in examples[3:])]
-    findings: list[Finding] = grade(load_suite(None), examples, broken)
+    findings: list[Finding] = grade_responses(load_suite(None), examples, broken)
     endpoint = Contender("endpoint", "endpoint", broken, findings)
     report = compare_ways([good, endpoint], examples)
     assert report.rows[1].errors == 2

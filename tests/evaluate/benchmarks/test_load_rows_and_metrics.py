@@ -309,22 +309,22 @@ def test_bench_measures_stores_and_compares(project: Path, monkeypatch: pytest.M
     assert {d.delta for d in report.differences[0]} == {0.0}
     assert len(ws.store.records("bench", report.models[0].model.id)) == 1
     runner = CliRunner()
-    from residency.cli import build
+    from residency.cli.app import build_app
 
     arguments = [str(project), "--tasks", "arc_easy,truthfulqa", "--limit", "4", "--shots", "2"]
     arguments += ["--data", str(project / "bench")]
-    shown = runner.invoke(build("bench"), ["bench", *arguments, "--json", "--items"])
+    shown = runner.invoke(build_app("bench"), ["bench", *arguments, "--json", "--items"])
     assert shown.exit_code == 0, shown.output
     raw = json.loads(shown.stdout)
     assert len(raw["models"][0]["items"]) == 4 + 4 + 4
     twice = ["--model", "base", "--model", "base", "--margin", "0.01"]
-    table = runner.invoke(build("bench"), ["bench", *arguments, *twice])
+    table = runner.invoke(build_app("bench"), ["bench", *arguments, *twice])
     assert "arc_easy" in table.stdout
     assert "mc2" in table.stdout
     told = " ".join(table.stdout.split())
     assert "base against base, same items; kept: no loss beyond 1 points" in told
     assert "inconclusive" in told  # four items exclude no loss of a point
-    assert runner.invoke(build("bench"), ["bench", *arguments, "--limit", "-1"]).exit_code == 2
+    assert runner.invoke(build_app("bench"), ["bench", *arguments, "--limit", "-1"]).exit_code == 2
 
 
 def test_bench_says_where_files_can_be_named(project: Path) -> None:
@@ -338,7 +338,7 @@ def test_bench_says_where_files_can_be_named(project: Path) -> None:
 
 
 def test_pain_22_a_run_says_at_its_end_what_was_forgotten(project: Path) -> None:
-    from residency.cli import build
+    from residency.cli.app import build_app
     from residency.commands.project import Project
 
     settings = project / "residency.toml"
@@ -355,5 +355,5 @@ def test_pain_22_a_run_says_at_its_end_what_was_forgotten(project: Path) -> None
     assert done.forgetting is not None
     found = {row["metric"]: row["n"] for row in done.forgetting["differences"]}
     assert found == {"acc": 5, "acc_norm": 5}
-    shown = CliRunner().invoke(build("status"), ["status", str(project)])
+    shown = CliRunner().invoke(build_app("status"), ["status", str(project)])
     assert "final against base, same items" in " ".join(shown.stdout.split())

@@ -33,12 +33,12 @@ pytestmark = [
 
 def base_folder() -> Path:
     """SmolLM2-135M-Instruct where it lies; the test is skipped when it does not."""
-    from residency.model.base_model import resolve
+    from residency.model.base_model import resolve_base
 
     if named := os.environ.get("RESIDENCY_SMOLLM2"):
         return Path(named)
     try:
-        return resolve("smollm2-135m", fetch=False).path
+        return resolve_base("smollm2-135m", fetch=False).path
     except ResidencyError as error:
         pytest.skip(f"SmolLM2-135M is not here: {error.what}")
 

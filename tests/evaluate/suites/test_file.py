@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from residency.errors import SuiteError
-from residency.evaluate.suites.grade import grade
-from residency.evaluate.suites.suite import Suite, load_suite
+from residency.evaluate.suites.grade import grade_responses
+from residency.evaluate.suites.load_suite import load_suite
+from residency.evaluate.suites.suite import Suite
 from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
 
@@ -26,7 +27,9 @@ def test_the_default_suite_picks_the_rule_by_the_references_length() -> None:
     short = Example((Message("user", "a"), Message("assistant", "Paris")))
     long = Example((Message("user", "b"), Message("assistant", "one two three " * 5)))
     responses = [Response("m", e.id, "paris.") for e in (short, long)]
-    found = {(f.response, f.detector, f.status) for f in grade(suite, [short, long], responses)}
+    found = {
+        (f.response, f.detector, f.status) for f in grade_responses(suite, [short, long], responses)
+    }
     assert found == {
         (responses[0].id, "suite:non_empty", "pass"),
         (responses[0].id, "suite:exact", "pass"),
@@ -72,7 +75,7 @@ def test_items_bring_their_own_prompt_reference_and_rules(tmp_path: Path) -> Non
     assert (item.reference, item.tags) == ("product: kettle", ("short",))
     user = Example((Message("user", "theirs"),))
     answers = [Response("m", e.id, "a toaster") for e in (item, user)]
-    found = grade(suite, [user], answers)
+    found = grade_responses(suite, [user], answers)
     assert [(f.detector, f.status) for f in found] == [
         ("suite:non_empty", "pass"),
         ("suite:contains", "fail"),
@@ -132,7 +135,7 @@ def test_checklist_expands_and_grades_all_three_kinds(tmp_path: Path) -> None:
         return "urgency: normal"
 
     responses = [Response("m", e.id, answer(e)) for e in suite.examples]
-    found = grade(suite, [], responses)
+    found = grade_responses(suite, [], responses)
     tally: dict[str, list[str]] = {}
     for finding in found:
         tally.setdefault(finding.kind, []).append(finding.status)
@@ -160,7 +163,7 @@ def test_several_rules_of_one_checklist_test_keep_their_own_detectors(tmp_path: 
         """,
     )
     responses = [Response("m", e.id, "order: A-1") for e in suite.examples]
-    found = grade(suite, [], responses)
+    found = grade_responses(suite, [], responses)
     first = [(f.detector, f.status) for f in found if f.response == responses[0].id]
     assert first == [
         ("suite:order:contains:1", "pass"),

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from residency.errors import SuiteError
-from residency.evaluate.suites.grade import grade
-from residency.evaluate.suites.rule import RULES
-from residency.evaluate.suites.suite import check_suite, load_suite
+from residency.evaluate.suites.check_suite import check_suite
+from residency.evaluate.suites.grade import grade_responses
+from residency.evaluate.suites.load_suite import load_suite
+from residency.evaluate.suites.rule_registry import list_rules
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
-from residency.text.answer_fields import normalise
+from residency.text.answer_fields import normalise_answer
 
 TICKET = """product: kettle
 problem: leaks
@@ -65,7 +66,7 @@ def results(
     **response: Any,
 ) -> dict[str, Finding]:
     item = example(reference)
-    found = grade(
+    found = grade_responses(
         suite_of(tmp_path, rule),
         [item],
         [Response("m", item.id, answer, **response)],
@@ -147,7 +148,7 @@ def test_every_rule_is_documented_and_tested() -> None:
             *Path(__file__).parents[2].glob("commands/test_suite*.py"),
         ]
     )
-    for name in RULES:
+    for name in list_rules():
         assert f"| `{name}` |" in page
         assert f'"{name}"' in tests
 
@@ -190,17 +191,23 @@ def test_a_broken_format_says_how(tmp_path: Path, answer: str, says: str) -> Non
     assert says in found.message
 
 
-def test_pain_27_unparsable_answers_are_unscored_not_wrong(tmp_path: Path) -> None:
+def test_pain_27_fields_that_a_complete_answer_lacks_have_failed_and_cut_ones_are_unscored(
+    tmp_path: Path,
+) -> None:
+    """Otherwise a model that stops writing a field would have fewer wrong ones."""
     found = results(tmp_path, FIELDS, "I'm sorry for your loss.", TICKET)
-    assert found["format"].status == "fail"
-    assert {f.status for kind, f in found.items() if kind != "format"} == {"unscored"}
+    assert {f.status for f in found.values()} == {"fail"}
+    assert "not in the answer" in found["wrong:order"].message
+    cut = results(tmp_path, FIELDS, "product: kettle\nprob", TICKET, finish="length")
+    assert {f.status for kind, f in cut.items() if kind != "wrong:product"} == {"unscored"}
+    assert cut["wrong:product"].status == "pass"
 
 
 def test_what_can_be_read_is_compared_even_in_a_broken_format(tmp_path: Path) -> None:
     answer = "Here is the ticket\n" + TICKET.replace("order: A-48213\n", "")
     found = results(tmp_path, FIELDS, answer, TICKET)
     assert found["format"].status == "fail"
-    assert found["wrong:order"].status == "unscored"
+    assert found["wrong:order"].status == "fail"
     assert found["wrong:product"].status == "pass"
 
 
@@ -222,12 +229,13 @@ def test_pain_27_a_cut_right_answer_never_fails(cut: int) -> None:
         {"rule": "non_empty"},
     ]
     made = [
-        RULES[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"}) for r in rules
+        list_rules()[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})
+        for r in rules
     ]
     from residency.evaluate.suites.suite import Suite
 
     response = Response("m", item.id, TICKET[:cut], finish="length")
-    found = grade(Suite("s", tuple(made)), [item], [response], embedder=Letters())
+    found = grade_responses(Suite("s", tuple(made)), [item], [response], embedder=Letters())
     assert [f for f in found if f.status == "fail"] == []
 
 
@@ -276,13 +284,13 @@ def test_pain_27_no_continuation_turns_a_verdict_around(head: list[str], tail: l
     from residency.evaluate.suites.suite import Suite
 
     made = tuple(
-        RULES[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})
+        list_rules()[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})
         for r in CUT_RULES
     )
     item = example("product: kettle\nproblem: leaks\norder: 12")
     cut = Response("m", item.id, "".join(head), finish="length")
     whole = Response("m", item.id, "".join(head + tail), sample=1)
-    found = grade(Suite("s", made), [item], [cut, whole])
+    found = grade_responses(Suite("s", made), [item], [cut, whole])
     after = {(f.detector, f.kind): f for f in found if f.response == whole.id}
     for before in (f for f in found if f.response == cut.id):
         now = after[before.detector, before.kind]
@@ -295,11 +303,11 @@ def test_any_text_can_be_graded_and_evidence_lies_inside(text: str) -> None:
     from residency.evaluate.suites.suite import Suite
 
     made = tuple(
-        RULES[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})
+        list_rules()[r["rule"]].model_validate({k: v for k, v in r.items() if k != "rule"})
         for r in CUT_RULES
     )
     item = example(TICKET)
-    found = grade(Suite("s", made), [item], [Response("m", item.id, text)])
+    found = grade_responses(Suite("s", made), [item], [Response("m", item.id, text)])
     for finding in found:
         for span in finding.spans:
             assert 0 <= span.start <= span.end <= len(text)
@@ -352,7 +360,7 @@ def test_choices_tell_format_from_wrong(tmp_path: Path) -> None:
     }
     assert {k: f.status for k, f in results(tmp_path, rule, "maybe", "B").items()} == {
         "format": "fail",
-        "wrong": "unscored",
+        "wrong": "fail",  # outside the set it is wrong, or a model that drifts out of it would win
     }
 
 
@@ -366,7 +374,7 @@ def test_language(tmp_path: Path, wanted: str) -> None:
         "ok",
     ]
     answers = [Response("m", item.id, text, sample=i) for i, text in enumerate(texts)]
-    found = grade(suite_of(tmp_path, rule), [item], answers)
+    found = grade_responses(suite_of(tmp_path, rule), [item], answers)
     assert [f.status for f in found] == ["pass", "fail", "unscored"]
     assert "written in de" in found[1].message
 
@@ -385,8 +393,11 @@ def test_python_function(tmp_path: Path) -> None:
     assert (found.status, found.kind, found.message) == ("fail", "polite", "no apology")
     assert found.detector == "suite:polite"
     assert one(tmp_path, rule, "sorry").status == "pass"
-    assert one(tmp_path, rule, "boom").status == "unscored"
-    assert "RuntimeError: no" in one(tmp_path, rule, "boom").message
+    item = example(None)
+    answers = [Response("m", item.id, text, sample=i) for i, text in enumerate(["boom", "sorry"])]
+    raised, fine = grade_responses(suite_of(tmp_path, rule), [item], answers)
+    assert (raised.status, fine.status) == ("unscored", "pass")
+    assert "RuntimeError: no" in raised.message
     assert one(tmp_path, rule, "odd").status == "unscored"
     before = found.version
     (tmp_path / "checks.py").write_text("def polite(response, example):\n    return True\n")
@@ -401,16 +412,20 @@ def test_consistency_over_paraphrases_and_samples(tmp_path: Path) -> None:
     answers = ["yes", "Yes.", "no", "no"]
     responses = [Response("m", e.id, t) for e, t in zip(items, answers, strict=True)]
     over = suite_of(tmp_path, {"rule": "consistency", "over": "paraphrases"})
-    found = grade(over, items, responses)
+    found = grade_responses(over, items, responses)
     assert [f.status for f in found] == ["fail", "fail", "fail", "unscored"]
     assert [f.value for f in found[:3]] == [0.5, 0.5, 0.0]
     loose = suite_of(tmp_path, {"rule": "consistency", "min_agreement": 0.5})
-    assert [f.status for f in grade(loose, items, responses)][:3] == ["pass", "pass", "fail"]
+    assert [f.status for f in grade_responses(loose, items, responses)][:3] == [
+        "pass",
+        "pass",
+        "fail",
+    ]
 
     samples = [Response("m", items[0].id, t, sample=i) for i, t in enumerate(["a", "a", "b"])]
     other = Response("n", items[0].id, "b")  # another model is never compared
     per_sample = suite_of(tmp_path, {"rule": "consistency", "over": "samples"})
-    found = grade(per_sample, items, [*samples, other])
+    found = grade_responses(per_sample, items, [*samples, other])
     assert [f.status for f in found] == ["fail", "fail", "fail", "unscored"]
 
 
@@ -419,16 +434,20 @@ def test_consistency_of_fields_and_meaning(tmp_path: Path) -> None:
     other_reply = TICKET.replace("Dear Marta", "Hello")
     responses = [Response("m", e.id, t) for e, t in zip(items, [TICKET, other_reply], strict=True)]
     rule = {"rule": "consistency", "compare": "fields", "fields": NAMES[:-1]}
-    assert {f.status for f in grade(suite_of(tmp_path, rule), items, responses)} == {"pass"}
+    assert {f.status for f in grade_responses(suite_of(tmp_path, rule), items, responses)} == {
+        "pass"
+    }
     responses[1] = Response("m", items[1].id, TICKET.replace("high", "low"))
-    found = grade(suite_of(tmp_path, rule), items, responses)
+    found = grade_responses(suite_of(tmp_path, rule), items, responses)
     assert {f.status for f in found} == {"fail"}
     assert "urgency: 'high' and 'low'" in found[0].message
     meaning = {"rule": "consistency", "compare": "similarity", "threshold": 0.99}
     texts = [Response("m", e.id, t) for e, t in zip(items, ["abc abc", "cab"], strict=True)]
-    found = grade(suite_of(tmp_path, meaning), items, texts, embedder=Letters())
+    found = grade_responses(suite_of(tmp_path, meaning), items, texts, embedder=Letters())
     assert {f.status for f in found} == {"pass"}
-    assert {f.status for f in grade(suite_of(tmp_path, meaning), items, texts)} == {"unscored"}
+    assert {f.status for f in grade_responses(suite_of(tmp_path, meaning), items, texts)} == {
+        "unscored"
+    }
 
 
 def test_invariance_and_direction_over_the_users_groups(tmp_path: Path) -> None:
@@ -437,7 +456,7 @@ def test_invariance_and_direction_over_the_users_groups(tmp_path: Path) -> None:
     answers = {base: "urgency: high", loud: "urgency: low"}
     responses = [Response("m", e.id, t) for e, t in answers.items()]
     invariance = suite_of(tmp_path, {"rule": "invariance", "base": "plain"})
-    found = grade(invariance, [base, loud], responses)
+    found = grade_responses(invariance, [base, loud], responses)
     assert [(f.status, f.response) for f in found] == [("fail", responses[1].id)]
     rule = {
         "rule": "directional",
@@ -447,11 +466,11 @@ def test_invariance_and_direction_over_the_users_groups(tmp_path: Path) -> None:
         "order": ["low", "normal", "high"],
         "expect": "not_lower",
     }
-    found = grade(suite_of(tmp_path, rule), [base, loud], responses)
+    found = grade_responses(suite_of(tmp_path, rule), [base, loud], responses)
     assert [(f.status, f.kind) for f in found] == [("fail", "direction")]
     assert "high → low" in found[0].message
     rule["expect"] = "lower"
-    assert grade(suite_of(tmp_path, rule), [base, loud], responses)[0].status == "pass"
+    assert grade_responses(suite_of(tmp_path, rule), [base, loud], responses)[0].status == "pass"
 
 
 @pytest.mark.parametrize(
@@ -473,12 +492,12 @@ def test_what_can_move_in_a_direction(
     variant = example(None, "b", group="g", tags=("variant",))
     rule = {"rule": "directional", "base": "base", "variant": "variant", "of": of, "expect": expect}
     responses = [Response("m", base.id, before), Response("m", variant.id, after)]
-    found = grade(suite_of(tmp_path, rule), [base, variant], responses)
+    found = grade_responses(suite_of(tmp_path, rule), [base, variant], responses)
     assert [f.status for f in found] == [status]
     cut = [responses[0], Response("m", variant.id, after, finish="length")]
-    found = grade(suite_of(tmp_path, rule), [base, variant], cut)
+    found = grade_responses(suite_of(tmp_path, rule), [base, variant], cut)
     assert [f.status for f in found] == ["unscored"]
-    alone = grade(suite_of(tmp_path, rule), [variant], responses[1:])
+    alone = grade_responses(suite_of(tmp_path, rule), [variant], responses[1:])
     assert [f.message for f in alone] == ["nothing to compare with"]
 
 
@@ -491,7 +510,9 @@ def test_scope_by_tag_id_and_reference_length(tmp_path: Path) -> None:
     responses = [Response("m", e.id, "a") for e in items]
 
     def hit(**scope: Any) -> list[int]:
-        found = grade(suite_of(tmp_path, {"rule": "non_empty", **scope}), items, responses)
+        found = grade_responses(
+            suite_of(tmp_path, {"rule": "non_empty", **scope}), items, responses
+        )
         return [i for i, r in enumerate(responses) if any(f.response == r.id for f in found)]
 
     assert hit() == [0, 1, 2]
@@ -504,20 +525,20 @@ def test_scope_by_tag_id_and_reference_length(tmp_path: Path) -> None:
 def test_grading_is_deterministic_and_versions_follow_the_settings(tmp_path: Path) -> None:
     item = example(TICKET)
     responses = [Response("m", item.id, TICKET[:60], sample=i) for i in range(3)]
-    first = grade(suite_of(tmp_path, FIELDS), [item], responses)
-    assert first == grade(suite_of(tmp_path, FIELDS), [item], responses)
+    first = grade_responses(suite_of(tmp_path, FIELDS), [item], responses)
+    assert first == grade_responses(suite_of(tmp_path, FIELDS), [item], responses)
     assert [f.response for f in first] == sorted(
         (f.response for f in first), key=[r.id for r in responses].index
     )
-    strict = grade(suite_of(tmp_path, {**FIELDS, "order": False}), [item], responses)
+    strict = grade_responses(suite_of(tmp_path, {**FIELDS, "order": False}), [item], responses)
     assert {f.version for f in first}.isdisjoint({f.version for f in strict})
-    graver = grade(suite_of(tmp_path, {**FIELDS, "severity": 1.0}), [item], responses)
+    graver = grade_responses(suite_of(tmp_path, {**FIELDS, "severity": 1.0}), [item], responses)
     assert {f.version for f in first} == {f.version for f in graver}
 
 
 def test_a_response_to_an_unknown_example_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match="not among the"):
-        grade(suite_of(tmp_path, FIELDS), [example("x")], [Response("m", "ex-0", "x")])
+        grade_responses(suite_of(tmp_path, FIELDS), [example("x")], [Response("m", "ex-0", "x")])
 
 
 def test_a_missing_reference_is_told_before_anything_is_generated(tmp_path: Path) -> None:
@@ -533,7 +554,7 @@ def test_a_missing_reference_is_told_before_anything_is_generated(tmp_path: Path
 @settings(derandomize=True)
 @given(st.text(max_size=40))
 def test_normalise_is_idempotent(text: str) -> None:
-    assert normalise(normalise(text)) == normalise(text)
+    assert normalise_answer(normalise_answer(text)) == normalise_answer(text)
 
 
 def test_findings_are_plain_data(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from residency.evaluate.suites.scores import summarise
+from residency.evaluate.suites.scores import summarise_scores
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding, Status
 from residency.nouns.response import Response
@@ -36,7 +36,7 @@ def test_a_score_is_the_share_of_scored_checks_that_passed() -> None:
         finding(r[2], "a", "unscored"),
         finding(r[1], "overlong", "fail", "overlong"),  # another detector: a rate, no score
     ]
-    scores = summarise(found, examples, r)
+    scores = summarise_scores(found, examples, r)
     assert scores.by_item == {r[0].id: 0.5, r[1].id: 1.0, r[2].id: None}
     assert scores.mean == pytest.approx(0.75)
     assert scores.score.floor == pytest.approx((1 / 3 + 1 / 2 + 0) / 3)
@@ -47,17 +47,17 @@ def test_a_score_is_the_share_of_scored_checks_that_passed() -> None:
     assert scores.kinds["b"].rate == 1.0
     assert scores.kinds["c"].rate is None
     assert scores.kinds["overlong"].failed == 1
-    chosen = summarise(found, examples, r, score_kinds={"overlong"})
+    chosen = summarise_scores(found, examples, r, score_kinds={"overlong"})
     assert chosen.mean == 0.0
 
 
 def test_nothing_scored_is_no_score() -> None:
     examples = rows(2)
     r = [Response("m", e.id, "x") for e in examples]
-    scores = summarise([finding(x, "a", "unscored") for x in r], examples, r)
+    scores = summarise_scores([finding(x, "a", "unscored") for x in r], examples, r)
     assert scores.score.mean is None
     assert scores.score.coverage == 0
-    assert summarise([], [], []).score.mean is None
+    assert summarise_scores([], [], []).score.mean is None
     assert json.loads(json.dumps(scores.to_dict(), allow_nan=False))["score"]["mean"] is None
 
 
@@ -65,16 +65,18 @@ def test_slices_by_tag() -> None:
     examples = rows(6, tags=("even",))[:6:2] + rows(6, tags=("odd",))[1::2]
     r = [Response("m", e.id, "x") for e in examples]
     found = [finding(x, "a", "pass" if i < 3 else "fail") for i, x in enumerate(r)]
-    scores = summarise(found, examples, r, min_slice=3)
+    scores = summarise_scores(found, examples, r, min_slice=3)
     assert scores.slices["even"][0].mean == 1.0
     assert scores.slices["odd"][1]["a"].rate == 1.0
-    assert summarise(found, examples, r, min_slice=4).slices == {}
+    assert summarise_scores(found, examples, r, min_slice=4).slices == {}
 
 
 def test_another_models_findings_are_left_out() -> None:
     (e,) = rows(1)
     mine, theirs = Response("m", e.id, "x"), Response("n", e.id, "x")
-    scores = summarise([finding(mine, "a", "pass"), finding(theirs, "a", "fail")], [e], [mine])
+    scores = summarise_scores(
+        [finding(mine, "a", "pass"), finding(theirs, "a", "fail")], [e], [mine]
+    )
     assert scores.kinds["a"].rate == 0.0
 
 
@@ -82,7 +84,7 @@ def test_the_order_of_findings_does_not_matter() -> None:
     examples = rows(20, tags=("t",))
     r = [Response("m", e.id, "x") for e in examples]
     found = [finding(x, k, "fail" if i % 3 else "pass") for i, x in enumerate(r) for k in "ab"]
-    assert summarise(found, examples, r) == summarise(found[::-1], examples, r)
+    assert summarise_scores(found, examples, r) == summarise_scores(found[::-1], examples, r)
 
 
 @pytest.mark.parametrize(("events", "n"), [(0, 10), (10, 10), (3, 10), (1, 200), (150, 300)])
@@ -143,6 +145,6 @@ def test_repeated_samples_count_as_one_group() -> None:
     examples = rows(5)
     once = [Response("m", e.id, "x") for e in examples]
     thrice = [Response("m", e.id, "x", sample=i) for e in examples for i in range(3)]
-    a = summarise([finding(x, "a", "pass") for x in once], examples, once)
-    b = summarise([finding(x, "a", "pass") for x in thrice], examples, thrice)
+    a = summarise_scores([finding(x, "a", "pass") for x in once], examples, once)
+    b = summarise_scores([finding(x, "a", "pass") for x in thrice], examples, thrice)
     assert a.kinds["a"].high == b.kinds["a"].high

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from residency.evaluate.arena.bradley_terry import Floats
-from residency.text.words import words
+from residency.text.words import split_words
 
 STYLE_FEATURES = ("length", "headings", "lists", "bold")
 
@@ -25,7 +25,7 @@ _BOLD = re.compile(r"(\*\*|__)(?=\S).+?\1")
 def style(text: str) -> tuple[int, int, int, int]:
     """Words, Markdown headings, list items and bold passages of a text."""
     return (
-        len(words(text)),
+        len(split_words(text)),
         len(_HEADING.findall(text)),
         len(_LIST.findall(text)),
         len(_BOLD.findall(text)),

@@ -14,7 +14,6 @@ import numpy as np
 
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
-from residency.nouns.response import Response
 from residency.stats.intervals import mean_interval
 
 IDENTICAL = "identical"
@@ -115,7 +114,7 @@ def win_rate(votes: Sequence[Vote], model: str, versus: str, *, seed: int = 0) -
     if not scores:
         return None
     tally = Counter(scores)
-    low, high = mean_interval(scores, prompts, seed=seed)
+    low, high = mean_interval(scores, prompts)
     spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
     return WinRate(
         rate=float(np.mean(scores)),
@@ -126,40 +125,6 @@ def win_rate(votes: Sequence[Vote], model: str, versus: str, *, seed: int = 0) -
         losses=tally[0.0],
         ties=tally[0.5],
     )
-
-
-def votes_by_scores(
-    a: Mapping[str, float | None],
-    b: Mapping[str, float | None],
-    responses_a: Sequence[Response],
-    responses_b: Sequence[Response],
-) -> list[Vote]:
-    """Votes by rules: of two answers to one example the one with the higher score wins.
-
-    ``a`` and ``b`` map response ids to scores (``Scores.by_item``). Pairs with an unscored
-    answer give no vote.
-    """
-    theirs = {(r.example, r.sample): r for r in responses_b}
-    votes = []
-    for mine in responses_a:
-        other = theirs.get((mine.example, mine.sample))
-        left, right = a.get(mine.id), b.get(other.id) if other else None
-        if other is None or left is None or right is None:
-            continue
-        outcome: Outcome = "tie" if math.isclose(left, right) else "a" if left > right else "b"
-        votes.append(
-            Vote(
-                prompt=mine.example,
-                a=mine.model,
-                b=other.model,
-                outcome=outcome,
-                rater="rules",
-                response_a=mine.id,
-                response_b=other.id,
-                note=f"{left:.3f} and {right:.3f}",
-            )
-        )
-    return votes
 
 
 def self_consistency(votes: Sequence[Vote]) -> tuple[int, int]:

@@ -81,7 +81,7 @@ class BaselineRow:
     scores: Scores
     items: int
     errors: int
-    split_words: float
+    words: float
     p50: float | None
     p95: float | None
     prompt_tokens: float | None
@@ -218,7 +218,7 @@ def _difference(
 ) -> Difference:
     both = [e for e in shares[name] if e in shares[best]]
     values = [shares[name][e] - shares[best][e] for e in both]
-    low, high = mean_interval(values, [groups.get(e, e) for e in both], seed=seed)
+    low, high = mean_interval(values, [groups.get(e, e) for e in both], signed=True)
     mean = sum(values) / len(values) if values else 0.0
     if not values or math.isinf(low):
         low, high = -1.0, 1.0

@@ -12,7 +12,7 @@ from residency.evaluate.benchmarks.prompts import contexts, continuations
 from residency.evaluate.benchmarks.score_items import ItemResult, Metric, item_values, mean, pool
 from residency.evaluate.benchmarks.tasks import Task
 from residency.interfaces import Choice, Progress, Scorer, no_progress
-from residency.text.words import text_hash
+from residency.text.words import hash_text
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def run_tasks(
                 ItemResult(
                     task=one.task.name,
                     index=index,
-                    prompt=text_hash(context),
+                    prompt=hash_text(context),
                     logprobs=sums,
                     gold=question.gold,
                     chosen=max(range(len(sums)), key=sums.__getitem__),

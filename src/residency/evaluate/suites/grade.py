@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from residency.errors import SuiteError
-from residency.evaluate.suites.rule import Context
+from residency.evaluate.judged_answer import JudgedAnswer, judge_answer
+from residency.evaluate.suites.check_result import Context
 from residency.evaluate.suites.suite import Suite
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
@@ -13,23 +14,29 @@ from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 
 
-def grade(
+def grade_responses(
     suite: Suite,
     examples: Sequence[Example],
     responses: Sequence[Response],
     *,
     embedder: Embedder | None = None,
+    keep_reasoning: bool = False,
 ) -> list[Finding]:
     """Pass, fail or unscored for each response and each rule in whose scope it is.
 
     In the order of the responses, then of the rules. Rules that compare meanings are unscored
-    without an ``embedder``. A response that ended in an error is unscored by every rule.
+    without an ``embedder``. A response that ended in an error is unscored by every rule. What is
+    graded is the answer after the reasoning, and of it the part that the suite extracts.
+
+    Args:
+        keep_reasoning: grade the whole response, its reasoning included.
 
     Raises:
-        SuiteError: a response answers an example that is not among ``examples``.
+        SuiteError: a response answers an example that is not among ``examples``, or a rule raised
+            an exception on every response.
     """
     known = {example.id: example for example in (*suite.examples, *examples)}
-    pairs = []
+    answers = []
     for response in responses:
         example = known.get(response.example)
         if example is None:
@@ -39,11 +46,21 @@ def grade(
                 where=suite.source,
                 next_step="grade with the examples that the responses were made from",
             )
-        pairs.append((example, response))
+        answer = judge_answer(example, response, keep_reasoning=keep_reasoning)
+        answers.append(extract_answer(suite, answer))
     context = Context(embedder)
-    findings = []
+    findings: list[Finding] = []
     for rule in suite.rules:
-        scope = [pair for pair in pairs if rule.applies(pair[0])]
-        findings += list(rule.grade(scope, context))
-    place = {response.id: i for i, response in reversed(list(enumerate(responses)))}
-    return sorted(findings, key=lambda finding: place[finding.response])
+        in_scope = [answer for answer in answers if rule.applies_to(answer.example)]
+        findings += rule.grade_answers(in_scope, context)
+    order = {response.id: i for i, response in reversed(list(enumerate(responses)))}
+    return sorted(findings, key=lambda finding: order[finding.response])
+
+
+def extract_answer(suite: Suite, answer: JudgedAnswer) -> JudgedAnswer:
+    """The part of an answer that the suite's ``extract`` finds; an empty one where it finds none."""
+    if suite.extract is None:
+        return answer
+    span = suite.extract.find_answer(answer.text)
+    start, end = span if span is not None else (answer.end - answer.start,) * 2
+    return JudgedAnswer(answer.example, answer.response, answer.start + start, answer.start + end)

@@ -1,88 +1,41 @@
 """What a rule is: settings checked at load time, and a check that answers with evidence.
 
-An answer that was cut by the token limit is scored only where no continuation could change
-the result; everywhere else it is unscored (a cut is not an error of content). A response
-that ended in an error is unscored by every rule.
+Where going on could have turned a result around, an answer that was cut by the token limit is
+unscored: it is not *wrong*. It is no good answer either: scores count what a cut left open as
+failed. A field that a complete answer lacks has failed. A response that ended in an error is
+unscored by every rule.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from residency.errors import SuiteError
-from residency.interfaces import Embedder
+from residency.errors import SuiteError, UserError
+from residency.evaluate.judged_answer import JudgedAnswer
+from residency.evaluate.suites.check_result import (
+    CUT,
+    Check,
+    Context,
+    Item,
+    fail_check,
+    leave_unscored,
+    raised_check,
+)
 from residency.nouns.content_id import canonical_json
 from residency.nouns.example import Example
-from residency.nouns.finding import Finding, Span, Status
-from residency.nouns.response import Response
-from residency.text.answer_fields import Parse, Parsed, parse_answer
-from residency.text.words import words
+from residency.nouns.finding import Finding
+from residency.text.answer_fields import Parse, parse_answer
+from residency.text.words import split_words
 
-CUT = "cut by the token limit before this could be judged"
-
-
-@dataclass(frozen=True)
-class Item:
-    """One response as a rule sees it.
-
-    ``text`` and ``reference`` are the whole texts, or one field's; ``offset`` is where ``text``
-    begins in the response. ``missing`` says why there is no text to judge.
-    """
-
-    example: Example
-    response: Response
-    text: str
-    reference: str | None
-    offset: int = 0
-    cut: bool = False
-    missing: str = ""
-
-    def span(self, start: int, end: int, note: str = "") -> Span:
-        """A span of ``text`` as a span of the response."""
-        return Span(self.offset + start, self.offset + end, note)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One result. ``final`` is False when a longer answer could still change it."""
-
-    status: Status
-    message: str = ""
-    spans: tuple[Span, ...] = ()
-    value: float | None = None
-    kind: str = ""
-    final: bool = True
-
-
-def passed(message: str = "", *, value: float | None = None, final: bool = True) -> Check:
-    """A check that passed."""
-    return Check("pass", message, value=value, final=final)
-
-
-def failed(
-    message: str, *spans: Span, value: float | None = None, final: bool = True, kind: str = ""
-) -> Check:
-    """A check that failed, with its reason and evidence."""
-    return Check("fail", message, spans, value, kind, final)
-
-
-def unscored(message: str, *, kind: str = "") -> Check:
-    """Nothing to judge by."""
-    return Check("unscored", message, kind=kind)
-
-
-@dataclass(frozen=True)
-class Context:
-    """What rules may use besides the items: the embedder, if there is one."""
-
-    embedder: Embedder | None = None
+RAISED_HELP = (
+    "mend it. A rule is given the answer's text and its example; with an instruction shared by all "
+    "rows (data.instruction) the row's own text is example.prompt_text"
+)
 
 
 class Rule(BaseModel):
@@ -94,7 +47,7 @@ class Rule(BaseModel):
 
     NAME: ClassVar[str] = ""
     KIND: ClassVar[str] = ""
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     NEEDS_REFERENCE: ClassVar[bool] = False
 
     name: str = ""
@@ -135,8 +88,8 @@ class Rule(BaseModel):
             return self.kind
         return f"{self.KIND}:{self.field}" if self.field else self.KIND
 
-    def kinds(self, example: Example) -> tuple[str, ...]:
-        """The kinds that this rule answers for an example (all unscored when there is no text)."""
+    def list_kinds(self, example: Example) -> tuple[str, ...]:
+        """The kinds that this rule answers for an example (all of them where there is no text)."""
         return (self.default_kind,)
 
     @property
@@ -144,7 +97,7 @@ class Rule(BaseModel):
         """Whether the rule can say nothing about an example without a reference."""
         return self.NEEDS_REFERENCE
 
-    def applies(self, example: Example) -> bool:
+    def applies_to(self, example: Example) -> bool:
         """Whether the example is in the rule's scope."""
         if self.examples and example.id not in self.examples:
             return False
@@ -153,72 +106,117 @@ class Rule(BaseModel):
         if self.min_reference_words or self.max_reference_words is not None:
             if example.reference is None:
                 return False
-            count = len(words(example.reference))
+            count = len(split_words(example.reference))
             top = self.max_reference_words
             return count >= self.min_reference_words and (top is None or count <= top)
         return True
 
-    def grade(
-        self, pairs: Sequence[tuple[Example, Response]], context: Context
-    ) -> Iterator[Finding]:
-        """Findings for the responses in scope, in order.
+    def grade_answers(self, answers: Sequence[JudgedAnswer], context: Context) -> Iterator[Finding]:
+        """Findings for the answers in scope, in order.
 
         Rules over groups or batches override ``check_all``; the others only ``check``.
+
+        Raises:
+            SuiteError: the rule raised an exception on every answer; the message is the first's.
         """
-        items = [self.item(example, response) for example, response in pairs]
+        items = [self.make_item(answer) for answer in answers]
         live = [i for i, item in enumerate(items) if not item.missing]
-        checked = self.check_all([items[i] for i in live], context) if live else []
-        results = dict(zip(live, checked, strict=True))
+        results = dict(
+            zip(live, self._check_safely([items[i] for i in live], context), strict=True)
+        )
         for i, item in enumerate(items):
             if item.missing:
+                make = fail_check if item.absent else leave_unscored
                 checks: Iterable[Check] = (
-                    unscored(item.missing, kind=kind) for kind in self.kinds(item.example)
+                    make(item.missing, kind=kind) for kind in self.list_kinds(item.example)
                 )
             else:
                 checks = results[i]
             for check in checks:
-                yield self._finding(item, check)
+                yield self._make_finding(item, check)
 
     def check_all(self, items: Sequence[Item], context: Context) -> list[list[Check]]:
         """Checks of each item, in order."""
-        return [list(self.check(item)) for item in items]
+        return [self._check_one(item) for item in items]
 
     def check(self, item: Item) -> Iterable[Check]:
         """Checks of one item."""
         raise NotImplementedError
 
-    def item(self, example: Example, response: Response) -> Item:
-        """The response's text, or the field of it that the rule looks at."""
+    def _check_one(self, item: Item) -> list[Check]:
+        try:
+            return list(self.check(item))
+        except UserError:
+            raise
+        except Exception as error:  # whatever a model wrote, and whatever a user's rule does
+            return [
+                raised_check(self.detector, error, kind=kind)
+                for kind in self.list_kinds(item.example)
+            ]
+
+    def _check_safely(self, items: Sequence[Item], context: Context) -> list[list[Check]]:
+        """Checks of each item; a rule that raises on all of them has judged nothing."""
+        if not items:
+            return []
+        try:
+            results = self.check_all(items, context)
+        except UserError:
+            raise
+        except Exception as error:
+            results = [
+                [
+                    raised_check(self.detector, error, kind=kind)
+                    for kind in self.list_kinds(item.example)
+                ]
+                for item in items
+            ]
+        raised = [checks[0].message for checks in results if checks and checks[0].raised]
+        if len(raised) == len(items):
+            raise SuiteError(
+                f"{raised[0]}, and likewise on all of {len(items)} answers",
+                where=f"suite, rule {self.NAME!r}",
+                next_step=RAISED_HELP,
+            )
+        return results
+
+    def make_item(self, answer: JudgedAnswer) -> Item:
+        """The answer's text, or the field of it that the rule looks at."""
+        example, response = answer.example, answer.response
         reference = example.reference
         if response.finish == "error":
             reason = f"no response: {response.error or 'the generator failed'}"
             return Item(example, response, "", reference, missing=reason)
         cut = response.finish == "length"
         if not self.field:
-            return self._checked(Item(example, response, response.text, reference, cut=cut))
+            whole = Item(example, response, answer.text, reference, answer.start, cut=cut)
+            return self._require_reference(whole)
         name = self.field.casefold()
-        answer = parse_answer(response.text, self.parse)
+        parsed = parse_answer(answer.text, self.parse)
         wanted = None
         if reference is not None:
             value = parse_answer(reference, self.parse).fields.get(name)
             wanted = value.value if value else None
-        found = answer.fields.get(name)
-        if found is None:
+        field = parsed.fields.get(name)
+        if field is None:
             why = CUT if cut else f"the answer has no field {self.field!r}"
-            return Item(example, response, "", wanted, cut=cut, missing=why)
-        inside = cut and answer.last == name
-        return self._checked(Item(example, response, found.value, wanted, found.start, cut=inside))
+            item = Item(example, response, "", wanted, cut=cut, missing=why, absent=not cut)
+            return self._require_reference(item)
+        start = answer.start + field.start
+        inside = cut and parsed.last == name
+        return self._require_reference(
+            Item(example, response, field.value, wanted, start, cut=inside)
+        )
 
-    def _checked(self, item: Item) -> Item:
+    def _require_reference(self, item: Item) -> Item:
         if self.needs_reference and item.reference is None:
             what = f"its field {self.field!r}" if self.field else "a reference"
             reason = f"the example has no reference for this rule ({what} is missing)"
             return Item(item.example, item.response, item.text, None, missing=reason)
         return item
 
-    def _finding(self, item: Item, check: Check) -> Finding:
+    def _make_finding(self, item: Item, check: Check) -> Finding:
         if item.cut and not check.final:
-            check = unscored(CUT, kind=check.kind)
+            check = leave_unscored(CUT, kind=check.kind)
         return Finding(
             response=item.response.id,
             kind=check.kind or self.default_kind,
@@ -230,69 +228,3 @@ class Rule(BaseModel):
             message=check.message,
             value=check.value,
         )
-
-
-class ParsedCache:
-    """Answers parsed once, for rules that compare many of them."""
-
-    def __init__(self, parse: Parse) -> None:
-        self._parse: Parse = parse
-        self._seen: dict[str, Parsed] = {}
-
-    def __call__(self, text: str) -> Parsed:
-        if text not in self._seen:
-            self._seen[text] = parse_answer(text, self._parse)
-        return self._seen[text]
-
-
-RULES: dict[str, type[Rule]] = {}
-"""Rule name → class."""
-
-
-def register(cls: type[Rule]) -> type[Rule]:
-    """Make a rule known by its name."""
-    RULES[cls.NAME] = cls
-    return cls
-
-
-def make_rule(raw: Any, *, where: str, **scope: Any) -> Rule:
-    """A rule from a parsed table.
-
-    Raises:
-        SuiteError: the rule or one of its keys is unknown, or a value is wrong.
-    """
-    help_page = "docs/suites.md lists every rule and its keys"
-    if not isinstance(raw, dict) or not isinstance(raw.get("rule"), str):
-        raise SuiteError("a rule needs the key 'rule'", where=where, next_step=help_page)
-    name = raw["rule"]
-    cls = RULES.get(name)
-    if cls is None:
-        raise SuiteError(
-            f"unknown rule {name!r}{nearest(name, RULES)}",
-            where=where,
-            next_step=f"known rules: {', '.join(sorted(RULES))}; {help_page}",
-        )
-    try:
-        return cls.model_validate({**{k: v for k, v in raw.items() if k != "rule"}, **scope})
-    except ValidationError as error:
-        lines = []
-        known = [f.alias or key for key, f in cls.model_fields.items()]
-        for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"])
-            if item["type"] == "extra_forbidden":
-                lines.append(f"unknown key {key!r}{nearest(key, known)}")
-            else:
-                message = item["msg"].removeprefix("Value error, ")
-                found = f" (found {item.get('input')!r})" if message == item["msg"] else ""
-                lines.append(
-                    (f"{key}: " if key else "") + message[:1].lower() + message[1:] + found
-                )
-        raise SuiteError(
-            f"rule {name!r}: {'; '.join(lines)}", where=where, next_step=help_page
-        ) from None
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'X'?)`` or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""

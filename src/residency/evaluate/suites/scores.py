@@ -185,8 +185,9 @@ def summarise_scores(
         slices=slices,
         by_item={response: _passed_share(answer) for response, answer in answers.items()},
         by_example={item: _passed_share(checks.get(item, [])) for item in items},
-        primary=primary
-        and measure_primary(primary, mine, examples, responses, reduce=reduce, seed=seed),
+        primary=None
+        if primary is None
+        else measure_primary(primary, mine, examples, responses, reduce=reduce),
         closed_set=_measure_classes(classes, examples, responses),
     )
 
@@ -234,7 +235,7 @@ def _average(
     items = [_passed_share(own) for own in looked]
     values = [value for value in items if value is not None]
     groups = [group_of[m] for m, value in zip(members, items, strict=True) if value is not None]
-    low, high = mean_interval(values, groups, level=LEVEL, seed=seed)
+    low, high = mean_interval(values, groups, level=LEVEL)
     missing = sum(member not in answered for member in members)
     strict = [sum(bad is False for bad in own) / len(own) for own in looked if own]
     strict += [0.0] * missing

@@ -1,0 +1,1 @@
+"""What a suite may ask of an answer: one rule a file."""
