@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from residency import __version__
+from residency.errors import ResidencyError
 
 
 class Command(NamedTuple):
@@ -62,12 +64,17 @@ COMMANDS: dict[str, Command] = {
     "merge": Command(
         "residency.cli.merge:merge_command", "A trained model as one folder, with proof."
     ),
+    "export": Command(
+        "residency.cli.export:export_command", "A trained model for its server, proved on the file."
+    ),
     "base": Command("residency.cli.base:app", "Base models: list, fetch, show."),
     "pretrain": Command("residency.cli.pretrain:pretrain_command", "Train a model from raw text."),
     "web": Command("residency.cli.web:web_command", "Look at a project in the browser."),
 }
 
 EPILOG = "Begin with: residency init demo --example tickets && residency run demo"
+WITHOUT_PROJECT = ("init", "base", "pretrain", "arena", "judge", "data")
+"""Commands without a project's folder, or whose own commands have it."""
 WIDEST_HELP = 100
 """Columns of a help text, where the terminal has them."""
 
@@ -96,8 +103,30 @@ class PlainCommand(TyperCommand):
             read_config(find_project_root(ctx.params["directory"]))
         try:
             return super().invoke(ctx)
+        except ResidencyError as error:
+            error.next_step = name_folder(error.next_step, find_named_folder(ctx.params))
+            raise
         except KeyboardInterrupt as stop:  # typer would forget which signal it was
             raise CommandStoppedError(stop) from stop
+
+
+def find_named_folder(params: Mapping[str, Any]) -> str:
+    """The project's folder as the command line names it; empty where it is left out."""
+    words = params.get("arguments") or [params.get("directory") or ""]
+    folder = str(words[0])
+    return folder if folder not in ("", ".") and Path(folder).is_dir() else ""
+
+
+def name_folder(next_step: str, folder: str) -> str:
+    """A next step that can be pasted: the commands in it name the project's folder."""
+    if not folder:
+        return next_step
+    quoted = shlex.quote(folder)
+    step = re.sub(r"(residency (?:\w+ )?\w+) DIR\b", lambda m: f"{m[1]} {quoted}", next_step)
+    inner = "|".join(f"{name} [a-z]+" for name in ("arena", "judge", "data"))
+    plain = "|".join(name for name in COMMANDS if name not in WITHOUT_PROJECT)
+    pattern = rf"(residency (?:{inner}|{plain}))(?![\w-])(?! (?:{re.escape(quoted)}|FILE|FOLDER))"
+    return re.sub(pattern, lambda m: f"{m[1]} {quoted}", step)
 
 
 def load_command(name: str) -> Any:

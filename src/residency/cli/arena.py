@@ -91,16 +91,16 @@ def review_command(
             a, b = work.closest(project)
         met = work.pairs(project, a, b, split=split, limit=limit)
     session = work.review(project, met, rater or getpass.getuser(), repeats=repeats)
-    given = 0
+    voted = 0
     for showing in session:
         vote = _ask_vote(session, showing)
         if vote is None:
             break
         work.add_votes(project, [vote])
-        given += 1
-    left = len(session) - given
-    console.print(f"{given} votes stored, {left} left.")
-    if given:
+        voted += 1
+    unseen = len(session) - voted
+    console.print(f"{voted} votes stored, {unseen} left.")
+    if voted:
         print_line(f"Next: residency arena board {quote_path(directory)}")
 
 
@@ -109,8 +109,8 @@ def _ask_vote(session: Review, showing: Showing) -> Vote | None:
     print_heading(f"{showing.number} of {showing.total}")
     console.print(Text(make_safe(showing.prompt)))
     sides = [
-        Panel(Text(make_safe(text)), title=Text(str(place)), width=max(30, console.width // 2 - 2))
-        for place, text in ((1, showing.left), (2, showing.right))
+        Panel(Text(make_safe(text)), title=Text(str(side)), width=max(30, console.width // 2 - 2))
+        for side, text in ((1, showing.left), (2, showing.right))
     ]
     console.print(Columns(sides, expand=True))
     start = time.monotonic()
@@ -139,11 +139,11 @@ def rules_command(
 
     directory, (a, b) = split_folder(arguments, ["A", "B"])
     with ProgressDisplay() as progress:
-        made = work.vote_by_rules(Project.open(directory, progress=progress), a, b)
+        voted = work.vote_by_rules(Project.open(directory, progress=progress), a, b)
     if as_json:
-        print_json(json.dumps(to_jsonable(made)))
+        print_json(json.dumps(to_jsonable(voted)))
         return
-    console.print(f"{len(made)} new votes by the suite.")
+    console.print(f"{len(voted)} new votes by the suite.")
 
 
 @app.command("judge")
@@ -173,16 +173,16 @@ def judge_command(
         project = Project.open(directory, progress=progress)
         who = make_judge(project, *open_configured_endpoint(project.config.judge, "judge"))
         met = work.pairs(project, a, b, split=split, limit=limit)
-        made, flipped, lost = work.vote_by_judge(
+        voted, flipped, lost = work.vote_by_judge(
             project, who, work.Rubric("better", criterion), met
         )
     if as_json:
-        print_json(json.dumps({"votes": made, "flipped": flipped, "no_verdict": lost}))
+        print_json(json.dumps({"votes": voted, "flipped": flipped, "no_verdict": lost}))
         return
     for line in describe_refused_schema(unconstrained(who)):
         console.print(line)
     console.print(
-        f"{made} new votes by {who.name}; {flipped} verdicts changed with the order (ties), "
+        f"{voted} new votes by {who.name}; {flipped} verdicts changed with the order (ties), "
         f"{lost} pairs without a verdict.",
     )
 
@@ -207,24 +207,24 @@ def board_command(
     from residency.commands import arena as work
     from residency.commands.project import Project
 
-    found = work.board(
+    board = work.board(
         Project.open(directory), anchor=anchor, style=style, davidson=davidson, rater=rater
     )
     if as_json:
-        print_json(json.dumps(to_jsonable(found.to_dict()), ensure_ascii=False))
+        print_json(json.dumps(to_jsonable(board.to_dict()), ensure_ascii=False))
         return
-    show_board(found)
+    show_board(board)
 
 
-def show_board(found: Board) -> None:
+def show_board(ratings: Board) -> None:
     """The table, and what stands beside it."""
     table = Table(title="Arena", title_justify="left", header_style="bold")
     for column in ("rank", "model", "score", "95 %", "wins", "losses", "ties", "Elo"):
         table.add_column(column, justify="left" if column == "model" else "right")
-    for row in found.table.standings:
+    for row in ratings.table.standings:
         table.add_row(
             str(row.rank),
-            f"{found.labels[row.model]}  {row.model[:9]}",
+            f"{ratings.labels[row.model]}  {row.model[:9]}",
             f"{row.score:.0f}",
             f"[{row.low:.0f}, {row.high:.0f}]",
             str(row.wins),
@@ -233,23 +233,23 @@ def show_board(found: Board) -> None:
             f"{row.elo:.0f}",
         )
     console.print(table)
-    counts = ", ".join(f"{name} {n}" for name, n in found.by_rater.items())
+    counts = ", ".join(f"{name} {n}" for name, n in ratings.by_rater.items())
     console.print(
-        f"{found.table.votes} votes on {found.table.prompts} items ({counts}). "
+        f"{ratings.table.votes} votes on {ratings.table.prompts} items ({counts}). "
         "Intervals: bootstrap over items and raters. Elo depends on the order of the votes.",
     )
-    if len({row.component for row in found.table.standings}) > 1:
+    if len({row.component for row in ratings.table.standings}) > 1:
         console.print("Some models never met: scores compare only within a connected group.")
-    if found.table.ties is not None and found.table.ties_interval is not None:
+    if ratings.table.ties is not None and ratings.table.ties_interval is not None:
         console.print(
-            f"Ties between equals (Davidson): {format_percent(found.table.ties)} "
-            f"{format_interval(*found.table.ties_interval)}",
+            f"Ties between equals (Davidson): {format_percent(ratings.table.ties)} "
+            f"{format_interval(*ratings.table.ties_interval)}",
         )
-    for name, (value, low, high) in found.table.style.items():
+    for name, (value, low, high) in ratings.table.style.items():
         console.print(f"style, {name}: {value:+.2f} [{low:+.2f}, {high:+.2f}]")
-    if found.agreement is not None:
-        console.print(f"Agreement of raters (Krippendorff's α): {found.agreement:.2f}")
-    same, again = found.consistency
+    if ratings.agreement is not None:
+        console.print(f"Agreement of raters (Krippendorff's α): {ratings.agreement:.2f}")
+    same, again = ratings.consistency
     if again:
         console.print(
             f"Shown again: {same} of {again} judged the same ({format_percent(same / again)})."

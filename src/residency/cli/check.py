@@ -88,8 +88,8 @@ def show_report(report: CheckReport) -> None:
     for name in ("file", "kind", "split", "read as", "rows", "rejected"):
         files.add_column(name, justify="right" if name in ("rows", "rejected") else "left")
     for f in report.files:
-        place, read_as = Text(make_safe(f.path), overflow="fold"), Text(make_safe(f.mapping))
-        files.add_row(place, f.kind, f.split, read_as, str(f.rows), str(f.rejected))
+        path, read_as = Text(make_safe(f.path), overflow="fold"), Text(make_safe(f.mapping))
+        files.add_row(path, f.kind, f.split, read_as, str(f.rows), str(f.rejected))
     console.print(files)
     for f in report.files:
         if f.unused:
@@ -107,8 +107,8 @@ def show_report(report: CheckReport) -> None:
     for note in report.notes:
         print_note(note, "dim")
     warnings = len(report.warnings) + bool(report.rejected) + bool(report.removed)
-    kept = count_things(sum(report.kept.values()), "row")
-    line = f"{kept} kept; {count_things(warnings, 'thing')} to look at"
+    rows_kept = count_things(sum(report.kept.values()), "row")
+    line = f"{rows_kept} kept; {count_things(warnings, 'thing')} to look at"
     console.print(Text(f"{line}; {report.seconds:.1f} s", style="bold"))
 
 
@@ -195,8 +195,8 @@ def draw_histogram(values: list[float], bins: int = 40) -> str:
         counts[min(bins - 1, int(value / top * bins))] += 1
     bars = " ▁▂▃▄▅▆▇█"
     most = max(counts)
-    shown = "".join(bars[-(-c * 8 // most)] for c in counts)
-    return f"0 {shown} {top:.0f}"
+    drawn = "".join(bars[-(-c * 8 // most)] for c in counts)
+    return f"0 {drawn} {top:.0f}"
 
 
 def _show_figures(report: CheckReport) -> None:
@@ -262,9 +262,11 @@ def _show_written_files(result: Checked) -> None:
     elif report.rejected or report.removed or cut:
         console.print(Text("Every row that is named here: --out DIR writes the lists", style="dim"))
     if result.fixed:
-        kept = ", ".join(f"{n} {s}" for s, n in result.fixed.kept.items()) or "nothing"
+        rows_kept = ", ".join(f"{n} {s}" for s, n in result.fixed.kept.items()) or "nothing"
         lost = ", ".join(f"{n} {k}" for k, n in result.fixed.dropped.items()) or "nothing"
-        console.print(Text(f"Cleaned version {result.fixed.version}: {kept}; left out: {lost}"))
+        console.print(
+            Text(f"Cleaned version {result.fixed.version}: {rows_kept}; left out: {lost}")
+        )
         console.print(
             Text(f"→ {result.fixed.folder}; name its files in residency.toml to train on them")
         )

@@ -58,7 +58,7 @@ def collect_command(
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
         if documents or templates or issue:
-            made = work.synthesise(
+            collected = work.generate_rows(
                 project,
                 documents=documents or [],
                 templates=templates,
@@ -68,9 +68,9 @@ def collect_command(
                 goal=goal,
                 progress=progress,
             )
-            _show_collected(made, as_json=as_json)
+            _show_collected(collected, as_json=as_json)
             return
-        items = work.worst(project, model=model, rows=limit, prompts=prompts)
+        items = work.find_worst_answers(project, model=model, rows=limit, prompts=prompts)
     if as_json:
         body = [
             {
@@ -84,7 +84,7 @@ def collect_command(
         print_json(json.dumps(body, ensure_ascii=False))
         return
     try:
-        result = work.collect(
+        result = work.collect_answers(
             project,
             items,
             lambda item, total: ask_answer(item, total, goal),

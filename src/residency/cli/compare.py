@@ -37,19 +37,19 @@ def compare_command(
 
     directory, (before, after) = split_folder(arguments, ["A", "B"])
     with ProgressDisplay() as progress:
-        found = open_project(directory, progress).compare(before, after, split)
+        compared = open_project(directory, progress).compare(before, after, split)
     if as_json:
-        print_json(json.dumps(to_jsonable(found), ensure_ascii=False))
+        print_json(json.dumps(to_jsonable(compared), ensure_ascii=False))
         return
     table = Table(
-        title=f"{label_model(found.before)} → {label_model(found.after)}, on {split}",
+        title=f"{label_model(compared.before)} → {label_model(compared.after)}, on {split}",
         title_justify="left",
         header_style="bold",
     )
     for column in ("fails", "n", "before", "after", "fall, 95 %", "fixed / broken", "p"):
-        left, whole = column == "fails", column == "fall, 95 %"
-        table.add_column(column, justify="left" if left else "right", no_wrap=whole)
-    for kind, row in found.kinds.items():
+        is_name, is_fall = column == "fails", column == "fall, 95 %"
+        table.add_column(column, justify="left" if is_name else "right", no_wrap=is_fall)
+    for kind, row in compared.kinds.items():
         table.add_row(
             kind,
             str(row["n"]),
@@ -60,20 +60,20 @@ def compare_command(
             f"{row['p_value']:.1g}",
         )
     console.print(table)
-    before_score, after_score = (scores["score"] for scores in found.scores)
+    before_score, after_score = (scores["score"] for scores in compared.scores)
     for title, key in (("checks passed of those scored", "mean"), ("checks scored", "coverage")):
         ends = f"{format_percent(before_score[key])} → {format_percent(after_score[key])}"
         console.print(f"{title}: {ends}")
     one_sided = [
         kind
-        for kind in sorted(set(found.scores[0]["kinds"]) | set(found.scores[1]["kinds"]))
-        if kind not in found.kinds
+        for kind in sorted(set(compared.scores[0]["kinds"]) | set(compared.scores[1]["kinds"]))
+        if kind not in compared.kinds
     ]
     if one_sided:
         console.print(
             f"No item was scored in both for: {', '.join(one_sided)}.",
         )
-    for name, kinds in (("fixed", found.fixed), ("broken", found.broken)):
+    for name, kinds in (("fixed", compared.fixed), ("broken", compared.broken)):
         for kind, keys in kinds.items() if items else []:
             for key in keys:
                 console.print(f"{name} {kind} {key}")

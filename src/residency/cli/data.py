@@ -27,7 +27,7 @@ def list_command(directory: Directory = Path(), as_json: Json = False) -> None:
     from residency.commands.dataset_versions import list_versions
     from residency.commands.project import Project
 
-    found = list_versions(Project.open(directory))
+    versions = list_versions(Project.open(directory))
     if as_json:
         body = [
             {
@@ -38,7 +38,7 @@ def list_command(directory: Directory = Path(), as_json: Json = False) -> None:
                 "rounds": list(v.rounds),
                 "folder": v.folder,
             }
-            for v in found
+            for v in versions
         ]
         print_json(json.dumps(body, ensure_ascii=False))
         return
@@ -51,7 +51,7 @@ def list_command(directory: Directory = Path(), as_json: Json = False) -> None:
             no_wrap=name in ("version", "rows"),
             overflow="fold",
         )
-    for v in found:
+    for v in versions:
         origin = ", ".join(v.rounds) or os.path.relpath(v.folder)
         table.add_row(
             v.version.id,
@@ -82,25 +82,25 @@ def show_command(
     from residency.commands.project import Project
 
     directory, (version,) = split_folder(arguments, ["VERSION"])
-    found, known = find_version(Project.open(directory), version)
+    dataset, known = find_version(Project.open(directory), version)
     if as_json:
         body = {
-            "id": found.id,
-            "rows": list(found.rows),
-            "template_hash": found.template_hash,
-            "tokenizer_hash": found.tokenizer_hash,
-            "settings": dict(found.settings),
-            "parent": found.parent,
-            "note": found.note,
+            "id": dataset.id,
+            "rows": list(dataset.rows),
+            "template_hash": dataset.template_hash,
+            "tokenizer_hash": dataset.tokenizer_hash,
+            "settings": dict(dataset.settings),
+            "parent": dataset.parent,
+            "note": dataset.note,
         }
         print_json(json.dumps(body, ensure_ascii=False))
         return
-    console.print(Text(f"{found.id}: {len(found.rows)} rows; {found.note}", style="bold"))
+    console.print(Text(f"{dataset.id}: {len(dataset.rows)} rows; {dataset.note}", style="bold"))
     console.print(
-        Text(f"template {found.template_hash[:23]}  tokenizer {found.tokenizer_hash[:23]}")
+        Text(f"template {dataset.template_hash[:23]}  tokenizer {dataset.tokenizer_hash[:23]}")
     )
-    console.print(Text(f"settings {dict(found.settings)}"))
-    for row in found.rows[:limit]:
+    console.print(Text(f"settings {dict(dataset.settings)}"))
+    for row in dataset.rows[:limit]:
         example = known.get(row)
         text = f"{example.prompt_text} → {example.reference}" if example else "(not in the store)"
         console.print(Text(f"{row}  {make_safe(' '.join(text.split()))[:100]}", style="dim"))
@@ -123,26 +123,26 @@ def diff_command(
     from residency.commands.project import Project
 
     directory, (old, new) = split_folder(arguments, ["OLD", "NEW"])
-    found, known = diff_versions(Project.open(directory), old, new)
+    changes, known = diff_versions(Project.open(directory), old, new)
     if as_json:
-        print_json(json.dumps(found.to_dict(), ensure_ascii=False))
+        print_json(json.dumps(changes.to_dict(), ensure_ascii=False))
         return
     console.print(
         Text(
-            f"{found.old} → {found.new}: {len(found.added)} added, {len(found.removed)} removed, "
-            f"{found.kept} kept{', in another order' if found.reordered else ''}",
+            f"{changes.old} → {changes.new}: {len(changes.added)} added, {len(changes.removed)} removed, "
+            f"{changes.kept} kept{', in another order' if changes.reordered else ''}",
             style="bold",
         )
     )
     for what, changed in (
-        ("template", found.template_changed),
-        ("tokenizer", found.tokenizer_changed),
+        ("template", changes.template_changed),
+        ("tokenizer", changes.tokenizer_changed),
     ):
         if changed:
             console.print(Text(f"the {what} changed", style="yellow"))
-    for name, (before, after) in found.settings.items():
+    for name, (before, after) in changes.settings.items():
         console.print(Text(f"{name}: {before!r} → {after!r}", style="yellow"))
-    for sign, style, ids in (("+", "green", found.added), ("-", "red", found.removed)):
+    for sign, style, ids in (("+", "green", changes.added), ("-", "red", changes.removed)):
         for row in ids[:limit]:
             example = known.get(row)
             text = make_safe(" ".join(example.prompt_text.split()))[:80] if example else ""

@@ -32,20 +32,22 @@ def diagnose_command(
     """
     with ProgressDisplay() as progress:
         project = open_project(directory, progress)
-        found = project.diagnose(name)
-        texts = {r.example: r.text for r in project.store.responses(found.model.id)}
+        diagnosis = project.diagnose(name)
+        texts = {r.example: r.text for r in project.store.responses(diagnosis.model.id)}
     if as_json:
-        body = {"model": found.model, "issues": found.issues, "failing": found.failing}
+        body = {"model": diagnosis.model, "issues": diagnosis.issues, "failing": diagnosis.failing}
         print_json(json.dumps(to_jsonable(body), ensure_ascii=False))
         return
-    table = Table(title=f"Issues in {found.model.id}", title_justify="left", header_style="bold")
+    table = Table(
+        title=f"Issues in {diagnosis.model.id}", title_justify="left", header_style="bold"
+    )
     for column in ("issue", "id", "kind", "slice", "failing"):
         table.add_column(column)
-    for issue in found.issues:
-        failing = len(found.failing[issue.id])
+    for issue in diagnosis.issues:
+        failing = len(diagnosis.failing[issue.id])
         table.add_row(issue.title, issue.id[:9], issue.kind, issue.slice.name, str(failing))
     console.print(table)
-    for issue in found.issues if show else []:
+    for issue in diagnosis.issues if show else []:
         print_heading(issue.title)
-        for key in found.failing[issue.id][:show]:
+        for key in diagnosis.failing[issue.id][:show]:
             console.print(f"{key}\n{texts.get(key, '')}\n")

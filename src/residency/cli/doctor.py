@@ -32,12 +32,12 @@ def doctor_command(
     from residency.project.settings_file import find_project_root, read_config
 
     root = find_project_root(directory)
-    found = check_store(root, read_config(root).project.store, repair=repair)
+    result = check_store(root, read_config(root).project.store, repair=repair)
     if as_json:
-        print_json(json.dumps({**to_jsonable(found), "healthy": found.healthy}))
+        print_json(json.dumps({**to_jsonable(result), "healthy": result.healthy}))
     else:
-        for line in (*found.looked_at, *found.problems, *found.repaired):
+        for line in (*result.looked_at, *result.problems, *result.repaired):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-        if not found.problems:
+        if not result.problems:
             console.print("Nothing is wrong.")
-    require_healthy(found)
+    require_healthy(result)

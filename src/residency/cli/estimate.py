@@ -35,41 +35,41 @@ def estimate_command(
     from residency.commands.estimate import estimate
 
     with ProgressDisplay() as progress:
-        found = estimate(open_project(directory, progress), check_steps=check)
+        estimated = estimate(open_project(directory, progress), check_steps=check)
     if as_json:
-        print_json(json.dumps(found.to_dict()))
+        print_json(json.dumps(estimated.to_dict()))
         return
-    for line in describe_estimate(found):
+    for line in describe_estimate(estimated):
         console.print(line)
 
 
-def describe_estimate(found: Estimate) -> list[str]:
+def describe_estimate(estimate: Estimate) -> list[str]:
     """What people read."""
     out = [
-        f"memory  {format_size(found.memory)}  ("
-        + ", ".join(f"{name} {format_size(size)}" for name, size in _list_parts(found) if size)
+        f"memory  {format_size(estimate.memory)}  ("
+        + ", ".join(f"{name} {format_size(size)}" for name, size in _list_parts(estimate) if size)
         + ")",
-        f"time    {format_duration(found.seconds)}  ({found.steps} steps of {found.step_seconds:.2f} s"
+        f"time    {format_duration(estimate.seconds)}  ({estimate.steps} steps of {estimate.step_seconds:.2f} s"
         + (
-            f", frozen layers once {format_duration(found.frozen_seconds)})"
-            if found.frozen_seconds
+            f", frozen layers once {format_duration(estimate.frozen_seconds)})"
+            if estimate.frozen_seconds
             else ")"
         ),
     ]
-    if found.memory_error is not None and found.time_error is not None:
+    if estimate.memory_error is not None and estimate.time_error is not None:
         out.append(
-            f"real    {format_size(found.measured_memory)}, {found.measured_step_seconds:.2f} s a step: "
-            f"the estimate was off by {found.memory_error:+.0%} and {found.time_error:+.0%}"
+            f"real    {format_size(estimate.measured_memory)}, {estimate.measured_step_seconds:.2f} s a step: "
+            f"the estimate was off by {estimate.memory_error:+.0%} and {estimate.time_error:+.0%}"
         )
     return out
 
 
-def _list_parts(found: Estimate) -> list[tuple[str, int]]:
+def _list_parts(estimate: Estimate) -> list[tuple[str, int]]:
     return [
-        ("program and data", found.program),
-        ("model", found.model),
-        ("training", found.training),
-        ("mapped cache", found.cache),
+        ("program and data", estimate.program),
+        ("model", estimate.model),
+        ("training", estimate.training),
+        ("mapped cache", estimate.cache),
     ]
 
 
@@ -78,5 +78,5 @@ def format_size(count: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    minutes, seconds_over = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds_over} s" if minutes else f"{seconds_over} s"

@@ -64,15 +64,19 @@ def evaluate_command(
         show_requests(requests)
 
 
-def show_requests(found: Requests) -> None:
+def show_requests(requests: Requests) -> None:
     """What asking an endpoint took, and what failed."""
+    tokens = "unknown" if requests.tokens is None else f"{requests.tokens}"
+    cost = "unknown" if requests.cost is None else f"{requests.cost:.4g}"
     console.print(
-        f"{found.sent} requests: {found.tokens} answer tokens, p50 {found.p50:.2f} s, "
-        f"p95 {found.p95:.2f} s, cost {found.cost:.4g}.",
+        f"{requests.sent} requests: {tokens} answer tokens, p50 {requests.p50:.2f} s, "
+        f"p95 {requests.p95:.2f} s, cost {cost}.",
     )
-    if found.failed:
+    for note in requests.notes:
+        console.print(make_safe(f"Note: {note}."))
+    if requests.failed:
         console.print(
-            f"{found.failed} failed and are in no figure, the last: {make_safe(found.error)}. "
+            f"{requests.failed} failed and are in no figure, the last: {make_safe(requests.error)}. "
             "The same command asks again.",
         )
 

@@ -44,7 +44,7 @@ def init_command(
                 next_step="residency init DIR --train FILE, or residency init DIR --example tickets",
             )
         example, files, base = _ask_files(base)
-    made = init(
+    project = init(
         directory,
         example=example,
         files=files,
@@ -53,9 +53,9 @@ def init_command(
         instruction=instruction,
         name=name,
     )
-    names = ", ".join(made.files)
-    console.print(f"Project in {made.root}: {names}", soft_wrap=True)
-    for path, what in made.found.items():
+    names = ", ".join(project.files)
+    console.print(f"Project in {project.root}: {names}", soft_wrap=True)
+    for path, what in project.found.items():
         console.print(f"  {path}: {what}", soft_wrap=True)
     step = f"Next: residency check {quote_path(directory)} && residency run {quote_path(directory)}"
     console.print(step, soft_wrap=True)

@@ -11,10 +11,10 @@ from typing import Any
 def to_jsonable(value: Any) -> Any:
     """JSON-able copy; a number that JSON cannot hold (an infinite MDE) becomes null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        own = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        if "id" not in own and hasattr(value, "id"):
-            own = {"id": value.id, **own}
-        return to_jsonable(own)
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        if "id" not in fields and hasattr(value, "id"):
+            fields = {"id": value.id, **fields}
+        return to_jsonable(fields)
     if isinstance(value, Mapping):
         return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -66,7 +66,7 @@ def run_command(
 
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
-        found = work.judge(
+        judged = work.judge(
             project,
             work.make_judge(project, *open_configured_endpoint(project.config.judge, "judge")),
             _make_rubric(name, criterion, reference),
@@ -75,9 +75,9 @@ def run_command(
             limit=limit,
         )
     if as_json:
-        print_json(json.dumps(to_jsonable(found.to_dict()), ensure_ascii=False))
+        print_json(json.dumps(to_jsonable(judged.to_dict()), ensure_ascii=False))
         return
-    _show_judged(found)
+    _show_judged(judged)
 
 
 @app.command("label")
@@ -110,7 +110,7 @@ def label_command(
         split=split,
         count=limit,
     )
-    given = 0
+    labelled = 0
     for number, (example, response) in enumerate(items, 1):
         print_heading(f"{number} of {len(items)}: {criterion}")
         console.print(
@@ -121,8 +121,8 @@ def label_command(
             break
         if key != "s":
             work.add_label(project, rubric, response.id, who, key == "y")
-            given += 1
-    console.print(f"{given} labels stored.")
+            labelled += 1
+    console.print(f"{labelled} labels stored.")
 
 
 def _ask_key() -> str:
@@ -141,39 +141,39 @@ def _make_rubric(name: str, criterion: str, reference: bool) -> Rubric:
     return Rubric(name, criterion, reference)
 
 
-def _show_judged(found: Judged) -> None:
-    report = found.report
-    who = f"{found.label} {found.model.id[:9]}"
+def _show_judged(judged: Judged) -> None:
+    report = judged.report
+    who = f"{judged.label} {judged.model.id[:9]}"
     lines = [
-        f"{who}: the judge passes {format_percent(found.passes / found.scored)} "
-        f"{format_interval(found.low, found.high)}; "
-        f"{found.scored} of {found.items} items scored."
-        if found.scored
+        f"{who}: the judge passes {format_percent(judged.passes / judged.scored)} "
+        f"{format_interval(judged.low, judged.high)}; "
+        f"{judged.scored} of {judged.items} items scored."
+        if judged.scored
         else f"{who}: the judge gave no verdict that counts.",
         f"Unscored: {report.flipped} verdicts changed with the order, {report.invalid} answers "
         f"could not be read, {report.failed} requests failed.",
         f"Asked {report.asked} questions, {report.cached} answers were there already.",
     ]
     if report.failed:
-        said = next(f.message for f in report.findings if f.message.startswith(NO_ANSWER))
-        lines.append(f"A failed request: {make_safe(said)}. The same command asks again.")
-    lines += [*describe_refused_schema(found.unconstrained), *_describe_trust(found)]
+        message = next(f.message for f in report.findings if f.message.startswith(NO_ANSWER))
+        lines.append(f"A failed request: {make_safe(message)}. The same command asks again.")
+    lines += [*describe_refused_schema(judged.unconstrained), *_describe_trust(judged)]
     for line in lines:
         console.print(line)
 
 
-def describe_refused_schema(said: str) -> list[str]:
+def describe_refused_schema(reason: str) -> list[str]:
     """What to know when the judge's server does not keep to a schema."""
-    if not said:
+    if not reason:
         return []
     return [
-        f"The server refuses answers by a schema ({make_safe(said)}): verdicts are read from what the "
+        f"The server refuses answers by a schema ({make_safe(reason)}): verdicts are read from what the "
         "judge writes freely. Set judge.structured = false to ask so from the start."
     ]
 
 
-def _describe_trust(found: Judged) -> list[str]:
-    known, corrected = found.agreement, found.corrected
+def _describe_trust(judged: Judged) -> list[str]:
+    known, corrected = judged.agreement, judged.corrected
     if known is None:
         return ["No labels yet: residency judge label tells how far to trust the judge."]
     figures = known.to_dict()

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from residency.cli.terminal import console, format_percent
-from residency.results.figures import KindChange, RateFigures, ScoresFigures, SealedTest
+from residency.results.figures import KindChange, ScoresFigures, SealedTest
 from residency.results.kinds import COMMON_KINDS
 from residency.results.run_summary import IssueRow, RunSummary
 from residency.results.statuses import SIGNIFICANT, status_colour
@@ -69,27 +69,26 @@ def build_figures_table(
     def add(name: str, cells: list[str], change: str = "", style: str = "") -> None:
         table.add_row(name, *cells, *([change] if changes is not None else []), style=style)
 
-    add(
-        "score: checks passed",
-        [_with_count(s.score.mean, s.score.scored_items) for s in scores],
-        style="bold",
-    )
+    means = [(s.score.mean, s.score.scored_items) for s in scores]
+    add(*_share_count("score: checks passed", means), style="bold")
     if any(s.score.coverage <= _FULL_COVERAGE for s in scores):
         add("  of the checks scored", [format_percent(s.score.coverage) for s in scores])
         add("  unscored as failed", [format_percent(s.score.floor) for s in scores])
     for kind in choose_kinds(scores, limit):
-        rates = [s.kinds.get(kind) for s in scores]
-        row = (changes or {}).get(kind)
-        add(f"fails {kind}", [_describe_rate(r) for r in rates], _describe_change(row))
+        kinds = [s.kinds.get(kind) for s in scores]
+        rates = [(k.rate, k.scored) if k else (None, 0) for k in kinds]
+        add(*_share_count(f"fails {kind}", rates), _describe_change((changes or {}).get(kind)))
     return table
 
 
-def _with_count(rate: float | None, count: int) -> str:
-    return f"{format_percent(rate)} of {count}" if rate is not None else "–"
-
-
-def _describe_rate(rate: RateFigures | None) -> str:
-    return _with_count(rate.rate, rate.scored) if rate else "–"
+def _share_count(name: str, figures: Sequence[tuple[float | None, int]]) -> tuple[str, list[str]]:
+    """A line's name and cells; the items are told once where they are as many in every cell."""
+    counts = {count for rate, count in figures if rate is not None}
+    if len(counts) == 1:
+        return f"{name}, of {counts.pop()}", [format_percent(rate) for rate, _ in figures]
+    return name, [
+        "–" if rate is None else f"{format_percent(rate)} of {count}" for rate, count in figures
+    ]
 
 
 def _describe_change(change: KindChange | None) -> str:
@@ -172,7 +171,7 @@ def build_sealed_table(test: SealedTest) -> Table:
 
 
 def build_differences_table(
-    name: str, than: str, found: Sequence[dict[str, Any]], margin: float
+    name: str, than: str, rows: Sequence[dict[str, Any]], margin: float
 ) -> Table:
     """What each benchmark says of two models: kept, improved, forgotten or inconclusive."""
     title = f"{name} against {than}, same items; kept: no loss beyond {100 * margin:g} points"
@@ -183,7 +182,7 @@ def build_differences_table(
             justify="left" if column in ("task", "metric", "verdict") else "right",
             no_wrap=column in ("95 %", "verdict"),  # the others give way in a narrow terminal
         )
-    for d in found:
+    for d in rows:
         table.add_row(
             d["task"],
             d["metric"],

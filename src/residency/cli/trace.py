@@ -36,18 +36,18 @@ def trace_command(
     directory, (key,) = split_folder(arguments, ["ID"])
     root = find_project_root(directory)
     store = Store(root, read_config(root).project.store, create=False)
-    found = trace_id(store, key)
+    traced = trace_id(store, key)
     if as_json:
-        print_json(json.dumps(to_jsonable(found.to_dict()), ensure_ascii=False))
+        print_json(json.dumps(to_jsonable(traced.to_dict()), ensure_ascii=False))
         return
-    console.print(_build_tree(found))
+    console.print(_build_tree(traced))
 
 
-def _build_tree(found: Trace) -> Tree:
+def _build_tree(traced: Trace) -> Tree:
     from rich.text import Text
 
-    tree = Tree(Text(f"{found.line}  {found.id}", style="bold"))
-    for name, value in found.details.items():
+    tree = Tree(Text(f"{traced.line}  {traced.id}", style="bold"))
+    for name, value in traced.details.items():
         if isinstance(value, list) and value and not isinstance(value[0], dict):
             branch = tree.add(Text(f"{name} ({len(value)})"))
             for item in value[:20]:
@@ -61,6 +61,6 @@ def _build_tree(found: Trace) -> Tree:
                 branch.add(Text(f"{inner}: {size}"))
         else:
             tree.add(Text(f"{name}: {value}"))
-    for parent in found.parents:
+    for parent in traced.parents:
         tree.add(_build_tree(parent))
     return tree

@@ -39,15 +39,15 @@ def train_command(
         project = open_project(directory, progress)
         model = project.train(issues=issue or [], extend=extend)
         folder = project.store.artifacts.folder(model.adapter) if model.adapter else None
-        made = project.store.records(RecordKind.TRAINING, model.id)[-1]
+        training = project.store.records(RecordKind.TRAINING, model.id)[-1]
     if as_json:
         print_json(
-            json.dumps(to_jsonable({"model": model, "adapter": str(folder), "training": made}))
+            json.dumps(to_jsonable({"model": model, "adapter": str(folder), "training": training}))
         )
         return
     console.print(f"model {model.id}\nadapter {folder}", soft_wrap=True)
     console.print(f"losses {folder}/loss.json", soft_wrap=True)
-    if off := made.get("estimate"):
+    if off := training.get("estimate"):
         console.print(
             f"the estimate was off by {off['memory_error']:+.0%} in memory "
             f"and {off['time_error']:+.0%} in time",

@@ -32,3 +32,10 @@ class EndpointConfig(Section):
     """Price of a million prompt tokens that the server had in its cache; empty: as `prompt_price`."""
     answer_price: float = Field(0.0, ge=0)
     """Price of a million generated tokens."""
+
+
+class JudgeConfig(EndpointConfig):
+    """The judge: an OpenAI-compatible endpoint, and how long its answers may be."""
+
+    max_new_tokens: int = Field(200, ge=16)
+    """Longest answer of the judge, its reasoning included; raise it for a model that reasons first."""

@@ -19,7 +19,7 @@ def find_line(text: str, path: Sequence[int | str]) -> int | None:
         text: a whole TOML file that can be parsed.
         path: the setting's keys from the outside in; what stands inside of a value is ignored.
     """
-    wanted = [str(part) for part in path]
+    wanted = [str(piece) for piece in path]
     table: list[str] = []
     best: tuple[int, int] | None = None
     closing = ""
@@ -50,4 +50,4 @@ def find_deep_key(text: str) -> int | None:
 
 
 def _split_key(key: str) -> list[str]:
-    return [part.strip("\"'") for part in re.findall(_KEY_PART, key)]
+    return [piece.strip("\"'") for piece in re.findall(_KEY_PART, key)]

@@ -28,9 +28,9 @@ class SecretUrl(str):
         if isinstance(written, cls):
             return written
         shown, _ = mask_address(written)
-        made = super().__new__(cls, shown)
-        made._written = written
-        return made
+        url = super().__new__(cls, shown)
+        url._written = written
+        return url
 
     def reveal(self) -> str:
         """The address itself.

@@ -7,7 +7,6 @@ known name in the message.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +16,12 @@ from pydantic_core import ErrorDetails
 
 from residency.config.data import DataConfig
 from residency.config.diagnose import DiagnoseConfig
-from residency.config.endpoint import EndpointConfig
+from residency.config.endpoint import EndpointConfig, JudgeConfig
 from residency.config.evaluate import EvaluateConfig
-from residency.config.find_line import find_deep_key, find_line
+from residency.config.find_line import find_line
 from residency.config.generate import GenerateConfig
 from residency.config.model import ModelConfig
+from residency.config.parse_toml import TomlTextError, parse_toml
 from residency.config.project import ProjectConfig
 from residency.config.rounds import RoundsConfig
 from residency.config.section import Section
@@ -33,8 +33,6 @@ from residency.secrets import mask_addresses
 
 CONFIG_NAME = "residency.toml"
 T = TypeVar("T", bound=Section)
-LARGEST_FILE = 1 << 20
-"""Bytes of a settings file; nobody writes more by hand."""
 LONGEST_VALUE = 200
 """Letters of a wrong value that a message repeats."""
 
@@ -51,16 +49,16 @@ class Config(Section):
     diagnose: DiagnoseConfig = DiagnoseConfig()
     target: TargetConfig = TargetConfig()
     rounds: RoundsConfig = RoundsConfig()
-    judge: EndpointConfig = EndpointConfig()
+    judge: JudgeConfig = JudgeConfig()
     embedding: EndpointConfig = EndpointConfig()
     teacher: EndpointConfig = EndpointConfig()
 
-    def with_secrets_of(self, whole: Config) -> Config:
+    def with_secrets_of(self, original: Config) -> Config:
         """These settings, which were written with masked addresses, with the same ones whole."""
-        data = {split: getattr(whole.data, split) for split in SPLITS}
+        data = {split: getattr(original.data, split) for split in SPLITS}
         data = {s: files for s, files in data.items() if files == getattr(self.data, s)}
-        same_store = whole.project.store == self.project.store
-        store = whole.project.store if same_store else self.project.store
+        same_store = original.project.store == self.project.store
+        store = original.project.store if same_store else self.project.store
         return self.model_copy(
             update={
                 "project": self.project.model_copy(update={"store": store}),
@@ -126,21 +124,18 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
             next_step="move it away and run residency init",
         )
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(f"larger than {LARGEST_FILE} bytes", where=str(path))
         text = path.read_text(encoding="utf-8-sig")
-        if line := find_deep_key(text):
-            raise ConfigError("a key of more parts than any setting has", where=f"{path}:{line}")
-        return tomllib.loads(text), text
+        return parse_toml(text), text
     except FileNotFoundError:
         raise ConfigError(
             f"no {CONFIG_NAME} here",
             where=str(path.parent),
             next_step="make a project with: residency init DIR --example tickets",
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        what = "tables in tables without end" if isinstance(error, RecursionError) else str(error)
-        raise ConfigError(f"not valid TOML: {what}", where=str(path)) from None
+    except TomlTextError as error:
+        raise ConfigError(str(error), where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8: {error}", where=str(path)) from None
     except OSError as error:
         raise ConfigError(
             f"cannot be read: {error.strerror}", where=str(path), next_step="mend its permissions"
@@ -160,9 +155,9 @@ def load_config(path: Path) -> Config:
 def _suggest_name(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str:
     section = kind
     for part in loc[:-1]:
-        found = section.model_fields.get(str(part))
-        if found is None or not isinstance(found.annotation, type):
+        field = section.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type):
             return ""
-        section = found.annotation
+        section = field.annotation
     close = difflib.get_close_matches(str(loc[-1]), list(section.model_fields), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -43,14 +43,14 @@ class Separated:
 
 
 def _figures_of_scores(scores: Scores) -> dict[str, Any]:
-    return {task: {m: asdict(v) for m, v in found.items()} for task, found in scores.items()}
+    return {task: {m: asdict(v) for m, v in metrics.items()} for task, metrics in scores.items()}
 
 
 def contaminated_items(
     examples: Sequence[Example],
     tasks: Sequence[Task],
     splits: Splits,
-    asked: Mapping[str, Sequence[int]],
+    items_asked: Mapping[str, Sequence[int]],
 ) -> dict[str, frozenset[int]]:
     """Items that some example comes near, by task; tasks without any are left out.
 
@@ -61,21 +61,21 @@ def contaminated_items(
     compared = compare_examples(examples)
     out: dict[str, frozenset[int]] = {}
     for task in tasks:
-        indices = list(asked.get(task.name, ()))
+        indices = list(items_asked.get(task.name, ()))
         rows = splits.rows(task, task.test)
         questions = [write_question(task, rows[index]) for index in indices]
         protected = ProtectedRows(compare_texts(questions))
         protected.count_rows(compared)
-        found = frozenset(indices[item] for item in protected.find_covered_items(compared))
-        if found:
-            out[task.name] = found
+        near = frozenset(indices[item] for item in protected.find_covered_items(compared))
+        if near:
+            out[task.name] = near
     return out
 
 
 def write_question(task: Task, row: Mapping[str, Any]) -> str:
     """What an item asks, without frame, choices and examples."""
-    asked = row.get("question")
-    return str(asked) if asked else task.read(row).text
+    question_text = row.get("question")
+    return str(question_text) if question_text else task.read(row).text
 
 
 def separate_contaminated(

@@ -21,10 +21,10 @@ def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:
     ``memory_error`` and ``time_error`` are (estimate − real) / real; time is of all steps and, where
     they were computed, the frozen layers.
     """
-    kept = ws.store.records(ESTIMATE_RECORD, hash_training(ws))
-    if not kept:
+    estimates = ws.store.records(ESTIMATE_RECORD, hash_training(ws))
+    if not estimates:
         return {}
-    last = kept[-1]
+    last = estimates[-1]
     steps, real_steps = last["seconds"] - last["frozen_seconds"], result.seconds
     seconds = last["frozen_seconds"] + steps / last["steps"] * result.steps
     real = real_steps + result.frozen_seconds

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from residency.diagnose.compare_arms import compare_arms as compare_arms_diagnose
-from residency.diagnose.verdicts import OPEN, Comparison, judge_round
+from residency.diagnose.decisions import OPEN, Comparison
+from residency.diagnose.verdicts import judge_round
 from residency.loop.assess import Assessment
 from residency.loop.item_outcomes import (
     KnownIssue,
@@ -54,6 +55,7 @@ def judge_issues(
         groups=map_groups(current.examples),
         round=number,
         config=ws.config.diagnose,
+        rounds=ws.config.rounds.max,
         previous=earlier,
     )
     ws.store.add_verdicts(ws.run_id, verdicts)
@@ -117,12 +119,12 @@ def compare_round_arms(
             }
             for side in (control, main)
         )
-        found = compare_arms_diagnose(
+        compared = compare_arms_diagnose(
             random_rows, targeted, half=half, groups=map_groups(main.examples)
         )
         figures = ("groups", "better", "worse", "p_value", "delta", "low", "high")
-        return {name: getattr(found, name) for name in figures} | {
-            "adjusted_p": dict(found.adjusted_p)
+        return {name: getattr(compared, name) for name in figures} | {
+            "adjusted_p": dict(compared.adjusted_p)
         }
 
     run_stage_once(ws, StageKey.of_round(StageName.ARMS, number), make)

@@ -82,9 +82,9 @@ def measure_benchmarks(
     margin: float = 0.02,
 ) -> BenchReport:
     """What ``bench`` does, for a caller that holds the writer's lock: models with their names."""
-    found = find_tasks(tasks)
+    chosen = find_tasks(tasks)
     splits = open_benchmark_files(ws, data)
-    key = hash_questions(found, splits, limit, shots)
+    key = hash_questions(chosen, splits, limit, shots)
     done: list[Benched] = []
     for name, model in models:
         stored = [row for row in ws.store.records(BENCHMARK_RECORD, model.id) if row["key"] == key]
@@ -95,26 +95,26 @@ def measure_benchmarks(
             adapter = model.adapter
             ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
             result = run_tasks(
-                found, splits, ws.engine, limit=limit, shots=shots, progress=ws.progress
+                chosen, splits, ws.engine, limit=limit, shots=shots, progress=ws.progress
             )
-            body = {"key": key, "tasks": [t.name for t in found], "result": result.to_dict()}
+            body = {"key": key, "tasks": [t.name for t in chosen], "result": result.to_dict()}
             ws.store.add_record(BENCHMARK_RECORD, model.id, body)
         done.append(Benched(name, model, result, bool(stored)))
     first = done[0].result
-    asked: dict[str, list[int]] = {}
+    items_asked: dict[str, list[int]] = {}
     for item in first.items:
-        asked.setdefault(item.task, []).append(item.index)
+        items_asked.setdefault(item.task, []).append(item.index)
     trained_on = [*ws.split("train"), *ws.split("pool")]
-    near = contaminated_items(trained_on, found, splits, asked)
+    near = contaminated_items(trained_on, chosen, splits, items_asked)
     report = BenchReport(
-        tasks=tuple(task.name for task in found),
+        tasks=tuple(task.name for task in chosen),
         models=tuple(done),
         differences=tuple(
             tuple(compare_results(first, other.result, margin=margin)) for other in done[1:]
         ),
         margin=margin,
         contaminated={task: len(items) for task, items in near.items()},
-        separated=tuple(separate_contaminated(b.name, b.result, found, near) for b in done)
+        separated=tuple(separate_contaminated(b.name, b.result, chosen, near) for b in done)
         if near
         else (),
     )
@@ -139,10 +139,10 @@ def hash_questions(tasks: Sequence[Task], splits: Splits, limit: int, shots: int
     """Hash of every context and choice that would be asked."""
     prompts = []
     for task in tasks:
-        asked = ask(task, splits, limit=limit, shots=shots)
+        questions = ask(task, splits, limit=limit, shots=shots)
         lines = [
             f"{choice.context}\x1f{choice.continuation}"
-            for request in asked.requests
+            for request in questions.requests
             for choice in request
         ]
         prompts.append([task.name, hash_text("\x1e".join(lines))])

@@ -49,7 +49,7 @@ def record_data(ws: Workspace) -> None:
 
 def measure_detectors(ws: Workspace) -> dict[str, dict[str, Any]]:
     """How far each detector can be trusted, on the labelled answers of the package."""
-    found = detector_quality(ws.embedder, ws.config.diagnose)
+    qualities = detector_quality(ws.embedder, ws.config.diagnose)
     return {
         name: {
             "n": quality.n,
@@ -58,7 +58,7 @@ def measure_detectors(ws: Workspace) -> dict[str, dict[str, Any]]:
             "recall": quality.recall,
             "recall_bounds": quality.recall_bounds,
         }
-        for name, quality in found.items()
+        for name, quality in qualities.items()
     }
 
 
@@ -80,6 +80,7 @@ def record_expectations(ws: Workspace, known: Mapping[str, KnownIssue], half: se
                 issues=len(known),
                 round=1,
                 config=ws.config.diagnose,
+                rounds=ws.config.rounds.max,
             )
             rate = sum(scored) / len(scored) if scored else 0.0
             rows.append({"issue": issue.id, "n": len(scored), "rate": rate, "mde": mde})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from residency.errors import UserError
+from residency.errors import EndpointError, UserError
 from residency.evaluate.baselines.prompting import few_shot, prompting_name, zero_shot
 from residency.interfaces import Generation, Generator, ProgressEvent, Prompt
 from residency.nouns.example import Example, Message
@@ -61,28 +61,39 @@ def respond(
             ws.engine.use_adapter(adapter)
         done = len(stored)
 
-        def keep(place: int, g: Generation) -> None:
+        def keep(index: int, g: Generation) -> None:
             nonlocal done
-            example, sample = missing[place]
+            example, sample = missing[index]
             done += 1
             if g.finish != "error":  # an answer that failed to arrive is asked for again
                 ws.store.add_responses([build_response(ws, model, example, sample, g)])
                 record_call(ws, model, example, generator)
 
-        def shown(event: ProgressEvent) -> None:
+        def tell_progress(event: ProgressEvent) -> None:
             total = len(stored) + len(prompts)
             ws.progress(ProgressEvent(stage, done, total, "answers", event.detail))
 
         with ws.store.writer("eval"):
-            (generator or ws.engine).generate(prompts, sampling, on_result=keep, progress=shown)
+            (generator or ws.engine).generate(
+                prompts, sampling, on_result=keep, progress=tell_progress
+            )
         ws.progress(ProgressEvent(stage, done, done, "answers"))
-    return ws.store.responses(model.id, examples, sampling)
+    responses = ws.store.responses(model.id, examples, sampling)
+    if prompts and not responses and generator is not None:
+        calls = getattr(generator, "calls", [])
+        raise EndpointError(
+            f"none of {len(prompts)} requests was answered"
+            + (f", the last: {calls[-1].error}" if calls else ""),
+            where=label_model(model),
+            next_step="look at the server, then run the same command: it asks again",
+        )
+    return responses
 
 
 def record_call(ws: Workspace, model: Model, example: Example, generator: Generator | None) -> None:
     """Keep the tokens that an endpoint counted for its latest answer; we see no ids of them."""
     if calls := getattr(generator, "calls", None):
-        row = {"example": example.id, "answer_tokens": calls[-1].answer_tokens}
+        row = {"example": example.id, "answer_tokens": calls[-1].answer_tokens or 0}
         ws.store.add_record(CALL_RECORD, model.id, row)
 
 

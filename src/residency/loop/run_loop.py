@@ -73,11 +73,12 @@ def complete_run(ws: Workspace) -> None:
 
 
 def rank_by_floor(assessed: Assessment) -> float:
-    """What models are ranked by: the score with every unscored check counted as failed.
+    """What models are ranked by: the primary metric with whatever could not be judged as failed.
 
     Otherwise a model whose answers cannot be read at all would be judged by what little could.
     """
-    return assessed.scores.score.floor
+    primary = assessed.scores.primary
+    return assessed.scores.score.floor if primary is None else primary.floor
 
 
 # --- round 0 ------------------------------------------------------------------------------

@@ -79,15 +79,15 @@ class RunProgress:
         done = event.done - self._first
         if counts and done > 0 and now > self._began:
             self._seconds_each[self.stages[number].kind] = (now - self._began) / done
-        left, is_whole = self._estimate_left(event)
+        seconds_left, is_whole = self._estimate_left(event)
         if is_new:
             detail: dict[str, float | str] = {"now": event.stage}
-            if left:
-                detail["left"] = describe_left(left, is_whole)
+            if seconds_left:
+                detail["left"] = describe_left(seconds_left, is_whole)
             self.progress(ProgressEvent(WHOLE_RUN, number, len(self.stages), "stages", detail))
         if is_new or now - self._written >= WRITE_EVERY:
             self._written = now
-            self._write(event, left, is_whole)
+            self._write(event, seconds_left, is_whole)
 
     def _find_stage(self, name: str) -> int | None:
         """The planned stage that an event belongs to: the longest name that it begins with."""
@@ -101,15 +101,15 @@ class RunProgress:
     def _estimate_left(self, event: ProgressEvent) -> tuple[float, bool]:
         """Seconds until the end of what is planned, and whether all of it is in them."""
         current = self.stages[self._number]
-        rest = event.total - event.done if event.unit == current.kind else current.work
-        works = [(current.kind, max(0, rest))]
+        work_left = event.total - event.done if event.unit == current.kind else current.work
+        works = [(current.kind, max(0, work_left))]
         works += [(stage.kind, stage.work) for stage in self.stages[self._number + 1 :]]
         known = [
             self._seconds_each[kind] * work for kind, work in works if kind in self._seconds_each
         ]
         return sum(known), len(known) == len(works)
 
-    def _write(self, event: ProgressEvent, left: float, is_whole: bool) -> None:
+    def _write(self, event: ProgressEvent, seconds_left: float, is_whole: bool) -> None:
         position = RunPosition(
             stage=event.stage,
             done=event.done,
@@ -117,7 +117,7 @@ class RunProgress:
             unit=event.unit,
             number=self._number + 1,
             of=len(self.stages),
-            left=describe_left(left, is_whole) if left else "",
+            left=describe_left(seconds_left, is_whole) if seconds_left else "",
         )
         write_position(self.folder, position)
 

@@ -26,7 +26,7 @@ def compare_scores(
     if not shared:
         return None
     differences = [after[example] - before[example] for example in shared]
-    low, high = mean_interval(differences, [groups.get(e, e) for e in shared])
+    low, high = mean_interval(differences, [groups.get(e, e) for e in shared], signed=True)
     return {
         "n": len(shared),
         "delta": sum(differences) / len(differences),

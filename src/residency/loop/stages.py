@@ -17,8 +17,8 @@ def run_stage_once(ws: Workspace, key: StageKey, make: Callable[[], T]) -> T:
     """Do a step whose result is JSON once; afterwards give the stored result."""
     stored = ws.store.stage(ws.run_id, key)
     if stored is not None:
-        found: T = stored["result"]
-        return found
+        result_there: T = stored["result"]
+        return result_there
     start = time.monotonic()
     with ws.store.writer("run"):
         result = make()

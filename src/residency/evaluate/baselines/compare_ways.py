@@ -34,12 +34,22 @@ class Price:
     output_per_million: float = 0.0
     per_hour: float = 0.0
 
-    def of(self, prompt_tokens: float, answer_tokens: float, seconds: float) -> float | None:
-        """Cost of one request in the price's currency; None when no price is known."""
+    def price_request(
+        self, prompt_tokens: float | None, answer_tokens: float | None, seconds: float
+    ) -> float | None:
+        """Cost of one request in the price's currency; None when no price is known, or the tokens
+        that are paid for were not counted."""
         if not (self.input_per_million or self.output_per_million or self.per_hour):
             return None
-        tokens = prompt_tokens * self.input_per_million + answer_tokens * self.output_per_million
-        return tokens / 1e6 + seconds / 3600 * self.per_hour
+        cost = seconds / 3600 * self.per_hour
+        for price, tokens in (
+            (self.input_per_million, prompt_tokens),
+            (self.output_per_million, answer_tokens),
+        ):
+            if price and tokens is None:
+                return None
+            cost += price * (tokens or 0.0) / 1e6
+        return cost
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,7 @@ def _row(
     mean_answer = float(np.mean(answer_tokens)) if answer_tokens else None
     # Cost of a machine is paid by the second that a request keeps it busy: its share of a batch.
     busy = float(np.mean([r.seconds for r in live])) if live else 0.0
-    cost = contender.price.of(mean_prompt or 0.0, mean_answer or 0.0, busy)
+    cost = contender.price.price_request(mean_prompt, mean_answer, busy)
     return BaselineRow(
         name=contender.name,
         way=contender.way,
