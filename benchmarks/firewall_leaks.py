@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable
 from importlib import resources
 
-from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.nouns.example import Example, Message, Split
-from residency.overlap.firewall import firewall
+from residency.overlap.firewall import screen_rows
 
 
 def rows(name: str, split: Split) -> list[Example]:
@@ -83,12 +82,11 @@ CHANGES: dict[str, Callable[[str, random.Random], str]] = {
 
 def main() -> None:
     """Print the table."""
-    embedder = WordLlamaEmbedder()
     honest = [*rows("train", "train"), *rows("pool", "pool")]
     dev = rows("dev", "dev")
     protected = [*dev, *rows("test", "test")]
     start = time.perf_counter()
-    result = firewall(honest, protected, embedder)
+    result = screen_rows(honest, protected)
     seconds = time.perf_counter() - start
     print(f"honest rows rejected: {len(result.rejected)} of {len(honest)} in {seconds:.1f} s\n")
     print("| change | rejected of 100 |\n|---|---|")
@@ -100,7 +98,7 @@ def main() -> None:
             )
             for e in dev[:100]
         ]
-        caught = firewall(leaks, protected, embedder, background=honest).rejected
+        caught = screen_rows(leaks, protected, background=honest).rejected
         print(f"| {name} | {len(caught)} |")
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from residency.commands.collect import COLLECTED, Item, collect, counts, synthesise, worst
+from residency.commands.collect import (
+    Item,
+    collect_answers,
+    count_origins,
+    find_worst_answers,
+    generate_rows,
+)
 from residency.commands.project import Project
-from residency.config.data import DataConfig
 from residency.config.endpoint import EndpointConfig
+from residency.data.collected_rows import COLLECTED
 from residency.data.corpus import load_corpus
-from residency.data.reading.source_reader import read_sources
 from residency.errors import DataError
 from residency.http.endpoint_generator import EndpointGenerator
 from residency.nouns.example import Example, Message
-from residency.targeting.templates import fill_templates, teach, unlike
+from residency.targeting.teacher import write_from_documents
+from residency.targeting.templates import fill_templates
 from small import make_rows, save_model, save_project
 
 TEMPLATES = """
@@ -126,7 +131,7 @@ def test_a_teacher_turns_documents_into_pairs(teacher: EndpointGenerator) -> Non
         Example((Message("assistant", f"The handbook speaks of {word}."),), source=f"{word}.txt:1")
         for word in ("kettles", "weather", "lamps")
     ]
-    taught = teach(documents, teacher, "wise@local", pairs=2)
+    taught = write_from_documents(documents, teacher, "wise@local", pairs=2)
     assert [
         (e.reference, e.source, e.why)
         for e in taught.examples
@@ -140,43 +145,13 @@ def test_a_teacher_turns_documents_into_pairs(teacher: EndpointGenerator) -> Non
     assert all(body["model"] == "wise" for body in Teacher.asked)
 
 
-def test_pain_31_synthetic_rows_that_repeat_are_left_out() -> None:
-    def row(prompt: str, answer: str, **more: Any) -> Example:
-        return Example((Message("user", prompt), Message("assistant", answer)), **more)
-
-    long = "please tell me everything about the kettle that I bought in the shop last week"
-    known = [
-        row(long, "It is a kettle.", split="train"),
-        row(
-            "what did the oven of my sister cost when it was new in the spring",
-            "Much.",
-            split="test",
-        ),
-    ]
-    new = [
-        row(long, "It is a kettle."),  # the same
-        row(f"{long} again", "Something else."),  # the same prompt, nearly
-        row("how do I descale an iron with vinegar without any damage to the plate", "Slowly."),
-        row("how do I descale an iron with vinegar without any damage to the plate", "Slowly."),
-        row(
-            "and what did the oven of my sister cost when it was new in the spring please", "Much."
-        ),
-    ]
-    kept, gone = unlike(new, known, DataConfig())
-    assert [e.reference for e in kept] == ["Slowly."]
-    reasons = [why for _, why in gone]
-    assert len(reasons) == 4
-    assert any("contamination" in why for why in reasons)
-    assert any("exact duplicate" in why for why in reasons)
-
-
 def test_synthesise_keeps_provenance_and_counts(
     project: Project, teacher: EndpointGenerator, tmp_path: Path
 ) -> None:
     (tmp_path / "t.toml").write_text(TEMPLATES)
     for word in ("kettles", "weather"):
         (tmp_path / f"{word}.txt").write_text(f"The handbook of the shop speaks of {word}.")
-    made = synthesise(
+    made = generate_rows(
         project,
         documents=[str(tmp_path / "kettles.txt"), str(tmp_path / "weather.txt")],
         templates=tmp_path / "t.toml",
@@ -187,8 +162,8 @@ def test_synthesise_keeps_provenance_and_counts(
     assert made.added == made.total == 6 - len(made.refused)
     assert made.added > 0
     assert [f.source.rpartition("/")[2] for f in made.failed] == ["weather.txt:1"]
-    assert sum(counts(project).values()) == made.added
-    again = synthesise(project, templates=tmp_path / "t.toml", count=4)
+    assert sum(count_origins(project).values()) == made.added
+    again = generate_rows(project, templates=tmp_path / "t.toml", count=4)
     assert again.added == 0, "the same rows are not added twice"
 
 
@@ -198,13 +173,13 @@ def test_generated_rows_near_dev_or_test_never_get_in(project: Project, tmp_path
     (tmp_path / "t.toml").write_text(
         f'[[template]]\ninstruction = "Name colour and thing."\ninput = "{words}"\nresponse = "x"\n'
     )
-    made = synthesise(project, templates=tmp_path / "t.toml", count=1)
+    made = generate_rows(project, templates=tmp_path / "t.toml", count=1)
     assert made.added == 0
     assert len(made.refused) == 1
 
 
 def test_people_see_the_worst_first_and_every_answer_is_kept(project: Project) -> None:
-    items = worst(project, model="base", rows=8)
+    items = find_worst_answers(project, model="base", rows=8)
     assert len(items) == 8
     scores = [i.score for i in items if i.score is not None]
     assert scores == sorted(scores)
@@ -221,7 +196,7 @@ def test_people_see_the_worst_first_and_every_answer_is_kept(project: Project) -
         path = project.root / COLLECTED
         return path.read_text().splitlines() if path.exists() else []
 
-    result = collect(project, items, ask, author="ada")
+    result = collect_answers(project, items, ask, author="ada")
     assert (result.added, result.skipped, result.total) == (2, 1, 2)
     assert [i.example.id for i in seen] == [i.example.id for i in items[:4]]
     row = json.loads(lines()[0])
@@ -229,23 +204,44 @@ def test_people_see_the_worst_first_and_every_answer_is_kept(project: Project) -
     assert row["model_answer"] == (items[0].response.text or None)
     assert row["provenance"]["why"] == "person ada"
     assert row["provenance"]["model"] == items[0].response.model
-    # What was answered is not asked again, and the file is training data as it stands.
-    assert {i.example.id for i in worst(project, model="base", rows=8)}.isdisjoint(
+    # What was answered is not asked again.
+    assert {i.example.id for i in find_worst_answers(project, model="base", rows=8)}.isdisjoint(
         {items[0].example.id, items[2].example.id}
     )
-    assert len(read_sources([COLLECTED], DataConfig(), "train", project.root).examples) == 2
-    config = project.config.data.model_copy(
-        update={"train": [*project.config.data.train, COLLECTED]}
-    )
-    corpus = load_corpus(project.config.model_copy(update={"data": config}), project.root)
-    assert sum(e.source.startswith(COLLECTED) for e in corpus.examples) == 2
+    _assert_collected_rows_are_trained(project, 2)
+
+
+def _assert_collected_rows_are_trained(project: Project, count: int) -> None:
+    """They are in train and nowhere else, even when the file is named or everything is split off."""
+    data = project.config.data
+    for settings in (
+        data,
+        data.model_copy(update={"train": [*data.train, COLLECTED]}),
+        data.model_copy(update={"dev": [], "test": [], "pool": []}),
+        data.model_copy(update={"limit": {"train": 5}}),
+    ):
+        corpus = load_corpus(project.config.model_copy(update={"data": settings}), project.root)
+        rows = [e for e in corpus.examples if e.source.startswith(COLLECTED)]
+        assert [e.split for e in rows] == ["train"] * count
+        assert all(e.why for e in rows)
+        people = [e for e in rows if e.why.startswith("person")]
+        assert all("in place of an answer of" in e.why and e.rejected for e in people)
+
+
+def test_rows_of_templates_join_train_and_never_dev_or_test(
+    project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "t.toml").write_text(TEMPLATES)
+    made = generate_rows(project, templates=tmp_path / "t.toml", count=6)
+    assert made.added > 0
+    _assert_collected_rows_are_trained(project, made.added)
 
 
 def test_the_goal_ends_the_walk(project: Project) -> None:
-    items = worst(project, model="base", rows=5)
-    result = collect(project, items, lambda item, total: f"Answer {total}.", goal=3)
+    items = find_worst_answers(project, model="base", rows=5)
+    result = collect_answers(project, items, lambda item, total: f"Answer {total}.", goal=3)
     assert (result.added, result.total, result.goal) == (3, 3, 3)
-    assert collect(project, items, lambda item, total: "more", goal=3).added == 0
+    assert collect_answers(project, items, lambda item, total: "more", goal=3).added == 0
 
 
 def test_prompts_of_a_file_take_the_place_of_the_pool(project: Project, tmp_path: Path) -> None:
@@ -255,31 +251,22 @@ def test_prompts_of_a_file_take_the_place_of_the_pool(project: Project, tmp_path
     fresh.append({"instruction": leak.content, "input": leak.input})
     path = tmp_path / "prompts.jsonl"
     path.write_text("".join(json.dumps(r) + "\n" for r in fresh))
-    items = worst(project, model="base", prompts=path)
+    items = find_worst_answers(project, model="base", prompts=path)
     assert leak.input not in {i.example.messages[-1].input for i in items}
     assert all(i.reference is None for i in items)
 
 
-def test_a_damaged_file_is_named_by_line(project: Project) -> None:
-    (project.root / COLLECTED).write_text("{}\n")
-    with pytest.raises(DataError, match="not a collected row") as caught:
-        counts(project)
-    assert caught.value.where.endswith(f"{COLLECTED}:1")
-
-
-def test_versions_of_a_project(project: Project, tmp_path: Path) -> None:
-    from residency.commands.dataset_versions import diff_versions, find_version, list_versions
-    from residency.data.dataset_versions import make_version, write_version
-
-    rows = project.split("train")
-    old = make_version(rows, project.chat_format)
-    new = make_version([replace(rows[0], weight=2.0), *rows[2:]], project.chat_format, {"a": 1})
-    places = [
-        write_version(old, rows, project.root / "clean"),
-        write_version(new, [rows[0], *rows[2:]], project.root / "clean"),
-    ]
-    assert {v.version.id for v in list_versions(project)} >= {old.id, new.id}
-    found, known = diff_versions(project, old.id, str(places[1]))
-    assert found.removed == (rows[1].id,)
-    assert known[rows[1].id].messages == rows[1].messages
-    assert find_version(project, old.id[:12])[0] == old
+def test_a_damaged_line_is_told_and_blocks_nothing(project: Project) -> None:
+    items = find_worst_answers(project, model="base", rows=3)
+    collect_answers(project, items, lambda item, total: f"Answer {total}.", goal=1)
+    path = project.root / COLLECTED
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:40])  # the machine stopped while it wrote
+    result = collect_answers(project, items[1:], lambda item, total: f"Answer {total}.", goal=2)
+    assert result.total == 2
+    lines = path.read_bytes().split(b"\n")
+    assert lines[1] == whole[:40], "nothing is thrown away"
+    corpus = load_corpus(project.config, project.root)
+    answers = [e.reference for e in corpus.examples if e.source.startswith(COLLECTED)]
+    assert answers == ["Answer 0.", "Answer 1."]
+    assert any(f"{COLLECTED}:2 cannot be read" in note for note in corpus.notes)

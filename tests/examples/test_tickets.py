@@ -15,18 +15,18 @@ import pytest
 
 from residency.config.settings import load_config
 from residency.diagnose.detectors.misspelling import edit_distance
-from residency.diagnose.run_detectors import detect
+from residency.diagnose.run_detectors import run_detectors
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.errors import ConfigError
-from residency.evaluate.suites.grade import grade
-from residency.evaluate.suites.suite import load_suite
+from residency.evaluate.suites.grade import grade_responses
+from residency.evaluate.suites.load_suite import load_suite
 from residency.examples import copy_example
 from residency.examples.tickets import generate, vocabulary
 from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
-from residency.overlap.firewall import firewall
-from residency.text.field_lines import label_values
-from residency.text.words import jaccard, ngrams, words
+from residency.overlap.firewall import screen_rows
+from residency.text.label_values import find_label_values
+from residency.text.words import jaccard_similarity, list_ngrams, split_words
 
 FOLDER = Path(generate.__file__).parent
 FIELDS = ["product", "problem", "urgency", "order", "request", "name", "reply"]
@@ -168,16 +168,16 @@ def test_paraphrase_pairs_share_facts_not_words(split: str) -> None:
         for first, second in pairs:
             assert first["response"] == second["response"]
             assert first["tags"] == second["tags"]
-            five = [ngrams(words(row["input"]), 5) for row in (first, second)]
-            assert jaccard(*five) < 0.5
+            five = [list_ngrams(split_words(row["input"]), 5) for row in (first, second)]
+            assert jaccard_similarity(*five) < 0.5
 
 
 @pytest.mark.parametrize("seen", ["train", "pool"])
 @pytest.mark.parametrize("unseen", ["dev", "test"])
 def test_firewall_dev_and_test_share_no_phrasing_product_or_person(seen: str, unseen: str) -> None:
-    near = {gram for row in ROWS[unseen] for gram in ngrams(words(row["input"]), 8)}
+    near = {gram for row in ROWS[unseen] for gram in list_ngrams(split_words(row["input"]), 8)}
     for row in ROWS[seen]:
-        assert near.isdisjoint(ngrams(words(row["input"]), 8)), row["input"]
+        assert near.isdisjoint(list_ngrams(split_words(row["input"]), 8)), row["input"]
     products = [
         {name for names in vocabulary.PRODUCTS[split].values() for name in names}
         for split in ("train", unseen)
@@ -217,16 +217,16 @@ def test_the_references_pass_the_suite_and_every_detector(tmp_path: Path) -> Non
     embedder = WordLlamaEmbedder()
     dev = [example(row, "dev") for row in ROWS["dev"]]
     right = [Response("m", e.id, e.reference or "") for e in dev]
-    findings = grade(suite, dev, right, embedder=embedder)
+    findings = grade_responses(suite, dev, right, embedder=embedder)
     train = [example(row, "train") for row in ROWS["train"][:240]]
-    findings += detect(
+    findings += run_detectors(
         dev,
         right,
-        known_words={word for e in train for m in e.messages for word in words(m.text)},
+        known_words={word for e in train for m in e.messages for word in split_words(m.text)},
         embedder=embedder,
         config=config.diagnose,
         max_new_tokens=config.generate.max_new_tokens,
-        label_values=label_values(train),
+        label_values=find_label_values(train),
     )
     assert {f.kind for f in findings} >= {"wrong:order", "format", "inconsistency", "hallucination"}
     assert [f for f in findings if f.status == "fail"] == []
@@ -235,7 +235,7 @@ def test_the_references_pass_the_suite_and_every_detector(tmp_path: Path) -> Non
 def test_the_firewall_lets_the_pool_through() -> None:
     pool = [example(row, "pool") for row in ROWS["pool"]]
     kept = [example(row, split) for split in ("dev", "test") for row in ROWS[split]]
-    assert firewall(pool, kept, embedder=WordLlamaEmbedder()).rejected == ()
+    assert screen_rows(pool, kept).rejected == ()
 
 
 def example(row: dict[str, Any], split: Any) -> Example:

@@ -3,122 +3,41 @@
 from __future__ import annotations
 
 import random
-import re
 
 import pytest
 
-from residency.embedding.wordllama import WordLlamaEmbedder
+from leak_rows import DEV_36, INSTRUCTION, LEAKS, POOL_ROWS, PROTECTED, message, row
 from residency.nouns.example import Example, Message
-from residency.overlap.firewall import firewall
-
-INSTRUCTION = "Write the ticket, one line each: product, problem, urgency, order, name, reply."
-# Two sets of phrasings and names that share nothing, as train/pool and dev/test must.
-POOL = {
-    "open": ["Hello there, I bought a {p} from you.", "Writing about the {p}.", "My {p} is odd."],
-    "trouble": ["water drips from below", "it rattles like mad", "nothing happens at all"],
-    "ask": ["Please refund me.", "Can someone fix it?", "I want it exchanged."],
-    "order": ["My order number is {n}.", "It was order {n}."],
-    "name": ["Regards, {a} Becker", "Thanks, {a} Silva"],
-    "p": ["kettle", "toaster", "blender", "juicer", "washing machine", "bread maker"],
-    "a": ["Marta", "Jonas", "Priya", "Elena", "Kwame", "Liam"],
-}
-DEV = {
-    "open": ["You sold me a {p} last May.", "Trouble with one {p}.", "Concerning our {p} here:"],
-    "trouble": ["a puddle forms each morning", "a shrill whine comes out", "the display is black"],
-    "ask": ["Give the money back.", "A technician should come.", "Swap this for another unit."],
-    "order": ["See purchase {n} for that.", "Reference {n}."],
-    "name": ["Yours, {a} Okafor", "Signed: {a} Novak"],
-    "p": ["robot mop", "waffle iron", "coffee grinder", "dash cam", "tent", "foot bath"],
-    "a": ["Nina", "Zoltan", "Lorena", "Hamid", "Greta", "Ivo"],
-}
+from residency.overlap.firewall import screen_rows
 
 
-@pytest.fixture(scope="module")
-def embedder() -> WordLlamaEmbedder:
-    return WordLlamaEmbedder()
-
-
-def write(words: dict[str, list[str]], rng: random.Random) -> str:
-    parts = [rng.choice(words[key]) for key in ("open", "trouble", "ask", "order", "name")]
-    parts[1] = f"Now {parts[1]}."
-    text = " ".join(parts)
-    return text.format(
-        p=rng.choice(words["p"]), n=rng.randint(10_000, 99_999), a=rng.choice(words["a"])
-    )
-
-
-def row(text: str, split: str = "pool", answer: str = "product: none\nproblem: none") -> Example:
-    return Example(
-        (Message("user", INSTRUCTION, input=text), Message("assistant", answer)),
-        split=split,  # type: ignore[arg-type]
-        source=f"{split}.jsonl:1",
-    )
-
-
-def make(words: dict[str, list[str]], n: int, seed: int, split: str) -> list[Example]:
-    rng = random.Random(seed)
-    return [row(write(words, rng), split) for _ in range(n)]
-
-
-POOL_ROWS = make(POOL, 400, 1, "pool")
-PROTECTED = make(DEV, 120, 2, "test")
-
-
-def message(example: Example) -> str:
-    return example.messages[0].input
-
-
-def test_pain_23_independent_rows_of_the_same_task_pass(embedder: WordLlamaEmbedder) -> None:
-    result = firewall(POOL_ROWS, PROTECTED, embedder)
+def test_pain_23_independent_rows_of_the_same_task_pass() -> None:
+    result = screen_rows(POOL_ROWS, PROTECTED)
     assert len(result.accepted) == len(POOL_ROWS)
     assert result.rejected == ()
 
 
-def drop_words(text: str, rng: random.Random) -> str:
-    words = text.split()
-    del words[rng.randrange(len(words))]
-    del words[rng.randrange(len(words))]
-    return " ".join(words)
-
-
-def shuffle_sentences(text: str, rng: random.Random) -> str:
-    sentences = re.split(r"(?<=[.!?]) ", text)
-    rng.shuffle(sentences)
-    return " ".join(sentences)
-
-
-LEAKS = {
-    "copy": lambda text, rng: text,
-    "case and punctuation": lambda text, rng: text.upper().replace(".", " !"),
-    "other numbers": lambda text, rng: re.sub(r"\d", lambda m: str(rng.randint(0, 9)), text),
-    "two words dropped": drop_words,
-    "sentences shuffled": shuffle_sentences,
-    "wrapped": lambda text, rng: f"A colleague sent me this one. {text} What do you make of it?",
-    "cut in half": lambda text, rng: " ".join(text.split()[: len(text.split()) // 2 + 4]),
-}
-
-
 @pytest.mark.parametrize("kind", LEAKS)
-def test_pain_23_planted_leaks_are_rejected(kind: str, embedder: WordLlamaEmbedder) -> None:
+def test_pain_23_planted_leaks_are_rejected(kind: str) -> None:
     rng = random.Random(4)
     leaks = [row(LEAKS[kind](message(e), rng)) for e in PROTECTED[:40]]
-    result = firewall([*POOL_ROWS[:50], *leaks], PROTECTED, embedder, background=POOL_ROWS)
+    result = screen_rows([*POOL_ROWS[:50], *leaks], PROTECTED, background=POOL_ROWS)
     assert {r.example.id for r in result.rejected} == {e.id for e in leaks}
     first = result.rejected[0]
     assert first.near in {e.id for e in PROTECTED}
     assert "test.jsonl:1" in first.reason
 
 
-def test_a_rewording_is_rejected_by_meaning(embedder: WordLlamaEmbedder) -> None:
+def test_a_rewording_is_rejected() -> None:
     secret = row("How do I get red wine stains out of a white woollen carpet?", "test")
     reworded = row("Getting stains of red wine out of white woollen carpets: how?")
     other = row("How do I descale an old coffee machine with vinegar?")
-    result = firewall([reworded, other], [secret], embedder, background=POOL_ROWS)
-    assert [r.rule for r in result.rejected] == ["embedding"]
+    result = screen_rows([reworded, other], [secret], background=POOL_ROWS)
+    assert [r.rule for r in result.rejected] == ["rewording"]
     assert [e.id for e in result.accepted] == [other.id]
 
 
-def test_an_instruction_shared_by_all_rows_is_boilerplate(embedder: WordLlamaEmbedder) -> None:
+def test_an_instruction_shared_by_all_rows_is_boilerplate() -> None:
     """Also where instruction and message are one line of one string."""
 
     def flat(example: Example) -> Example:
@@ -126,14 +45,14 @@ def test_an_instruction_shared_by_all_rows_is_boilerplate(embedder: WordLlamaEmb
         return Example((Message("user", text), example.messages[1]), split=example.split)
 
     pool, protected = [flat(e) for e in POOL_ROWS], [flat(e) for e in PROTECTED]
-    honest = firewall(pool, protected, embedder)
+    honest = screen_rows(pool, protected)
     assert honest.rejected == ()
     leaks = [flat(row(message(e))) for e in PROTECTED[:20]]
-    caught = firewall(leaks, protected, embedder, background=pool)
+    caught = screen_rows(leaks, protected, background=pool)
     assert caught.accepted == ()
 
 
-def test_an_answer_does_not_leak_without_its_prompt(embedder: WordLlamaEmbedder) -> None:
+def test_an_answer_does_not_leak_without_its_prompt() -> None:
     prose = (
         "The lighthouse keeper had counted every ship since the storm of his youth, and each one "
         "that passed without stopping made the lamp seem a little heavier to lift at dusk."
@@ -141,10 +60,69 @@ def test_an_answer_does_not_leak_without_its_prompt(embedder: WordLlamaEmbedder)
     secret = row("Tell a story.", "test", prose)
     thief = row("Continue: it was a dark night on the coast.", "pool", prose)
     honest = row("Continue: the market opened early.", "pool", "Baskets of figs. " * 12)
-    result = firewall([thief, honest], [secret], embedder, background=POOL_ROWS)
-    assert [r.rule for r in result.rejected] == ["answer 13-gram"]
+    result = screen_rows([thief, honest], [secret], background=POOL_ROWS)
+    assert [(r.example.id, r.rule.split()[0]) for r in result.rejected] == [(thief.id, "answer")]
 
 
-def test_nothing_to_check(embedder: WordLlamaEmbedder) -> None:
-    assert firewall([], PROTECTED, embedder).accepted == ()
-    assert firewall(POOL_ROWS[:3], [], embedder).accepted == tuple(POOL_ROWS[:3])
+def test_nothing_to_check() -> None:
+    assert screen_rows([], PROTECTED).accepted == ()
+    assert screen_rows(POOL_ROWS[:3], []).accepted == tuple(POOL_ROWS[:3])
+
+
+def test_two_shared_runs_of_twelve_words_are_a_leak() -> None:
+    words = DEV_36.split()
+    assert len(words) >= 34
+    text = " ".join([*words[:12], "and", "besides", "that", *words[18:30], "thank", "you"])
+    result = screen_rows([row(text)], [row(DEV_36, "dev")], background=POOL_ROWS)
+    assert len(result.rejected) == 1
+
+
+def test_questions_on_the_same_table_are_no_leak() -> None:
+    table = "table: city | country | population | area km2 | mayor | founded | region | elevation m"
+
+    def ask(question: str, split: str) -> Example:
+        message = Message("user", f"{table}\nQ: {question}")
+        return Example((message, Message("assistant", "SELECT 1")), split=split)  # type: ignore[arg-type]
+
+    secret = ask("Which mayor governs the highest town of the northern region?", "dev")
+    honest = ask("How many people live in cities that were founded before 1500?", "train")
+    leak = ask("which mayor governs the highest town of the northern region", "train")
+    result = screen_rows([honest, leak], [secret], background=POOL_ROWS)
+    assert [e.id for e in result.accepted] == [honest.id]
+
+
+def test_a_generic_instruction_beside_another_input_is_no_leak() -> None:
+    instruction = (
+        "Read the following text carefully and write a short summary of it in two sentences, "
+        "keeping the names and leaving out everything that is an opinion of the author."
+    )
+
+    def summarise(text: str, split: str) -> Example:
+        turn = Message("user", instruction, input=text)
+        return Example((turn, Message("assistant", "Short.")), split=split)  # type: ignore[arg-type]
+
+    secret = summarise("The council closed the old bridge on Monday for repairs.", "dev")
+    honest = summarise("A heron was seen at the lake, said the ranger.", "train")
+    assert screen_rows([honest], [secret], background=POOL_ROWS).rejected == ()
+
+
+def test_chinese_rows_that_share_an_instruction_are_no_leak() -> None:
+    def ask(text: str, split: str) -> Example:
+        message = Message("user", "请根据以下内容写一段简短的总结：" + text)
+        return Example((message, Message("assistant", "好")), split=split)  # type: ignore[arg-type]
+
+    secret = ask("昨天下了大雨，体育场的足球比赛推迟到下周举行，观众可以退票。", "dev")
+    honest = ask("公司今年的利润比去年增长了一成，管理层计划扩大海外市场的投资。", "train")
+    leak = ask("昨天下了大雨，体育场的足球比赛推迟到下周举行，观众可以退票了。", "train")
+    result = screen_rows([honest, leak], [secret], background=POOL_ROWS)
+    assert [e.id for e in result.accepted] == [honest.id]
+
+
+def test_short_questions_of_one_form_are_no_leak() -> None:
+    secret = Example((Message("user", "What is the capital of France?"),), split="dev")
+    rows = [
+        Example((Message("user", f"What is the capital of {name}?"),)) for name in ("Spain", "Chad")
+    ]
+    assert screen_rows(rows, [secret], background=POOL_ROWS).rejected == ()
+    same = Example((Message("user", "what is the capital of FRANCE"),))
+    assert len(screen_rows([same], [secret], background=POOL_ROWS).rejected) == 1

@@ -7,20 +7,25 @@ import pytest
 
 from residency.nouns.example import Example, Message
 from residency.nouns.issue import Issue, Slice
-from residency.targeting.gradient import adam_direction, influence, project, propose_by_gradient
+from residency.targeting.selectors.gradient import (
+    find_adam_direction,
+    measure_influence,
+    project_gradients,
+    propose_by_gradient,
+)
 
 
 def test_projection_keeps_inner_products_and_follows_its_seed() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(6, 5000))
     rows[1] = rows[0] + 0.3 * rng.normal(size=5000)
-    small = project(rows, dimensions=2048, seed=3)
+    small = project_gradients(rows, dimensions=2048, seed=3)
     assert small.shape == (6, 2048)
     exact, kept = rows @ rows.T, small @ small.T
     assert np.abs(kept - exact).max() < 0.1 * exact[0, 0]
-    together = project(rows[:2], dimensions=2048, seed=3)
+    together = project_gradients(rows[:2], dimensions=2048, seed=3)
     assert np.allclose(together, small[:2], rtol=1e-5, atol=1e-3)
-    assert not np.allclose(project(rows, dimensions=2048, seed=4), small)
+    assert not np.allclose(project_gradients(rows, dimensions=2048, seed=4), small)
 
 
 def test_adam_direction_is_the_optimisers_step() -> None:
@@ -30,7 +35,7 @@ def test_adam_direction_is_the_optimisers_step() -> None:
     m = v = np.zeros(7)
     for gradient in gradients[:2]:
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-    found = adam_direction(gradients[2], m, v, step=2)
+    found = find_adam_direction(gradients[2], m, v, step=2)
     m, v = 0.9 * m + 0.1 * gradients[2], 0.999 * v + 0.001 * gradients[2] ** 2
     expected = (m / (1 - 0.9**3)) / (np.sqrt(v / (1 - 0.999**3)) + 1e-8)
     assert np.allclose(found, expected)
@@ -54,16 +59,16 @@ def test_a_candidates_influence_is_the_fall_of_the_targets_loss() -> None:
     targets = gradient(weights, target_x, target_y)
     unit = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
     falls = [loss(weights) - loss(weights - 0.01 * step) for step in unit]
-    scores = influence([candidates], [targets], [1.0]) * np.linalg.norm(targets, axis=1)
+    scores = measure_influence([candidates], [targets], [1.0]) * np.linalg.norm(targets, axis=1)
     assert np.corrcoef(scores.mean(axis=1), falls)[0, 1] > 0.99
 
 
 def test_checkpoints_are_weighted_by_learning_rate() -> None:
     a, b = np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)[::-1]
-    mixed = influence([a, b], [a, a], [0.75, 0.25])
+    mixed = measure_influence([a, b], [a, a], [0.75, 0.25])
     assert np.allclose(mixed, [[0.75, 0.25], [0.25, 0.75]])
     with pytest.raises(ValueError, match="checkpoints differ"):
-        influence([a], [a, a], [1.0])
+        measure_influence([a], [a, a], [1.0])
 
 
 def row(text: str, group: str = "") -> Example:

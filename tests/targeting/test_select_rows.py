@@ -6,17 +6,11 @@ import random
 
 import pytest
 
+from pool_rows import failures, make_pool, row
 from residency.embedding.wordllama import WordLlamaEmbedder
-from residency.nouns.example import Example, Message
 from residency.nouns.issue import Issue, Slice
-from residency.targeting.select_rows import control, propose
-
-INSTRUCTION = "Write the ticket, one line each: product, problem, order."
-THEMES = {
-    "leak": ["water drips from the tank", "a puddle under the machine", "it leaks on the floor"],
-    "noise": ["a grinding sound at night", "it rattles loudly", "the motor whines and squeals"],
-    "parcel": ["the courier never came", "tracking has not moved", "my delivery is lost"],
-}
+from residency.targeting.selectors.embedding import select_nearest
+from residency.targeting.selectors.random_rows import draw_random_rows
 
 
 @pytest.fixture(scope="module")
@@ -24,41 +18,13 @@ def embedder() -> WordLlamaEmbedder:
     return WordLlamaEmbedder()
 
 
-def row(text: str, *tags: str, group: str = "", split: str = "pool") -> Example:
-    return Example(
-        (Message("user", INSTRUCTION, input=text), Message("assistant", "product: none")),
-        split=split,  # type: ignore[arg-type]
-        tags=tags,
-        group=group,
-    )
-
-
-def make_pool() -> list[Example]:
-    rng = random.Random(3)
-    rows = []
-    for theme, phrases in THEMES.items():
-        for k in range(40):
-            product = rng.choice(["kettle", "toaster", "blender", "freezer", "juicer", "oven"])
-            place = rng.choice(["Berlin", "Lagos", "Lima", "Oslo", "Quito", "Turin"])
-            text = f"My {product} from {place}, case {k}: {rng.choice(phrases)}."
-            rows.append(row(text, f"problem={theme}"))
-    return rows
-
-
 def issue(where: Slice | None = None) -> Issue:
     return Issue("wrong:problem", where or Slice(), "suite", "1", 0.05, 1, "m1")
 
 
-def failures(theme: str, *tags: str) -> list[Example]:
-    return [
-        row(f"The device at home: {text}, please help.", *tags, split="dev")
-        for text in THEMES[theme]
-    ]
-
-
 def test_rows_are_drawn_near_the_failures(embedder: WordLlamaEmbedder) -> None:
     pool = make_pool()
-    chosen = propose(
+    chosen = select_nearest(
         issue(), failures("noise"), pool, count=20, embedder=embedder, exclude=set(), seed=0
     )
     assert len(chosen) == 20
@@ -71,7 +37,9 @@ def test_rows_are_drawn_near_the_failures(embedder: WordLlamaEmbedder) -> None:
 def test_the_issues_slice_draws_its_rows(embedder: WordLlamaEmbedder) -> None:
     where = issue(Slice("tag", "problem=parcel"))
     vague = [row(f"It is as I told you before, number {k}.", split="dev") for k in range(3)]
-    chosen = propose(where, vague, make_pool(), count=15, embedder=embedder, exclude=set(), seed=0)
+    chosen = select_nearest(
+        where, vague, make_pool(), count=15, embedder=embedder, exclude=set(), seed=0
+    )
     assert all("problem=parcel" in p.example.tags for p in chosen)
 
 
@@ -84,10 +52,12 @@ def test_a_tag_that_marks_the_failures_draws_its_rare_rows(embedder: WordLlamaEm
     failing = [
         row(f"The mixer {k} is dead.", "urgency=high", "implied", split="dev") for k in range(6)
     ]
-    chosen = propose(issue(), failing, pool, count=10, embedder=embedder, exclude=set(), seed=0)
+    chosen = select_nearest(
+        issue(), failing, pool, count=10, embedder=embedder, exclude=set(), seed=0
+    )
     assert sum("implied" in p.example.tags for p in chosen) >= 7  # 5 % of the pool
     usual = [row(f"The mixer {k} is dead.", "urgency=high", split="dev") for k in range(6)]
-    plain = propose(issue(), usual, pool, count=10, embedder=embedder, exclude=set(), seed=0)
+    plain = select_nearest(issue(), usual, pool, count=10, embedder=embedder, exclude=set(), seed=0)
     assert sum("implied" in p.example.tags for p in plain) <= 4
 
 
@@ -95,7 +65,7 @@ def test_pain_31_no_duplicates_are_drawn(embedder: WordLlamaEmbedder) -> None:
     pool = make_pool()
     copies = [row(pool[0].messages[0].input.upper() + "!") for _ in range(3)]
     family = [row(f"It leaks on the floor again, {word}.", group="g") for word in ("sir", "madam")]
-    chosen = propose(
+    chosen = select_nearest(
         issue(), failures("leak"), [*pool, *copies, *family], count=60,
         embedder=embedder, exclude=set(), seed=0,
     )  # fmt: skip
@@ -110,17 +80,17 @@ def test_excluded_rows_stay_out_and_a_small_pool_gives_what_it_has(
 ) -> None:
     pool = make_pool()[:10]
     out = {e.id for e in pool[:4]}
-    chosen = propose(
+    chosen = select_nearest(
         issue(), failures("leak"), pool, count=50, embedder=embedder, exclude=out, seed=0
     )
     assert not out & {p.example.id for p in chosen}
     assert len(chosen) <= 6
-    assert propose(issue(), [], pool, count=5, embedder=embedder, exclude=out, seed=0) == []
+    assert select_nearest(issue(), [], pool, count=5, embedder=embedder, exclude=out, seed=0) == []
 
 
 def test_selection_repeats(embedder: WordLlamaEmbedder) -> None:
     def draw() -> list[str]:
-        chosen = propose(
+        chosen = select_nearest(
             issue(), failures("leak"), make_pool(), count=12,
             embedder=embedder, exclude=set(), seed=4,
         )  # fmt: skip
@@ -133,19 +103,19 @@ def test_the_control_is_random_of_the_same_size_and_follows_the_seed(
     embedder: WordLlamaEmbedder,
 ) -> None:
     pool = make_pool()
-    main = propose(
+    main = select_nearest(
         issue(), failures("leak"), pool, count=30, embedder=embedder, exclude=set(), seed=0
     )
     out = {pool[0].id}
-    arm = control(main, pool, exclude=out, seed=1)
+    arm = draw_random_rows(main, pool, exclude=out, seed=1)
     assert len(arm) == len(main) == len({p.example.id for p in arm})
     assert {p.arm for p in arm} == {"control"}
     assert pool[0].id not in {p.example.id for p in arm}
     themes = [p.example.tags[0] for p in arm]
     assert max(themes.count(t) for t in set(themes)) < 20  # not drawn towards the failures
-    again = control(main, pool[::-1], exclude=out, seed=1)
+    again = draw_random_rows(main, pool[::-1], exclude=out, seed=1)
     assert [p.example.id for p in again] == [p.example.id for p in arm]
-    other = control(main, pool, exclude=out, seed=2)
+    other = draw_random_rows(main, pool, exclude=out, seed=2)
     assert [p.example.id for p in other] != [p.example.id for p in arm]
     assert {p.id for p in arm}.isdisjoint({p.id for p in main})
 
@@ -154,7 +124,7 @@ def test_pain_32_each_row_names_the_issue_the_failure_and_the_method(
     embedder: WordLlamaEmbedder,
 ) -> None:
     failing = failures("leak")
-    chosen = propose(
+    chosen = select_nearest(
         issue(), failing, make_pool(), count=5, embedder=embedder, exclude=set(), seed=0
     )
     for proposal in chosen:

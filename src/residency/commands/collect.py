@@ -8,24 +8,29 @@ collected is trained on.
 from __future__ import annotations
 
 import getpass
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from residency.data.collected_rows import (
+    COLLECTED,
+    append_collected,
+    hash_prompt,
+    read_collected,
+)
 from residency.data.reading.source_reader import read_sources
 from residency.errors import DataError
 from residency.interfaces import Generator, Progress, no_progress
-from residency.nouns.example import Example, Message
+from residency.nouns.example import Example
 from residency.nouns.response import Response
+from residency.overlap.firewall import screen_repeats, screen_rows
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
-from residency.targeting.templates import (Failed, Taught, fill_templates, teach, unlike)
+from residency.targeting.preferences import correct_row
+from residency.targeting.teacher import Failed, TeacherRows, write_from_documents, write_like_seeds
+from residency.targeting.templates import fill_templates
 
-COLLECTED = "collected.jsonl"
 GOAL = 1000
 
 
@@ -61,7 +66,7 @@ class Collected:
     failed: list[Failed] = field(default_factory=list)
 
 
-def worst(
+def find_worst_answers(
     ws: Workspace, *, model: str = "final", rows: int = 100, prompts: Path | None = None
 ) -> list[Item]:
     """Pool rows (or prompts of a file) on which the model did worst, worst first.
@@ -76,9 +81,9 @@ def worst(
     from residency.loop.respond import respond
     from residency.project.named_models import choose_model_shots, find_model, label_model
 
-    done = {row["prompt_id"] for row in _stored(ws.root / COLLECTED)}
-    known = _prompts(ws, prompts) if prompts else ws.split("pool")
-    examples = [e for e in known if prompt_id(e) not in done][:rows]
+    done = set(read_collected(ws.root).prompts)
+    known = _read_prompts(ws, prompts) if prompts else ws.split("pool")
+    examples = [e for e in known if hash_prompt(e) not in done][:rows]
     if not examples:
         raise DataError(
             "no row is left to answer",
@@ -86,11 +91,11 @@ def worst(
             next_step="name more rows in data.pool, or a file of prompts with --prompts",
         )
     with ws.store.writer("collect"):
-        found = find_model(ws, model)
-        shots = choose_model_shots(ws, found)
-        stage = f"collect: {label_model(found)}"
-        responses = respond(ws, found, examples, shots=shots, stage=stage)
-        assessed = assess_answers(ws, found, examples, responses)
+        stored_model = find_model(ws, model)
+        shots = choose_model_shots(ws, stored_model)
+        stage = f"collect: {label_model(stored_model)}"
+        responses = respond(ws, stored_model, examples, shots=shots, stage=stage)
+        assessed = assess_answers(ws, stored_model, examples, responses)
     severity: dict[str, float] = {response.id: 0.0 for response in responses}
     for finding in assessed.findings:
         if finding.status == "fail":
@@ -116,19 +121,14 @@ def worst(
     return items
 
 
-def _prompts(ws: Workspace, path: Path) -> list[Example]:
+def _read_prompts(ws: Workspace, path: Path) -> list[Example]:
     """Prompts of a file, without those that the firewall refuses."""
     result = read_sources([str(path.resolve())], ws.config.data, "dev", ws.root)
-    accepted, _ = _guard(ws, result.examples)
+    accepted, _ = _screen_rows(ws, result.examples)
     return accepted
 
 
-def prompt_id(example: Example) -> str:
-    """Content hash of the prompt alone."""
-    return Example(example.prompt or example.messages).id
-
-
-def collect(
+def collect_answers(
     ws: Workspace,
     items: Sequence[Item],
     ask: Callable[[Item, int], str | None],
@@ -144,7 +144,7 @@ def collect(
         author: who answers (default: the login name).
     """
     path = ws.root / COLLECTED
-    total = len(_stored(path))
+    total = len(read_collected(ws.root).examples)
     added = skipped = 0
     for item in items:
         if total >= goal:
@@ -156,25 +156,19 @@ def collect(
         if not answer:
             skipped += 1
             continue
-        row = Example(
-            (*item.example.prompt, Message("assistant", answer)),
-            split="train",
-            group=item.example.group,
-            tags=item.example.tags,
-            source=item.example.source,
-            why=f"person {author or getpass.getuser()}",
-            rejected=item.response.text if item.response.text.strip() != answer else None,
-        )
-        _append(ws, [row], model=item.response.model, failures=item.failures)
+        person = author or getpass.getuser()
+        row = correct_row(item.example, answer, person=person, rejected=item.response)
+        _add_rows(ws, [row], model=item.response.model, failures=item.failures)
         added, total = added + 1, total + 1
     return Collected(path, added, total, goal, skipped)
 
 
-def synthesise(
+def generate_rows(
     ws: Workspace,
     *,
     documents: Sequence[str] = (),
     templates: Path | None = None,
+    issue: str = "",
     teacher: Generator | None = None,
     teacher_name: str = "",
     count: int = 100,
@@ -182,108 +176,95 @@ def synthesise(
     goal: int = GOAL,
     progress: Progress = no_progress,
 ) -> Collected:
-    """Rows from templates, or from documents through a teacher; repeats and leaks left out.
+    """Rows from templates, or through a teacher from documents or for an issue; repeats and leaks
+    are left out.
 
     Args:
-        documents: sources of raw text. teacher: a generator, by default the endpoint of
+        documents: sources of raw text. issue: id (or its beginning) of a stored issue, like whose
+            targeted pool rows the teacher writes ``count`` new ones. teacher: a generator, by default the endpoint of
             ``[teacher]``. count: rows from templates. pairs: rows asked for of each document.
 
     Raises:
         ConfigError: a teacher is needed and none is named. DataError: a source is wrong.
     """
-    made = Taught([], [])
+    made = TeacherRows([], [])
     if templates is not None:
         rows = fill_templates(templates, count, seed=ws.config.project.seed)
-        made = Taught(rows, [])
-    if documents:
-        if teacher is None:
-            from residency.project.endpoints import open_configured_endpoint
+        made = TeacherRows(rows, [])
+    if (documents or issue) and teacher is None:
+        from residency.project.endpoints import open_configured_endpoint
 
-            teacher, teacher_name = open_configured_endpoint(ws.config.teacher, "teacher")
-        config = ws.config.data.model_copy(
-            update={"format": "auto", "columns": {}, "instruction": ""}
-        )
-        read = read_sources(documents, config, "train", ws.root, need_answer=False)
-        raw = [e for e in read.examples if len(e.messages) == 1]
-        if not raw:
-            raise DataError("no plain text there", where=", ".join(documents))
-        taught = teach(raw, teacher, teacher_name, pairs=pairs, progress=progress)
-        made = Taught(made.examples + taught.examples, taught.failed)
-    accepted, refused = _guard(ws, made.examples)
-    _append(ws, accepted)
+        teacher, teacher_name = open_configured_endpoint(ws.config.teacher, "teacher")
+    if documents and teacher is not None:
+        raw = _read_documents(ws, documents)
+        made.add(write_from_documents(raw, teacher, teacher_name, pairs=pairs, progress=progress))
+    if issue and teacher is not None:
+        made.add(_write_for_issue(ws, issue, teacher, teacher_name, count, progress))
+    accepted, refused = _screen_rows(ws, made.examples)
+    _add_rows(ws, accepted)
     path = ws.root / COLLECTED
-    total = len(_stored(path))
+    total = len(read_collected(ws.root).examples)
     return Collected(path, len(accepted), total, goal, 0, refused, made.failed)
 
 
-def _guard(ws: Workspace, rows: Sequence[Example]) -> tuple[list[Example], list[tuple[str, str]]]:
-    """Rows that repeat nothing and come near nothing protected, and the others with why."""
-    from residency.overlap.firewall import firewall
+def _read_documents(ws: Workspace, documents: Sequence[str]) -> list[Example]:
+    config = ws.config.data.model_copy(update={"format": "auto", "columns": {}, "instruction": ""})
+    read = read_sources(documents, config, "train", ws.root, need_answer=False)
+    raw = [e for e in read.examples if len(e.messages) == 1]
+    if not raw:
+        raise DataError("no plain text there", where=", ".join(documents))
+    return raw
 
-    collected = [Example.from_dict(row["example"]) for row in _stored(ws.root / COLLECTED)]
-    known = [*ws.corpus.examples, *collected]
-    kept, gone = unlike(rows, known, ws.config.data)
+
+def _write_for_issue(
+    ws: Workspace, key: str, teacher: Generator, name: str, count: int, progress: Progress
+) -> TeacherRows:
+    """Rows like the pool rows that an issue's failures draw."""
+    from residency.commands.target import target
+    from residency.nouns.response import Sampling
+
+    seeds = [proposal for proposal in target(ws, key) if proposal.accepted]
+    if not seeds:
+        raise DataError(
+            "no pool row serves this issue, so the teacher has nothing to go by",
+            where=key,
+            next_step="name more rows in data.pool",
+        )
+    issue = next(i for i in ws.store.issues(ws.latest_run()) if i.id == seeds[0].issue)
+    sampling = Sampling(max_new_tokens=2 * ws.config.generate.max_new_tokens, temperature=0.7)
+    return write_like_seeds(
+        issue, seeds, teacher, count=count, name=name, sampling=sampling, progress=progress
+    )
+
+
+def _screen_rows(
+    ws: Workspace, rows: Sequence[Example]
+) -> tuple[list[Example], list[tuple[str, str]]]:
+    """Rows that repeat nothing and come near nothing protected, and the others with why."""
+    threshold = ws.config.data.near_duplicate
+    # Rows that were collected since the corpus was read count too.
+    known = {e.id: e for e in [*ws.corpus.examples, *read_collected(ws.root).examples]}
+    fresh = screen_repeats(rows, list(known.values()), near_duplicate=threshold)
     protected = [e for e in ws.corpus.examples if e.split in ("dev", "test")]
     background = [e for e in ws.corpus.examples if e.split in ("train", "pool")]
-    result = firewall(kept, protected, ws.embedder, background=background)
-    refused = [(e.prompt_text[:200], why) for e, why in gone]
-    refused += [(r.example.prompt_text[:200], r.reason) for r in result.rejected]
+    result = screen_rows(fresh.accepted, protected, background=background, near_duplicate=threshold)
+    rejections = [*fresh.rejected, *result.rejected]
+    refused = [(r.example.prompt_text[:200], r.reason) for r in rejections]
     return list(result.accepted), refused
 
 
-def _append(
+def _add_rows(
     ws: Workspace, rows: Sequence[Example], *, model: str = "", failures: Sequence[str] = ()
 ) -> None:
-    """Add rows to the file, one line each, with where each came from."""
-    path = ws.root / COLLECTED
-    with path.open("a", encoding="utf-8") as handle:
-        for row in rows:
-            at = datetime.now(UTC).isoformat(timespec="seconds")
-            origin: dict[str, Any] = {"why": row.why, "source": row.source, "at": at}
-            if model:
-                origin |= {"model": model, "failures": list(failures)}
-            line = {
-                "messages": [m.to_dict() for m in row.messages],
-                "tags": list(row.tags),
-                "group": row.group,
-                "model_answer": row.rejected,
-                "provenance": origin,
-                "prompt_id": prompt_id(row),
-            }
-            handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+    """Add rows to the project's file of collected rows and to the store's record of them."""
     with ws.store.writer("collect"):
+        append_collected(ws.root, rows, model=model, failures=failures)
         for row in rows:
             ws.store.add_record(
                 RecordKind.COLLECTED, row.id, {"why": row.why, "source": row.source}
             )
 
 
-def _stored(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    out = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-            example = {
-                "messages": row["messages"],
-                "tags": row["tags"],
-                "group": row["group"],
-                "rejected": row["model_answer"],
-            }
-            out.append(
-                {"prompt_id": row["prompt_id"], "why": row["provenance"]["why"], "example": example}
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"not a collected row: {error}",
-                where=f"{path}:{number}",
-                next_step="correct the line or remove it",
-            ) from None
-    return out
-
-
-def counts(ws: Workspace) -> dict[str, int]:
+def count_origins(ws: Workspace) -> dict[str, int]:
     """Collected rows by where they came from (person, teacher, template)."""
-    kinds = Counter(str(row["why"]).split(" ")[0] for row in _stored(ws.root / COLLECTED))
-    return dict(kinds)
+    return dict(Counter(read_collected(ws.root).origins))

@@ -6,12 +6,11 @@ from residency.diagnose.dev_halves import split_halves
 from residency.errors import StoreError
 from residency.loop.assess import assess_stored_answers
 from residency.loop.item_outcomes import find_issue_outcomes
-from residency.loop.select_rows import screened
+from residency.loop.select_rows import propose_rows
 from residency.nouns.example import by_id
 from residency.nouns.proposal import Proposal
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
-from residency.targeting.selectors.embedding import propose
 
 
 def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposal]:
@@ -20,27 +19,17 @@ def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposa
     Raises:
         StoreError: no such issue, or its failures are not stored.
     """
-    found = [i for i in ws.store.issues(ws.latest_run()) if i.id.startswith(key)]
-    if len(found) != 1:
+    issues = [i for i in ws.store.issues(ws.latest_run()) if i.id.startswith(key)]
+    if len(issues) != 1:
         raise StoreError(
-            f"{len(found)} issues begin with {key!r}", next_step="residency status lists them"
+            f"{len(issues)} issues begin with {key!r}", next_step="residency status lists them"
         )
     assessed = assess_stored_answers(ws, find_model(ws, "final"), "dev")
     half, _ = split_halves(
         assessed.examples, ws.config.project.seed, share=ws.config.diagnose.finding_share
     )
     examples = by_id(assessed.examples)
-    failed = find_issue_outcomes(found[0], assessed)
+    failed = find_issue_outcomes(issues[0], assessed)
     failing = [examples[k] for k, bad in failed.items() if bad and k in half]
-    if not failing:
-        return []
-    proposals = propose(
-        found[0],
-        failing,
-        ws.split("pool"),
-        count=count or ws.config.target.rows_per_issue,
-        embedder=ws.embedder,
-        exclude=set(),
-        seed=ws.config.project.seed,
-    )
-    return screened(ws, proposals)
+    issue = issues[0]
+    return propose_rows(ws, [issue], {issue.id: failing}, assessed.model, count=count)

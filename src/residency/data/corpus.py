@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from residency.config.settings import Config
-from residency.data.cleaning.decide_rows import Decision, Drop, decide
-from residency.data.reading.row_reader import FileRead, Reject, read
-from residency.data.reading.sources import given_files
+from residency.data.cleaning.decide_rows import Decision, Drop, decide_rows
+from residency.data.collected_rows import is_collected, read_collected
+from residency.data.reading.row_reader import Reject
+from residency.data.reading.source_reader import FileRead, read_sources
+from residency.data.reading.sources import list_split_files
 from residency.data.row_table import TableBuilder
 from residency.errors import DataError
 from residency.interfaces import Progress, ProgressEvent, no_progress
@@ -93,29 +95,40 @@ def load_corpus(
         DataError: a file cannot be read, or no training row is left.
     """
     data = config.data
-    given = given_files(data)
+    split_files = list_split_files(data)
     rows: list[Example] = []
     rejects: list[Reject] = []
     files: list[FileRead] = []
     for number, split in enumerate(SPLITS):
         progress(ProgressEvent("read", number, len(SPLITS), "splits"))
-        if given[split]:
-            result = read(given[split], data, split, root, strict=strict)
+        if split_files[split]:
+            result = read_sources(split_files[split], data, split, root, strict=strict)
             rows += result.examples
             rejects += result.rejects
             files += result.files
-    missing = [s for s in SPLITS if not given[s]]
-    corpus = clean(rows, config, missing=missing, full=full, progress=progress)
+    missing = [s for s in SPLITS if not split_files[s]]
+    # A pattern in data.train may catch the file of collected rows: they join train, and only train.
+    rows = [row for row in rows if not is_collected(row)]
+    collected = read_collected(root, pairs_only=config.train.objective == "dpo")
+    corpus = clean_rows(
+        rows, config, added=collected.examples, missing=missing, full=full, progress=progress
+    )
     if not any(e.split == "train" for e in corpus.examples):
         why = f"; the first rejected row: {rejects[0]}" if rejects else ""
         raise DataError(f"no training row is left{why}", where=", ".join(data.train))
-    return replace(corpus, rejects=rejects, files=files, notes=_notes(corpus, rejects, missing))
+    return replace(
+        corpus,
+        rejects=rejects,
+        files=files,
+        notes=[*_write_notes(corpus, rejects, missing), *collected.write_notes()],
+    )
 
 
-def clean(
+def clean_rows(
     rows: Sequence[Example],
     config: Config,
     *,
+    added: Sequence[Example] = (),
     missing: Sequence[Split] = (),
     full: bool = False,
     progress: Progress = no_progress,
@@ -123,46 +136,52 @@ def clean(
     """Deduplicate, split and decontaminate rows that are already read.
 
     Args:
+        added: training rows that were collected or made; they stay in train whatever is split off.
         missing: splits that are to be split off from the train rows.
     """
     builder = TableBuilder(stratify=config.data.stratify)
     for row in rows:
         builder.add(row)
-    made = decide(builder.table(), config.data, missing=missing, full=full, progress=progress)
-    groups = _near_groups(rows, made)
-    kept = [
-        replace(row, split=SPLITS[made.splits[n]], group=groups.get(n, row.group))
+    for row in added:
+        builder.add(replace(row, split="train"), fixed=True)
+    rows = [*rows, *added]
+    decision = decide_rows(
+        builder.table(), config.data, missing=missing, full=full, progress=progress
+    )
+    groups = _near_groups(rows, decision)
+    examples = [
+        replace(row, split=SPLITS[decision.splits[n]], group=groups.get(n, row.group))
         for n, row in enumerate(rows)
-        if made.alive[n]
+        if decision.alive[n]
     ]
-    kept.sort(key=lambda e: SPLITS.index(e.split))
-    removed = [_removed(rows, made, drop) for drop in made.drops]
-    pairs = [(rows[a].source, rows[b].source) for a, b in made.contradictions]
-    return Corpus(kept, removed=removed, contradictions=pairs)
+    examples.sort(key=lambda e: SPLITS.index(e.split))
+    removed = [_describe_removal(rows, decision, drop) for drop in decision.drops]
+    pairs = [(rows[a].source, rows[b].source) for a, b in decision.contradictions]
+    return Corpus(examples, removed=removed, contradictions=pairs)
 
 
-def _removed(rows: Sequence[Example], made: Decision, drop: Drop) -> Removed:
-    row, split = rows[drop.row], SPLITS[made.splits[drop.row]]
+def _describe_removal(rows: Sequence[Example], decision: Decision, drop: Drop) -> Removed:
+    row, split = rows[drop.row], SPLITS[decision.splits[drop.row]]
     if drop.other < 0:
         return Removed(row.source, split, drop.kind, drop.rule, "", row.id)
     other = rows[drop.other]
-    place = f"{drop.rule}: {other.source or other.id} ({SPLITS[made.splits[drop.other]]})"
-    return Removed(row.source, split, drop.kind, place, other.source, row.id)
+    reason = f"{drop.rule}: {other.source or other.id} ({SPLITS[decision.splits[drop.other]]})"
+    return Removed(row.source, split, drop.kind, reason, other.source, row.id)
 
 
-def _near_groups(rows: Sequence[Example], made: Decision) -> dict[int, str]:
+def _near_groups(rows: Sequence[Example], decision: Decision) -> dict[int, str]:
     """Rows without a group of their own join that of the earlier row that they are near to."""
     groups: dict[int, str] = {}
-    for row in sorted(made.near):
-        other = made.near[row].row
-        if made.alive[row] and made.alive[other] and not rows[row].group:
+    for row in sorted(decision.near):
+        other = decision.near[row].row
+        if decision.alive[row] and decision.alive[other] and not rows[row].group:
             name = groups.get(other) or rows[other].group or f"near-{rows[other].id}"
             groups[row] = name
             groups.setdefault(other, name)
     return groups
 
 
-def _notes(corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[Split]) -> list[str]:
+def _write_notes(corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[Split]) -> list[str]:
     notes = []
     counts = Counter(e.split for e in corpus.examples)
     notes.append("rows: " + ", ".join(f"{counts[s]} {s}" for s in SPLITS))

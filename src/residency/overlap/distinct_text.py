@@ -3,21 +3,28 @@
 Overlap, near-duplicates and contamination are computed on the user's side of a row, without
 (rule 1) system messages; (rule 2) an instruction that stands in many rows beside an input of
 their own; (rule 3) words with which at least half of the rows begin or end. Otherwise every
-row of a task with one instruction would look like every other.
+row of a task with one instruction would look like every other. Where a text is needed and not its
+words (for embeddings), the prompt's lines that a tenth of the rows have are left out
+(``distinct_prompts``).
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from residency.nouns.example import Example
-from residency.overlap.word_grams import I64, Words
+from residency.overlap.word_grams import I64, RowWords
 
 SHARED_ROWS = 10
 SHARED_SHARE = 0.05
 """An instruction is shared when it stands in this many rows and this share of them."""
+
+LINE_ROWS, LINE_SHARE = 5, 0.1
+"""A line is shared when it stands in this many prompts and this share of them."""
 
 AFFIX_WORDS = 64
 AFFIX_LEAST = 4
@@ -30,7 +37,7 @@ def user_parts(example: Example) -> tuple[str, str]:
     The first part is empty unless the row is one instruction with an input of its own.
     Raw text is all in the second part.
     """
-    if example.rejected is None and len(example.messages) == 1:
+    if not example.prompt:
         return "", example.messages[0].text
     asked = [m for m in example.prompt if m.role in ("user", "tool")]
     if len(asked) == 1 and asked[0].input:
@@ -38,7 +45,30 @@ def user_parts(example: Example) -> tuple[str, str]:
     return "", "\n".join(m.text for m in asked)
 
 
-def distinct(words: Words, middles: I64, instructions: np.ndarray) -> Words:
+def distinct_prompts(examples: Sequence[Example], beside: Sequence[Example] = ()) -> list[str]:
+    """Each example's prompt without the lines that many prompts share, those of ``beside`` counted.
+
+    A prompt of nothing but shared lines is taken whole, and so is a row without a prompt.
+    """
+    lines = [_prompt_lines(example) for example in examples]
+    counts = Counter(line for own in lines for line in set(own))
+    counts.update(line for example in beside for line in set(_prompt_lines(example)))
+    limit = max(LINE_ROWS, LINE_SHARE * (len(examples) + len(beside)))
+    return ["\n".join([line for line in own if counts[line] < limit] or own) for own in lines]
+
+
+def _prompt_lines(example: Example) -> list[str]:
+    turns = example.prompt or example.messages
+    return [
+        line.strip()
+        for turn in turns
+        for part in (turn.content, turn.input)
+        for line in part.splitlines()
+        if line.strip()
+    ]
+
+
+def distinct_words(words: RowWords, middles: I64, instructions: np.ndarray) -> RowWords:
     """The words that differ, row by row.
 
     Args:
@@ -53,14 +83,14 @@ def distinct(words: Words, middles: I64, instructions: np.ndarray) -> Words:
     return strip_affixes(replace(words, starts=starts))
 
 
-def strip_affixes(words: Words) -> Words:
+def strip_affixes(words: RowWords) -> RowWords:
     """Without the beginning and the end that at least half of the rows have in common.
 
     Rows that consist of nothing else keep their words.
     """
     if len(words) < 2 * SHARED_ROWS:
         return words
-    first, last = _common(words, from_end=False), _common(words, from_end=True)
+    first, last = _count_common(words, from_end=False), _count_common(words, from_end=True)
     keep = words.stops - words.starts - first - last > 0
     return replace(
         words,
@@ -69,7 +99,7 @@ def strip_affixes(words: Words) -> Words:
     )
 
 
-def _common(words: Words, *, from_end: bool) -> I64:
+def _count_common(words: RowWords, *, from_end: bool) -> I64:
     """Words to leave off each row at one end (0 where the row does not share them)."""
     rows = len(words)
     lengths = words.stops - words.starts

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
-from residency.overlap.word_grams import I64, Grams, Words, grams
-from residency.text.words import jaccard
+from residency.overlap.word_grams import I64, RowGrams, RowWords, hash_ngrams
+from residency.text.words import jaccard_similarity
 
 I32 = np.ndarray[Any, np.dtype[np.int32]]
 SHINGLE = 5
@@ -57,15 +57,15 @@ def bands_for(threshold: float) -> tuple[int, int]:
     return PERMUTATIONS, 1
 
 
-def band_hashes(words: Words, threshold: float) -> np.ndarray[Any, np.dtype[np.uint32]]:
+def band_hashes(words: RowWords, threshold: float) -> np.ndarray[Any, np.dtype[np.uint32]]:
     """One 32-bit hash a band and row, shape (bands, rows)."""
     bands, size = bands_for(threshold)
     out = np.zeros((bands, len(words)), np.uint32)
     weights = np.random.default_rng(0).integers(1, 2**63, size, dtype=np.uint64) | np.uint64(1)
     for begin in range(0, len(words), _CHUNK):
         rows = np.arange(begin, min(begin + _CHUNK, len(words)))
-        shingles = grams(words.take(rows), SHINGLE)
-        matrix = _signatures(shingles, bands * size)
+        shingles = hash_ngrams(words.take(rows), SHINGLE)
+        matrix = _make_signatures(shingles, bands * size)
         digests = np.frombuffer(
             array("I", itertools.chain.from_iterable(matrix.to_rows())), np.uint32
         )
@@ -75,25 +75,25 @@ def band_hashes(words: Words, threshold: float) -> np.ndarray[Any, np.dtype[np.u
     return out
 
 
-def _signatures(shingles: Grams, size: int) -> Any:
+def _make_signatures(shingles: RowGrams, size: int) -> Any:
     return RMinHash.digest_matrix_from_flat_token_hashes(
         shingles.values, shingles.offsets.astype(np.uint64), size, SEED
     )
 
 
-def sharing_rows(words: Words, threshold: float) -> I64:
+def sharing_rows(words: RowWords, threshold: float) -> I64:
     """Rows that share a band with another row, and perhaps others (all rows of a large table)."""
     filled = words.stops > words.starts
     if not 0 < len(words) <= FLAGGED_ROWS:
         return np.flatnonzero(filled)
     bands, size = bands_for(threshold)
     index = RMinHashLSH(threshold, bands * size, bands)
-    matrix = _signatures(grams(words, SHINGLE), bands * size)
+    matrix = _make_signatures(hash_ngrams(words, SHINGLE), bands * size)
     flags = np.asarray(index.query_duplicate_flags_matrix_one_shot(matrix), bool)
     return np.flatnonzero(flags & filled)
 
 
-def find_near(prompts: Words, answers: Words, threshold: float) -> dict[int, Near]:
+def find_near(prompts: RowWords, answers: RowWords, threshold: float) -> dict[int, Near]:
     """For each row, the first earlier row whose prompt's 5-grams have Jaccard ≥ ``threshold``.
 
     A *duplicate* has a near answer as well (two answers without words count as near); a row
@@ -103,28 +103,28 @@ def find_near(prompts: Words, answers: Words, threshold: float) -> dict[int, Nea
     rows = sharing_rows(prompts, threshold)
     if not len(rows):
         return {}
-    members, buckets, count = _buckets(band_hashes(prompts.take(rows), threshold))
+    members, buckets, count = _find_buckets(band_hashes(prompts.take(rows), threshold))
     candidates, firsts = np.unique(members, return_index=True)
     pairs = _Pairs(prompts, answers, rows[candidates], threshold)
     held, filled = array("i", bytes(4 * BUCKET_REPRESENTATIVES * count)), bytearray(count)
     found: dict[int, Near] = {}
     ends = np.append(firsts[1:], len(members))
     for place, (first, end) in enumerate(zip(firsts.tolist(), ends.tolist(), strict=True)):
-        mine = [(b, b * BUCKET_REPRESENTATIVES) for b in buckets[first:end].tolist()]
-        others = sorted({o for b, start in mine for o in held[start : start + filled[b]]})
+        own_buckets = [(b, b * BUCKET_REPRESENTATIVES) for b in buckets[first:end].tolist()]
+        others = sorted({o for b, start in own_buckets for o in held[start : start + filled[b]]})
         near = pairs.first_near(place, others)
         if near is not None:
             found[pairs.row(place)] = near
             if near.duplicate:
                 continue
-        for b, start in mine:
+        for b, start in own_buckets:
             if filled[b] < BUCKET_REPRESENTATIVES:
                 held[start + filled[b]] = place
                 filled[b] += 1
     return found
 
 
-def _buckets(hashes: np.ndarray[Any, np.dtype[np.uint32]]) -> tuple[I32, I32, int]:
+def _find_buckets(hashes: np.ndarray[Any, np.dtype[np.uint32]]) -> tuple[I32, I32, int]:
     """Every (row, bucket) where rows share a band, by row; and the number of such buckets."""
     members, buckets, count = [], [], 0
     for band in hashes:
@@ -144,7 +144,7 @@ def _buckets(hashes: np.ndarray[Any, np.dtype[np.uint32]]) -> tuple[I32, I32, in
 class _Pairs:
     """Exact comparison of candidates, which are numbered as in ``rows``."""
 
-    def __init__(self, prompts: Words, answers: Words, rows: I64, threshold: float) -> None:
+    def __init__(self, prompts: RowWords, answers: RowWords, rows: I64, threshold: float) -> None:
         self._rows, self._threshold = rows, threshold
         self._prompts, self._answers = _Sets(prompts.take(rows)), _Sets(answers.take(rows))
 
@@ -155,11 +155,11 @@ class _Pairs:
     def first_near(self, place: int, others: list[int]) -> Near | None:
         best: Near | None = None
         for other in others:
-            score = jaccard(self._prompts[place], self._prompts[other])
+            score = jaccard_similarity(self._prompts[place], self._prompts[other])
             if score < self._threshold:
                 continue
             left, right = self._answers[place], self._answers[other]
-            if (not left and not right) or jaccard(left, right) >= self._threshold:
+            if (not left and not right) or jaccard_similarity(left, right) >= self._threshold:
                 return Near(self.row(other), score, True)
             best = best or Near(self.row(other), score, False)
         return best
@@ -169,11 +169,11 @@ class _Sets:
     """The n-grams of rows as sets. Those of the first rows are hashed together, as far as
     ``_TOGETHER`` words go, the others one by one; recently used sets are kept."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: RowWords) -> None:
         self._words = words
         ends = np.cumsum(words.stops - words.starts)
         self._together = int(np.searchsorted(ends, _TOGETHER, side="right"))
-        self._grams = grams(words.take(np.arange(self._together)), SHINGLE)
+        self._grams = hash_ngrams(words.take(np.arange(self._together)), SHINGLE)
         self._known: OrderedDict[int, frozenset[int]] = OrderedDict()
         self._held = 0
 
@@ -184,7 +184,7 @@ class _Sets:
             values = (
                 self._grams.row(place)
                 if together
-                else grams(self._words.take([place]), SHINGLE).values
+                else hash_ngrams(self._words.take([place]), SHINGLE).values
             )
             known = self._known[place] = frozenset(values.tolist())
             self._held += len(known)

@@ -17,7 +17,7 @@ from zlib import crc32
 
 import numpy as np
 
-from residency.text.words import words
+from residency.text.words import split_words
 
 U32 = np.ndarray[Any, np.dtype[np.uint32]]
 U64 = np.ndarray[Any, np.dtype[np.uint64]]
@@ -29,7 +29,7 @@ _SPILL = 1 << 22
 
 
 @dataclass(frozen=True)
-class Words:
+class RowWords:
     """Words of every row: row i is ``values[starts[i]:stops[i]]``."""
 
     values: U32
@@ -43,14 +43,14 @@ class Words:
         """Word hashes of one row, in order."""
         return self.values[self.starts[index] : self.stops[index]]
 
-    def take(self, rows: Sequence[int] | I64) -> Words:
+    def take(self, rows: Sequence[int] | I64) -> RowWords:
         """Some rows, in the given order (a view of the same words)."""
         chosen = np.asarray(rows, np.int64)
-        return Words(self.values, self.starts[chosen], self.stops[chosen])
+        return RowWords(self.values, self.starts[chosen], self.stops[chosen])
 
 
 @dataclass(frozen=True)
-class Grams:
+class RowGrams:
     """n-gram hashes of rows end to end: row i is ``values[offsets[i]:offsets[i + 1]]``."""
 
     values: U64
@@ -63,7 +63,7 @@ class Grams:
         """Hashes of one row, in order."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
-    def owners(self) -> I64:
+    def row_numbers(self) -> I64:
         """Row number of every value."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
@@ -91,13 +91,13 @@ class WordStore:
 
     def add(self, text: str) -> tuple[int, int]:
         """Stores a text's words; gives where they begin and end."""
-        return self.add_words(words(text))
+        return self.add_words(split_words(text))
 
-    def add_words(self, found: Sequence[str]) -> tuple[int, int]:
+    def add_words(self, words: Sequence[str]) -> tuple[int, int]:
         """Stores words; gives where they begin and end."""
         start = self.size
-        self._buffer.extend(map(self._hashes.__getitem__, found))
-        self._spill()
+        self._buffer.extend(map(self._hashes.__getitem__, words))
+        self._spill_buffer()
         return start, self.size
 
     @property
@@ -108,18 +108,18 @@ class WordStore:
     def merge(self, later: WordStore) -> None:
         """Add the words of another, which holds its own in memory."""
         self._buffer.extend(later._buffer)
-        self._spill()
+        self._spill_buffer()
 
     def __getstate__(self) -> dict[str, Any]:
         """Only words in memory can be sent to another process."""
         assert self._file is None
         return {**vars(self), "_hashes": _Hashes()}
 
-    def _spill(self) -> None:
+    def _spill_buffer(self) -> None:
         if self._file is not None and len(self._buffer) > _SPILL:
-            self._flush()
+            self._flush_buffer()
 
-    def _flush(self) -> None:
+    def _flush_buffer(self) -> None:
         assert self._file is not None
         self._buffer.tofile(self._file)
         self._written += len(self._buffer)
@@ -131,7 +131,7 @@ class WordStore:
             return (
                 np.frombuffer(self._buffer, np.uint32) if self._buffer else np.zeros(0, np.uint32)
             )
-        self._flush()
+        self._flush_buffer()
         self._file.flush()
         # The map keeps its own handle; the nameless file goes when that does.
         values = np.memmap(self._file, np.uint32, "r") if self._written else np.zeros(0, np.uint32)
@@ -143,7 +143,7 @@ class WordStore:
             self._file.close()
 
 
-def grams(words_of: Words, n: int) -> Grams:
+def hash_ngrams(words_of: RowWords, n: int) -> RowGrams:
     """Hashes of every run of n words of every row (see the module for short rows)."""
     lengths = words_of.stops - words_of.starts
     total = int(lengths.sum())
@@ -151,7 +151,7 @@ def grams(words_of: Words, n: int) -> Grams:
     begins = ends - lengths
     # The rows' words, end to end, widened to 64 bits and mixed.
     source = np.repeat(words_of.starts - begins, lengths) + np.arange(total)
-    flat = _mix(words_of.values[source].astype(np.uint64))
+    flat = _mix_bits(words_of.values[source].astype(np.uint64))
     short = (lengths > 0) & (lengths < n)
     counts = np.where(short, 1, np.maximum(lengths - n + 1, 0))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -172,10 +172,10 @@ def grams(words_of: Words, n: int) -> Grams:
             running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
             sums = running[ends[short]] - running[begins[short]]
             out[offsets[:-1][short]] = sums + lengths[short].astype(np.uint64)
-    return Grams(_mix(out), offsets)
+    return RowGrams(_mix_bits(out), offsets)
 
 
-def _mix(values: U64) -> U64:
+def _mix_bits(values: U64) -> U64:
     """splitmix64's finaliser: neighbouring values come out unrelated."""
     with np.errstate(over="ignore"):
         out: U64 = values ^ (values >> np.uint64(30))

@@ -33,8 +33,8 @@ PROSE_WORDS = 6
 KEY_CHARACTERS, KEY_WORDS = 60, 8
 """A longer text before a colon is a sentence, not a field's name."""
 
-_EDGE = " \t\n\r\"'`“”‘’«»‹›「」『』《》.,;:!?。、，；：！？…"
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_EDGE = " \t\n\r\"'`“”„‚‘’«»‹›「」『』《》〈〉.,;:!?¡¿。、，；：！？…،؛؟۔।॥։՝"
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 _LINE = re.compile(r"[^\n\r\x85\u2028\u2029]+")
 _LEAD = re.compile(r"[\s>]*(?:(?:[-+•]|\*(?!\*)|#{1,6}|\d{1,3}[.)])[ \t]+)?")
 _COLON = re.compile(r"[:：﹕]")

@@ -64,7 +64,12 @@ def find_numbers(text: str, *, context: Iterable[str] = ()) -> list[Number]:
 
 def find_convention(texts: Iterable[str]) -> Convention:
     """Which decimal mark the numbers of these texts show that can be read in one way only."""
-    shown = {mark for text in texts for match in _candidates(text) for mark in _clear_marks(match)}
+    shown = {
+        mark
+        for text in texts
+        for match in _iterate_candidates(text)
+        for mark in _clear_marks(match)
+    }
     if len(shown) == 2:
         return "mixed"
     return shown.pop() if shown else "unknown"
@@ -103,7 +108,7 @@ def _differs_little(
     return abs(a - b) <= max(allowed, 1e-12)
 
 
-def _candidates(text: str) -> Iterable[re.Match[str]]:
+def _iterate_candidates(text: str) -> Iterable[re.Match[str]]:
     """Matches that may be numbers: not within a word, a date, a time or a version."""
     skipped = [match.span() for match in _NOT_A_NUMBER.finditer(text) if not _is_grouped(match)]
     for match in _NUMBER.finditer(text):
@@ -139,7 +144,7 @@ def _read_numbers(text: str, convention: Convention) -> list[Number]:
     fractions = {match.start(): match for match in _FRACTION.finditer(text)}
     numbers: list[Number] = []
     done = 0
-    for match in _candidates(text):
+    for match in _iterate_candidates(text):
         start, end = match.span()
         if start < done:
             continue

@@ -11,17 +11,17 @@ import numpy as np
 
 from residency.chat.chat_format import ChatFormat
 from residency.config.settings import Config
-from residency.data.block_workers import Spread, here
+from residency.data.block_workers import Spread, run_here
 from residency.data.checks.pass_totals import TRAINING, Block, Examine, Findings
 from residency.data.checks.truncation_ledger import Ledger
-from residency.data.cleaning.decide_rows import Decision, decide
-from residency.data.reading.row_reader import FileRead, Reject, SourceReader
-from residency.data.reading.sources import find_sources, given_files
-from residency.errors import DataError
+from residency.data.cleaning.decide_rows import Decision, decide_rows
+from residency.data.reading.row_reader import Reject
+from residency.data.reading.source_reader import FileRead, SourceReader, stop_at
+from residency.data.reading.sources import find_sources, list_split_files
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import SPLITS, Example, Split
-from residency.overlap.protected_grams import ProtectedGrams
-from residency.overlap.word_grams import RowWords, WordStore
+from residency.overlap.compared_rows import compare_texts
+from residency.overlap.protected_rows import ProtectedRows
 
 BLOCK = 1000
 """Rows that are looked at together."""
@@ -57,29 +57,33 @@ class Survey:
         full: bool = True,
         strict: bool = False,
         loose: bool = False,
-        spread: Spread = here,
+        spread: Spread = run_here,
         progress: Progress = no_progress,
     ) -> None:
         self.loose = loose
         self.config, self.root, self.chat = config, root, chat
         data = config.data
-        self.given = given_files(data)
-        self.missing = [s for s in SPLITS if not self.given[s]] if missing is None else missing
+        self.split_files = list_split_files(data)
+        self.missing = (
+            [s for s in SPLITS if not self.split_files[s]] if missing is None else missing
+        )
         self.strict, self.progress = strict, progress
         self.files: list[FileRead] = []
-        self.found = Findings(config, spill=True)
-        self._places = array("H")
+        self.findings = Findings(config, spill=True)
+        self._file_numbers = array("H")
         for reader in self._readers():
             self._read(reader, spread)
-        self.table = self.found.builder.table()
-        self.decision = decide(self.table, data, missing=self.missing, full=full, progress=progress)
+        self.table = self.findings.builder.table()
+        self.decision = decide_rows(
+            self.table, data, missing=self.missing, full=full, progress=progress
+        )
 
     def _readers(self) -> Iterator[SourceReader]:
         for split in SPLITS:
             # A file of prompts alone is no training data, but can be looked at.
             need = None if self.loose else split in TRAINING
-            for source in find_sources(self.given[split], self.root):
-                yield SourceReader(source, self.config.data, split, need=need)
+            for source in find_sources(self.split_files[split], self.root):
+                yield SourceReader(source, self.config.data, split, need_answer=need)
 
     def again(self) -> Iterator[Example | Reject]:
         """The same rows in the same order, read a second time."""
@@ -88,30 +92,32 @@ class Survey:
 
     def rejects(self) -> Iterator[Reject]:
         """Every row that cannot be used; beyond those kept, the sources are read again."""
-        if self.found.rejected == len(self.found.rejects):
-            yield from self.found.rejects
+        if self.findings.rejected == len(self.findings.rejects):
+            yield from self.findings.rejects
             return
         yield from (item for item in self.again() if isinstance(item, Reject))
 
     def _read(self, reader: SourceReader, spread: Spread) -> None:
         blocks = (
-            Block(rows, records, self.found.sample.bar) for rows, records in reader.blocks(BLOCK)
+            Block(rows, records, self.findings.sample.bar)
+            for rows, records in reader.read_blocks(BLOCK)
         )
-        for found in spread(Examine(self.config, self.chat), blocks):
-            if self.strict and found.rejects:
-                raise _stop(found.rejects[0])
-            self._places.extend([len(self.files)] * found.rows)
-            reader.rows += found.rows + found.rejected
-            reader.rejected += found.rejected
-            self.found.merge(found)
-            self.progress(ProgressEvent("read", self.found.rows, 0, "rows"))
-        self.files.append(reader.summary())
+        for block_findings in spread(Examine(self.config, self.chat), blocks):
+            if self.strict and block_findings.rejects:
+                raise stop_at(block_findings.rejects[0])
+            self._file_numbers.extend([len(self.files)] * block_findings.rows)
+            reader.rows += block_findings.rows + block_findings.rejected
+            reader.rejected += block_findings.rejected
+            reader.changed.update(block_findings.changed)
+            self.findings.merge(block_findings)
+            self.progress(ProgressEvent("read", self.findings.rows, 0, "rows"))
+        self.files.append(reader.summarise())
 
     # --- what came out --------------------------------------------------------------------
 
     def source(self, row: int) -> str:
         """Where a row stands."""
-        return f"{self.files[self._places[row]].path}:{self.found.lines[row]}"
+        return f"{self.files[self._file_numbers[row]].path}:{self.findings.lines[row]}"
 
     def split(self, row: int) -> Split:
         """The split of a row, after splitting off."""
@@ -119,7 +125,7 @@ class Survey:
 
     def ledger(self) -> Ledger | None:
         """Token figures of train and pool; None without a tokenizer."""
-        return self.found.ledger.ledger() if self.chat is not None else None
+        return self.findings.ledger.ledger() if self.chat is not None else None
 
     def counts(self, decision: Decision, *, alive: bool) -> dict[str, int]:
         """Rows by split."""
@@ -145,21 +151,10 @@ class Survey:
         rows = np.flatnonzero(wanted)
         out: list[tuple[int, Leak]] = []
         for name, items in benchmarks.items():
-            store = WordStore()
-            places = np.asarray([store.add(text) for text in items], np.int64).reshape(-1, 2)
-            protected = ProtectedGrams(RowWords(store.values(), places[:, 0], places[:, 1]))
-            protected.count(self.table.prompts.take(rows))
-            for hit in protected.find(self.table.prompts.take(rows)):
+            protected = ProtectedRows(compare_texts(items))
+            compared = self.table.compared.take(rows)
+            protected.count_rows(compared)
+            for hit in protected.find_overlaps(compared):
                 row = int(rows[hit.row])
-                rule = f"{hit.rule} overlap, {hit.share:.0%} of the item's"
-                out.append((row, Leak(name, hit.item, self.source(row), rule)))
+                out.append((row, Leak(name, hit.item, self.source(row), hit.describe())))
         return out
-
-
-def _stop(reject: Reject) -> DataError:
-    place = f"{reject.file}:{reject.line}"
-    return DataError(
-        reject.reason,
-        where=f'{place} field "{reject.field}"' if reject.field else place,
-        next_step="correct the row, or run without --strict to leave it out",
-    )

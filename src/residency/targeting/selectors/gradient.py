@@ -26,7 +26,7 @@ _BLOCK = 2048
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def project(gradients: Array, *, dimensions: int = 8192, seed: int = 0) -> Array:
+def project_gradients(gradients: Array, *, dimensions: int = 8192, seed: int = 0) -> Array:
     """Random ±1/√D projection (C, P) → (C, D), float32; inner products keep their expectation.
 
     The matrix is made block by block from the seed and never held whole, so the same seed
@@ -43,7 +43,7 @@ def project(gradients: Array, *, dimensions: int = 8192, seed: int = 0) -> Array
     return np.asarray(out / np.sqrt(dimensions))
 
 
-def adam_direction(
+def find_adam_direction(
     gradient: Array,
     first: Array,
     second: Array,
@@ -63,7 +63,7 @@ def adam_direction(
     return np.asarray(m_hat / (np.sqrt(v_hat) + eps))
 
 
-def influence(
+def measure_influence(
     candidates: Sequence[Array], targets: Sequence[Array], learning_rates: Sequence[float]
 ) -> Array:
     """Σ over checkpoints of η · cos(candidate, target), shape (C, T).
@@ -86,7 +86,7 @@ def influence(
     return total
 
 
-def issue_scores(scores: Array, owner: Sequence[str]) -> dict[str, Array]:
+def average_by_issue(scores: Array, owner: Sequence[str]) -> dict[str, Array]:
     """Mean influence on each issue's targets: issue id → (C,). ``owner`` names each target's issue."""
     owners = np.array(owner)
     return {issue: scores[:, owners == issue].mean(axis=1) for issue in sorted(set(owner))}
@@ -116,7 +116,7 @@ def propose_by_gradient(
         )
     if not columns:
         return []
-    by_issue = issue_scores(scores, [issue for issue, _ in columns])
+    by_issue = average_by_issue(scores, [issue for issue, _ in columns])
     names = list(by_issue)
     table = np.stack([by_issue[name] for name in names])
     best = table.argmax(axis=0)

@@ -1,0 +1,1 @@
+"""How pool rows are chosen for issues, one way a file."""
