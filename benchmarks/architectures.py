@@ -119,6 +119,7 @@ SIZES: dict[str, Any] = {
     "initializer_range": 0.2,
 }
 SPECIAL: dict[str, dict[str, Any]] = {
+    "bamba": {"attn_layer_indices": [1]},
     "codegen": {"rotary_dim": 8},
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
     "falcon_h1": {"mamba_d_ssm": 96},
@@ -130,6 +131,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     },
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 24},
     "gptj": {"rotary_dim": 8},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
     "mamba2": {"num_heads": 4, "head_dim": 24, "expand": 2},
     "phi3": {"rope_parameters": None},
@@ -249,6 +251,23 @@ def mean_nll(model: Any, rows: list[Any]) -> float:
     return total / count
 
 
+def measure_balance(model: Any, rows: list[Any]) -> float:
+    """A mixture's balancing loss by its own forward on a padded batch, its own coefficient included."""
+    import torch
+
+    config = model.config.get_text_config()
+    coefficient = getattr(config, "router_aux_loss_coef", 0.0)
+    if not coefficient or not hasattr(config, "output_router_logits"):
+        return 0.0
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row.ids) for row in rows], batch_first=True)
+    lengths = torch.tensor([len(row.ids) for row in rows])
+    mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()
+    with torch.no_grad():
+        out = model(input_ids=ids, attention_mask=mask, output_router_logits=True, use_cache=False)
+    loss = getattr(out, "aux_loss", None)
+    return 0.0 if loss is None else float(coefficient * loss)
+
+
 def first_words(error: BaseException) -> str:
     """The message without its place and next step."""
     return str(error).split("\n")[0][:220]
@@ -304,7 +323,7 @@ def try_kind(kind: str, folder: Path) -> dict[str, Any]:
         result |= save_random_model(kind, folder / "base")
         plain = AutoModelForCausalLM.from_pretrained(folder / "base").eval()
         rows = make_rows()
-        reference = mean_nll(plain, rows)
+        reference = mean_nll(plain, rows) + measure_balance(plain, rows)
     except Exception as error:
         result["outcome"] = "not built"
         result["why"] = f"{type(error).__name__}: {first_words(error)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import lzma
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -33,17 +35,23 @@ def as_token_file(documents: Sequence[Sequence[int]]) -> TokenFile:
 
 def write_jsonl(path: Path, texts: Sequence[str] = TEXTS, field: str = "text") -> Path:
     """Texts as JSON lines, compressed when the name says so."""
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
-    with opener(path, "wt", encoding="utf-8") as out:  # type: ignore[operator]
-        for text in texts:
-            out.write(json.dumps({field: text}) + "\n")
+    pack = {
+        ".gz": gzip.compress,
+        ".xz": lzma.compress,
+        ".bz2": bz2.compress,
+        ".zst": zstandard.compress,
+    }.get(path.suffix, bytes)
+    path.write_bytes(pack("".join(json.dumps({field: t}) + "\n" for t in texts).encode()))
     return path
 
 
 # --- reading -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.xz"])
+COMPRESSED = ["a.jsonl.gz", "a.jsonl.xz", "a.jsonl.bz2", "a.jsonl.zst"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", *COMPRESSED])
 def test_json_lines_are_read_compressed_or_not(tmp_path: Path, name: str) -> None:
     found = list(read_documents(write_jsonl(tmp_path / name)))
     assert [d.text for d in found] == TEXTS
@@ -69,7 +77,7 @@ def test_parquet_and_text_files_of_a_folder_are_read_in_order(tmp_path: Path) ->
         ("a.jsonl", b'{"text": "a"}\n{"text": ', "a.jsonl:2: not JSON"),
         ("a.jsonl", b'{"text": "a"}\n{"body": "b"}\n', "a.jsonl:2: no text in the field"),
         ("a.jsonl", b"[1]\n", "no text in the field"),
-        ("a.jsonl.gz", b"not gzip at all", "damaged"),
+        ("a.jsonl.gz", b"\x1f\x8b not gzip at all", "damaged"),
         ("a.parquet", b"not parquet", "not a Parquet file"),
         ("a.docx", b"x", "cannot read .docx files"),
     ],
@@ -85,9 +93,10 @@ def test_bad_files_are_named_with_what_is_wrong(
     assert name in str(caught.value)
 
 
-def test_a_compressed_file_cut_in_half_is_an_error(tmp_path: Path) -> None:
-    file = write_jsonl(tmp_path / "a.jsonl.xz")
-    file.write_bytes(file.read_bytes()[:-40])
+@pytest.mark.parametrize("name", [*COMPRESSED, "a.txt.gz"])
+def test_a_compressed_file_cut_in_half_is_an_error(name: str, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / name)
+    file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(DataError, match="damaged"):
         list(read_documents(file))
 

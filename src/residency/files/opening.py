@@ -1,15 +1,17 @@
 """Files as they lie on disk: decompressed, their encoding, and what kind they are.
 
 The kind is found by content, not only by the name: JSON array, JSON Lines, CSV/TSV, Parquet,
-Arrow, SQLite, plain text; each also compressed with gzip or zstandard.
+Arrow, SQLite, plain text; each also compressed with gzip, zstandard, bzip2 or xz.
 """
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import io
 import json
+import lzma
 import re
 import zlib
 from pathlib import Path
@@ -32,7 +34,10 @@ ROW_LISTS = {
 }
 """Lists of objects that are a part of one row, not rows."""
 
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
+"""Endings of compressed files."""
+
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, lzma.LZMAError)
 """What reading a compressed file raises when it is cut off or broken."""
 
 _ARRAY = re.compile(r"\[\s*[\[\]{\"\d-]")
@@ -49,15 +54,19 @@ _BOMS = {
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """The file's bytes, decompressed if it begins as gzip or zstandard does.
+    """The file's bytes, decompressed if it begins as gzip, zstandard, bzip2 or xz does.
 
     Reading raises ``EOFError`` where a compressed file is cut off.
     """
     with path.open("rb") as probe:
-        magic = probe.read(4)
+        magic = probe.read(6)
     if magic[:2] == b"\x1f\x8b":
         return cast(IO[bytes], gzip.open(path, "rb"))
-    if magic == b"\x28\xb5\x2f\xfd":
+    if magic[:3] == b"BZh":
+        return cast(IO[bytes], bz2.open(path, "rb"))
+    if magic == b"\xfd7zXZ\x00":
+        return cast(IO[bytes], lzma.open(path, "rb"))
+    if magic[:4] == b"\x28\xb5\x2f\xfd":
         return io.BufferedReader(_Zstandard(path), buffer_size=1 << 17)
     return path.open("rb")
 
@@ -92,34 +101,39 @@ class _Zstandard(io.RawIOBase):
         super().close()
 
 
+def inner_suffix(path: Path) -> str:
+    """The ending of the name without that of the compression, in lower case."""
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix in COMPRESSED else suffix
+
+
 def find_kind(path: Path) -> Kind:
     """What the file is, by its first bytes; its name decides only between CSV and text.
 
     Raises:
         DataError: the file is empty, or is a kind that is not supported.
     """
-    name = path.name.removesuffix(".gz").removesuffix(".zst")
-    suffix = Path(name).suffix.lower()
+    suffix = inner_suffix(path)
     with open_bytes(path) as handle:
         try:
             head = handle.read(65536)
         except DAMAGED as error:
-            raise damaged(path, error) from None
+            raise damaged_error(path, error) from None
     if head[:4] == b"PAR1":
         return "parquet"
     if head[:6] == b"ARROW1" or (head[:4] == b"\xff\xff\xff\xff" and suffix == ".arrow"):
         return "arrow"
     if head[:15] == b"SQLite format 3":
         return "sqlite"
-    if head[:4] in (b"PK\x03\x04", b"%PDF") or head[:2] == b"BZ":
+    if head[:4] in (b"PK\x03\x04", b"%PDF"):
         raise DataError(
-            "zip, bzip2, office and PDF files are not read",
+            "zip, office and PDF files are not read",
             where=str(path),
             next_step="export the rows as JSONL, CSV, Parquet or text",
         )
-    if b"\x00" in head and encoding_of(head) == "utf-8":
+    if b"\x00" in head and find_encoding(head) == "utf-8":
         _refuse_binary(path, head)
-    text = head_text(head, path).lstrip()
+    text = decode_head(head, path).lstrip()
     if not text:
         raise DataError("the file is empty", where=str(path), next_step="remove it from the list")
     if suffix in _TABLE_ENDINGS:
@@ -127,13 +141,15 @@ def find_kind(path: Path) -> Kind:
     if _ARRAY.match(text) and suffix not in _PROSE_ENDINGS:
         return "json"
     if text[0] == "{":
-        first, _, rest = text.partition("\n")
+        first, _, tail = text.partition("\n")
         try:
-            whole = json.loads(first)
+            first_value = json.loads(first)
         except (ValueError, RecursionError):
             # A pretty-printed object, a broken first line, or one that is longer than the head.
             return "json" if suffix == ".json" or len(first) < 80 else "jsonl"
-        wrapped = isinstance(whole, dict) and not rest.strip() and rows_within(whole)
+        wrapped = (
+            isinstance(first_value, dict) and not tail.strip() and find_rows_within(first_value)
+        )
         return "json" if wrapped else "jsonl"
     if suffix in (".jsonl", ".ndjson"):
         return "jsonl"
@@ -159,7 +175,7 @@ def _refuse_binary(path: Path, head: bytes) -> None:
         )
 
 
-def damaged(path: Path, error: BaseException) -> DataError:
+def damaged_error(path: Path, error: BaseException) -> DataError:
     """The error for a compressed file that is cut off or broken."""
     return DataError(
         f"cannot be decompressed to its end: {error}",
@@ -168,19 +184,19 @@ def damaged(path: Path, error: BaseException) -> DataError:
     )
 
 
-def head_text(head: bytes, path: Path) -> str:
+def decode_head(head: bytes, path: Path) -> str:
     """The beginning of a text file, without NULs and the end that may be half a character."""
-    encoding = encoding_of(head)
+    encoding = find_encoding(head)
     decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
     return decoder.decode(head).replace("\x00", "")
 
 
-def encoding_of(head: bytes) -> str:
+def find_encoding(head: bytes) -> str:
     """The encoding that the byte-order mark names, else UTF-8."""
     return next((name for bom, name in _BOMS.items() if head.startswith(bom)), "utf-8")
 
 
-def rows_within(value: dict[str, Any]) -> list[Any]:
+def find_rows_within(value: dict[str, Any]) -> list[Any]:
     """The rows of an object that holds one list of them; none if it is itself a row."""
     lists = [
         rows
@@ -190,15 +206,15 @@ def rows_within(value: dict[str, Any]) -> list[Any]:
     return lists[0] if len(lists) == 1 and not ROW_LISTS & value.keys() else []
 
 
-def undecodable(path: Path, error: UnicodeDecodeError) -> DataError:
+def undecodable_error(path: Path, error: UnicodeDecodeError) -> DataError:
     """The error for a file that is not in its encoding: the byte, and how to convert it."""
     return DataError(
         f"not {error.encoding}: byte 0x{error.object[error.start]:02x}",
         where=str(path),
-        next_step=conversion(path),
+        next_step=describe_conversion(path),
     )
 
 
-def conversion(path: Path) -> str:
+def describe_conversion(path: Path) -> str:
     """How to convert a file that is not UTF-8."""
     return f"convert it, e.g.: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}"

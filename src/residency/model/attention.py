@@ -47,12 +47,12 @@ class Layout:
 
 
 @lru_cache(maxsize=256)
-def _visibility_mask(own: int, length: int, window: int) -> Tensor:
+def _visibility_mask(own_counts: int, length: int, window: int) -> Tensor:
     """[own, length] True where the last ``own`` tokens of an example see a token of it.
 
     That is none after the query, and none more than ``window - 1`` before it.
     """
-    gap = torch.arange(length - own, length)[:, None] - torch.arange(length)[None, :]
+    gap = torch.arange(length - own_counts, length)[:, None] - torch.arange(length)[None, :]
     return (gap >= 0) & (gap < window)
 
 
@@ -98,12 +98,12 @@ def flat_attention(
     dropout: float = 0.0,
 ) -> Tensor:
     """Causal attention inside each example. q: [T, H, D], k and v: [T, K, D] → [T, H, D]."""
-    own = layout.own
+    own_counts = layout.own
     if layout.expand is not None:
         k, v = k.index_select(0, layout.expand), v.index_select(0, layout.expand)
     lengths = list(layout.lengths)
     outs = []
-    parts = (torch.split(q, own), torch.split(k, lengths), torch.split(v, lengths))
+    parts = (torch.split(q, own_counts), torch.split(k, lengths), torch.split(v, lengths))
     for part_q, part_k, part_v in zip(*parts, strict=True):
         queries, n = part_q.shape[0], part_k.shape[0]
         if not queries:  # all of it is an earlier example's beginning

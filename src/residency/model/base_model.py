@@ -136,8 +136,8 @@ def _resolve_shipped() -> BaseModel:
     folder = shipped_folder()
     # Installing gives files new times, so they are hashed on every load: 10 MB, about 10 ms.
     manifest = read_manifest(folder)
-    found = describe_files(folder / name for name in manifest["files"])
-    wrong = [n for n, f in manifest["files"].items() if f["sha256"] != found[n]["sha256"]]
+    present = describe_files(folder / name for name in manifest["files"])
+    wrong = [n for n, f in manifest["files"].items() if f["sha256"] != present[n]["sha256"]]
     if wrong:
         raise ModelError(
             f"the shipped model was changed: the checksum of {', '.join(wrong)} differs",
@@ -220,9 +220,9 @@ def _resolve_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> Base
             f"the hub cannot be reached for {repo}", next_step=OFFLINE_STEP
         ) from None
     except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
-        said = re.sub(r"\S+://\S+", "(address)", str(error)).splitlines()
+        message_lines = re.sub(r"\S+://\S+", "(address)", str(error)).splitlines()
         raise OfflineError(
-            f"cannot fetch {repo} from the hub: {said[0] if said else type(error).__name__}",
+            f"cannot fetch {repo} from the hub: {message_lines[0] if message_lines else type(error).__name__}",
             next_step=OFFLINE_STEP,
         ) from error
     check_model_folder(folder)

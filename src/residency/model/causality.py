@@ -37,10 +37,10 @@ def prove_causal(model: Any, where: str) -> None:
             for row in rows
         )
     except Exception as error:
-        said = str(error).splitlines()
+        message_lines = str(error).splitlines()
         raise ModelError(
             f"the model does not run on plain text: {type(error).__name__}: "
-            f"{said[0] if said else ''}",
+            f"{message_lines[0] if message_lines else ''}",
             where=where,
             next_step="use a model of text alone whose architecture transformers runs here",
         ) from error

@@ -26,8 +26,8 @@ _PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "
 
 def model_files(folder: Path) -> list[Path]:
     """The files of a Hugging Face folder that determine the model's outputs, by name."""
-    found = {path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file()}
-    return sorted(path for path in found if path.name != MANIFEST)
+    paths = {path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file()}
+    return sorted(path for path in paths if path.name != MANIFEST)
 
 
 def describe_files(files: Iterable[Path]) -> dict[str, dict[str, Any]]:

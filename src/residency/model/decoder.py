@@ -26,8 +26,8 @@ _MISFITS = (NotImplementedError, TypeError, ValueError, AttributeError, RuntimeE
 """What a model raises that does not run this way."""
 
 
-def _relative_error(got: Tensor, want: Tensor) -> float:
-    return float((got - want).abs().max() / want.abs().max().clamp(min=1e-6))
+def _relative_error(short_way: Tensor, want: Tensor) -> float:
+    return float((short_way - want).abs().max() / want.abs().max().clamp(min=1e-6))
 
 
 class Decoder(DecoderPasses):
@@ -76,9 +76,9 @@ class Decoder(DecoderPasses):
         try:
             rows, ids, positions, layout = self._probe_batch()
             self.flat = True
-            got = self.hidden_states(ids, positions, layout).float()
+            short_way = self.hidden_states(ids, positions, layout).float()
             alone = torch.cat([self._run_alone(row).float() for row in rows])
-            error = _relative_error(got, alone[layout.keep])
+            error = _relative_error(short_way, alone[layout.keep])
             if self.longest > PROBE_LENGTH:
                 error = max(error, self._prove_longest())
         except _MISFITS as problem:
@@ -105,9 +105,9 @@ class Decoder(DecoderPasses):
         ]
         positions = torch.cat([torch.arange(len(row)) for row in rows]).to(self.device)
         layout = Layout(tuple(len(row) for row in rows))
-        got = self.hidden_states(torch.cat(rows), positions, layout).float()
+        short_way = self.hidden_states(torch.cat(rows), positions, layout).float()
         alone = torch.cat([self._run_alone(row).float() for row in rows])
-        return _relative_error(got, alone)
+        return _relative_error(short_way, alone)
 
     def _probe_batch(self) -> tuple[list[Tensor], Tensor, Tensor, Layout]:
         """Three random examples, of which two begin alike: alone, and as one flat batch."""
@@ -135,13 +135,13 @@ class Decoder(DecoderPasses):
         try:
             with watch.watching():
                 want = self.hidden_states(ids, positions, layout)[at]
-            self.last = found = watch.found()
-            got = self.hidden_states(ids, positions, layout, at)
+            self.last = last_layer = watch.found()
+            short_way = self.hidden_states(ids, positions, layout, at)
             exact = next(self.model.parameters()).dtype is torch.float32
-            close = _relative_error(got.float(), want.float()) <= (
+            close = _relative_error(short_way.float(), want.float()) <= (
                 PROOF_TOLERANCE if exact else 5e-2
             )
-            return found if close else None
+            return last_layer if close else None
         except _MISFITS:
             return None
         finally:
@@ -161,6 +161,6 @@ class Decoder(DecoderPasses):
         # Large enough that a soft cap bends them.
         hidden *= 100 / nn.functional.linear(hidden, weight).abs().max().clamp(min=1e-6)
         want = self._own_logits(hidden).float()
-        got = nn.functional.linear(hidden, weight, bias).float()
+        short_way = nn.functional.linear(hidden, weight, bias).float()
         exact = weight.dtype is torch.float32
-        return float((got - want).abs().max()) < (1e-3 if exact else 1.0)
+        return float((short_way - want).abs().max()) < (1e-3 if exact else 1.0)

@@ -69,7 +69,8 @@ class DecoderPasses:
         self.length_class = LengthClasses(model.config.get_text_config())
         self.balance: RouterBalance | None = None
         self._routed: tuple[Tensor, ...] = ()
-        self.body: nn.Module = getattr(model, model.base_model_prefix)
+        # A text model cut out of a larger one (Llama 4) may be named as in the larger one.
+        self.body: nn.Module = getattr(model, model.base_model_prefix, None) or model.get_decoder()
         self.stack: Stack = layer_stack(model)
         self.flat, self.reason = False, "padding was asked for"
         self.last: LastLayer | None = None

@@ -51,13 +51,13 @@ def pip_download(requirement: str, folder: Path, progress: Progress, expected: i
         reader = threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True)
         reader.start()
         try:
-            shown = -1
+            reported = -1
             while process.poll() is None:
                 reader.join(0.2)
                 done = min(_folder_bytes(folder), expected) // 10**6
-                if done > shown:
+                if done > reported:
                     progress(ProgressEvent("fetch", done, expected // 10**6, "MB"))
-                    shown = done
+                    reported = done
         except BaseException:
             process.kill()
             raise
@@ -73,16 +73,16 @@ def pip_download(requirement: str, folder: Path, progress: Progress, expected: i
 
 def _pip_error(output: str, requirement: str) -> FetchError:
     # Addresses stay out of messages: they may hold a user's name and password.
-    said = re.sub(r"\S+://\S+", "(address)", output)
-    errors = [line for line in said.splitlines() if line.startswith("ERROR")] or [said[-300:]]
+    message = re.sub(r"\S+://\S+", "(address)", output)
+    errors = [line for line in message.splitlines() if line.startswith("ERROR")] or [message[-300:]]
     last = errors[-1].removeprefix("ERROR:").strip()
-    if re.search(r"No space left|Errno 28|Disk quota", said):
+    if re.search(r"No space left|Errno 28|Disk quota", message):
         return no_room(OSError(errno.ENOSPC, "the disk is full"), cache_dir())
-    cut = re.search(r"IncompleteRead|Connection broken|Read timed out|ConnectionReset", said)
+    cut = re.search(r"IncompleteRead|Connection broken|Read timed out|ConnectionReset", message)
     if cut:
         return OfflineError(f"the download of {requirement} broke off", next_step=OFFLINE_STEP)
     if re.search(r"NewConnection|NameResolution|Could not find a version|No matching distribution|ProxyError|SSLError|"
-                 r"ConnectTimeout|HTTP error|Max retries", said):  # fmt: skip
+                 r"ConnectTimeout|HTTP error|Max retries", message):  # fmt: skip
         return OfflineError(
             f"the Python package registry cannot be reached, or does not have {requirement} "
             f"(pip says: {last})",

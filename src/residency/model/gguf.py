@@ -155,12 +155,12 @@ def _quiet() -> Iterator[None]:
     """Without the library's own progress bars: ours are shown."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    percent = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        if shown:
+        if percent:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
@@ -189,5 +189,5 @@ def _bar_to(progress: Progress) -> Iterator[None]:
 def _edit_json(path: Path, *, drop: tuple[str, ...]) -> None:
     if path.exists():
         raw = json.loads(path.read_text(encoding="utf-8"))
-        kept = {key: value for key, value in raw.items() if key not in drop}
-        write_text(path, json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
+        entries = {key: value for key, value in raw.items() if key not in drop}
+        write_text(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")

@@ -90,10 +90,10 @@ def _chunk_probabilities(
     One buffer all the way: logits become exponentials, then probabilities, in place.
     """
     probs = linear_nt(h, weight, bias).float()
-    own = probs.gather(1, labels[:, None])
+    label_logits = probs.gather(1, labels[:, None])
     most = probs.amax(1, keepdim=True)
     total = probs.sub_(most).exp_().sum(1, keepdim=True)
-    nll.copy_((total.log() + most - own)[:, 0])
+    nll.copy_((total.log() + most - label_logits)[:, 0])
     probs.div_(total)
     probs[torch.arange(len(labels), device=labels.device), labels] -= 1
     return probs.to(h.dtype)
@@ -119,8 +119,8 @@ def weighted_nll(
 ) -> tuple[Tensor, Tensor]:
     """Σ wᵢ·nllᵢ (differentiable in the hidden states and in the head) and the [S] nll."""
     if torch.is_grad_enabled() and weight.requires_grad:
-        whole = (fill_rows(h), weight, bias, fill_rows(labels), fill_rows(weights))
-        total, nll = _WeightedNll.apply(*whole)  # type: ignore[no-untyped-call]
+        arguments = (fill_rows(h), weight, bias, fill_rows(labels), fill_rows(weights))
+        total, nll = _WeightedNll.apply(*arguments)  # type: ignore[no-untyped-call]
         return total, nll[: len(h)]
     nll = token_nll(h, weight, bias, labels)
     return (nll * weights).sum(), nll.detach()

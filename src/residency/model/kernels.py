@@ -20,8 +20,10 @@ from residency.model.product_choice import onednn_preferred
 def linear_nt(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weightᵀ + bias`` without a gradient. x: [..., K], weight: [N, K] (any strides)."""
     if x.dtype is torch.float32 and x.device.type == "cpu" and x.numel() and onednn_preferred():
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return out
+        rows = x.reshape(-1, x.shape[-1])
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+        # Given three dimensions the op returns a view, which models that add in place may not change.
+        return out.resize_(*x.shape[:-1], len(weight)) if x.ndim != 2 else out
     return nn.functional.linear(x, weight, bias)
 
 

@@ -38,15 +38,15 @@ class LastLayer:
         """In the block the layer takes [1, T, d] and gives [1, S, d], the states at ``positions``."""
         attention = layer.get_submodule(self.attention)
         norm = layer.get_submodule(self.norm) if self.norm else nn.Identity()
-        whole: list[Tensor] = []
+        all_states: list[Tensor] = []
 
         def choose(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             states = _find_states(args, kwargs)
-            whole.append(states)
+            all_states.append(states)
             return _replace_states(args, kwargs, states.index_select(1, positions))
 
         def restore(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return _replace_states(args, kwargs, norm(whole.pop()))
+            return _replace_states(args, kwargs, norm(all_states.pop()))
 
         def narrow(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
             return (args[0].index_select(1, positions), *args[1:])
@@ -101,8 +101,8 @@ class Watch:
             # transformers hands what attention needs through to it, and to no other child.
             if "layout" in kwargs and not self._attention:
                 self._attention, self._inside = name, True
-                made = self._made.get(id(_find_states(args, kwargs)))
-                self._norm = made[0] if made is not None else ""
+                maker = self._made.get(id(_find_states(args, kwargs)))
+                self._norm = maker[0] if maker is not None else ""
             elif self._inside and is_linear(module):
                 self._output = name.removeprefix(f"{self._attention}.")
 

@@ -111,12 +111,12 @@ def stored_dtype(path: Path) -> torch.dtype:
 
     Loaded in this format on a CPU, weights stay on disk, mapped, until they are changed.
     """
-    found = set()
+    formats = set()
     for file in path.glob("*.safetensors"):
         with safe_open(file, framework="pt") as tensors:
-            found |= {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
+            formats |= {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
     known = {"BF16": torch.bfloat16, "F16": torch.float16}
-    return known.get(found.pop(), torch.float32) if len(found) == 1 else torch.float32
+    return known.get(formats.pop(), torch.float32) if len(formats) == 1 else torch.float32
 
 
 def _four_bits(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:

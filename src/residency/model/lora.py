@@ -126,18 +126,18 @@ def fold_adapters(model: Any) -> None:
 def measure_reach(model: Any) -> float:
     """Share of the base's weights, 0 to 1, that lie in adapted layers."""
     adapted: set[int] = set()
-    own: set[int] = set()
+    adapter_ids: set[int] = set()
     for _, layer in all_adapters(model):
         if isinstance(layer, LoraExperts):
             adapted |= {id(layer.base.get_parameter(name)) for name in layer.names}
-            own |= {id(p) for p in [*layer.lora_A.values(), *layer.lora_B.values()]}
+            adapter_ids |= {id(p) for p in [*layer.lora_A.values(), *layer.lora_B.values()]}
         else:
             adapted.add(id(layer.weight))
             tensors = (layer.lora_A, layer.lora_B, layer.magnitude)
-            own |= {id(p) for p in tensors if p is not None}
+            adapter_ids |= {id(p) for p in tensors if p is not None}
     reached = total = 0
     for parameter in model.parameters():
-        if id(parameter) not in own:
+        if id(parameter) not in adapter_ids:
             total += parameter.numel()
             reached += parameter.numel() if id(parameter) in adapted else 0
     return reached / max(1, total)

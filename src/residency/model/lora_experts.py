@@ -55,9 +55,11 @@ class LoraExperts(nn.Module):
         a, b = self.lora_A[name], self.lora_B[name]
         a = a.reshape(experts, -1, a.shape[-1])
         b = b.reshape(b.shape[0], -1, experts).permute(2, 0, 1)
-        left, right = (a.transpose(1, 2), b.transpose(1, 2)) if self.turned else (b, a)
-        left, right = left.to(weight.dtype), right.to(weight.dtype)
-        return torch.baddbmm(weight, left, right, alpha=self.scale)
+        left_factor, right_factor = (
+            (a.transpose(1, 2), b.transpose(1, 2)) if self.turned else (b, a)
+        )
+        left_factor, right_factor = left_factor.to(weight.dtype), right_factor.to(weight.dtype)
+        return torch.baddbmm(weight, left_factor, right_factor, alpha=self.scale)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """As the experts' own forward, with the updated weights."""
@@ -92,9 +94,9 @@ class LoraExperts(nn.Module):
 
 def find_expert_weights(layer: nn.Module, experts: int) -> dict[str, list[str]]:
     """Modules within a decoder layer whose parameters are stacked experts: path → parameters."""
-    found: dict[str, list[str]] = {}
+    stacked: dict[str, list[str]] = {}
     if experts < 2:
-        return found
+        return stacked
     for path, module in layer.named_modules():
         if type(module).__module__.startswith("torch.nn"):
             continue
@@ -104,8 +106,8 @@ def find_expert_weights(layer: nn.Module, experts: int) -> dict[str, list[str]]:
             if weight.ndim == 3 and weight.shape[0] == experts and weight.is_floating_point()
         ]
         if names and path:
-            found[path] = names
-    return found
+            stacked[path] = names
+    return stacked
 
 
 def count_experts(model: Any) -> int:

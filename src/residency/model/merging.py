@@ -108,16 +108,16 @@ def compare_answers(before: _Answers, after: _Answers, bare: _Answers) -> MergeP
     return MergeProof(gap, _logit_gap(before, bare), same, len(before.greedy))
 
 
-def _logit_gap(left: _Answers, right: _Answers) -> float:
-    pairs = zip(left.logits, right.logits, strict=True)
+def _logit_gap(first: _Answers, second: _Answers) -> float:
+    pairs = zip(first.logits, second.logits, strict=True)
     return max(float((a - b).abs().max()) for a, b in pairs)
 
 
 class _ForceEnd(LogitsProcessor):
     """Makes a model write one end token at one place, and no end token before."""
 
-    def __init__(self, end: int, ends: Sequence[int], place: int) -> None:
-        self.end, self.ends, self.place = end, list(ends), place
+    def __init__(self, end: int, ends: Sequence[int], length: int) -> None:
+        self.end, self.ends, self.place = end, list(ends), length
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """scores: [1, V]."""

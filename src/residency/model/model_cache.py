@@ -78,5 +78,5 @@ def _not_writable(folder: Path, error: OSError) -> FetchError:
 
 def remove_leftovers(final: Path) -> None:
     """What a killed process left; under the lock nobody else is using it."""
-    for left in final.parent.glob(f".partial-{final.name}-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in final.parent.glob(f".partial-{final.name}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)

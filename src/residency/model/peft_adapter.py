@@ -189,15 +189,15 @@ def _load_experts(
         layer = LoraExperts(module, names, int(config["r"]), scale)
         for _, ours, theirs in layer.tensors():
             value = state.get(f"{_PREFIX}{path}.{theirs}")
-            own = layer.get_parameter(ours)
-            if value is None or value.shape != own.shape:
+            parameter = layer.get_parameter(ours)
+            if value is None or value.shape != parameter.shape:
                 raise ModelError(
                     f"the adapter is for another model: {path}.{theirs} is missing or has "
                     "another shape",
                     where=str(folder),
                 )
             with torch.no_grad():
-                own.copy_(value)
+                parameter.copy_(value)
             paths.add(f"{path}.{theirs}".rsplit(".lora_", 1)[0])
             used += 1
         replace_module(model, path, layer)

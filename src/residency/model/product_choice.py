@@ -42,14 +42,14 @@ def onednn_preferred() -> bool:
     if not onednn_available():
         return False
     file, key = cache_dir() / "products.json", _describe_machine()
-    kept = _read_choices(file)
-    if isinstance(kept.get(key), dict) and isinstance(kept[key].get("onednn"), bool):
-        return bool(kept[key]["onednn"])
+    choices = _read_choices(file)
+    if isinstance(choices.get(key), dict) and isinstance(choices[key].get("onednn"), bool):
+        return bool(choices[key]["onednn"])
     onednn, mkl = time_products()
     choice = mkl > onednn / ADVANTAGE
-    kept[key] = {"onednn": choice, "onednn_seconds": onednn, "mkl_seconds": mkl}
+    choices[key] = {"onednn": choice, "onednn_seconds": onednn, "mkl_seconds": mkl}
     with contextlib.suppress(OSError):  # a cache that cannot be written is measured again
-        write_json(file, kept)
+        write_json(file, choices)
     return choice
 
 

@@ -33,13 +33,16 @@ def fill_batch(ids: Tensor, positions: Tensor, layout: Layout) -> tuple[Tensor, 
     more = round_up_size(size) - size
     if not more:
         return ids, positions, layout
-    own = torch.arange(more, device=ids.device)
+    extra_positions = torch.arange(more, device=ids.device)
     shared, expand, keep = layout.shared, layout.expand, layout.keep
     if expand is not None and keep is not None:
-        expand, keep = torch.cat([expand, own + size]), torch.cat([keep, own + len(expand)])
+        expand, keep = (
+            torch.cat([expand, extra_positions + size]),
+            torch.cat([keep, extra_positions + len(expand)]),
+        )
         shared = (*shared, 0)
     layout = Layout((*layout.lengths, more), shared, expand, keep)
-    return pad(ids, (0, more)), torch.cat([positions, own]), layout
+    return pad(ids, (0, more)), torch.cat([positions, extra_positions]), layout
 
 
 def fill_rows(rows: Tensor) -> Tensor:

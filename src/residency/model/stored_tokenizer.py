@@ -50,5 +50,5 @@ class StoredTokenizer:
 
     def _id(self, name: str) -> int | None:
         token = self.special_tokens_map.get(name)
-        found: int | None = self.backend_tokenizer.token_to_id(token) if token else None
-        return found
+        number: int | None = self.backend_tokenizer.token_to_id(token) if token else None
+        return number

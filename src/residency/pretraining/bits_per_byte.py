@@ -87,8 +87,8 @@ def bits_per_byte(
     decoder = Decoder(model)
     total = 0.0
     enabled = dtype != torch.float32
-    for part in split_by_tokens(held.rows, micro_tokens, decoder.length_class):
-        batch = flatten_rows(part).to(decoder.device)
+    for micro_batch in split_by_tokens(held.rows, micro_tokens, decoder.length_class):
+        batch = flatten_rows(micro_batch).to(decoder.device)
         with torch.autocast(decoder.device.type, dtype, enabled=enabled):
             states = decoder.hidden_states(batch.ids, batch.positions, batch.layout)
             value, _ = decoder.weighted_loss(states[batch.predict], batch.labels, batch.weights)

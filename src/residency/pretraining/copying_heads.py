@@ -54,7 +54,9 @@ def set_copying_heads(model: Any, *, seed: int) -> None:
     with torch.no_grad():
         directions = _orthogonal_rows(width, generator)
         common = directions[0]
-        told, kept, copied = (directions[1 + n * size : 1 + (n + 1) * size] for n in range(3))
+        told_space, kept_space, copied = (
+            directions[1 + n * size : 1 + (n + 1) * size] for n in range(3)
+        )
         embeddings = model.model.embed_tokens.weight
         embeddings.mul_(EMBEDDING_SCALE)
         embeddings.sub_(torch.outer(embeddings @ common, common))
@@ -64,20 +66,20 @@ def set_copying_heads(model: Any, *, seed: int) -> None:
 
         first = model.model.layers[0].self_attn
         fast = (frequency > FAST).float()
-        seen = math.sqrt(width) * COMMON / math.sqrt(1 + COMMON**2)
-        each = fast * math.sqrt(SHARPNESS * math.sqrt(size) / float(fast.sum())) / seen
+        common_seen = math.sqrt(width) * COMMON / math.sqrt(1 + COMMON**2)
+        each = fast * math.sqrt(SHARPNESS * math.sqrt(size) / float(fast.sum())) / common_seen
         key = torch.cat([each, torch.zeros_like(each)])
         query = torch.cat([each * frequency.cos(), -each * frequency.sin()])  # one token back
         first.k_proj.weight[:size].mul_(0.1).add_(torch.outer(key, common))
         first.q_proj.weight[:size].mul_(0.1).add_(torch.outer(query, common))
-        first.v_proj.weight[:size] = told
-        first.o_proj.weight[:, :size] = WRITE[0] * unit * kept.T
+        first.v_proj.weight[:size] = told_space
+        first.o_proj.weight[:, :size] = WRITE[0] * unit * kept_space.T
 
         second = model.model.layers[1].self_attn
         slow = (frequency < SLOW).float().repeat(2).unsqueeze(1)
         match = MATCH * size**0.25 * slow
-        second.q_proj.weight[:size] = match * told
-        second.k_proj.weight[:size] = match * kept
+        second.q_proj.weight[:size] = match * told_space
+        second.k_proj.weight[:size] = match * kept_space
         second.v_proj.weight[:size] = copied
         second.o_proj.weight[:, :size] = WRITE[1] * unit * copied.T
 

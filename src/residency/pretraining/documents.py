@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
 import itertools
 import json
-import lzma
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from residency.errors import DataError
+from residency.files.opening import DAMAGED, inner_suffix, open_bytes
 
 TEXT_SUFFIXES = {".txt", ".md", ".text"}
 JSON_SUFFIXES = {".jsonl", ".ndjson"}
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _HEAD = 100
 """Documents looked at first, to hold out at least one of a small corpus."""
 
@@ -57,14 +54,14 @@ def corpus_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError("no such file or folder", where=str(path))
-    found = sorted(p for p in path.rglob("*") if p.is_file() and _file_kind(p) != "unknown")
-    if not found:
+    files = sorted(p for p in path.rglob("*") if p.is_file() and _file_kind(p) != "unknown")
+    if not files:
         raise DataError(
             "no text here",
             where=str(path),
-            next_step="give .txt, .md, .jsonl (also .gz, .xz, .bz2) or .parquet files",
+            next_step="give .txt, .md, .jsonl (also .gz, .zst, .xz, .bz2) or .parquet files",
         )
-    return found
+    return files
 
 
 def text_stamps(corpora: Sequence[Corpus]) -> list[Any]:
@@ -100,7 +97,7 @@ def read_documents(path: Path, field: str = "text") -> Iterator[Document]:
             raise DataError(
                 f"cannot read {file.suffix or 'this'} files",
                 where=str(file),
-                next_step="give .txt, .md, .jsonl (also .gz, .xz, .bz2) or .parquet files",
+                next_step="give .txt, .md, .jsonl (also .gz, .zst, .xz, .bz2) or .parquet files",
             )
         for document in documents:
             if document.text.strip():
@@ -115,19 +112,12 @@ def read_documents(path: Path, field: str = "text") -> Iterator[Document]:
 
 
 def _file_kind(file: Path) -> str:
-    suffix = file.suffix.lower()
-    if suffix in _OPENERS:
-        suffix = Path(file.stem).suffix.lower()
+    suffix = inner_suffix(file)
     if suffix in TEXT_SUFFIXES:
         return "text"
     if suffix in JSON_SUFFIXES:
         return "json"
     return "parquet" if suffix == ".parquet" else "unknown"
-
-
-def _open_file(file: Path) -> IO[bytes]:
-    opener: Any = _OPENERS.get(file.suffix.lower(), open)
-    return opener(file, "rb")  # type: ignore[no-any-return]
 
 
 def _decode_text(raw: bytes, where: str) -> str:
@@ -142,12 +132,16 @@ def _decode_text(raw: bytes, where: str) -> str:
 
 
 def _read_text(file: Path) -> Iterator[Document]:
-    with _open_file(file) as handle:
-        yield Document(_decode_text(handle.read(), str(file)), str(file))
+    with open_bytes(file) as handle:
+        try:
+            raw = handle.read()
+        except (*DAMAGED, OSError) as error:
+            raise DataError(f"the compressed file is damaged: {error}", where=str(file)) from None
+    yield Document(_decode_text(raw, str(file)), str(file))
 
 
 def _read_json(file: Path, field: str) -> Iterator[Document]:
-    with _open_file(file) as handle:
+    with open_bytes(file) as handle:
         try:
             for number, raw in enumerate(handle, 1):
                 where = f"{file}:{number}"
@@ -166,7 +160,7 @@ def _read_json(file: Path, field: str) -> Iterator[Document]:
                         f"{', '.join(row) if isinstance(row, dict) else type(row).__name__}",
                     )
                 yield Document(row[field], where)
-        except (EOFError, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
+        except (*DAMAGED, OSError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"the compressed file is damaged: {error}", where=str(file)) from None

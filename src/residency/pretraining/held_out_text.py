@@ -71,16 +71,16 @@ class HeldOutText:
         """
         from residency.model.load_model import load_model, pick_device
 
-        kept = out / "before.json"
+        file = out / "before.json"
         known: dict[str, float] = {}
-        if kept.is_file():
-            known = json.loads(kept.read_text(encoding="utf-8"))
+        if file.is_file():
+            known = json.loads(file.read_text(encoding="utf-8"))
         keys = [self._key(held, identity) for held in self.rows]
         missing = [(k, held) for k, held in zip(keys, self.rows, strict=True) if k not in known]
         if missing:
             model = load_model(base, dtype="fp32", device=pick_device(device))
             known.update({key: self._bits(model, held) for key, held in missing})
-            kept.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            file.write_text(json.dumps(known, indent=1), encoding="utf-8")
         return {held.name: known[key] for key, held in zip(keys, self.rows, strict=True)}
 
     def samples(self, model: Any) -> Mapping[str, str]:

@@ -25,8 +25,8 @@ def cut_pieces(file: TokenFile, context: int) -> np.ndarray[Any, np.dtype[np.int
     begin = first + within * context
     end = np.minimum(begin + context, np.repeat(ends, number))
     cut = np.stack([begin, end], axis=1)
-    kept: np.ndarray[Any, np.dtype[np.int64]] = cut[end - begin > 1]
-    return kept
+    long_enough: np.ndarray[Any, np.dtype[np.int64]] = cut[end - begin > 1]
+    return long_enough
 
 
 class PackedBatches:

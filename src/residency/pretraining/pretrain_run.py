@@ -90,13 +90,13 @@ class PretrainRun:
 
         def measure(model: Any) -> float:
             """The score of a checkpoint: minus the mean bits per byte over what is trained on."""
-            found = held.bits(model)
-            self.say("held out: " + ", ".join(f"{k} {v:.4f} bits/byte" for k, v in found.items()))
-            self._append_row("held-out.jsonl", {"bits_per_byte": found})
+            bits = held.bits(model)
+            self.say("held out: " + ", ".join(f"{k} {v:.4f} bits/byte" for k, v in bits.items()))
+            self._append_row("held-out.jsonl", {"bits_per_byte": bits})
             if run.samples:
                 self._append_row("samples.jsonl", held.samples(model))
-            own = [found[c.name] for c in self.corpora if c.name in found]
-            return -sum(own) / len(own) if own else -math.inf
+            trained_on = [bits[c.name] for c in self.corpora if c.name in bits]
+            return -sum(trained_on) / len(trained_on) if trained_on else -math.inf
 
         result = train(
             base,
@@ -136,13 +136,13 @@ class PretrainRun:
             return base.path, base.identity
         folder = self.out / "start"
         shape = Shape(**self.recipe.model.model_dump())
-        made = {
+        ingredients = {
             "tokenizer": self.recipe.tokenizer.model_dump(),
             "model": self.recipe.model.model_dump(),
             "seed": self.recipe.run.seed,
             "text": text_stamps(self.corpora),
         }
-        key = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+        key = hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
         done = folder / "made.json"
         if not (done.is_file() and json.loads(done.read_text())["key"] == key):
             shutil.rmtree(folder, ignore_errors=True)

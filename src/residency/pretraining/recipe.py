@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from residency.config.parse_toml import TomlTextError, parse_toml
 from residency.config.section import Section
 from residency.errors import ConfigError
 from residency.pretraining.documents import Corpus
@@ -113,11 +113,13 @@ def load_recipe(path: Path) -> PretrainConfig:
         ConfigError: missing, not TOML, or a wrong setting.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError("no such recipe", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from None
+    except TomlTextError as error:
+        raise ConfigError(str(error), where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8: {error}", where=str(path)) from None
     for corpus in raw.get("corpus", []):
         for key in ("path", "held_out"):
             if isinstance(corpus, dict) and isinstance(corpus.get(key), str):
@@ -130,7 +132,7 @@ def _validate_recipe(raw: Mapping[str, Any], where: str) -> PretrainConfig:
         config = PretrainConfig.model_validate(raw)
     except ValidationError as error:
         lines = [
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg'].lower()}"
+            f"{'.'.join(str(name) for name in item['loc'])}: {item['msg'].lower()}"
             for item in error.errors()
         ]
         raise ConfigError(

@@ -54,12 +54,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path) -> None:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    found = tokenizer.get_vocab_size()
-    if found < vocab_size:
+    supported = tokenizer.get_vocab_size()
+    if supported < vocab_size:
         raise DataError(
-            f"the text supports a vocabulary of {found} entries, not {vocab_size}",
+            f"the text supports a vocabulary of {supported} entries, not {vocab_size}",
             where="tokenizer.vocab_size",
-            next_step=f"set tokenizer.vocab_size in a recipe to {found} or less, or give more text",
+            next_step=f"set tokenizer.vocab_size in a recipe to {supported} or less, or give more text",
         )
     save_tokenizer(tokenizer, out)
 
@@ -67,10 +67,10 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, out: Path) -> None:
 def tokenizer_sample(corpora: Sequence[Corpus], characters: int) -> Iterator[str]:
     """Beginnings of training documents, in equal parts from each corpus."""
     for corpus in corpora:
-        left = characters // len(corpora)
+        remaining = characters // len(corpora)
         for document in split_documents(corpus, held_out=False):
-            if left <= 0:
+            if remaining <= 0:
                 break
-            part = document.text[: min(left, 40_000)]
-            left -= len(part)
-            yield part
+            beginning = document.text[: min(remaining, 40_000)]
+            remaining -= len(beginning)
+            yield beginning

@@ -193,16 +193,16 @@ def _restore_random(state: Mapping[str, Tensor]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def compare_fingerprints(kept: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
+def compare_fingerprints(before: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
     """Refuse to go on with other data or settings.
 
     Raises:
         ResumeError: naming every difference, old and new.
     """
     differences = [
-        f"{name}: {kept.get(name, '(absent)')!r} then, {now.get(name, '(absent)')!r} now"
-        for name in sorted({*kept, *now})
-        if kept.get(name) != now.get(name)
+        f"{name}: {before.get(name, '(absent)')!r} then, {now.get(name, '(absent)')!r} now"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
     ]
     if differences:
         raise ResumeError(

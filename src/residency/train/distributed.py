@@ -58,8 +58,10 @@ class World:
         grads = [p.grad for p in parameters if p.grad is not None]
         bucket = torch.cat([g.reshape(-1) for g in grads])
         dist.all_reduce(bucket)
-        for grad, part in zip(grads, torch.split(bucket, [g.numel() for g in grads]), strict=True):
-            grad.copy_(part.view_as(grad))
+        for grad, summed in zip(
+            grads, torch.split(bucket, [g.numel() for g in grads]), strict=True
+        ):
+            grad.copy_(summed.view_as(grad))
 
     def add(self, *values: float) -> tuple[float, ...]:
         """The sum over ranks of each value."""

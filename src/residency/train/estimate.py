@@ -101,11 +101,11 @@ def estimate_training(
 
 def run_apart(module: str, job: Mapping[str, Any], check_steps: int) -> Estimate:
     """The estimate that ``python -m module`` prints for a job, and with ``check_steps`` its error."""
-    found = Estimate(**_run_child(module, {**job, "check_steps": 0}))
+    predicted = Estimate(**_run_child(module, {**job, "check_steps": 0}))
     if not check_steps:
-        return found
-    real = _run_child(module, {**job, "check_steps": min(check_steps, found.steps)})
-    return Estimate(**{**asdict(found), **real})
+        return predicted
+    real = _run_child(module, {**job, "check_steps": min(check_steps, predicted.steps)})
+    return Estimate(**{**asdict(predicted), **real})
 
 
 def _run_child(module: str, job: Mapping[str, Any]) -> dict[str, Any]:

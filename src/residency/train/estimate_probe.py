@@ -35,7 +35,8 @@ from residency.train.probe_batches import (
 )
 from residency.train.reporter import OnEvent
 from residency.train.step_cost import memory_bytes
-from residency.train.train_engine import Engine, StepResult
+from residency.train.step_result import StepResult
+from residency.train.train_engine import Engine
 from residency.train.train_loop import train
 from residency.train.train_options import CHECKPOINT_EVERY, TrainOptions
 from residency.train.trunk_cache import TrunkCache
@@ -165,14 +166,14 @@ def _run_steps(
     **common: Any,
 ) -> _ProbeRun:
     engines: list[_WatchedEngine] = []
-    told: list[float] = []
+    event_times: list[float] = []
 
     def make(*args: Any, **kwargs: Any) -> _WatchedEngine:
         engines.append(_WatchedEngine(*args, **kwargs))
         return engines[0]
 
     def tell(event: Mapping[str, float]) -> None:
-        told.append(time.perf_counter())
+        event_times.append(time.perf_counter())
         if on_event is not None:
             on_event(event)
 
@@ -194,8 +195,10 @@ def _run_steps(
         )
     engine = engines[0]
     on_device = engine.device.type == "cuda"
-    own = [step.seconds for step in engine.results]
-    beside = np.diff(told) - own[1:]  # between two steps: the next batch, events, a checkpoint
+    step_seconds = [step.seconds for step in engine.results]
+    beside = (
+        np.diff(event_times) - step_seconds[1:]
+    )  # between two steps: the next batch, events, a checkpoint
     usual = float(np.median(beside)) if len(beside) else 0.0
     saved = save_after - 1
     return _ProbeRun(
@@ -205,7 +208,7 @@ def _run_steps(
         loaded=engine.loaded,
         memory=result.memory,
         seconds=result.seconds,
-        steps=tuple(seconds + usual for seconds in own),
+        steps=tuple(seconds + usual for seconds in step_seconds),
         save=max(0.0, float(beside[saved]) - usual) if saved < len(beside) else 0.0,
         filling=result.frozen_seconds,
     )

@@ -91,14 +91,14 @@ def flatten_rows(rows: Sequence[TokenRow], *, share: bool = True) -> FlatBatch:
                     common, source = length, earlier
         if common < SHARE_FROM:
             common = 0
-        own = len(array) - common
-        index = np.arange(flat, flat + own)
+        own_count = len(array) - common
+        index = np.arange(flat, flat + own_count)
         where.append(np.concatenate([where[source][:common], index]) if common else index)
         ids.append(array[common:])
         positions.append(np.arange(common, len(array)))
         keep.append(np.arange(expanded + common, expanded + len(array)))
         shared.append(common)
-        flat += own
+        flat += own_count
         expanded += len(array)
     predict, labels, weights, owner = [], [], [], []
     for at, row in enumerate(rows):

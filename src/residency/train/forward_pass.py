@@ -106,10 +106,10 @@ class ForwardPass:
         """Mean negative log-likelihood of the trained tokens, without training on them."""
         total = weight = 0.0
         with self.evaluation_mode():
-            for part in split_by_tokens(
+            for micro_batch in split_by_tokens(
                 rows, self.settings.micro_tokens, self.decoder.length_class
             ):
-                batch = flatten_rows(part).to(self.device)
+                batch = flatten_rows(micro_batch).to(self.device)
                 total += float(self.with_weights(self._sum_losses, batch))
                 weight += float(batch.weights.sum())
         return total / weight

@@ -74,11 +74,11 @@ class MuonAdamW:
     ) -> None:
         inside = [p for name, p in named.items() if p.ndim == 2 and ".layers." in name]
         chosen = {id(p) for p in inside}
-        rest = [p for p in named.values() if id(p) not in chosen]
+        others = [p for p in named.values() if id(p) not in chosen]
         self._optimizers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(inside, lr=muon_rate, momentum=0.95, weight_decay=weight_decay),
             torch.optim.AdamW(
-                rest, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+                others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
             ),
         ]
         for optimizer, rate in zip(self._optimizers, (muon_rate, learning_rate), strict=True):

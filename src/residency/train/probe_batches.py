@@ -48,10 +48,10 @@ def batch_sizes(source: EpochBatches, settings: TrainConfig) -> dict[int, Sizes]
     for step in range(0, source.steps, -(-source.steps // _COUNTED)):
         rows = as_objective(source.batch(step), settings.objective)
         parts = [
-            flatten_rows(_with_rejected(part))
-            for part in split_by_tokens(rows, settings.micro_tokens)
+            flatten_rows(_with_rejected(micro_batch))
+            for micro_batch in split_by_tokens(rows, settings.micro_tokens)
         ]
-        out[step] = [(len(part.ids), len(part.labels)) for part in parts]
+        out[step] = [(len(micro_batch.ids), len(micro_batch.labels)) for micro_batch in parts]
     return out
 
 
@@ -69,7 +69,7 @@ def choose_steps(sizes: Mapping[int, Sizes]) -> list[int]:
     """Steps to try: the one with the largest micro-batch first, the smallest, and two between."""
     order = sorted(sizes, key=lambda step: (max(sizes[step]), step))
     places = (len(order) - 1, 0, len(order) // 3, 2 * len(order) // 3)
-    return list(dict.fromkeys(order[place] for place in places))
+    return list(dict.fromkeys(order[rank] for rank in places))
 
 
 def count_tokens(rows: Sequence[TokenRow]) -> int:

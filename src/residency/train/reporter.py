@@ -7,8 +7,8 @@ from pathlib import Path
 
 from residency.interfaces import Progress, ProgressEvent
 from residency.train.checkpoint import RunState
+from residency.train.step_result import StepResult
 from residency.train.trackers import open_tracker
-from residency.train.train_engine import StepResult
 
 STAGE = "train"
 OnEvent = Callable[[Mapping[str, float]], None]
@@ -49,8 +49,8 @@ class Reporter:
         """Tell of the step just made. memory: bytes, the most so far."""
         seconds = max(result.seconds, 1e-9)
         speed = result.tokens / seconds
-        shown = {"loss": result.loss, "tokens/s": round(speed)}
-        self.progress(ProgressEvent(STAGE, state.step, self.total, "steps", shown))
+        figures = {"loss": result.loss, "tokens/s": round(speed)}
+        self.progress(ProgressEvent(STAGE, state.step, self.total, "steps", figures))
         event = {
             "step": float(state.step),
             "loss": result.loss,

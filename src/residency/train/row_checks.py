@@ -14,13 +14,13 @@ from residency.train.batch_source import Batches, EpochBatches, as_objective
 
 def find_end_ids(model: Any, tokenizer: Any | None = None) -> set[int]:
     """Ids that end a turn, as the model's configs and tokenizer declare them."""
-    found: set[int] = set()
+    ends: set[int] = set()
     holders = (model.config.get_text_config(), getattr(model, "generation_config", None), tokenizer)
     for holder in holders:
         value = getattr(holder, "eos_token_id", None)
         values = value if isinstance(value, list | tuple) else [value]
-        found |= {int(v) for v in values if v is not None}
-    return found
+        ends |= {int(v) for v in values if v is not None}
+    return ends
 
 
 def check_source(source: Batches, model: Any, base: Path, objective: str) -> list[str]:

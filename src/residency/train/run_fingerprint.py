@@ -28,13 +28,13 @@ def compare_run(state: RunState, fingerprint: Mapping[str, Any], out: Path, exte
     Raises:
         ResumeError, ConfigError: naming the differences.
     """
-    kept = dict(state.fingerprint)
+    before = dict(state.fingerprint)
     if extend:
         now = float(fingerprint["train.epochs"])
-        if now < float(kept["train.epochs"]):
+        if now < float(before["train.epochs"]):
             raise ConfigError(
-                f"extend cannot shorten a run of {kept['train.epochs']} epochs to {now}",
+                f"extend cannot shorten a run of {before['train.epochs']} epochs to {now}",
                 where="train.epochs",
             )
-        kept["train.epochs"] = fingerprint["train.epochs"]
-    compare_fingerprints(kept, fingerprint, out)
+        before["train.epochs"] = fingerprint["train.epochs"]
+    compare_fingerprints(before, fingerprint, out)

@@ -41,10 +41,10 @@ class Sharded(nn.Module):
         for layer in layers:
             fully_shard(layer.to(dtype), mesh=mesh)
         fully_shard(self.to(dtype), mesh=mesh)
-        for part in self.modules():
-            if isinstance(part, FSDPModule):
-                part.set_gradient_divide_factor(1.0)
-                part.set_force_sum_reduction_for_comms(True)  # the only kind that gloo has
+        for module in self.modules():
+            if isinstance(module, FSDPModule):
+                module.set_gradient_divide_factor(1.0)
+                module.set_force_sum_reduction_for_comms(True)  # the only kind that gloo has
 
     def forward(self, call: Callable[..., Any], *args: Any) -> Any:
         """``call(*args)``, with the weights that it reads."""

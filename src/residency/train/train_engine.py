@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,37 +30,8 @@ from residency.train.optimizer import make_adamw
 from residency.train.schedule import learning_rate
 from residency.train.sharding import Sharded, assign_tensor, copy_sharded_like, gather_tensors
 from residency.train.step_cost import step_cost
+from residency.train.step_result import StepResult, pick_precision
 from residency.train.trunk_cache import TrunkCache
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one optimizer step did.
-
-    Attributes:
-        loss: mean negative log-likelihood of the trained tokens (nats), weighted by row;
-            with DPO the mean of its loss over pairs.
-        trained: trained tokens. tokens: all tokens of the rows, as if nothing were shared.
-        grad_norm: before clipping. learning_rate: of this step. seconds: wall time.
-        flops: model FLOPs done (train.metrics).
-    """
-
-    loss: float
-    trained: int
-    tokens: int
-    grad_norm: float
-    learning_rate: float
-    seconds: float
-    flops: float = 0.0
-
-
-def pick_precision(precision: str, device: torch.device) -> torch.dtype:
-    """``auto``: bf16 on CUDA devices with native bf16, fp32 elsewhere (the same on every run)."""
-    if precision == "bf16":
-        return torch.bfloat16
-    if precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.bfloat16
-    return torch.float32
 
 
 class Engine(ForwardPass):
@@ -253,10 +223,12 @@ class Engine(ForwardPass):
         loss, trained, tokens = 0.0, 0, 0
         limit, length_class = self.settings.micro_tokens, self.decoder.length_class
         micro = split_by_tokens(rows, limit, length_class)
-        for part, factor in self.pad_micro_batches(micro, spare):
-            batch = flatten_rows(part)
+        for micro_batch, factor in self.pad_micro_batches(micro, spare):
+            batch = flatten_rows(micro_batch)
             share = factor * batch.tokens / step_tokens
-            value, _ = self.weigh_losses(part, batch, batch.weights * (factor / total), share)
+            value, _ = self.weigh_losses(
+                micro_batch, batch, batch.weights * (factor / total), share
+            )
             value.backward()  # type: ignore[no-untyped-call]
             loss += float(value.detach())
             trained += len(batch.labels) if factor else 0

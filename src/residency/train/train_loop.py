@@ -23,7 +23,8 @@ from residency.train.reporter import STAGE, Reporter
 from residency.train.row_checks import check_source, find_end_ids
 from residency.train.run_fingerprint import compare_run, make_fingerprint
 from residency.train.step_cost import measure_peak_flops, peak_bytes, reset_peak
-from residency.train.train_engine import Engine, StepResult, pick_precision
+from residency.train.step_result import StepResult, pick_precision
+from residency.train.train_engine import Engine
 from residency.train.train_options import TrainOptions
 from residency.train.train_result import TrainResult, make_result
 from residency.train.trained_model import write_trained_model
@@ -206,8 +207,13 @@ def load_base(base: Path, settings: TrainConfig, device: torch.device) -> Any:
     dtype = torch.float32
     if settings.method == "lora" and device.type == "cuda":
         dtype = pick_precision(settings.precision, device)
-    whole = settings.method == "full" or settings.layers == "all"
-    if settings.sharding == "full" and join_world().size > 1 and device.type == "cpu" and whole:
+    all_layers = settings.method == "full" or settings.layers == "all"
+    if (
+        settings.sharding == "full"
+        and join_world().size > 1
+        and device.type == "cpu"
+        and all_layers
+    ):
         dtype = stored_dtype(base)
     return load_model(
         base,

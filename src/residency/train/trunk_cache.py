@@ -115,13 +115,16 @@ class TrunkCache:
         ).cpu()
         if batch.layout.expand is not None:
             states = states[batch.layout.expand.cpu()]
-        return [part.contiguous() for part in torch.split(states, list(batch.layout.lengths))]
+        return [
+            states_of_row.contiguous()
+            for states_of_row in torch.split(states, list(batch.layout.lengths))
+        ]
 
     def _verify(self, ids: Sequence[int]) -> None:
-        kept = self._entries[self.key(ids)]
+        stored = self._entries[self.key(ids)]
         again = self._compute([ids])[0]
         scale = float(again.abs().max()) or 1.0
-        if float((kept - again).abs().max()) > 1e-3 * scale:
+        if float((stored - again).abs().max()) > 1e-3 * scale:
             raise ModelError(
                 "the cached states of the frozen layers were made by other weights",
                 where=str(self.folder),
