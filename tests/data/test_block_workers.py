@@ -23,12 +23,12 @@ from residency.config.data import DataConfig
 from residency.config.model import ModelConfig
 from residency.config.settings import Config
 from residency.data import block_workers as spread
-from residency.data.block_workers import RayCluster, here
+from residency.data.block_workers import RayCluster, run_here
 from residency.data.checks import survey
-from residency.data.checks.data_doctor import check
+from residency.data.checks.data_doctor import check_data
 from residency.data.checks.row_sample import Sample
-from residency.data.reading.row_reader import read
-from residency.data.token_rows import tokenise
+from residency.data.reading.source_reader import read_sources
+from residency.data.token_rows import tokenise_examples
 from residency.errors import DataError, MissingExtraError, ResidencyError
 from residency.nouns.example import Message
 
@@ -74,12 +74,12 @@ def project(folder: Path, count: int = 600) -> Config:
 
 def findings(config: Config, folder: Path, **more: Any) -> dict[str, Any]:
     chat = ChatFormat(tokenizer_of("chatml"))
-    report, found = check(config, folder, chat=chat, missing=("dev",), **more)
+    report, found = check_data(config, folder, chat=chat, missing=("dev",), **more)
     body = report.to_dict()
     del body["seconds"]
     assert report.ledger is not None
     body["lengths"] = list(report.ledger.lengths)
-    body["sample"] = [v.example.id for v in found.found.sample.views]
+    body["sample"] = [v.example.id for v in found.findings.sample.views]
     body["prompts"] = [found.table.prompts.row(n).tolist() for n in range(len(found.table))]
     return body
 
@@ -106,9 +106,11 @@ def test_what_is_sent_to_another_process_comes_back_the_same(
     config = project(tmp_path)
     monkeypatch.setattr(survey, "BLOCK", 100)
     assert findings(config, tmp_path, spread=sent) == findings(config, tmp_path)
-    examples = read(["rows.jsonl"], config.data, "train", tmp_path).examples
+    examples = read_sources(["rows.jsonl"], config.data, "train", tmp_path).examples
     chat = ChatFormat(tokenizer_of("chatml"))
-    assert tokenise(examples, chat, spread=sent) == tokenise(examples, chat, spread=here)
+    assert tokenise_examples(examples, chat, spread=sent) == tokenise_examples(
+        examples, chat, spread=run_here
+    )
 
 
 def test_strict_stops_at_the_first_bad_row_of_any_block(
@@ -127,7 +129,7 @@ def test_a_sample_in_parts_is_the_sample_of_all(tmp_path: Path) -> None:
     from residency.data.checks.figures import View
 
     config = project(tmp_path, 300)
-    examples = read(["rows.jsonl"], config.data, "train", tmp_path).examples
+    examples = read_sources(["rows.jsonl"], config.data, "train", tmp_path).examples
     whole, parts = Sample(40), Sample(40)
     for n, example in enumerate(examples):
         whole.add(View(n, example, "", "", []))
@@ -168,7 +170,7 @@ def test_two_workers_one_of_them_killed(tmp_path: Path, monkeypatch: pytest.Monk
     config = project(tmp_path)
     monkeypatch.setattr(survey, "BLOCK", 100)
     chat = ChatFormat(tokenizer_of("chatml"))
-    examples = read(["rows.jsonl"], config.data, "train", tmp_path).examples
+    examples = read_sources(["rows.jsonl"], config.data, "train", tmp_path).examples
     mark = tmp_path / "killed"
 
     def square(value: int) -> tuple[int, int]:  # within, so that it is sent and not imported
@@ -185,7 +187,9 @@ def test_two_workers_one_of_them_killed(tmp_path: Path, monkeypatch: pytest.Monk
         assert os.getpid() not in workers
         assert killed not in {worker for value, worker in squares if value == 25}
         assert findings(config, tmp_path, spread=cluster) == findings(config, tmp_path)
-        assert tokenise(examples, chat, spread=cluster) == tokenise(examples, chat)
+        assert tokenise_examples(examples, chat, spread=cluster) == tokenise_examples(
+            examples, chat
+        )
         # The command of another process finds the cluster by its address.
         command = [sys.executable, "-m", "residency.cli", "check", "rows.jsonl", "--json"]
         done = subprocess.run(
@@ -226,7 +230,7 @@ def test_the_setting_says_where_rows_are_looked_at(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(spread, "RayCluster", Known)
     with spread.spread_over("") as found:
-        assert found is spread.here
+        assert found is spread.run_here
     for setting in ("local", "auto", "ray://there:10001"):
         with spread.spread_over(setting) as found:
             assert isinstance(found, Known)
@@ -235,7 +239,7 @@ def test_the_setting_says_where_rows_are_looked_at(monkeypatch: pytest.MonkeyPat
 
 def test_a_cluster_that_does_not_answer_is_an_error(tmp_path: Path) -> None:
     config = project(tmp_path)
-    text = f'[model]\nbase = "none"\n[data]\ntrain = {config.data.train!r}\ncluster = "nowhere"\n'
+    text = f'[model]\nbase = "none"\n[data]\ntrain = {config.data.train!r}\ncluster = "nowhere:1"\n'
     (tmp_path / "residency.toml").write_text(text.replace("'", '"'))
     with pytest.raises(ResidencyError, match="does not answer"):
         rounds_check(tmp_path)

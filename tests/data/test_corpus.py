@@ -191,7 +191,7 @@ def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
     name = write(tmp_path, "a.jsonl", rows(20))
     with pytest.raises(ConfigError, match="no training files"):
         load(tmp_path)
-    with pytest.raises(ConfigError, match="limit"):
+    with pytest.raises(ValueError, match="limit"):
         load(tmp_path, train=[name], limit={"trian": 3})
     with pytest.raises(ConfigError, match="no share is left for train"):
         load(tmp_path, train=[name], split={"dev": 1.0})

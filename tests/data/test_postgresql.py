@@ -13,7 +13,7 @@ import pytest
 
 from residency.commands.check import check
 from residency.config.data import DataConfig
-from residency.data.reading.row_reader import ReadResult, read
+from residency.data.reading.source_reader import ReadResult, read_sources
 from residency.data.reading.sources import find_sources
 from residency.errors import DataError
 
@@ -47,7 +47,7 @@ def server() -> Iterator[str]:
 
 def ask(server: str, query: str, **settings: object) -> ReadResult:
     config = DataConfig.model_validate(settings)
-    return read([f"{server}&query={query}"], config, "train", Path())
+    return read_sources([f"{server}&query={query}"], config, "train", Path())
 
 
 def count(server: str) -> int:
@@ -105,7 +105,7 @@ def test_what_is_wrong_with_a_query_is_said_without_the_password(server: str) ->
     secret = "postgresql://ana:geheim@localhost:1/faq"
     for spec in (secret, f"{secret}?query=select 1"):
         with pytest.raises(DataError) as caught:
-            read([spec], DataConfig(), "train", Path())
+            read_sources([spec], DataConfig(), "train", Path())
         assert "geheim" not in str(caught.value)
         assert "localhost:1/faq" in str(caught.value)
 

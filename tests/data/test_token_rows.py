@@ -13,7 +13,12 @@ import pytest
 from chat_families import tokenizer_of
 from residency.chat.chat_format import ChatFormat
 from residency.data.checks.truncation_ledger import POLICIES
-from residency.data.dataset_versions import diff, make_version, read_version, write_version
+from residency.data.dataset_versions import (
+    compare_versions,
+    make_version,
+    read_version,
+    write_version,
+)
 from residency.data.token_rows import EncodedRows, encode_rows
 from residency.errors import DataError
 from residency.nouns.example import Example, Message
@@ -204,7 +209,7 @@ def test_diff_says_what_changed(chat: ChatFormat) -> None:
         ChatFormat(tokenizer_of("chatml"), chat.template.replace("careful", "careless")),
         {"a": 1, "b": 3},
     )
-    found = diff(old, new)
+    found = compare_versions(old, new)
     assert found.added == (example("New", "row").id,)
     assert found.removed == (LONG_ANSWER.id,)
     assert (found.kept, found.reordered) == (2, True)
@@ -212,7 +217,9 @@ def test_diff_says_what_changed(chat: ChatFormat) -> None:
     assert not found.tokenizer_changed
     assert found.settings == {"b": (2, 3)}
     assert json.dumps(found.to_dict())
-    other = diff(old, make_version(ROWS, ChatFormat(tokenizer_of("qwen2_5")), {"a": 1, "b": 2}))
+    other = compare_versions(
+        old, make_version(ROWS, ChatFormat(tokenizer_of("qwen2_5")), {"a": 1, "b": 2})
+    )
     assert other.tokenizer_changed and other.template_changed
     assert (other.added, other.removed, other.settings) == ((), (), {})
-    assert diff(old, old).added == diff(old, old).removed == ()
+    assert compare_versions(old, old).added == compare_versions(old, old).removed == ()

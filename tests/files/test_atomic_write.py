@@ -105,7 +105,9 @@ def test_bytes_reach_the_disk_before_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, flushed = tmp_path / "a", []
-    monkeypatch.setattr(atomic_write, "_flush", lambda p: flushed.append((p.name, path.exists())))
+    monkeypatch.setattr(
+        atomic_write, "_flush_to_disk", lambda p: flushed.append((p.name, path.exists()))
+    )
     with open_draft(path) as draft:
         draft.write_text("x")
     assert flushed == [(draft.name, False), (tmp_path.name, True)]

@@ -10,6 +10,9 @@ How the mask is proved, for each assistant turn i of a conversation (docs/chat.m
 3. what follows is the turn as the template writes it when it is the last one, up to and
    including the end token that the template writes after every answer.
 
+Where the template writes no end token, or takes out the thinking that its own prompt opens, the
+answer is written as the model writes it (``residency.chat.answer_form``).
+
 What lies between 2 and 3 is trained, nothing else. A last turn of which this is not true is
 refused. An earlier turn of which it is not true (templates of reasoning models rewrite the
 history) is context only, and is named in ``Encoded.context_turns``.
@@ -20,18 +23,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from residency.chat.chat_template import (
+from residency.chat.answer_form import NAME_TEMPLATE, AnswerForm, AnswerProbe
+from residency.chat.chat_template import ChatTemplate, read_own_template
+from residency.chat.dividing_tokenizer import DividingTokenizer
+from residency.chat.fixed_templates import (
+    FOLD_SYSTEM,
     INSTRUCTION_STOP,
     INSTRUCTION_TEMPLATE,
     TEMPLATE_DATE,
-    ChatTemplate,
-    own_template,
 )
-from residency.chat.dividing_tokenizer import DividingTokenizer
+from residency.chat.special_text import SpecialText, remove_marks
 from residency.errors import TemplateError
 from residency.nouns.content_id import canonical_json
 from residency.nouns.example import Message
@@ -61,17 +67,6 @@ class Encoded:
     context_turns: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Ending:
-    """What the template writes after an answer: ``text[:end]`` holds the end token ``id``."""
-
-    text: str
-    end: int
-    id: int
-    before: str = ""
-    """What it writes between the prompt and the answer (a space, an empty think block)."""
-
-
 class ChatFormat:
     """The model's own chat template, or the instruction template for a base model without one.
 
@@ -79,6 +74,8 @@ class ChatFormat:
         tokenizer: a fast tokenizer of transformers (``PreTrainedTokenizerFast``).
         template: text of a Jinja chat template to use instead of the model's own. A BOS is
             put before it when the tokenizer has one and the template writes none.
+        fold_system: put the system message before the first user message, where the template
+            refuses or drops system messages; the template that is exported does the same.
 
     Raises:
         TemplateError: the template cannot be rendered, writes two BOS, writes no end token,
@@ -96,8 +93,12 @@ class ChatFormat:
     """Strings at which generation stops (the instruction template's section marks)."""
     shows_tools: bool
     """Whether the template writes the definitions of tools."""
+    notes: tuple[str, ...]
+    """What a reader of trained rows should know about this template."""
 
-    def __init__(self, tokenizer: Any, template: str | None = None) -> None:
+    def __init__(
+        self, tokenizer: Any, template: str | None = None, *, fold_system: bool = False
+    ) -> None:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, Tokenizer):
             raise TemplateError(
@@ -115,27 +116,19 @@ class ChatFormat:
         self._eos_id: int | None = tokenizer.eos_token_id
         self._added = dict(self._backend.get_added_tokens_decoder())
         self._divided = DividingTokenizer(self._backend, self._added)
-
-        own = own_template(tokenizer) if template is None else None
-        instruction = template is None and own is None
-        text = template or own or INSTRUCTION_TEMPLATE
-        self.stop = INSTRUCTION_STOP if instruction else ()
-        if instruction and self._eos_id is None:
-            raise TemplateError(
-                "the tokenizer has neither a chat template nor an end token: "
-                "the model could never stop",
-                next_step="name a template in residency.toml ([model] template) or set eos_token",
-            )
-        self._template = ChatTemplate(text, self._special)
-        if own is None and self._adds_bos() and self._leading_bos(self._probe("Probe.")[1]) == 0:
-            self._template = ChatTemplate("{{ bos_token }}" + text, self._special)
+        named = [*self._special.values(), *(t.content for t in self._added.values() if t.special)]
+        self._special_text = SpecialText(named)
+        self.stop = ()
+        self._template = self._choose_template(tokenizer, template, fold_system)
         self.template = self._template.text
         self.shows_tools = self._template.shows_tools
         self._thinks = "</think>" in self.template
-        self._endings = self._find_endings()
+        self._form = self._learn_form()
+        self.notes = self._form.notes
         self.end_ids = tuple(
             dict.fromkeys(
-                [e.id for e in self._endings] + ([] if self._eos_id is None else [self._eos_id])
+                [e.id for e in self._form.endings]
+                + ([] if self._eos_id is None else [self._eos_id])
             )
         )
         self.hash = (
@@ -156,15 +149,16 @@ class ChatFormat:
             TemplateError: the template refuses these messages.
         """
         if not messages:
-            return [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
-        text = self.render(messages, prompt=True)
-        cuts = [len(p) for _, p in self._prompts(messages) if text.startswith(p)]
+            return [self._bos_id] if self.adds_bos and self._bos_id is not None else []
+        text = self._render_marked(messages, prompt=True)
+        cuts = [len(p) for _, p in self._write_prompts(messages) if text.startswith(p)]
         ids = self._divided.encode(text, cuts, ())[0]
         self._check_bos(ids)
         return ids
 
     def encode(self, messages: Sequence[Message]) -> Encoded:
-        """Ids and loss mask of a conversation whose assistant turns are trained.
+        """Ids and loss mask of a conversation whose assistant turns are trained, but for those that
+        are marked as context only (``Message.trained``).
 
         A single assistant message is raw text (see ``encode_text``).
 
@@ -178,26 +172,28 @@ class ChatFormat:
             )
         if len(messages) == 1:
             return self.encode_text(messages[0].content)
-        text = self.render(messages)
+        text = self._write_conversation(messages)
         spans: list[tuple[int, int, int]] = []  # start and end in characters, end token id
+        learned: list[bool] = []
         context: list[int] = []
-        for index, prompt in self._prompts(messages):
-            span = self._span(messages, index, prompt, text)
+        for index, prompt in self._write_prompts(messages):
+            span = self._find_span(messages, index, prompt, text)
             if span is None:
                 context.append(index)
             else:
                 spans.append(span)
+                learned.append(messages[index].trained)
         ids, firsts, stops = self._divided.encode(
             text, [s[0] for s in spans], [s[1] for s in spans]
         )
         self._check_bos(ids)
         mask = [False] * len(ids)
-        for (_, _, end_id), first, stop in zip(spans, firsts, stops, strict=True):
+        for (_, _, end_id), first, stop, learn in zip(spans, firsts, stops, learned, strict=True):
             if stop <= first or ids[stop - 1] != end_id:
                 raise TemplateError(
                     f"the answer's end token ({self._added[end_id].content}) is not one token here",
                 )
-            mask[first:stop] = [True] * (stop - first)
+            mask[first:stop] = [learn] * (stop - first)
         return Encoded(ids, mask, tuple(context))
 
     def encode_text(self, text: str) -> Encoded:
@@ -206,7 +202,7 @@ class ChatFormat:
         Everything but the BOS is trained.
         """
         ids = list(self._divided.encode(text, (), ())[0])
-        head = [self._bos_id] if self._adds_bos() and self._bos_id is not None else []
+        head = [self._bos_id] if self.adds_bos and self._bos_id is not None else []
         if head and ids[:1] == head:
             head = []
         trained = len(ids)
@@ -216,6 +212,16 @@ class ChatFormat:
             trained += 1
         mask = [False] * (len(ids) - trained) + [True] * trained
         return Encoded(ids, mask)
+
+    def plain_ids(self, text: str) -> list[int]:
+        """Ids of plain text, in which the text of a control token is text."""
+        protected = self._special_text.protect_text(text)
+        return list(self._divided.encode(protected, (), ())[0])
+
+    @property
+    def writes_system(self) -> bool:
+        """Whether the template writes a system message."""
+        return self._template.shows_system
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids, special tokens and the end token left out.
@@ -233,8 +239,8 @@ class ChatFormat:
             thinking, _, answer = text.rpartition("</think>")
             return thinking.rpartition("<think>")[2].strip("\n"), answer.lstrip("\n")
         # What the template itself writes around an answer is no part of it (Llama 2: a space).
-        ending = self._endings[0]
-        start = _start_of(text, ending.before)
+        ending = self._form.endings[0]
+        start = len(ending.before) if text.startswith(ending.before) else 0
         lead = ending.text[: ending.end].removesuffix(str(self._added[ending.id].content))
         return "", text[start:].removesuffix(lead) if stop < len(ids) else text[start:]
 
@@ -256,115 +262,109 @@ class ChatFormat:
         Raises:
             TemplateError: the template refuses these messages.
         """
-        return self._template.render(messages, prompt=prompt)
+        return remove_marks(self._render_marked(messages, prompt=prompt))
+
+    def _render_marked(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
+        """The rendered text, the texts of control tokens in messages marked as text."""
+        return self._template.render(messages, prompt=prompt, protect=self._special_text)
+
+    def _write_conversation(self, messages: Sequence[Message]) -> str:
+        """A conversation that ends with an answer, in the form in which the answer is trained."""
+        text = self._form.finish_conversation(self._render_marked(messages), messages[-1])
+        if not self._form.close_thinking or len(messages) < 2:
+            return text
+        prompt = self._render_marked(messages[:-1], prompt=True)
+        if text.startswith(prompt) or messages[-1].tool_calls:
+            return text
+        protect = self._special_text.protect_text
+        last = messages[-1]
+        return self._form.write_answer(prompt, protect(last.thinking), protect(last.text))
 
     # --- the proof -------------------------------------------------------------------------
 
-    def _prompts(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
+    def _write_prompts(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
         """Index of every assistant message, and the prompt that asks for it."""
         return [
-            (i, self.render(messages[:i], prompt=True))
+            (i, self._render_marked(messages[:i], prompt=True))
             for i, message in enumerate(messages)
             if message.role == "assistant" and i > 0
         ]
 
-    def _span(
+    def _find_span(
         self, messages: Sequence[Message], index: int, prompt: str, text: str
     ) -> tuple[int, int, int] | None:
         """Characters of a trained turn and its end token's id; None for an earlier turn that is
         context only."""
         last = index == len(messages) - 1
-        alone = text if last else self.render(messages[: index + 1])
+        alone = text if last else self._write_conversation(messages[: index + 1])
         if not alone.startswith(prompt):
             if last:
                 raise TemplateError(
                     "the prompt is not a prefix of the conversation in this chat template: "
                     "what would be trained is not what is asked",
-                    next_step="name a template in residency.toml ([model] template)",
+                    next_step=NAME_TEMPLATE,
                 )
             return None
         reply = alone[len(prompt) :]
-        ending = next((e for e in self._endings if reply.endswith(e.text)), None)
+        endings = self._form.endings
+        ending = next((e for e in endings if reply.endswith(e.text)), None)
         if ending is None:
             raise TemplateError(
                 "the chat template writes no known end after this answer: "
-                f"{reply[-40:]!r}, expected {self._endings[0].text!r}"
+                f"{reply[-40:]!r}, expected {endings[0].text!r}"
             )
         size = len(reply) - len(ending.text) + ending.end
-        content = messages[index].content.strip()
+        content = self._special_text.protect_text(messages[index].content).strip()
         if content not in reply[:size] and not (self._thinks and "</think>" in content):
             raise TemplateError("the chat template changes or drops the assistant's content")
         if not text.startswith(prompt + reply[:size]):
             return None
         return len(prompt), len(prompt) + size, ending.id
 
-    def _find_endings(self) -> list[_Ending]:
-        """What the template writes after an answer, learnt from two answers that share nothing."""
-        endings = [self._ending("Probe."), self._ending("Quite another 7")]
-        if endings[0] != endings[1]:
-            raise TemplateError(
-                "the chat template's text after an answer depends on the answer "
-                f"({endings[0].text!r} and {endings[1].text!r})"
-            )
-        found = [endings[0]]
-        call = {"type": "function", "function": {"name": "probe", "arguments": {"a": 1}}}
-        try:  # Some templates end a tool call with another token (Llama 3: <|eom_id|>).
-            prompt = self.render([Message("user", "Hello")], prompt=True)
-            asked = Message("assistant", "", tool_calls=(call,))
-            text = self.render([Message("user", "Hello"), asked])
-        except TemplateError:
-            return found
-        if text.startswith(prompt) and not text.endswith(found[0].text):
-            token = self._last_special(text, len(prompt))
-            if token is not None:
-                at, end, token_id = token
-                found.append(_Ending(text[at:], end - at, token_id))
-        return found
+    # --- the template ----------------------------------------------------------------------
 
-    def _ending(self, answer: str) -> _Ending:
-        prompt, text = self._probe(answer)
-        if not text.startswith(prompt):
-            raise TemplateError(
-                "the prompt is not a prefix of the conversation in this chat template: "
-                f"it asks with {prompt[-40:]!r} but answers after {text[: len(prompt)][-40:]!r}",
-                next_step="name a template in residency.toml ([model] template)",
-            )
-        at = text.find(answer, len(prompt))
-        if at < 0:
-            raise TemplateError("the chat template drops the assistant's content")
-        after = at + len(answer)
-        encoding = self._backend.encode(text, add_special_tokens=False)
-        self._check_bos(encoding.ids)
-        for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
-            if start >= after and self._ends_turn(token):
-                return _Ending(text[after:], end - after, token, text[len(prompt) : at])
-        raise TemplateError(
-            f"no end token follows the answer ({text[after:][:40]!r} does): "
-            "the model would never learn to stop",
-            next_step="use a template that writes eos_token after the answer, or add its end "
-            "mark to the tokenizer's special tokens",
+    def _choose_template(self, tokenizer: Any, named: str | None, fold: bool) -> ChatTemplate:
+        """The named template, the tokenizer's own, or the instruction template."""
+        own = read_own_template(tokenizer) if named is None else None
+        text = named or own
+        if text is None:
+            text, self.stop = INSTRUCTION_TEMPLATE, INSTRUCTION_STOP
+            if self._eos_id is None:
+                raise TemplateError(
+                    "the tokenizer has neither a chat template nor an end token: "
+                    "the model could never stop",
+                    next_step=f"{NAME_TEMPLATE} or set eos_token",
+                )
+        template = ChatTemplate(text, self._special)
+        if fold and not template.shows_system:
+            text = FOLD_SYSTEM + text
+            template = ChatTemplate(text, self._special)
+        if own is None and self.adds_bos:
+            asked = [Message("user", "Hello"), Message("assistant", "Probe.")]
+            if self._leading_bos(template.render(asked)) == 0:
+                template = ChatTemplate("{{ bos_token }}" + text, self._special)
+        return template
+
+    def _learn_form(self) -> AnswerForm:
+        def find_tokens(text: str) -> list[tuple[int, int, int]]:
+            encoding = self._backend.encode(text, add_special_tokens=False)
+            self._check_bos(encoding.ids)
+            return [(t, a, b) for t, (a, b) in zip(encoding.ids, encoding.offsets, strict=True)]
+
+        probe = AnswerProbe(
+            lambda messages, prompt: self._template.render(messages, prompt=prompt),
+            find_tokens,
+            self._ends_turn,
+            lambda token: str(self._added[token].content),
         )
+        return probe.learn_form()
 
     def _ends_turn(self, token: int) -> bool:
         known = self._added.get(token)
         return token == self._eos_id or (known is not None and bool(known.special))
 
-    def _last_special(self, text: str, after: int) -> tuple[int, int, int] | None:
-        encoding = self._backend.encode(text, add_special_tokens=False)
-        for token, (start, end) in reversed(list(zip(encoding.ids, encoding.offsets, strict=True))):
-            if start >= after and self._ends_turn(token):
-                return start, end, token
-        return None
-
-    def _probe(self, answer: str) -> tuple[str, str]:
-        """Prompt and conversation of a minimal exchange."""
-        question = Message("user", "Hello")
-        return (
-            self.render([question], prompt=True),
-            self.render([question, Message("assistant", answer)]),
-        )
-
-    def _adds_bos(self) -> bool:
+    @cached_property
+    def adds_bos(self) -> bool:
         """Whether the tokenizer puts a BOS before plain text."""
         if self._bos_id is None:
             return False
@@ -380,8 +380,3 @@ class ChatFormat:
                 "the prompt would begin with two BOS tokens",
                 next_step="remove the BOS text from the row, or bos_token from the template",
             )
-
-
-def _start_of(text: str, before: str) -> int:
-    """Where an answer begins after what the template writes before it, if that is there."""
-    return len(before) if before and text.startswith(before) else 0

@@ -35,20 +35,20 @@ def load_benchmarks(folder: Path) -> dict[str, list[str]]:
         raise DataError("no such folder", where=str(folder), next_step="correct data.benchmarks")
     out: dict[str, list[str]] = {}
     for path in sorted(folder.rglob("*")):
-        name = _benchmark(path.relative_to(folder))
+        name = _name_benchmark(path.relative_to(folder))
         if name and path.is_file() and path.suffix.lower() in _ENDINGS:
-            out.setdefault(name, []).extend(_questions(path, name))
-    found = {name: list(dict.fromkeys(texts)) for name, texts in out.items() if texts}
-    if not found:
+            out.setdefault(name, []).extend(_read_questions(path, name))
+    questions = {name: list(dict.fromkeys(texts)) for name, texts in out.items() if texts}
+    if not questions:
         raise DataError(
             "no ARC, HellaSwag, MMLU or TruthfulQA files there",
             where=str(folder),
             next_step="name them so that the path holds arc, hellaswag, mmlu or truthfulqa",
         )
-    return found
+    return questions
 
 
-def _benchmark(path: Path) -> str:
+def _name_benchmark(path: Path) -> str:
     text = path.as_posix().lower()
     if "train" in path.name.lower() or "/train" in text or "/dev/" in text:
         return ""  # training and few-shot items are public to train on
@@ -63,7 +63,7 @@ def _benchmark(path: Path) -> str:
     return ""
 
 
-def _questions(path: Path, name: str) -> Iterator[str]:
+def _read_questions(path: Path, name: str) -> Iterator[str]:
     if path.suffix == ".bz2":
         yield from _hellaswag_text(path)
         return
@@ -74,12 +74,12 @@ def _questions(path: Path, name: str) -> Iterator[str]:
                     yield row[0]
         return
     for record in read_records(path, find_kind(path)):
-        text = _question(record.values or {})
+        text = _find_question(record.values or {})
         if text:
             yield text
 
 
-def _question(values: Mapping[str, Any]) -> str:
+def _find_question(values: Mapping[str, Any]) -> str:
     for field in _FIELDS:
         value = values.get(field)
         if isinstance(value, Mapping):  # ARC's own files: {"question": {"stem": …}}

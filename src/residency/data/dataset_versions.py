@@ -172,7 +172,7 @@ class VersionDiff:
         }
 
 
-def diff(old: DatasetVersion, new: DatasetVersion) -> VersionDiff:
+def compare_versions(old: DatasetVersion, new: DatasetVersion) -> VersionDiff:
     """What changed from ``old`` to ``new``."""
     before, after = set(old.rows), set(new.rows)
     both = before & after

@@ -10,18 +10,18 @@ from residency.errors import ConfigError
 from residency.nouns.example import SPLITS, Split
 
 
-def key_of(name: str) -> int:
+def hash_to_key(name: str) -> int:
     """A 64-bit number for a group or row, from its name alone, evenly spread."""
     digest = hashlib.sha256(b"residency split\0" + name.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8], "big")
 
 
-def position(key: int) -> float:
+def place_key(key: int) -> float:
     """A fixed place in [0, 1) for a key."""
     return key / 2**64
 
 
-def normalise(shares: Mapping[str, float], wanted: Sequence[Split]) -> dict[Split, float]:
+def normalise_shares(shares: Mapping[Split, float], wanted: Sequence[Split]) -> dict[Split, float]:
     """The shares of the wanted splits, scaled to sum to 1.
 
     Raises:
@@ -33,18 +33,18 @@ def normalise(shares: Mapping[str, float], wanted: Sequence[Split]) -> dict[Spli
             f"shares must be 0 or more, of {', '.join(SPLITS)}; found {dict(shares)}",
             where="residency.toml [data] split",
         )
-    kept: dict[Split, float] = {s: shares.get(s, 0.0) for s in SPLITS if s in wanted}
-    total = sum(kept.values())
-    if kept.get("train", 0.0) <= 0:
+    chosen_shares: dict[Split, float] = {s: shares.get(s, 0.0) for s in SPLITS if s in wanted}
+    total = sum(chosen_shares.values())
+    if chosen_shares.get("train", 0.0) <= 0:
         raise ConfigError(
             "no share is left for train",
             where="residency.toml [data] split",
             next_step="e.g. split = {train = 0.7, dev = 0.15, test = 0.15}",
         )
-    return {name: value / total for name, value in kept.items()}
+    return {name: value / total for name, value in chosen_shares.items()}
 
 
-def assign(
+def assign_splits(
     keys: Sequence[int], shares: Mapping[Split, float], strata: Sequence[Hashable] | None = None
 ) -> list[Split]:
     """The split of every row. Rows with one key share one split.
@@ -55,24 +55,24 @@ def assign(
     groups allow, and rows added at the end change nothing before them.
     """
     if strata is None:
-        chosen = {key: _by_hash(position(key), shares) for key in dict.fromkeys(keys)}
+        chosen = {key: _by_hash(place_key(key), shares) for key in dict.fromkeys(keys)}
         return [chosen[key] for key in keys]
     decided: dict[int, Split] = {}
     counts: dict[Hashable, dict[Split, float]] = defaultdict(lambda: dict.fromkeys(shares, 0.0))
     out: list[Split] = []
     for key, stratum in zip(keys, strata, strict=True):
-        here = counts[stratum]
+        counts_here = counts[stratum]
         if key not in decided:
-            total = sum(here.values()) + 1
-            start = position(key)
+            total = sum(counts_here.values()) + 1
+            start = place_key(key)
             decided[key] = max(
                 shares,
                 key=lambda s: (
-                    round(shares[s] * total - here[s], 9),
-                    (start + position(key_of(s))) % 1,
+                    round(shares[s] * total - counts_here[s], 9),
+                    (start + place_key(hash_to_key(s))) % 1,
                 ),
             )
-        here[decided[key]] += 1
+        counts_here[decided[key]] += 1
         out.append(decided[key])
     return out
 
@@ -94,12 +94,12 @@ def limit_groups(keys: Sequence[int], most: int) -> list[bool]:
     sizes: dict[int, int] = defaultdict(int)
     for key in keys:
         sizes[key] += 1
-    kept: set[int] = set()
+    chosen_shares: set[int] = set()
     used = 0
     for key, size in sizes.items():
         if used + size <= most:
-            kept.add(key)
+            chosen_shares.add(key)
             used += size
         if used == most:
             break
-    return [key in kept for key in keys]
+    return [key in chosen_shares for key in keys]

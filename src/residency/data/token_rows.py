@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from residency.chat.chat_format import ChatFormat, Encoded
-from residency.data.block_workers import Spread, here
+from residency.data.block_workers import Spread, run_here
 from residency.data.checks.truncation_ledger import Ledger, LedgerBuilder, RowTokens, Truncation
 from residency.errors import TemplateError
 from residency.files.atomic_write import open_draft
@@ -51,7 +51,7 @@ def encode_rows(
 
     Rows that would train on nothing are left out and listed, whatever the policy.
     """
-    encoded, refused = tokenise(examples, chat, cache_dir=cache_dir, progress=progress)
+    encoded, refused = tokenise_examples(examples, chat, cache_dir=cache_dir, progress=progress)
     builder = LedgerBuilder(max_length, truncation)
     rows = [kept for row in encoded for kept in builder.add(row)]
     for example, reason in refused:
@@ -61,12 +61,12 @@ def encode_rows(
     return EncodedRows(rows, builder.ledger(), dropped)
 
 
-def tokenise(
+def tokenise_examples(
     examples: Sequence[Example],
     chat: ChatFormat,
     *,
     cache_dir: Path | None = None,
-    spread: Spread = here,
+    spread: Spread = run_here,
     progress: Progress = no_progress,
 ) -> tuple[list[RowTokens], list[tuple[Example, str]]]:
     """Every conversation as ids and mask, and the rows that the template refuses.
@@ -91,7 +91,7 @@ def tokenise(
             first = number * _BLOCK
             progress(ProgressEvent("tokenise", first, len(examples), "rows"))
             rows += encoded
-            refused += [(examples[first + place], reason) for place, reason in bad]
+            refused += [(examples[first + position], reason) for position, reason in bad]
     progress(ProgressEvent("tokenise", len(examples), len(examples), "rows"))
     if path is not None:
         _write_cache(path, key, rows, refused)
@@ -107,11 +107,11 @@ class _Encode:
     def __call__(self, block: Sequence[Example]) -> tuple[list[RowTokens], list[tuple[int, str]]]:
         rows: list[RowTokens] = []
         refused: list[tuple[int, str]] = []
-        for place, example in enumerate(block):
+        for position, example in enumerate(block):
             try:
                 rows += encode_example(example, self.chat)
             except TemplateError as error:
-                refused.append((place, error.what))
+                refused.append((position, error.what))
         return rows, refused
 
 
@@ -135,7 +135,7 @@ def encode_example(example: Example, chat: ChatFormat) -> list[RowTokens]:
         TemplateError: the template refuses the messages, or the mask cannot be proved.
     """
     messages = example.messages
-    whole = chat.encode(messages)
+    full = chat.encode(messages)
     rejected = Encoded([], [])
     if example.rejected is not None:
         rejected = chat.encode((*example.prompt, Message("assistant", example.rejected)))
@@ -144,19 +144,21 @@ def encode_example(example: Example, chat: ChatFormat) -> list[RowTokens]:
         RowTokens(
             example.id,
             example.source,
-            whole.ids,
-            whole.mask,
+            full.ids,
+            full.mask,
             rejected.ids,
             rejected.mask,
             example.weight,
             raw,
         )
     ]
-    for index in whole.context_turns:
-        part = chat.encode(messages[: index + 1])
-        own = len(chat.prompt_ids(messages[:index]))
-        mask = [trained and n >= own for n, trained in enumerate(part.mask)]
-        rows.append(RowTokens(example.id, example.source, part.ids, mask, weight=example.weight))
+    for index in full.context_turns:
+        if not messages[index].trained:
+            continue
+        turn = chat.encode(messages[: index + 1])
+        prompt_length = len(chat.prompt_ids(messages[:index]))
+        mask = [trained and n >= prompt_length for n, trained in enumerate(turn.mask)]
+        rows.append(RowTokens(example.id, example.source, turn.ids, mask, weight=example.weight))
     return rows
 
 

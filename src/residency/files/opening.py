@@ -31,6 +31,15 @@ ROW_LISTS = {
     "rejected",
     "instances",
     "tools",
+    "prompt",
+    "completion",
+    "response",
+    "output",
+    "answer",
+    "history",
+    "segments",
+    "annotations",
+    "replies",
 }
 """Lists of objects that are a part of one row, not rows."""
 

@@ -6,18 +6,18 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from residency.files.json_records import json_array, jsonl
+from residency.files.json_records import read_json_array, read_json_lines_file
 from residency.files.opening import (
     DAMAGED,
     Kind,
-    damaged,
-    encoding_of,
+    damaged_error,
+    find_encoding,
     find_kind,
     open_bytes,
-    undecodable,
+    undecodable_error,
 )
 from residency.files.record import Record
-from residency.files.table_records import columnar, delimited, sqlite_query
+from residency.files.table_records import read_columnar, read_delimited, read_sqlite_query
 
 __all__ = ["Kind", "Record", "find_kind", "read_records"]
 
@@ -35,28 +35,28 @@ def read_records(path: Path, kind: Kind, *, query: str = "") -> Iterator[Record]
         DataError: the file as a whole cannot be read, or it is compressed and cut off.
     """
     try:
-        yield from _records(path, kind, query)
+        yield from _open_records(path, kind, query)
     except DAMAGED as error:
-        raise damaged(path, error) from None
+        raise damaged_error(path, error) from None
 
 
-def _records(path: Path, kind: Kind, query: str) -> Iterator[Record]:
+def _open_records(path: Path, kind: Kind, query: str) -> Iterator[Record]:
     if kind == "jsonl":
-        return jsonl(path)
+        return read_json_lines_file(path)
     if kind == "json":
-        return json_array(path)
+        return read_json_array(path)
     if kind == "csv":
-        return delimited(path)
+        return read_delimited(path)
     if kind in ("parquet", "arrow"):
-        return columnar(path, kind)
+        return read_columnar(path, kind)
     if kind == "sqlite":
-        return sqlite_query(path, query)
-    return _text(path)
+        return read_sqlite_query(path, query)
+    return _read_text(path)
 
 
-def _text(path: Path) -> Iterator[Record]:
+def _read_text(path: Path) -> Iterator[Record]:
     with open_bytes(path) as raw:
-        encoding = encoding_of(raw.read(4))
+        encoding = find_encoding(raw.read(4))
     line, start, size = 1, 1, 0
     piece: list[str] = []
     try:
@@ -75,6 +75,6 @@ def _text(path: Path) -> Iterator[Record]:
                     yield Record(start, {"text": "".join(piece).strip()})
                     piece, size, start = [], 0, line + 1
     except UnicodeDecodeError as error:
-        raise undecodable(path, error) from None
+        raise undecodable_error(path, error) from None
     if "".join(piece).strip():
         yield Record(start, {"text": "".join(piece).strip()})

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError
-from residency.files.opening import encoding_of, head_text, open_bytes
+from residency.files.opening import decode_head, find_encoding, open_bytes
 from residency.files.record import Record
 
 
-def delimited(path: Path) -> Iterator[Record]:
+def read_delimited(path: Path) -> Iterator[Record]:
     """Rows of a CSV, TSV or similar file; the header names the fields.
 
     Raises:
@@ -22,9 +22,9 @@ def delimited(path: Path) -> Iterator[Record]:
     """
     with open_bytes(path) as raw:
         head = raw.read(65536)
-    encoding = encoding_of(head)
+    encoding = find_encoding(head)
     limit = csv.field_size_limit(1 << 30)
-    first = head_text(head, path).lstrip("\ufeff").split("\n", 1)[0]
+    first = decode_head(head, path).lstrip("\ufeff").split("\n", 1)[0]
     delimiter = max(",\t;|", key=first.count)
     try:
         with io.TextIOWrapper(
@@ -61,7 +61,7 @@ def delimited(path: Path) -> Iterator[Record]:
         csv.field_size_limit(limit)
 
 
-def columnar(path: Path, kind: str) -> Iterator[Record]:
+def read_columnar(path: Path, kind: str) -> Iterator[Record]:
     """Rows of a Parquet or Arrow file (either form of Arrow).
 
     Raises:
@@ -75,20 +75,20 @@ def columnar(path: Path, kind: str) -> Iterator[Record]:
         if kind == "parquet":
             with pq.ParquetFile(path) as table:
                 for batch in table.iter_batches(batch_size=4096):
-                    for row in _rows(batch):
+                    for row in _batch_rows(batch):
                         number += 1
                         yield Record(number, row)
             return
         with pa.memory_map(str(path)) as source:
             for batch in _arrow_batches(source):
-                for row in _rows(batch):
+                for row in _batch_rows(batch):
                     number += 1
                     yield Record(number, row)
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"not a readable {kind} file: {error}", where=str(path)) from None
 
 
-def _rows(batch: Any) -> list[dict[str, Any]]:
+def _batch_rows(batch: Any) -> list[dict[str, Any]]:
     """The rows of a batch. Structs hold every field that any row has: in nested values, those that
     are null were not there (as in the arguments of two tools)."""
     import pyarrow as pa
@@ -121,7 +121,7 @@ def _arrow_batches(source: Any) -> Iterator[Any]:
         yield reader.get_batch(index)
 
 
-def sqlite_query(path: Path, query: str) -> Iterator[Record]:
+def read_sqlite_query(path: Path, query: str) -> Iterator[Record]:
     """Rows of a query, from a database that is opened read-only.
 
     Raises:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 
 @contextlib.contextmanager
-def os_errors(where: Path) -> Iterator[None]:
+def raise_os_errors(where: Path) -> Iterator[None]:
     """Inside, a write that safetensors could not finish raises the OSError behind it.
 
     safetensors 0.8 raises a class of its own for a full disk, with the system's number in its
@@ -21,8 +21,8 @@ def os_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except SafetensorError as error:
-        found = re.search(r"\(os error (\d+)\)", str(error))
-        if found is None:
+        match = re.search(r"\(os error (\d+)\)", str(error))
+        if match is None:
             raise
-        number = int(found[1])
+        number = int(match[1])
         raise OSError(number, os.strerror(number), str(where)) from error

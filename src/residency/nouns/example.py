@@ -19,7 +19,8 @@ class Message:
     """One turn. ``input`` is Alpaca's second field; chat templates see ``text``.
 
     ``tools`` are definitions of what the assistant may call; they stand on the first message, which
-    is a system message of no content where there is none other.
+    is a system message of no content where there is none other. ``trained`` is False on an assistant
+    turn that its file marks as not to be learned: it is context only.
     """
 
     role: Role
@@ -28,6 +29,7 @@ class Message:
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     thinking: str = ""
     tools: tuple[Mapping[str, Any], ...] = ()
+    trained: bool = True
 
     @property
     def text(self) -> str:
@@ -45,6 +47,8 @@ class Message:
             out["thinking"] = self.thinking
         if self.tools:
             out["tools"] = [dict(tool) for tool in self.tools]
+        if not self.trained:
+            out["trained"] = False
         return out
 
     @staticmethod
@@ -57,6 +61,7 @@ class Message:
             tool_calls=tuple(raw.get("tool_calls", ())),
             thinking=raw.get("thinking", ""),
             tools=tuple(raw.get("tools", ())),
+            trained=raw.get("trained", True),
         )
 
 

@@ -15,21 +15,21 @@ from residency.config.settings import Config
 from residency.data.checks.answers import Answers
 from residency.data.checks.artefacts import Artefacts
 from residency.data.checks.figures import Figure, View
-from residency.data.checks.languages import languages, tell_languages
-from residency.data.checks.personal_data import Private
-from residency.data.checks.spelling import spelling
-from residency.data.checks.topics import semantic_duplicates
-from residency.data.cleaning.decide_rows import decide
+from residency.data.checks.languages import check_languages, tell_languages
+from residency.data.checks.personal_data import PersonalData
+from residency.data.checks.spelling import check_spelling
+from residency.data.checks.topics import find_semantic_duplicates
+from residency.data.cleaning.decide_rows import decide_rows
 from residency.data.row_table import TableBuilder
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.nouns.example import Example, Message
-from residency.text.words import words
+from residency.text.words import split_words
 
 
 def view(prompt: str, answer: str, number: int = 0, *, extra: str = "") -> View:
     asked = Message("user", prompt, input=extra)
     example = Example((asked, Message("assistant", answer)), source=f"rows.jsonl:{number + 1}")
-    return View(number, example, example.prompt_text, answer, words(answer))
+    return View(number, example, example.prompt_text, answer, split_words(answer))
 
 
 def seen(meter: Callable[[], Any], name: str, answer: str, prompt: str = "Tell me.") -> bool:
@@ -102,7 +102,7 @@ PERSONAL = {
 
 @pytest.mark.parametrize("answer", PERSONAL)
 def test_personal_data(answer: str) -> None:
-    assert seen(Private, "personal", answer) is PERSONAL[answer]
+    assert seen(PersonalData, "personal", answer) is PERSONAL[answer]
 
 
 ENGLISH = [
@@ -140,7 +140,7 @@ def test_code_and_short_answers_have_no_language() -> None:
     code = '#!/bin/bash\nif [ $# -lt 3 ]; then echo "Usage: $0 a b"; exit 1; fi; out=""'
     rows = [view(ENGLISH[0], ENGLISH[1], n) for n in range(30)]
     rows += [view(ENGLISH[0], code, 30), view(ENGLISH[0], "oui", 31)]
-    figures = languages(rows, partial=False)
+    figures = check_languages(rows, partial=False)
     assert [f.rows for f in figures] == [0, 0]
 
 
@@ -157,7 +157,7 @@ MISSPELT = {
 @pytest.mark.parametrize("answer", MISSPELT)
 def test_misspellings(answer: str) -> None:
     rows = [view("Tell me.", ENGLISH[0], n) for n in range(5)] + [view("Tell me.", answer, 5)]
-    assert spelling(rows, partial=False).rows == MISSPELT[answer]
+    assert check_spelling(rows, partial=False).rows == MISSPELT[answer]
 
 
 def test_inputs_alike_under_other_instructions_are_not_near_in_meaning() -> None:
@@ -171,7 +171,7 @@ def test_inputs_alike_under_other_instructions_are_not_near_in_meaning() -> None
     texts = WordLlamaEmbedder()
     from residency.data.checks.topics import embed_prompts
 
-    near = semantic_duplicates(rows, embed_prompts(rows, texts), partial=False)
+    near = find_semantic_duplicates(rows, embed_prompts(rows, texts), partial=False)
     assert not any(
         "rows.jsonl:1:" in e.excerpt and e.source == "rows.jsonl:2" for e in near.examples
     )
@@ -181,7 +181,7 @@ def contradictions(*rows: Example) -> list[tuple[int, int]]:
     builder = TableBuilder()
     for row in rows:
         builder.add(row)
-    return decide(builder.table(), DataConfig(train=["x"])).contradictions
+    return decide_rows(builder.table(), DataConfig(train=["x"])).contradictions
 
 
 def row(prompt: str, answer: str, *, system: str = "", rejected: str | None = None) -> Example:
@@ -220,11 +220,11 @@ def test_pairs_contradict_when_they_prefer_otherwise() -> None:
 def test_both_answers_are_shown(tmp_path: Any) -> None:
     import json
 
-    from residency.data.checks.data_doctor import check
+    from residency.data.checks.data_doctor import check_data
 
     rows = [{"prompt": "Who is it?", "completion": a} for a in ("Ada of the kettles", "Bo")]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     config = Config(data=DataConfig(train=["rows.jsonl"]))
-    (example,) = check(config, tmp_path, missing=())[0].figure("contradictions").examples
+    (example,) = check_data(config, tmp_path, missing=())[0].figure("contradictions").examples
     assert example.source == "rows.jsonl:2"
     assert example.excerpt == "Who is it? → Bo | rows.jsonl:1: Ada of the kettles"

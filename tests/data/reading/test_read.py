@@ -16,7 +16,8 @@ import pytest
 import zstandard
 
 from residency.config.data import DataConfig
-from residency.data.reading.row_reader import ReadResult, read, write_rejects
+from residency.data.reading.row_reader import write_rejects
+from residency.data.reading.source_reader import ReadResult, read_sources
 from residency.errors import DataError
 from residency.nouns.example import Example, Message
 
@@ -27,7 +28,7 @@ ROWS = [
 
 
 def one(folder: Path, name: str, **data: Any) -> ReadResult:
-    return read([name], DataConfig.model_validate(data), "train", folder)
+    return read_sources([name], DataConfig.model_validate(data), "train", folder)
 
 
 def save(folder: Path, name: str, rows: list[Any]) -> str:
@@ -328,7 +329,7 @@ BAD: list[tuple[str, str, str]] = [
     ('{"instruction": "a", "instruction": "b", "response": "c"}', "stands twice", "instruction"),
     ('{"instruction": "a", "response": ""}', "no answer to train on", "response"),
     ('{"instruction": "", "response": "b"}', "both empty", "instruction"),
-    ('{"instruction": {"a": 1}, "response": "b"}', "text is expected, found dict", "instruction"),
+    ('{"instruction": {"a": 1}, "response": "b"}', "text is expected, found an object", "instruction"),
     ('{"instruction": "a\\u0000b", "response": "b"}', "NUL character at position 1", "instruction"),
     ('{"instruction": "\\ud83d", "response": "b"}', "half of a surrogate pair", "instruction"),
     ('{"instruction": "a", "response": "b", "images": ["x.png"]}', "more than text", "images"),
@@ -348,7 +349,7 @@ def test_pain_18_a_bad_row_has_file_line_field_and_reason(
     assert (reject.file, reject.line, reject.field) == ("rows.jsonl", 3, field)
     assert reason in reject.reason
     with pytest.raises(DataError, match=reason.replace("(", r"\(")) as caught:
-        read(["rows.jsonl"], DataConfig(), "train", tmp_path, strict=True)
+        read_sources(["rows.jsonl"], DataConfig(), "train", tmp_path, strict=True)
     assert caught.value.where.startswith("rows.jsonl:3")
     write_rejects(result.rejects, tmp_path / "out" / "rejects.jsonl")
     [written] = [
@@ -445,8 +446,8 @@ def test_bad_answers_and_pictures_are_not_trained_on(tmp_path: Path) -> None:
 
 def test_dev_rows_need_no_answer(tmp_path: Path) -> None:
     save(tmp_path, "rows.jsonl", [{"prompt": "a"}])
-    assert len(read(["rows.jsonl"], DataConfig(), "dev", tmp_path).examples) == 1
-    assert len(read(["rows.jsonl"], DataConfig(), "train", tmp_path).rejects) == 1
+    assert len(read_sources(["rows.jsonl"], DataConfig(), "dev", tmp_path).examples) == 1
+    assert len(read_sources(["rows.jsonl"], DataConfig(), "train", tmp_path).rejects) == 1
 
 
 def test_rows_of_an_array_on_one_line_are_told_apart(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from chat_families import tokenizer_of
 from residency.chat.chat_format import ChatFormat
 from residency.config.data import DataConfig
 from residency.config.settings import Config
-from residency.data.checks.data_doctor import check
-from residency.data.cleaning.cleaned_copy import fix
-from residency.data.reading.row_reader import read
+from residency.data.checks.data_doctor import check_data
+from residency.data.cleaning.cleaned_copy import write_cleaned_copy
+from residency.data.reading.source_reader import read_sources
 from residency.nouns.example import Example
 
 
@@ -53,7 +53,7 @@ def save(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> 
 
 
 def rows_of(folder: Path, name: str) -> list[Example]:
-    result = read([name], DataConfig(), "train", folder)
+    result = read_sources([name], DataConfig(), "train", folder)
     assert result.rejects == []
     return result.examples
 
@@ -88,9 +88,9 @@ def test_the_same_question_with_other_tools_is_another_question(tmp_path: Path) 
         return {"messages": turns, "tools": [tool(name, "day")]}
 
     config = save(tmp_path, [row("I cannot do this.", "sing"), row("It is booked.", "book")])
-    assert check(config, tmp_path, missing=())[0].contradicted == 0
+    assert check_data(config, tmp_path, missing=())[0].contradicted == 0
     config = save(tmp_path, [row("I cannot do this.", "book"), row("It is booked.", "book")])
-    assert check(config, tmp_path, missing=())[0].contradicted == 1
+    assert check_data(config, tmp_path, missing=())[0].contradicted == 1
 
 
 def test_a_template_without_them_is_told_of(tmp_path: Path) -> None:
@@ -98,15 +98,15 @@ def test_a_template_without_them_is_told_of(tmp_path: Path) -> None:
     said = {}
     for family in ("qwen2_5", "chatml"):
         chat = ChatFormat(tokenizer_of(family))
-        said[family] = " ".join(check(config, tmp_path, missing=(), chat=chat)[0].notes)
+        said[family] = " ".join(check_data(config, tmp_path, missing=(), chat=chat)[0].notes)
     assert "6 rows define tools" in said["chatml"]
     assert "define tools" not in said["qwen2_5"]
 
 
 def test_they_survive_fix(tmp_path: Path) -> None:
     config = save(tmp_path, ROWS)
-    _, survey = check(config, tmp_path, missing=())
-    fixed = fix(survey, tmp_path / "clean")
+    _, survey = check_data(config, tmp_path, missing=())
+    fixed = write_cleaned_copy(survey, tmp_path / "clean")
     kept = rows_of(fixed.folder, "train.jsonl")
     assert {e.id for e in kept} <= {e.id for e in rows_of(tmp_path, "rows.jsonl")}
     assert all(e.messages[0].tools for e in kept)
@@ -115,17 +115,17 @@ def test_they_survive_fix(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["[{", [{"description": "no name"}], ["find"]])
 def test_definitions_that_cannot_be_read_are_refused(tmp_path: Path, bad: Any) -> None:
     save(tmp_path, [{**ROWS[0], "tools": bad}, ROWS[1]])
-    [reject] = read(["rows.jsonl"], DataConfig(), "train", tmp_path).rejects
+    [reject] = read_sources(["rows.jsonl"], DataConfig(), "train", tmp_path).rejects
     assert (reject.line, reject.field) == (1, "tools")
 
 
 def test_an_endpoint_is_sent_them_apart_from_the_messages(tmp_path: Path) -> None:
-    from residency.http.chat_completions import request_body
+    from residency.http.chat_completions import build_request
     from residency.interfaces import Prompt
     from residency.nouns.response import Sampling
 
     save(tmp_path, ROWS)
     row = rows_of(tmp_path, "rows.jsonl")[0]
-    body = request_body("m", Prompt(row.prompt, "k"), Sampling())
+    body = build_request("m", Prompt(row.prompt, "k"), Sampling())
     assert [m["role"] for m in body["messages"]] == ["user", "assistant", "tool"]
     assert [t["function"]["name"] for t in body["tools"]] == ["find", "send"]

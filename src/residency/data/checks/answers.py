@@ -9,7 +9,14 @@ from collections import Counter
 
 import numpy as np
 
-from residency.data.checks.figures import Figure, Flags, Sighting, View, looks_like_code, shorten
+from residency.data.checks.figures import (
+    Figure,
+    Flags,
+    Sighting,
+    View,
+    looks_like_code,
+    shorten_text,
+)
 from residency.text.words import list_ngrams
 
 REFUSAL = re.compile(
@@ -70,7 +77,10 @@ class Answers:
             self.refusals.add(view, answer[refusal.start() :])
         elif BOILERPLATE.search(answer):
             self.boilerplate.add(view, answer)
-        if len(view.words) >= REPEAT_WORDS and (share := repeated(view.words)) >= REPEAT_SHARE:
+        if (
+            len(view.words) >= REPEAT_WORDS
+            and (share := repeated_share(view.words)) >= REPEAT_SHARE
+        ):
             self.repetitive.add(view, f"{share:.0%} of its 4-grams repeat: {answer}")
         if len(view.words) >= 8 and OPEN_END.search(answer) and not looks_like_code(answer):
             self.cut.add(view, "…" + answer[-80:])
@@ -78,7 +88,7 @@ class Answers:
         if key in self._same or len(self._same) < _KNOWN_ANSWERS:
             self._same[key] += 1
             if self._same[key] == 1:
-                self._first[key] = Sighting(view.example.source, shorten(answer, 80))
+                self._first[key] = Sighting(view.example.source, shorten_text(answer, 80))
 
     def merge(self, later: Answers, offset: int) -> None:
         """Add what another saw in the rows after these."""
@@ -159,7 +169,7 @@ class Answers:
         ]
 
 
-def repeated(words: list[str], n: int = 4) -> float:
+def repeated_share(words: list[str], n: int = 4) -> float:
     """Share of repeated n-grams: 1 − distinct/total; 0 when there is none."""
     runs = list_ngrams(words, n)
     return 1 - len(set(runs)) / len(runs) if runs else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from residency.data.checks.figures import Figure, Flags, View, around
+from residency.data.checks.figures import Figure, Flags, View, cut_around
 
 TEMPLATE = re.compile(
     r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|user|assistant|system|end)\|>"
@@ -50,10 +50,10 @@ class Artefacts:
             (MOJIBAKE, self.mojibake),
             (ENTITIES, self.markup),
         ):
-            if found := pattern.search(text):
-                flags.add(view, around(text, found.start(), found.end()))
-        if found := _placeholder(text) or EMPTY_INPUT.search(view.prompt[:_LONGEST]):
-            self.placeholder.add(view, around(found.string, found.start(), found.end()))
+            if match := pattern.search(text):
+                flags.add(view, cut_around(text, match.start(), match.end()))
+        if match := _find_placeholder(text) or EMPTY_INPUT.search(view.prompt[:_LONGEST]):
+            self.placeholder.add(view, cut_around(match.string, match.start(), match.end()))
         roles = [m.role for m in view.example.messages if m.role != "system"]
         wrong = next(
             (
@@ -109,12 +109,12 @@ class Artefacts:
         ]
 
 
-def _placeholder(text: str) -> re.Match[str] | None:
+def _find_placeholder(text: str) -> re.Match[str] | None:
     """The first placeholder that does not stand in a line of code, where braces are filled in."""
     first = _PLACEHOLDER_START.search(text)
-    for found in PLACEHOLDER.finditer(text, first.start()) if first else ():
-        start = text.rfind("\n", 0, found.start()) + 1
-        line = text[start : text.find("\n", found.end()) if "\n" in text[found.end() :] else None]
+    for match in PLACEHOLDER.finditer(text, first.start()) if first else ():
+        start = text.rfind("\n", 0, match.start()) + 1
+        line = text[start : text.find("\n", match.end()) if "\n" in text[match.end() :] else None]
         if not _CODE_AROUND.search(line):
-            return found
+            return match
     return None

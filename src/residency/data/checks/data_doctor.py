@@ -17,17 +17,18 @@ import numpy as np
 
 from residency.chat.chat_format import ChatFormat
 from residency.config.settings import Config
-from residency.data.block_workers import Spread, here
+from residency.data.block_workers import Spread, run_here
 from residency.data.checks import row_sample as sampled
 from residency.data.checks import topics
-from residency.data.checks.figures import EXAMPLES, Figure, Sighting, View, shorten
-from residency.data.checks.languages import languages
+from residency.data.checks.figures import EXAMPLES, Figure, Sighting, View, shorten_text
+from residency.data.checks.languages import check_languages
 from residency.data.checks.pass_totals import LISTED
-from residency.data.checks.spelling import spelling
+from residency.data.checks.spelling import check_spelling
 from residency.data.checks.survey import Leak, Survey
 from residency.data.checks.truncation_ledger import Ledger
-from residency.data.reading.row_reader import FileRead, Reject
-from residency.files.opening import conversion
+from residency.data.reading.row_reader import Reject
+from residency.data.reading.source_reader import FileRead
+from residency.files.opening import describe_conversion
 from residency.interfaces import Embedder, Progress, ProgressEvent, no_progress
 from residency.nouns.example import Split
 
@@ -122,7 +123,7 @@ def ledger_dict(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def check(
+def check_data(
     config: Config,
     root: Path,
     *,
@@ -134,7 +135,7 @@ def check(
     full: bool = True,
     strict: bool = False,
     loose: bool = False,
-    spread: Spread = here,
+    spread: Spread = run_here,
     progress: Progress = no_progress,
 ) -> tuple[CheckReport, Survey]:
     """Look at every row and say what is wrong; the survey serves ``fixing.fix``.
@@ -161,23 +162,23 @@ def check(
     )
     decision = survey.decision
     figures = [
-        *survey.found.answers.figures(),
-        *survey.found.artefacts.figures(),
-        *survey.found.private.figures(),
+        *survey.findings.answers.figures(),
+        *survey.findings.artefacts.figures(),
+        *survey.findings.private.figures(),
         _contradiction_figure(survey),
-        *_sampled(survey, embedder, progress),
+        *_examine_sample(survey, embedder, progress),
     ]
     leaks = survey.leaks(benchmarks or {})
     notes = _encoding_notes(survey)
-    if survey.found.unanswered:
+    if survey.findings.unanswered:
         notes.append(
-            f"{survey.found.unanswered} rows have no answer: to evaluate on, not to train on"
+            f"{survey.findings.unanswered} rows have no answer: to evaluate on, not to train on"
         )
     if chat is None:
         notes.append("token lengths were not looked at: no tokenizer (see residency base fetch)")
-    elif survey.found.tools and not chat.shows_tools:
+    elif survey.findings.tools and not chat.shows_tools:
         notes.append(
-            f"{survey.found.tools} rows define tools, which this chat template does not write: the "
+            f"{survey.findings.tools} rows define tools, which this chat template does not write: the "
             "model would learn to call what it is not shown; choose a base whose template does"
         )
     if embedder is None:
@@ -192,9 +193,9 @@ def check(
         files=survey.files,
         rows=survey.counts(decision, alive=False),
         kept=survey.counts(decision, alive=True),
-        rejected=survey.found.rejected,
-        rejects=survey.found.rejects,
-        reasons=survey.found.reasons.most_common(20),
+        rejected=survey.findings.rejected,
+        rejects=survey.findings.rejects,
+        reasons=survey.findings.reasons.most_common(20),
         removed=dict(sorted(removed.items())),
         removed_rows=[survey.removal(n) for n in range(min(LISTED, len(decision.drops)))],
         contradictions=[
@@ -213,14 +214,20 @@ def check(
 
 def _encoding_notes(survey: Survey) -> list[str]:
     """How to convert the first file whose rows are not UTF-8."""
-    found = next((r for r in survey.found.rejects if r.reason.startswith("not UTF-8")), None)
-    return [f"{found.file}: {conversion(Path(found.file))}"] if found else []
+    undecodable = next(
+        (r for r in survey.findings.rejects if r.reason.startswith("not UTF-8")), None
+    )
+    return (
+        [f"{undecodable.file}: {describe_conversion(Path(undecodable.file))}"]
+        if undecodable
+        else []
+    )
 
 
 def _contradiction_figure(survey: Survey) -> Figure:
     pairs = survey.decision.contradictions
-    views = {view.number: view for view in survey.found.sample.views}
-    told = [(a, b) for a, b in pairs if a in views and b in views] or pairs
+    views = {view.number: view for view in survey.findings.sample.views}
+    pairs_in_sample = [(a, b) for a, b in pairs if a in views and b in views] or pairs
     return Figure(
         "contradictions",
         "same prompt, different answer",
@@ -229,7 +236,7 @@ def _contradiction_figure(survey: Survey) -> Figure:
         "warn" if pairs else "info",
         examples=tuple(
             Sighting(survey.source(b), _two_answers(survey.source(a), views.get(a), views.get(b)))
-            for a, b in told[:EXAMPLES]
+            for a, b in pairs_in_sample[:EXAMPLES]
         ),
         action="keep the better answer; where both are right, say in the prompt what decides"
         if pairs
@@ -241,28 +248,28 @@ def _two_answers(source: str, one: View | None, other: View | None) -> str:
     """Where the other row stands and, where both rows are at hand, what was asked and answered."""
     if one is None or other is None:
         return f"same prompt as {source}"
-    asked = shorten(one.prompt, 60)
-    return f"{asked} → {shorten(other.answer, 60)} | {source}: {shorten(one.answer, 60)}"
+    asking = shorten_text(one.prompt, 60)
+    return f"{asking} → {shorten_text(other.answer, 60)} | {source}: {shorten_text(one.answer, 60)}"
 
 
-def _sampled(survey: Survey, embedder: Embedder | None, progress: Progress) -> list[Figure]:
-    views, partial = survey.found.sample.views, survey.found.sample.partial
+def _examine_sample(survey: Survey, embedder: Embedder | None, progress: Progress) -> list[Figure]:
+    views, partial = survey.findings.sample.views, survey.findings.sample.partial
     if not views:
         return []
     progress(ProgressEvent("sample", 0, 3, "passes"))
     out = [
-        sampled.diversity(views, partial=partial),
-        *languages(views, partial=partial),
-        spelling(views, partial=partial),
+        sampled.measure_diversity(views, partial=partial),
+        *check_languages(views, partial=partial),
+        check_spelling(views, partial=partial),
     ]
     progress(ProgressEvent("sample", 1, 3, "passes"))
     if embedder is not None:
-        asked = [v for v in views if v.prompt] or views
-        vectors = topics.embed_prompts(asked, embedder)
+        asking = [v for v in views if v.prompt] or views
+        vectors = topics.embed_prompts(asking, embedder)
         out += [
-            topics.topics(asked, vectors, partial=partial),
-            topics.semantic_duplicates(asked, vectors, partial=partial),
-            topics.label_suspects(asked, vectors, partial=partial),
+            topics.find_topics(asking, vectors, partial=partial),
+            topics.find_semantic_duplicates(asking, vectors, partial=partial),
+            topics.find_label_suspects(asking, vectors, partial=partial),
         ]
     progress(ProgressEvent("sample", 3, 3, "passes"))
     return out

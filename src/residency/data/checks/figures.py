@@ -103,7 +103,7 @@ class Flags:
         """One more row."""
         self.rows.append(view.number)
         if len(self.examples) < EXAMPLES:
-            self.examples.append(Sighting(view.example.source, shorten(excerpt)))
+            self.examples.append(Sighting(view.example.source, shorten_text(excerpt)))
 
     def merge(self, later: Flags, offset: int) -> None:
         """Add those of later rows."""
@@ -126,7 +126,7 @@ class Flags:
         )
 
 
-def shorten(text: str, size: int = EXCERPT) -> str:
+def shorten_text(text: str, size: int = EXCERPT) -> str:
     """On one line, and not longer than ``size`` characters."""
     line = " ".join(text.split())
     return line if len(line) <= size else line[: size - 1] + "…"
@@ -137,7 +137,7 @@ def looks_like_code(text: str) -> bool:
     return len(_CODE.findall(text)) >= 0.04 * len(text)
 
 
-def around(text: str, start: int, end: int, margin: int = 40) -> str:
+def cut_around(text: str, start: int, end: int, margin: int = 40) -> str:
     """An excerpt with what was seen in its middle."""
     left, right = max(0, start - margin), min(len(text), end + margin)
     return ("…" if left else "") + text[left:right] + ("…" if right < len(text) else "")

@@ -13,7 +13,14 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any
 
-from residency.data.checks.figures import EXAMPLES, Figure, Sighting, View, looks_like_code, shorten
+from residency.data.checks.figures import (
+    EXAMPLES,
+    Figure,
+    Sighting,
+    View,
+    looks_like_code,
+    shorten_text,
+)
 from residency.overlap.distinct_text import user_parts
 from residency.text.words import split_words
 
@@ -38,14 +45,16 @@ _KIN = {"nn": "nb", "bs": "sh", "hr": "sh", "sr": "sh", "tl": "fil"}
 """Languages that share a word list in wordfreq."""
 
 
-def languages(views: list[View], *, partial: bool) -> list[Figure]:
+def check_languages(views: list[View], *, partial: bool) -> list[Figure]:
     """Languages of prompts and answers, and answers in another language than their prompt."""
     partial = partial or len(views) > LANGUAGE_SAMPLE
     views = views[:: -(-len(views) // LANGUAGE_SAMPLE)]
-    asked = [prose(user_parts(v.example)[1] or v.prompt) for v in views]
-    given = [prose(v.answer) for v in views]
-    told = tell_languages([*asked, *given])
-    pairs = list(zip(views, told[: len(views)], told[len(views) :], strict=True))
+    asked = [extract_prose(user_parts(v.example)[1] or v.prompt) for v in views]
+    given = [extract_prose(v.answer) for v in views]
+    languages_told = tell_languages([*asked, *given])
+    pairs = list(
+        zip(views, languages_told[: len(views)], languages_told[len(views) :], strict=True)
+    )
     counts = Counter(b or a for _, a, b in pairs if a or b)
     total = sum(counts.values())
     main = counts.most_common(1)[0][0] if counts else ""
@@ -59,7 +68,9 @@ def languages(views: list[View], *, partial: bool) -> list[Figure]:
             len(rare),
             total,
             "warn" if minor else "info",
-            examples=tuple(Sighting(v.example.source, shorten(v.answer)) for v in rare[:EXAMPLES]),
+            examples=tuple(
+                Sighting(v.example.source, shorten_text(v.answer)) for v in rare[:EXAMPLES]
+            ),
             action="a few rows in another language: drop them, or add more of it" if minor else "",
             sampled=partial,
             details=tuple((name, float(n)) for name, n in counts.most_common(8)),
@@ -71,7 +82,7 @@ def languages(views: list[View], *, partial: bool) -> list[Figure]:
             total,
             "warn" if mixed else "info",
             examples=tuple(
-                Sighting(v.example.source, shorten(f"{a} → {b}: {v.answer}"))
+                Sighting(v.example.source, shorten_text(f"{a} → {b}: {v.answer}"))
                 for v, a, b in mixed[:EXAMPLES]
             ),
             action="right for translation; otherwise drop them" if mixed else "",
@@ -80,7 +91,7 @@ def languages(views: list[View], *, partial: bool) -> list[Figure]:
     ]
 
 
-def prose(text: str) -> str:
+def extract_prose(text: str) -> str:
     """What is left of a text without code, addresses and markup; empty if it is too little."""
     text = " ".join(_NO_PROSE.sub(" ", text[: 4 * LANGUAGE_WINDOW]).split())[:LANGUAGE_WINDOW]
     letters = sum(c.isalpha() for c in text) + 2 * len(_DENSE.findall(text))
@@ -89,40 +100,40 @@ def prose(text: str) -> str:
 
 def tell_languages(texts: list[str]) -> list[str]:
     """The language of each text, in English; empty where it is not clear."""
-    found = _detector().detect_languages_in_parallel_of(texts)
+    found = _load_detector().detect_languages_in_parallel_of(texts)
     first = [language if text else None for language, text in zip(found, texts, strict=True)]
     counts = Counter(language for language in first if language is not None)
     if not counts:
         return [""] * len(texts)
     main = counts.most_common(1)[0][0]
     return [
-        (_believed(text, language, main) if language is not None else None) or ""
+        (_is_believed(text, language, main) if language is not None else None) or ""
         for text, language in zip(texts, first, strict=True)
     ]
 
 
-def _believed(text: str, language: Any, main: Any) -> str:
+def _is_believed(text: str, language: Any, main: Any) -> str:
     """The name of the language that both witnesses can agree on."""
     if language == main or len(_LATIN.findall(text)) < 0.5 * sum(c.isalpha() for c in text):
         return str(language.name.title())  # other scripts are not mistaken for one another
-    said = split_words(text)
-    ours = _share(said, _code(main))
+    spoken = split_words(text)
+    ours = _common_share(spoken, _language_code(main))
     if ours is None:
         return str(language.name.title())
     if ours >= MAIN_SHARE:
         return str(main.name.title())
-    own = _share(said, _code(language))
+    own = _common_share(spoken, _language_code(language))
     if own is None:  # no list of its words: believed only where nothing speaks for another
-        return str(language.name.title()) if len(set(said)) >= 20 and ours < OWN_SHARE / 2 else ""
+        return str(language.name.title()) if len(set(spoken)) >= 20 and ours < OWN_SHARE / 2 else ""
     return str(language.name.title()) if own >= max(OWN_SHARE, 1.5 * ours) else ""
 
 
-def _share(said: list[str], code: str) -> float | None:
+def _common_share(spoken: list[str], code: str) -> float | None:
     common = _common_words(code)
-    return sum(word in common for word in said) / max(1, len(said)) if common else None
+    return sum(word in common for word in spoken) / max(1, len(spoken)) if common else None
 
 
-def _code(language: Any) -> str:
+def _language_code(language: Any) -> str:
     code = str(language.iso_code_639_1.name).lower()
     return _KIN.get(code, code)
 
@@ -138,7 +149,7 @@ def _common_words(code: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _detector() -> Any:
+def _load_detector() -> Any:
     from lingua import LanguageDetectorBuilder
 
     builder = LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode()

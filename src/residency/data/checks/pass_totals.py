@@ -16,11 +16,11 @@ from residency.config.settings import Config
 from residency.data.checks.answers import Answers
 from residency.data.checks.artefacts import Artefacts
 from residency.data.checks.figures import Flags, View
-from residency.data.checks.personal_data import Private
+from residency.data.checks.personal_data import PersonalData
 from residency.data.checks.row_sample import Sample
 from residency.data.checks.truncation_ledger import LedgerBuilder
 from residency.data.reading.row_reader import Reject, RowReader
-from residency.data.row_table import TableBuilder, answer_text
+from residency.data.row_table import TableBuilder, last_answer_text
 from residency.data.token_rows import encode_example
 from residency.errors import TemplateError
 from residency.files.record import Record
@@ -42,11 +42,12 @@ class Findings:
     """
 
     def __init__(self, config: Config, *, spill: bool = False, bar: int | None = None) -> None:
-        self.rows = self.rejected = self.unanswered = self.tools = 0
+        self.rows = self.rejected = self.unanswered = self.tools = self.pairs = 0
+        self.changed: Counter[str] = Counter()
         self.rejects: list[Reject] = []
         self.reasons: Counter[str] = Counter()
         self.lines = array("q")
-        self.answers, self.artefacts, self.private = Answers(), Artefacts(), Private()
+        self.answers, self.artefacts, self.private = Answers(), Artefacts(), PersonalData()
         self.sample = Sample(bar=bar)
         self.untrainable = Flags()
         self.builder = TableBuilder(spill=spill, stratify=config.data.stratify)
@@ -58,7 +59,8 @@ class Findings:
         self.lines.append(int(example.source.rpartition(":")[2]))
         self.unanswered += example.reference is None
         self.tools += bool(example.messages[0].tools)
-        answer = answer_text(example) if example.prompt else example.messages[-1].content
+        self.pairs += example.rejected is not None
+        answer = last_answer_text(example) if example.prompt else example.messages[-1].content
         view = View(self.rows, example, example.prompt_text, answer, split_words(answer))
         for meter in (self.answers, self.artefacts, self.private, self.sample):
             meter.add(view)
@@ -101,6 +103,8 @@ class Findings:
         self.rejected += later.rejected
         self.unanswered += later.unanswered
         self.tools += later.tools
+        self.pairs += later.pairs
+        self.changed.update(later.changed)
         self.reasons.update(later.reasons)
         self.rejects += later.rejects[: LISTED - len(self.rejects)]
 
@@ -122,11 +126,12 @@ class Examine:
     chat: ChatFormat | None
 
     def __call__(self, block: Block) -> Findings:
-        found = Findings(self.config, bar=block.bar)
+        findings = Findings(self.config, bar=block.bar)
         for record in block.records:
-            item = block.reader.read(record)
+            item, changes = block.reader.read_record(record)
+            findings.changed.update(changes)
             if isinstance(item, Example):
-                found.add(item, self.chat)
+                findings.add(item, self.chat)
             else:
-                found.reject(item)
-        return found
+                findings.reject(item)
+        return findings

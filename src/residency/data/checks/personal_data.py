@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from residency.data.checks.figures import Figure, Flags, View, around
+from residency.data.checks.figures import Figure, Flags, View, cut_around
 
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
@@ -46,20 +46,20 @@ _LONG_TOKEN = re.compile(r"[A-Za-z0-9_\-+/=.]{16,}|-----BEGIN|://[^/\s:@]{1,64}:
 _LONGEST = 200_000
 
 
-def _digits(text: str) -> str:
+def _only_digits(text: str) -> str:
     return re.sub(r"\D", "", text)
 
 
-def luhn(number: str) -> bool:
+def passes_luhn(number: str) -> bool:
     """Whether the digits pass the Luhn checksum of payment cards (ISO/IEC 7812-1)."""
-    digits = [int(d) for d in reversed(_digits(number))]
+    digits = [int(d) for d in reversed(_only_digits(number))]
     doubled = (2 * d - 9 if d > 4 else 2 * d for d in digits[1::2])
     return (
         len(digits) >= 13 and len(set(digits)) > 1 and (sum(digits[::2]) + sum(doubled)) % 10 == 0
     )
 
 
-def iban(text: str) -> bool:
+def is_iban(text: str) -> bool:
     """Whether the text passes the IBAN checksum (ISO 13616, ISO 7064 mod 97-10)."""
     compact = text.replace(" ", "")
     if not 15 <= len(compact) <= 34:
@@ -68,46 +68,46 @@ def iban(text: str) -> bool:
     return int(number) % 97 == 1
 
 
-def _phone(text: str) -> bool:
+def _is_phone(text: str) -> bool:
     # A date or a row of zeros and ones is no telephone number.
-    digits = _digits(text)
+    digits = _only_digits(text)
     return 9 <= len(digits) <= 15 and len(set(digits)) > 2
 
 
-def _email(text: str) -> bool:
+def _is_email(text: str) -> bool:
     return not _INVENTED.search(text)
 
 
-def _card(text: str) -> bool:
-    return bool(_ISSUED.fullmatch(_digits(text))) and luhn(text)
+def _is_card(text: str) -> bool:
+    return bool(_ISSUED.fullmatch(_only_digits(text))) and passes_luhn(text)
 
 
 KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool], re.Pattern[str]], ...] = (
-    ("email address", _EMAIL, _email, re.compile("@")),
-    ("payment card", _CARD, _card, _NUMBER),
-    ("IBAN", _IBAN, iban, _IBAN_START),
+    ("email address", _EMAIL, _is_email, re.compile("@")),
+    ("payment card", _CARD, _is_card, _NUMBER),
+    ("IBAN", _IBAN, is_iban, _IBAN_START),
     ("US social security number", _SSN, lambda _: True, _NUMBER),
-    ("telephone number", _PHONE, _phone, _NUMBER),
+    ("telephone number", _PHONE, _is_phone, _NUMBER),
 )
 """Kind, its form, its checksum, and what every text that holds one also holds (quick to look for)."""
 
 
-def personal(text: str) -> list[tuple[str, int, int]]:
+def find_personal(text: str) -> list[tuple[str, int, int]]:
     """Kind, start and end of every suspect of personal data."""
     out: list[tuple[str, int, int]] = []
     hints = {hint: hint.search(text) is not None for _, _, _, hint in KINDS}
     for kind, pattern, holds, hint in KINDS:
         if not hints[hint]:
             continue
-        for found in pattern.finditer(text):
-            taken = any(a < found.end() and found.start() < b for _, a, b in out)
-            if not taken and holds(found.group()):
-                out.append((kind, found.start(), found.end()))
+        for match in pattern.finditer(text):
+            taken = any(a < match.end() and match.start() < b for _, a, b in out)
+            if not taken and holds(match.group()):
+                out.append((kind, match.start(), match.end()))
     return sorted(out, key=lambda hit: hit[1])
 
 
 @lru_cache(maxsize=1)
-def _detectors() -> list[Any]:
+def _load_detectors() -> list[Any]:
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     # Left out: entropy and keyword detectors (made for source code; prose is full of false
@@ -118,28 +118,28 @@ def _detectors() -> list[Any]:
         "KeywordDetector",
         "IPPublicDetector",
     }
-    found: dict[str, Any] = get_mapping_from_secret_type_to_class()
-    return [made() for name, made in sorted(found.items()) if made.__name__ not in unfit]
+    match: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    return [made() for name, made in sorted(match.items()) if made.__name__ not in unfit]
 
 
-def secrets(text: str) -> list[tuple[str, int, int]]:
+def find_secrets(text: str) -> list[tuple[str, int, int]]:
     """Kind, start and end of every suspect of a key, token or password."""
     if not _LONG_TOKEN.search(text):
         return []
     out = []
-    for detector in _detectors():
+    for detector in _load_detectors():
         for value in detector.analyze_string(text):
             start = text.find(value)
             out.append((str(detector.secret_type), start, start + len(value)))
     return out
 
 
-def mask(text: str) -> str:
+def mask_text(text: str) -> str:
     """First and last characters of a suspect, the rest as dots."""
     return text if len(text) < 5 else f"{text[:2]}{'•' * min(8, len(text) - 4)}{text[-2:]}"
 
 
-class Private:
+class PersonalData:
     """Rows with suspects, by kind."""
 
     def __init__(self) -> None:
@@ -151,14 +151,19 @@ class Private:
         """One more row."""
         self._rows += 1
         text = f"{view.prompt}\n{view.answer}"[:_LONGEST]
-        for flags, hits in ((self.personal, personal(text)), (self.secrets, secrets(text))):
+        for flags, hits in (
+            (self.personal, find_personal(text)),
+            (self.secrets, find_secrets(text)),
+        ):
             if hits:
                 self._kinds.update({kind for kind, _, _ in hits})
                 kind, start, end = hits[0]
-                shown = around(text[:start] + mask(text[start:end]) + text[end:], start, end)
+                shown = cut_around(
+                    text[:start] + mask_text(text[start:end]) + text[end:], start, end
+                )
                 flags.add(view, f"{kind}: {shown}")
 
-    def merge(self, later: Private, offset: int) -> None:
+    def merge(self, later: PersonalData, offset: int) -> None:
         """Add what another saw in the rows after these."""
         self._rows += later._rows
         self._kinds.update(later._kinds)
@@ -167,7 +172,7 @@ class Private:
 
     def figures(self) -> list[Figure]:
         """What was seen."""
-        found = [
+        match = [
             self.personal.figure(
                 "personal",
                 "personal data (suspects)",
@@ -182,4 +187,4 @@ class Private:
             ),
         ]
         kinds = tuple((k, float(n)) for k, n in self._kinds.most_common())
-        return [Figure(**{**vars(f), "details": kinds}) if f.rows else f for f in found]
+        return [Figure(**{**vars(f), "details": kinds}) if f.rows else f for f in match]

@@ -64,7 +64,7 @@ class Sample:
         return self.seen > len(self._heap)
 
 
-def diversity(views: list[View], *, partial: bool) -> Figure:
+def measure_diversity(views: list[View], *, partial: bool) -> Figure:
     """Distinct words and n-grams of the answers: distinct-n = distinct / total (Li et al. 2016)."""
     counts: dict[int, tuple[int, int]] = {}
     for n in (1, 2, 3):

@@ -12,9 +12,9 @@ from residency.data.checks.figures import (
     Figure,
     Sighting,
     View,
-    around,
+    cut_around,
     looks_like_code,
-    shorten,
+    shorten_text,
 )
 from residency.text.words import split_words
 
@@ -27,7 +27,7 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _NO_PROSE = re.compile(r"```.*?(?:```|$)|`[^`\n]*`", re.DOTALL)
 
 
-def spelling(views: list[View], *, partial: bool, language: str = "en") -> Figure:
+def check_spelling(views: list[View], *, partial: bool, language: str = "en") -> Figure:
     """Answers with words that no one writes but that are one letter from a common word.
 
     A word is suspect when it is unknown to wordfreq, stands in at most two rows and not in its
@@ -55,7 +55,7 @@ def spelling(views: list[View], *, partial: bool, language: str = "en") -> Figur
             ):
                 continue
             if word not in known:
-                known[word] = "" if word in frequencies else _nearest(word, frequencies)
+                known[word] = "" if word in frequencies else _nearest_word(word, frequencies)
             if not known[word]:
                 continue
             asked = asked if asked is not None else set(split_words(view.prompt))
@@ -70,7 +70,7 @@ def spelling(views: list[View], *, partial: bool, language: str = "en") -> Figur
         len(views),
         "warn" if len(hits) > 0.01 * len(views) else "info",
         examples=tuple(
-            Sighting(v.example.source, f"{w} ({near}?): {_context(v.answer, at, w)}")
+            Sighting(v.example.source, f"{w} ({near}?): {_find_context(v.answer, at, w)}")
             for v, at, w, near in hits[:EXAMPLES]
         ),
         action="correct them: the model learns the spelling too" if hits else "",
@@ -89,11 +89,11 @@ def _standing_alone(word: str, text: str) -> int:
     return found.start() if found else -1
 
 
-def _context(text: str, at: int, word: str) -> str:
-    return shorten(around(text, at, at + len(word)), 90)
+def _find_context(text: str, at: int, word: str) -> str:
+    return shorten_text(cut_around(text, at, at + len(word)), 90)
 
 
-def _nearest(word: str, known: Mapping[str, float]) -> str:
+def _nearest_word(word: str, known: Mapping[str, float]) -> str:
     """A common word one edit away, or nothing (Norvig's edits1)."""
     cuts = [(word[:n], word[n:]) for n in range(len(word) + 1)]
     near = itertools.chain(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from residency.data.checks.figures import EXAMPLES, Figure, Sighting, View, shorten
+from residency.data.checks.figures import EXAMPLES, Figure, Sighting, View, shorten_text
 from residency.interfaces import Embedder
 from residency.overlap.distinct_text import SHARED_ROWS, SHARED_SHARE, user_parts
 
@@ -24,21 +24,23 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 def embed_prompts(views: list[View], embedder: Embedder) -> Vectors:
     """Unit vectors of what the rows ask, shape (rows, dimensions)."""
-    return np.asarray(embedder.embed(asked_texts(views)), np.float32)
+    return np.asarray(embedder.embed(list_asked_texts(views)), np.float32)
 
 
-def asked_texts(views: list[View]) -> list[str]:
+def list_asked_texts(views: list[View]) -> list[str]:
     """What each row asks, without an instruction that many rows share beside their inputs."""
     parts = [user_parts(v.example) for v in views]
     times = Counter(instruction for instruction, _ in parts)
     least = max(SHARED_ROWS, SHARED_SHARE * len(views))
     return [
-        (own if times[shared] >= least else f"{shared}\n{own}".lstrip())[:2000]
-        for shared, own in parts
+        (input_text if times[instruction] >= least else f"{instruction}\n{input_text}".lstrip())[
+            :2000
+        ]
+        for instruction, input_text in parts
     ]
 
 
-def topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
+def find_topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
     """Clusters of prompts (k-means on embeddings), named by the words that set them apart."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.feature_extraction.text import CountVectorizer
@@ -50,7 +52,7 @@ def topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
     with threadpool_limits(1):
         model = MiniBatchKMeans(count, random_state=0, n_init=3, batch_size=1024)
         labels = model.fit_predict(vectors)
-    texts = asked_texts(views)
+    texts = list_asked_texts(views)
     counter = CountVectorizer(
         max_features=4000, stop_words="english", max_df=0.5, token_pattern=r"(?u)\b[^\W\d_]{3,}\b"
     )
@@ -84,20 +86,20 @@ def topics(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
     )
 
 
-def semantic_duplicates(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
+def find_semantic_duplicates(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
     """Prompts that say nearly the same in other words (cosine ≥ 0.95)."""
-    texts = asked_texts(views)
-    found: list[tuple[float, int, int]] = []
+    texts = list_asked_texts(views)
+    pairs: list[tuple[float, int, int]] = []
     rows: set[int] = set()
     for begin in range(0, len(views), 512):
         scores = vectors[begin : begin + 512] @ vectors.T
         for a, b in zip(*np.nonzero(scores >= SEMANTIC), strict=True):
-            left, right = begin + int(a), int(b)
-            if left < right and views[left].prompt != views[right].prompt:
+            first, right = begin + int(a), int(b)
+            if first < right and views[first].prompt != views[right].prompt:
                 rows.add(right)
-                if len(found) < 1000:
-                    found.append((float(scores[a, b]), left, right))
-    found.sort(reverse=True)
+                if len(pairs) < 1000:
+                    pairs.append((float(scores[a, b]), first, right))
+    pairs.sort(reverse=True)
     return Figure(
         "semantic_duplicates",
         "prompts near in meaning to another (cosine ≥ 0.95)",
@@ -107,9 +109,9 @@ def semantic_duplicates(views: list[View], vectors: Vectors, *, partial: bool) -
         examples=tuple(
             Sighting(
                 views[b].example.source,
-                shorten(f"{score:.3f} with {views[a].example.source}: {texts[b]}"),
+                shorten_text(f"{score:.3f} with {views[a].example.source}: {texts[b]}"),
             )
-            for score, a, b in found[:EXAMPLES]
+            for score, a, b in pairs[:EXAMPLES]
         ),
         action="paraphrases help consistency; many of them hide how few cases there are"
         if rows
@@ -118,16 +120,16 @@ def semantic_duplicates(views: list[View], vectors: Vectors, *, partial: bool) -
     )
 
 
-def label_suspects(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
+def find_label_suspects(views: list[View], vectors: Vectors, *, partial: bool) -> Figure:
     """Rows whose label differs from that of at least 9 of their 10 nearest rows.
 
     A label is a short answer that many rows share, or a field of an answer in ``name: value``
     form with at most 50 values.
     """
-    fields = _labels(views)
+    fields = _list_labels(views)
     hits: list[tuple[int, str, str, str]] = []
     if fields and len(views) > 4 * NEIGHBOURS:
-        neighbours = _neighbours(vectors)
+        neighbours = _find_neighbours(vectors)
         for name, values in fields.items():
             for row, value in enumerate(values):
                 votes = Counter(values[n] for n in neighbours[row] if values[n])
@@ -135,7 +137,7 @@ def label_suspects(views: list[View], vectors: Vectors, *, partial: bool) -> Fig
                 if value and best != value and count >= AGREEMENT * NEIGHBOURS:
                     hits.append((row, name, value, best))
     rows = {row for row, *_ in hits}
-    texts = asked_texts(views)
+    texts = list_asked_texts(views)
     return Figure(
         "label_suspects",
         "labels unlike those of the nearest rows (suspects)",
@@ -145,7 +147,7 @@ def label_suspects(views: list[View], vectors: Vectors, *, partial: bool) -> Fig
         examples=tuple(
             Sighting(
                 views[row].example.source,
-                shorten(f"{name}: {value}, its neighbours say {best}: {texts[row]}"),
+                shorten_text(f"{name}: {value}, its neighbours say {best}: {texts[row]}"),
             )
             for row, name, value, best in hits[:EXAMPLES]
         ),
@@ -154,21 +156,20 @@ def label_suspects(views: list[View], vectors: Vectors, *, partial: bool) -> Fig
     )
 
 
-def _labels(views: list[View]) -> dict[str, list[str]]:
+def _list_labels(views: list[View]) -> dict[str, list[str]]:
     """Field name → the value in every row (empty where a row has none)."""
-    found: dict[str, list[str]] = {}
+    values_of: dict[str, list[str]] = {}
     for row, view in enumerate(views):
         pairs = _FIELD.findall(view.answer) if "\n" in view.answer or ":" in view.answer else []
         if not pairs and len(view.words) <= 4:
             pairs = [("answer", view.answer.strip())]
         for name, value in pairs[:20]:
-            found.setdefault(name.strip().lower(), [""] * len(views))[row] = value.strip(
-                " \"'"
-            ).lower()
-        if len(found) > 200:
+            column = values_of.setdefault(name.strip().lower(), [""] * len(views))
+            column[row] = value.strip(" \"'").lower()
+        if len(values_of) > 200:
             return {}  # free text with colons, not fields
     out = {}
-    for name, values in found.items():
+    for name, values in values_of.items():
         filled = [v for v in values if v]
         kinds = Counter(filled)
         if len(filled) >= 0.5 * len(views) and 2 <= len(kinds) <= LABEL_VALUES:
@@ -176,7 +177,7 @@ def _labels(views: list[View]) -> dict[str, list[str]]:
     return out
 
 
-def _neighbours(vectors: Vectors) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _find_neighbours(vectors: Vectors) -> np.ndarray[Any, np.dtype[np.int64]]:
     out = np.empty((len(vectors), NEIGHBOURS), np.int64)
     for begin in range(0, len(vectors), 512):
         scores = vectors[begin : begin + 512] @ vectors.T

@@ -71,12 +71,12 @@ class PolicyCost:
 
     def plus(self, row: RowTokens, max_length: int, policy: Truncation) -> PolicyCost:
         """With one more row that is too long."""
-        kept, note = truncate(row, max_length, policy)
+        rows, note = truncate_row(row, max_length, policy)
         if note is None:
             return self
-        cut = bool(kept) and note.action == "cut"
+        cut = bool(rows) and note.action == "cut"
         return PolicyCost(
-            self.dropped + (not kept),
+            self.dropped + (not rows),
             self.cut + cut,
             self.lost_tokens + note.lost,
             self.lost_trained + note.lost_trained,
@@ -109,19 +109,19 @@ class Ledger:
     lengths: Sequence[int] = ()
 
 
-def truncate(
+def truncate_row(
     row: RowTokens, max_length: int, truncation: Truncation
 ) -> tuple[list[TokenRow], Affected | None]:
     """What is trained of a row under a policy, and a note if that is not all of it."""
     trained = sum(row.mask) + sum(row.rejected_mask)
     if row.length <= max_length:
-        kept, note = [_token_row(row, row.ids, row.mask)], None
+        rows, note = [_token_row(row, row.ids, row.mask)], None
     elif row.raw:
-        kept = [
+        rows = [
             _token_row(row, row.ids[i : i + max_length], row.mask[i : i + max_length])
             for i in range(0, len(row.ids), max_length)
         ]
-        return kept, Affected(row.example, row.source, row.length, "divided")
+        return rows, Affected(row.example, row.source, row.length, "divided")
     elif truncation == "drop":
         lost = len(row.ids) + len(row.rejected_ids)
         return [], Affected(
@@ -134,8 +134,8 @@ def truncate(
             f"{row.length} tokens, the limit is {max_length}",
         )
     else:
-        kept = [_cut(row, max_length, truncation)]
-        cut = kept[0]
+        rows = [_cut_row(row, max_length, truncation)]
+        cut = rows[0]
         note = Affected(
             row.example,
             row.source,
@@ -144,7 +144,7 @@ def truncate(
             len(row.ids) + len(row.rejected_ids) - len(cut.ids) - len(cut.rejected_ids),
             trained - sum(cut.mask) - sum(cut.rejected_mask),
         )
-    empty = not any(kept[0].mask) or (kept[0].rejected_ids and not any(kept[0].rejected_mask))
+    empty = not any(rows[0].mask) or (rows[0].rejected_ids and not any(rows[0].rejected_mask))
     if empty:
         return [], Affected(
             row.example,
@@ -155,7 +155,7 @@ def truncate(
             trained,
             "no token of the answer is left",
         )
-    return kept, note
+    return rows, note
 
 
 def _token_row(row: RowTokens, ids: list[int], mask: list[bool]) -> TokenRow:
@@ -169,15 +169,15 @@ def _token_row(row: RowTokens, ids: list[int], mask: list[bool]) -> TokenRow:
     )
 
 
-def _cut(row: RowTokens, max_length: int, truncation: Truncation) -> TokenRow:
+def _cut_row(row: RowTokens, max_length: int, truncation: Truncation) -> TokenRow:
     def side(ids: list[int], mask: list[bool]) -> tuple[list[int], list[bool]]:
         if len(ids) <= max_length:
             return ids, mask
         if truncation == "right":
             return ids[:max_length], mask[:max_length]
         # The first token is kept: it is the BOS, or the mark that opens the conversation.
-        rest = max_length - 1
-        return ids[:1] + ids[len(ids) - rest :], mask[:1] + mask[len(mask) - rest :]
+        tail_length = max_length - 1
+        return ids[:1] + ids[len(ids) - tail_length :], mask[:1] + mask[len(mask) - tail_length :]
 
     ids, mask = side(row.ids, row.mask)
     rejected_ids, rejected_mask = side(row.rejected_ids, row.rejected_mask)
@@ -202,14 +202,14 @@ class LedgerBuilder:
         self.lengths.append(row.length)
         self._tokens += len(row.ids) + len(row.rejected_ids)
         self._trained += sum(row.mask) + sum(row.rejected_mask)
-        kept, note = truncate(row, self._max_length, self._truncation)
+        rows, note = truncate_row(row, self._max_length, self._truncation)
         if note is not None:
             self._affected.append(note)
         if row.length > self._max_length:
             self._long += 1
             for policy in POLICIES:
                 self._costs[policy] = self._costs[policy].plus(row, self._max_length, policy)
-        return kept
+        return rows
 
     def merge(self, later: LedgerBuilder) -> None:
         """Add the conversations of another after these."""

@@ -38,7 +38,7 @@ _BATCH = 2000
 
 
 @dataclass(frozen=True)
-class Fixed:
+class CleanedCopy:
     """A cleaned version: its folder, rows kept by split, and rows left out by reason."""
 
     version: str
@@ -47,13 +47,15 @@ class Fixed:
     dropped: dict[str, int]
 
 
-def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) -> Fixed:
+def write_cleaned_copy(
+    survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None
+) -> CleanedCopy:
     """Write ``out/<version id>/`` with one JSONL a split, ``dropped.jsonl``, Parquet and manifest.
 
     Args:
         leaks: row number → benchmark that it comes near.
     """
-    reasons = _reasons(survey, leaks or {})
+    reasons = _list_reasons(survey, leaks or {})
     draft = draft_name(out / "version")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -70,7 +72,7 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
         ):
             for item in survey.again():
                 if isinstance(item, Reject):
-                    losses.write(_line({"kind": "rejected", **item.to_dict()}))
+                    losses.write(_json_line({"kind": "rejected", **item.to_dict()}))
                     continue
                 number = next(numbers)
                 row = replace(item, split=survey.split(number))
@@ -83,11 +85,11 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
                         "kind": kind,
                         "reason": reason,
                     }
-                    losses.write(_line(body | to_record(row)))
+                    losses.write(_json_line(body | to_record(row)))
                     continue
                 kept[row.split] += 1
                 ids.append(row.id)
-                files[row.split].write(_line(to_record(row)))
+                files[row.split].write(_json_line(to_record(row)))
                 batch.append(row)
                 if len(batch) == _BATCH:
                     table.write_table(rows_table(batch))
@@ -100,7 +102,7 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
     for split, handle in files.items():
         if not kept[split]:
             Path(handle.name).unlink()
-    dropped["rejected"] += survey.found.rejected
+    dropped["rejected"] += survey.findings.rejected
     settings = {
         "near_duplicate": survey.config.data.near_duplicate,
         "truncation": survey.config.data.truncation,
@@ -111,15 +113,15 @@ def fix(survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None) ->
         make_version([], survey.chat, settings, note="residency check --fix"), rows=tuple(ids)
     )
     (draft / MANIFEST).write_text(manifest_text(version), encoding="utf-8")
-    place = out / version.id
-    if place.exists():  # the same content is there already
+    folder = out / version.id
+    if folder.exists():  # the same content is there already
         shutil.rmtree(draft)
     else:
-        publish_folder(draft, place)
-    return Fixed(version.id, place, dict(kept), {k: n for k, n in dropped.items() if n})
+        publish_folder(draft, folder)
+    return CleanedCopy(version.id, folder, dict(kept), {k: n for k, n in dropped.items() if n})
 
 
-def _reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+def _list_reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, str]]:
     """Row number → kind and reason, for every row that is left out."""
     out: dict[int, tuple[str, str]] = {}
     for number, drop in enumerate(survey.decision.drops):
@@ -127,13 +129,13 @@ def _reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, s
     for row, benchmark in leaks.items():
         out.setdefault(row, ("contamination", f"comes near an item of {benchmark}"))
     flagged: dict[str, Flags] = {
-        "cannot be trained on": survey.found.untrainable,
-        "refusals": survey.found.answers.refusals,
-        "repetitive": survey.found.answers.repetitive,
-        "template_marks": survey.found.artefacts.template,
-        "placeholders": survey.found.artefacts.placeholder,
-        "mojibake": survey.found.artefacts.mojibake,
-        "secrets": survey.found.private.secrets,
+        "cannot be trained on": survey.findings.untrainable,
+        "refusals": survey.findings.answers.refusals,
+        "repetitive": survey.findings.answers.repetitive,
+        "template_marks": survey.findings.artefacts.template,
+        "placeholders": survey.findings.artefacts.placeholder,
+        "mojibake": survey.findings.artefacts.mojibake,
+        "secrets": survey.findings.private.secrets,
     }
     for kind, flags in flagged.items():
         for row in flags.rows:
@@ -157,5 +159,5 @@ def to_record(example: Example) -> dict[str, Any]:
     return out
 
 
-def _line(value: dict[str, Any]) -> str:
+def _json_line(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False) + "\n"

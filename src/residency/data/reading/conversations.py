@@ -1,7 +1,7 @@
 """Messages of a record → messages: OpenAI's ``{role, content}`` and ShareGPT's ``{from, value}``.
 
 What cannot be read as text (an image, an unknown role, a broken tool call) is refused with the
-field and the reason.
+field and the reason. Marks of turns that must not be learned are honoured (``LEARN_MARKS``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from residency.data.reading.clean_text import RowError, clean_text, describe_type, is_missing
+from residency.data.reading.tool_calls import read_named_calls, read_openai_calls, read_tools
 from residency.nouns.example import Message, Role
 
 _ROLES: dict[str, Role] = {
@@ -33,37 +35,36 @@ _ROLES: dict[str, Role] = {
     "function_call": "assistant",
     "tool_call": "assistant",
 }
-_CALLS = {"function_call", "tool_call"}
+_CALL_ROLES = {"function_call", "tool_call"}
 _THINKING = ("reasoning", "thinking")
 
+LEARN_MARKS: dict[str, bool] = {
+    "weight": True,
+    "train": True,
+    "trainable": True,
+    "loss": True,
+    "loss_scale": True,
+    "learn": True,
+    "masked": False,
+}
+"""Key of an assistant message → the value with which the turn is learned. In use at OpenAI,
+Together, Fireworks and Mistral (``weight``), axolotl (``train``), tinker-cookbook (``trainable``),
+ms-swift (``loss``, ``loss_scale``), torchtune (``masked``)."""
 
-class RowError(Exception):
-    """A row cannot be used. Args: the reason, and the field at fault."""
-
-    def __init__(self, reason: str, field: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.field = reason, field
-
-
-def clean_text(text: str, field: str) -> str:
-    """The text, unless it holds what no tokenizer should see.
-
-    Raises:
-        RowError: a NUL, half of a surrogate pair, or a byte that is not UTF-8.
-    """
-    if "\x00" in text:
-        raise RowError(f"a NUL character at position {text.index(chr(0))}", field)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        code = ord(text[error.start])
-        what = (
-            f"not UTF-8: byte 0x{code - 0xDC00:02x}"
-            if 0xDC80 <= code <= 0xDCFF
-            else f"half of a surrogate pair (U+{code:04X})"
-        )
-        raise RowError(f"{what} at position {error.start}", field) from None
-    return text
+READ_KEYS = {
+    "role",
+    "from",
+    "content",
+    "value",
+    "tool_calls",
+    "reasoning_content",
+    "thinking",
+    "input",
+    "tools",
+    "trained",
+    *LEARN_MARKS,
+}
+"""Keys of a message that are read. Others are listed, as columns that are not used are."""
 
 
 def read_messages(value: Any, field: str) -> tuple[Message, ...]:
@@ -75,16 +76,25 @@ def read_messages(value: Any, field: str) -> tuple[Message, ...]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RowError("a list of messages is expected, found text", field) from None
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list) or not value:
         raise RowError("a list of messages is expected", field)
-    return tuple(_message(raw, f"{field}[{n}]") for n, raw in enumerate(value))
+    return tuple(_read_message(raw, f"{field}[{n}]") for n, raw in enumerate(value))
 
 
-def _message(raw: Any, field: str) -> Message:
+def list_unread_keys(value: Any) -> set[str]:
+    """Keys inside the messages of a row that are not read."""
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, list):
+        return set()
+    return {str(key) for raw in value if isinstance(raw, Mapping) for key in raw} - READ_KEYS
+
+
+def _read_message(raw: Any, field: str) -> Message:
     if not isinstance(raw, Mapping):
         raise RowError(f"a message object is expected, found {type(raw).__name__}", field)
     name = raw.get("role", raw.get("from"))
@@ -92,18 +102,16 @@ def _message(raw: Any, field: str) -> Message:
     if role is None:
         raise RowError(f"unknown role {name!r}", f"{field}.role")
     content = raw.get("content", raw.get("value"))
-    calls = raw.get("tool_calls") or ()
-    if not isinstance(calls, list | tuple) or not all(isinstance(c, Mapping) for c in calls):
-        raise RowError("a list of tool calls is expected", f"{field}.tool_calls")
-    if str(name).lower() in _CALLS:
-        calls, content = _sharegpt_calls(content, field), ""
+    calls = read_openai_calls(raw.get("tool_calls"), f"{field}.tool_calls")
+    if str(name).lower() in _CALL_ROLES:
+        calls, content = read_named_calls(content, field), ""
     thinking = raw.get("reasoning_content") or raw.get("thinking") or ""
     if isinstance(content, list):
         thoughts = [p for p in content if isinstance(p, Mapping) and p.get("type") in _THINKING]
         thinking = thinking or "".join(str(p.get("value", p.get("text", ""))) for p in thoughts)
         content = [p for p in content if p not in thoughts]
-        content, more = _split_parts(content, f"{field}.content")
-        calls = (*calls, *more)
+        content, calls_within = _split_parts(content, f"{field}.content")
+        calls = (*calls, *calls_within)
     if content is None and calls:
         content = ""
     if not isinstance(content, str):
@@ -112,34 +120,75 @@ def _message(raw: Any, field: str) -> Message:
         role,
         clean_text(content, f"{field}.content"),
         input=clean_text(str(raw.get("input") or ""), f"{field}.input"),
-        tool_calls=tuple(dict(call) for call in calls),
+        tool_calls=calls,
         thinking=clean_text(str(thinking), f"{field}.thinking"),
         tools=read_tools(raw.get("tools"), f"{field}.tools"),
+        trained=role != "assistant" or _is_learned(raw, field),
     )
 
 
-def read_tools(value: Any, field: str) -> tuple[dict[str, Any], ...]:
-    """Definitions of tools (or their JSON text) in OpenAI's form; bare functions are wrapped.
+def _is_learned(raw: Mapping[str, Any], field: str) -> bool:
+    """Whether an assistant turn is to be learned, by every mark on it.
 
     Raises:
-        RowError: it is no list of objects that have a name.
+        RowError: a mark that is neither yes nor no (a share of a turn cannot be learned).
     """
+    if raw.get("train_detail"):
+        raise RowError(
+            "a part of a turn is marked; only whole turns can be left out of learning",
+            f"{field}.train_detail",
+        )
+    learned = raw.get("trained", True) is not False
+    for key, yes in LEARN_MARKS.items():
+        mark = raw.get(key)
+        if is_missing(mark):
+            continue
+        answer = read_yes_or_no(mark)
+        if answer is None:
+            raise RowError(f"0, 1, true or false is expected, found {mark!r}", f"{field}.{key}")
+        learned = learned and answer == yes
+    return learned
+
+
+def read_yes_or_no(value: Any) -> bool | None:
+    """True or False as data files write them (``true``, ``1``, ``"False"``, ``0.0``); None for
+    anything else."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return bool(value) if value in (0, 1) else None
     if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else None
-        except ValueError:
-            raise RowError("the tool definitions are not valid JSON", field) from None
-    if not value:
-        return ()
-    tools = value if isinstance(value, list | tuple) else [value]
-    out = []
-    for tool in tools:
-        whole = tool if isinstance(tool, dict) and "function" in tool else None
-        whole = whole or {"type": "function", "function": tool}
-        if not isinstance(whole["function"], dict) or not whole["function"].get("name"):
-            raise RowError("a tool definition needs a name", field)
-        out.append(whole)
-    return tuple(out)
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
+            value.strip().lower()
+        )
+    return None
+
+
+def trim_empty_turns(
+    messages: tuple[Message, ...], *, need_answer: bool
+) -> tuple[tuple[Message, ...], tuple[str, ...]]:
+    """The conversation without what nothing can be learned from, and what was left out, in words.
+
+    Empty system messages go. From the first empty turn on that follows an answer the rest goes. With
+    ``need_answer`` what follows the last assistant turn goes, too.
+    """
+    changes: list[str] = []
+    trimmed = tuple(m for m in messages if m.role != "system" or m.text.strip() or m.tools)
+    if len(trimmed) < len(messages):
+        changes.append("an empty system message was left out")
+    for number, message in enumerate(trimmed):
+        empty = not (message.text.strip() or message.tool_calls or message.thinking.strip())
+        answered = any(m.role == "assistant" for m in trimmed[:number])
+        if empty and answered and message.role in ("user", "assistant"):
+            trimmed = trimmed[:number]
+            changes.append("the conversation was cut at an empty turn")
+            break
+    if need_answer:
+        end = max((n for n, m in enumerate(trimmed, 1) if m.role == "assistant"), default=0)
+        if 0 < end < len(trimmed):
+            trimmed = trimmed[:end]
+            changes.append("what follows the last assistant turn was left out")
+    return trimmed, tuple(changes)
 
 
 def with_tools(
@@ -148,26 +197,9 @@ def with_tools(
     """The conversation with definitions of tools on its system message, or on one of their own."""
     if not tools:
         return messages
-    if messages[0].role == "system":
+    if messages and messages[0].role == "system":
         return (replace(messages[0], tools=tools), *messages[1:])
     return (Message("system", "", tools=tools), *messages)
-
-
-def _sharegpt_calls(content: Any, field: str) -> tuple[dict[str, Any], ...]:
-    try:
-        value = json.loads(content) if isinstance(content, str) else content
-    except ValueError:
-        raise RowError("the tool call is not valid JSON", field) from None
-    calls = value if isinstance(value, list) else [value]
-    if not all(isinstance(call, dict) and "name" in call for call in calls):
-        raise RowError("a tool call needs a name", field)
-    return tuple(
-        {
-            "type": "function",
-            "function": {"name": call["name"], "arguments": call.get("arguments", {})},
-        }
-        for call in calls
-    )
 
 
 def join_parts(parts: Sequence[Any], field: str) -> str:
@@ -190,7 +222,9 @@ def _split_parts(parts: Sequence[Any], field: str) -> tuple[str, tuple[dict[str,
         elif kind == "text":
             texts.append(str(part.get("text", part.get("value", ""))))
         elif kind == "tool_call":
-            calls += _sharegpt_calls(part.get("value", part.get("tool_call")), field)
+            calls += read_named_calls(part.get("value", part.get("tool_call")), field)
+        elif kind is None:
+            raise RowError(f"text is expected, found {describe_type(part)}", field)
         else:
             raise RowError(f"a part of type {kind!r}: the row needs more than text", field)
     return "".join(texts), tuple(calls)

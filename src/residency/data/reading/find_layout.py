@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
+from residency.data.reading.clean_text import is_missing
+from residency.data.reading.conversations import read_yes_or_no
+from residency.data.reading.layouts.known_layouts import find_layouts
+from residency.data.reading.layouts.layout import (
+    COLUMNS,
+    RESPONSE_COLUMNS,
+    SHARED_FIELDS,
+    Layout,
+    RowFields,
+)
 from residency.errors import DataError
 
-Layout = Literal["alpaca", "prompt", "question", "messages", "sharegpt", "preference", "text"]
-LAYOUTS: tuple[Layout, ...] = (
-    "preference",
-    "messages",
-    "sharegpt",
-    "alpaca",
-    "prompt",
-    "question",
-    "text",
-)
-"""In the order in which they are tried: a preference row may also hold a question."""
+RAW = ("text", "text-label")
+"""Layouts that are taken only where rows hold nothing else that could be asked or answered."""
 
-RESPONSE_FIELDS = ("response", "output", "completion", "answer", "target")
-FIELDS: dict[str, tuple[str, ...]] = {
-    "instruction": ("instruction",),
-    "input": ("input", "context"),
-    "response": RESPONSE_FIELDS,
-    "prompt": ("prompt",),
-    "question": ("question", "query"),
-    "messages": ("messages",),
-    "conversations": ("conversations", "conversation"),
-    "chosen": ("chosen", "chosen_messages", "chosen_response"),
-    "rejected": ("rejected", "rejected_messages", "rejected_response"),
-    "text": ("text", "content"),
-    "system": ("system", "system_prompt"),
-    "tools": ("tools", "functions"),
-    "history": ("history",),
-    "tags": ("tags",),
-    "group": ("group",),
-    "weight": ("weight",),
-    "label": ("label",),
-}
-"""Our name of a field → the names under which it is found when ``columns`` names none."""
+COLUMNS_HINT = (
+    "name your columns: --column question=NAME --column response=NAME, or in residency.toml: "
+    '[data] columns = {question = "NAME", response = "NAME"}'
+)
 
 
 @dataclass(frozen=True)
@@ -51,11 +35,12 @@ class RowMapping:
     columns: Mapping[str, str]
 
     def __str__(self) -> str:
-        shown = (
+        pairs = (
             ours if ours == theirs else f"{ours} ← {theirs}"
             for ours, theirs in self.columns.items()
         )
-        return f"{self.layout} ({', '.join(shown)})"
+        columns = ", ".join(pairs)
+        return f"{self.layout.name} ({columns})" if columns else self.layout.name
 
 
 def find_mapping(
@@ -68,106 +53,167 @@ def find_mapping(
     """The layout that fits most of ``rows``, and its columns.
 
     Raises:
-        DataError: no layout fits; a named layout or column does not exist.
+        DataError: no layout fits, or several could be meant; a named layout or column does not
+            exist.
     """
     named = dict(columns or {})
-    _check_names(rows, named, layout, where)
-    best: tuple[int, RowMapping] | None = None
-    for candidate in LAYOUTS if layout == "auto" else (layout,):
-        found = _columns(rows, candidate, named)  # type: ignore[arg-type]
-        if found is None:
+    layouts = find_layouts()
+    _check_names(rows, named, layout, layouts, where)
+    candidates = layouts.values() if layout == "auto" else [layouts[layout]]
+    fitting: list[tuple[int, RowMapping]] = []
+    for candidate in candidates:
+        matched = _match_columns(rows, candidate, named)
+        if matched is None:
             continue
-        fits = sum(_fits(row, candidate, found) for row in rows)  # type: ignore[arg-type]
-        if fits and (best is None or fits > best[0]):
-            best = fits, RowMapping(candidate, found)  # type: ignore[arg-type]
-    if best is None:
-        present = sorted({str(key) for row in rows for key in row})[:12]
-        wanted = f"the layout {layout!r}" if layout != "auto" else "any known layout"
-        fields = f"the fields {', '.join(present)} do" if present else "rows without fields do"
+        fits = sum(candidate.fits_row(RowFields(row, matched)) for row in rows)
+        if fits:
+            fitting.append((fits, RowMapping(candidate, matched)))
+    if not fitting:
+        raise _no_layout(rows, layout, where)
+    if layout != "auto":
+        return _with_marks(rows, fitting[0][1], named)
+    asking = [(fits, mapping) for fits, mapping in fitting if mapping.layout.name not in RAW]
+    if not asking:
+        return _with_marks(rows, _choose_raw(rows, fitting, named, where), named)
+    fits, mapping = max(asking, key=lambda pair: pair[0])
+    if 2 * fits < len(rows):
         raise DataError(
-            f"{fields} not make {wanted}",
+            f"only {fits} of the first {len(rows)} rows are of the layout {mapping}",
             where=where,
-            next_step="name your columns in residency.toml, e.g. "
-            '[data] columns = {instruction = "question_text", response = "reply"}',
+            next_step=f"{COLUMNS_HINT}; or divide the file by layout",
         )
-    return best[1]
+    return _with_marks(rows, mapping, named)
+
+
+def _no_layout(rows: Sequence[Mapping[str, Any]], layout: str, where: str) -> DataError:
+    present = _list_columns(rows)
+    wanted = f"the layout {layout!r}" if layout != "auto" else "any known layout"
+    fields = f"the fields {', '.join(present)} do" if present else "rows without fields do"
+    return DataError(f"{fields} not make {wanted}", where=where, next_step=COLUMNS_HINT)
+
+
+def _choose_raw(
+    rows: Sequence[Mapping[str, Any]],
+    fitting: Sequence[tuple[int, RowMapping]],
+    named: Mapping[str, str],
+    where: str,
+) -> RowMapping:
+    """Raw text, or text with a class.
+
+    Raises:
+        DataError: beside the text stands what may be an answer, a question or a mark of bad rows.
+    """
+    by_name = {mapping.layout.name: mapping for _, mapping in fitting}
+    plain = by_name.get("text") or by_name["text-label"]
+    if "response" in named:
+        return plain
+    text = plain.columns["text"]
+    present = _list_columns(rows)
+    labelled = by_name.get("text-label")
+    if labelled is not None:
+        column = labelled.columns["class"]
+        values = [row.get(column) for row in rows if not is_missing(row.get(column))]
+        if "class" in named:
+            return labelled
+        if any(isinstance(value, bool) for value in values) and "label" not in named:
+            raise DataError(
+                f"{column} is true or false: a class to tell, or a mark of good and bad rows?",
+                where=where,
+                next_step=f"--column class={column}, or --column label={column} (bad rows are left out)",
+            )
+        if "label" not in named and (column.lower() == "label" or _are_classes(values)):
+            return labelled
+    asked = {name for field in ("instruction", "prompt", "question") for name in COLUMNS[field]}
+    doubtful = [c for c in present if c.lower() in asked | set(RESPONSE_COLUMNS) and c != text]
+    if doubtful:
+        raise DataError(
+            f"beside {text} stands {', '.join(doubtful)}: which is the prompt, which the answer?",
+            where=where,
+            next_step=f"--column question={text} --column response={doubtful[0]}, or "
+            f'[data] format = "text" to train on {text} as raw text',
+        )
+    return plain
+
+
+def _are_classes(values: Sequence[Any]) -> bool:
+    """Whether values come again and again, as classes do and addresses do not."""
+    return len(values) >= 4 and 2 * len(set(values)) <= len(values)
+
+
+def _with_marks(
+    rows: Sequence[Mapping[str, Any]], mapping: RowMapping, named: Mapping[str, str]
+) -> RowMapping:
+    """The mapping without a ``label`` that marks no bad rows: a class, say."""
+    column = mapping.columns.get("label")
+    if column is None or "label" in named:
+        return mapping
+    values = [row.get(column) for row in rows if not is_missing(row.get(column))]
+    if values and all(read_yes_or_no(value) is not None for value in values):
+        return mapping
+    return replace(mapping, columns={k: v for k, v in mapping.columns.items() if k != "label"})
 
 
 def _check_names(
-    rows: Sequence[Mapping[str, Any]], named: Mapping[str, str], layout: str, where: str
+    rows: Sequence[Mapping[str, Any]],
+    named: Mapping[str, str],
+    layout: str,
+    layouts: Mapping[str, Layout],
+    where: str,
 ) -> None:
-    if layout != "auto" and layout not in LAYOUTS:
+    if layout != "auto" and layout not in layouts:
         raise DataError(
             f"unknown format {layout!r}",
             where="residency.toml [data] format",
-            next_step=f"use auto or one of {', '.join(LAYOUTS)}",
+            next_step=f"use auto or one of {', '.join(layouts)}",
         )
+    known = dict.fromkeys([*COLUMNS, *(f for kind in layouts.values() for f in kind.columns)])
     for ours, theirs in named.items():
-        if ours not in FIELDS:
+        if ours not in known:
             raise DataError(
                 f"unknown field {ours!r}",
                 where="residency.toml [data] columns",
-                next_step=f"known fields: {', '.join(FIELDS)}",
+                next_step=f"known fields: {', '.join(known)}",
             )
         if rows and not any(theirs in row for row in rows):
-            present = sorted({str(key) for row in rows for key in row})[:12]
             raise DataError(
-                f"no column {theirs!r} (for {ours}); the file has {', '.join(present)}",
+                f"no column {theirs!r} (for {ours}); the file has {', '.join(_list_columns(rows))}",
                 where=where,
-                next_step="correct [data] columns in residency.toml",
+                next_step="correct --column, or [data] columns in residency.toml",
             )
 
 
-_NEEDS: dict[Layout, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    # layout: fields that every row must hold, fields that it may hold
-    "preference": (
-        ("chosen", "rejected"),
-        (
-            "prompt",
-            "question",
-            "instruction",
-            "input",
-            "messages",
-            "conversations",
-            "system",
-            "tools",
-        ),
-    ),
-    "messages": (("messages",), ("system", "tools", "label")),
-    "sharegpt": (("conversations",), ("system", "tools", "label")),
-    "alpaca": (("instruction",), ("input", "response", "system", "history")),
-    "prompt": (("prompt",), ("response", "system")),
-    "question": (("question",), ("input", "response", "system")),
-    "text": (("text",), ("response", "system")),
-}
-_ALWAYS = ("tags", "group", "weight")
+def _list_columns(rows: Sequence[Mapping[str, Any]], most: int = 12) -> list[str]:
+    return sorted({str(key) for row in rows for key in row})[:most]
 
 
-def _columns(
+def _match_columns(
     rows: Sequence[Mapping[str, Any]], layout: Layout, named: Mapping[str, str]
 ) -> dict[str, str] | None:
-    needs, may = _NEEDS[layout]
-    present = {key for row in rows for key in row}
-    found: dict[str, str] = {}
-    for field in (*needs, *may, *_ALWAYS):
-        column = named.get(field) or next((c for c in FIELDS[field] if c in present), None)
-        if column is not None and column not in found.values():
-            found[field] = column
-    if not all(field in found for field in needs):
+    """The column of each field of a layout; None where one that it needs has none."""
+    present: dict[str, str] = {}  # columns by their names in small letters
+    for row in rows:
+        for key in row:
+            present.setdefault(str(key).strip().lower(), key)
+            present[key] = key  # a name that is spelt exactly so comes first
+    names = {**COLUMNS, **layout.columns}
+    matched: dict[str, str] = {}
+    for field in dict.fromkeys((*layout.needs, *layout.may, *SHARED_FIELDS)):
+        column = named.get(field) or next(
+            (present[name] for name in names[field] if name in present), None
+        )
+        if field == "class" and column is None:
+            column = _only_other(rows, matched)
+        if column is not None and column not in matched.values():
+            matched[field] = column
+    if not all(field in matched for field in layout.needs):
         return None
     # A text column is raw text unless the user names a response for it.
-    if layout == "text" and "response" in found and "response" not in named:
-        del found["response"]
-    return found
+    if layout.name == "text" and "response" not in named:
+        matched.pop("response", None)
+    return matched
 
 
-def _fits(row: Mapping[str, Any], layout: Layout, columns: Mapping[str, str]) -> bool:
-    for field in _NEEDS[layout][0]:
-        value = row.get(columns[field])
-        if value is None:
-            return False
-        if field in ("messages", "conversations") and not isinstance(value, list | str):
-            return False
-        if field in ("text", "instruction", "prompt", "question") and not isinstance(value, str):
-            return False
-    return True
+def _only_other(rows: Sequence[Mapping[str, Any]], matched: Mapping[str, str]) -> str | None:
+    """The second of two columns."""
+    others = {key for row in rows for key in row} - set(matched.values())
+    return next(iter(others)) if len(others) == 1 and len(matched) == 1 else None

@@ -1,0 +1,1 @@
+"""Row layouts: which fields a row has, and how it becomes a conversation. One file each."""

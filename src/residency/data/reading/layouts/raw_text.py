@@ -1,0 +1,86 @@
+"""Rows of text: raw (``text``), or with a class to tell (``text-label``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from residency.data.reading.clean_text import RowError, is_missing
+from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
+from residency.data.reading.layouts.single_turn import read_answer
+from residency.nouns.example import Message
+
+
+class TextLayout(Layout):
+    """Raw text; with ``split_at`` a prompt and its answer within one text."""
+
+    name = "text"
+    needs = ("text",)
+    may = ("response",)
+    about = (
+        "`text`; plain text files are divided at paragraphs into pieces of about 2000 characters. "
+        "With `--split-at MARK` the text up to the mark is the prompt, the rest the answer"
+    )
+
+    def fits_row(self, row: RowFields) -> bool:
+        """It is text."""
+        return isinstance(row.value("text"), str)
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """One assistant message of raw text; a user's turn where an answer or instruction is named."""
+        text = row.needed_text("text")
+        if not text.strip():
+            raise RowError("the text is empty", row.column("text"))
+        answer = read_answer(row)
+        if row.split_at and not answer:
+            prompt, reply = divide_text(text, row.split_at, row.column("text"))
+            text, answer = prompt, (Message("assistant", reply),)
+        if answer or row.instruction:
+            user = (
+                Message("user", row.instruction, input=text)
+                if row.instruction
+                else Message("user", text)
+            )
+            return LayoutRow((user, *answer))
+        return LayoutRow((Message("assistant", text),))
+
+
+class TextLabelLayout(Layout):
+    """A text and its class: the text is the prompt, the class the answer."""
+
+    name = "text-label"
+    needs = ("text", "class")
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"class": ("label",)}
+    about = "`text` and `label` (or text and one other column): the class is the answer"
+
+    def fits_row(self, row: RowFields) -> bool:
+        """Text, and a class that is one value."""
+        label = row.value("class")
+        return isinstance(row.value("text"), str) and isinstance(label, str | int | float)
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """The text, after the settings' instruction where there is one; then the class."""
+        text = row.needed_text("text")
+        user = Message("user", row.instruction, input=text) if row.instruction else None
+        label = "" if is_missing(row.value("class")) else row.text("class")
+        answer = (Message("assistant", label),) if label.strip() else ()
+        return LayoutRow((user or Message("user", text), *answer))
+
+
+def divide_text(text: str, mark: str, field: str) -> tuple[str, str]:
+    """Prompt and answer of a text: before and after the mark, which is left out.
+
+    Of a mark that begins a line the last one divides (earlier ones belong to examples in the
+    prompt), of any other the first.
+
+    Raises:
+        RowError: the mark is not there, or one side is empty.
+    """
+    place = text.rfind(mark) if mark.startswith("\n") else text.find(mark)
+    if place < 0:
+        raise RowError(f"the mark {mark!r} is not in the text", field)
+    prompt, answer = text[:place].strip(), text[place + len(mark) :].strip()
+    if not prompt or not answer:
+        side = "before" if not prompt else "after"
+        raise RowError(f"nothing stands {side} the mark {mark!r}", field)
+    return prompt, answer

@@ -1,0 +1,165 @@
+"""Rows of one question and one answer: ``alpaca``, ``prompt``, ``question``, ``input-output``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from residency.data.reading.clean_text import RowError, clean_text, is_missing
+from residency.data.reading.conversations import list_unread_keys, read_messages
+from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
+from residency.nouns.example import Message
+
+
+class AlpacaLayout(Layout):
+    """An instruction, its input, and the answer."""
+
+    name = "alpaca"
+    needs = ("instruction",)
+    may = ("input", "response")
+    about = "`instruction`, `input`, and `response` or `output`; `instances` with one element"
+    asks = True
+
+    def fits_row(self, row: RowFields) -> bool:
+        """The instruction is text."""
+        return isinstance(row.value("instruction"), str)
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """The instruction, else that of the settings; the input beside it."""
+        content = row.text("instruction") or row.instruction
+        extra = row.text("input")
+        if not content.strip() and not extra.strip():
+            known = row.column("instruction") in row.values
+            raise RowError(
+                "instruction and input are both empty"
+                if known
+                else row.describe_missing("instruction"),
+                row.column("instruction"),
+            )
+        if not content.strip():
+            content, extra = extra, ""
+        answer = read_answer(row)
+        if not answer and "instances" in row.values:
+            extra, answer = _read_instance(row.values["instances"])
+        return LayoutRow((Message("user", content, input=extra), *answer))
+
+
+class PromptLayout(Layout):
+    """A prompt and its completion, each text or a list of messages."""
+
+    name = "prompt"
+    needs = ("prompt",)
+    may = ("response",)
+    about = (
+        "`prompt` and `completion` (or another answer column), each text or a list of messages "
+        "(TRL, verl)"
+    )
+    asks = True
+
+    def fits_row(self, row: RowFields) -> bool:
+        """The prompt is text, or a list of messages."""
+        prompt = row.value("prompt")
+        return isinstance(prompt, str) or (
+            isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], Mapping)
+        )
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """The prompt's messages, then the completion's."""
+        prompt = row.value("prompt")
+        if isinstance(prompt, str) or is_missing(prompt):
+            messages = (read_question(row, "prompt"),)
+        else:
+            messages = read_messages(prompt, row.column("prompt"))
+            if row.instruction and messages[0].role != "system":
+                messages = (Message("system", row.instruction), *messages)
+        return LayoutRow((*messages, *read_answer(row)))
+
+    def unread_keys(self, row: RowFields) -> set[str]:
+        """Keys inside the messages of prompt and completion."""
+        return {
+            f"{row.column(field)}[].{key}"
+            for field in ("prompt", "response")
+            for key in list_unread_keys(row.value(field))
+        }
+
+
+class QuestionLayout(Layout):
+    """A question, perhaps with a context, and its answer."""
+
+    name = "question"
+    needs = ("question",)
+    may = ("input", "response")
+    about = "`question` (or `query`), `context`, and `answer` or `response`"
+    asks = True
+
+    def fits_row(self, row: RowFields) -> bool:
+        """The question is text."""
+        return isinstance(row.value("question"), str)
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """Question and context, then the answer."""
+        return LayoutRow((read_question(row, "question"), *read_answer(row)))
+
+
+class InputOutputLayout(Layout):
+    """Plain ``input`` and ``output``."""
+
+    name = "input-output"
+    needs = ("input", "response")
+    about = "`input` and `output`, without an instruction"
+
+    def fits_row(self, row: RowFields) -> bool:
+        """The input is text."""
+        return isinstance(row.value("input"), str)
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """The input, after the settings' instruction where there is one."""
+        content = row.needed_text("input")
+        user = Message("user", row.instruction, input=content) if row.instruction else None
+        return LayoutRow((user or Message("user", content), *read_answer(row)))
+
+
+def read_question(row: RowFields, field: str) -> Message:
+    """The user's turn of a row: a field's text, with its input and the settings' instruction.
+
+    Raises:
+        RowError: the field is empty or is not text.
+    """
+    content = row.needed_text(field)
+    extra = row.text("input")
+    if row.instruction:
+        content, extra = row.instruction, f"{content}\n\n{extra}" if extra else content
+    return Message("user", content, input=extra)
+
+
+def read_answer(row: RowFields) -> tuple[Message, ...]:
+    """The answer's turn, or several where the column holds messages; nothing where it is empty.
+
+    Raises:
+        RowError: it is neither text nor messages.
+    """
+    value = row.value("response")
+    if isinstance(value, list | Mapping) and _are_messages(value):
+        return read_messages(value, row.column("response"))
+    if value is None and isinstance(scored := row.values.get("reward_model"), Mapping):
+        value = scored.get("ground_truth")  # verl keeps the answer there
+        text = "" if is_missing(value) else clean_text(str(value), "reward_model.ground_truth")
+    else:
+        text = row.text("response")
+    return (Message("assistant", text),) if text.strip() else ()
+
+
+def _are_messages(value: Any) -> bool:
+    turns = value if isinstance(value, list) else [value]
+    return bool(turns) and all(
+        isinstance(turn, Mapping) and ("role" in turn or "from" in turn) for turn in turns
+    )
+
+
+def _read_instance(value: Any) -> tuple[str, tuple[Message, ...]]:
+    """Input and answer of a self-instruct row, which lists them; only single ones are read."""
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], Mapping):
+        raise RowError("one instance with input and output is expected", "instances")
+    answer = clean_text(str(value[0].get("output") or ""), "instances[0].output")
+    extra = clean_text(str(value[0].get("input") or ""), "instances[0].input")
+    return extra, (Message("assistant", answer),) if answer.strip() else ()

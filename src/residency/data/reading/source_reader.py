@@ -1,0 +1,223 @@
+"""Sources → examples and rejects.
+
+A source is a file, a folder, a glob, ``sqlite:///FILE?query=…``, ``postgresql://…?query=…`` or
+``hf://datasets/…``. Every row becomes an example or a reject with file, line, field and reason.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from residency.config.data import DataConfig
+from residency.data.reading.find_layout import RowMapping, find_mapping
+from residency.data.reading.layouts.known_layouts import find_layouts
+from residency.data.reading.layouts.layout import RowFields
+from residency.data.reading.row_reader import Reject, RowReader
+from residency.data.reading.sources import Source, find_sources
+from residency.errors import DataError
+from residency.files.content_hash import hash_file
+from residency.files.record import Record
+from residency.nouns.example import Example, Split
+
+PROBE_ROWS = 200
+"""Rows from whose fields the layout of a file is found."""
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """One source as it was read.
+
+    ``hash`` is of the bytes on disk (empty for a query or a hub path, which have none here).
+    ``unused`` names columns, and keys within messages, that were not read; ``changed`` counts rows
+    of which a part was left out, by what it was.
+    """
+
+    path: str
+    kind: str
+    split: Split
+    mapping: str
+    layout: str
+    rows: int
+    rejected: int
+    bytes: int = 0
+    hash: str = ""
+    unused: tuple[str, ...] = ()
+    changed: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """Everything that was found in some sources, in their order."""
+
+    examples: list[Example] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    files: list[FileRead] = field(default_factory=list)
+
+    @property
+    def format(self) -> str:
+        """The layouts found, in words."""
+        return ", ".join(dict.fromkeys(f.layout for f in self.files))
+
+    @property
+    def mapping(self) -> str:
+        """How the columns were read, in words."""
+        return "; ".join(dict.fromkeys(f.mapping for f in self.files))
+
+
+def read_sources(
+    paths: Sequence[str],
+    config: DataConfig,
+    split: Split,
+    root: Path,
+    *,
+    strict: bool = False,
+    need_answer: bool | None = None,
+) -> ReadResult:
+    """Every row of some sources as examples of ``split``.
+
+    Args:
+        paths: sources, relative to ``root``.
+        strict: stop at the first row that cannot be used.
+        need_answer: whether a row without an answer is refused; by default it is, but for dev and
+            test rows, which may be scored without a reference.
+
+    Raises:
+        DataError: a source is missing, is empty or cannot be read as a whole; or, when
+            ``strict``, the first bad row.
+    """
+    need = split in ("train", "pool") if need_answer is None else need_answer
+    result = ReadResult()
+    for source in find_sources(paths, root):
+        reader = SourceReader(source, config, split, need_answer=need)
+        for item in reader:
+            if isinstance(item, Example):
+                result.examples.append(item)
+            elif strict:
+                raise stop_at(item)
+            else:
+                result.rejects.append(item)
+        result.files.append(reader.summarise())
+    return result
+
+
+def stop_at(reject: Reject) -> DataError:
+    """The error that ends a strict reading."""
+    return DataError(
+        reject.reason,
+        where=reject.where,
+        next_step="correct the row, or run without --strict to leave it out",
+    )
+
+
+class SourceReader:
+    """Streams one source: each row as an ``Example`` or a ``Reject``, in order; or its records
+    in blocks, for others to read.
+
+    Args:
+        need_answer: whether a row without an answer is refused; None: only where others have one.
+    """
+
+    def __init__(
+        self, source: Source, config: DataConfig, split: Split, *, need_answer: bool | None
+    ) -> None:
+        self._source, self._config, self._split = source, config, split
+        self._need_answer = need_answer
+        self._reader: RowReader | None = None
+        self.rows = self.rejected = 0
+        """Counted by iteration; whoever takes ``read_blocks`` counts for itself."""
+        self.changed: Counter[str] = Counter()
+        self._unused: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Example | Reject]:
+        for reader, records in self.read_blocks(PROBE_ROWS):
+            for record in records:
+                self.rows += 1
+                item, changes = reader.read_record(record)
+                self.rejected += isinstance(item, Reject)
+                self.changed.update(changes)
+                yield item
+
+    def read_blocks(self, size: int) -> Iterator[tuple[RowReader, list[Record]]]:
+        """The records, ``size`` at a time, with what reads them.
+
+        Raises:
+            DataError: the source is empty, or its layout is not known.
+        """
+        records = iter(self._source.records())
+        probe = list(itertools.islice(records, PROBE_ROWS))
+        if not probe:
+            raise DataError(
+                "no rows in it", where=self._source.name, next_step="take it out of the list"
+            )
+        reader = self._reader = self._find_reader(probe)
+        stream = itertools.chain(probe, records)
+        if reader.mapping is not None:
+            stream = reader.mapping.layout.join_records(stream)  # type: ignore[assignment]
+        while block := list(itertools.islice(stream, size)):
+            yield reader, block
+
+    def _find_reader(self, probe: Sequence[Record]) -> RowReader:
+        values = [r.values for r in probe if r.values is not None]
+        mapping = None
+        need_answer = self._need_answer
+        if values:
+            mapping = find_mapping(
+                values,
+                layout=self._config.format,
+                columns=self._config.columns,
+                where=self._source.name,
+            )
+            if need_answer is None:
+                answers = "response" in mapping.columns or any("instances" in v for v in values)
+                need_answer = answers or not mapping.layout.asks
+            self._unused = _list_unused(values, mapping, self._config.tags)
+        return RowReader(
+            self._source.name,
+            self._config,
+            self._split,
+            bool(need_answer),
+            mapping,
+            need_prompt=self._split in ("dev", "test"),
+        )
+
+    def summarise(self) -> FileRead:
+        """How it was read; complete after iteration."""
+        mapping, source = self._reader.mapping if self._reader else None, self._source
+        local = source.path if source.path is not None and source.path.is_file() else None
+        return FileRead(
+            path=source.name,
+            kind=source.kind,
+            split=self._split,
+            mapping=str(mapping) if mapping else "",
+            layout=mapping.layout.name if mapping else "",
+            rows=self.rows,
+            rejected=self.rejected,
+            bytes=local.stat().st_size if local else 0,
+            hash=hash_file(local) if local else "",
+            unused=self._unused,
+            changed=dict(self.changed),
+        )
+
+
+def _list_unused(
+    values: Sequence[Mapping[str, Any]], mapping: RowMapping, tags: Sequence[str]
+) -> tuple[str, ...]:
+    """Columns that are not read, and keys within messages that are not."""
+    used = {*mapping.columns.values(), *tags}
+    names = dict.fromkeys(str(key) for row in values for key in row if key not in used)
+    if not mapping.columns:  # an export, which the layout reads as a whole
+        names = {}
+    within: set[str] = set()
+    for row in values:
+        within |= mapping.layout.unread_keys(RowFields(row, mapping.columns))
+    return (*names, *sorted(within))
+
+
+def list_layout_names() -> tuple[str, ...]:
+    """What ``[data] format`` may be, beside ``auto``."""
+    return tuple(find_layouts())
