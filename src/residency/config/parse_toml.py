@@ -7,8 +7,8 @@ from typing import Any
 
 from residency.config.find_line import find_deep_key
 
-LARGEST_TEXT = 1 << 20
-"""Characters of the largest file that is read; a suite of ten thousand items has a tenth of it."""
+LARGEST_TEXT = 1 << 24
+"""Characters of the largest file that is read."""
 
 
 class TomlTextError(ValueError):

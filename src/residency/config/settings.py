@@ -24,6 +24,7 @@ from residency.config.model import ModelConfig
 from residency.config.parse_toml import TomlTextError, parse_toml
 from residency.config.project import ProjectConfig
 from residency.config.rounds import RoundsConfig
+from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
 from residency.config.target import TargetConfig
 from residency.config.train import TrainConfig
@@ -106,7 +107,8 @@ def _describe_mistake(
         message = message[:1].lower() + message[1:]
     if item["type"] in ("variable_name", "string_type"):
         return line, f"{key}: {message}"
-    value = mask_addresses(repr(item.get("input")))
+    found = item.get("input")
+    value = repr(str(SecretUrl(found))) if isinstance(found, str) else mask_addresses(repr(found))
     value = value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
     return line, f"{key}: {message} (found {value})"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from residency.config.parse_toml import TomlTextError, parse_toml
 from residency.errors import SuiteError
 from residency.evaluate.suites.checklist import CHECKLIST_KEYS, expand_checklist
 from residency.evaluate.suites.extract_answer import AnswerExtraction, make_extraction
@@ -79,9 +79,9 @@ class _SuiteReader:
 
     def read_toml(self, text: str) -> Suite:
         try:
-            raw = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise SuiteError(f"not valid TOML: {error}", where=str(self.path)) from None
+            raw = parse_toml(text)
+        except TomlTextError as error:
+            raise SuiteError(str(error), where=str(self.path)) from None
         self._refuse_unknown(raw, TOP_KEYS, str(self.path))
         self._read_settings(raw, str(self.path))
         for where, rule in self._list_tables(raw, "rules"):

@@ -1,0 +1,91 @@
+"""Damaged settings and suites: read, or refused with a place and a next step; never a traceback."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomlkit
+
+from mutate import mutate_bytes, mutate_json
+from residency.config.settings import load_config, parse_config
+from residency.errors import ConfigError, ResidencyError, SuiteError
+from residency.evaluate.suites.load_suite import load_suite
+from residency.examples import tickets
+
+EXAMPLE = Path(tickets.__file__).parent
+COUNT = 300
+
+
+def as_toml(value: Any) -> str | None:
+    """TOML of a JSON tree; None where TOML cannot say it (null, lone surrogates)."""
+    try:
+        text = tomlkit.dumps(value)
+        text.encode()
+        tomllib.loads(text)
+    except Exception:
+        return None
+    return text
+
+
+def test_damaged_bytes_of_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "residency.toml"
+    for data in mutate_bytes((EXAMPLE / "residency.toml").read_bytes(), COUNT, seed=1):
+        file.write_bytes(data)
+        try:
+            load_config(file)
+        except ConfigError as error:
+            assert str(error)
+
+
+def test_strange_values_in_the_settings() -> None:
+    raw = tomllib.loads((EXAMPLE / "residency.toml").read_text(encoding="utf-8"))
+    refused = 0
+    for value in mutate_json(raw, COUNT, seed=2):
+        try:
+            parse_config(value)
+        except ConfigError as error:
+            refused += 1
+            assert str(error)
+    assert refused > COUNT // 4
+
+
+@pytest.mark.parametrize("kind", ["bytes", "values"])
+def test_damaged_suites(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "suite.toml"
+    source = (EXAMPLE / "suite.toml").read_bytes()
+    if kind == "bytes":
+        inputs = list(mutate_bytes(source, COUNT, seed=3))
+    else:
+        trees = mutate_json(tomllib.loads(source.decode()), COUNT, seed=4)
+        inputs = [text.encode() for tree in trees if (text := as_toml(tree)) is not None]
+    for data in inputs:
+        file.write_bytes(data)
+        try:
+            load_suite(file)
+        except ResidencyError as error:
+            assert isinstance(error, SuiteError | ConfigError), repr(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 3000,
+        "a = " + "[" * 3000,
+        ".".join("a" * 20_000) + " = 1",
+        "a = " + "9" * 5000,
+        "[project]\nname = '" + "x" * 1_000_000 + "'",
+        "\ufeff[project]\nname = 'x'\n",
+        "[project]\r\nname = 'x'\r\n",
+    ],
+    ids=["brackets", "nested", "parts", "digits", "long", "bom", "crlf"],
+)
+def test_settings_out_of_proportion(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "residency.toml"
+    file.write_text(text, encoding="utf-8", newline="")
+    try:
+        load_config(file)
+    except ConfigError as error:
+        assert len(str(error)) < 5000
