@@ -9,14 +9,15 @@ import pytest
 from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.detectors.misspelling import correction, edit_distance
 from residency.diagnose.detectors.repetition import tandem
-from residency.diagnose.run_detectors import DETECTORS, detect
+from residency.diagnose.run_detectors import DETECTORS, run_detectors
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.errors import ConfigError, DataError
-from residency.loop.respond import known_words
+from residency.loop.assess import find_known_words
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
-from residency.text.field_lines import fields, label_values
+from residency.text.answer_fields import find_fields
+from residency.text.label_values import find_label_values
 
 CONFIG = DiagnoseConfig()
 TICKET = "product: kettle\nproblem: leak\nurgency: high\norder: K62912\nname: Zara Vogel\nreply: Dear Zara, we are sorry about your kettle and will have it repaired right away."
@@ -51,7 +52,7 @@ def look(embedder: WordLlamaEmbedder):  # type: ignore[no-untyped-def]
         config: DiagnoseConfig = CONFIG,
     ) -> Finding:
         response = Response("m", example.id, text, finish=finish)  # type: ignore[arg-type]
-        (found,) = detect(
+        (found,) = run_detectors(
             [example], [response], known_words=set(known), embedder=embedder, config=config,
             max_new_tokens=64, names=[name], label_values=LABELS,
         )  # fmt: skip
@@ -124,7 +125,7 @@ def test_a_slip_copied_from_the_prompt_is_misspelt_where_the_reference_corrects_
 
 def test_one_training_prompt_makes_no_known_word_but_three_and_any_answer_do() -> None:
     asked = ["My dishwahser leaks.", "A grommet fell.", "One grommet.", "The grommet again."]
-    known = known_words([ask(prompt, "product: ferrule") for prompt in asked])
+    known = find_known_words([ask(prompt, "product: ferrule") for prompt in asked])
     assert {"grommet", "ferrule", "product"} <= known
     assert "dishwahser" not in known
 
@@ -232,7 +233,7 @@ def family(
         for k, reference in enumerate(references)
     ]
     responses = [Response("m", e.id, t) for e, t in zip(examples, texts, strict=True)]
-    return detect(
+    return run_detectors(
         examples, responses, known_words=set(), embedder=embedder, config=CONFIG,
         max_new_tokens=64, names=["inconsistency"],
     )  # fmt: skip
@@ -263,7 +264,7 @@ def test_prose_is_compared_by_meaning(embedder: WordLlamaEmbedder) -> None:
 def test_samples_of_one_prompt_are_compared(embedder: WordLlamaEmbedder) -> None:
     texts = [TICKET, TICKET.replace("K62912", "K1"), TICKET]
     responses = [Response("m", TASK.id, text, sample=k) for k, text in enumerate(texts)]
-    found = detect(
+    found = run_detectors(
         [TASK], responses, known_words=set(), embedder=embedder, config=CONFIG,
         max_new_tokens=64, names=["inconsistency"],
     )  # fmt: skip
@@ -343,16 +344,16 @@ def test_a_task_that_computes_numbers_may_write_new_ones(look) -> None:  # type:
 
 
 def test_fields_and_labels() -> None:
-    found = fields(TICKET)
+    found = find_fields(TICKET)
     assert found["order"].value == "K62912"
     assert TICKET[found["name"].start : found["name"].end] == "Zara Vogel"
-    assert found["reply"].is_text
-    assert fields("Just prose: with a colon.\nAnd another line.") == {}
+    assert found["reply"].is_prose
+    assert find_fields("Just prose: with a colon.\nAnd another line.") == {}
     rows = [
         ask("t", f"name: N{k}\nproblem: {'leak' if k % 2 else 'noise'}", source=f"my N{k} broke")
         for k in range(20)
     ]
-    assert label_values(rows) == {"problem": {"leak", "noise"}}
+    assert find_label_values(rows) == {"problem": {"leak", "noise"}}
 
 
 def test_one_finding_a_response_and_detector_and_errors_are_unscored(
@@ -362,7 +363,7 @@ def test_one_finding_a_response_and_detector_and_errors_are_unscored(
         Response("m", TASK.id, TICKET),
         Response("m", TASK.id, "", finish="error", sample=1),
     ]
-    found = detect(
+    found = run_detectors(
         [TASK], responses, known_words=set(), embedder=embedder, config=CONFIG, max_new_tokens=64
     )
     assert len(found) == 2 * len(DETECTORS)
@@ -371,9 +372,9 @@ def test_one_finding_a_response_and_detector_and_errors_are_unscored(
 
 def test_unknown_detectors_and_examples_are_refused(embedder: WordLlamaEmbedder) -> None:
     with pytest.raises(ConfigError, match="unknown detector"):
-        detect([TASK], [], known_words=set(), embedder=embedder, config=CONFIG, max_new_tokens=9, names=["x"])  # fmt: skip
+        run_detectors([TASK], [], known_words=set(), embedder=embedder, config=CONFIG, max_new_tokens=9, names=["x"])  # fmt: skip
     with pytest.raises(DataError, match="answers an example"):
-        detect([], [Response("m", TASK.id, "")], known_words=set(), embedder=embedder, config=CONFIG, max_new_tokens=9)  # fmt: skip
+        run_detectors([], [Response("m", TASK.id, "")], known_words=set(), embedder=embedder, config=CONFIG, max_new_tokens=9)  # fmt: skip
 
 
 def test_detection_repeats(embedder: WordLlamaEmbedder) -> None:
@@ -386,7 +387,7 @@ def test_detection_repeats(embedder: WordLlamaEmbedder) -> None:
     ]
 
     def run() -> list[Finding]:
-        return detect(
+        return run_detectors(
             examples, responses, known_words=set(), embedder=embedder, config=CONFIG,
             max_new_tokens=64, label_values=LABELS,
         )  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.run_detectors import DETECTORS, detect
+from residency.diagnose.run_detectors import DETECTORS, run_detectors
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
@@ -51,7 +51,7 @@ def run(prompt: str, reference: str, texts: list[str], embedder: WordLlamaEmbedd
         (Message("user", "Write.", input=prompt), Message("assistant", reference)), split="dev"
     )
     responses = [Response("m", example.id, text, sample=k) for k, text in enumerate(texts)]
-    return responses, detect(
+    return responses, run_detectors(
         [example], responses, known_words=set(), embedder=embedder, config=DiagnoseConfig(),
         max_new_tokens=64, label_values={"order": {"a"}},
     )  # fmt: skip

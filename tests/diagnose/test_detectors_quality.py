@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from residency.diagnose.detector_quality import detector_quality, labelled, quality
+from residency.diagnose.detector_quality import detector_quality, load_labelled, measure_quality
 from residency.diagnose.run_detectors import DETECTORS
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.nouns.finding import Finding
@@ -20,7 +20,7 @@ def test_every_detector_is_measured_on_the_packaged_labels() -> None:
 
 
 def test_the_labels_hold_errors_of_every_kind_and_hard_cases() -> None:
-    _, responses, labels = labelled()
+    _, responses, labels = load_labelled()
     for kind in DETECTORS:
         flagged = [labels[r.id, kind] for r in responses]
         assert sum(flagged) >= 6
@@ -35,8 +35,11 @@ def test_precision_and_recall_leave_out_what_has_no_label_or_no_score() -> None:
     findings.append(look("e", "fail"))
     labels = {("a", "overlong"): True, ("b", "overlong"): False, ("c", "overlong"): True}
     labels["d", "overlong"] = True
-    measured = quality(findings, labels)["overlong"]
+    measured = measure_quality(findings, labels)["overlong"]
     assert (measured.n, measured.precision, measured.recall) == (3, 0.5, 0.5)
     assert measured.wrong == ("b", "c")
     assert measured.precision_bounds == pytest.approx((0.0126, 0.9874), abs=1e-3)
-    assert quality([look("a", "pass")], {("a", "overlong"): False})["overlong"].precision is None
+    assert (
+        measure_quality([look("a", "pass")], {("a", "overlong"): False})["overlong"].precision
+        is None
+    )

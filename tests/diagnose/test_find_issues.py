@@ -7,8 +7,8 @@ import random
 import pytest
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.dev_halves import halves
-from residency.diagnose.find_issues import find_issues, outcomes, overall_issues
+from residency.diagnose.dev_halves import split_halves
+from residency.diagnose.find_issues import find_issues, find_outcomes, overall_issues
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.issue import Slice
@@ -184,10 +184,10 @@ def test_unscored_is_neither_failure_nor_item() -> None:
     responses = [answer(e) for e in examples]
     findings = [look(r, None if k >= 10 else k < 6) for k, r in enumerate(responses)]
     (issue,) = find(examples, responses, findings)
-    table = outcomes(issue, examples, responses, findings)
+    table = find_outcomes(issue, examples, responses, findings)
     assert sum(value is None for value in table.values()) == 20
     assert sum(value is True for value in table.values()) == 6
-    missing = outcomes(issue, examples, responses[:3], findings)
+    missing = find_outcomes(issue, examples, responses[:3], findings)
     assert sum(value is not None for value in missing.values()) == 3
 
 
@@ -203,23 +203,23 @@ def test_outcomes_of_samples_by_majority_and_within_the_slice() -> None:
         [inside, outside], responses, findings, config=DiagnoseConfig(min_items=1, min_rate=0.1)
     )[0]
     assert issue.slice.by == "tag" or issue.slice.by == "all"
-    table = outcomes(issue, [inside, outside], responses, findings)
+    table = find_outcomes(issue, [inside, outside], responses, findings)
     assert table[inside.id] is True
     assert table.get(outside.id) in (None, False)
 
 
 def test_halves_keep_groups_together_and_never_move_a_row() -> None:
     rows = [example(k, group=f"g{k // 3}") for k in range(300)]
-    finding, measuring = halves(rows, 7)
+    finding, measuring = split_halves(rows, 7)
     assert finding.isdisjoint(measuring)
     assert finding | measuring == {r.id for r in rows}
     for k in range(0, 300, 3):
         assert len({row.id in finding for row in rows[k : k + 3]}) == 1
     more = [example(k, group=f"h{k}") for k in range(1000, 1100)]
     shuffled = [*more, *rows[::-1][50:]]
-    again, _ = halves(shuffled, 7)
+    again, _ = split_halves(shuffled, 7)
     assert all((row.id in finding) == (row.id in again) for row in rows[::-1][50:])
-    assert halves(rows, 8)[0] != finding
-    assert len(halves(rows, 7, share=0.3)[0] - finding) == 0
+    assert split_halves(rows, 8)[0] != finding
+    assert len(split_halves(rows, 7, share=0.3)[0] - finding) == 0
     many = [example(k) for k in range(4000)]
-    assert len(halves(many, 7)[0]) / 4000 == pytest.approx(0.4, abs=0.03)
+    assert len(split_halves(many, 7)[0]) / 4000 == pytest.approx(0.4, abs=0.03)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from residency.diagnose.cluster_slices import cluster_slices, keywords
+from residency.diagnose.cluster_slices import cluster_slices, name_clusters
 from residency.diagnose.open_coding import (
     QUIET,
     Note,
@@ -57,10 +57,10 @@ def test_clusters_are_the_themes_and_test_items_join_them(embedder: WordLlamaEmb
 
 def test_names_leave_out_what_all_clusters_say() -> None:
     texts = [["please", "help", "bread"], ["please", "help", "engine"]] * 10
-    names = keywords(texts, [0, 1] * 10)
+    names = name_clusters(texts, [0, 1] * 10)
     assert names[0].startswith("bread")
     assert names[1].startswith("engine")
-    same = keywords([["same", "words"], ["same", "words", "more"]], [0, 1])
+    same = name_clusters([["same", "words"], ["same", "words", "more"]], [0, 1])
     assert same[0] != same[1]
 
 

@@ -7,8 +7,12 @@ import math
 import pytest
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.run_detectors import detect
-from residency.diagnose.semantic_entropy import meanings, semantic_entropy, unsupported_sentences
+from residency.diagnose.run_detectors import run_detectors
+from residency.diagnose.semantic_entropy import (
+    cluster_meanings,
+    semantic_entropy,
+    unsupported_sentences,
+)
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
@@ -28,13 +32,13 @@ def embedder() -> WordLlamaEmbedder:
 
 
 def test_texts_of_one_meaning_share_a_cluster(embedder: WordLlamaEmbedder) -> None:
-    assert meanings([*SAME, OTHER], embedder, 0.75) == [0, 0, 0, 1]
+    assert cluster_meanings([*SAME, OTHER], embedder, 0.75) == [0, 0, 0, 1]
     ticket = (
         "product: kettle\norder: 12\nreply: We are very sorry about your kettle, dear customer."
     )
     polite = ticket.replace("We are very sorry", "Please accept our apologies")
     wrong = ticket.replace("12", "13")
-    assert meanings([ticket, polite, wrong], embedder, 0.75) == [0, 0, 1]
+    assert cluster_meanings([ticket, polite, wrong], embedder, 0.75) == [0, 0, 1]
 
 
 def test_entropy_is_zero_for_one_meaning_and_largest_when_all_differ() -> None:
@@ -53,7 +57,7 @@ def test_a_sentence_that_no_other_sample_says_is_marked(embedder: WordLlamaEmbed
 def run(texts: list[str], embedder: WordLlamaEmbedder) -> list[Finding]:
     example = Example((Message("user", "Where does it stand?"),), split="dev")
     responses = [Response("m", example.id, text, sample=k) for k, text in enumerate(texts)]
-    return detect(
+    return run_detectors(
         [example], responses, known_words=set(), embedder=embedder, config=DiagnoseConfig(),
         max_new_tokens=64, names=["hallucination"],
     )  # fmt: skip

@@ -7,16 +7,11 @@ import math
 import pytest
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.find_issues import Outcomes
-from residency.diagnose.verdicts import (
-    CLAIMS,
-    Comparison,
-    confirm,
-    judge_round,
-    round_alpha,
-    stated_mde,
-)
+from residency.diagnose.decisions import CLAIMS, Comparison
+from residency.diagnose.error_budget import round_alpha
+from residency.diagnose.verdicts import confirm_on_test, judge_round, stated_mde
 from residency.nouns.issue import Issue, Slice
+from residency.stats.sample_reducer import Outcomes
 
 CONFIG = DiagnoseConfig(tolerance=0.05)
 
@@ -42,7 +37,8 @@ def judge(before: Outcomes, after: Outcomes, **more: object) -> str:
 
 
 def test_statuses() -> None:
-    assert judge(run(60), run(2)) == "resolved"
+    assert judge(run(60, 300), run(1, 300)) == "resolved"
+    assert judge(run(60), run(2)) == "improved"  # 2 of 100 may well be 6 of 100
     assert judge(run(60), run(20)) == "improved"
     assert judge(run(20), run(60)) == "regressed"
     assert judge(run(60), run(58)) == "persisting"
@@ -87,8 +83,11 @@ def test_alpha_over_all_rounds_and_the_test_is_alpha() -> None:
     spent = math.fsum(round_alpha(0.05, r) for r in range(1, 20_000)) + 0.2 * 0.05
     assert spent == pytest.approx(0.05, rel=1e-4)
     assert spent < 0.05
-    with pytest.raises(ValueError, match="count from 1"):
-        round_alpha(0.05, 0)
+    known = math.fsum(round_alpha(0.05, r, 3) for r in (1, 2, 3)) + 0.2 * 0.05
+    assert known == pytest.approx(0.05)
+    for number, of in ((0, 0), (4, 3)):
+        with pytest.raises(ValueError, match="count from 1"):
+            round_alpha(0.05, number, of)
 
 
 def test_new_and_newly_detected_claim_nothing() -> None:
@@ -136,16 +135,16 @@ def test_inconclusive_says_what_it_would_take() -> None:
 
 
 def test_a_resolved_issue_that_comes_back_is_named() -> None:
-    half = set(run(0))
+    half = set(run(0, 300))
     first = judge_round(
-        [Comparison(issue(), "base", "m1", run(60), run(0))],
+        [Comparison(issue(), "base", "m1", run(60, 300), run(0, 300))],
         half=half,
         groups={},
         round=1,
         config=CONFIG,
     )
     second = judge_round(
-        [Comparison(issue(), "base", "m2", run(60), run(30))],
+        [Comparison(issue(), "base", "m2", run(60, 300), run(30, 300))],
         half=half,
         groups={},
         round=2,
@@ -185,9 +184,9 @@ def test_stated_mde_is_known_before_and_equals_the_verdicts() -> None:
 
 
 def test_the_sealed_test_confirms_with_its_own_share_of_alpha() -> None:
-    verdicts = confirm(
+    verdicts = confirm_on_test(
         [
-            Comparison(issue(), "base", "final", run(60), run(3)),
+            Comparison(issue(), "base", "final", run(60, 300), run(1, 300)),
             Comparison(issue("repetition"), "base", "final", run(10), run(8)),
         ],
         groups={},
@@ -197,3 +196,75 @@ def test_the_sealed_test_confirms_with_its_own_share_of_alpha() -> None:
     assert [v.status for v in verdicts] == ["resolved", "inconclusive"]
     assert {v.split for v in verdicts} == {"test"}
     assert all(v.alpha <= 0.05 * 0.2 * (1 + 1e-9) for v in verdicts)
+
+
+def test_under_the_tolerance_is_a_claim_of_its_own_with_its_bound() -> None:
+    """59 items without a failure exclude 5 % at 95 %; the level here is stricter."""
+    for n, status in ((59, "improved"), (100, "resolved")):
+        before, after = run(n, n), run(0, n)
+        verdict = judge_round(
+            [Comparison(issue(), "base", "m1", before, after)],
+            half=set(before),
+            groups={},
+            round=1,
+            rounds=1,
+            config=CONFIG,
+        )[0]
+        assert verdict.status == status, n
+        assert "at most" in verdict.note
+    grouped = {f"i{k}": f"g{k // 4}" for k in range(100)}
+    verdict = judge_round(
+        [Comparison(issue(), "base", "m1", run(100), run(0))],
+        half=set(run(0)),
+        groups=grouped,
+        round=1,
+        rounds=1,
+        config=CONFIG,
+    )[0]
+    assert verdict.status == "improved"  # 25 requests, however many ways of asking
+
+
+def test_answers_that_stop_coming_are_not_better() -> None:
+    """12 fixed and 18 newly unscored of 100: resolved was said. If those had failed, it rose."""
+    before = run(30)
+    after: Outcomes = {k: None if int(k[1:]) >= 82 else 12 <= int(k[1:]) < 30 for k in before}
+    verdict = judge_round(
+        [Comparison(issue(), "base", "m1", before, after)],
+        half=set(before),
+        groups={},
+        round=1,
+        config=CONFIG,
+    )[0]
+    assert verdict.status == "missing answers"
+    assert (verdict.fixed, verdict.lost, verdict.gained) == (12, 18, 0)
+    assert "18 answers are unscored now" in verdict.note
+    assert verdict.status not in CLAIMS
+    failing_lost: Outcomes = {k: None if 12 <= int(k[1:]) < 30 else False for k in before}
+    assert judge(before, failing_lost) == "improved"  # 12 are mended whatever the 18 say
+
+
+def test_missing_answers_do_not_hide_a_fall_that_holds_without_them() -> None:
+    before = run(60, 300)
+    for lost, status in ((2, "resolved"), (20, "improved")):  # 20 lost may be 7 % that fail
+        after: Outcomes = {k: None if int(k[1:]) >= 300 - lost else False for k in before}
+        assert judge(before, after) == status
+
+
+def test_one_unit_for_test_rate_and_delta() -> None:
+    """16 lone items fixed, 4 groups of 8 broken: rate, Δ and test say the same direction."""
+    before: Outcomes = {f"a{k}": True for k in range(16)}
+    before |= {f"b{k}": False for k in range(32)}
+    before |= {f"c{k}": k % 5 == 0 for k in range(40)}
+    after: Outcomes = {**before, **{k: k[0] == "b" for k in before if k[0] in "ab"}}
+    groups = {f"b{k}": f"g{k // 8}" for k in range(32)}
+    verdict = judge_round(
+        [Comparison(issue(), "base", "m1", before, after)],
+        half=set(before),
+        groups=groups,
+        round=1,
+        config=CONFIG,
+    )[0]
+    assert verdict.groups == 60
+    assert verdict.delta == pytest.approx((16 - 4) / 60)
+    assert verdict.before_rate - verdict.after_rate == pytest.approx(verdict.delta)
+    assert verdict.low < verdict.delta < verdict.high

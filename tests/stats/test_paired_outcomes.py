@@ -10,34 +10,28 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from residency.stats.paired_outcomes import (
-    chance_to_show,
-    compare_paired,
-    delta_interval,
-    discrete_holm,
-    e_value,
-    exact_p,
-    holm,
-    minimum_detectable,
-    pair,
-    rate_bounds,
-)
+from residency.stats.delta_interval import delta_interval
+from residency.stats.exact_tests import mcnemar_p, mcnemar_test, sign_e_value
+from residency.stats.intervals import clopper_pearson
+from residency.stats.multiplicity import adjust_by_discrete_holm, adjust_by_holm
+from residency.stats.paired_outcomes import compare_paired, pair_outcomes
+from residency.stats.power import chance_to_show, minimum_detectable
 
 
 @pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (7, 2), (2, 7), (30, 30), (90, 40)])
 def test_exact_p_is_mcnemars(better: int, worse: int) -> None:
     table = [[0, better], [worse, 0]]
     expected = mcnemar(table, exact=True).pvalue if better + worse else 1.0
-    assert exact_p(better, worse) == pytest.approx(min(1.0, expected), rel=1e-9)
+    assert mcnemar_p(better, worse) == pytest.approx(min(1.0, expected), rel=1e-9)
 
 
 def test_e_value_is_the_bayes_factor_and_has_mean_one_under_the_null() -> None:
     grid = (np.arange(200_000) + 0.5) / 200_000
     prior = stats.beta(0.5, 0.5).pdf(grid)
     integral = float(np.mean(prior * (2 * grid) ** 7 * (2 * (1 - grid)) ** 2))
-    assert e_value(7, 2) == pytest.approx(integral, rel=2e-3)
+    assert sign_e_value(7, 2) == pytest.approx(integral, rel=2e-3)
     n = 40
-    mean = sum(stats.binom.pmf(k, n, 0.5) * e_value(k, n - k) for k in range(n + 1))
+    mean = sum(stats.binom.pmf(k, n, 0.5) * sign_e_value(k, n - k) for k in range(n + 1))
     assert mean == pytest.approx(1.0, rel=1e-9)
 
 
@@ -47,7 +41,9 @@ def test_e_value_may_be_watched_while_items_come_in() -> None:
     for _ in range(400):
         flips = rng.random(120) < 0.5
         fixed = np.cumsum(flips)
-        crossed += any(e_value(int(f), i + 1 - int(f)) >= 20 for i, f in enumerate(fixed.tolist()))
+        crossed += any(
+            sign_e_value(int(f), i + 1 - int(f)) >= 20 for i, f in enumerate(fixed.tolist())
+        )
     assert crossed / 400 <= 0.05
 
 
@@ -74,15 +70,16 @@ def test_pain_25_a_comparison_names_the_items_that_changed() -> None:
 
 
 def test_pain_27_unscored_items_are_left_out_and_counted() -> None:
-    counts = pair({"a": True, "b": None, "c": False}, {"a": None, "b": True, "c": False})
-    assert (counts.n, counts.unscored, counts.failing_before, counts.failing_after) == (1, 2, 0, 0)
+    counts = pair_outcomes({"a": True, "b": None, "c": False}, {"a": None, "b": True, "c": False})
+    assert (counts.n, counts.unscored, counts.before_rate, counts.after_rate) == (1, 2, 0, 0)
+    assert (counts.lost, counts.gained) == (1, 1)
 
 
 def test_a_group_votes_once() -> None:
     before = {f"{g}{k}": True for g in "abc" for k in range(10)}
     after = dict.fromkeys(before, False)
     groups = {key: key[0] for key in before}
-    free, grouped = pair(before, after), pair(before, after, groups=groups)
+    free, grouped = pair_outcomes(before, after), pair_outcomes(before, after, groups=groups)
     assert (free.better, grouped.better) == (30, 3)
     assert free.p_value < 1e-8 < grouped.p_value == pytest.approx(0.25)
 
@@ -123,20 +120,20 @@ def test_delta_interval_covers_the_truth() -> None:
 
 def test_holm_is_holms() -> None:
     p = np.random.default_rng(2).random(15) ** 3
-    assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
-    assert holm([]) == []
+    assert adjust_by_holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
+    assert adjust_by_holm([]) == []
 
 
 def test_discrete_holm_never_exceeds_holm_and_ignores_what_cannot_be_significant() -> None:
     pairs = [(14, 1), (9, 2), (3, 0), (2, 1), (1, 0), (0, 0)]
-    plain = holm([exact_p(*pair) for pair in pairs])
-    found = discrete_holm(pairs)
+    plain = adjust_by_holm([mcnemar_p(*pair) for pair in pairs])
+    found = adjust_by_discrete_holm([mcnemar_test(*pair) for pair in pairs])
     assert all(a <= b for a, b in zip(found, plain, strict=True))
     # Three changes cannot give p below 0.25, so the strongest issue pays only for the second.
-    largest = max(p for k in range(6) if (p := exact_p(11 - k, k)) <= exact_p(14, 1))
-    assert found[0] == pytest.approx(exact_p(14, 1) + largest)
-    assert discrete_holm([(8, 0)]) == [exact_p(8, 0)]
-    assert discrete_holm([]) == []
+    largest = max(p for k in range(6) if (p := mcnemar_p(11 - k, k)) <= mcnemar_p(14, 1))
+    assert found[0] == pytest.approx(mcnemar_p(14, 1) + largest)
+    assert adjust_by_discrete_holm([mcnemar_test(8, 0)]) == [mcnemar_p(8, 0)]
+    assert adjust_by_discrete_holm([]) == []
 
 
 def test_discrete_holm_keeps_the_family_wise_level_under_dependence() -> None:
@@ -148,38 +145,43 @@ def test_discrete_holm_keeps_the_family_wise_level_under_dependence() -> None:
         pairs = []
         for share in (1.0, 0.7, 0.5, 0.3, 0.2):  # nested slices of the same flips
             inside = signs[rng.random(40) < share] if share < 1 else signs
-            pairs.append((int((inside > 0).sum()), int((inside < 0).sum())))
-        false += min(discrete_holm(pairs)) <= 0.05
+            pairs.append(mcnemar_test(int((inside > 0).sum()), int((inside < 0).sum())))
+        false += min(adjust_by_discrete_holm(pairs)) <= 0.05
     assert false / 1500 <= 0.05
 
 
 def test_issues_of_another_reference_model_are_charged_in_full() -> None:
     pairs = [(14, 1), (9, 2), (3, 0)]
-    own = exact_p(14, 1)
-    assert discrete_holm(pairs, ["a", "b", "b"])[0] == pytest.approx(3 * own)
-    assert discrete_holm(pairs, ["a", "a", "a"])[0] <= 2 * own
-    assert discrete_holm(pairs, list("abc")) == pytest.approx(holm([exact_p(*p) for p in pairs]))
+    tests = [mcnemar_test(*pair) for pair in pairs]
+    own = mcnemar_p(14, 1)
+    assert adjust_by_discrete_holm(tests, ["a", "b", "b"])[0] == pytest.approx(3 * own)
+    assert adjust_by_discrete_holm(tests, ["a", "a", "a"])[0] <= 2 * own
+    assert adjust_by_discrete_holm(tests, list("abc")) == pytest.approx(
+        adjust_by_holm([mcnemar_p(*p) for p in pairs])
+    )
 
 
 def test_rate_bounds_are_clopper_pearsons() -> None:
     for failing, n in [(0, 9), (3, 20), (20, 20)]:
         exact = stats.binomtest(failing, n).proportion_ci(0.9, method="exact")
-        assert rate_bounds(failing, n, level=0.9) == pytest.approx((exact.low, exact.high))
+        assert clopper_pearson(failing, n, level=0.9) == pytest.approx((exact.low, exact.high))
 
 
 def test_minimum_detectable_agrees_with_simulation() -> None:
     n, alpha, base = 120, 0.004, 0.4
-    fall = minimum_detectable(n, alpha, base)
+    fall = minimum_detectable([1.0] * 48 + [0.0] * 72, [1] * n, alpha)
     rng = np.random.default_rng(3)
     before = rng.random((3000, n)) < base
     after = rng.random((3000, n)) < base - fall
     fixed, broken = (before & ~after).sum(1), (after & ~before).sum(1)
-    found = [f > b and exact_p(int(f), int(b)) <= alpha for f, b in zip(fixed, broken, strict=True)]
+    found = [
+        f > b and mcnemar_p(int(f), int(b)) <= alpha for f, b in zip(fixed, broken, strict=True)
+    ]
     assert np.mean(found) == pytest.approx(0.8, abs=0.03)
 
 
 def test_minimum_detectable_shrinks_with_items_and_is_infinite_when_nothing_can_be_shown() -> None:
-    falls = [minimum_detectable(n, 0.005, 0.5) for n in (60, 150, 600)]
+    falls = [minimum_detectable([0.0, 1.0] * n, [1] * 2 * n, 0.005) for n in (30, 75, 300)]
     assert falls == sorted(falls, reverse=True)
-    assert math.isinf(minimum_detectable(6, 0.005, 0.9))
+    assert math.isinf(minimum_detectable([1.0] * 5 + [0.0], [1] * 6, 0.005))
     assert chance_to_show(100, 0.05, 0.3, 0.05) < 0.2  # 100 items cannot show five points

@@ -42,9 +42,9 @@ def cluster_slices(
     everyone = [*examples, *(e for e in also if e.id not in {x.id for x in examples})]
     texts = _texts(everyone)
     vectors = np.asarray(embedder.embed([" ".join(text) for text in texts]))
-    labels = kmeans(vectors, wanted, fit=len(examples), seed=seed)
+    labels = cluster_vectors(vectors, wanted, fit=len(examples), seed=seed)
     own = labels[: len(examples)]
-    names = keywords([texts[i] for i in range(len(examples))], own.tolist())
+    names = name_clusters([texts[i] for i in range(len(examples))], own.tolist())
     sizes = Counter(own.tolist())
     return [
         Slice(
@@ -58,7 +58,9 @@ def cluster_slices(
     ]
 
 
-def kmeans(vectors: Any, count: int, *, fit: int | None = None, seed: int = 0) -> np.ndarray:
+def cluster_vectors(
+    vectors: Any, count: int, *, fit: int | None = None, seed: int = 0
+) -> np.ndarray:
     """Cluster numbers of unit vectors; only the first ``fit`` rows (default all) shape them."""
     # Imported here: it takes most of a second, and only clustering needs it.
     from sklearn.cluster import KMeans
@@ -86,7 +88,7 @@ def _texts(examples: Sequence[Example]) -> list[list[str]]:
     ]
 
 
-def keywords(texts: Sequence[Sequence[str]], labels: Sequence[int]) -> dict[int, str]:
+def name_clusters(texts: Sequence[Sequence[str]], labels: Sequence[int]) -> dict[int, str]:
     """A name for each cluster: its three words of highest class-based tf-idf (Grootendorst 2022).
 
     tf is the share of the cluster's texts that hold the word; idf = ln(1 + A / f) with A the
@@ -118,7 +120,7 @@ def keywords(texts: Sequence[Sequence[str]], labels: Sequence[int]) -> dict[int,
     return names
 
 
-def representatives(vectors: Any, labels: Sequence[int]) -> dict[int, int]:
+def find_medoids(vectors: Any, labels: Sequence[int]) -> dict[int, int]:
     """Cluster → position of the text nearest to its mean (the medoid by cosine)."""
     found = {}
     array, owners = np.asarray(vectors), np.asarray(labels)

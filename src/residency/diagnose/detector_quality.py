@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from importlib import resources
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.run_detectors import DETECTORS, detect
+from residency.diagnose.run_detectors import DETECTORS, run_detectors
 from residency.interfaces import Embedder
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
-from residency.stats.paired_outcomes import rate_bounds
+from residency.stats.intervals import clopper_pearson
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,15 @@ class Quality:
     @property
     def precision_bounds(self) -> tuple[float, float]:
         """Exact 95 % interval of the precision."""
-        return rate_bounds(self.true_positives, self.true_positives + self.false_positives)
+        return clopper_pearson(self.true_positives, self.true_positives + self.false_positives)
 
     @property
     def recall_bounds(self) -> tuple[float, float]:
         """Exact 95 % interval of the recall."""
-        return rate_bounds(self.true_positives, self.true_positives + self.false_negatives)
+        return clopper_pearson(self.true_positives, self.true_positives + self.false_negatives)
 
 
-def quality(
+def measure_quality(
     findings: Iterable[Finding], labels: Mapping[tuple[str, str], bool]
 ) -> dict[str, Quality]:
     """Precision and recall by detector.
@@ -97,8 +97,8 @@ def detector_quality(
     embedder: Embedder, config: DiagnoseConfig | None = None
 ) -> dict[str, Quality]:
     """The detectors' quality on the labelled answers that come with the package."""
-    examples, responses, labels = labelled()
-    findings = detect(
+    examples, responses, labels = load_labelled()
+    findings = run_detectors(
         examples,
         responses,
         known_words=set(),
@@ -108,7 +108,7 @@ def detector_quality(
         names=list(DETECTORS),
         label_values=_LABELS,
     )
-    return quality(findings, labels)
+    return measure_quality(findings, labels)
 
 
 _LABELS = {
@@ -117,7 +117,7 @@ _LABELS = {
 }
 
 
-def labelled() -> tuple[list[Example], list[Response], dict[tuple[str, str], bool]]:
+def load_labelled() -> tuple[list[Example], list[Response], dict[tuple[str, str], bool]]:
     """The packaged answers as examples, responses and labels by (response id, kind)."""
     text = resources.files("residency.diagnose").joinpath("labelled.jsonl").read_text("utf-8")
     examples: dict[str, Example] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from residency.nouns.example import Example
 
 
-def halves(
+def split_halves(
     examples: Iterable[Example], seed: int, *, share: float = 0.4
 ) -> tuple[set[str], set[str]]:
     """Example ids of the finding half and of the measuring half.

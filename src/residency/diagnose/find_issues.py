@@ -108,7 +108,7 @@ def issues_of(
         candidates += _candidates(kind, detector, table, members, groups)
     old = {issue.id for issue in known}
     issues: list[Issue] = []
-    for candidate in select(candidates, config)[: config.max_issues]:
+    for candidate in select_candidates(candidates, config)[: config.max_issues]:
         severity = tables[candidate.kind, candidate.detector].severity
         failures = np.array(candidate.failures)
         worst = failures[np.argsort(-severity[failures], kind="stable")][:MAX_EVIDENCE]
@@ -120,7 +120,7 @@ def issues_of(
             tolerance=config.tolerance,
             found_round=round,
             reference_model=model,
-            title=title(candidate.kind, candidate.slice),
+            title=title_issue(candidate.kind, candidate.slice),
             examples=tuple(pool[i].id for i in worst.tolist()),
         )
         if issue.id not in old:
@@ -150,7 +150,7 @@ def overall_issues(
     return [issue for issue in issues if issue.id not in old]
 
 
-def select(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Candidate]:
+def select_candidates(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Candidate]:
     """The candidates that become issues, worst first.
 
     A candidate needs ``min_rate``, and failures in ``min_items`` groups. Of a kind that is an issue
@@ -169,7 +169,9 @@ def select(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Cand
     told = [
         c
         for key, parent in parents.items()
-        for c in telling(parent, slices.get(key, []), _CHANCE / max(1, looked_at[key]))
+        for c in choose_telling_slices(
+            parent, slices.get(key, []), _CHANCE / max(1, looked_at[key])
+        )
     ]
     kept: list[Candidate] = []
     for c in good:
@@ -181,7 +183,9 @@ def select(candidates: Sequence[Candidate], config: DiagnoseConfig) -> list[Cand
     return kept
 
 
-def telling(parent: Candidate, slices: Sequence[Candidate], chance: float) -> list[Candidate]:
+def choose_telling_slices(
+    parent: Candidate, slices: Sequence[Candidate], chance: float
+) -> list[Candidate]:
     """The slices that say where a kind fails, the most surprising first.
 
     A slice is kept when, on the items that no slice before it holds, it fails ten points more
@@ -213,14 +217,14 @@ def _tail(c: Candidate, left: set[int], failing: set[int]) -> float:
     return float(stats.hypergeom.sf(bad - 1, len(left), len(left & failing), len(inside)))
 
 
-def title(kind: str, where: Slice) -> str:
+def title_issue(kind: str, where: Slice) -> str:
     """How people read an issue."""
     if where.by == "all":
         return kind
     return f"{kind} where {where.name}" if where.by == "tag" else f"{kind} in “{where.name}”"
 
 
-def outcomes(
+def find_outcomes(
     issue: Issue,
     examples: Sequence[Example],
     responses: Iterable[Response],

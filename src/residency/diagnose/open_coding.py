@@ -15,12 +15,12 @@ from typing import Literal
 
 import numpy as np
 
-from residency.diagnose.cluster_slices import keywords, kmeans, representatives
+from residency.diagnose.cluster_slices import cluster_vectors, find_medoids, name_clusters
 from residency.interfaces import Embedder
 from residency.nouns.example import Example, by_id
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
-from residency.stats.paired_outcomes import rate_bounds
+from residency.stats.intervals import clopper_pearson
 from residency.text.words import split_words
 
 REPRESENTATIVES = 0.65
@@ -58,11 +58,11 @@ def reading_plan(
     vectors = np.asarray(embedder.embed(texts))
     wanted = max(1, round(REPRESENTATIVES * count))
     distinct = len(np.unique(vectors, axis=0))
-    labels = kmeans(vectors, min(wanted, distinct), seed=seed).tolist()
-    names = keywords([split_words(text) for text in texts], labels)
+    labels = cluster_vectors(vectors, min(wanted, distinct), seed=seed).tolist()
+    names = name_clusters([split_words(text) for text in texts], labels)
     chosen = {
         place: ToRead(responses[place], "representative", names[label])
-        for label, place in representatives(vectors, labels).items()
+        for label, place in find_medoids(vectors, labels).items()
     }
     rng = random.Random(seed)
     rest = [i for i in range(len(responses)) if i not in chosen]
@@ -121,7 +121,7 @@ def reading_progress(notes: Sequence[Note]) -> Progress:
     elif len(notes) >= AXIAL_AFTER and quiet >= QUIET:
         step = "done"
     # Rule of three, exactly: no new mode in `quiet` responses.
-    unseen = rate_bounds(0, quiet, level=0.9)[1] if quiet else 1.0
+    unseen = clopper_pearson(0, quiet, level=0.9)[1] if quiet else 1.0
     return Progress(len(notes), len(failing), tuple(modes), quiet, step, unseen)
 
 

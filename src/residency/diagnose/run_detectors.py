@@ -12,7 +12,7 @@ from residency.diagnose.detectors import (
     overlong,
     repetition,
 )
-from residency.diagnose.detectors.base import Context, Detector, Item, finding
+from residency.diagnose.detectors.base import Context, Detector, Item, make_finding
 from residency.errors import ConfigError, DataError
 from residency.interfaces import Embedder
 from residency.nouns.example import Example, by_id
@@ -25,7 +25,7 @@ DETECTORS: dict[str, Detector] = {
 }
 
 
-def detect(
+def run_detectors(
     examples: Iterable[Example],
     responses: Sequence[Response],
     *,
@@ -80,7 +80,9 @@ def detect(
         detector = DETECTORS[name]
         findings += detector.run(items, context)
         findings += [
-            finding(name, detector.version, item, "unscored", message="no answer: endpoint error")
+            make_finding(
+                name, detector.version, item, "unscored", message="no answer: endpoint error"
+            )
             for item in failed
         ]
     return findings

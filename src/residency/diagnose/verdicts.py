@@ -1,132 +1,33 @@
 """What became of each issue: verdicts that survive looking often, and looking at the worst.
 
-Four safeguards, each against one way of fooling oneself (docs/statistics.md):
+Safeguards, each against one way of fooling oneself (docs/statistics.md):
 
 - *Selection*: the fall is measured on items that did not choose the issue.
 - *Pairing*: the same items before and after, exact test over groups.
-- *Rounds*: another model each round is another hypothesis; round r may spend
-  α_r = ⅘·α/(r(r+1)), which sums to ⅘·α; the sealed test spends the last fifth.
-- *Many issues*: Holm's step-down within a round, in its form for discrete tests.
+- *Missing answers*: a claim must hold if every answer missing on one side went against it.
+- *Rounds*: another model each round is another hypothesis; the rounds share ⅘ of α, the sealed
+  test has the last fifth (``error_budget``).
+- *Many issues*: a step-down within a round, in its form for discrete tests (``decisions``).
 
 So the chance of any false *resolved*, *improved* or *regressed*, in a whole project, is at
-most ``config.alpha``.
+most ``config.alpha``. Each speaks of the two models that were compared.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from residency.config.diagnose import DiagnoseConfig
+from residency.diagnose.decisions import Comparison, Decision, decide_statuses
+from residency.diagnose.error_budget import TEST_SHARE, round_alpha
 from residency.nouns.issue import Issue
-from residency.nouns.verdict import Verdict, VerdictStatus
-from residency.stats.paired_outcomes import (
-    Paired,
-    delta_interval,
-    discrete_holm,
-    minimum_detectable,
-    pair,
-    rate_bounds,
-    threshold,
-)
+from residency.nouns.verdict import Verdict
+from residency.stats.delta_interval import interval_of_differences
+from residency.stats.intervals import clopper_pearson
+from residency.stats.paired_outcomes import Paired, pair_outcomes
+from residency.stats.power import minimum_detectable
 from residency.stats.sample_reducer import Outcomes
-
-TEST_SHARE = 0.2
-"""Share of α kept for the sealed test; the rounds on dev spend the rest."""
-
-CLAIMS: frozenset[VerdictStatus] = frozenset({"resolved", "improved", "regressed"})
-"""Statuses whose family-wise error is controlled."""
-
-OPEN: frozenset[VerdictStatus] = frozenset(
-    {"improved", "persisting", "inconclusive", "regressed", "new", "newly detected"}
-)
-"""Statuses after which an issue still asks for work; only *resolved* closes it."""
-
-_PRESENT = 0.95
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """An issue's outcomes under two models, by example id (``issues.outcomes``).
-
-    ``before`` belongs to the issue's reference model. For an issue found in ``after``'s own
-    responses it belongs to the previous round's model, looked at again with today's detector.
-    """
-
-    issue: Issue
-    before_model: str
-    after_model: str
-    before: Outcomes
-    after: Outcomes
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The decision alone, before it is dressed as a Verdict.
-
-    ``others`` holds the number of changes of each other undecided issue with the same reference
-    model; ``apart`` counts the undecided ones with another.
-    """
-
-    status: VerdictStatus
-    counts: Paired
-    adjusted_p: float
-    family_alpha: float
-    others: tuple[int, ...]
-    apart: int
-
-    @property
-    def alpha(self) -> float:
-        """The p-value up to which the step-down would have claimed a change."""
-        return threshold(self.others, self.family_alpha, apart=self.apart)
-
-
-def round_alpha(alpha: float, round: int) -> float:
-    """What round r ≥ 1 may spend on dev: ⅘·α/(r(r+1))."""
-    if round < 1:
-        raise ValueError(f"rounds that are judged count from 1, not {round}")
-    return (1 - TEST_SHARE) * alpha / (round * (round + 1))
-
-
-def decide(
-    comparisons: Sequence[Comparison],
-    *,
-    half: set[str] | None,
-    groups: Mapping[str, str],
-    alpha: float,
-    found_now: int | None = None,
-    min_rate: float = 0.1,
-) -> list[Decision]:
-    """Statuses of one family of comparisons at family-wise level ``alpha``.
-
-    - *resolved*: the fall is significant and the rate is at or under the tolerance.
-    - *improved*: the fall is significant, the rate is still above the tolerance.
-    - *regressed*: the rise is significant.
-    - *persisting*: no significant change, and the failure is certainly still there: the lower
-      end of the rate's exact one-sided 95 % bound lies above the tolerance.
-    - *inconclusive*: neither a change nor its absence could be shown with so few items.
-    - *new*, *newly detected*: found in this round (``found_now``); nothing is claimed, so they
-      cost nothing. *Newly detected* when the earlier model's responses show it as well.
-    """
-    counts = [pair(c.before, c.after, groups=groups, only=half) for c in comparisons]
-    judged = [i for i, c in enumerate(comparisons) if not _is_new(c, found_now)]
-    votes = [(counts[i].better, counts[i].worse) for i in judged]
-    models = [comparisons[i].before_model for i in judged]
-    adjusted = dict(zip(judged, discrete_holm(votes, models), strict=True))
-    undecided = [i for i in judged if adjusted[i] > alpha]
-    out = []
-    for i, comparison in enumerate(comparisons):
-        p = adjusted.get(i, 1.0)
-        if i not in adjusted:
-            status: VerdictStatus = "newly detected" if _was_there(counts[i], min_rate) else "new"
-        else:
-            status = _status(counts[i], p <= alpha, comparison.issue.tolerance)
-        rest = [j for j in undecided if j != i]
-        same = [j for j in rest if comparisons[j].before_model == comparison.before_model]
-        others = tuple(counts[j].better + counts[j].worse for j in same)
-        out.append(Decision(status, counts[i], p, alpha, others, len(rest) - len(same)))
-    return out
 
 
 def judge_round(
@@ -136,19 +37,21 @@ def judge_round(
     groups: Mapping[str, str],
     round: int,
     config: DiagnoseConfig,
+    rounds: int = 0,
     previous: Sequence[Verdict] = (),
 ) -> list[Verdict]:
     """Verdicts on every issue after round ``round`` ≥ 1, in the order of ``comparisons``.
 
     Args:
         half: ids of the measuring half. groups: example id → group.
+        rounds: the most rounds that there will be; 0: not known.
         previous: verdicts of earlier rounds; a note says where a status went back.
     """
-    decisions = decide(
+    decisions = decide_statuses(
         comparisons,
         half=half,
         groups=groups,
-        alpha=round_alpha(config.alpha, round),
+        alpha=round_alpha(config.alpha, round, rounds),
         found_now=round,
         min_rate=config.min_rate,
     )
@@ -157,12 +60,12 @@ def judge_round(
         if verdict.round < round and verdict.split == "dev":
             last[verdict.issue] = verdict
     return [
-        _verdict(c, d, round=round, split="dev", earlier=last.get(c.issue.id))
+        _make_verdict(c, d, round=round, split="dev", earlier=last.get(c.issue.id))
         for c, d in zip(comparisons, decisions, strict=True)
     ]
 
 
-def confirm(
+def confirm_on_test(
     comparisons: Sequence[Comparison],
     *,
     groups: Mapping[str, str],
@@ -174,9 +77,11 @@ def confirm(
     All test items measure: none of them chose an issue. Overall kinds are judged in the same
     family; give each as an issue whose slice is ``all``.
     """
-    decisions = decide(comparisons, half=None, groups=groups, alpha=TEST_SHARE * config.alpha)
+    decisions = decide_statuses(
+        comparisons, half=None, groups=groups, alpha=TEST_SHARE * config.alpha
+    )
     return [
-        _verdict(c, d, round=round, split="test", earlier=None)
+        _make_verdict(c, d, round=round, split="test", earlier=None)
         for c, d in zip(comparisons, decisions, strict=True)
     ]
 
@@ -190,47 +95,23 @@ def stated_mde(
     issues: int,
     round: int,
     config: DiagnoseConfig,
+    rounds: int = 0,
 ) -> float:
     """The smallest fall that round ``round`` can show with 80 % power, known before training.
 
-    From the number of items and the reference model's failure rate on the measuring half, at
-    the level left to one of ``issues`` issues (Holm does at least as well). ``inf``: even a
-    fall to zero would be missed too often.
+    From the groups and the reference model's failures on the measuring half, at the level left
+    to one of ``issues`` issues (the step-down does at least as well). ``inf``: even a fall to zero
+    would be missed too often.
     """
-    counts = pair(before, before, groups=groups, only=half)
-    return _mde(counts, round_alpha(config.alpha, round) / max(1, issues))
+    counts = pair_outcomes(before, before, groups=groups, only=half)
+    return _find_mde(counts, round_alpha(config.alpha, round, rounds) / max(1, issues))
 
 
-def _is_new(comparison: Comparison, found_now: int | None) -> bool:
-    issue = comparison.issue
-    return (
-        found_now is not None
-        and issue.found_round == found_now
-        and (issue.reference_model == comparison.after_model)
-    )
+def _find_mde(counts: Paired, alpha: float) -> float:
+    return minimum_detectable(counts.before, counts.sizes, alpha)
 
 
-def _was_there(counts: Paired, min_rate: float) -> bool:
-    return counts.failing_before > 0 and (
-        counts.before_rate >= min_rate or 2 * counts.failing_before >= counts.failing_after
-    )
-
-
-def _status(counts: Paired, significant: bool, tolerance: float) -> VerdictStatus:
-    if significant and counts.better > counts.worse:
-        return "resolved" if counts.after_rate <= tolerance else "improved"
-    if significant:
-        return "regressed"
-    # Bounds from groups, not items: paraphrases of one request are one observation.
-    low, _ = rate_bounds(counts.after_rate * counts.groups, counts.groups, level=2 * _PRESENT - 1)
-    return "persisting" if low > tolerance else "inconclusive"
-
-
-def _mde(counts: Paired, alpha: float) -> float:
-    return minimum_detectable(counts.groups, alpha, counts.before_rate)
-
-
-def _verdict(
+def _make_verdict(
     comparison: Comparison,
     decision: Decision,
     *,
@@ -239,8 +120,8 @@ def _verdict(
     earlier: Verdict | None,
 ) -> Verdict:
     counts = decision.counts
-    low, high = delta_interval(counts.fixed, counts.broken, counts.n, design=counts.design)
-    mde = _mde(counts, decision.alpha)
+    low, high = interval_of_differences(counts.differences, counts.sizes)
+    mde = _find_mde(counts, decision.alpha)
     return Verdict(
         issue=comparison.issue.id,
         before=comparison.before_model,
@@ -261,15 +142,19 @@ def _verdict(
         e_value=counts.e_value,
         alpha=decision.alpha,
         mde=mde,
-        note=_note(comparison, decision, mde, earlier),
+        note=_write_note(comparison, decision, mde, earlier),
+        lost=counts.lost,
+        gained=counts.gained,
+        groups=counts.groups,
     )
 
 
-def _note(comparison: Comparison, decision: Decision, mde: float, earlier: Verdict | None) -> str:
+def _write_note(
+    comparison: Comparison, decision: Decision, mde: float, earlier: Verdict | None
+) -> str:
     counts, notes = decision.counts, []
-    if decision.status == "resolved":
-        _, high = rate_bounds(counts.after_rate * counts.groups, counts.groups)
-        notes.append(f"{counts.after_rate:.0%} fail now, at most {high:.0%} with 95 % confidence")
+    if decision.status in ("resolved", "improved"):
+        notes.append(_describe_rate(counts, comparison.issue.tolerance, decision.status))
     if decision.status == "inconclusive":
         if counts.n == 0:
             notes.append("no item was scored in both")
@@ -277,12 +162,35 @@ def _note(comparison: Comparison, decision: Decision, mde: float, earlier: Verdi
             notes.append(f"{counts.groups} items cannot show even a fall to zero; add dev items")
         else:
             notes.append(f"{counts.groups} items show a fall of {mde:.0%} or more")
-    if decision.status in ("inconclusive", "persisting") and counts.p_value <= 0.05:
+    if decision.status in ("inconclusive", "persisting") and counts.bounded_p <= 0.05:
         notes.append(
-            f"p = {counts.p_value:.2g} alone; not enough after allowing for all issues and rounds"
+            f"p = {counts.bounded_p:.2g} alone; not enough after allowing for all issues and rounds"
         )
+    if counts.lost or counts.gained:
+        notes.append(_describe_missing(counts, decision))
     if earlier is not None and earlier.status == "resolved" and decision.status != "resolved":
         notes.append(f"was resolved in round {earlier.round}")
     if comparison.issue.found_round and decision.status == "newly detected":
         notes.append(f"the earlier model fails {counts.before_rate:.0%} too")
     return "; ".join(notes)
+
+
+def _describe_rate(counts: Paired, tolerance: float, status: str) -> str:
+    """The rate after with its upper bound, and what it would take to be under the tolerance."""
+    groups = counts.groups + counts.lost
+    _, high = clopper_pearson(counts.worst_after * groups, groups, level=0.9)
+    said = f"{counts.after_rate:.0%} fail now, at most {high:.0%} with 95 % confidence"
+    if status == "improved" and counts.after_rate <= tolerance:
+        said += f"; that it is under {tolerance:.0%} is not shown by {counts.groups} items"
+    return said
+
+
+def _describe_missing(counts: Paired, decision: Decision) -> str:
+    said = []
+    if counts.lost:
+        said.append(f"{counts.lost} answers are unscored now that were scored before")
+    if counts.gained:
+        said.append(f"{counts.gained} are scored now that were not")
+    if decision.status == "missing answers":
+        said.append("the change could be theirs")
+    return ", ".join(said)

@@ -124,7 +124,8 @@ def compare_round_arms(
         )
         figures = ("groups", "better", "worse", "p_value", "delta", "low", "high")
         return {name: getattr(compared, name) for name in figures} | {
-            "adjusted_p": dict(compared.adjusted_p)
+            "adjusted_p": dict(compared.adjusted_p),
+            "data": compared.data.sentence,
         }
 
     run_stage_once(ws, StageKey.of_round(StageName.ARMS, number), make)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from residency.errors import SuiteError
 from residency.interfaces import Choice, ProgressEvent
+from residency.loop.encode_rows import encode_examples
 from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.project.named_models import require_local
@@ -17,7 +19,7 @@ from residency.project.workspace import Workspace
 
 
 class StoredModelSignals:
-    """Losses by a stored model and by its base; measured once a model and row."""
+    """Losses by a stored model and by its base, measured once a model and row; its gradients."""
 
     def __init__(self, ws: Workspace, model: Model) -> None:
         self._ws, self._model = ws, model
@@ -40,6 +42,37 @@ class StoredModelSignals:
                 if number % 50 == 49 or number + 1 == len(missing):
                     self._ws.progress(ProgressEvent("losses", number + 1, len(missing), "rows"))
         return np.array([self._losses[row.id, trained] for row in rows])
+
+    def measure_gradients(self, rows: Sequence[Example]) -> np.ndarray[Any, np.dtype[Any]]:
+        """Sketches of the rows' gradients on the trained model, one a row; zeros for a row that
+        cannot be trained.
+
+        Raises:
+            UserError: the model answers elsewhere, so that it has no gradients here.
+        """
+        from residency.train.row_gradients import DIMENSIONS, sketch_row_gradients
+
+        ws = self._ws
+        require_local(ws, self._model, "only local models have gradients")
+        encoded = encode_examples(ws, [replace(row, split="train") for row in rows])
+        settings = ws.config.train
+        sketches = sketch_row_gradients(
+            ws.base.path,
+            self._find_adapter(),
+            encoded.rows,
+            settings,
+            seed=ws.config.project.seed,
+            device=ws.config.model.device,
+            on_row=lambda done: ws.progress(
+                ProgressEvent("gradients", done, len(encoded.rows), "rows")
+            ),
+        )
+        first = {row.example: n for n, row in reversed(list(enumerate(encoded.rows)))}
+        out = np.zeros((len(rows), DIMENSIONS), np.float32)
+        for n, row in enumerate(rows):
+            if row.id in first:
+                out[n] = sketches[first[row.id]]
+        return out
 
     def _find_adapter(self) -> Path | None:
         adapter = self._model.adapter

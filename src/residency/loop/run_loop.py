@@ -36,6 +36,7 @@ from residency.project.named_models import (
 from residency.project.workspace import Workspace
 from residency.results.run_summary import RunSummary, summarise_run
 from residency.store.stage_key import StageKey, StageName
+from residency.targeting.selectors.selector import find_selector
 
 COMPLETE_STAGE = StageKey(StageName.COMPLETE)
 
@@ -55,6 +56,7 @@ def run_loop(ws: Workspace) -> RunSummary:
         if ws.store.stage(run_id, COMPLETE_STAGE) is None:
             ws.check_splits()
             check_guard_tasks(ws)
+            find_selector(ws.config.target.selector)  # a wrong name stops before the first round
             with tell_whole_run(ws):
                 complete_run(ws)
         return summarise_run(ws.store, run_id)

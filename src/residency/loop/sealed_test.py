@@ -11,7 +11,7 @@ from residency.diagnose.verdicts import confirm_on_test
 from residency.evaluate.suites.primary_score import compare_primary
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.item_outcomes import compare_kinds, find_issue_outcomes, map_groups
-from residency.loop.score_change import average_item_scores, compare_scores
+from residency.loop.score_change import compare_scores
 from residency.nouns.model import Model
 from residency.nouns.verdict import Verdict, VerdictStatus
 from residency.project.named_models import ZERO_SHOT, choose_project_shots, label_model
@@ -56,11 +56,7 @@ def open_sealed_test(
         {
             "final": final.id,
             "reference": reference.id,
-            "score_change": compare_scores(
-                average_item_scores(before.scores),
-                average_item_scores(after.scores),
-                map_groups(after.examples),
-            ),
+            "score_change": compare_scores(before.scores, after.scores, map_groups(after.examples)),
             "primary_change": compare_primary(
                 before.scores.primary, after.scores.primary, map_groups(after.examples)
             ),

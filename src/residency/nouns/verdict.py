@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 VerdictStatus = Literal[
-    "resolved", "improved", "persisting", "inconclusive", "regressed", "new", "newly detected"
+    "resolved",
+    "improved",
+    "persisting",
+    "inconclusive",
+    "missing answers",
+    "regressed",
+    "new",
+    "newly detected",
 ]
 
 
@@ -15,11 +22,12 @@ class Verdict:
     """What became of an issue between two models, on paired items.
 
     Attributes:
-        n: items scored in both; unscored: items that were not.
-        before_rate, after_rate: failure rates on those n items.
+        n: items scored in both, in ``groups`` groups; unscored: items that were not, of which
+            ``lost`` were scored before only and ``gained`` after only.
+        before_rate, after_rate: failure rates on those n items, mean over groups.
         fixed: bad → ok (c). broken: ok → bad (b).
-        delta: (fixed - broken) / n, positive is better; low, high: its interval at ``level``.
-        p_value: exact McNemar (sign test over groups). e_value: anytime-valid.
+        delta: how far the rate fell, positive is better; low, high: its interval at ``level``.
+        p_value: exact sign-flip test over groups (McNemar where each is one item). e_value: anytime-valid.
         alpha: the share of α spent on this decision. mde: smallest fall that it could show.
         split: ``"dev"`` (the measuring half) or ``"test"``.
     """
@@ -45,3 +53,6 @@ class Verdict:
     mde: float
     level: float = 0.95
     note: str = ""
+    lost: int = 0
+    gained: int = 0
+    groups: int = 0

@@ -32,19 +32,22 @@ def stop_sentence(results: RunResults) -> str:
 
 
 def together_sentence(number: int, together: ArmsTogether) -> str:
-    """Whether targeted rows did more than as many random ones: one question, one test."""
+    """Which of the two models fails less, and what may be said of the data: two questions."""
     if together.low > 0 and together.p_value < 0.05:
-        says = "The targeted rows did more than random rows."
+        says = "Of these two models the one with targeted rows fails less."
     elif together.high < 0 and together.p_value < 0.05:
-        says = "The targeted rows did less than random rows."
+        says = "Of these two models the one with targeted rows fails more."
     else:
-        says = "No difference between targeted and random rows could be shown."
+        says = "No difference between these two models could be shown."
+    data = together.data or (
+        "Whether the data made a difference cannot be told from one training of each arm."
+    )
     return (
         f"Round {number}, targeted against as many random rows: of {together.groups} requests, "
         f"{together.better} fail fewer of the issues that drew rows, {together.worse} fail more; "
         f"net {format_points(together.delta)} points, 95 % interval "
         f"{format_interval(together.low, together.high, signed=True)}, "
-        f"p = {together.p_value:.2g} (sign test). {says}"
+        f"p = {together.p_value:.2g}. {says} {data}"
     )
 
 

@@ -176,7 +176,8 @@ class IssueArms(PairedFigures):
 class ArmsTogether:
     """Targeted against random rows over all issues that drew rows, as one question.
 
-    ``adjusted_p``: each issue's p with all issues counted.
+    ``adjusted_p``: each issue's p with all issues counted. ``data`` says what may be said of the
+    data; all else speaks of these two models.
     """
 
     groups: int
@@ -187,6 +188,7 @@ class ArmsTogether:
     low: float
     high: float
     adjusted_p: dict[str, float]
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,12 +203,31 @@ class Expectation:
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """Mean difference of the item scores (after − before) on n items, with its 95 % interval."""
+    """Mean difference of the item scores (after − before) on n items, with its 95 % interval.
+
+    ``one_sided`` checks could be scored on one side alone. ``worst`` and ``best`` are the change if
+    all of them spoke against, or for, the later model, with the interval's end that matters.
+    """
 
     n: int
     delta: float
     low: float
     high: float
+    one_sided: int = 0
+    worst: float = 0.0
+    best: float = 0.0
+    worst_low: float | None = None
+    best_high: float | None = None
+
+    @property
+    def is_better(self) -> bool:
+        """Above zero, also if every check that is missing on one side spoke against it."""
+        return self.low > 0 and (self.worst_low is None or self.worst_low > 0)
+
+    @property
+    def is_worse(self) -> bool:
+        """Below zero, also if every check that is missing on one side spoke for it."""
+        return self.high < 0 and (self.best_high is None or self.best_high < 0)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def _answer_sentence(test: SealedTest) -> tuple[Answer, str]:
     if was.mean is None or now.mean is None:
         return "unknown", "Nothing in the sealed test could be scored."
     if change:
-        better, worse = change.low > 0, change.high < 0
+        better, worse = change.is_better, change.is_worse
     else:  # without a paired figure: only intervals that do not touch say anything
         better, worse = now.low > was.high, now.high < was.low
     figures = (
@@ -93,6 +93,12 @@ def _answer_sentence(test: SealedTest) -> tuple[Answer, str]:
         figures += (
             f" (difference {format_points(change.delta)} points on {change.n} items scored in "
             f"both, 95 % interval {format_interval(change.low, change.high, signed=True)})"
+        )
+    if change and change.one_sided:
+        figures += (
+            f". {change.one_sided} checks could be scored on one side alone: with them the "
+            f"difference lies between {format_points(change.worst)} and "
+            f"{format_points(change.best)} points"
         )
     if min(was.coverage, now.coverage) < 0.995:
         figures += (

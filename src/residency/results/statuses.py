@@ -21,15 +21,20 @@ class StatusWords:
 
 STATUSES: dict[str, StatusWords] = {
     "resolved": StatusWords(
-        "The failure rate is now within the tolerance, and the fall is significant.", "green"
+        "The failure rate fell, and it is shown to be under the tolerance now: two claims, each "
+        "with its bound.",
+        "green",
     ),
     "improved": StatusWords(
-        "The fall is significant, but the rate is still above the tolerance.", "cyan"
+        "The failure rate fell; that it is under the tolerance now is not shown.", "cyan"
     ),
     "persisting": StatusWords(
         "No significant fall, and the failure is certainly still there.", "yellow"
     ),
     "inconclusive": StatusWords("Too few items to show either a change or its absence.", "white"),
+    "missing answers": StatusWords(
+        "Answers are missing on one side: the change could be theirs.", "yellow"
+    ),
     "regressed": StatusWords("The failure rate rose significantly.", "red"),
     "new": StatusWords("Found in this round; the earlier model did not show it.", "magenta"),
     "newly detected": StatusWords(

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from residency.stats.delta_interval import FEWEST_GROUPS, delta_interval
+
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -67,24 +69,36 @@ def mean_interval(
     values: Sequence[float],
     groups: Sequence[Hashable],
     *,
+    signed: bool = False,
     level: float = 0.95,
-    draws: int = 2000,
-    seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean, resampling whole groups; seeded.
+    """Interval of a mean of values in [0, 1] (``signed``: in [−1, 1]), dependent within groups.
 
-    (nan, nan) without values; with one group nothing can be resampled: (-inf, inf).
+    Clopper–Pearson on the effective sample size where values are shares, ``delta_interval`` on
+    effective counts where they are differences: the counts carry the variance between groups that
+    is seen, at most ten times what yes/no values would. So it never has width 0, also where
+    all values agree or only a rare one does not.
+
+    (nan, nan) without values; (−inf, inf) below ``FEWEST_GROUPS`` groups: so few say nothing.
     """
     if not values:
         return math.nan, math.nan
     index = group_index(groups)
     count = int(index.max()) + 1
-    if count == 1:
+    if count < FEWEST_GROUPS:
         return -math.inf, math.inf
-    sums = np.bincount(index, np.asarray(values, np.float64), count)
-    sizes = np.bincount(index, minlength=count).astype(np.float64)
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
-    means = (weights @ sums) / (weights @ sizes)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    y = np.asarray(values, np.float64)
+    n, mean = len(y), float(y.mean())
+    totals = np.bincount(index, y - mean, count)
+    variance = count / (count - 1) * float((totals**2).sum()) / n**2
+    few = (stats.norm.ppf((1 + level) / 2) / stats.t.ppf((1 + level) / 2, count - 1)) ** 2
+    if signed or y.min() < 0:
+        falls, rises = float(y[y > 0].sum()), float(-y[y < 0].sum())
+        free = (falls + rises - (falls - rises) ** 2 / n) / n**2
+        design = max(0.1, variance / free) if free > 0 and variance > 0 else n / count
+        return delta_interval(falls, rises, n, level=level, design=design / float(few))
+    spread = mean * (1 - mean)
+    if spread <= 0 or variance <= 0:
+        return clopper_pearson(mean * count, count, level)
+    effective = min(spread / variance, 10.0 * n) * float(few)
+    return clopper_pearson(mean * effective, effective, level)

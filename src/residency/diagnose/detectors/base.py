@@ -57,7 +57,7 @@ class Item:
     @cached_property
     def prose(self) -> str:
         """The response with code and links blanked out, offsets kept."""
-        return blank(_LINK, blank(_CODE, self.response.text))
+        return blank_out(_LINK, blank_out(_CODE, self.response.text))
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Detector:
     run: Detect
 
 
-def finding(
+def make_finding(
     name: str,
     version: str,
     item: Item,
@@ -108,6 +108,6 @@ def finding(
     )
 
 
-def blank(pattern: re.Pattern[str], text: str) -> str:
+def blank_out(pattern: re.Pattern[str], text: str) -> str:
     """The text with every match replaced by as many spaces (newlines stay)."""
     return pattern.sub(lambda match: re.sub(r"\S", " ", match[0]), text)

@@ -18,14 +18,14 @@ from collections.abc import Iterator, Sequence
 
 from wordfreq import zipf_frequency
 
-from residency.diagnose.detectors.base import Context, Item, finding
+from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.diagnose.detectors.misspelling import edit_distance
 from residency.diagnose.semantic_entropy import unsupported_sentences
 from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
 from residency.text.words import split_words
 
-NAME, VERSION = "hallucination", "1"
+NAME, VERSION = "hallucination", "2"
 _NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")
 _LIST_MARK = re.compile(r"(?m)^[ \t]{0,16}(?:\d+[.)]|[-*•])\s")
 _DATE = re.compile(
@@ -137,14 +137,14 @@ def detect(items: Sequence[Item], context: Context) -> list[Finding]:
 
 def _against_samples(item: Item, samples: Sequence[Item], context: Context) -> Finding:
     if len(samples) < _FEWEST_SAMPLES:
-        return finding(NAME, VERSION, item, "unscored", message="no source to check against")
+        return make_finding(NAME, VERSION, item, "unscored", message="no source to check against")
     others = [other.response.text for other in samples if other is not item]
     text = item.response.text
     spans = unsupported_sentences(text, others, context.embedder, context.config.similar)
     covered = sum(len(split_words(text[span.start : span.end])) for span in spans)
     share = covered / max(1, len(split_words(text)))
     failed = 2 * share > 1
-    return finding(
+    return make_finding(
         NAME,
         VERSION,
         item,
@@ -174,7 +174,7 @@ def _against_source(item: Item, context: Context) -> Finding:
     spans += _prose(item, source, checked, computes=_computes(item))
     spans.sort(key=lambda span: span.start)
     in_fields = any(span.note.startswith("field ") for span in spans)
-    return finding(
+    return make_finding(
         NAME,
         VERSION,
         item,

@@ -13,13 +13,13 @@ from itertools import combinations
 
 import numpy as np
 
-from residency.diagnose.detectors.base import Context, Item, finding
-from residency.diagnose.semantic_entropy import meanings, semantic_entropy
+from residency.diagnose.detectors.base import Context, Item, make_finding
+from residency.diagnose.semantic_entropy import cluster_meanings, semantic_entropy
 from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
 from residency.text.words import split_words
 
-NAME, VERSION = "inconsistency", "1"
+NAME, VERSION = "inconsistency", "2"
 
 
 def detect(items: Sequence[Item], context: Context) -> list[Finding]:
@@ -49,17 +49,19 @@ def _judge(
     context: Context,
 ) -> Finding:
     if not partners:
-        return finding(NAME, VERSION, item, "unscored", message="no paraphrase or second sample")
+        return make_finding(
+            NAME, VERSION, item, "unscored", message="no paraphrase or second sample"
+        )
     differing = [(j, why) for j, why in partners if why is not None]
     agreement = 1 - len(differing) / len(partners)
     if 2 * len(differing) <= len(partners):
-        return finding(NAME, VERSION, item, "pass", value=agreement)
+        return make_finding(NAME, VERSION, item, "pass", value=agreement)
     texts = [item.response.text, *(items[j].response.text for j, _ in partners)]
-    labels = meanings(texts, context.embedder, context.config.similar)
+    labels = cluster_meanings(texts, context.embedder, context.config.similar)
     entropy = f"{max(labels) + 1} meaning(s), semantic entropy {semantic_entropy(labels):.2f}"
     other, why = differing[0]
     assert why is not None
-    return finding(
+    return make_finding(
         NAME,
         VERSION,
         item,

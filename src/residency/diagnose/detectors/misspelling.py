@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from wordfreq import get_frequency_dict, zipf_frequency
 
-from residency.diagnose.detectors.base import Context, Item, finding
+from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
 from residency.text.words import split_words
 
-NAME, VERSION = "misspelling", "3"
+NAME, VERSION = "misspelling", "4"
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNKNOWN, _FREQUENT = 1.5, 3.0
 _EVERYDAY = 3.0
@@ -87,7 +87,7 @@ def detect(items: Sequence[Item], context: Context) -> list[Finding]:
 
 def _judge(item: Item, context: Context) -> Finding:
     if not _english(f"{item.prompt} {item.reference}"):
-        return finding(NAME, VERSION, item, "unscored", message="the task is not in English")
+        return make_finding(NAME, VERSION, item, "unscored", message="the task is not in English")
     spans = []
     for start, end, token in _checked(item):
         lower = token.lower().replace("’", "'")
@@ -101,7 +101,7 @@ def _judge(item: Item, context: Context) -> Finding:
             spans.append(Span(start, end, f"{token} → {better}?"))
     failed = len(spans) >= context.config.misspelling_words
     total = max(1, len(split_words(item.response.text)))
-    return finding(
+    return make_finding(
         NAME,
         VERSION,
         item,

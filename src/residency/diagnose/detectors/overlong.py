@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from residency.diagnose.detectors.base import Context, Item, finding
+from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
 from residency.text.words import split_words
 
-NAME, VERSION = "overlong", "1"
+NAME, VERSION = "overlong", "2"
 
 
 def detect(items: Sequence[Item], context: Context) -> list[Finding]:
@@ -26,21 +26,23 @@ def _judge(item: Item, context: Context) -> Finding:
     cut = item.response.finish == "length"
     if not wanted:
         if not cut:
-            return finding(NAME, VERSION, item, "unscored", message="no reference to compare with")
+            return make_finding(
+                NAME, VERSION, item, "unscored", message="no reference to compare with"
+            )
         message = f"stopped by the limit of {context.max_new_tokens} tokens"
-        return finding(NAME, VERSION, item, "fail", severity=0.6, message=message)
+        return make_finding(NAME, VERSION, item, "fail", severity=0.6, message=message)
     limit = max(config.overlong_ratio * wanted, wanted + config.overlong_slack)
     ratio = length / wanted
     if cut and length <= wanted:
         message = f"the budget of {context.max_new_tokens} tokens is shorter than the reference"
-        return finding(NAME, VERSION, item, "unscored", message=message, value=ratio)
+        return make_finding(NAME, VERSION, item, "unscored", message=message, value=ratio)
     if length <= limit and not cut:
-        return finding(NAME, VERSION, item, "pass", value=ratio)
+        return make_finding(NAME, VERSION, item, "pass", value=ratio)
     start = _offset_of_word(item.response.text, wanted)
     message = f"{length} words, the reference has {wanted}"
     if cut:
         message += f"; stopped by the limit of {context.max_new_tokens} tokens"
-    return finding(
+    return make_finding(
         NAME,
         VERSION,
         item,

@@ -10,11 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from residency.diagnose.detectors.base import Context, Item, finding
+from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
 from residency.text.words import list_ngrams
 
-NAME, VERSION = "repetition", "1"
+NAME, VERSION = "repetition", "2"
 _WORD = re.compile(r"\S+")
 _SENTENCE = re.compile(r"[^\n.!?]+[.!?]*")
 _FEWEST_NGRAMS = 12
@@ -57,7 +57,7 @@ def _judge(item: Item, context: Context) -> Finding:
         spans += double
         reasons.append(f"{len(double)} sentence(s) said again")
         severity = max(severity, 0.4)
-    return finding(
+    return make_finding(
         NAME,
         VERSION,
         item,

@@ -19,6 +19,7 @@ def literal_pattern(text: str, *, whole_words: bool = False) -> str:
         whole_words: a letter or digit at its edge must not continue a word of the answer. Where a
             script writes no spaces between words (Chinese, Japanese, Thai …) words have no edges.
     """
+    text = re.sub(_INVISIBLE, "", text)
     body = r"\s+".join(_INVISIBLE.join(map(re.escape, word)) for word in text.split())
     if not whole_words or not body:
         return body

@@ -28,7 +28,7 @@ from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.stats.intervals import mean_interval, rate_interval
-from residency.stats.sample_reducer import Reduce, check_outcomes, kind_outcomes
+from residency.stats.sample_reducer import Check, Reduce, check_outcomes, kind_outcomes
 
 LEVEL = 0.95
 
@@ -93,7 +93,7 @@ class Scores:
     """The score and the rate of each kind, over all items and over each slice (tag).
 
     ``by_item`` holds each response's own score and ``by_example`` each item's, whose samples are
-    reduced to one (None: nothing was scored). ``primary`` is what models are compared by;
+    reduced to one (None: nothing was scored); ``by_check`` each item's failed checks. ``primary`` is what models are compared by;
     ``closed_set`` stands beside it where answers are classes.
     """
 
@@ -102,6 +102,7 @@ class Scores:
     slices: Mapping[str, tuple[Score, Mapping[str, Rate]]]
     by_item: Mapping[str, float | None] = field(default_factory=dict)
     by_example: Mapping[str, float | None] = field(default_factory=dict)
+    by_check: Mapping[str, Mapping[Check, bool | None]] = field(default_factory=dict)
     level: float = LEVEL
     primary: PrimaryScore | None = None
     closed_set: ClosedSet | None = None
@@ -158,10 +159,8 @@ def summarise_scores(
     ids = {response.id for response in responses}
     mine = [finding for finding in findings if finding.response in ids]
     scored = [_fail_if_cut(finding) for finding in mine if _counts(finding, score_kinds)]
-    checks = {
-        item: list(outcomes.values())
-        for item, outcomes in check_outcomes(scored, responses, reduce).items()
-    }
+    by_check = check_outcomes(scored, responses, reduce)
+    checks = {item: list(outcomes.values()) for item, outcomes in by_check.items()}
     kinds = kind_outcomes(mine, responses, reduce)
     tags: dict[str, list[str]] = defaultdict(list)
     for item in items:
@@ -185,6 +184,7 @@ def summarise_scores(
         slices=slices,
         by_item={response: _passed_share(answer) for response, answer in answers.items()},
         by_example={item: _passed_share(checks.get(item, [])) for item in items},
+        by_check=by_check,
         primary=None
         if primary is None
         else measure_primary(primary, mine, examples, responses, reduce=reduce),

@@ -53,7 +53,16 @@ class Contains(Rule):
         elif self.any_of and not any(self._find(text, item.text) for text in self.any_of):
             yield fail_check(f"contains none of {list(self.any_of)}", final=False)
         else:
-            yield pass_check(final=not self.none_of)
+            stays = all(self._stays(text, item.text) for text in wanted) and (
+                not self.any_of or any(self._stays(text, item.text) for text in self.any_of)
+            )
+            yield pass_check(final=stays and not self.none_of)
+
+    def _stays(self, text: str, answer: str) -> bool:
+        """Whether the text would still stand there if the answer went on: a hit at its end may
+        become part of a longer word."""
+        hits = self._find(text, answer)
+        return any(not self.whole_words or hit.end() < len(answer) for hit in hits)
 
     def _find(self, text: str, answer: str) -> list[re.Match[str]]:
         pattern = literal_pattern(text, whole_words=self.whole_words)

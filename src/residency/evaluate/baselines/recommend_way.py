@@ -1,0 +1,101 @@
+"""What follows from the table of ways, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from residency.evaluate.baselines.baseline_report import BaselineRow, Difference
+from residency.evaluate.baselines.compare_ways import _mean
+
+
+def recommend_way(
+    rows: Sequence[BaselineRow],
+    differences: Sequence[Difference],
+    shares: Mapping[str, Mapping[str, float]],
+    split: str,
+) -> list[str]:
+    tuned = [row for row in rows if row.way == "fine-tuned"]
+    prompts = [row for row in rows if row.way == "prompt"]
+    if not prompts:
+        return ["There is no prompted baseline to compare with."]
+    best = max(prompts, key=lambda row: _mean(shares[row.name]))
+    said = []
+    if tuned:
+        row = max(tuned, key=lambda r: _mean(shares[r.name]))
+        difference = next(d for d in differences if d.better == row.name)
+        said.append(_verdict(row, best, difference))
+        said += _price_of_it(row, best)
+    else:
+        worst = _worst_kinds(best)
+        said.append(
+            f"No fine-tuned model yet. The best prompt is {best.name}: "
+            f"{_percent(_mean(shares[best.name]))} of the checks pass"
+            + (f"; it fails most in {worst}." if worst else ".")
+        )
+        said.append("Whether fine-tuning does better is measured by: residency run")
+    for row in rows:
+        if row.leaves_machine:
+            said.append(f"{row.name} sends every prompt to another machine.")
+    said.append(_rests_on(rows, split))
+    return said
+
+
+def _verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
+    points = f"{100 * d.mean:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+    if d.low > 0:
+        return (
+            f"Fine-tune: {row.name} passes more checks than the best prompt ({best.name}), "
+            f"{points} on {d.n} items."
+        )
+    if d.high < 0:
+        return (
+            f"Do not fine-tune (yet): the best prompt ({best.name}) passes more checks than "
+            f"{row.name}, {points} on {d.n} items."
+        )
+    if d.low == d.high == 0:
+        return f"No difference: {row.name} and {best.name} pass the same checks on all {d.n} items."
+    return (
+        f"Undecided: {row.name} against the best prompt ({best.name}) is {points} on {d.n} items; "
+        f"a difference smaller than about {50 * (d.high - d.low):.0f} points cannot be seen here."
+    )
+
+
+def _price_of_it(row: BaselineRow, best: BaselineRow) -> list[str]:
+    """What else changes for a request, where both were measured."""
+    said = []
+    if row.prompt_tokens and best.prompt_tokens:
+        ratio = best.prompt_tokens / row.prompt_tokens
+        said += _times("Its prompts are", ratio, "shorter", "longer")
+    if row.p50 and best.p50:
+        ratio = best.p50 / row.p50
+        said += _times("A single request (median) is", ratio, "faster", "slower")
+    return said
+
+
+def _times(what: str, ratio: float, more: str, less: str) -> list[str]:
+    """A sentence about a ratio; silence when it is within a tenth of 1."""
+    if 1 / 1.1 < ratio < 1.1:
+        return []
+    return [f"{what} {max(ratio, 1 / ratio):.1f} times {more if ratio > 1 else less}."]
+
+
+def _worst_kinds(row: BaselineRow) -> str:
+    rates = [(k, r.rate) for k, r in row.scores.kinds.items() if r.rate]
+    worst = sorted(rates, key=lambda pair: -(pair[1] or 0.0))[:3]
+    return ", ".join(f"{kind} ({_percent(rate or 0.0)})" for kind, rate in worst)
+
+
+def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
+    coverage = ", ".join(f"{row.name} {_percent(row.scores.score.coverage)}" for row in rows)
+    errors = sum(row.errors for row in rows)
+    word = "request" if errors == 1 else "requests"
+    lost = f" {errors} {word} failed and are left out." if errors else ""
+    return (
+        f"This rests on {max(row.items for row in rows)} answers each on {split}, one seed, and the "
+        "suite's checks; differences are paired by item, intervals are 95 % bootstrap over groups, "
+        f"a check that could not be scored counts as not passed. Scored: {coverage}.{lost}"
+    )
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
