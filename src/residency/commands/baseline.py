@@ -12,13 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from residency.errors import DataError, StoreError, UserError
-from residency.evaluate.baselines.compare_ways import (
-    BaselineReport,
-    Contender,
-    Price,
-    Way,
-    compare_ways,
-)
+from residency.evaluate.baselines.baseline_report import BaselineReport, Contender, Price, Way
+from residency.evaluate.baselines.compare_ways import compare_ways
 from residency.evaluate.baselines.prompting import (
     CONTEXT_HEADER,
     Retriever,
@@ -104,8 +99,9 @@ def baseline(
             contenders,
             examples,
             split=split,
-            seed=ws.config.project.seed,
             reduce=ws.config.evaluate.reduce,
+            primary=ws.primary_metric,
+            classes=ws.classes,
         )
         ws.store.add_record(
             RecordKind.BASELINE, ws.store.latest_run() or ws.run_id, report.to_dict()
@@ -215,7 +211,9 @@ def _contender(
         findings=assessed.findings,
         latencies=_latencies(ws, way, examples[:latency_items]) if latency_items else [],
         answer_tokens=[
-            int(row["answer_tokens"]) for row in ws.store.records(CALL_RECORD, way.model.id)
+            int(row["answer_tokens"])
+            for row in ws.store.records(CALL_RECORD, way.model.id)
+            if row["answer_tokens"]
         ],
         leaves_machine=way.remote,
         price=way.price,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from residency.errors import StoreError, UserError
+from residency.errors import EndpointError, StoreError, UserError
 from residency.evaluate.judge.agreement import Agreement, CorrectedRate, corrected_rate
 from residency.evaluate.judge.agreement import agreement as agreement_evaluate
 from residency.evaluate.judge.answer_cache import FileCache
@@ -106,6 +106,7 @@ def make_judge(ws: Workspace, generator: Generator, name: str) -> Judge:
         name,
         cache=FileCache(ws.store.folder / "cache" / "judge.jsonl"),
         structured=ws.config.judge.structured,
+        max_new_tokens=ws.config.judge.max_new_tokens,
     )
 
 
@@ -130,6 +131,7 @@ def judge(
 
     Raises:
         StoreError: the model has no stored answers. UserError: the test split is sealed.
+        EndpointError: every single request failed.
     """
     judged_model, examples, responses = stored_answers(ws, model, split)
     if limit:
@@ -139,6 +141,13 @@ def judge(
     with ws.store.writer("judge"):
         report = who.check(rubric, examples, responses, progress=ws.progress)
         ws.store.add_findings(scope, report.findings)
+    if report.failed and report.failed == len(report.findings):
+        raise EndpointError(
+            f"none of the {len(report.findings)} answers could be judged: "
+            f"{report.findings[0].message}",
+            where="residency.toml [judge]",
+            next_step="look at the server, then run the same command: it asks again",
+        )
     found = _figures(
         judged_model,
         report,

@@ -151,14 +151,18 @@ class EndpointClient:
 
 def encode_body(body: Mapping[str, Any]) -> bytes:
     """The body as JSON in UTF-8; half a surrogate pair, which UTF-8 cannot hold, becomes �."""
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
+    return mend_surrogates(json.dumps(body, ensure_ascii=False, allow_nan=False)).encode()
+
+
+def mend_surrogates(text: str) -> str:
+    """A text that UTF-8 can hold: surrogate pairs joined, half ones replaced by �."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def clean_json(value: Any) -> Any:
     """A JSON value whose strings can be stored: half surrogate pairs become �."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        return mend_surrogates(value)
     if isinstance(value, list):
         return [clean_json(item) for item in value]
     if isinstance(value, dict):

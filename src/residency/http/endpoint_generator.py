@@ -328,10 +328,11 @@ class EndpointGenerator:
 
     def _make_event(self, done: int, total: int) -> ProgressEvent:
         detail: dict[str, float | str] = {
-            "tokens": float(sum_answer_tokens(self.calls)),
             "failed": float(sum(1 for call in self.calls if call.error)),
         }
-        cost = sum_costs(self.calls)
+        tokens, cost = sum_answer_tokens(self.calls), sum_costs(self.calls)
+        if tokens is not None:
+            detail["tokens"] = float(tokens)
         if cost is not None:
             detail["cost"] = cost
         if trouble := [*self._adaptation.notes[-1:], *self._trouble.values()]:

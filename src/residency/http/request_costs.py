@@ -54,6 +54,8 @@ def sum_costs(calls: Iterable[Call]) -> float | None:
     return sum(known) if len(known) == len(costs) else None
 
 
-def sum_answer_tokens(calls: Iterable[Call]) -> int:
-    """The tokens of all answers whose server counted them."""
-    return sum(call.answer_tokens or 0 for call in calls)
+def sum_answer_tokens(calls: Iterable[Call]) -> int | None:
+    """The tokens of all answers; None where the server did not count those of one."""
+    counts = [call.answer_tokens for call in calls if not call.error]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

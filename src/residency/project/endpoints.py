@@ -11,7 +11,7 @@ import numpy as np
 from residency.config.endpoint import EndpointConfig
 from residency.config.settings import validate_section
 from residency.errors import ConfigError
-from residency.evaluate.baselines.compare_ways import Price
+from residency.evaluate.baselines.baseline_report import Price
 from residency.interfaces import Generator
 from residency.nouns.model import Model
 from residency.project.named_models import ENDPOINT, ZERO_SHOT
@@ -77,19 +77,26 @@ def open_named_endpoint(
 
 @dataclass(frozen=True)
 class Requests:
-    """What asking an endpoint took: requests, seconds (p50, p95), answer tokens, cost, failures."""
+    """What asking an endpoint took: requests, seconds (p50, p95), answer tokens, cost, failures.
+
+    ``tokens`` and ``cost`` are None where the server did not count what they rest on. ``notes``
+    says which settings the server refused, and what was sent in their place.
+    """
 
     sent: int
     p50: float
     p95: float
-    tokens: int
-    cost: float
+    tokens: int | None
+    cost: float | None
     failed: int
     error: str
+    notes: tuple[str, ...] = ()
 
 
 def summarise_requests(endpoint: Endpoint | None) -> Requests | None:
     """What the requests of this process took; None where none was sent."""
+    from residency.http.request_costs import sum_answer_tokens, sum_costs
+
     calls = getattr(endpoint.generator, "calls", []) if endpoint else []
     if not calls:
         return None
@@ -100,10 +107,11 @@ def summarise_requests(endpoint: Endpoint | None) -> Requests | None:
         sent=len(calls),
         p50=p50,
         p95=p95,
-        tokens=sum(call.answer_tokens for call in calls),
-        cost=sum(call.cost for call in calls),
+        tokens=sum_answer_tokens(calls),
+        cost=sum_costs(calls),
         failed=len(failed),
         error=failed[-1] if failed else "",
+        notes=tuple(getattr(endpoint.generator, "notes", ())) if endpoint else (),
     )
 
 

@@ -18,7 +18,6 @@ from residency.evaluate.arena.votes import (
     preference_row,
     rater_agreement,
     self_consistency,
-    votes_by_scores,
     win_rate,
 )
 from residency.nouns.example import Example, Message
@@ -139,17 +138,6 @@ def test_win_rate_counts_ties_as_half() -> None:
     assert mine.standard_error == pytest.approx(scores.std(ddof=1) / 2)
     assert 0 <= mine.low <= mine.rate <= mine.high <= 1
     assert win_rate(votes, "x", "z") is None
-
-
-def test_rules_vote_by_score() -> None:
-    e = [example(i) for i in range(4)]
-    a = [Response("x", one.id, f"a{i}") for i, one in enumerate(e)]
-    b = [Response("y", one.id, f"b{i}") for i, one in enumerate(e)]
-    score_a = dict(zip([r.id for r in a], [1.0, 0.5, 0.2, None], strict=True))
-    score_b = dict(zip([r.id for r in b], [0.5, 0.5, 0.9, 1.0], strict=True))
-    votes = votes_by_scores(score_a, score_b, a, b)
-    assert [v.outcome for v in votes] == ["a", "tie", "b"]  # an unscored answer gives no vote
-    assert {v.rater for v in votes} == {"rules"}
 
 
 def test_rater_agreement_is_krippendorffs_alpha() -> None:

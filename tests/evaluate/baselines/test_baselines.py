@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from residency.evaluate.baselines.compare_ways import Contender, Price, compare_ways
+from residency.evaluate.baselines.baseline_report import Contender, Price
+from residency.evaluate.baselines.compare_ways import compare_ways
 from residency.evaluate.baselines.prompting import passages
 from residency.evaluate.suites.grade import grade_responses
 from residency.evaluate.suites.load_suite import load_suite
@@ -54,9 +55,7 @@ def test_a_clear_gain_is_recommended_with_what_it_rests_on() -> None:
     )
     report = compare_ways([weak, strong, tuned], examples)
     text = " ".join(report.recommendation)
-    assert text.startswith(
-        "Fine-tune: fine-tuned passes more checks than the best prompt (few-shot"
-    )
+    assert text.startswith("Fine-tune: fine-tuned is better than the best prompt (few-shot")
     assert "10.0 times shorter" in text
     assert "60 answers each on dev" in text
     (difference,) = [d for d in report.differences if d.better == "fine-tuned"]

@@ -124,20 +124,16 @@ def test_grouped_intervals_hold_their_level(p: float) -> None:
     assert covered / 400 >= 0.93
 
 
-def test_the_mean_interval_holds_its_level_and_is_seeded() -> None:
+def test_the_mean_interval_holds_its_level() -> None:
     rng = np.random.default_rng(1)
     covered = 0
     for _ in range(300):
         group_mean = rng.beta(4, 2, 60)
         values = np.clip(group_mean[:, None] + rng.normal(0, 0.05, (60, 3)), 0, 1)
-        low, high = mean_interval(
-            values.ravel().tolist(), np.repeat(np.arange(60), 3).tolist(), draws=400
-        )
+        low, high = mean_interval(values.ravel().tolist(), np.repeat(np.arange(60), 3).tolist())
         covered += low <= 2 / 3 <= high
     assert covered / 300 >= 0.90
-    assert mean_interval([0.1, 0.9, 0.4], "abc", seed=3) == mean_interval(
-        [0.1, 0.9, 0.4], "abc", seed=3
-    )
+    assert mean_interval([0.1, 0.9, 0.4], "abc") == mean_interval([0.1, 0.9, 0.4], "abc")
     assert mean_interval([0.5], "a") == (-math.inf, math.inf)
 
 

@@ -9,9 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from residency.evaluate.baselines.baseline_report import BaselineReport, Contender, Difference
+from residency.evaluate.baselines.baseline_report import (
+    BaselineReport,
+    BaselineRow,
+    Contender,
+    Difference,
+)
 from residency.evaluate.baselines.measure_way import measure_way
-from residency.evaluate.baselines.recommend_way import recommend_way
+from residency.evaluate.baselines.recommend_way import average_values, recommend_way
+from residency.evaluate.suites.primary_metric import PrimaryMetric
 from residency.nouns.example import Example
 from residency.stats.intervals import mean_interval
 from residency.stats.sample_reducer import Reduce, check_outcomes
@@ -22,26 +28,47 @@ def compare_ways(
     examples: Sequence[Example],
     *,
     split: str = "dev",
-    seed: int = 0,
     reduce: Reduce = "majority",
+    primary: PrimaryMetric | None = None,
+    classes: Sequence[str] = (),
 ) -> BaselineReport:
     """One row a contender, paired differences, and what follows from them in plain words.
 
-    ``reduce`` says how several samples of an item become one outcome.
+    Args:
+        reduce: how several samples of an item become one outcome.
+        primary: what the ways are compared by; None: the share of the suite's checks that pass.
+        classes: of a closed set, in normal form.
     """
-    rows = tuple(measure_way(c, examples, seed, reduce) for c in contenders)
-    shares = {c.name: _passed_shares(c, reduce) for c in contenders}
+    rows = tuple(
+        measure_way(c, examples, reduce=reduce, primary=primary, classes=classes)
+        for c in contenders
+    )
+    title = primary.title if primary else "checks passed"
+    values = {
+        contender.name: _primary_values(contender, row)
+        if primary
+        else _passed_shares(contender, reduce)
+        for contender, row in zip(contenders, rows, strict=True)
+    }
     groups = {e.id: e.group or e.id for e in examples}
     prompts = [row for row in rows if row.way == "prompt"]
     differences: tuple[Difference, ...] = ()
     if prompts:
-        best = max(prompts, key=lambda row: _mean(shares[row.name]))
+        best = max(prompts, key=lambda row: average_values(values[row.name]))
         differences = tuple(
-            _difference(row.name, best.name, shares, groups, seed)
+            _compare_values(row.name, best.name, values, groups, title)
             for row in rows
             if row.name != best.name
         )
-    return BaselineReport(rows, differences, tuple(recommend_way(rows, differences, shares, split)))
+    said = recommend_way(rows, differences, values, split, title)
+    return BaselineReport(rows, differences, tuple(said))
+
+
+def _primary_values(contender: Contender, row: BaselineRow) -> dict[str, float]:
+    """Example → the primary metric; what could not be judged counts as failed, errors are left out."""
+    answered = {r.example for r in contender.responses if r.finish != "error"}
+    found = row.scores.primary.by_example if row.scores.primary else {}
+    return {item: value or 0.0 for item, value in found.items() if item in answered}
 
 
 def _passed_shares(contender: Contender, reduce: Reduce) -> dict[str, float]:
@@ -59,21 +86,18 @@ def _passed_shares(contender: Contender, reduce: Reduce) -> dict[str, float]:
     }
 
 
-def _mean(shares: Mapping[str, float]) -> float:
-    return sum(shares.values()) / len(shares) if shares else 0.0
-
-
-def _difference(
+def _compare_values(
     name: str,
     best: str,
-    shares: Mapping[str, Mapping[str, float]],
+    values: Mapping[str, Mapping[str, float]],
     groups: Mapping[str, str],
-    seed: int,
+    title: str,
 ) -> Difference:
-    both = [e for e in shares[name] if e in shares[best]]
-    values = [shares[name][e] - shares[best][e] for e in both]
-    low, high = mean_interval(values, [groups.get(e, e) for e in both], signed=True)
-    mean = sum(values) / len(values) if values else 0.0
-    if not values or math.isinf(low):
+    both = [e for e in values[name] if e in values[best]]
+    changes = [values[name][e] - values[best][e] for e in both]
+    low, high = mean_interval(changes, [groups.get(e, e) for e in both], signed=True)
+    mean = sum(changes) / len(changes) if changes else 0.0
+    if not changes or math.isinf(low):
         low, high = -1.0, 1.0
-    return Difference(name, best, mean, low, high, len(values))
+    changed = sum(change != 0 for change in changes)
+    return Difference(name, best, mean, low, high, len(changes), changed, title)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from residency.evaluate.baselines.baseline_report import BaselineRow, Contender
+from residency.evaluate.suites.primary_metric import PrimaryMetric
 from residency.evaluate.suites.scores import summarise_scores
 from residency.nouns.example import Example
 from residency.stats.sample_reducer import Reduce
@@ -14,8 +15,14 @@ from residency.text.words import split_words
 
 
 def measure_way(
-    contender: Contender, examples: Sequence[Example], seed: int, reduce: Reduce
+    contender: Contender,
+    examples: Sequence[Example],
+    *,
+    reduce: Reduce = "majority",
+    primary: PrimaryMetric | None = None,
+    classes: Sequence[str] = (),
 ) -> BaselineRow:
+    """The figures of one contender on these examples."""
     live = [r for r in contender.responses if r.finish != "error"]
     prompt_tokens = [r.prompt_tokens for r in live if r.prompt_tokens]
     answer_tokens = [len(r.token_ids) for r in live if r.token_ids] or contender.answer_tokens

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from residency.evaluate.baselines.baseline_report import BaselineRow, Difference
-from residency.evaluate.baselines.compare_ways import _mean
 
 
 def recommend_way(
     rows: Sequence[BaselineRow],
     differences: Sequence[Difference],
-    shares: Mapping[str, Mapping[str, float]],
+    values: Mapping[str, Mapping[str, float]],
     split: str,
+    title: str,
 ) -> list[str]:
+    """Sentences: fine-tune or not, at which price, and what this rests on."""
     tuned = [row for row in rows if row.way == "fine-tuned"]
     prompts = [row for row in rows if row.way == "prompt"]
     if not prompts:
         return ["There is no prompted baseline to compare with."]
-    best = max(prompts, key=lambda row: _mean(shares[row.name]))
+    best = max(prompts, key=lambda row: average_values(values[row.name]))
     said = []
     if tuned:
-        row = max(tuned, key=lambda r: _mean(shares[r.name]))
+        row = max(tuned, key=lambda r: average_values(values[r.name]))
         difference = next(d for d in differences if d.better == row.name)
         said.append(_verdict(row, best, difference))
         said += _price_of_it(row, best)
@@ -29,13 +30,14 @@ def recommend_way(
         worst = _worst_kinds(best)
         said.append(
             f"No fine-tuned model yet. The best prompt is {best.name}: "
-            f"{_percent(_mean(shares[best.name]))} of the checks pass"
+            f"{title} {_percent(average_values(values[best.name]))}"
             + (f"; it fails most in {worst}." if worst else ".")
         )
         said.append("Whether fine-tuning does better is measured by: residency run")
     for row in rows:
         if row.leaves_machine:
             said.append(f"{row.name} sends every prompt to another machine.")
+    said += _describe_majority(rows)
     said.append(_rests_on(rows, split))
     return said
 
@@ -44,16 +46,16 @@ def _verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
     points = f"{100 * d.mean:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
     if d.low > 0:
         return (
-            f"Fine-tune: {row.name} passes more checks than the best prompt ({best.name}), "
+            f"Fine-tune: {row.name} is better than the best prompt ({best.name}), {d.metric} "
             f"{points} on {d.n} items."
         )
     if d.high < 0:
         return (
-            f"Do not fine-tune (yet): the best prompt ({best.name}) passes more checks than "
-            f"{row.name}, {points} on {d.n} items."
+            f"Do not fine-tune (yet): the best prompt ({best.name}) is better than {row.name}, "
+            f"{d.metric} of {row.name} {points} on {d.n} items."
         )
-    if d.low == d.high == 0:
-        return f"No difference: {row.name} and {best.name} pass the same checks on all {d.n} items."
+    if d.n and not d.changed:
+        return f"No difference: {row.name} and {best.name} are alike on all {d.n} items."
     return (
         f"Undecided: {row.name} against the best prompt ({best.name}) is {points} on {d.n} items; "
         f"a difference smaller than about {50 * (d.high - d.low):.0f} points cannot be seen here."
@@ -85,6 +87,17 @@ def _worst_kinds(row: BaselineRow) -> str:
     return ", ".join(f"{kind} ({_percent(rate or 0.0)})" for kind, rate in worst)
 
 
+def _describe_majority(rows: Sequence[BaselineRow]) -> list[str]:
+    """The line that every way has to beat where answers are classes."""
+    closed = next((row.scores.closed_set for row in rows if row.scores.closed_set), None)
+    if closed is None:
+        return []
+    return [
+        f"Always answering “{closed.majority}” would be right in "
+        f"{_percent(closed.majority_share)} of the items."
+    ]
+
+
 def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
     coverage = ", ".join(f"{row.name} {_percent(row.scores.score.coverage)}" for row in rows)
     errors = sum(row.errors for row in rows)
@@ -92,10 +105,15 @@ def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
     lost = f" {errors} {word} failed and are left out." if errors else ""
     return (
         f"This rests on {max(row.items for row in rows)} answers each on {split}, one seed, and the "
-        "suite's checks; differences are paired by item, intervals are 95 % bootstrap over groups, "
-        f"a check that could not be scored counts as not passed. Scored: {coverage}.{lost}"
+        "suite; differences are paired by item, intervals are 95 % over groups, "
+        f"what could not be scored counts as failed. Scored: {coverage}.{lost}"
     )
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
+
+
+def average_values(values: Mapping[str, float]) -> float:
+    """The mean over the items; 0 without any."""
+    return sum(values.values()) / len(values) if values else 0.0

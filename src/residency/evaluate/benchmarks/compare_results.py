@@ -13,6 +13,7 @@ from residency.errors import SuiteError
 from residency.evaluate.benchmarks.run_tasks import BenchResult
 from residency.evaluate.benchmarks.score_items import ItemResult
 from residency.evaluate.benchmarks.tasks import TASKS
+from residency.stats.delta_interval import score_interval
 
 Kept = Literal["kept", "forgotten", "improved", "inconclusive"]
 
@@ -49,8 +50,10 @@ def compare_results(
 ) -> list[Difference]:
     """Every task and group that both models answered, item by item.
 
-    The interval is Student's t on the paired differences; where no item changed its value it
-    is the exact bound of a rate of 0 changes in n items (Clopper–Pearson).
+    The interval of a metric of 0 and 1 is the continuity-corrected score interval (Tango 1998), so
+    that a loss of the margin is called kept in at most 2.5 %. For other metrics it is Student's t
+    on the paired differences; where no item changed its value it is the exact bound of a rate of 0
+    changes in n items (Clopper–Pearson).
 
     Args:
         margin: the loss that you accept without calling it forgetting, e.g. 0.02.
@@ -108,6 +111,8 @@ def _difference(
         low_count = min(fixed, broken)
         p_value = min(1.0, 2 * float(stats.binom.cdf(low_count, fixed + broken, 0.5)))
     low, high = max(-1.0, delta - half), min(1.0, delta + half)
+    if binary:  # Student's t says "kept" too often where few items changed
+        low, high = score_interval(fixed, broken, n, level=level)
     return Difference(
         task=task,
         metric=metric,

@@ -29,7 +29,7 @@ class FileCache:
         self.path = path
         self._answers: dict[str, str] = {}
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8").split("\n"):
                 try:
                     row = json.loads(line)
                     self._answers[row["key"]] = row["text"]

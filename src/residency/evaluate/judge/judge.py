@@ -22,6 +22,7 @@ from residency.evaluate.judge.prompts import (
     read_verdict,
     verdict_schema,
 )
+from residency.evaluate.judged_answer import answer_without_reasoning
 from residency.interfaces import Generation, Generator, Progress, Prompt, no_progress
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Message
@@ -53,8 +54,11 @@ _CHECKED = {"pass", "fail"}
 
 @dataclass(frozen=True)
 class _Answer:
+    """``text`` is None after an error; ``cut``: the token limit ended it, so it says nothing."""
+
     text: str | None
     error: str = ""
+    cut: bool = False
 
 
 class Judge:
@@ -105,12 +109,14 @@ class Judge:
         orders = [("pass", "fail"), ("fail", "pass")][: 2 if self.both_orders else 1]
         live = [r for r in responses if r.finish != "error" and r.example in known]
         asked = [
-            self._prompt(check_prompt(rubric, known[r.example], r.text, order), order)
+            self._prompt(
+                check_prompt(rubric, known[r.example], answer_without_reasoning(r), order), order
+            )
             for r in live
             for order in orders
         ]
         report = JudgeReport()
-        answers = self._ask(asked, report, progress)
+        answers = self._ask(asked, _CHECKED, report, progress)
         for place, response in enumerate(live):
             mine = answers[place * len(orders) : (place + 1) * len(orders)]
             report.findings.append(self._finding(rubric, response, mine, report))
@@ -129,12 +135,13 @@ class Judge:
         """
         asked = []
         for example, a, b in pairs:
-            orders = [(a.text, b.text), (b.text, a.text)][: 2 if self.both_orders else 1]
+            first, second = answer_without_reasoning(a), answer_without_reasoning(b)
+            orders = [(first, second), (second, first)][: 2 if self.both_orders else 1]
             asked += [
                 self._prompt(compare_prompt(rubric, example, *order), COMPARED) for order in orders
             ]
         report = JudgeReport()
-        answers = self._ask(asked, report, progress)
+        answers = self._ask(asked, set(COMPARED), report, progress)
         step = 2 if self.both_orders else 1
         for place, (example, a, b) in enumerate(pairs):
             mine = answers[place * step : (place + 1) * step]
@@ -165,9 +172,7 @@ class Judge:
         verdicts = self._read(answers, _CHECKED, report)
         if verdicts is None:
             errors = [a.error for a in answers if a.error]
-            texts = [a.text for a in answers if a.text and not read_verdict(a.text, _CHECKED)]
-            said = repr(texts[0]) if texts else "it is empty"
-            message = errors[0] if errors else f"the judge's answer cannot be read: {said}"
+            message = errors[0] if errors else self._describe_unreadable(answers)
         elif len({verdict for verdict, _ in verdicts}) > 1:
             report.flipped += 1
             message = "the judge's verdict changed with the order of the choices"
@@ -184,6 +189,16 @@ class Judge:
             message=message[:500],
         )
 
+    def _describe_unreadable(self, answers: Sequence[_Answer]) -> str:
+        if any(answer.cut for answer in answers):
+            return (
+                f"the judge's answer was cut after {self.sampling.max_new_tokens} tokens "
+                "(judge.max_new_tokens)"
+            )
+        texts = [a.text for a in answers if a.text and not read_verdict(a.text, _CHECKED)]
+        written = repr(texts[0]) if texts else "it is empty"
+        return f"the judge's answer cannot be read: {written}"
+
     def _read(
         self, answers: Sequence[_Answer], known: set[str], report: JudgeReport
     ) -> list[tuple[str, str]] | None:
@@ -193,7 +208,7 @@ class Judge:
             if answer.text is None:
                 report.failed += 1
                 return None
-            found = read_verdict(answer.text, known)
+            found = None if answer.cut else read_verdict(answer.text, known)
             if found is None:
                 report.invalid += 1
                 return None
@@ -207,12 +222,17 @@ class Judge:
         return Prompt(messages, key=key, schema=schema)
 
     def _ask(
-        self, prompts: Sequence[Prompt], report: JudgeReport, progress: Progress
+        self,
+        prompts: Sequence[Prompt],
+        verdicts: set[str],
+        report: JudgeReport,
+        progress: Progress,
     ) -> list[_Answer]:
+        """Answers from the cache or the judge; one that cannot be read is asked again next time."""
         found: dict[str, _Answer] = {}
         for prompt in prompts:
             text = self.cache.get(prompt.key) if self.cache else None
-            if text is not None:
+            if text is not None and read_verdict(text, verdicts) is not None:
                 found[prompt.key] = _Answer(text)
         report.cached = sum(prompt.key in found for prompt in prompts)
         missing = list({p.key: p for p in prompts if p.key not in found}.values())
@@ -221,8 +241,10 @@ class Judge:
             failed = answer.finish == "error"
             reason = f"the judge did not answer: {answer.error}" if failed else ""
             key = missing[place].key
-            found[key] = _Answer(None if failed else answer.text, reason)
-            if self.cache and not failed:
+            cut = answer.finish == "length"
+            found[key] = _Answer(None if failed else answer.text, reason, cut)
+            readable = not (failed or cut) and read_verdict(answer.text, verdicts) is not None
+            if self.cache and readable:
                 self.cache.put(key, answer.text)
 
         if missing:

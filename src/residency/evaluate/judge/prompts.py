@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from residency.nouns.example import Example, Message
+from residency.text.reasoning import find_answer
 
 PROMPT_VERSION = 1
 """Raised when the wording below changes: other words are another measurement."""
@@ -26,6 +27,8 @@ Write one JSON object and nothing besides it:
 COMPARED = ("first", "second", "tie")
 """The verdicts on a pair."""
 
+MOST_OBJECTS = 200
+"""Beginnings of objects that are tried, from the end of an answer."""
 MAX_REASON = 300
 """Characters of a reason where the server keeps to a schema: about 75 tokens of 200."""
 
@@ -65,20 +68,22 @@ def read_verdict(text: str, known: set[str]) -> tuple[str, str] | None:
     """Verdict and reason from a judge's answer, None when it holds no valid verdict.
 
     Every JSON object in the text is tried, the last valid one counts (a model may think aloud
-    first).
+    first). What stands in the model's reasoning is no verdict.
     """
+    answer = find_answer(text)
+    text = text[answer.start : answer.end]
     decoder = json.JSONDecoder()
-    found = None
-    for start in (hit.start() for hit in re.finditer(r"\{", text)):
+    starts = [hit.start() for hit in re.finditer(r"\{", text)]
+    for start in reversed(starts[-MOST_OBJECTS:]):
         try:
             value, _ = decoder.raw_decode(text, start)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, Mapping):
             verdict = value.get("verdict")
             if isinstance(verdict, str) and verdict.strip().casefold() in known:
-                found = verdict.strip().casefold(), str(value.get("reason", ""))
-    return found
+                return verdict.strip().casefold(), str(value.get("reason", ""))
+    return None
 
 
 def check_prompt(
