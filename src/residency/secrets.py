@@ -8,6 +8,7 @@ they refuse); ``mask_address`` says which part of an address is secret. Addresse
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import quote, unquote
 
 MASK = "***"
@@ -51,6 +52,17 @@ def hide_secrets(text: str) -> str:
 def mask_addresses(text: str) -> str:
     """The text with the passwords and keys of every address in it masked."""
     return _IN_TEXT.sub(lambda found: mask_address(found[0])[0], text)
+
+
+def mask_values(value: Any) -> Any:
+    """A JSON tree with every address in its texts masked."""
+    if isinstance(value, str):
+        return mask_addresses(value)
+    if isinstance(value, dict):
+        return {key: mask_values(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [mask_values(item) for item in value]
+    return value
 
 
 def mask_address(address: str) -> tuple[str, list[str]]:

@@ -45,6 +45,7 @@ def server() -> Iterator[str]:
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield f"127.0.0.1:{made.server_address[1]}"
     made.shutdown()
+    made.server_close()
 
 
 def plant(root: Path, server: str) -> str:

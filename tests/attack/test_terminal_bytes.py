@@ -67,7 +67,6 @@ def run_all(root: Path) -> None:
         ["target", folder, ids["issues"], "--limit", "2"],
         ["eval", folder, "--model", "round-1"],
         ["report", folder],
-        ["arena", "rules", folder, "base", "round-1"],
         ["arena", "board", folder],
         ["data", "list", folder],
         ["check", folder, "--show", "1"],

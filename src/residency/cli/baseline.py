@@ -15,7 +15,7 @@ from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, format_interval, format_percent, print_json
 
 if TYPE_CHECKING:
-    from residency.evaluate.baselines.compare_ways import BaselineReport
+    from residency.evaluate.baselines.baseline_report import BaselineReport
 
 MOST_KINDS = 8
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
@@ -72,16 +72,7 @@ def collect_command(
             return
         items = work.find_worst_answers(project, model=model, rows=limit, prompts=prompts)
     if as_json:
-        body = [
-            {
-                "example": i.example.to_dict(),
-                "answer": i.response.text,
-                "failures": list(i.failures),
-                "score": i.score,
-            }
-            for i in items
-        ]
-        print_json(json.dumps(body, ensure_ascii=False))
+        print_json(json.dumps([_item_to_dict(item) for item in items], ensure_ascii=False))
         return
     try:
         result = work.collect_answers(
@@ -95,6 +86,15 @@ def collect_command(
         console.print("\nStopped; every answer given so far is kept.")
         return
     _show_collected(result, as_json=False)
+
+
+def _item_to_dict(item: Item) -> dict[str, Any]:
+    return {
+        "example": item.example.to_dict(),
+        "answer": item.response.text,
+        "failures": list(item.failures),
+        "score": item.score,
+    }
 
 
 def ask_answer(item: Item, total: int, goal: int) -> str | None:

@@ -21,13 +21,25 @@ from residency.cli.app import COMMANDS, CommandStoppedError, build_app
 from residency.cli.ranks import count_processes, run_on_ranks
 from residency.errors import ResidencyError
 from residency.model.thread_waiting import let_threads_sleep
-from residency.secrets import hide_secrets, mask_addresses
+from residency.secrets import hide_secrets, mask_addresses, remember_secret
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """What the operating system says where nothing more can be written."""
 
 INTERRUPTED = 130
 """The shell's exit code for a command that Ctrl-C stopped; 128 + the signal's number."""
+
+SECRET_VARIABLES = (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "RESIDENCY_WEB_TOKEN",
+    "OPENAI_API_KEY",
+    "WANDB_API_KEY",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "PGPASSWORD",
+)
+"""Variables that libraries read by themselves; what they hold is in no message either."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -46,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_command_line(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
+    for variable in SECRET_VARIABLES:
+        remember_secret(os.environ.get(variable, ""))
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
     name = next((a for a in arguments if not a.startswith("-")), "") or _completed_command()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from residency.cli.options import Json
+
+if TYPE_CHECKING:
+    from residency.pretraining.recipe import PretrainConfig
 
 
 def pretrain_command(
@@ -42,27 +45,8 @@ def pretrain_command(
     from residency.cli.progress import ProgressDisplay
     from residency.cli.terminal import print_json, print_line
     from residency.commands.pretrain import pretrain, snapshot
-    from residency.errors import ConfigError
-    from residency.pretraining.recipe import load_recipe, recipe_for
 
-    if (recipe is None) == (text is None):
-        raise ConfigError(
-            "give a recipe or --text, one of the two",
-            next_step="residency pretrain --text FOLDER --out MODEL",
-        )
-    changed: dict[str, float] = {}
-    if tokens:
-        changed["tokens"] = tokens
-    if learning_rate:
-        changed["learning_rate"] = learning_rate
-    if recipe is not None:
-        chosen = load_recipe(recipe)
-        chosen = chosen.model_copy(update={"run": chosen.run.model_copy(update=changed)})
-    else:
-        assert text is not None
-        if start:  # trained weights want a gentle hand, and no optimizer that they never saw
-            changed = {"learning_rate": 5e-5, "muon_rate": 0.0, "context": 512, **changed}
-        chosen = recipe_for(text, changed)
+    chosen = _choose_recipe(recipe, text, start, tokens=tokens, learning_rate=learning_rate)
     if snapshot_only:
         print_line(str(snapshot(chosen, out, start=start, device=device)))
         return
@@ -88,6 +72,35 @@ def pretrain_command(
         f"{result.parameters / 1e6:.2f} M parameters, {result.tokens} tokens in "
         f"{result.seconds:.0f} s: {result.folder}"
     )
+
+
+def _choose_recipe(
+    recipe: Path | None, text: Path | None, start: str, *, tokens: int, learning_rate: float
+) -> PretrainConfig:
+    """The recipe file, or one for a folder of text, with what the flags change.
+
+    Raises:
+        ConfigError: both are named, or none.
+    """
+    from residency.errors import ConfigError
+    from residency.pretraining.recipe import load_recipe, recipe_for
+
+    changed: dict[str, float] = {}
+    if tokens:
+        changed["tokens"] = tokens
+    if learning_rate:
+        changed["learning_rate"] = learning_rate
+    if recipe is not None and text is None:
+        chosen = load_recipe(recipe)
+        return chosen.model_copy(update={"run": chosen.run.model_copy(update=changed)})
+    if text is None or recipe is not None:
+        raise ConfigError(
+            "give a recipe or --text, one of the two",
+            next_step="residency pretrain --text FOLDER --out MODEL",
+        )
+    if start:  # trained weights want a gentle hand, and no optimizer that they never saw
+        changed = {"learning_rate": 5e-5, "muon_rate": 0.0, "context": 512, **changed}
+    return recipe_for(text, changed)
 
 
 def _describe_text(name: str, bits: float, before: float | None) -> str:

@@ -70,6 +70,7 @@ class ProgressDisplay:
             for key, value in event.detail.items()
             if key != "trouble"
         )
+        detail = make_safe(hide_secrets(detail))
         trouble = event.detail.get("trouble")
         if trouble and trouble not in self._told:  # each kind once: it may come with every request
             self._told.add(str(trouble))

@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.segment import Segment
 from rich.text import Text
 
-from residency.secrets import hide_secrets
+from residency.secrets import hide_secrets, mask_addresses
 from residency.text.terminal_text import escape_in_json, make_safe
 
 __all__ = [
@@ -122,7 +122,7 @@ def print_indented(text: Text, columns: int) -> None:
 
 def print_json(text: str) -> None:
     """JSON on stdout: the same data, with what could drive a terminal written as ``\\uXXXX``."""
-    sys.stdout.write(escape_in_json(hide_secrets(text)) + "\n")
+    sys.stdout.write(escape_in_json(hide_secrets(mask_addresses(text))) + "\n")
     sys.stdout.flush()
 
 

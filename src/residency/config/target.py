@@ -11,7 +11,7 @@ class TargetConfig(Section):
     """How rows are chosen for issues that persist."""
 
     selector: str = "embedding"
-    """How pool rows are chosen: embedding (near the failures), slice (an equal budget a slice), loss, loss-drop, auto, or a plugin's name."""
+    """How pool rows are chosen: embedding (near the failures), slice (an equal budget a slice), loss, loss-drop, gradient, auto, or a plugin's name."""
     rows_per_issue: int = Field(24, ge=1)
     """Targeted rows an issue."""
     max_rows: int = Field(120, ge=1)

@@ -28,6 +28,7 @@ from residency.results.issue_results import IssueResult, join_issues
 from residency.results.judged_answers import JudgedAnswers
 from residency.results.kinds import kind_order
 from residency.results.model_results import ModelResult
+from residency.secrets import mask_values
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import FinishedStage, StageKey, StageName
 from residency.store.store import Store
@@ -96,7 +97,10 @@ class RunResults:
     def settings(self) -> dict[str, Any]:
         """The project's settings as they were when the run was opened."""
         settings: dict[str, Any] = self.data.settings or self.opened.get("settings") or {}
-        return settings
+        masked: dict[str, Any] = mask_values(
+            settings
+        )  # runs of earlier versions kept addresses whole
+        return masked
 
     @property
     def reduce(self) -> str:
