@@ -61,7 +61,7 @@ def test_an_answer_does_not_leak_without_its_prompt() -> None:
     thief = row("Continue: it was a dark night on the coast.", "pool", prose)
     honest = row("Continue: the market opened early.", "pool", "Baskets of figs. " * 12)
     result = screen_rows([thief, honest], [secret], background=POOL_ROWS)
-    assert [(r.example.id, r.rule.split()[0]) for r in result.rejected] == [(thief.id, "answer")]
+    assert [r.rule for r in result.rejected] == ["answer 13-gram"]
 
 
 def test_nothing_to_check() -> None:

@@ -24,7 +24,7 @@ from residency.targeting.selectors.selector import (
     share_budget,
 )
 
-NAMES = ("embedding", "slice", "loss", "loss-drop", "auto")
+NAMES = ("embedding", "slice", "loss", "loss-drop", "gradient", "auto")
 
 
 class Signals:
@@ -36,6 +36,19 @@ class Signals:
         ]
         after = np.array(numbers) + 1
         return after if trained else 2 * after + np.array(numbers)
+
+    def measure_gradients(self, rows: Sequence[Example]) -> np.ndarray:
+        """One direction a theme, which the words of the row tell."""
+        marks = (
+            ("drip", "puddle", "leak"),
+            ("grind", "rattl", "whine"),
+            ("courier", "track", "lost"),
+        )
+        out = np.full((len(rows), 4), 0.01, np.float32)
+        for n, r in enumerate(rows):
+            for k, words in enumerate(marks):
+                out[n, k] += any(word in r.messages[0].input for word in words)
+        return out
 
 
 def issue(theme: str) -> Issue:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from residency.diagnose.dev_halves import split_halves
 from residency.interfaces import ProgressEvent
+from residency.loop.analysis_plan import freeze_plan
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.find_round_issues import add_issues
 from residency.loop.fine_tune import fine_tune_base
@@ -121,6 +122,7 @@ def run_rounds(ws: Workspace, reference: Assessment) -> list[Assessment]:
     verdicts: list[Verdict] = []
     for number in range(1, ws.config.rounds.max + 1):
         previous = mains[-1] if mains else reference
+        freeze_plan(ws, known, measuring_half, number)
         current = train_and_assess(ws, number, "main", [*train, *extra], previous)
         mains.append(current)
         fresh = add_issues(ws, known, current, finding_half, number)

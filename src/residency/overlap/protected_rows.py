@@ -62,9 +62,9 @@ class Overlap:
             return f"a rewording: {self.share:.0%} of the telling words are the same"
         if self.rule == "near-duplicate":
             return f"near-duplicate, Jaccard {self.share:.2f}"
-        where = "its answer shares" if self.rule.startswith("answer") else "shares"
-        size = "13" if self.rule.endswith("13-gram") else "8"
-        return f"{where} runs of {size} words that cover {self.share:.0%} of the shorter text"
+        what = "answer" if self.rule.startswith("answer") else "prompt"
+        rule = self.rule.removeprefix("answer ")
+        return f"{rule} overlap, {self.share:.0%} of the shorter {what}"
 
 
 class ProtectedRows:
@@ -256,10 +256,10 @@ class _RunIndex:
         }
         for (row, item), positions in runs.items():
             share = self._count_covered(item, positions) / min(lengths[row], self._lengths[item])
-            if share >= SHORT_COVER:
+            if share >= LONG_COVER and (row, item) in long:
+                yield row, item, "13-gram", min(1.0, float(share))
+            elif share >= SHORT_COVER:
                 yield row, item, "8-grams", min(1.0, float(share))
-            elif share >= LONG_COVER and (row, item) in long:
-                yield row, item, "13-gram", float(share)
 
     @staticmethod
     def _iterate_matches(

@@ -235,6 +235,10 @@ class Engine(ForwardPass):
             tokens += batch.tokens if factor else 0
         return loss, trained, tokens
 
+    def add_row_gradients(self, row: TokenRow, total: float) -> None:
+        """Gradients of one row's summed loss / ``total``, added to those that are there."""
+        self._add_gradients([row], total, row)
+
     # --- state -------------------------------------------------------------------------------
 
     def trained_weights(self) -> dict[str, Tensor]:

@@ -76,11 +76,16 @@ Detect = Callable[[Sequence[Item], Context], list[Finding]]
 
 @dataclass(frozen=True)
 class Detector:
-    """A named, versioned check. Raise ``version`` whenever an answer may change."""
+    """A named, versioned check. Raise ``version`` whenever an answer may change.
+
+    ``run`` gives one finding an item, in any order: pass, fail with its evidence, or unscored.
+    ``meaning`` is its kind in a sentence, for people.
+    """
 
     name: str
     version: str
     run: Detect
+    meaning: str = ""
 
 
 def make_finding(

@@ -1,12 +1,10 @@
-"""Selection by gradient similarity: which training rows would move the model as the failures ask.
+"""Selection by gradient: rows that would move the model as the failing examples ask.
 
-LESS (Xia et al. 2024): at several checkpoints of a warm-up run on 5 % of the data, take the
-Adam-shaped LoRA gradient of every candidate and the plain gradient of every target, project
-both at random to a few thousand dimensions, and score a pair by the cosine, summed over
-checkpoints with their learning rates as weights. Mean within an issue, maximum over issues.
-
-These are functions of gradients that were computed elsewhere; nothing here runs a model.
-Shapes: C candidates, T targets, P parameters, D projected dimensions.
+As in LESS (Xia et al. 2024) a row's score is the cosine of its gradient with that of a failing
+example, the mean within an issue. The setting ``gradient`` takes plain gradients of fresh adapters
+on the current model (Adam's shape breaks under LoRA; see docs/targeting.md). For programs that
+keep checkpoints of a warm-up, ``find_adam_direction`` and ``measure_influence`` give LESS as
+published. Shapes: C candidates, T targets, P parameters, D projected dimensions.
 """
 
 from __future__ import annotations
@@ -19,6 +17,11 @@ import numpy as np
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.nouns.proposal import Proposal
+from residency.targeting.selectors.selector import (
+    SelectionRequest,
+    sample_candidates,
+    share_budget,
+)
 
 SELECTOR = "gradient-1"
 _BLOCK = 2048
@@ -90,6 +93,33 @@ def average_by_issue(scores: Array, owner: Sequence[str]) -> dict[str, Array]:
     """Mean influence on each issue's targets: issue id → (C,). ``owner`` names each target's issue."""
     owners = np.array(owner)
     return {issue: scores[:, owners == issue].mean(axis=1) for issue in sorted(set(owner))}
+
+
+def select_by_gradient(request: SelectionRequest) -> list[Proposal]:
+    """For each issue its share of the rows whose gradients point most where its failures' do."""
+    rows = sample_candidates(request)
+    failing = {
+        issue.id: [e for e in request.failing[issue.id] if e.reference] for issue in request.issues
+    }
+    issues = [issue for issue in request.issues if failing[issue.id]]
+    if not rows or not issues:
+        return []
+    targets = [example for issue in issues for example in failing[issue.id]]
+    sketches = request.signals.measure_gradients([*rows, *targets])
+    scores = measure_influence([sketches[: len(rows)]], [sketches[len(rows) :]], [1.0])
+    shares = share_budget(
+        [len(rows)] * len(issues), most_each=request.rows_per_issue, most=request.max_rows
+    )
+    proposals: list[Proposal] = []
+    begin = 0
+    for issue, share in zip(issues, shares, strict=True):
+        end = begin + len(failing[issue.id])
+        taken = {p.example.id for p in proposals}
+        proposals += propose_by_gradient(
+            [issue], failing, rows, scores[:, begin:end], count=share, exclude=taken
+        )
+        begin = end
+    return proposals
 
 
 def propose_by_gradient(

@@ -16,18 +16,15 @@ from residency.targeting.selectors.selector import (
     Array,
     DistinctRows,
     SelectionRequest,
-    order_by_seed,
+    sample_candidates,
     share_budget,
 )
 from residency.targeting.selectors.slices import rank_slice_rows
 
-CANDIDATES = 2000
-"""Most pool rows whose loss is measured; more are sampled by the seed."""
-
 
 def select_by_loss(request: SelectionRequest) -> list[Proposal]:
     """For each issue the rows of its slice with the highest loss."""
-    rows = _sample_candidates(request)
+    rows = sample_candidates(request)
     return _draw_highest(
         request, rows, request.signals.measure_losses(rows, trained=True), "loss-1"
     )
@@ -35,16 +32,11 @@ def select_by_loss(request: SelectionRequest) -> list[Proposal]:
 
 def select_by_loss_drop(request: SelectionRequest) -> list[Proposal]:
     """For each issue the rows of its slice whose loss the training lowered most."""
-    rows = _sample_candidates(request)
+    rows = sample_candidates(request)
     before = request.signals.measure_losses(rows, trained=False)
     after = request.signals.measure_losses(rows, trained=True)
     drop = (before - after) / np.maximum(before, 1e-6)
     return _draw_highest(request, rows, drop, "loss-drop-1")
-
-
-def _sample_candidates(request: SelectionRequest) -> list[Example]:
-    answered = [row for row in request.pool if row.reference]
-    return sorted(answered, key=lambda row: order_by_seed(request.seed, row.id))[:CANDIDATES]
 
 
 def _draw_highest(

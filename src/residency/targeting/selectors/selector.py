@@ -30,6 +30,10 @@ class ModelSignals(Protocol):
         """Mean loss of each row's answer (nats a token), by the trained model or by its base."""
         ...
 
+    def measure_gradients(self, rows: Sequence[Example]) -> Array:
+        """Sketches of each row's gradient on the trained model, one a row; zeros where there is none."""
+        ...
+
 
 @dataclass(frozen=True)
 class SelectionRequest:
@@ -65,6 +69,7 @@ def find_selector(name: str) -> Selector:
     """
     from residency.targeting.selectors.automatic import select_automatically
     from residency.targeting.selectors.embedding import select_by_embedding
+    from residency.targeting.selectors.gradient import select_by_gradient
     from residency.targeting.selectors.loss import select_by_loss, select_by_loss_drop
     from residency.targeting.selectors.slices import select_by_slice
 
@@ -74,6 +79,7 @@ def find_selector(name: str) -> Selector:
         "slice": select_by_slice,
         "loss": select_by_loss,
         "loss-drop": select_by_loss_drop,
+        "gradient": select_by_gradient,
     } | find_plugins("selectors")
     if name not in selectors:
         raise ConfigError(
@@ -108,6 +114,16 @@ def share_budget(available: Sequence[int], *, most_each: int, most: int) -> list
             shares[n] += given
             left -= given
     return shares
+
+
+CANDIDATES = 2000
+"""Most pool rows that a model is asked about; more are sampled by the seed."""
+
+
+def sample_candidates(request: SelectionRequest) -> list[Example]:
+    """The pool's rows with an answer, at most ``CANDIDATES``, in an order that follows from the seed."""
+    answered = [row for row in request.pool if row.reference]
+    return sorted(answered, key=lambda row: order_by_seed(request.seed, row.id))[:CANDIDATES]
 
 
 class DistinctRows:
