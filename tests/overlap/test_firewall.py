@@ -91,6 +91,25 @@ def test_questions_on_the_same_table_are_no_leak() -> None:
     assert [e.id for e in result.accepted] == [honest.id]
 
 
+SCHEMA = "CREATE TABLE head (age INTEGER, name VARCHAR, born_state VARCHAR, head_id INTEGER)"
+
+
+@pytest.mark.parametrize("repeat", [1, 12])
+def test_questions_on_the_same_schema_are_no_leak(repeat: int) -> None:
+    """The question is the instruction and the schema the input, short or very long."""
+    schema = " ".join(SCHEMA.replace("head", f"head{n}") for n in range(repeat))
+
+    def ask(question: str, schema: str, split: str) -> Example:
+        turn = Message("user", question, input=schema)
+        return Example((turn, Message("assistant", "SELECT 1")), split=split)  # type: ignore[arg-type]
+
+    secret = ask("How many heads of the departments are older than 56?", schema, "dev")
+    honest = ask("List the names of all heads who were born in California.", schema, "train")
+    leak = ask("how many heads of the departments are older than 56", schema, "train")
+    result = screen_rows([honest, leak], [secret], background=POOL_ROWS)
+    assert [e.id for e in result.accepted] == [honest.id]
+
+
 def test_a_generic_instruction_beside_another_input_is_no_leak() -> None:
     instruction = (
         "Read the following text carefully and write a short summary of it in two sentences, "

@@ -19,7 +19,7 @@ from residency.data.collected_rows import is_collected, read_collected
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import FileRead, read_sources
 from residency.data.reading.sources import list_split_files
-from residency.data.row_table import TableBuilder
+from residency.data.row_table import RANK, TableBuilder
 from residency.errors import DataError
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import SPLITS, Example, Split
@@ -174,6 +174,8 @@ def _near_groups(rows: Sequence[Example], decision: Decision) -> dict[int, str]:
     groups: dict[int, str] = {}
     for row in sorted(decision.near):
         other = decision.near[row].row
+        if RANK[SPLITS[decision.splits[row]]] != RANK[SPLITS[decision.splits[other]]]:
+            continue  # a group never straddles splits
         if decision.alive[row] and decision.alive[other] and not rows[row].group:
             name = groups.get(other) or rows[other].group or f"near-{rows[other].id}"
             groups[row] = name

@@ -3,7 +3,8 @@
 Of a prompt these are the user's words that differ between rows (``distinct_text``). Its *body*
 leaves out more: an instruction that stands beside an input of its own, and lines that only list
 names (the header of a table, a schema). Many honest items share those, so sharing them proves
-nothing. Of the answer it is all trained turns; its *prose* are the reference's long lines.
+nothing. Where the input is nothing but such lines, an instruction that no other row has is the body
+(a question on a schema). Of the answer it is all trained turns; its *prose* are the reference's long lines.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ LIST_WORDS, LIST_SHARE = 6, 0.4
 delimiter."""
 
 _DELIMITED_GAP = re.compile(r"\w[\"'`\])]*\s*[|,;\t()\[\]{}=<>][\s|,;()\[\]{}=<>\"'`]*(?=\w)")
-_COLUMNS = ("instruction", "start", "own", "body", "stop", "end", "prose_end")
+_COLUMNS = ("instruction", "start", "own", "body", "stop", "end", "prose_end", "only_lists")
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ class ComparedRowsBuilder:
         _, end = self._store.add(answers)
         _, prose_end = self._store.add(prose)
         number = crc32(instruction.encode("utf-8", "replace")) if instruction else 0
-        body = body if stop > body else own_start
-        offsets = (number, start, own_start, body, stop, end, prose_end)
+        only_lists = body == stop > own_start
+        body = own_start if only_lists else body
+        offsets = (number, start, own_start, body, stop, end, prose_end, only_lists)
         for name, value in zip(_COLUMNS, offsets, strict=True):
             self._columns[name].append(value)
 
@@ -84,7 +86,8 @@ class ComparedRowsBuilder:
         """Add the rows of another, which holds its words in memory, after these."""
         shift = self._store.size
         self._columns["instruction"].extend(later._columns["instruction"])
-        for name in _COLUMNS[1:]:
+        self._columns["only_lists"].extend(later._columns["only_lists"])
+        for name in _COLUMNS[1:-1]:
             self._columns[name].extend(offset + shift for offset in later._columns[name])
         self._store.merge(later._store)
 
@@ -100,9 +103,18 @@ class ComparedRowsBuilder:
         begins = np.maximum(prompts.starts, np.minimum(column["body"], prompts.stops))
         # A prompt of nothing but names is compared whole.
         begins = np.where(begins < prompts.stops, begins, prompts.starts)
+        ends = prompts.stops
+        _, inverse, counts = np.unique(
+            column["instruction"], return_inverse=True, return_counts=True
+        )
+        if len(prompts):
+            asks = (column["only_lists"] != 0) & (column["instruction"] != 0)
+            asks &= (counts[inverse] == 1) & (prompts.starts < column["own"])
+            begins = np.where(asks, prompts.starts, begins)
+            ends = np.where(asks, column["own"], ends)
         return ComparedRows(
             prompts=prompts,
-            bodies=RowWords(values, begins, prompts.stops),
+            bodies=RowWords(values, begins, ends),
             answers=RowWords(values, column["stop"], column["end"]),
             prose=RowWords(values, column["end"], column["prose_end"]),
         )
@@ -126,8 +138,6 @@ def compare_texts(texts: Iterable[str]) -> ComparedRows:
 
 def part_list_lines(text: str) -> tuple[str, str]:
     """The lines of a text that only list names, and the others."""
-    if "\n" not in text:
-        return "", text
     lists: list[str] = []
     rest: list[str] = []
     for line in text.split("\n"):

@@ -4,9 +4,9 @@ Loading, selecting, collecting, teachers, templates and benchmarks all ask it, s
 the same answer whichever way it comes. A row comes near an item when, of their compared words
 (``compared_rows``),
 
-- ``near-duplicate``: the prompts' runs of 5 words have a Jaccard index of ``near_duplicate`` (0.8)
-  or more (so do equal prompts, however short), or their word pairs one of 0.5 or more, where both
-  have at least 10 pairs that are not usual;
+- ``near-duplicate``: the runs of 5 words of both the prompts and the bodies have a Jaccard index of
+  ``near_duplicate`` (0.8) or more (so do equal prompts, however short), or the bodies' word
+  pairs one of 0.5 or more, where both have at least 10 pairs that are not usual;
 - ``rewording``: of their bodies' words that are not usual, in whatever order, the Jaccard index is
   0.5 or more, where both have at least 6;
 - ``8-grams``: runs of 8 words that both share cover half of the shorter of the two bodies;
@@ -33,6 +33,7 @@ from scipy import sparse
 
 from residency.overlap.compared_rows import ComparedRows
 from residency.overlap.word_grams import I64, U64, RowGrams, RowWords, hash_ngrams
+from residency.text.words import jaccard_similarity
 
 LONG, SHORT, SHINGLE, PAIR, WORD = 13, 8, 5, 2, 1
 NEAR_DUPLICATE = 0.8
@@ -78,6 +79,7 @@ class ProtectedRows:
     def __init__(self, items: ComparedRows, *, near_duplicate: float = NEAR_DUPLICATE) -> None:
         self._near_duplicate = near_duplicate
         self._shingles = _GramIndex(items.prompts, SHINGLE)
+        self._body_shingles = hash_ngrams(items.bodies, SHINGLE)
         self._pairs = _GramIndex(items.bodies, PAIR)
         self._words = _GramIndex(items.bodies, WORD)
         self._bodies, self._prose = _RunIndex(items.bodies), _RunIndex(items.prose)
@@ -111,9 +113,10 @@ class ProtectedRows:
         usual_pairs = self._find_usual(self._pairs, USUAL_PAIR_SHARE)
         usual_words = self._find_usual(self._words, USUAL_WORD_SHARE)
         for first, part in _chunk_rows(rows):
-            shingles = hash_ngrams(part.prompts, SHINGLE)
+            shingles, bodies = (hash_ngrams(w, SHINGLE) for w in (part.prompts, part.bodies))
             for row, item, share in self._shingles.find_similar(shingles, self._near_duplicate):
-                yield Overlap(first + row, item, "near-duplicate", share)
+                if self._has_near_body(bodies.row(row), item):
+                    yield Overlap(first + row, item, "near-duplicate", share)
             pairs = hash_ngrams(part.bodies, PAIR)
             for row, item, share in self._pairs.find_similar(
                 pairs, PAIR_JACCARD, common=usual_pairs, least=LEAST_PAIRS
@@ -128,6 +131,10 @@ class ProtectedRows:
                 yield Overlap(first + row, item, rule, share)
             for row, item, rule, share in self._prose.find_covered(part.prose, least):
                 yield Overlap(first + row, item, f"answer {rule}", share)
+
+    def _has_near_body(self, shingles: U64, item: int) -> bool:
+        own = self._body_shingles.row(item).tolist()
+        return jaccard_similarity(shingles.tolist(), own) >= self._near_duplicate
 
     def _find_usual(self, index: _GramIndex, share: float) -> Flags:
         return index.rows_with >= max(BOILERPLATE_ROWS, share * self._row_count)

@@ -131,7 +131,9 @@ def _drop_near(table: Table, decision: Decision, order: I64, threshold: float) -
         rank, other_rank = _RANKS[decision.splits[row]], _RANKS[decision.splits[other]]
         rule = f"near-duplicate, Jaccard {match.score:.2f}"
         if rank > other_rank:
-            _drop_row(decision, row, "contamination", rule, other)
+            # Of rows that are trained the one rule decides (``_drop_overlapping``).
+            if rank < 2:
+                _drop_row(decision, row, "contamination", rule, other)
         elif match.duplicate and rank == 2:
             _drop_row(decision, row, "near-duplicate", rule, other)
 
@@ -175,7 +177,9 @@ def _drop_overlapping(table: Table, decision: Decision, near_duplicate: float) -
     if not len(items) or not len(rows):
         return
     protected = ProtectedRows(table.compared.take(items), near_duplicate=near_duplicate)
-    protected.count_rows(table.compared.take(living))
+    # Copies of an item must not make its words look usual.
+    copies = [row for row, near in decision.near.items() if ranks[row] == 2 and ranks[near.row] < 2]
+    protected.count_rows(table.compared.take(np.setdiff1d(living, copies)))
     for hit in protected.find_overlaps(table.compared.take(rows)):
         rule = hit.describe()
         _drop_row(decision, rows[hit.row], "contamination", rule, items[hit.item])
