@@ -12,7 +12,7 @@ import pytest
 
 from chat_families import FAMILIES, as_dicts, conversation, sentence, template_of, tokenizer_of
 from residency.chat.chat_format import ChatFormat
-from residency.chat.chat_template import TEMPLATE_DATE
+from residency.chat.fixed_templates import TEMPLATE_DATE
 from residency.nouns.example import Message
 
 CONVERSATIONS = 200

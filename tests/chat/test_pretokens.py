@@ -60,7 +60,7 @@ _MADE: dict[str, tuple[Tokenizer, PretokenCache | None]] = {}
 def made(kind: str) -> tuple[Tokenizer, PretokenCache]:
     if kind not in _MADE:
         tokenizer = trained(KINDS[kind])
-        _MADE[kind] = tokenizer, PretokenCache.build(tokenizer)
+        _MADE[kind] = tokenizer, PretokenCache.build_cache(tokenizer)
     tokenizer, cache = _MADE[kind]
     assert cache is not None
     return tokenizer, cache
@@ -113,9 +113,9 @@ def test_tokenizers_of_another_kind_have_no_cache(family: str) -> None:
 
 
 def test_a_pre_tokenizer_that_is_not_understood_has_no_cache() -> None:
-    assert PretokenCache.build(trained(split(r"\p{Lu}+|[^\p{Lu}]+"))) is None
+    assert PretokenCache.build_cache(trained(split(r"\p{Lu}+|[^\p{Lu}]+"))) is None
     prefix = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    assert PretokenCache.build(trained(prefix)) is None
+    assert PretokenCache.build_cache(trained(prefix)) is None
 
 
 @settings(max_examples=200, deadline=None)

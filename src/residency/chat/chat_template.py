@@ -8,37 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import jinja2
 from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from residency.chat.fixed_templates import TEMPLATE_DATE
+from residency.chat.special_text import SpecialText
+from residency.chat.template_limits import LimitedEnvironment, TemplateLimitError
 from residency.errors import TemplateError
 from residency.nouns.example import Message
-
-INSTRUCTION_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{%- if message.role == 'assistant' -%}"
-    "{{ '### Response:\n' + message.content + eos_token }}"
-    "{%- elif message.role == 'system' -%}"
-    "{{ message.content + '\n\n' }}"
-    "{%- else -%}"
-    "{%- if not loop.first and loop.previtem.role == 'assistant' -%}{{ '\n\n' }}{%- endif -%}"
-    "{%- if message.role == 'tool' -%}{{ '### Input:\n' + message.content + '\n\n' }}"
-    "{%- else -%}"
-    "{{ '### Instructions:\n' + (message.instruction or message.content) + '\n\n' }}"
-    "{%- if message.input -%}{{ '### Input:\n' + message.input + '\n\n' }}{%- endif -%}"
-    "{%- endif -%}{%- endif -%}{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ '### Response:\n' }}{%- endif -%}"
-)
-"""The Alpaca layout, for a base model without a chat template of its own."""
-
-INSTRUCTION_STOP = ("### Instructions:", "### Input:")
-
-TEMPLATE_DATE = datetime(2024, 7, 26)
-"""What templates that ask for today's date (Llama 3.2) are told: the same text every day."""
 
 
 class ChatTemplate:
@@ -53,7 +32,9 @@ class ChatTemplate:
 
     def __init__(self, text: str, special: Mapping[str, str]) -> None:
         self.text, self._special = text, dict(special)
-        self._compiled = _compile(text)
+        self._environment, self._compiled = _compile_template(text)
+        self._parts = False
+        self._parts = self._wants_parts()
 
     def __getstate__(self) -> dict[str, Any]:
         """Compiled templates cannot be sent to another process: it compiles its own."""
@@ -62,25 +43,55 @@ class ChatTemplate:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["text"], state["special"])  # type: ignore[misc]
 
-    def render(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        prompt: bool = False,
+        protect: SpecialText | None = None,
+    ) -> str:
         """The conversation as the template writes it; ``prompt`` adds the assistant's opening.
 
         Definitions of tools are handed over as the template's ``tools``; a message that holds
-        nothing else is not written.
+        nothing else is not written. ``protect`` marks the texts of control tokens in messages.
 
         Raises:
-            TemplateError: the template refuses these messages.
+            TemplateError: the template refuses these messages, or does more than a template needs.
         """
-        tools = next((m.tools for m in messages if m.tools), ())
+        tools: Any = next((m.tools for m in messages if m.tools), ())
+        turns = [_to_template_message(m) for m in messages if m.content or not m.tools]
+        tools = [json.loads(json.dumps(tool)) for tool in tools] or None
+        if protect is not None:
+            turns = [
+                {k: v if k == "role" else protect.protect_value(v) for k, v in turn.items()}
+                for turn in turns
+            ]
+            tools = protect.protect_value(tools)
+        if self._parts:
+            turns = [{**t, "content": [{"type": "text", "text": t["content"]}]} for t in turns]
+        self._environment.start_rendering()
         try:
             return self._compiled.render(
-                messages=[_for_template(m) for m in messages if m.content or not m.tools],
-                tools=[json.loads(json.dumps(tool)) for tool in tools] or None,
+                messages=turns,
+                tools=tools,
                 documents=None,
                 add_generation_prompt=prompt,
                 **self._special,
             )
-        except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TemplateLimitError, RecursionError, MemoryError) as error:
+            reason = str(error) or "it is nested too deeply"
+            raise TemplateError(
+                f"the chat template is stopped: {reason}",
+                next_step="name another template in residency.toml ([model] template)",
+            ) from None
+        except (
+            jinja2.TemplateError,
+            TypeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             raise TemplateError(
                 f"the chat template refuses these messages: {error}",
                 next_step="change the roles in the row, or name another template "
@@ -104,8 +115,31 @@ class ChatTemplate:
         except TemplateError:
             return False
 
+    @property
+    def shows_system(self) -> bool:
+        """Whether it writes a system message."""
+        turns = [Message("system", "Probe of the system."), Message("user", "Hello")]
+        try:
+            return "Probe of the system." in self.render(turns, prompt=True)
+        except TemplateError:
+            return False
 
-def own_template(tokenizer: Any) -> str | None:
+    def _wants_parts(self) -> bool:
+        """Whether it writes a content only as a list of parts (models of text and images)."""
+        turns = [Message("user", "Hello"), Message("assistant", "Probe.")]
+        if self._writes(turns, "Probe."):
+            return False
+        self._parts = True
+        return self._writes(turns, "Probe.")
+
+    def _writes(self, messages: Sequence[Message], text: str) -> bool:
+        try:
+            return text in self.render(messages)
+        except TemplateError:
+            return False
+
+
+def read_own_template(tokenizer: Any) -> str | None:
     """The default template that came with a tokenizer of transformers, if any."""
     own = tokenizer.chat_template
     if isinstance(own, Mapping):
@@ -113,7 +147,7 @@ def own_template(tokenizer: Any) -> str | None:
     return own or None
 
 
-def _for_template(message: Message) -> dict[str, Any]:
+def _to_template_message(message: Message) -> dict[str, Any]:
     """A message as chat templates expect it. Arguments of tool calls become objects."""
     out: dict[str, Any] = {"role": message.role, "content": message.text}
     if message.input:
@@ -121,11 +155,11 @@ def _for_template(message: Message) -> dict[str, Any]:
     if message.thinking:
         out["reasoning_content"] = out["thinking"] = message.thinking
     if message.tool_calls:
-        out["tool_calls"] = [_plain_call(call) for call in message.tool_calls]
+        out["tool_calls"] = [_to_plain_call(call) for call in message.tool_calls]
     return out
 
 
-def _plain_call(call: Mapping[str, Any]) -> dict[str, Any]:
+def _to_plain_call(call: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(call))
     function = plain.get("function")
     if isinstance(function, dict) and isinstance(function.get("arguments"), str):
@@ -146,27 +180,32 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def _compile(template: str) -> jinja2.Template:
+def _compile_template(template: str) -> tuple[LimitedEnvironment, jinja2.Template]:
     """A sandboxed template, with the functions that chat templates may call (transformers)."""
-    environment = ImmutableSandboxedEnvironment(
+    environment = LimitedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
-    environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = _raise
+    environment.filters["tojson"] = _write_json
+    environment.globals["raise_exception"] = _raise_refusal
     environment.globals["strftime_now"] = TEMPLATE_DATE.strftime
     try:
-        compiled = environment.from_string(template)
+        compiled = environment.compile_template(template)
         # A plain dict: every rendering copies them, and a ChainMap is slow to copy.
         compiled.globals = dict(compiled.globals)
-        return compiled
+        return environment, compiled
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(
             f"the chat template is not valid Jinja: {error.message}",
             where=f"chat template line {error.lineno}",
         ) from None
+    except TemplateLimitError as error:
+        raise TemplateError(
+            f"the chat template is refused: {error}",
+            next_step="name another template in residency.toml ([model] template)",
+        ) from None
 
 
-def _tojson(
+def _write_json(
     value: Any,
     ensure_ascii: bool = False,
     indent: int | None = None,
@@ -178,5 +217,5 @@ def _tojson(
     )
 
 
-def _raise(message: str) -> None:
+def _raise_refusal(message: str) -> None:
     raise jinja2.TemplateError(message)

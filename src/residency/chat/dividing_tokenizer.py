@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from tokenizers import AddedToken, Tokenizer
 
 from residency.chat.pretoken_cache import PretokenCache
+from residency.chat.special_text import MARK
 from residency.errors import TemplateError
 
 
@@ -21,7 +22,10 @@ class DividingTokenizer:
     def __init__(self, backend: Tokenizer, added: Mapping[int, AddedToken]) -> None:
         self._backend, self._added = backend, added
         self._tails: dict[str, list[int]] = {}
-        self.cache = PretokenCache.build(backend)
+        # A token that divides the text like any control token, and is taken out of the ids again.
+        backend.add_special_tokens([AddedToken(MARK, special=True, normalized=False)])
+        self._mark_id = backend.token_to_id(MARK)
+        self.cache = PretokenCache.build_cache(backend)
         """Pre-tokens that were met before; None for tokenizers of a kind that it does not know."""
 
     def encode(
@@ -33,15 +37,28 @@ class DividingTokenizer:
         reach over a cut (an answer that begins with a line break, after a prompt that ends
         with one), the text is divided there, because at inference the prompt ends there.
         """
+        ids, firsts, stops = self._encode_marked(text, cuts, ends)
+        if MARK not in text:
+            return ids, firsts, stops
+        marks = [border for border, token in enumerate(ids) if token == self._mark_id]
+        return (
+            [token for token in ids if token != self._mark_id],
+            [border - bisect_left(marks, border) for border in firsts],
+            [border - bisect_left(marks, border) for border in stops],
+        )
+
+    def _encode_marked(
+        self, text: str, cuts: Sequence[int], ends: Sequence[int]
+    ) -> tuple[list[int], list[int], list[int]]:
         if self.cache is not None:
-            marks = sorted({*cuts, *ends})
-            found = self.cache.encode(text, marks)
-            if found is not None:
-                at = dict(zip(marks, found[1], strict=True))
-                return found[0], [at[cut] for cut in cuts], [at[end] for end in ends]
+            places = sorted({*cuts, *ends})
+            cached = self.cache.encode(text, places)
+            if cached is not None:
+                at = dict(zip(places, cached[1], strict=True))
+                return cached[0], [at[cut] for cut in cuts], [at[end] for end in ends]
         ids, starts = self._encode_slowly(text, cuts)
-        places = [bisect_left(starts, cut) for cut in cuts]
-        return ids, places, [bisect_left(starts, end) for end in ends]
+        firsts = [bisect_left(starts, cut) for cut in cuts]
+        return ids, firsts, [bisect_left(starts, end) for end in ends]
 
     def _encode_slowly(self, text: str, cuts: Sequence[int]) -> tuple[list[int], list[int]]:
         """Ids and where each token begins, by the tokenizer itself."""
@@ -51,8 +68,8 @@ class DividingTokenizer:
         places = [bisect_left(starts, cut) for cut in cuts]
         broken = [
             cut
-            for cut, place in zip(cuts, places, strict=True)
-            if not self._clean(text, cut, place, ids, encoding.offsets)
+            for cut, border in zip(cuts, places, strict=True)
+            if not self._is_clean(text, cut, border, ids, encoding.offsets)
         ]
         if not broken:
             return ids, starts
@@ -72,15 +89,15 @@ class DividingTokenizer:
             )
         return ids, starts
 
-    def _clean(
-        self, text: str, cut: int, place: int, ids: list[int], offsets: list[tuple[int, int]]
+    def _is_clean(
+        self, text: str, cut: int, border: int, ids: list[int], offsets: list[tuple[int, int]]
     ) -> bool:
         """Whether the ids before ``place`` are those of ``text[:cut]`` alone."""
-        if place > 0 and offsets[place - 1][1] > cut:
+        if border > 0 and offsets[border - 1][1] > cut:
             return False
         # Added tokens divide the text before anything else, so only what follows the last one
         # before the cut can depend on what comes after the cut.
-        mark = place - 1
+        mark = border - 1
         while mark >= 0 and ids[mark] not in self._added:
             mark -= 1
         if mark >= 0:
@@ -90,6 +107,6 @@ class DividingTokenizer:
                 known = self._backend.encode(tail, add_special_tokens=False).ids
                 if len(tail) < 64:
                     self._tails[tail] = known
-            if known == ids[mark + 1 : place]:
+            if known == ids[mark + 1 : border]:
                 return True
-        return bool(self._backend.encode(text[:cut], add_special_tokens=False).ids == ids[:place])
+        return bool(self._backend.encode(text[:cut], add_special_tokens=False).ids == ids[:border])

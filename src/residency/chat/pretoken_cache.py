@@ -53,11 +53,11 @@ class PretokenCache:
         return {**vars(self), "_known": {}, "_after_space": {}, "_segments": {}}
 
     @classmethod
-    def build(cls, backend: Tokenizer) -> PretokenCache | None:
+    def build_cache(cls, backend: Tokenizer) -> PretokenCache | None:
         """A cache for this tokenizer; None if its parts are not known or the battery disagrees."""
         raw = json.loads(backend.to_str())
         model, added = raw["model"], raw["added_tokens"]
-        patterns = _patterns(raw["pre_tokenizer"])
+        patterns = _read_patterns(raw["pre_tokenizer"])
         plain = all(not (t["lstrip"] or t["rstrip"] or t["single_word"]) for t in added)
         if (
             model["type"] != "BPE"
@@ -69,7 +69,7 @@ class PretokenCache:
         ):
             return None
         cache = cls(backend, {t["content"]: t["id"] for t in added}, patterns)
-        return cache if cache._agrees() else None
+        return cache if cache._agrees_with_backend() else None
 
     def encode(self, text: str, places: Sequence[int] = ()) -> tuple[list[int], list[int]] | None:
         """Ids of a text, and how many of them lie before each of ``places`` (ascending characters).
@@ -87,37 +87,41 @@ class PretokenCache:
                 inner.append(places[wanted] - position)
                 wanted += 1
             if number & 1:
-                if any(0 < place < len(segment) for place in inner):
+                if any(0 < border < len(segment) for border in inner):
                     return None
-                counts += [len(ids) + (place > 0) for place in inner]
+                counts += [len(ids) + (border > 0) for border in inner]
                 ids.append(self._added[segment])
             elif segment:
-                whole = self._segment(segment)
-                for place in inner:
-                    head = whole if place == len(segment) else self._segment(segment[:place])
-                    if whole[: len(head)] != head:
+                segment_ids = self._encode_segment(segment)
+                for border in inner:
+                    head = (
+                        segment_ids
+                        if border == len(segment)
+                        else self._encode_segment(segment[:border])
+                    )
+                    if segment_ids[: len(head)] != head:
                         return None
                     counts.append(len(ids) + len(head))
-                ids += whole
+                ids += segment_ids
             else:
                 counts += [len(ids)] * len(inner)
             position = end
         return ids, counts
 
-    def _segment(self, segment: str) -> list[int]:
-        found = self._segments.get(segment)
-        if found is None:
+    def _encode_segment(self, segment: str) -> list[int]:
+        known_ids = self._segments.get(segment)
+        if known_ids is None:
             if not segment.isascii():
-                found = self._backend.encode(segment, add_special_tokens=False).ids
+                known_ids = self._backend.encode(segment, add_special_tokens=False).ids
             elif any(run in segment for run in _UNEVEN):
-                found = self._cut(segment)
+                known_ids = self._encode_by_pattern(segment)
             else:
-                found = self._by_spaces(segment)
+                known_ids = self._encode_by_spaces(segment)
             if len(segment) < 256 and len(self._segments) < SEGMENTS:
-                self._segments[segment] = found
-        return found
+                self._segments[segment] = known_ids
+        return known_ids
 
-    def _by_spaces(self, segment: str) -> list[int]:
+    def _encode_by_spaces(self, segment: str) -> list[int]:
         """Ids of ASCII text whose spaces stand alone.
 
         No pre-token then reaches over a space but the one that begins with it, so what follows
@@ -125,21 +129,21 @@ class PretokenCache:
         """
         first, *rest = segment.split(" ")
         after = self._after_space
-        ids = self._cut(first)
+        ids = self._encode_by_pattern(first)
         try:
             ids += chain.from_iterable(map(after.__getitem__, rest))
         except KeyError:
-            ids = self._cut(first)
+            ids = self._encode_by_pattern(first)
             for run in rest:
-                found = after.get(run)
-                if found is None:
-                    found = self._cut(" " + run)
+                known_ids = after.get(run)
+                if known_ids is None:
+                    known_ids = self._encode_by_pattern(" " + run)
                     if len(run) <= LONGEST and len(after) < KNOWN:
-                        after[run] = found
-                ids += found
+                        after[run] = known_ids
+                ids += known_ids
         return ids
 
-    def _cut(self, text: str) -> list[int]:
+    def _encode_by_pattern(self, text: str) -> list[int]:
         """Ids of ASCII text, cut by the regular expressions."""
         pieces = [text]
         for pattern in self._patterns:
@@ -148,16 +152,16 @@ class PretokenCache:
         try:
             return list(chain.from_iterable(map(known.__getitem__, pieces)))
         except KeyError:
-            each = (known[p] if p in known else self._learn(p) for p in pieces)
+            each = (known[p] if p in known else self._encode_pretoken(p) for p in pieces)
             return list(chain.from_iterable(each))
 
-    def _learn(self, piece: str) -> list[int]:
+    def _encode_pretoken(self, piece: str) -> list[int]:
         ids = [t.id for t in self._backend.model.tokenize(piece.translate(_BYTES))]
         if len(piece) <= LONGEST and len(self._known) < KNOWN:
             self._known[piece] = ids
         return ids
 
-    def _agrees(self) -> bool:
+    def _agrees_with_backend(self) -> bool:
         rng = random.Random(0)
         letters = "".join(map(chr, range(128)))
         words = [
@@ -181,10 +185,10 @@ class PretokenCache:
             text = rng.choice(("", " ")).join(parts)
             if number % 4 == 1:  # spaces that stand alone
                 text = " ".join(text.split())
-            found = self.encode(text)
+            known_ids = self.encode(text)
             if (
-                found is None
-                or found[0] != self._backend.encode(text, add_special_tokens=False).ids
+                known_ids is None
+                or known_ids[0] != self._backend.encode(text, add_special_tokens=False).ids
             ):
                 return False
         return True
@@ -195,7 +199,7 @@ _BYTES |= {n: chr(n) for n in range(33, 127)}
 """ASCII characters as byte-level tokenizers write them (GPT-2's table)."""
 
 
-def _patterns(raw: dict[str, Any] | None) -> list[re.Pattern[str]] | None:
+def _read_patterns(raw: dict[str, Any] | None) -> list[re.Pattern[str]] | None:
     """Expressions that, one after the other, cut ASCII text as the pre-tokenizer does."""
     if raw is None:
         return None
@@ -208,21 +212,21 @@ def _patterns(raw: dict[str, Any] | None) -> list[re.Pattern[str]] | None:
                 re.compile(r"[0-9]|[^0-9]+" if step["individual_digits"] else r"[0-9]+|[^0-9]+")
             )
         elif kind == "Split" and step["behavior"] == "Isolated" and not step["invert"]:
-            pattern = _ascii(step["pattern"].get("Regex", ""))
+            pattern = _to_ascii_pattern(step["pattern"].get("Regex", ""))
             if pattern is None:
                 return None
             out.append(pattern)
         elif kind == "ByteLevel" and step is steps[-1] and not step["add_prefix_space"]:
             if step["use_regex"]:
-                found = _ascii(GPT2)
-                assert found is not None
-                out.append(found)
+                expression = _to_ascii_pattern(GPT2)
+                assert expression is not None
+                out.append(expression)
         else:
             return None
     return out if steps and steps[-1]["type"] == "ByteLevel" else None
 
 
-def _ascii(pattern: str) -> re.Pattern[str] | None:
+def _to_ascii_pattern(pattern: str) -> re.Pattern[str] | None:
     """The expression for ASCII text, with a last branch that keeps what no other takes."""
     text, within = "", False
     for part in re.split(r"(\\p\{[LN]\}|\\.|[\[\]])", pattern):

@@ -1,0 +1,145 @@
+"""Every chat template that the installed trl ships: what is asked is what is trained, and it ends."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from chat_families import conversation
+from residency.chat.chat_format import ChatFormat
+from residency.errors import TemplateError
+from residency.nouns.example import Message
+
+trl = pytest.importorskip("trl", reason="the templates are read from trl")
+TEMPLATES = Path(trl.__file__).parent / "chat_templates"
+NAMES = sorted(p.stem for p in TEMPLATES.glob("*.jinja") if not p.stem.endswith("_training"))
+MARKS = re.compile(
+    r"<[|｜][^<>\n]{1,40}[|｜]>|<\|[a-z_]{1,20}>|<[a-z_]{1,20}\|>|</?[A-Za-z_]{1,30}>"
+)
+ENDS = (
+    "<|im_end|>", "<|end_of_text|>", "<eos>", "</s>", "<｜end▁of▁sentence｜>", "<|return|>",
+    "<|END_OF_TURN_TOKEN|>", "<end_of_utterance>",
+)  # fmt: skip
+BEGINS = ("<bos>", "<s>", "<|begin_of_text|>", "<｜begin▁of▁sentence｜>")
+NOT_CONTROL = re.compile(r"think|tool|arg_|function|parameter|param|result|call>")
+
+
+def tokenizer_for(template: str) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer without merges in which the template's marks are tokens."""
+    marks = list(dict.fromkeys(MARKS.findall(template)))
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    raw = Tokenizer(models.BPE(vocab={c: n for n, c in enumerate(letters)}, merges=[]))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    control = [m for m in marks if not NOT_CONTROL.search(m)]
+    raw.add_special_tokens([AddedToken(m, normalized=False) for m in [*control, "<EOS>", "<BOS>"]])
+    raw.add_tokens([AddedToken(m, normalized=False) for m in marks if m not in control])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        eos_token=next((m for m in ENDS if m in marks), "<EOS>"),
+        bos_token=next((m for m in BEGINS if m in marks), "<BOS>"),
+    )
+    fast.chat_template = template
+    return fast
+
+
+def made(name: str) -> ChatFormat:
+    return ChatFormat(tokenizer_for((TEMPLATES / f"{name}.jinja").read_text()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pain_01_the_mask_holds_the_answer_and_its_end_for_every_template(name: str) -> None:
+    chat = made(name)
+    taught = 0
+    for seed in range(25):
+        messages = conversation(random.Random(seed), system=seed % 3 == 0, thinking=seed % 2 == 1)
+        try:
+            prompt = chat.prompt_ids(messages[:-1])
+        except TemplateError:
+            assert any(m.role == "system" for m in messages)  # no such role in this template
+            continue
+        encoded = chat.encode(messages)
+        taught += 1
+        assert encoded.ids[: len(prompt)] == prompt
+        assert not any(encoded.mask[: len(prompt)]) or len(messages) > 2
+        first = encoded.mask.index(True, len(prompt))
+        assert first == len(prompt)
+        answer = encoded.ids[len(prompt) :]
+        trained = [i for i, m in zip(answer, encoded.mask[len(prompt) :], strict=True) if m]
+        assert trained == answer[: len(trained)]  # one run, no hole
+        assert trained[-1] in chat.end_ids
+        assert not set(trained[:-1]) & set(chat.end_ids[:1])
+        assert messages[-1].text in chat._backend.decode(trained, skip_special_tokens=False)
+    assert taught > 8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pain_04_what_is_trained_is_what_is_read_back(name: str) -> None:
+    """Generation that writes exactly the trained tokens gives the answer back, and stops."""
+    chat = made(name)
+    for seed in range(12):
+        messages = conversation(random.Random(seed), system=False, turns=1)
+        prompt = chat.prompt_ids(messages[:-1])
+        encoded = chat.encode(messages)
+        trained = [i for i, m in zip(encoded.ids, encoded.mask, strict=True) if m]
+        assert encoded.ids[: len(prompt)] + trained == encoded.ids[: len(prompt) + len(trained)]
+        text = chat.decode(trained)
+        if name.startswith(("gptoss", "muse_glimmer", "cohere2")):  # channels before the answer
+            assert text.endswith(messages[-1].text)
+        else:
+            assert text.strip() == messages[-1].text.strip()
+
+
+@pytest.mark.parametrize("name", ["deepseek_r1_distill", "nemotron_3_nano", "deepseekv3"])
+def test_thinking_that_the_prompt_opens_is_closed_in_what_is_trained(name: str) -> None:
+    chat = made(name)
+    assert "thinking" in " ".join(chat.notes)
+    question = Message("user", "Hello")
+    for answer in (
+        Message("assistant", "Yes.", thinking="It is so."),
+        Message("assistant", "<think>\nIt is so.\n</think>\n\nYes."),
+        Message("assistant", "It is so.\n</think>\n\nYes."),
+    ):
+        encoded = chat.encode([question, answer])
+        trained = [i for i, m in zip(encoded.ids, encoded.mask, strict=True) if m]
+        text = chat._backend.decode(trained, skip_special_tokens=False)
+        assert re.match(r"It is so\.\n</think>\n+Yes\.", text), text
+        assert chat.decode_thinking(trained) == ("It is so.", "Yes.")
+
+
+def test_a_template_without_an_end_token_ends_with_the_next_turn() -> None:
+    chat = made("glm4moe")
+    assert "no end token" in " ".join(chat.notes)
+    user = Message("user", "Hello")
+    encoded = chat.encode([user, Message("assistant", "Yes."), user, Message("assistant", "No.")])
+    pieces = chat.pieces(encoded.ids, encoded.mask)
+    assert [text.endswith("<|user|>") for text, trained in pieces if trained] == [True, True]
+    tools = ({"type": "function", "function": {"name": "find", "arguments": {"q": "x"}}},)
+    called = chat.encode([user, Message("assistant", "", tool_calls=tools)])
+    text = chat.pieces(called.ids, called.mask)[-1][0]
+    assert text.endswith("<|observation|>")
+
+
+def test_a_system_message_is_folded_only_when_asked() -> None:
+    template = (TEMPLATES / "gemma.jinja").read_text()
+    turns: list[Any] = [Message("system", "Be kind."), Message("user", "Hello")]
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    for text in (refusing + template,):
+        with pytest.raises(TemplateError, match="system"):
+            ChatFormat(tokenizer_for(text), text).prompt_ids(turns)
+        folded = ChatFormat(tokenizer_for(text), text, fold_system=True)
+        assert "Be kind.\n\nHello" in folded.render(turns, prompt=True)
+        exported = tokenizer_for(folded.template)  # a server that knows the template alone
+        dicts = [{"role": m.role, "content": m.text} for m in turns]
+        ids = exported.apply_chat_template(dicts, add_generation_prompt=True)["input_ids"]
+        assert exported.decode(ids) == folded.render(turns, prompt=True)
+        encoded = folded.encode([*turns, Message("assistant", "Yes")])
+        assert folded.prompt_ids(turns) == encoded.ids[: len(folded.prompt_ids(turns))]
+    chatml = (TEMPLATES / "qwen2_5.jinja").read_text()
+    assert ChatFormat(tokenizer_for(chatml), chatml, fold_system=True).template.endswith(chatml)
