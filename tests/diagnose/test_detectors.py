@@ -8,8 +8,9 @@ import pytest
 
 from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.detectors.misspelling import correction, edit_distance
+from residency.diagnose.detectors.registry import DETECTORS
 from residency.diagnose.detectors.repetition import tandem
-from residency.diagnose.run_detectors import DETECTORS, run_detectors
+from residency.diagnose.run_detectors import run_detectors
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.errors import ConfigError, DataError
 from residency.loop.assess import find_known_words

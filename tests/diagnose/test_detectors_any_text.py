@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.run_detectors import DETECTORS, run_detectors
+from residency.diagnose.detectors.registry import DETECTORS
+from residency.diagnose.run_detectors import run_detectors
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.nouns.example import Example, Message
 from residency.nouns.response import Response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from residency.diagnose.detector_quality import detector_quality, load_labelled, measure_quality
-from residency.diagnose.run_detectors import DETECTORS
+from residency.diagnose.detectors.registry import DETECTORS
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.nouns.finding import Finding
 

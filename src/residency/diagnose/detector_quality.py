@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.run_detectors import DETECTORS, run_detectors
+from residency.diagnose.detectors.registry import DETECTORS
+from residency.diagnose.run_detectors import run_detectors
 from residency.interfaces import Embedder
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding

@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.detectors import (
-    hallucination,
-    inconsistency,
-    misspelling,
-    overlong,
-    repetition,
-)
 from residency.diagnose.detectors.base import Context, Detector, Item, make_finding
+from residency.diagnose.detectors.registry import find_detectors
 from residency.errors import ConfigError, DataError
 from residency.interfaces import Embedder
 from residency.nouns.example import Example, by_id
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
-
-DETECTORS: dict[str, Detector] = {
-    module.NAME: Detector(module.NAME, module.VERSION, module.detect)
-    for module in (misspelling, overlong, repetition, inconsistency, hallucination)
-}
 
 
 def run_detectors(
@@ -48,14 +37,7 @@ def run_detectors(
     Raises:
         ConfigError: an unknown detector. DataError: a response to an unknown example.
     """
-    chosen = list(names if names is not None else config.detectors) or list(DETECTORS)
-    for name in chosen:
-        if name not in DETECTORS:
-            raise ConfigError(
-                f"unknown detector {name!r}",
-                where="diagnose.detectors",
-                next_step=f"choose from {', '.join(DETECTORS)}",
-            )
+    chosen = choose_detectors(config, names)
     table = by_id(examples)
     context = Context(
         known_words=frozenset(known_words),
@@ -76,13 +58,34 @@ def run_detectors(
         item = Item(table[response.example], response)
         (failed if response.finish == "error" else items).append(item)
     findings = []
-    for name in chosen:
-        detector = DETECTORS[name]
+    for detector in chosen:
         findings += detector.run(items, context)
         findings += [
             make_finding(
-                name, detector.version, item, "unscored", message="no answer: endpoint error"
+                detector.name,
+                detector.version,
+                item,
+                "unscored",
+                message="no answer: endpoint error",
             )
             for item in failed
         ]
     return findings
+
+
+def choose_detectors(config: DiagnoseConfig, names: Sequence[str] | None = None) -> list[Detector]:
+    """The detectors named, or those of ``config.detectors``, or all.
+
+    Raises:
+        ConfigError: an unknown detector.
+    """
+    known = find_detectors()
+    chosen = list(names if names is not None else config.detectors) or list(known)
+    for name in chosen:
+        if name not in known:
+            raise ConfigError(
+                f"unknown detector {name!r}",
+                where="diagnose.detectors",
+                next_step=f"choose from {', '.join(known)}",
+            )
+    return [known[name] for name in chosen]

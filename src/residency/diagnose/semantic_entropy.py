@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from residency.diagnose.text_conflicts import find_conflict
 from residency.interfaces import Embedder
 from residency.nouns.finding import Span
 from residency.text.answer_fields import Field, find_fields
@@ -27,7 +28,8 @@ def cluster_meanings(texts: Sequence[str], embedder: Embedder, similar: float) -
     """A cluster number for each text: it joins the first cluster whose first text means the same.
 
     ``key: value`` texts mean the same when all their values agree (prose values apart); others
-    when their words agree or the cosine of their embeddings reaches ``similar``.
+    when their words agree, or the cosine of their embeddings reaches ``similar`` and no number,
+    negation or opposite sets them apart.
     """
     vectors = np.asarray(embedder.embed(list(texts)))
     tables = [find_fields(text) for text in texts]
@@ -39,7 +41,10 @@ def cluster_meanings(texts: Sequence[str], embedder: Embedder, similar: float) -
                 same = _values(tables[i]) == _values(tables[first])
             else:
                 same = split_words(text) == split_words(texts[first])
-                same = same or float(vectors[i] @ vectors[first]) >= similar
+                same = same or (
+                    float(vectors[i] @ vectors[first]) >= similar
+                    and find_conflict(text, texts[first]) is None
+                )
             if same:
                 labels.append(label)
                 break

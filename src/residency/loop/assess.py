@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from residency.diagnose.run_detectors import DETECTORS, run_detectors
+from residency.diagnose.run_detectors import choose_detectors, run_detectors
 from residency.errors import StoreError
 from residency.evaluate.judged_answer import shift_spans, view_without_reasoning
 from residency.evaluate.suites.grade import grade_responses
@@ -57,7 +57,7 @@ def assess_answers(
         {
             "suite": ws.suite.hash,
             "diagnose": ws.config.diagnose.model_dump(mode="json"),
-            "detectors": {name: d.version for name, d in DETECTORS.items()},
+            "detectors": {d.name: d.version for d in choose_detectors(ws.config.diagnose)},
             "budget": ws.config.generate.max_new_tokens,
             "embedder": ws.embedder.name,
             "reasoning": ws.config.evaluate.reasoning,

@@ -12,10 +12,9 @@ from pathlib import Path
 from residency.config.find_line import find_line
 from residency.config.settings import CONFIG_NAME, Config
 from residency.data.reading.layouts.known_layouts import find_layouts
-from residency.diagnose.run_detectors import DETECTORS
+from residency.diagnose.detectors.registry import find_detectors
 from residency.errors import ConfigError, SuiteError
-from residency.evaluate.benchmarks.tasks import find_tasks
-from residency.plugins import find_plugins
+from residency.evaluate.benchmarks.task_registry import find_tasks
 
 
 def check_names(root: Path, config: Config) -> None:
@@ -26,7 +25,7 @@ def check_names(root: Path, config: Config) -> None:
     """
     if config.data.format != "auto":
         _check(root, ("data", "format"), [config.data.format], ["auto", *find_layouts()])
-    detectors = [*DETECTORS, *find_plugins("detectors")]
+    detectors = list(find_detectors())
     _check(root, ("diagnose", "detectors"), config.diagnose.detectors, detectors)
     for task in config.rounds.guard:
         try:

@@ -18,6 +18,7 @@ from residency.results.kinds import kind_order, kind_words
 from residency.results.number_formats import format_interval, format_percent, format_points
 from residency.results.run_results import RunResults
 from residency.results.statuses import SIGNIFICANT, count_statuses
+from residency.store.stage_key import StageName
 
 Answer = Literal["yes", "no", "worse", "unknown"]
 
@@ -158,12 +159,19 @@ def _reasons(
     reasons = [
         f"The test split was sealed: its {items} items trained nothing, found no error and "
         f"chose no data. {openings_sentence(results.test_openings)}",
-        "Both models answered the same items, and were compared item by item (exact McNemar test, "
-        "paraphrases of one request counted as one observation).",
+        "Both models answered the same items, and were compared item by item (exact test; "
+        "paraphrases of one request counted as one observation). What is said holds for these two "
+        "models; what the data did is a question of several trainings.",
         f"The chance of any false “resolved”, “improved” or “regressed” among all issues and "
         f"rounds is at most {format_percent(alpha, 0)}: issues are found on one part of dev and "
         f"measured on the other, and every further round has a smaller share of that chance.",
     ]
+    if plans := results.results_of_rounds(StageName.PLAN):
+        listed = ", ".join(f"{plan['id']} (round {number})" for number, plan in plans.items())
+        reasons.append(
+            "What would be asked, of which items, with which test and share of that chance, was "
+            f"fixed and stored before each training: {listed}."
+        )
     reasons += describe_changes(falls, rises)
     still = [issue.title for issue in results.issues if issue.status != "resolved"]
     if still:

@@ -6,6 +6,7 @@ A kind is ``HEAD`` or ``HEAD:FIELD``, where the field is one of the answer.
 from __future__ import annotations
 
 from residency.nouns.issue import Issue
+from residency.plugins import find_plugins
 
 COMMON_KINDS = ("misspelling", "overlong", "repetition", "inconsistency", "hallucination")
 """The five recurring issues of language models; tables show them first."""
@@ -53,7 +54,9 @@ def kind_meaning(kind: str) -> str:
     head, _, field = kind.partition(":")
     if head == "wrong" and field:
         return f"The field {field} differs from the reference's, compared without case and spacing."
-    fallback = KIND_MEANINGS.get(head, "A check of the project's test suite.")
+    detector = find_plugins("detectors").get(head)
+    said = detector.meaning if detector is not None else ""
+    fallback = KIND_MEANINGS.get(head, said or "A check of the project's test suite.")
     return KIND_MEANINGS.get(kind, fallback)
 
 

@@ -13,6 +13,8 @@ class StageName(StrEnum):
     EXPECTATIONS = "expectations"
     ISSUES = "issues"
     """Of a round."""
+    PLAN = "plan"
+    """Of a round: what it will be judged by, stored before its training."""
     TRAIN = "train"
     """Of a training's id."""
     ARMS = "arms"

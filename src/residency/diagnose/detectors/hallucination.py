@@ -21,11 +21,12 @@ from wordfreq import zipf_frequency
 from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.diagnose.detectors.misspelling import edit_distance
 from residency.diagnose.semantic_entropy import unsupported_sentences
+from residency.diagnose.source_numbers import find_swapped, is_rounding
 from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
 from residency.text.words import split_words
 
-NAME, VERSION = "hallucination", "2"
+NAME, VERSION = "hallucination", "3"
 _NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")
 _LIST_MARK = re.compile(r"(?m)^[ \t]{0,16}(?:\d+[.)]|[-*•])\s")
 _DATE = re.compile(
@@ -82,6 +83,7 @@ class _Source:
     """What an item's answer may rely on."""
 
     def __init__(self, prompt: str, reference: str) -> None:
+        self.text = f"{prompt}\n{reference}"
         self.words = set(split_words(f"{prompt}\n{reference}"))
         self.words |= {_COUNTS[word] for word in self.words if word in _COUNTS}
         ordered = [*split_words(prompt), "\n", *split_words(reference)]
@@ -232,12 +234,16 @@ def _prose(
             if any(start <= match.start() < end for start, end in marks):
                 continue
             value = match[0].rstrip(".,:;/-")
-            if not source.has_value(value):
+            end = match.start() + len(value)
+            if not source.has_value(value) and not is_rounding(
+                text, match.start(), end, source.text
+            ):
                 yield Span(
                     match.start(),
                     match.start() + len(value),
                     f"number {value!r} is not in the source",
                 )
+        yield from find_swapped(text, _message(item))
     for match in _DATE.finditer(text):
         if not source.has(match[0].lower()):
             yield Span(match.start(), match.end(), f"date {match[0]!r} is not in the source")

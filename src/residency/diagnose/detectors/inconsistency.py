@@ -1,7 +1,7 @@
 """Different answers to the same question: paraphrase groups and repeated samples.
 
 Two answers are compared where their references agree: field by field for ``key: value``
-answers, by embedding for prose. An answer fails when it disagrees with more than half of its
+answers; for prose by numbers, negations and opposites first, then by embedding. An answer fails when it disagrees with more than half of its
 partners. An example with no paraphrase and one sample has no partner and is unscored.
 """
 
@@ -15,11 +15,13 @@ import numpy as np
 
 from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.diagnose.semantic_entropy import cluster_meanings, semantic_entropy
+from residency.diagnose.text_conflicts import find_conflict
 from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
 from residency.text.words import split_words
 
-NAME, VERSION = "inconsistency", "2"
+NAME, VERSION = "inconsistency", "3"
+_REWORDED = 0.2
 
 
 def detect(items: Sequence[Item], context: Context) -> list[Finding]:
@@ -105,9 +107,7 @@ def _difference(a: Item, b: Item, similarity: float, similar: float) -> str | No
     """What sets the two answers apart, or None."""
     keys = _shared_keys(a, b)
     if not keys:
-        if split_words(a.response.text) == split_words(b.response.text) or similarity >= similar:
-            return None
-        return f"says something else (similarity {similarity:.2f})"
+        return _differs_as_text(a.response.text, b.response.text, similarity, similar)
     for key in keys:
         left, right = a.response_fields.get(key), b.response_fields.get(key)
         if left is None and right is None:
@@ -116,9 +116,24 @@ def _difference(a: Item, b: Item, similarity: float, similar: float) -> str | No
             return f"{key} is there in one answer and missing in the other"
         if not _same(left, right):
             return f"{key}: {left.value!r} and {right.value!r}"
-    if not a.response_fields and not b.response_fields and similarity < similar:
-        return f"says something else (similarity {similarity:.2f})"
+    if not a.response_fields and not b.response_fields:
+        return _differs_as_text(a.response.text, b.response.text, similarity, similar)
     return None
+
+
+def _differs_as_text(a: str, b: str, similarity: float, similar: float) -> str | None:
+    """Numbers, negations and opposites first; only then the embedding.
+
+    Where those agree a rewording may be less alike than ``similar``: by ``_REWORDED``.
+    """
+    if split_words(a) == split_words(b):
+        return None
+    conflict = find_conflict(a, b)
+    if conflict:
+        return f"says something else: {conflict}"
+    if similarity >= similar - _REWORDED:
+        return None
+    return f"says something else (similarity {similarity:.2f})"
 
 
 def _evidence(item: Item, other: Item) -> list[Span]:

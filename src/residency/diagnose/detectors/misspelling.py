@@ -3,7 +3,7 @@
 Word frequencies come from wordfreq (Zipf scale: log10 of occurrences per billion words).
 Words of the prompt and of the training data, code, links, numbers and capitalised names are
 never misspelt, but for a slip copied from the prompt that the reference corrects. The check knows
-English; an item whose prompt and reference are not English is unscored.
+English alone; an item whose task or answer is in another language is unscored.
 """
 
 from __future__ import annotations
@@ -21,12 +21,20 @@ from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
 from residency.text.words import split_words
 
-NAME, VERSION = "misspelling", "4"
+NAME, VERSION = "misspelling", "5"
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNKNOWN, _FREQUENT = 1.5, 3.0
 _EVERYDAY = 3.0
 _LANGUAGES = ("fr", "de", "es", "it", "pt", "nl")
+_OTHER_LANGUAGES = (
+    *_LANGUAGES,
+    *("ca", "cs", "da", "fi", "fil", "hu", "id", "is", "lt", "lv", "ms", "nb", "pl", "ro", "sh"),
+    *("sk", "sl", "sv", "tr", "vi"),
+)
+_SURE_SHARE = 0.8
 _ENGLISH_SHARE = 0.6
+_SOME_SHARE = 0.45
+_FEWEST_WORDS = 5
 _STEM = 2.2
 _SUFFIXES = (
     "s",
@@ -86,8 +94,10 @@ def detect(items: Sequence[Item], context: Context) -> list[Finding]:
 
 
 def _judge(item: Item, context: Context) -> Finding:
-    if not _english(f"{item.prompt} {item.reference}"):
+    if not is_english(f"{item.prompt} {item.reference}"):
         return make_finding(NAME, VERSION, item, "unscored", message="the task is not in English")
+    if not is_english(item.prose, fewest=_FEWEST_WORDS):
+        return make_finding(NAME, VERSION, item, "unscored", message="the answer is not in English")
     spans = []
     for start, end, token in _checked(item):
         lower = token.lower().replace("’", "'")
@@ -149,12 +159,28 @@ def _starts_sentence(text: str, start: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _english(text: str) -> bool:
-    found = [word for word in split_words(text) if word.isalpha()]
-    if not found:
+def is_english(text: str, *, fewest: int = 1) -> bool:
+    """Whether a text is in the one language whose words the check knows.
+
+    Most of its words are frequent in English; or many are, and in no other language more. Texts of
+    fewer words than ``fewest`` are taken for English.
+    """
+    words = [word for word in split_words(text) if word.isalpha()]
+    if len(words) < fewest or not words:
         return True
-    common = sum(zipf_frequency(word, "en") >= _FREQUENT for word in found)
-    return common >= _ENGLISH_SHARE * len(found)
+    share = _frequent_share(words, "en")
+    if share >= _ENGLISH_SHARE:
+        return not _is_better_elsewhere(words, share) if share < _SURE_SHARE else True
+    return share >= _SOME_SHARE and not _is_better_elsewhere(words, share)
+
+
+def _frequent_share(words: Sequence[str], language: str) -> float:
+    frequent = (zipf_frequency(w, language, wordlist="small") >= _FREQUENT for w in words)
+    return sum(frequent) / len(words)
+
+
+def _is_better_elsewhere(words: Sequence[str], share: float) -> bool:
+    return any(_frequent_share(words, language) > share for language in _OTHER_LANGUAGES)
 
 
 @lru_cache(maxsize=65536)

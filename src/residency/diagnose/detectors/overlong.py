@@ -8,7 +8,7 @@ from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
 from residency.text.words import split_words
 
-NAME, VERSION = "overlong", "2"
+NAME, VERSION = "overlong", "3"
 
 
 def detect(items: Sequence[Item], context: Context) -> list[Finding]:
@@ -55,13 +55,15 @@ def _judge(item: Item, context: Context) -> Finding:
 
 
 def _offset_of_word(text: str, count: int) -> int:
-    """Where word number ``count`` (0-based) begins, counting by white space."""
-    seen, inside = 0, False
-    for i, letter in enumerate(text):
-        if letter.isspace():
-            inside = False
-        elif not inside:
-            if seen == count:
-                return i
-            seen, inside = seen + 1, True
-    return 0 if len(split_words(text)) > count else len(text)
+    """Where word number ``count`` (0-based) begins, by the same words as the length."""
+    low, high = 0, len(text)  # the shortest beginning that holds more than ``count`` words
+    while low < high:
+        middle = (low + high) // 2
+        if len(split_words(text[:middle])) > count:
+            high = middle
+        else:
+            low = middle + 1
+    start = max(0, low - 1)
+    while start > 0 and text[start - 1].isalnum() and len(split_words(text[:start])) > count:
+        start -= 1
+    return start

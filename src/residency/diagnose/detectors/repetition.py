@@ -14,10 +14,13 @@ from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
 from residency.text.words import list_ngrams
 
-NAME, VERSION = "repetition", "2"
+NAME, VERSION = "repetition", "3"
 _WORD = re.compile(r"\S+")
 _SENTENCE = re.compile(r"[^\n.!?]+[.!?]*")
 _FEWEST_NGRAMS = 12
+_MOSTLY = 0.6
+_NEW_WORDS = 0.25
+_LONG_TEXT = 120
 _LONGEST_UNIT = 60
 _CHARACTERS = re.compile(r"(.{1,24}?)\1{7,}\s*\S{0,24}$", re.DOTALL)
 
@@ -48,7 +51,7 @@ def _judge(item: Item, context: Context) -> Finding:
         reasons.append(f"{match[1]!r} again and again")
         severity = max(severity, 0.8)
     limit = max(config.repetition_share, repeated_share(_plain(item.reference)) + 0.1)
-    if share >= limit:
+    if share >= limit and (share >= _MOSTLY or _says_little_new(plain)):
         spans += _repeats(plain, tokens)
         reasons.append(f"{share:.0%} of the 4-grams are repeats")
         severity = max(severity, 0.3 + 0.7 * share)
@@ -103,6 +106,16 @@ def tandem(tokens: Sequence[str], times: int) -> tuple[int, int] | None:
     return None
 
 
+def _says_little_new(tokens: Sequence[str]) -> bool:
+    """Whether the second half of a text holds hardly a word that the first half does not.
+
+    Clauses, itineraries and dialogue repeat their forms around new matter; a loop has none.
+    """
+    middle = len(tokens) // 2
+    before, after = set(tokens[:middle]), set(tokens[middle:])
+    return len(after - before) < _NEW_WORDS * max(1, len(after))
+
+
 def _repeats(plain: Sequence[str], tokens: Sequence[tuple[str, int, int]]) -> list[Span]:
     """Spans of words covered by a 4-gram that has stood before."""
     seen: set[tuple[object, ...]] = set()
@@ -125,7 +138,7 @@ def _repeats(plain: Sequence[str], tokens: Sequence[tuple[str, int, int]]) -> li
 def _double_sentences(text: str) -> list[Span]:
     """Sentences of five words or more said again, where they make up a tenth of the text.
 
-    In a long list or transcript a line may rightly stand twice.
+    In a long list, contract or transcript lines may rightly stand twice: there a quarter.
     """
     counts: Counter[str] = Counter()
     spans = []
@@ -140,4 +153,5 @@ def _double_sentences(text: str) -> list[Span]:
             doubled += size
             lead = len(match[0]) - len(match[0].lstrip())
             spans.append(Span(match.start() + lead, match.end(), "said before"))
-    return spans if doubled >= 0.1 * len(text.split()) else []
+    size = len(text.split())
+    return spans if doubled >= (0.1 if size < _LONG_TEXT else 0.25) * size else []

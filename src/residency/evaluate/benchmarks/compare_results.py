@@ -11,8 +11,8 @@ from scipy import stats
 
 from residency.errors import SuiteError
 from residency.evaluate.benchmarks.run_tasks import BenchResult
-from residency.evaluate.benchmarks.score_items import ItemResult
-from residency.evaluate.benchmarks.tasks import TASKS
+from residency.evaluate.benchmarks.score_items import VALUE_OF, ItemResult
+from residency.evaluate.benchmarks.task_registry import TASKS
 from residency.stats.delta_interval import score_interval
 
 Kept = Literal["kept", "forgotten", "improved", "inconclusive"]
@@ -82,6 +82,7 @@ def compare_results(
         _difference(name, metric, pairs[name], margin, level)
         for name in shown
         for metric in after.metrics[name]
+        if metric not in VALUE_OF  # no mean of items, so no difference of items either
     ]
 
 

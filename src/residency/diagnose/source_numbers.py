@@ -1,0 +1,148 @@
+"""Numbers of an answer against those of its source: roundings that are right, numbers swapped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from residency.nouns.finding import Span
+from residency.text.numbers import find_numbers
+from residency.text.words import split_words
+
+_SCALES = {
+    "thousand": 1e3,
+    "k": 1e3,
+    "million": 1e6,
+    "m": 1e6,
+    "mn": 1e6,
+    "billion": 1e9,
+    "bn": 1e9,
+    "trillion": 1e12,
+}
+_SCALE = re.compile(r"[\s-]?(thousand|million|billion|trillion|mn|bn|[kKmM])\b")
+_HEDGE = re.compile(
+    r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|circa|ca\.?|close to"
+    r"|over|more than|under|less than|up to|at least|at most)|[~≈])\s*[$€£]?\s*$",
+    re.IGNORECASE,
+)
+_HEDGED, _UNHEDGED = 0.1, 0.025
+"""How far a rounding may lie from the number it rounds, relative to it."""
+_CLAUSE = re.compile(r"[.!?;\n]+|,\s|\s[-–—]\s|\b(?:and|but|while|whereas|then)\b")
+_EMPTY = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "and",
+        "or",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "in",
+        "on",
+        "at",
+        "for",
+        "by",
+        "with",
+        "as",
+        "it",
+        "its",
+        "this",
+        "that",
+        "from",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A number's value with its scale, its place, and the words of its clause."""
+
+    value: float
+    start: int
+    end: int
+    words: frozenset[str]
+
+
+def is_rounding(text: str, start: int, end: int, source: str) -> bool:
+    """Whether the number at ``start:end`` of ``text`` rounds one of the source.
+
+    It has the value of a source's number rounded to its own digits, and lies within 2.5 % of it,
+    or within 10 % after "about" and its like.
+    """
+    hedged = bool(_HEDGE.search(text[max(0, start - 24) : start]))
+    for mine in _place_numbers(text):
+        if mine.start < end and start < mine.end:
+            return any(
+                _rounds(mine.value, theirs.value, hedged) for theirs in _place_numbers(source)
+            )
+    return False
+
+
+def _rounds(value: float, exact: float, hedged: bool) -> bool:
+    if not exact or not value or (value < 0) != (exact < 0):
+        return False
+    if abs(value - exact) > (_HEDGED if hedged else _UNHEDGED) * abs(exact):
+        return False
+    digits = len(f"{abs(value):.12g}".replace(".", "").strip("0")) or 1
+    exact_digits = len(f"{abs(exact):.12g}".replace(".", "").strip("0")) or 1
+    if digits >= exact_digits:
+        return False
+    unit = 10 ** (len(str(int(abs(exact)))) - digits) if abs(exact) >= 1 else 0.0
+    return abs(value - exact) <= max(unit, 1e-12) if unit else True
+
+
+def find_swapped(text: str, source: str) -> Iterator[Span]:
+    """Numbers of the source that the answer gives to something else of the source.
+
+    A number is swapped when its clause shares no word with any clause of the source that holds this
+    number, and two words or more with a clause that holds another one; words that stand by several
+    numbers, such as a unit, count for nothing.
+    """
+    there = list(_place_numbers(source))
+    if len({number.value for number in there}) < 2:
+        return
+    values: dict[str, set[float]] = {}
+    for number in there:
+        for word in number.words:
+            values.setdefault(word, set()).add(number.value)
+    # A word that stands by several numbers, such as their unit, tells none from another.
+    telling = {word for word, numbers in values.items() if len(numbers) == 1}
+    for mine in _place_numbers(text):
+        words = mine.words & telling
+        own = [n for n in there if n.value == mine.value]
+        if not own or any(words & n.words for n in own):
+            continue
+        others = [n for n in there if n.value != mine.value and len(words & n.words) >= 2]
+        if len({n.value for n in others}) == 1:
+            yield Span(
+                mine.start,
+                mine.end,
+                f"number {text[mine.start : mine.end]!r} belongs to something else in the source",
+            )
+
+
+def _place_numbers(text: str) -> list[_Placed]:
+    clauses = []
+    start = 0
+    for match in _CLAUSE.finditer(text):
+        clauses.append((start, match.start()))
+        start = match.end()
+    clauses.append((start, len(text)))
+    placed = []
+    for number in find_numbers(text):
+        if number.value is None:
+            continue
+        scale = _SCALE.match(text, number.end)
+        value = number.value * (_SCALES[scale[1].lower()] if scale else 1.0)
+        around = next((text[a:b] for a, b in clauses if a <= number.start < b), "")
+        words = frozenset(
+            w for w in split_words(around) if w not in _EMPTY and not any(c.isdigit() for c in w)
+        )
+        placed.append(_Placed(value, number.start, number.end, words))
+    return placed
