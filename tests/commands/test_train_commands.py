@@ -11,6 +11,7 @@ import torch
 from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
 from residency.model.load_model import load_model
+from residency.store.record_kind import RecordKind
 from small import save_model, save_project
 
 
@@ -25,7 +26,7 @@ def test_estimate_train_and_merge(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "the estimate was off by" in told and "loss.json" in told
     project = Project.open(root)
     (model,) = [m for m in project.store.models() if m.adapter]
-    against = project.store.records("training", model.id)[-1]["estimate"]
+    against = project.store.records(RecordKind.TRAINING, model.id)[-1]["estimate"]
     assert against["memory"] == estimated["memory"]
     assert abs(against["memory_error"]) < 1
 
@@ -94,7 +95,7 @@ def test_evaluation_while_training_takes_the_dev_rows_and_keeps_the_best_step(
     settings.write_text(text.replace("rank = 4", "rank = 4\nlearning_rate = 0.5"))  # it diverges
     project = Project.open(root)
     model = project.train()
-    made = project.store.records("training", model.id)[-1]
+    made = project.store.records(RecordKind.TRAINING, model.id)[-1]
     scores = {
         e["step"]: e["score"] for e in project.store.metrics(made["training"]) if "score" in e
     }
@@ -111,7 +112,7 @@ def test_extend_goes_on_from_the_checkpoint_of_the_last_training(
     project = Project.open(root)
     first = project.train()
     longer = project.train(extend=1)
-    made = [project.store.records("training", model.id)[-1] for model in (first, longer)]
+    made = [project.store.records(RecordKind.TRAINING, model.id)[-1] for model in (first, longer)]
     assert made[1]["steps"] == 2 * made[0]["steps"]
     assert longer.settings["train"]["epochs"] == 2 and first.adapter != longer.adapter
     steps = [row["step"] for row in project.store.metrics(made[1]["training"])]

@@ -132,6 +132,12 @@ def shipped_folder() -> Path:
     return Path(str(resources.files("residency.model") / "tiny"))
 
 
+def is_own_base(path: Path) -> bool:
+    """Whether a folder is the shipped or a fetched base: its checksums name what our tests ran on."""
+    folders = [shipped_folder(), *(packaged_folder(spec) for spec in PACKAGED.values())]
+    return path.resolve() in {folder.resolve() for folder in folders}
+
+
 def _resolve_shipped() -> BaseModel:
     folder = shipped_folder()
     # Installing gives files new times, so they are hashed on every load: 10 MB, about 10 ms.

@@ -103,7 +103,7 @@ def _acts_as_linear(module: nn.Linear) -> bool:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, weight.shape[1], generator=generator).to(weight.device, weight.dtype)
     try:
-        output = type(module).forward(module, x)  # not module(x): hooks may be watching
+        output: Any = type(module).forward(module, x)  # not module(x): hooks may be watching
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
         return False
     if not isinstance(output, torch.Tensor):

@@ -1,7 +1,7 @@
 """What a model folder must hold before anything of it is loaded, and what is refused in which words.
 
 Training, evaluation and merging ask the same function, so what one of them refuses all refuse.
-Neither PyTorch nor transformers is imported.
+Neither PyTorch nor transformers is imported, unless a folder brings code of its own.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def _check_code(path: Path, config: Mapping[str, Any]) -> None:
     """A folder with code of its own is usable only where transformers knows the architecture."""
     if not config.get("auto_map"):
         return
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers import CONFIG_MAPPING
 
     kind = config.get("model_type")
-    if kind not in CONFIG_MAPPING_NAMES:
+    if kind not in CONFIG_MAPPING:
         raise ModelError(
             f"the architecture {kind!r} is code inside the folder, which is never run",
             where=str(path / "config.json"),

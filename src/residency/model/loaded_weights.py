@@ -94,17 +94,24 @@ def check_tied_head(model: Any, path: Path) -> None:
     """
     if not getattr(model.config.get_text_config(), "tie_word_embeddings", False):
         return
-    stored = {}
+    files: dict[str, Path] = {}
     for file in path.glob("*.safetensors"):
         with safe_open(file, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 (not a dict)
-                if name.endswith(("lm_head.weight", "embed_tokens.weight")):
-                    stored[name] = tensors.get_tensor(name)
-    heads = [name for name in stored if name.endswith("lm_head.weight")]
-    tables = [name for name in stored if name.endswith("embed_tokens.weight")]
-    if len(heads) == len(tables) == 1 and not torch.equal(stored[heads[0]], stored[tables[0]]):
+            files |= dict.fromkeys(tensors.keys(), file)
+    heads = [name for name in files if name.endswith("lm_head.weight")]
+    tables = [name for name in files if name.endswith("embed_tokens.weight")]
+    if not (len(heads) == len(tables) == 1):
+        return
+    head, table = (_read_tensor(files[name], name) for name in (heads[0], tables[0]))
+    if not torch.equal(head, table):
         raise ModelError(
             f"config.json ties the head to the embeddings, but {heads[0]} differs from {tables[0]}",
             where=str(path),
             next_step="set tie_word_embeddings to false in config.json",
         )
+
+
+def _read_tensor(file: Path, name: str) -> Tensor:
+    with safe_open(file, framework="pt") as tensors:
+        tensor: Tensor = tensors.get_tensor(name)
+        return tensor

@@ -220,6 +220,13 @@ def _load_layer(
             where=str(folder),
         ) from None
     rank = a.shape[0]
+    stated = _match_pattern(config.get("rank_pattern") or {}, path, config["r"])
+    if stated != rank:
+        raise ModelError(
+            f"the configuration says rank {stated} for {path}, its tensors have {rank}",
+            where=str(folder / CONFIG),
+            next_step="use the adapter as it was saved",
+        )
     alpha = _match_pattern(config.get("alpha_pattern") or {}, path, config["lora_alpha"])
     scale = update_scale(float(alpha), rank, bool(config.get("use_rslora")))
     layer = LoraLinear(base, rank, scale, dora=magnitude is not None)

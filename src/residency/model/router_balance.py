@@ -45,7 +45,8 @@ def find_router_balance(model: Any) -> RouterBalance | None:
     chosen = getattr(model, "num_experts_per_tok", None) or getattr(
         config, "num_experts_per_tok", 0
     )
-    known = hasattr(config, "output_router_logits") and function is not None
-    if not (coefficient and known and experts and chosen):
+    if function is None or not hasattr(config, "output_router_logits"):
+        return None
+    if not (coefficient and experts and chosen):
         return None
     return RouterBalance(coefficient, experts, int(chosen), function)
