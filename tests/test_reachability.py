@@ -68,7 +68,11 @@ def named_by(nodes: list[ast.stmt], names: dict[str, Symbol], module: str) -> se
     for statement in nodes:
         inner = {**names, **imported(statement)}
         out |= set(imported(statement).values())
+        attributes = {n.attr for n in ast.walk(statement) if isinstance(n, ast.Attribute)}
         for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and inner.get(node.id, ("", "x"))[1] == "":
+                # a module as a value: what is taken from any value here may be its own
+                out |= {(inner[node.id][0], name) for name in attributes}
             if isinstance(node, ast.Name):
                 if node.id in inner:
                     out.add(inner[node.id])

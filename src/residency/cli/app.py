@@ -92,8 +92,10 @@ class PlainCommand(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the usage line, without braces and dots around several arguments."""
-        pieces = super().collect_usage_pieces(ctx)
-        return [re.sub(r"^[{\[]?(\[DIR\] .+?)[}\]]?(\.\.\.)?$", r"\1", piece) for piece in pieces]
+        pieces = [
+            re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1", p) for p in super().collect_usage_pieces(ctx)
+        ]
+        return [re.sub(r"^\[(\[DIR\].*)\](\.\.\.)?$", r"\1", piece) for piece in pieces]
 
     def invoke(self, ctx: Any) -> Any:
         """Run it; a folder that is no project, or a wrong setting, is refused before torch loads."""

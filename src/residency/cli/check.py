@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def check_command(
     target: Annotated[
-        str, typer.Argument(metavar="[DIR|FILE]", help="A project, a folder of data, or a file.")
+        str, typer.Argument(metavar="DIR|FILE", help="A project, a folder of data, or a file.")
     ] = ".",
     show: Annotated[int, typer.Option(min=0, help="Rows to show, trained tokens in colour.")] = 0,
     fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy; sources stay.")] = False,

@@ -57,7 +57,8 @@ class ProgressDisplay:
 
     def __call__(self, event: ProgressEvent) -> None:
         if event.stage == WHOLE_RUN and not self._live:
-            self._print_plan(event)
+            if event.done < event.total:
+                self._print_plan(event)
             return
         now = time.monotonic()
         start, first = self._started.setdefault(event.stage, (now, event.done))

@@ -67,7 +67,10 @@ class RunProgress:
     _written: float = 0.0
 
     def __call__(self, event: ProgressEvent) -> None:
+        self._tell_position(event)
         self.progress(event)
+
+    def _tell_position(self, event: ProgressEvent) -> None:
         number = self._find_stage(event.stage)
         if number is None:
             return
@@ -134,9 +137,11 @@ def describe_left(seconds: float, is_whole: bool) -> str:
 def tell_whole_run(ws: Workspace) -> Iterator[None]:
     """While inside, the workspace's progress also tells how far the whole run is."""
     before = ws.progress
-    ws.progress = RunProgress(before, plan_run(ws), ws.store.folder)
+    stages = plan_run(ws)
+    ws.progress = RunProgress(before, stages, ws.store.folder)
     try:
         yield
+        before(ProgressEvent(WHOLE_RUN, len(stages), len(stages), "stages", {"now": "done"}))
     finally:
         ws.progress = before
         forget_position(ws.store.folder)
