@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError
-from residency.files.opening import find_encoding, find_rows_within, open_bytes, undecodable_error
+from residency.files.decompress import open_bytes
+from residency.files.opening import find_encoding, find_rows_within, undecodable_error
 from residency.files.record import Record
+
+LONGEST_LINE = 1 << 28
+"""Bytes of one line, and characters of one row of an array."""
+_PIECE = 1 << 16
 
 
 def read_json_lines_file(path: Path) -> Iterator[Record]:
-    """One object a line."""
+    """One object a line.
+
+    Raises:
+        DataError: a line is longer than ``LONGEST_LINE``.
+    """
     with open_bytes(path) as raw:
         encoding = find_encoding(raw.read(4))
     if encoding not in ("utf-8", "utf-8-sig"):
@@ -25,7 +34,9 @@ def read_json_lines_file(path: Path) -> Iterator[Record]:
                     yield _parse_line(number, line)
         return
     with open_bytes(path) as handle:
-        for number, raw_line in enumerate(handle, 1):
+        for number, raw_line in enumerate(iter(lambda: handle.readline(LONGEST_LINE + 1), b""), 1):
+            if len(raw_line) > LONGEST_LINE:
+                raise _too_long(path, number)
             if number == 1:
                 raw_line = raw_line.removeprefix(codecs.BOM_UTF8)
             if not raw_line.strip():
@@ -34,6 +45,14 @@ def read_json_lines_file(path: Path) -> Iterator[Record]:
                 yield _parse_line(number, raw_line.decode())
             except UnicodeDecodeError as error:
                 yield Record(number, None, _not_utf8(error))
+
+
+def _too_long(path: Path, line: int) -> DataError:
+    return DataError(
+        f"a row of more than {LONGEST_LINE >> 20} MB",
+        where=f"{path}:{line}",
+        next_step="write one object a line (JSON Lines), or divide the row",
+    )
 
 
 def _not_utf8(error: UnicodeDecodeError) -> str:
@@ -84,68 +103,108 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def read_json_array(path: Path) -> Iterator[Record]:
     """A JSON array as a stream; objects, and one that holds a list of rows, are read whole.
 
-    Rows of an array on one line are told apart by their number instead of their line.
+    Rows of an array on one line are told apart by their number instead of their line. The pieces are
+    found here and not by ijson (3.4): it tells no row's line, keeps the last of repeated keys without
+    a word, and refuses the NaN that tables are exported with.
     """
     with open_bytes(path) as raw:
         encoding = find_encoding(raw.read(4))
-    decoder = json.JSONDecoder(object_pairs_hook=_unique_pairs)
     with io.TextIOWrapper(open_bytes(path), encoding=encoding, newline="") as handle:
         try:
-            buffer = handle.read(1 << 16)
+            buffer = handle.read(_PIECE)
             text = buffer.lstrip()
             if text.startswith("{"):
                 yield from _json_object(path, text + handle.read())
                 return
             line = 1 + buffer.count("\n", 0, len(buffer) - len(text))
-            buffer, at, size, ended = text, 1, 1 << 16, False
-            first, rows, counted = line, 0, False
-            while True:
-                while True:  # white space and commas between rows
-                    if at < len(buffer) and buffer[at] in " \t\r\n,":
-                        line += buffer[at] == "\n"
-                        at += 1
-                    elif at >= len(buffer) and not ended:
-                        buffer, at = handle.read(size), 0
-                        ended = not buffer
-                    else:
-                        break
-                if at >= len(buffer):
-                    yield Record(line, None, "the JSON array is cut off: no closing bracket")
-                    return
-                if buffer[at] == "]":
-                    return
-                counted = counted or (rows == 1 and line == first)
-                position = rows + 1 if counted else line
-                try:
-                    value, end = decoder.raw_decode(buffer, at)
-                except _RepeatedKeyError as error:
-                    # The row's end is unknown now: find it with a decoder that allows repeats.
-                    _, end = json.JSONDecoder().raw_decode(buffer, at)
-                    yield Record(position, None, f"the key {error.key!r} stands twice", error.key)
-                except (ValueError, RecursionError) as error:
-                    if ended or isinstance(error, RecursionError):
-                        yield Record(
-                            position, None, f"{_describe_error(error)}; nothing after it was read"
-                        )
-                        return
-                    more = handle.read(size)
-                    ended = not more
-                    buffer, at, size = buffer[at:] + more, 0, size * 2
-                    continue
-                else:
-                    if end == len(buffer) and not ended:
-                        more = handle.read(size)  # a number may go on; a row may not
-                        ended = not more
-                        buffer, at = buffer[at:] + more, 0
-                        continue
-                    yield _make_record(position, value)
-                rows += 1
-                line += buffer.count("\n", at, end)
-                at = end
-                if at > 1 << 20:
-                    buffer, at, size = buffer[at:], 0, 1 << 16
+            yield from _ArrayReader(handle, text, line).read_rows()
         except UnicodeDecodeError as error:
             raise undecodable_error(path, error) from None
+
+
+class _ArrayReader:
+    """The rows of an array, a piece of its text in memory at a time.
+
+    Args:
+        text: the beginning, from the bracket on. line: the line that it stands on.
+    """
+
+    def __init__(self, handle: io.TextIOWrapper, text: str, line: int) -> None:
+        self._handle, self._buffer, self._at, self._line = handle, text, 1, line
+        self._size, self._ended = _PIECE, False
+        self._decoder = json.JSONDecoder(object_pairs_hook=_unique_pairs)
+
+    def read_rows(self) -> Iterator[Record]:
+        """Every row; an error that hides where the next row begins is the last."""
+        first, rows, counted = self._line, 0, False
+        while self._skip_between():
+            if self._buffer[self._at] == "]":
+                return
+            counted = counted or (rows == 1 and self._line == first)
+            position = rows + 1 if counted else self._line
+            try:
+                value, end = self._decode()
+                record = _make_record(position, value)
+            except _RepeatedKeyError as error:
+                # The row's end is unknown now: find it with a decoder that allows repeats.
+                _, end = json.JSONDecoder().raw_decode(self._buffer, self._at)
+                record = Record(position, None, f"the key {error.key!r} stands twice", error.key)
+            except (ValueError, RecursionError) as error:
+                reason = f"{_describe_error(error)}; nothing after it was read"
+                yield Record(position, None, reason)
+                return
+            yield record
+            rows += 1
+            self._line += self._buffer.count("\n", self._at, end)
+            self._at = end
+            if self._at > 1 << 20:
+                self._buffer, self._at, self._size = self._buffer[self._at :], 0, _PIECE
+        yield Record(self._line, None, "the JSON array is cut off: no closing bracket")
+
+    def _skip_between(self) -> bool:
+        """Go to the next sign that is no white space or comma; False at the end of the file."""
+        while True:
+            if self._at < len(self._buffer):
+                if self._buffer[self._at] not in " \t\r\n,":
+                    return True
+                self._line += self._buffer[self._at] == "\n"
+                self._at += 1
+            elif self._ended:
+                return False
+            else:
+                self._buffer, self._at = self._handle.read(self._size), 0
+                self._ended = not self._buffer
+
+    def _decode(self) -> tuple[Any, int]:
+        """The row that begins here and where it ends, reading on while it is not complete.
+
+        Raises:
+            ValueError, RecursionError: it is not JSON, whatever follows, or it is too long.
+        """
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer, self._at)
+            except _RepeatedKeyError:
+                # Thrown where an object ends; the row around it may go on beyond the buffer.
+                try:
+                    json.JSONDecoder().raw_decode(self._buffer, self._at)
+                except ValueError:
+                    if self._ended:
+                        raise
+                else:
+                    raise
+            except ValueError:
+                if self._ended:
+                    raise
+            else:
+                if end < len(self._buffer) or self._ended:
+                    return value, end  # a number may go on at the end of the buffer; a row may not
+            if len(self._buffer) - self._at > LONGEST_LINE:
+                raise ValueError(f"a row of more than {LONGEST_LINE >> 20} MB")
+            more = self._handle.read(self._size)
+            self._ended = not more
+            self._buffer, self._at = self._buffer[self._at :] + more, 0
+            self._size *= 2
 
 
 def _json_object(path: Path, text: str) -> Iterator[Record]:

@@ -1,27 +1,21 @@
-"""Files as they lie on disk: decompressed, their encoding, and what kind they are.
+"""What kind of file it is, and its encoding: the one list of formats that are read.
 
-The kind is found by content, not only by the name: JSON array, JSON Lines, CSV/TSV, Parquet,
-Arrow, SQLite, plain text; each also compressed with gzip, zstandard, bzip2 or xz.
+The kind is found by content, not only by the name: JSON array, JSON Lines, CSV/TSV, YAML, Parquet,
+Arrow, SQLite, plain text; text formats also compressed (``decompress.py``).
 """
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import io
 import json
-import lzma
 import re
-import zlib
 from pathlib import Path
-from typing import IO, Any, Literal, cast
-
-import zstandard
+from typing import Any, Literal
 
 from residency.errors import DataError
+from residency.files.decompress import DAMAGED, damaged_error, inner_suffix, open_bytes
 
-Kind = Literal["jsonl", "json", "csv", "parquet", "arrow", "sqlite", "text"]
+Kind = Literal["jsonl", "json", "csv", "parquet", "arrow", "sqlite", "yaml", "text"]
 
 ROW_LISTS = {
     "messages",
@@ -43,16 +37,36 @@ ROW_LISTS = {
 }
 """Lists of objects that are a part of one row, not rows."""
 
-COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
-"""Endings of compressed files."""
-
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, lzma.LZMAError)
-"""What reading a compressed file raises when it is cut off or broken."""
-
 _ARRAY = re.compile(r"\[\s*[\[\]{\"\d-]")
 """How a JSON array begins; a text may begin with a bracket, too."""
 _PROSE_ENDINGS = {".txt", ".text", ".md"}
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
+_BINARY = {
+    b"PK\x03\x04": "a zip archive or office file",
+    b"%PDF": "a PDF file",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"RIFF": "a picture, sound or film",
+    b"ID3": "a sound file",
+    b"OggS": "a sound file",
+    b"fLaC": "a sound file",
+    b"\x7fELF": "a program",
+    b"MZ\x90": "a program",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a rar archive",
+    b"GGUF": "a model file",
+    b"\x93NUMPY": "a NumPy file",
+    b"\x89HDF": "an HDF5 file",
+    b"\x80\x04\x95": "a pickle",
+    b"\xd0\xcf\x11\xe0": "an old office file",
+}
+"""How files begin that hold no rows of text."""
+_NO_TEXT_ENDINGS = set(
+    ".png .jpg .jpeg .gif .webp .bmp .tif .tiff .ico .heic .mp3 .mp4 .wav .ogg .flac .mov .avi .mkv "
+    ".zip .tar .7z .rar .pdf .doc .docx .xls .xlsx .ppt .pptx .odt .ods .exe .dll .so .bin .pt .pth "
+    ".ckpt .safetensors .gguf .onnx .pkl .pickle .npy .npz .h5".split()  # noqa: SIM905
+)
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -60,60 +74,6 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    """The file's bytes, decompressed if it begins as gzip, zstandard, bzip2 or xz does.
-
-    Reading raises ``EOFError`` where a compressed file is cut off.
-    """
-    with path.open("rb") as probe:
-        magic = probe.read(6)
-    if magic[:2] == b"\x1f\x8b":
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    if magic[:3] == b"BZh":
-        return cast(IO[bytes], bz2.open(path, "rb"))
-    if magic == b"\xfd7zXZ\x00":
-        return cast(IO[bytes], lzma.open(path, "rb"))
-    if magic[:4] == b"\x28\xb5\x2f\xfd":
-        return io.BufferedReader(_Zstandard(path), buffer_size=1 << 17)
-    return path.open("rb")
-
-
-class _Zstandard(io.RawIOBase):
-    """Decompressed bytes of all frames. zstandard's own reader takes a cut file for a whole one."""
-
-    def __init__(self, path: Path) -> None:
-        self._make = zstandard.ZstdDecompressor().decompressobj
-        self._frame, self._file, self._rest = self._make(), path.open("rb"), b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, target: Any) -> int:
-        while not self._rest:
-            compressed = self._frame.unused_data if self._frame.eof else b""
-            compressed = compressed or self._file.read(1 << 17)
-            if not compressed:
-                if not self._frame.eof:
-                    raise EOFError("the last frame does not end")
-                return 0
-            if self._frame.eof:
-                self._frame = self._make()
-            self._rest = self._frame.decompress(compressed)
-        size = min(len(target), len(self._rest))
-        target[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def inner_suffix(path: Path) -> str:
-    """The ending of the name without that of the compression, in lower case."""
-    suffix = path.suffix.lower()
-    return Path(path.stem).suffix.lower() if suffix in COMPRESSED else suffix
 
 
 def find_kind(path: Path) -> Kind:
@@ -134,13 +94,8 @@ def find_kind(path: Path) -> Kind:
         return "arrow"
     if head[:15] == b"SQLite format 3":
         return "sqlite"
-    if head[:4] in (b"PK\x03\x04", b"%PDF"):
-        raise DataError(
-            "zip, office and PDF files are not read",
-            where=str(path),
-            next_step="export the rows as JSONL, CSV, Parquet or text",
-        )
-    if b"\x00" in head and find_encoding(head) == "utf-8":
+    _refuse_known_binary(path, head)
+    if find_encoding(head) == "utf-8":
         _refuse_binary(path, head)
     text = decode_head(head, path).lstrip()
     if not text:
@@ -164,7 +119,28 @@ def find_kind(path: Path) -> Kind:
         return "jsonl"
     if suffix == ".json":
         return "json"
+    if suffix in (".yaml", ".yml"):
+        return "yaml"
     return "text"
+
+
+def _refuse_known_binary(path: Path, head: bytes) -> None:
+    """Pictures, sound, archives, programs and models, by their first bytes or their name.
+
+    Raises:
+        DataError: it is one.
+    """
+    kind = next((name for magic, name in _BINARY.items() if head.startswith(magic)), "")
+    if head[257:262] == b"ustar":
+        kind = "a tar archive"
+    suffix = inner_suffix(path)
+    if kind or suffix in _NO_TEXT_ENDINGS:
+        raise DataError(
+            f"{kind or f'{suffix} files hold no rows of text'}: not read",
+            where=str(path),
+            next_step="zip, office, PDF, pictures and models are not read; export the rows as JSONL, "
+            "CSV, Parquet or text",
+        )
 
 
 def _refuse_binary(path: Path, head: bytes) -> None:
@@ -176,21 +152,13 @@ def _refuse_binary(path: Path, head: bytes) -> None:
                 where=str(path),
                 next_step=f"convert it: iconv -f {name} -t UTF-8 {path.name} > utf8-{path.name}",
             )
-    if sum(byte < 9 or 13 < byte < 32 for byte in head) > 0.02 * len(head):
+    most = 0.02 if b"\x00" in head else 0.1
+    if sum(byte < 9 or 13 < byte < 32 for byte in head) > most * len(head):
         raise DataError(
             "neither text nor a format that is known",
             where=str(path),
             next_step="export the rows as JSONL, CSV, Parquet or text",
         )
-
-
-def damaged_error(path: Path, error: BaseException) -> DataError:
-    """The error for a compressed file that is cut off or broken."""
-    return DataError(
-        f"cannot be decompressed to its end: {error}",
-        where=str(path),
-        next_step="copy or download the file again",
-    )
 
 
 def decode_head(head: bytes, path: Path) -> str:

@@ -6,18 +6,19 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from residency.errors import DataError
+from residency.files.columnar_records import read_columnar
+from residency.files.decompress import DAMAGED, damaged_error, open_bytes
 from residency.files.json_records import read_json_array, read_json_lines_file
 from residency.files.opening import (
-    DAMAGED,
     Kind,
-    damaged_error,
     find_encoding,
     find_kind,
-    open_bytes,
     undecodable_error,
 )
 from residency.files.record import Record
-from residency.files.table_records import read_columnar, read_delimited, read_sqlite_query
+from residency.files.table_records import read_delimited, read_sqlite_query
+from residency.files.yaml_records import read_yaml
 
 __all__ = ["Kind", "Record", "find_kind", "read_records"]
 
@@ -38,6 +39,12 @@ def read_records(path: Path, kind: Kind, *, query: str = "") -> Iterator[Record]
         yield from _open_records(path, kind, query)
     except DAMAGED as error:
         raise damaged_error(path, error) from None
+    except UnicodeDecodeError as error:
+        raise undecodable_error(path, error) from None
+    except UnicodeError as error:
+        raise DataError(
+            f"not in its encoding: {error}", where=str(path), next_step="export it again as UTF-8"
+        ) from None
 
 
 def _open_records(path: Path, kind: Kind, query: str) -> Iterator[Record]:
@@ -49,6 +56,8 @@ def _open_records(path: Path, kind: Kind, query: str) -> Iterator[Record]:
         return read_delimited(path)
     if kind in ("parquet", "arrow"):
         return read_columnar(path, kind)
+    if kind == "yaml":
+        return read_yaml(path)
     if kind == "sqlite":
         return read_sqlite_query(path, query)
     return _read_text(path)

@@ -1,4 +1,4 @@
-"""Tables → records, as a stream: CSV and its kin, Parquet, Arrow, a query of an SQLite file."""
+"""Tables → records, as a stream: CSV and its kin, a query of an SQLite file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from residency.errors import DataError
-from residency.files.opening import decode_head, find_encoding, open_bytes
+from residency.files.decompress import open_bytes
+from residency.files.opening import decode_head, find_encoding
 from residency.files.record import Record
 
 
@@ -23,7 +23,7 @@ def read_delimited(path: Path) -> Iterator[Record]:
     with open_bytes(path) as raw:
         head = raw.read(65536)
     encoding = find_encoding(head)
-    limit = csv.field_size_limit(1 << 30)
+    limit = csv.field_size_limit(1 << 28)
     first = decode_head(head, path).lstrip("\ufeff").split("\n", 1)[0]
     delimiter = max(",\t;|", key=first.count)
     try:
@@ -34,7 +34,7 @@ def read_delimited(path: Path) -> Iterator[Record]:
             newline="",
         ) as handle:
             reader = csv.reader(handle, delimiter=delimiter, strict=True)
-            header = next(reader)
+            header = _read_header(reader, path)
             repeated = {name for name in header if header.count(name) > 1}
             if repeated:
                 raise DataError(
@@ -61,64 +61,18 @@ def read_delimited(path: Path) -> Iterator[Record]:
         csv.field_size_limit(limit)
 
 
-def read_columnar(path: Path, kind: str) -> Iterator[Record]:
-    """Rows of a Parquet or Arrow file (either form of Arrow).
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
+def _read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
     try:
-        if kind == "parquet":
-            with pq.ParquetFile(path) as table:
-                for batch in table.iter_batches(batch_size=4096):
-                    for row in _batch_rows(batch):
-                        number += 1
-                        yield Record(number, row)
-            return
-        with pa.memory_map(str(path)) as source:
-            for batch in _arrow_batches(source):
-                for row in _batch_rows(batch):
-                    number += 1
-                    yield Record(number, row)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"not a readable {kind} file: {error}", where=str(path)) from None
-
-
-def _batch_rows(batch: Any) -> list[dict[str, Any]]:
-    """The rows of a batch. Structs hold every field that any row has: in nested values, those that
-    are null were not there (as in the arguments of two tools)."""
-    import pyarrow as pa
-
-    rows: list[dict[str, Any]] = batch.to_pylist()
-    for name in [field.name for field in batch.schema if pa.types.is_nested(field.type)]:
-        for row in rows:
-            row[name] = _without_nulls(row[name])
-    return rows
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
-
-
-def _arrow_batches(source: Any) -> Iterator[Any]:
-    import pyarrow as pa
-
-    try:
-        reader = pa.ipc.open_file(source)
-    except pa.ArrowInvalid:
-        source.seek(0)
-        yield from pa.ipc.open_stream(source)
-        return
-    for index in range(reader.num_record_batches):
-        yield reader.get_batch(index)
+        header = next(reader)
+    except StopIteration:
+        raise DataError("the file is empty", where=str(path)) from None
+    except csv.Error as error:
+        raise DataError(
+            f"the header is not valid CSV: {error}",
+            where=f"{path}:1",
+            next_step="double quotes inside a quoted name, and close every quote",
+        ) from None
+    return header
 
 
 def read_sqlite_query(path: Path, query: str) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError
-from residency.files.opening import DAMAGED, inner_suffix, open_bytes
+from residency.files.decompress import DAMAGED, inner_suffix, open_bytes
 
 TEXT_SUFFIXES = {".txt", ".md", ".text"}
 JSON_SUFFIXES = {".jsonl", ".ndjson"}

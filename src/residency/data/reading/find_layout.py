@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from residency.data.reading.clean_text import is_missing
+from residency.data.reading.clean_text import clean_label, is_missing
 from residency.data.reading.conversations import read_yes_or_no
 from residency.data.reading.layouts.known_layouts import find_layouts
 from residency.data.reading.layouts.layout import (
@@ -183,7 +183,7 @@ def _check_names(
 
 
 def _list_columns(rows: Sequence[Mapping[str, Any]], most: int = 12) -> list[str]:
-    return sorted({str(key) for row in rows for key in row})[:most]
+    return sorted({clean_label(str(key)) for row in rows for key in row})[:most]
 
 
 def _match_columns(

@@ -56,7 +56,7 @@ class RowReader:
     def read_record(self, record: Record) -> tuple[Example | Reject, tuple[str, ...]]:
         """The record as an example, or why it is none; and what was left out of it, in words."""
         if record.values is None or self.mapping is None:
-            return Reject(self.name, record.line, record.field, record.error), ()
+            return self._reject(record, record.field, record.error), ()
         try:
             mapped = map_row(
                 record.values,
@@ -68,10 +68,10 @@ class RowReader:
             )
             self._check_turns(mapped)
         except RowError as error:
-            return Reject(self.name, record.line, clean_label(error.field), error.reason), ()
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            return self._reject(record, error.field, error.reason), ()
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             reason = f"does not fit {self.mapping}: {type(error).__name__}: {error}"
-            return Reject(self.name, record.line, "", reason), ()
+            return self._reject(record, "", reason), ()
         labels = (
             clean_label(f"{column}={record.values[column]}")
             for column in self.config.tags
@@ -87,6 +87,10 @@ class RowReader:
             rejected=mapped.rejected,
         )
         return example, mapped.changes
+
+    def _reject(self, record: Record, field: str, reason: str) -> Reject:
+        """What a row's own text may have brought into field and reason is made printable."""
+        return Reject(self.name, record.line, clean_label(field), clean_label(reason))
 
     def _check_turns(self, mapped: MappedRow) -> None:
         """That there is something to learn, or to ask.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.config.data import DataConfig
+from residency.data.reading.clean_text import clean_label
 from residency.data.reading.find_layout import RowMapping, find_mapping
 from residency.data.reading.layouts.known_layouts import find_layouts
 from residency.data.reading.layouts.layout import RowFields
@@ -215,7 +216,7 @@ def _list_unused(
     within: set[str] = set()
     for row in values:
         within |= mapping.layout.unread_keys(RowFields(row, mapping.columns))
-    return (*names, *sorted(within))
+    return tuple(clean_label(name) for name in (*names, *sorted(within)))
 
 
 def list_layout_names() -> tuple[str, ...]:

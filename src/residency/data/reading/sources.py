@@ -11,7 +11,9 @@ from urllib.parse import unquote
 
 from residency.config.data import DataConfig
 from residency.config.secret_url import SecretUrl, reveal_url
+from residency.data.reading.clean_text import clean_label
 from residency.errors import ConfigError, DataError, MissingExtraError
+from residency.files.decompress import inner_suffix
 from residency.files.opening import Kind, find_kind
 from residency.files.record import Record
 from residency.files.records import read_records
@@ -101,15 +103,14 @@ def _find_spec(spec: str, root: Path) -> Iterator[Source]:
 
 
 def _is_data(path: Path) -> bool:
-    name = path.name.removesuffix(".gz").removesuffix(".zst")
-    return Path(name).suffix.lower() in DATA_ENDINGS and not path.name.startswith(".")
+    return inner_suffix(path) in DATA_ENDINGS and not path.name.startswith(".")
 
 
 def _show_path(path: Path, root: Path) -> str:
     try:
-        return path.relative_to(root).as_posix()
+        return clean_label(path.relative_to(root).as_posix())
     except ValueError:
-        return path.as_posix()
+        return clean_label(path.as_posix())
 
 
 def _divide_query(spec: str) -> tuple[str, str]:

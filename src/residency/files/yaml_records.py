@@ -1,0 +1,86 @@
+"""YAML files → records: a list of objects, or promptfoo's settings with their tests."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from residency.errors import DataError
+from residency.files.decompress import open_bytes
+from residency.files.opening import find_encoding, find_rows_within
+from residency.files.record import Record
+
+_MOST_BYTES = 64 << 20
+"""YAML is read whole, at a hundred times the cost of JSON."""
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases (a few of them make billions of values), each object with its line."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(None, None, "aliases (*name) are not read", mark)
+        return super().compose_node(parent, index)
+
+
+class _LinedMapping(dict[str, Any]):
+    line = 0
+
+
+def _construct_mapping(loader: _PlainLoader, node: yaml.MappingNode) -> _LinedMapping:
+    mapping = _LinedMapping()
+    for key_node, value_node in node.value:
+        key = str(loader.construct_object(key_node, deep=True))
+        if key in mapping:
+            raise yaml.MarkedYAMLError(
+                None, None, f"the key {key!r} stands twice", key_node.start_mark
+            )
+        mapping[key] = loader.construct_object(value_node, deep=True)
+    mapping.line = node.start_mark.line + 1
+    return mapping
+
+
+_PlainLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+def read_yaml(path: Path) -> Iterator[Record]:
+    """The objects of a list, or the tests of promptfoo settings, each with its first prompt.
+
+    Raises:
+        DataError: it is not YAML, or holds no list of objects.
+    """
+    with open_bytes(path) as handle:
+        data = handle.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise DataError(
+            "YAML of more than 64 MB is not read", where=str(path), next_step="use JSONL"
+        )
+    try:
+        with io.TextIOWrapper(io.BytesIO(data), encoding=find_encoding(data)) as text:
+            value = yaml.load(text, Loader=_PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise DataError(f"not valid YAML: {problem}", where=f"{path}{line}") from None
+    prompt = None
+    if isinstance(value, dict):
+        prompts = value.get("prompts")
+        prompt = prompts[0] if isinstance(prompts, list) and prompts else prompts
+        tests = value.get("tests")
+        value = tests if isinstance(tests, list) else find_rows_within(value) or [value]
+    if not isinstance(value, list):
+        raise DataError("a list of objects is expected", where=str(path))
+    for number, row in enumerate(value, 1):
+        if not isinstance(row, Mapping):
+            yield Record(number, None, f"an object is expected, found {type(row).__name__}")
+            continue
+        values = dict(row)
+        if isinstance(prompt, str) and "vars" in values:
+            values.setdefault("prompt", prompt)
+        yield Record(getattr(row, "line", number) or number, values)
