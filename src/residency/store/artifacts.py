@@ -4,47 +4,72 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from residency.errors import StoreError
 from residency.files.atomic_write import open_draft_folder
 from residency.files.content_hash import hash_folder
 
+ArtifactState = Literal["whole", "missing", "changed"]
+
 
 class Artifacts:
-    """A folder of content-named folders. Putting the same content twice stores it once."""
+    """A folder of content-named folders. Putting the same content twice stores it once.
+
+    What is opened is what was stored: the content is hashed when it is first opened in a process.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
+        self._verified: set[str] = set()
 
     def put_folder(self, source: Path) -> str:
         """Copy a folder in, atomically, and give its hash."""
         digest = hash_folder(source)
-        target = self._path(digest)
+        target = self.path_of(digest)
         if not target.exists():
             with open_draft_folder(target) as draft:
                 shutil.copytree(source, draft, dirs_exist_ok=True)
         return digest
 
-    def folder(self, digest: str, *, verify: bool = False) -> Path:
-        """Where an artifact lies.
+    def folder(self, digest: str) -> Path:
+        """Where an artifact lies, whole.
 
         Raises:
-            StoreError: it is missing, or (``verify``) its content has changed.
+            StoreError: it is missing, or its content has changed.
         """
-        path = self._path(digest)
-        if not path.exists():
+        if digest in self._verified and self.path_of(digest).exists():
+            return self.path_of(digest)
+        state = self.check_artifact(digest)
+        if state != "whole":
+            what = "is missing" if state == "missing" else "was changed after it was stored"
             raise StoreError(
-                f"artifact {digest} is missing",
-                where=str(path),
-                next_step="restore the project's .residency folder from a backup, or run again",
+                f"artifact {digest} {what}",
+                where=str(self.path_of(digest)),
+                next_step="residency doctor --repair, then residency run makes it again; "
+                "or restore the project's .residency folder from a backup",
             )
-        if verify and hash_folder(path) != digest:
-            raise StoreError(
-                f"artifact {digest} was changed after it was stored",
-                where=str(path),
-                next_step="delete it and run again",
-            )
-        return path
+        self._verified.add(digest)
+        return self.path_of(digest)
 
-    def _path(self, digest: str) -> Path:
-        return self._root / digest.replace("sha256:", "sha256-")[:39]
+    def check_artifact(self, digest: str) -> ArtifactState:
+        """Whether an artifact is there as it was stored. Reads all of it."""
+        path = self.path_of(digest)
+        if not path.is_dir():
+            return "missing"
+        return "whole" if hash_folder(path) == digest else "changed"
+
+    def set_aside(self, digest: str) -> Path | None:
+        """Move a changed artifact out of the way, beside the others; None where there is none."""
+        path = self.path_of(digest)
+        if not path.exists():
+            return None
+        number = 1
+        while (aside := path.with_name(f"{path.name}.changed-{number}")).exists():
+            number += 1
+        self._verified.discard(digest)
+        return path.rename(aside)
+
+    def path_of(self, digest: str) -> Path:
+        """Where an artifact lies or would lie."""
+        return self.root / digest.replace("sha256:", "sha256-")[:39]

@@ -25,6 +25,8 @@ from residency.store.lock import WriterLock
 from residency.store.migrations import STEPS, migrate, read_version
 
 FILE_NAME = "store.db"
+BUSY_MILLISECONDS = 10_000
+"""How long SQLite waits for another program that keeps the database locked."""
 _IN_CLAUSE = 500
 """Values in one IN clause; SQLite takes at least 999."""
 
@@ -200,7 +202,7 @@ def _open_engine(path: Path, url: str) -> tuple[str, Engine]:
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from residency.store import schema
 from residency.store.answer_tables import AnswerTables
@@ -46,6 +46,28 @@ class Store(RunTables, AnswerTables, IssueTables, LogTables):
                 query = select(table.c.id).where(table.c.id.startswith(prefix, autoescape=True))
                 ids += [str(row[0]) for row in connection.execute(query.distinct().limit(20))]
         return ids
+
+    def check_database(self) -> list[str]:
+        """What the database itself finds damaged; nothing for one that is whole.
+
+        PostgreSQL checks its own pages; there only the tables' references are looked at.
+        """
+        faults: list[str] = []
+        with self._read() as connection:
+            if connection.dialect.name == "sqlite":
+                rows = connection.execute(text("PRAGMA integrity_check")).all()
+                faults += [str(row[0]) for row in rows if row[0] != "ok"]
+                broken = connection.execute(text("PRAGMA foreign_key_check")).all()
+                faults += [f"{row[0]} row {row[1]} names a missing {row[2]}" for row in broken]
+            answers = schema.responses
+            for name in ("outcomes", "findings"):
+                table = schema.metadata.tables[name]
+                lost = select(func.count(table.c.response.distinct())).where(
+                    ~select(answers.c.id).where(answers.c.id == table.c.response).exists()
+                )
+                if count := connection.execute(lost).scalar_one():
+                    faults.append(f"{name} speak of {count} answers that are not stored")
+        return faults
 
     def count(self, name: str) -> int:
         """Rows of a table, for the status page."""

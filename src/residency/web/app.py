@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from residency.errors import ResidencyError
-from residency.project.workspace import read_config
+from residency.project.settings_file import read_config
 from residency.report.templates_env import make_environment, read_asset
 from residency.report.write_report import render_report
 from residency.results.headline import write_headline

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -39,10 +38,12 @@ class BoundedProtocol(H11Protocol):
             self._deadline = self.loop.call_later(HEADER_SECONDS, self._close_if_idle)
 
 
-def run_server(app: FastAPI, **where: Any) -> None:
-    """Serve an application until interrupted."""
-    uvicorn.run(
+def make_settings(app: FastAPI, *, host: str, port: int) -> uvicorn.Config:
+    """How the server listens."""
+    return uvicorn.Config(
         app,
+        host=host,
+        port=port,
         http=BoundedProtocol,
         ws="none",
         lifespan="off",
@@ -51,5 +52,9 @@ def run_server(app: FastAPI, **where: Any) -> None:
         timeout_keep_alive=5,
         timeout_graceful_shutdown=5,
         server_header=False,
-        **where,
     )
+
+
+def run_server(app: FastAPI, *, host: str, port: int) -> None:
+    """Serve an application until interrupted."""
+    uvicorn.Server(make_settings(app, host=host, port=port)).run()
