@@ -34,6 +34,9 @@ def check_command(
     column: Annotated[
         list[str] | None, typer.Option(help="Your column for a field: response=reply; may repeat.")
     ] = None,
+    split_at: Annotated[
+        str, typer.Option(help="Mark within raw text that ends the prompt, e.g. '\\nA:'.")
+    ] = "",
     benchmarks: Annotated[
         Path | None,
         typer.Option(
@@ -54,6 +57,7 @@ def check_command(
     Example: residency check data/train.jsonl --show 3
     """
     from residency.commands.check import check
+    from residency.data.reading.split_marks import parse_mark
 
     columns = parse_columns(column or [])
     with ProgressDisplay() as progress:
@@ -61,6 +65,7 @@ def check_command(
             target,
             base=base,
             columns=columns,
+            split_at=parse_mark(split_at),
             show=show,
             fix=fix,
             strict=strict,
@@ -75,11 +80,13 @@ def check_command(
         if result.fixed:
             body["fixed"] = vars(result.fixed) | {"folder": str(result.fixed.folder)}
         print_json(json.dumps(body, ensure_ascii=False))
-        return
-    show_report(result.report)
-    for row in result.shown:
-        show_row(row)
-    _show_written_files(result)
+    else:
+        show_report(result.report)
+        for row in result.shown:
+            show_row(row)
+        _show_written_files(result)
+    if not sum(result.report.kept.values()):
+        raise typer.Exit(2)
 
 
 def show_report(report: CheckReport) -> None:

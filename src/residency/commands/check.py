@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from residency.config.data import DataConfig
 from residency.config.model import ModelConfig
@@ -61,6 +61,7 @@ def check(
     *,
     base: str = "",
     columns: dict[str, str] | None = None,
+    split_at: str = "",
     show: int = 0,
     fix: bool = False,
     strict: bool = False,
@@ -77,7 +78,7 @@ def check(
         target: a path, or a source with a scheme (``sqlite:///…``, given as text: a ``Path``
             would lose a slash).
         base: base model whose tokenizer and template are used (default: the project's).
-        columns: the user's column names, as ``data.columns``.
+        columns: the user's column names, as ``data.columns``. split_at: as ``data.split_at``.
         show: rows to show with their trained tokens.
         benchmarks: folder of copies to compare with, or ``hub`` to read them from the hub
             (default: the project's ``data.benchmarks``).
@@ -95,7 +96,7 @@ def check(
     from residency.data.checks.data_doctor import check_data as examine
     from residency.embedding.wordllama import WordLlamaEmbedder
 
-    root, config, project = _settings(target, base, columns or {})
+    root, config, project = _settings(target, base, columns or {}, split_at)
     chat = _chat_format(root, config)
     named = str(benchmarks or config.data.benchmarks or "")
     known = None
@@ -130,30 +131,58 @@ def check(
     return Checked(report, _show(survey, show), fixed, written)
 
 
-def _settings(target: Path | str, base: str, columns: dict[str, str]) -> tuple[Path, Config, bool]:
+def _settings(
+    target: Path | str, base: str, columns: dict[str, str], split_at: str
+) -> tuple[Path, Config, bool]:
     """Root folder, settings, and whether the target is a project."""
     from residency.project.settings_file import read_config
 
     if "://" in str(target):  # a database or a file on the hub: kept as it is written
-        return Path(), _of_file(str(target), base, columns), False
+        return Path(), _of_source(str(target), base, columns, split_at), False
     target = Path(target)
     if (target / CONFIG_NAME).is_file():
         overrides = {"model.base": base} if base else {}
         if columns:
             overrides["data.columns"] = columns  # type: ignore[assignment]
+        if split_at:
+            overrides["data.split_at"] = split_at
         return target, read_config(target, overrides), True
     if not target.exists():
         raise DataError(
             "no such file or folder", where=str(target), next_step="residency check FILE"
         )
     root = target if target.is_dir() else target.parent
-    return root, _of_file("." if target.is_dir() else target.name, base, columns), False
+    name = "." if target.is_dir() else target.name
+    return root, _of_source(name, base, columns, split_at, folder=root), False
 
 
-def _of_file(name: str, base: str, columns: dict[str, str]) -> Config:
-    """Settings for a source that belongs to no project."""
+def _of_source(
+    name: str, base: str, columns: dict[str, str], split_at: str, folder: Path | None = None
+) -> Config:
+    """Settings for a source that belongs to no project; the files of a folder are in the splits
+    that their names say."""
     model = ModelConfig(base=base) if base else ModelConfig()
-    return Config(data=DataConfig(train=[name], columns=columns), model=model)
+    files: dict[str, Any] = {"train": [name]}
+    if name == "." and folder is not None and (named := _name_splits(folder)):
+        files = named
+    data = DataConfig.model_validate({**files, "columns": columns, "split_at": split_at})
+    return Config(data=data, model=model)
+
+
+def _name_splits(folder: Path) -> dict[str, list[str]]:
+    """The files of a folder by split, where at least one is named as train and one as another;
+    nothing otherwise. Files whose names say no split count as train."""
+    from residency.data.reading.sources import is_data_file
+    from residency.data.reading.split_marks import name_split
+
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and is_data_file(p))
+    named = {path: name_split(path) for path in paths}
+    if "train" not in named.values() or not {"dev", "test"} & set(named.values()):
+        return {}
+    splits: dict[str, list[str]] = {}
+    for path, split in named.items():
+        splits.setdefault(split or "train", []).append(path.relative_to(folder).as_posix())
+    return splits
 
 
 def _chat_format(root: Path, config: Config) -> ChatFormat | None:

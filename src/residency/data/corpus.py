@@ -8,6 +8,7 @@ removed row is listed with its reason. No file is changed.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from residency.data.collected_rows import is_collected, read_collected
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import FileRead, read_sources
 from residency.data.reading.sources import list_split_files
+from residency.data.reading.split_marks import describe_mark, find_split_mark
 from residency.data.row_table import RANK, TableBuilder
 from residency.errors import DataError
 from residency.interfaces import Progress, ProgressEvent, no_progress
@@ -116,11 +118,36 @@ def load_corpus(
     if not any(e.split == "train" for e in corpus.examples):
         why = f"; the first rejected row: {rejects[0]}" if rejects else ""
         raise DataError(f"no training row is left{why}", where=", ".join(data.train))
-    return replace(
-        corpus,
-        rejects=rejects,
-        files=files,
-        notes=[*_write_notes(corpus, rejects, missing), *collected.write_notes()],
+    _need_prompts(corpus)
+    notes = _write_notes(corpus, rejects, missing, config.train.objective)
+    changed = Counter[str]()
+    for file in files:
+        changed.update(file.changed)
+    notes += [f"{count} rows: {change}" for change, count in changed.most_common()]
+    return replace(corpus, rejects=rejects, files=files, notes=[*notes, *collected.write_notes()])
+
+
+def _need_prompts(corpus: Corpus) -> None:
+    """That dev and test rows can be asked.
+
+    Raises:
+        DataError: some were split off from raw text.
+    """
+    raw = [e for e in corpus.examples if e.split in ("dev", "test") and not e.prompt]
+    if not raw:
+        return
+    mark = find_split_mark([e.messages[0].content for e in raw])
+    divide = (
+        f"the texts seem to hold prompts: [data] split_at = {json.dumps(mark)} "
+        f"(residency check {describe_mark(mark)} shows what it gives)"
+        if mark
+        else 'if prompt and answer stand in one text, name what divides them: [data] split_at = "…"'
+    )
+    raise DataError(
+        f"{len(raw)} dev and test rows are raw text without a prompt: nothing could be asked",
+        where=raw[0].source,
+        next_step=f"{divide}; to train on raw text, name dev and test files with prompts, or use "
+        "residency pretrain",
     )
 
 
@@ -183,12 +210,23 @@ def _near_groups(rows: Sequence[Example], decision: Decision) -> dict[int, str]:
     return groups
 
 
-def _write_notes(corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[Split]) -> list[str]:
+PAIRS_NOTE = (
+    "{pairs} rows are preference pairs: only their better answers are trained; "
+    'train.objective = "dpo" trains on both'
+)
+
+
+def _write_notes(
+    corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[Split], objective: str
+) -> list[str]:
     notes = []
     counts = Counter(e.split for e in corpus.examples)
     notes.append("rows: " + ", ".join(f"{counts[s]} {s}" for s in SPLITS))
     if rejects:
         notes.append(f"{len(rejects)} rows could not be read, e.g. {rejects[0]}")
+    pairs = sum(e.rejected is not None for e in corpus.examples)
+    if pairs and objective != "dpo":
+        notes.append(PAIRS_NOTE.format(pairs=pairs))
     if missing:
         notes.append(f"split off from train by group hash: {', '.join(missing)}")
     for (kind, split), count in sorted(Counter((r.kind, r.split) for r in corpus.removed).items()):

@@ -62,11 +62,12 @@ _BINARY = {
     b"\xd0\xcf\x11\xe0": "an old office file",
 }
 """How files begin that hold no rows of text."""
-_NO_TEXT_ENDINGS = set(
-    ".png .jpg .jpeg .gif .webp .bmp .tif .tiff .ico .heic .mp3 .mp4 .wav .ogg .flac .mov .avi .mkv "
-    ".zip .tar .7z .rar .pdf .doc .docx .xls .xlsx .ppt .pptx .odt .ods .exe .dll .so .bin .pt .pth "
-    ".ckpt .safetensors .gguf .onnx .pkl .pickle .npy .npz .h5".split()  # noqa: SIM905
-)
+_NO_TEXT_ENDINGS = {
+    ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ico", ".heic", ".mp3", ".mp4",
+    ".wav", ".ogg", ".flac", ".mov", ".avi", ".mkv", ".zip", ".tar", ".7z", ".rar", ".pdf", ".doc",
+    ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".odt", ".ods", ".exe", ".dll", ".so", ".bin", ".pt",
+    ".pth", ".ckpt", ".safetensors", ".gguf", ".onnx", ".pkl", ".pickle", ".npy", ".npz", ".h5",
+}  # fmt: skip
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",

@@ -26,8 +26,10 @@ from residency.data.checks.pass_totals import LISTED
 from residency.data.checks.spelling import check_spelling
 from residency.data.checks.survey import Leak, Survey
 from residency.data.checks.truncation_ledger import Ledger
+from residency.data.corpus import PAIRS_NOTE
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import FileRead
+from residency.data.reading.split_marks import describe_mark, find_split_mark
 from residency.files.opening import describe_conversion
 from residency.interfaces import Embedder, Progress, ProgressEvent, no_progress
 from residency.nouns.example import Split
@@ -174,6 +176,7 @@ def check_data(
         notes.append(
             f"{survey.findings.unanswered} rows have no answer: to evaluate on, not to train on"
         )
+    notes += _write_reading_notes(survey)
     if chat is None:
         notes.append("token lengths were not looked at: no tokenizer (see residency base fetch)")
     elif survey.findings.tools and not chat.shows_tools:
@@ -210,6 +213,23 @@ def check_data(
         seconds=time.monotonic() - began,
     )
     return report, survey
+
+
+def _write_reading_notes(survey: Survey) -> list[str]:
+    """What was left out of rows, what becomes of pairs, and prompts that stand inside raw texts."""
+    findings = survey.findings
+    notes = [f"{count} rows: {change}" for change, count in findings.changed.most_common()]
+    if findings.pairs and survey.config.train.objective != "dpo":
+        notes.append(PAIRS_NOTE.format(pairs=findings.pairs))
+    raw = [v.example.messages[0].content for v in findings.sample.views if not v.example.prompt]
+    if raw:
+        mark = find_split_mark(raw)
+        notes.append(
+            f"{findings.raw} rows are raw text without a prompt: they can be trained on, but nothing "
+            "can be asked of them, so none may be a dev or test row"
+            + (f"; they seem to hold prompts: {describe_mark(mark)}" if mark else "")
+        )
+    return notes
 
 
 def _encoding_notes(survey: Survey) -> list[str]:

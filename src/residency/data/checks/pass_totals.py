@@ -42,7 +42,7 @@ class Findings:
     """
 
     def __init__(self, config: Config, *, spill: bool = False, bar: int | None = None) -> None:
-        self.rows = self.rejected = self.unanswered = self.tools = self.pairs = 0
+        self.rows = self.rejected = self.unanswered = self.tools = self.pairs = self.raw = 0
         self.changed: Counter[str] = Counter()
         self.rejects: list[Reject] = []
         self.reasons: Counter[str] = Counter()
@@ -60,6 +60,7 @@ class Findings:
         self.unanswered += example.reference is None
         self.tools += bool(example.messages[0].tools)
         self.pairs += example.rejected is not None
+        self.raw += not example.prompt
         answer = last_answer_text(example) if example.prompt else example.messages[-1].content
         view = View(self.rows, example, example.prompt_text, answer, split_words(answer))
         for meter in (self.answers, self.artefacts, self.private, self.sample):
@@ -104,6 +105,7 @@ class Findings:
         self.unanswered += later.unanswered
         self.tools += later.tools
         self.pairs += later.pairs
+        self.raw += later.raw
         self.changed.update(later.changed)
         self.reasons.update(later.reasons)
         self.rejects += later.rejects[: LISTED - len(self.rejects)]

@@ -33,6 +33,8 @@ DATA_ENDINGS = [
     ".txt",
     ".text",
     ".md",
+    ".yaml",
+    ".yml",
 ]
 
 
@@ -85,7 +87,7 @@ def _find_spec(spec: str, root: Path) -> Iterator[Source]:
         return
     path = root / spec
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p))
+        files = sorted(p for p in path.rglob("*") if p.is_file() and is_data_file(p))
     elif any(c in spec for c in "*?[") and not path.exists():
         files = sorted(p for p in root.glob(spec) if p.is_file())
     else:
@@ -102,7 +104,8 @@ def _find_spec(spec: str, root: Path) -> Iterator[Source]:
         yield Source(_show_path(file, root), find_kind(file), file)
 
 
-def _is_data(path: Path) -> bool:
+def is_data_file(path: Path) -> bool:
+    """Whether a file in a folder is read: by the ending of its name; hidden files are not."""
     return inner_suffix(path) in DATA_ENDINGS and not path.name.startswith(".")
 
 

@@ -1,0 +1,88 @@
+"""Marks within raw texts that end a prompt, and files whose names say which split they are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from residency.data.reading.clean_text import RowError
+from residency.data.reading.layouts.raw_text import divide_text
+from residency.nouns.example import Split
+
+_LEAST_SHARE = 0.8
+"""Share of the texts that a mark must divide to be offered."""
+_FIXED = (
+    "### Response:",
+    "### Assistant:",
+    "### Answer:",
+    "### Output:",
+    "[/INST]",
+    "<|assistant|>",
+    "<|im_start|>assistant\n",
+    "<start_of_turn>model\n",
+    "\n\n###\n\n",
+    " ->",
+    " => ",
+    "\t",
+)
+_LINE_MARK = re.compile(r"\n(#{0,4} ?[A-Z][A-Za-z]{0,19}:)")
+_SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "val": "dev",
+    "eval": "dev",
+    "development": "dev",
+    "test": "test",
+    "testing": "test",
+    "pool": "pool",
+}
+
+
+def find_split_mark(texts: Sequence[str]) -> str:
+    """The mark that divides most texts into prompt and answer; empty where none divides 80 %.
+
+    Of marks that divide equally many the one that stands latest in the texts wins: of ``Q:`` and
+    ``A:`` it is the answer's.
+    """
+    if not texts:
+        return ""
+    lines = Counter(mark for text in texts for mark in dict.fromkeys(_LINE_MARK.findall(text)))
+    candidates = [f"\n{mark}" for mark, _ in lines.most_common(10)] + list(_FIXED)
+    best = (0, 0.0, "")
+    for mark in candidates:
+        prompts = [prompt for text in texts if (prompt := _read_prompt(text, mark))]
+        if len(prompts) >= max(2, _LEAST_SHARE * len(texts)):
+            best = max(best, (len(prompts), sum(map(len, prompts)) / len(prompts), mark))
+    return best[2]
+
+
+def _read_prompt(text: str, mark: str) -> str:
+    try:
+        return divide_text(text, mark, "text")[0]
+    except RowError:
+        return ""
+
+
+def describe_mark(mark: str) -> str:
+    """How a mark is written on the command line."""
+    written = mark.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+    return f"--split-at '{written}'"
+
+
+def parse_mark(written: str) -> str:
+    """A mark from the command line: ``\\n`` and ``\\t`` stand for a line end and a tab."""
+    pieces = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
+    return re.sub(r"\\[nt\\]", lambda match: pieces[match[0]], written)
+
+
+def name_split(path: Path) -> Split | None:
+    """The split that a file's name says: ``valid.jsonl``, ``my-test.csv.gz``, ``train-00000-of-2``;
+    None where it says none, or two."""
+    parts = re.split(r"[^a-z]+", path.name.lower())
+    splits = {_SPLIT_NAMES[part] for part in parts if part in _SPLIT_NAMES}
+    return splits.pop() if len(splits) == 1 else None
