@@ -98,8 +98,13 @@ def _split_user(scheme: str, rest: str) -> tuple[str | None, str]:
     before = rest.partition("?")[0]
     if "@" in before:
         end = before.rindex("@")
-    elif not before.partition(":")[2].partition("/")[0].isdigit() and ":" in before:
-        end = rest.rindex("@")  # a password with a question mark in it, and no port
+    elif ":" in before:
+        # A password with a question mark in it, or an address with a port and a parameter.
+        end = rest.rindex("@")
+        port, slash, _ = before.partition(":")[2].partition("/")
+        is_parameter = port.isdigit() and slash and "=" in rest[len(before) : end]
+        if is_parameter and scheme.startswith("http"):
+            return None, rest
     else:
         return None, rest
     return rest[:end], rest[end + 1 :]

