@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import polars
 import pytest
 from typer.testing import CliRunner
 
@@ -14,8 +13,9 @@ from bench_rows import arc, truthful
 from residency.cli.app import build_app
 from residency.commands.check import check
 from residency.errors import FetchError
+from residency.evaluate.benchmarks import load_rows
 from residency.evaluate.benchmarks.load_rows import LocalSplits
-from residency.evaluate.benchmarks.tasks import TASKS
+from residency.evaluate.benchmarks.task_registry import TASKS
 from residency.loop.benchmark_contamination import contaminated_items, write_question
 from residency.nouns.example import Example, Message
 from small import save_model, save_project
@@ -116,23 +116,23 @@ def test_the_hub_is_read_when_it_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     """Nothing but the network is replaced."""
     fetched: list[str] = []
 
-    def hub(address: str) -> polars.DataFrame:
+    def hub(address: str) -> list[dict[str, Any]]:
         fetched.append(address)
         if "truthful_qa" in address:
-            return polars.DataFrame(truthful(3, 2))
+            return list(truthful(3, 2))
         if "ARC-Easy" in address:
-            return polars.DataFrame([*arc(4, 3), {**arc(1, 5)[0], "question": LONG}])
+            return [*arc(4, 3), {**arc(1, 5)[0], "question": LONG}]
         if "ai2_arc" in address:
-            return polars.DataFrame(arc(4, 4))
+            return list(arc(4, 4))
         if "hellaswag" in address:
             from bench_rows import hellaswag
 
-            return polars.DataFrame(hellaswag(4, 1))
+            return list(hellaswag(4, 1))
         from bench_rows import mmlu
 
-        return polars.DataFrame(mmlu(3, 1))
+        return list(mmlu(3, 1))
 
-    monkeypatch.setattr(polars, "read_parquet", hub)
+    monkeypatch.setattr(load_rows, "read_hub_rows", hub)
     rows = [
         {"instruction": f"What is row {n} about?", "response": f"About {n}."} for n in range(20)
     ]
@@ -144,10 +144,10 @@ def test_the_hub_is_read_when_it_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert (leak.benchmark, leak.source) == ("ARC", "rows.jsonl:21")
     assert "hf://datasets/allenai/ai2_arc/ARC-Easy/test-*.parquet" in fetched
 
-    def silent(address: str) -> polars.DataFrame:
+    def silent(address: str) -> list[dict[str, Any]]:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(polars, "read_parquet", silent)
+    monkeypatch.setattr(load_rows, "read_hub_rows", silent)
     with pytest.raises(FetchError, match="no route to host"):
         check(tmp_path / "rows.jsonl", benchmarks=Path("hub"))
 

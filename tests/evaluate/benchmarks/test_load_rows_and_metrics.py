@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 
 from bench_rows import GivenSplits, all_rows, arc, hellaswag, mmlu, truthful
 from residency.errors import FetchError, SuiteError, UserError
+from residency.evaluate.benchmarks import load_rows
 from residency.evaluate.benchmarks.compare_results import compare_results
 from residency.evaluate.benchmarks.load_rows import HubSplits, LocalSplits
 from residency.evaluate.benchmarks.prompts import contexts
 from residency.evaluate.benchmarks.run_tasks import BenchResult, run_tasks
 from residency.evaluate.benchmarks.score_items import item_values, mean
-from residency.evaluate.benchmarks.tasks import TASKS, Question, find_tasks
+from residency.evaluate.benchmarks.task import Question
+from residency.evaluate.benchmarks.task_registry import TASKS, find_tasks
 from residency.interfaces import Choice, ChoiceScore, Progress, no_progress
 
 
@@ -181,7 +183,7 @@ def test_a_hub_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -
         asked.append(address)
         raise OSError("no route to host\nmore")
 
-    monkeypatch.setattr(polars, "read_parquet", fail)
+    monkeypatch.setattr(load_rows, "read_hub_rows", fail)
     with pytest.raises(FetchError, match="no route to host"):
         HubSplits().rows(TASKS["mmlu_anatomy"], ("test",))
     assert asked == ["hf://datasets/cais/mmlu/anatomy/test-*.parquet"]

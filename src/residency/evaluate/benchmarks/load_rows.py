@@ -15,12 +15,10 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
-
-import polars
+from typing import Any, BinaryIO, Protocol
 
 from residency.errors import FetchError, SuiteError
-from residency.evaluate.benchmarks.tasks import Row, Task
+from residency.evaluate.benchmarks.task import Row, Task
 
 HUB = {
     "arc": "allenai/ai2_arc",
@@ -97,7 +95,7 @@ class LocalSplits:
         raise SuiteError(
             f"no {' or '.join(splits)} rows of {task.name}",
             where=str(self.folder),
-            next_step=f"put the hub's files of {HUB[task.benchmark]} there, or use --data hub",
+            next_step=_next_step(task),
         )
 
 
@@ -121,9 +119,9 @@ class HubSplits:
             folder = f"{task.subset}/" if task.subset else "data/"
             address = f"hf://datasets/{HUB[task.benchmark]}/{folder}{split}-*.parquet"
             try:
-                self._rows[key] = list(polars.read_parquet(address).to_dicts())
-            except Exception as error:  # polars raises many kinds for a network that is not there
-                problem = f"{address}: {str(error).splitlines()[0]}"
+                self._rows[key] = read_hub_rows(address)
+            except Exception as error:  # a network that is not there has many kinds of errors
+                problem = f"{address}: {(str(error).splitlines() or [type(error).__name__])[0]}"
                 continue
             return self._rows[key]
         raise FetchError(
@@ -132,9 +130,66 @@ class HubSplits:
         )
 
 
+def read_parquet_rows(file: Path | BinaryIO) -> list[Row]:
+    """Every row of a Parquet file.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no Parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    return list(pq.read_table(file).to_pylist())
+
+
+def read_hub_rows(address: str) -> list[Row]:
+    """Rows of all Parquet files of a dataset on the hub, e.g. ``hf://datasets/O/N/test-*.parquet``.
+
+    Raises:
+        FileNotFoundError: there are none. OSError and others: the hub cannot be reached.
+    """
+    from huggingface_hub import HfFileSystem
+
+    hub = HfFileSystem()
+    rows: list[Row] = []
+    names = sorted(hub.glob(address.removeprefix("hf://")))
+    if not names:
+        raise FileNotFoundError("no such files")
+    for name in names:
+        with hub.open(name, "rb") as file:
+            rows += read_parquet_rows(file)
+    return rows
+
+
+def _next_step(task: Task) -> str:
+    if task.benchmark in HUB:
+        return f"put the hub's files of {HUB[task.benchmark]} there, or use --data hub"
+    return f"put files named after {task.benchmark} and their split there, or name data_files in it"
+
+
+def read_split(task: Task, splits: Splits, names: Sequence[str]) -> Sequence[Row]:
+    """Rows of the first of these splits that exists: the task's own files, or those of ``splits``.
+
+    Raises:
+        SuiteError: none is there, or a row is not of the task's layout.
+    """
+    if not task.files:
+        return splits.rows(task, names)
+    for name in names:
+        if name in task.files:
+            return _read_files(task, task.files[name])
+    raise SuiteError(
+        f"{task.name} names no files of its split {' or '.join(names)}",
+        next_step="docs/benchmarks.md shows a task file",
+    )
+
+
+def _read_files(task: Task, paths: Sequence[Path]) -> list[Row]:
+    return [row for path in paths for row in read_rows(path, task)]
+
+
 def _belongs(path: Path, task: Task) -> bool:
     text = path.as_posix().lower()
-    if not any(hint in text for hint in _HINTS[task.benchmark]):
+    if not any(hint in text for hint in _HINTS.get(task.benchmark, (task.benchmark,))):
         return False
     if task.benchmark == "arc":
         # "arc" is in many words: the configuration's own name decides.
@@ -165,9 +220,9 @@ def read_rows(path: Path, task: Task) -> list[Row]:
     """
     try:
         raw = _records(path, task)
-    except (OSError, ValueError, UnicodeDecodeError, polars.exceptions.PolarsError) as error:
+    except (OSError, ValueError, UnicodeDecodeError) as error:
         raise SuiteError(f"cannot be read: {error}", where=str(path)) from None
-    convert = _LAYOUTS[task.benchmark]
+    convert = _LAYOUTS.get(task.benchmark, dict)
     out: list[Row] = []
     for number, record in enumerate(raw, start=1):
         try:
@@ -185,7 +240,7 @@ def read_rows(path: Path, task: Task) -> list[Row]:
 
 def _records(path: Path, task: Task) -> list[Any]:
     if path.suffix == ".parquet":
-        return list(polars.read_parquet(path).to_dicts())
+        return read_parquet_rows(path)
     raw = path.read_bytes()
     name = path.name
     if path.suffix == ".bz2":

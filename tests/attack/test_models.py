@@ -1,0 +1,98 @@
+"""Damaged model folders and GGUF files: loaded, or refused by name; never a traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+
+from mutate import mutate_bytes, mutate_json
+from residency.errors import ResidencyError
+from residency.model.gguf import convert_gguf
+from residency.model.load_model import load_model, load_tokenizer
+from small import save_model
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("attack") / "model")
+
+
+def copy_with(model: Path, folder: Path, name: str, data: bytes) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(model, folder)
+    (folder / name).write_bytes(data)
+    return folder
+
+
+def try_model(folder: Path) -> bool:
+    """Whether it was refused."""
+    try:
+        load_tokenizer(folder)
+        load_model(folder, device="cpu")
+    except ResidencyError as error:
+        assert str(error)
+        return True
+    return False
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_strange_values_in_a_folders_json(model: Path, tmp_path: Path, name: str) -> None:
+    raw = json.loads((model / name).read_text(encoding="utf-8"))
+    if name == "tokenizer.json":
+        raw["model"]["vocab"] = dict(list(raw["model"]["vocab"].items()))
+    for value in mutate_json(raw, COUNT, seed=len(name)):
+        data = json.dumps(value).encode("utf-8", "surrogatepass")
+        try_model(copy_with(model, tmp_path / "m", name, data))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_weights(model: Path, tmp_path: Path) -> None:
+    source = (model / "model.safetensors").read_bytes()
+    header = int.from_bytes(source[:8], "little")
+    for data in mutate_bytes(source[: 8 + header], COUNT, seed=5):
+        try_model(
+            copy_with(model, tmp_path / "m", "model.safetensors", data + source[8 + header :])
+        )
+    assert try_model(
+        copy_with(model, tmp_path / "m", "model.safetensors", source[: len(source) // 2])
+    )
+
+
+@pytest.fixture(scope="module")
+def gguf_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("gguf") / "m.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(64)
+    writer.add_embedding_length(8)
+    writer.add_feed_forward_length(16)
+    writer.add_head_count(2)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(["a", "b", "c", "d"])
+    writer.add_tensor("token_embd.weight", np.zeros((4, 8), np.float32))
+    writer.add_tensor("output_norm.weight", np.ones(8, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_gguf_files(gguf_file: bytes, tmp_path: Path) -> None:
+    for data in mutate_bytes(gguf_file, COUNT, seed=6):
+        file = tmp_path / "m.gguf"
+        file.write_bytes(data)
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        try:
+            convert_gguf(file, tmp_path / "out")
+        except ResidencyError as error:
+            assert str(error)
