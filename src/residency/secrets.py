@@ -24,6 +24,13 @@ REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A secret by name: ``${NAME}`` of the environment."""
 _WITHOUT_PASSWORD = ("hf", "file", "sqlite")
 """Schemes in which ``@`` means something else: a revision, or a letter of a path."""
+_DATABASE_PARAMETER = re.compile(
+    r"(query|host|hostaddr|port|user|dbname|password|ssl\w*|connect_timeout|application_name|options"
+    r"|service|passfile|target_session_attrs|channel_binding|gss\w*|keepalives\w*|tcp_user_timeout"
+    r"|client_encoding|charset|driver)=",
+    re.IGNORECASE,
+)
+"""Parameters of libpq, SQLAlchemy and ours."""
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
 
 _remembered: set[str] = set()
@@ -93,21 +100,23 @@ def mask_address(address: str) -> tuple[str, list[str]]:
 
 def _split_user(scheme: str, rest: str) -> tuple[str | None, str]:
     """What stands before the last ``@`` that can end a name and password, and what follows it."""
-    if scheme in _WITHOUT_PASSWORD or "@" not in rest:
+    if scheme in _WITHOUT_PASSWORD:
         return None, rest
-    before = rest.partition("?")[0]
-    if "@" in before:
-        end = before.rindex("@")
-    elif ":" in before:
-        # A password with a question mark in it, or an address with a port and a parameter.
-        end = rest.rindex("@")
-        port, slash, _ = before.partition(":")[2].partition("/")
-        is_parameter = port.isdigit() and slash and "=" in rest[len(before) : end]
-        if is_parameter and scheme.startswith("http"):
-            return None, rest
-    else:
-        return None, rest
-    return rest[:end], rest[end + 1 :]
+    end = rest.rfind("@", 0, _find_parameters(scheme, rest))
+    return (rest[:end], rest[end + 1 :]) if end >= 0 else (None, rest)
+
+
+def _find_parameters(scheme: str, rest: str) -> int:
+    """Where the parameters begin. A ``?`` of a password is none of theirs: it is followed by no
+    parameter that the scheme knows, or stands where a host would have no path yet."""
+    for found in re.finditer(r"\?", rest):
+        place, following = found.start(), rest[found.end() :]
+        if not scheme.startswith("http"):
+            if _DATABASE_PARAMETER.match(following):
+                return place
+        elif re.match(r"[\w.\[\]%-]*=", following) and ("/" in rest[:place] or "@" in rest[:place]):
+            return place
+    return len(rest)
 
 
 def _is_written_out(secret: str) -> bool:

@@ -24,6 +24,9 @@ def init_command(
         list[str] | None, typer.Option(help="Your column name, e.g. instruction=frage.")
     ] = None,
     instruction: Annotated[str, typer.Option(help="Put before rows that have none.")] = "",
+    split_at: Annotated[
+        str, typer.Option(help="Mark within raw text that ends the prompt, e.g. '\\nA:'.")
+    ] = "",
     name: Annotated[str, typer.Option(help="Name shown in reports.")] = "",
 ) -> None:
     """Make a project: a shipped example, or your own data.
@@ -35,6 +38,7 @@ def init_command(
     Example: residency init support --train faq.csv --column instruction=question
     """
     from residency.commands.init import init
+    from residency.data.reading.split_marks import parse_mark
 
     files = {"train": train or [], "dev": dev or [], "test": test or [], "pool": pool or []}
     if not example and not files["train"]:
@@ -51,6 +55,7 @@ def init_command(
         base=base,
         columns=parse_columns(column or []),
         instruction=instruction,
+        split_at=parse_mark(split_at),
         name=name,
     )
     names = ", ".join(project.files)
