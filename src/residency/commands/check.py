@@ -161,28 +161,14 @@ def _of_source(
 ) -> Config:
     """Settings for a source that belongs to no project; the files of a folder are in the splits
     that their names say."""
+    from residency.data.reading.split_marks import name_folder_splits
+
     model = ModelConfig(base=base) if base else ModelConfig()
     files: dict[str, Any] = {"train": [name]}
-    if name == "." and folder is not None and (named := _name_splits(folder)):
+    if name == "." and folder is not None and (named := name_folder_splits(folder)):
         files = named
     data = DataConfig.model_validate({**files, "columns": columns, "split_at": split_at})
     return Config(data=data, model=model)
-
-
-def _name_splits(folder: Path) -> dict[str, list[str]]:
-    """The files of a folder by split, where at least one is named as train and one as another;
-    nothing otherwise. Files whose names say no split count as train."""
-    from residency.data.reading.sources import is_data_file
-    from residency.data.reading.split_marks import name_split
-
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and is_data_file(p))
-    named = {path: name_split(path) for path in paths}
-    if "train" not in named.values() or not {"dev", "test"} & set(named.values()):
-        return {}
-    splits: dict[str, list[str]] = {}
-    for path, split in named.items():
-        splits.setdefault(split or "train", []).append(path.relative_to(folder).as_posix())
-    return splits
 
 
 def _chat_format(root: Path, config: Config) -> ChatFormat | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,18 @@ import tomlkit
 from residency import examples
 from residency.config.settings import CONFIG_NAME, Config, parse_config
 from residency.data.reading.source_reader import read_sources
+from residency.data.reading.split_marks import (
+    describe_mark,
+    find_split_mark,
+    name_folder_splits,
+)
 from residency.errors import ConfigError, DataError
 from residency.files.atomic_write import write_text
 from residency.model.base_model import KNOWN_BASES
 from residency.nouns.example import SPLITS
+
+ENOUGH_DEV = 60
+"""Items of dev from which `init` says nothing about their number."""
 
 COLUMNS_HINT = "name your columns: --column instruction=NAME --column response=NAME"
 
@@ -48,6 +57,7 @@ def init(
     base: str = "",
     columns: Mapping[str, str] | None = None,
     instruction: str = "",
+    split_at: str = "",
     name: str = "",
 ) -> Initialised:
     """Write a project into ``root``.
@@ -58,7 +68,8 @@ def init(
         files: the user's data files by split; a split that is missing is split off from train.
         base: base model; empty keeps the default.
         columns: the user's column names, e.g. ``{"instruction": "frage"}``.
-        instruction: put before every row that has none.
+        instruction: put before every row that has none. split_at: the mark within raw text that
+            ends the prompt.
         name: shown in reports; the folder's name when empty.
 
     Raises:
@@ -79,9 +90,27 @@ def init(
             "no data was named",
             next_step="residency init DIR --train FILE, or residency init DIR --example tickets",
         )
-    return _write_own(
-        root, files, base=base, columns=columns or {}, instruction=instruction, name=name
+    return _write_own_project(
+        root,
+        _name_folder_splits(files),
+        base=base,
+        columns=columns or {},
+        instruction=instruction,
+        split_at=split_at,
+        name=name,
     )
+
+
+def _name_folder_splits(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
+    """The files by split; a folder named as the only source of train is opened where the names of
+    its files say train and dev or test."""
+    by_split = {split: list(paths) for split, paths in files.items()}
+    others = [split for split in SPLITS if split != "train" and by_split.get(split)]
+    if others or len(by_split["train"]) != 1 or not by_split["train"][0].is_dir():
+        return by_split
+    folder = by_split["train"][0]
+    named = name_folder_splits(folder)
+    return {s: [folder / name for name in names] for s, names in named.items()} or by_split
 
 
 def _from_project(root: Path, base: str) -> str:
@@ -104,13 +133,14 @@ def _copy_example(root: Path, example: str, base: str) -> Initialised:
     return Initialised(root, [str(file.relative_to(root)) for file in files])
 
 
-def _write_own(
+def _write_own_project(
     root: Path,
     files: Mapping[str, Sequence[Path]],
     *,
     base: str,
     columns: Mapping[str, str],
     instruction: str,
+    split_at: str,
     name: str,
 ) -> Initialised:
     document = tomlkit.document()
@@ -130,10 +160,12 @@ def _write_own(
         table["columns"] = inline
     if instruction:
         table["instruction"] = instruction
+    if split_at:
+        table["split_at"] = split_at
     document["data"] = table
     text = tomlkit.dumps(document)
     config = parse_config(document.unwrap())
-    found = _look(config, root, files)
+    found = _look_at_files(config, root, files)
     root.mkdir(parents=True, exist_ok=True)
     write_text(root / CONFIG_NAME, text)
     made = [CONFIG_NAME]
@@ -143,9 +175,16 @@ def _write_own(
     return Initialised(root, made, found)
 
 
-def _look(config: Config, root: Path, files: Mapping[str, Sequence[Path]]) -> dict[str, str]:
-    """Read every file once, so that a wrong mapping is told now and not in the middle of a run."""
+def _look_at_files(
+    config: Config, root: Path, files: Mapping[str, Sequence[Path]]
+) -> dict[str, str]:
+    """Read every file once, so that a wrong mapping is told now and not in the middle of a run.
+
+    Raises:
+        DataError: a file cannot be read as examples, or dev or test would be raw text.
+    """
     found = {}
+    counts = dict.fromkeys(SPLITS, 0)
     for split in SPLITS:
         for path in files.get(split, ()):
             if not path.exists():
@@ -153,7 +192,8 @@ def _look(config: Config, root: Path, files: Mapping[str, Sequence[Path]]) -> di
             try:
                 result = read_sources([str(path.resolve())], config.data, split, root)
             except DataError as error:
-                raise DataError(error.what, where=error.where, next_step=COLUMNS_HINT) from None
+                step = error.next_step or COLUMNS_HINT
+                raise DataError(error.what, where=error.where, next_step=step) from None
             if not result.examples:
                 first = f"; the first: {result.rejects[0]}" if result.rejects else ""
                 raise DataError(
@@ -161,10 +201,60 @@ def _look(config: Config, root: Path, files: Mapping[str, Sequence[Path]]) -> di
                     where=str(path),
                     next_step=COLUMNS_HINT,
                 )
+            raw = [e.messages[0].content for e in result.examples if not e.prompt]
+            if split == "train" and len(raw) > len(result.examples) / 2:
+                _need_prompts(raw, path, files)
+            counts[split] += len(result.examples)
             found[str(path)] = f"{len(result.examples)} rows, {result.format}" + (
-                f", {len(result.rejects)} refused" if result.rejects else ""
+                f", {len(result.rejects)} refused (the first: {result.rejects[0]})"
+                if result.rejects
+                else ""
             )
+    if need := _describe_need(counts, config):
+        found["rows"] = need
     return found
+
+
+def _need_prompts(raw: Sequence[str], path: Path, files: Mapping[str, Sequence[Path]]) -> None:
+    """That raw text is not to be split into dev and test.
+
+    Raises:
+        DataError: it is, and so nothing could be asked.
+    """
+    if files.get("dev") and files.get("test"):
+        return
+    mark = find_split_mark(raw)
+    raise DataError(
+        "the rows are raw text without prompts: dev and test rows could not be asked anything",
+        where=str(path),
+        next_step=f"the texts seem to hold prompts: {describe_mark(mark)}"
+        if mark
+        else "name --dev and --test files with prompts, or use residency pretrain",
+    )
+
+
+def _describe_need(counts: Mapping[str, int], config: Config) -> str:
+    """What a run could show with so few rows; empty where there are enough.
+
+    An exact McNemar test needs six items that change for p < 0.05: of n items a fall of less than
+    6/n cannot be shown.
+    """
+    shares = config.data.split
+    total = sum(shares.values())
+    items = counts["dev"] or int(counts["train"] * shares.get("dev", 0.0) / total)
+    if items >= ENOUGH_DEV:
+        return ""
+    rows = math.ceil(round(ENOUGH_DEV * total / max(shares.get("dev", 0.0), 1e-9), 6))
+    able = (
+        f"a fall of less than {6 / items:.0%} of the items cannot be shown"
+        if items >= 6
+        else ("no change at all can be shown")
+    )
+    return f"too few to show much: dev has about {items} items, on which {able}; " + (
+        f"name a dev file of {ENOUGH_DEV} rows or more"
+        if counts["dev"]
+        else f"{rows} rows give it {ENOUGH_DEV}"
+    )
 
 
 def _relative(path: Path, root: Path) -> str:

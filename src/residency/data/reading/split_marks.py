@@ -9,6 +9,7 @@ from pathlib import Path
 
 from residency.data.reading.clean_text import RowError
 from residency.data.reading.layouts.raw_text import divide_text
+from residency.data.reading.sources import is_data_file
 from residency.nouns.example import Split
 
 _LEAST_SHARE = 0.8
@@ -86,3 +87,16 @@ def name_split(path: Path) -> Split | None:
     parts = re.split(r"[^a-z]+", path.name.lower())
     splits = {_SPLIT_NAMES[part] for part in parts if part in _SPLIT_NAMES}
     return splits.pop() if len(splits) == 1 else None
+
+
+def name_folder_splits(folder: Path) -> dict[Split, list[str]]:
+    """The data files of a folder by split (relative paths), where at least one is named as train and
+    one as dev or test; nothing otherwise. Files whose names say no split count as train."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and is_data_file(p))
+    named = {path: name_split(path) for path in paths}
+    if "train" not in named.values() or not {"dev", "test"} & set(named.values()):
+        return {}
+    splits: dict[Split, list[str]] = {}
+    for path, split in named.items():
+        splits.setdefault(split or "train", []).append(path.relative_to(folder).as_posix())
+    return splits
