@@ -1,8 +1,8 @@
-"""Reproduces the tables of docs/statistics.md: false claims and power in simulated projects.
+"""Reproduces the tables of docs/statistics.md: false claims, coverage and power in made-up projects.
 
-    python benchmarks/verdict_simulation.py [--projects 1000] [--items 150 300]
+    python benchmarks/verdict_simulation.py [--projects 400] [--items 60 120 180 300] [--json FILE]
 
-Takes about two minutes on one core.
+About ten minutes on one core with 400 projects.
 """
 
 from __future__ import annotations
@@ -14,46 +14,79 @@ from pathlib import Path
 
 import numpy as np
 
-from residency.diagnose.simulate_projects import simulate_fall, simulate_null
-from residency.stats.paired_outcomes import rate_bounds
+from residency.diagnose.simulate_projects import simulate_fall, simulate_run
+from residency.diagnose.simulated_project import World
+from residency.stats.intervals import clopper_pearson
+
+KINDS_OF_WORLD = {
+    "only luck": {},
+    "groups of 4": {"paraphrases": 4},
+    "trainings differ": {"training": 0.5},
+    "answers missing": {"missing": 0.15},
+    "all of it, unequal detectors": {
+        "paraphrases": 3,
+        "training": 0.5,
+        "missing": 0.15,
+        "detector_errors": 0.15,
+    },
+}
+ROUNDS = 3
 
 
-def null_table(projects: int, seed: int, sizes: list[int]) -> list[dict[str, float]]:
-    """Projects in which nothing changed: how many claim something."""
-    rows = []
-    for items in sizes:
-        rng = np.random.default_rng(seed)
-        runs = [simulate_null(rng, items=items, rounds=4) for _ in range(projects)]
-        ours, naive = (sum(getattr(run, name) > 0 for run in runs) for name in ("claims", "naive"))
-        rows.append(
-            {
-                "items": items,
-                "issues": float(np.mean([run.issues for run in runs])),
-                "ours": ours / projects,
-                "ours_high": rate_bounds(ours, projects)[1],
-                "naive": naive / projects,
-            }
-        )
+def count_false_claims(projects: int, seed: int, sizes: list[int]) -> list[dict[str, object]]:
+    """Projects with a claim that is not true of the models compared, and coverage of Δ."""
+    rows: list[dict[str, object]] = []
+    for name, settings in KINDS_OF_WORLD.items():
+        for items in sizes:
+            for drift in (0.0, 0.8):
+                rng = np.random.default_rng(seed)
+                world = World(items=items, **settings)
+                runs = [
+                    simulate_run(rng, world=world, rounds=ROUNDS, drift=drift)
+                    for _ in range(projects)
+                ]
+                false = sum(run.false > 0 for run in runs)
+                intervals = sum(run.intervals for run in runs)
+                rows.append(
+                    {
+                        "world": name,
+                        "items": items,
+                        "falls": drift > 0,
+                        "issues": float(np.mean([run.issues for run in runs])),
+                        "claims": float(np.mean([run.claims for run in runs])),
+                        "false": false / projects,
+                        "false_high": clopper_pearson(false, projects)[1],
+                        "naive": float(np.mean([run.naive > 0 for run in runs])),
+                        "coverage": sum(run.covered for run in runs) / intervals
+                        if intervals
+                        else None,
+                    }
+                )
     return rows
 
 
-def power_table(projects: int, seed: int, sizes: list[int]) -> list[dict[str, float]]:
+def measure_power(projects: int, seed: int, sizes: list[int]) -> list[dict[str, object]]:
     """One issue truly falls by the stated minimum detectable effect: how often it is found."""
-    rows = []
-    for items in sizes:
-        for number in (1, 2, 4):
+    rows: list[dict[str, object]] = []
+    for paraphrases in (1, 4):
+        for items in sizes:
             rng = np.random.default_rng(seed)
-            falls = [simulate_fall(rng, items=items, round=number) for _ in range(projects)]
-            real = [fall for fall in falls if fall is not None]
-            shown = [fall for fall in real if not math.isinf(fall.stated)]
+            world = World(items=items, paraphrases=paraphrases)
+            drawn = [
+                simulate_fall(rng, world=world, round=1, rounds=ROUNDS) for _ in range(projects)
+            ]
+            falls = [fall for fall in drawn if fall is not None]
+            shown = [fall for fall in falls if not math.isinf(fall.stated)]
             rows.append(
                 {
                     "items": items,
-                    "round": number,
-                    "showable": len(shown) / len(real),
-                    "median_mde": float(np.median([fall.stated for fall in shown])),
-                    "median_base": float(np.median([fall.base_rate for fall in shown])),
-                    "found": float(np.mean([fall.found for fall in shown])),
+                    "paraphrases": paraphrases,
+                    "showable": len(shown) / max(1, len(falls)),
+                    "median_mde": float(np.median([f.stated for f in shown])) if shown else None,
+                    "median_base": float(np.median([f.base_rate for f in shown]))
+                    if shown
+                    else None,
+                    "found": float(np.mean([f.found for f in shown])) if shown else None,
                 }
             )
     return rows
@@ -62,31 +95,39 @@ def power_table(projects: int, seed: int, sizes: list[int]) -> list[dict[str, fl
 def main() -> None:
     """Print both tables as Markdown, and write them as JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--projects", type=int, default=1000)
-    parser.add_argument("--items", type=int, nargs="+", default=[150, 300])
+    parser.add_argument("--projects", type=int, default=400)
+    parser.add_argument("--items", type=int, nargs="+", default=[60, 120, 180, 300])
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    null = null_table(options.projects, options.seed, options.items)
-    power = power_table(options.projects, options.seed, options.items)
-    print("| dev items | issues a project | projects with a false claim | naive test |")
-    print("|---|---|---|---|")
-    for row in null:
+    print("| world | dev items | truly falls | issues | claims | false | naive | coverage |")
+    print("|---|---|---|---|---|---|---|---|")
+    claims = count_false_claims(options.projects, options.seed, options.items)
+    for row in claims:
+        coverage = "–" if row["coverage"] is None else f"{row['coverage']:.1%}"
         print(
-            f"| {row['items']:.0f} | {row['issues']:.1f} "
-            f"| {row['ours']:.1%} (at most {row['ours_high']:.1%}) | {row['naive']:.1%} |"
+            f"| {row['world']} | {row['items']} | {'yes' if row['falls'] else 'no'} "
+            f"| {row['issues']:.1f} | {row['claims']:.1f} "
+            f"| {row['false']:.1%} (at most {row['false_high']:.1%}) | {row['naive']:.0%} "
+            f"| {coverage} |"
         )
     print()
-    print("| dev items | round | issues with a finite MDE | median MDE | found |")
+    print("| dev items | items a group | issues with a finite effect | median effect | found |")
     print("|---|---|---|---|---|")
+    power = measure_power(options.projects, options.seed, options.items)
     for row in power:
+        effect = (
+            "–"
+            if row["median_mde"] is None
+            else f"{row['median_mde']:.0%} of a rate of {row['median_base']:.0%}"
+        )
+        found = "–" if row["found"] is None else f"{row['found']:.1%}"
         print(
-            f"| {row['items']:.0f} | {row['round']:.0f} | {row['showable']:.0%} "
-            f"| {row['median_mde']:.0%} of a rate of {row['median_base']:.0%} "
-            f"| {row['found']:.1%} |"
+            f"| {row['items']} | {row['paraphrases']} | {row['showable']:.0%} | {effect} "
+            f"| {found} |"
         )
     if options.json:
-        options.json.write_text(json.dumps({"null": null, "power": power}, indent=1))
+        options.json.write_text(json.dumps({"claims": claims, "power": power}, indent=1))
 
 
 if __name__ == "__main__":

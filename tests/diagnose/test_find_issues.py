@@ -156,7 +156,7 @@ def test_overall_kinds_are_issues_whether_or_not_they_are_common() -> None:
 def test_clusters_are_slices_too() -> None:
     examples, responses, findings = project({"overlong": set(range(8))}, n=100)
     cluster = Slice("cluster", "returns, refunds", tuple(e.id for e in examples[:10]))
-    (issue,) = find(examples, responses, findings, clusters=[cluster])
+    (issue,) = find(examples, responses, findings, slices=[cluster])
     assert issue.slice == cluster
     assert issue.title == "overlong in “returns, refunds”"
 

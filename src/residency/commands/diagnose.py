@@ -40,7 +40,7 @@ def diagnose(ws: Workspace, name: str) -> Diagnosis:
         round=assessed.model.round,
         config=ws.config.diagnose,
         known=[],
-        clusters=ws.clusters,
+        slices=ws.slices,
         how=ws.config.evaluate.reduce,
     )
     failing = {

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.find_issues import Table, issues_of
+from residency.diagnose.candidates import Table
+from residency.diagnose.find_issues import make_issues
 from residency.nouns.example import Example, Message
 from residency.nouns.issue import Issue
 from residency.stats.sample_reducer import Outcomes
@@ -154,7 +155,7 @@ class SimulatedProject:
             )
             for k, kind in enumerate(KINDS)
         }
-        return issues_of(pool, tables, model=name, round=round, config=config, known=known)
+        return make_issues(pool, tables, model=name, round=round, config=config, known=known)
 
 
 def _draw_chances(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> Chances:

@@ -23,7 +23,7 @@ def add_issues(
         round=number,
         config=ws.config.diagnose,
         known=[issue for issue, _ in known.values()],
-        clusters=ws.clusters,
+        slices=ws.slices,
         how=ws.config.evaluate.reduce,
     )
     fresh = [issue for issue in issues if issue.id not in known]

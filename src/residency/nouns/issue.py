@@ -12,13 +12,14 @@ from residency.nouns.example import Example
 
 @dataclass(frozen=True)
 class Slice:
-    """Which examples an issue speaks of: all, those with a tag, or those in a cluster.
+    """Which examples an issue speaks of.
 
-    ``by`` is ``"all"``, ``"tag"`` or ``"cluster"``; ``value`` is the tag, or the cluster's name.
-    ``members`` holds example ids where they cannot be found from the example alone (clusters).
+    ``by`` is ``"all"``, ``"tag"``, ``"cluster"``, ``"field"`` (a class, or a field's value, in the
+    reference) or ``"words"`` (of the prompt); ``value`` is the tag, the cluster's name, or the rule.
+    ``members`` holds example ids where they cannot be found from the example alone.
     """
 
-    by: Literal["all", "tag", "cluster"] = "all"
+    by: Literal["all", "tag", "cluster", "field", "words"] = "all"
     value: str = ""
     members: tuple[str, ...] = ()
 

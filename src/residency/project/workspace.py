@@ -171,18 +171,23 @@ class Workspace:
         return [e for e in self.corpus.examples if e.split == split]
 
     @cached_property
-    def clusters(self) -> list[Slice]:
-        """Slices of rows that nobody tagged: dev prompts of like meaning, and what joins them.
+    def slices(self) -> list[Slice]:
+        """Slices beside the tags: classes and field values, words of prompts, and where nobody
+        tagged a row, prompts of like meaning.
 
-        Test prompts join too, so that an issue can be confirmed there; they shape nothing.
+        Rows of test and pool join too, so that an issue can be confirmed there and rows be found
+        for it; they shape nothing.
         """
         from residency.diagnose.cluster_slices import cluster_slices
+        from residency.diagnose.feature_slices import slice_by_features
 
         dev = self.split("dev")
-        if any(example.tags for example in dev):
-            return []
         others = [*self.split("test"), *self.split("pool")]
-        return cluster_slices(dev, self.embedder, also=others, seed=self.config.project.seed)
+        features = slice_by_features(dev, also=others)
+        if any(example.tags for example in dev):
+            return features
+        seed = self.config.project.seed
+        return [*features, *cluster_slices(dev, self.embedder, also=others, seed=seed)]
 
     def check_splits(self) -> None:
         """Enough rows to train, measure and confirm.

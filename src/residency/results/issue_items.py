@@ -124,6 +124,6 @@ def _members(answers: JudgedAnswers, issue: Issue) -> set[str] | None:
     """Dev items of the issue's slice; None for all."""
     if issue.slice.by == "all":
         return None
-    if issue.slice.by == "cluster":
+    if issue.slice.by != "tag":
         return set(issue.slice.members)
     return {key for key, tags in answers.tags("dev").items() if issue.slice.value in tags}

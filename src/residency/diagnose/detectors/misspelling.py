@@ -22,6 +22,7 @@ from residency.nouns.finding import Finding, Span
 from residency.text.words import split_words
 
 NAME, VERSION = "misspelling", "5"
+_INSIDE = re.compile(r"(?<=[^\W\d_] )[^\W\d_]+|(?<=[,;)] )[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNKNOWN, _FREQUENT = 1.5, 3.0
 _EVERYDAY = 3.0
@@ -165,7 +166,9 @@ def is_english(text: str, *, fewest: int = 1) -> bool:
     Most of its words are frequent in English; or many are, and in no other language more. Texts of
     fewer words than ``fewest`` are taken for English.
     """
-    words = [word for word in split_words(text) if word.isalpha()]
+    # Names belong to no language: capitalised words within a sentence.
+    plain = _INSIDE.sub(lambda match: " " if match[0][0].isupper() else match[0], text)
+    words = [word for word in split_words(plain) if word.isalpha()]
     if len(words) < fewest or not words:
         return True
     share = _frequent_share(words, "en")

@@ -137,7 +137,7 @@ class _NearnessTable:
 
 
 def _in_slice(issue: Issue, row: Example) -> bool:
-    return issue.slice.by == "tag" and issue.slice.contains(row)
+    return issue.slice.by in ("tag", "field", "words") and issue.slice.contains(row)
 
 
 def _tag_bonus(failing: Sequence[Example], rows: Sequence[Example]) -> np.ndarray:

@@ -60,7 +60,7 @@ def rank_slice_rows(
     issue: Issue, failing: Sequence[Example], pool: Sequence[Example], *, seed: int
 ) -> list[tuple[Example, float]]:
     """Rows that can serve the issue, best first: log₂ of how much its tag tells, then by the seed."""
-    if issue.slice.by == "tag":
+    if issue.slice.by in ("tag", "field", "words"):
         scored = [(row, 1.0) for row in pool if issue.slice.contains(row)]
     else:
         lifts = measure_tag_lifts(failing, pool)
