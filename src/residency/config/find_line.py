@@ -23,7 +23,7 @@ def find_line(text: str, path: Sequence[int | str]) -> int | None:
     table: list[str] = []
     best: tuple[int, int] | None = None
     closing = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if closing:  # inside of a text of several lines
             closing = "" if closing in line else closing
             continue

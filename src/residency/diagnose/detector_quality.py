@@ -14,6 +14,7 @@ from importlib import resources
 from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.detectors.registry import DETECTORS
 from residency.diagnose.run_detectors import run_detectors
+from residency.files.own_lines import split_lines
 from residency.interfaces import Embedder
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
@@ -124,7 +125,7 @@ def load_labelled() -> tuple[list[Example], list[Response], dict[tuple[str, str]
     examples: dict[str, Example] = {}
     responses = []
     labels = {}
-    for number, line in enumerate(text.splitlines()):
+    for number, line in enumerate(split_lines(text)):
         row = json.loads(line)
         turns = [Message("user", row["prompt"], input=row.get("input", ""))]
         if "reference" in row:

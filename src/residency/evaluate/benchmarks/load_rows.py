@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Protocol
 
 from residency.errors import FetchError, SuiteError
 from residency.evaluate.benchmarks.task import Row, Task
+from residency.files.own_lines import split_lines
 
 HUB = {
     "arc": "allenai/ai2_arc",
@@ -249,11 +250,11 @@ def _records(path: Path, task: Task) -> list[Any]:
     if name.endswith(".csv"):
         return _csv(text, task)
     if name.endswith(".txt"):
-        lines = text.splitlines()
+        lines = split_lines(text)
         return [lines[at : at + 6] for at in range(0, len(lines), 6) if any(lines[at : at + 6])]
     if text.lstrip().startswith("["):
         return list(json.loads(text))
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [json.loads(line) for line in split_lines(text) if line.strip()]
 
 
 def _csv(text: str, task: Task) -> list[Any]:

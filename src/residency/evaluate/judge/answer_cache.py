@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Protocol
 
+from residency.files.own_lines import append_json_line, split_lines
+
 
 class AnswerCache(Protocol):
     """Judge answers by the hash of what was asked."""
@@ -29,7 +31,7 @@ class FileCache:
         self.path = path
         self._answers: dict[str, str] = {}
         if path.exists():
-            for line in path.read_text(encoding="utf-8").split("\n"):
+            for line in split_lines(path.read_bytes().decode("utf-8", errors="replace")):
                 try:
                     row = json.loads(line)
                     self._answers[row["key"]] = row["text"]
@@ -43,14 +45,4 @@ class FileCache:
     def put(self, key: str, text: str) -> None:
         """Keep an answer."""
         self._answers[key] = text
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
-            if file.tell() and self._ends_open():
-                file.write(b"\n")
-            row = json.dumps({"key": key, "text": text}, ensure_ascii=False)
-            file.write(row.encode() + b"\n")
-
-    def _ends_open(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, 2)
-            return file.read(1) != b"\n"
+        append_json_line(self.path, {"key": key, "text": text})

@@ -20,6 +20,7 @@ from residency.evaluate.suites.rules.python_function import (
     load_function,
 )
 from residency.evaluate.suites.suite import Suite
+from residency.files.own_lines import split_lines
 from residency.nouns.example import Example, Message
 
 TOP_KEYS = ("name", "instruction", "primary", "extract", "rules", "items", "checklist")
@@ -97,7 +98,7 @@ class _SuiteReader:
         return self._make_suite(str(raw.get("name", self.path.stem)))
 
     def read_jsonl(self, text: str) -> Suite:
-        for number, line in enumerate(text.split("\n"), 1):
+        for number, line in enumerate(split_lines(text), 1):
             where = f"{self.path}:{number}"
             if not line.strip():
                 continue
