@@ -121,6 +121,9 @@ def test_templates_fill_different_rows_and_repeat_with_the_seed(tmp_path: Path) 
         assert ("leaks" in row.prompt_text) == (product == "kettle")
     with pytest.raises(DataError, match="only 9 different rows"):
         fill_templates(path, 10)
+    path.write_text('[slots]\nx = "abc"\n[[template]]\ninstruction = "{x}"\nresponse = "r"\n')
+    with pytest.raises(DataError, match="slot 'x' is not a list of values"):
+        fill_templates(path, 1)
     path.write_text(TEMPLATES.replace("{opening}", "{start}"))
     with pytest.raises(DataError, match=r"unknown slot \{start\}"):
         fill_templates(path, 1)
@@ -222,7 +225,12 @@ def _assert_collected_rows_are_trained(project: Project, count: int) -> None:
     ):
         corpus = load_corpus(project.config.model_copy(update={"data": settings}), project.root)
         rows = [e for e in corpus.examples if e.source.startswith(COLLECTED)]
-        assert [e.split for e in rows] == ["train"] * count
+        assert {e.split for e in rows} == {"train"}
+        # Rows that are split off to dev may lie near a collected one, which then gives way.
+        gone = [r for r in corpus.removed if r.source.startswith(COLLECTED)]
+        assert {r.kind for r in gone} <= {"contamination"}
+        assert len(rows) + len(gone) == count
+        assert not gone or settings.dev == []
         assert all(e.why for e in rows)
         people = [e for e in rows if e.why.startswith("person")]
         assert all("in place of an answer of" in e.why and e.rejected for e in people)

@@ -62,3 +62,22 @@ def test_the_control_arm_is_as_large_as_the_targeted_one_after_the_firewall(
     assert {p.arm for p in drawn} == {"control"}
     protected = {e.prompt_text for e in project.split("dev")}
     assert not {p.example.prompt_text for p in accepted} & protected
+
+
+def test_preferences_take_the_models_own_failing_answers(finished: Path, tmp_path: Path) -> None:
+    root = copy_run(finished, tmp_path / "copy")
+    settings = root / "residency.toml"
+    text = settings.read_text()
+    assert "[train]\n" in text
+    settings.write_text(text.replace("[train]\n", '[train]\nobjective = "dpo"\n'))
+    project = Project.open(root)
+    issue = max(project.issues(), key=lambda i: len(i.examples))
+    proposals = target(project, issue.id, count=4)
+    assert proposals
+    for proposal in proposals:
+        if proposal.accepted:
+            assert proposal.example.rejected
+            assert proposal.example.rejected != proposal.example.reference
+        else:
+            assert "no pair" in proposal.reason
+    assert any(p.accepted for p in proposals), "a random model fails"

@@ -30,6 +30,9 @@ WRITTEN = {
     "3/4": [0.75],
     "$5.00": [5],
     "5,-": [5],
+    "1.234,-": [1234],
+    "1½ cups, ¾ l": [1.5, 0.75],
+    "0x1F": [],
     "0,125": [0.125],
     "0.125": [0.125],
     "on 2026-11-27 at 10:30": [],
@@ -47,7 +50,7 @@ def test_numbers_as_people_write_them(text: str) -> None:
     numbers = find_numbers(text)
     assert [n.value for n in numbers] == pytest.approx(WRITTEN[text])
     for number in numbers:
-        assert any(character.isdigit() for character in text[number.start : number.end])
+        assert any(character.isnumeric() for character in text[number.start : number.end])
 
 
 def test_percent_is_told() -> None:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +84,9 @@ def test_ascii_words_are_what_they_always_were(text: str) -> None:
 @given(st.text(max_size=100))
 def test_words_hold_letters_or_digits_and_no_space(text: str) -> None:
     for word in split_words(text):
-        assert word[0].isalnum() and not any(character.isspace() for character in word)
+        assert regex.match(r"[\p{L}\p{N}]", word) and not any(
+            character.isspace() for character in word
+        )
 
 
 def test_the_key_of_a_split_stays_as_it_was() -> None:

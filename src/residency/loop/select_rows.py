@@ -106,8 +106,9 @@ def pair_proposals(
     unpaired = [p.example for p in proposals if p.accepted and p.example.rejected is None]
     if not unpaired:
         return list(proposals)
-    responses = respond(ws, model, unpaired, stage="worse answers")
-    assessment = assess_answers(ws, model, unpaired, responses)
+    with ws.store.writer("target"):
+        responses = respond(ws, model, unpaired, stage="worse answers")
+        assessment = assess_answers(ws, model, unpaired, responses)
     pairs: dict[str, Example] = {}
     for issue in issues:
         outcomes = find_issue_outcomes(issue, assessment)

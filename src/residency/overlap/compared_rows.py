@@ -29,6 +29,7 @@ LIST_WORDS, LIST_SHARE = 6, 0.4
 """A line lists names when it has so many words and such a share of the gaps between them holds a
 delimiter."""
 
+_NAME = re.compile(r"\w+")
 _DELIMITED_GAP = re.compile(r"\w[\"'`\])]*\s*[|,;\t()\[\]{}=<>][\s|,;()\[\]{}=<>\"'`]*(?=\w)")
 _COLUMNS = ("instruction", "start", "own", "body", "stop", "end", "prose_end", "only_lists")
 
@@ -149,7 +150,7 @@ def _lists_names(line: str) -> bool:
     gaps = len(_DELIMITED_GAP.findall(line))
     if gaps < LIST_SHARE * (LIST_WORDS - 1):
         return False
-    count = len(split_words(line))
+    count = len(_NAME.findall(line))  # a name with underscores is one
     return count >= LIST_WORDS and gaps >= LIST_SHARE * (count - 1)
 
 

@@ -34,6 +34,13 @@ def fill_templates(path: Path, count: int, *, seed: int = 0) -> list[Example]:
     templates, slots = raw.get("template", []), raw.get("slots", {})
     if not templates:
         raise DataError("no [[template]] in it", where=str(path))
+    for name, choices in slots.items():
+        if not isinstance(choices, list) or not choices:
+            raise DataError(
+                f"slot {name!r} is not a list of values",
+                where=str(path),
+                next_step=f'e.g. {name} = ["one", "two"]',
+            )
     rng = random.Random(seed)
     rows: dict[str, Example] = {}
     misses = 0

@@ -10,6 +10,7 @@ Dates, times, versions and codes such as ``A-1b`` or ``h2o`` are no numbers.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +21,7 @@ Convention = Literal["point", "comma", "mixed", "unknown"]
 _SPACES = " \u00a0\u2009\u202f"
 _NUMBER = re.compile(
     rf"(?P<body>\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?"
-    r"|\d+(?:[.,'’٬٫_]\d+)*|[.,]\d+)"
+    r"|\d+(?:[.,'’٬٫_]\d+)*|[.,]\d+|[¼-¾⅐-⅞])(?P<vulgar>\s?[¼-¾⅐-⅞])?"
     r"(?:[eE](?P<exponent>[-+]?\d{1,3})(?!\w)|\s?[×x*·]\s?10(?:\^(?P<power>[-+−]?\d{1,3})|(?P<raised>[⁻⁺]?[⁰¹²³⁴-⁹]{1,3})))?"
 )
 _NOT_A_NUMBER = re.compile(
@@ -28,8 +29,10 @@ _NOT_A_NUMBER = re.compile(
     r"|\d{1,2}:\d{2}(?::\d{2})?(?!\d)"  # a time
     r"|\d+(?:\.\d+){3,}"  # an address, a long version
     r"|[vV]\d+(?:\.\d+)+"
+    r"|0[xX][0-9a-fA-F]+"
 )
 _FRACTION = re.compile(r"(?<![\w./])(\d{1,4})/(\d{1,4})(?![\w/])")
+_VULGAR = frozenset("¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞")
 _SIGNS = "-+−–﹣－＋"
 _PERCENT = re.compile(r"\s?(?:[%٪％]|percent\b|per cent\b|Prozent\b)", re.IGNORECASE)
 _RAISED = str.maketrans("⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "-+0123456789")
@@ -128,6 +131,8 @@ def _is_grouped(match: re.Match[str]) -> bool:
 
 def _clear_marks(match: re.Match[str]) -> list[Literal["point", "comma"]]:
     body = match["body"]
+    if match.string.startswith((",-", ",–"), match.end()):  # a price without cents: 1.234,-
+        return ["comma"]
     marks = [character for character in body if character in ".,"]
     if not marks:
         return []
@@ -155,6 +160,8 @@ def _read_numbers(text: str, convention: Convention) -> list[Number]:
         else:
             value, alternative, reason = _read_body(match["body"], convention)
             factor = _read_exponent(match)
+            if match["vulgar"] and value is not None:
+                value += unicodedata.numeric(match["vulgar"].strip())
             value = None if value is None else value * factor
             alternative = None if alternative is None else alternative * factor
         if start and text[start - 1] in _SIGNS and not text[start - 2 : start - 1].isalnum():
@@ -175,6 +182,8 @@ def _read_exponent(match: re.Match[str]) -> float:
 
 def _read_body(body: str, convention: Convention) -> tuple[float | None, float | None, str]:
     """Value, other reading, and why there is no value."""
+    if body in _VULGAR:
+        return unicodedata.numeric(body), None, ""
     text = re.sub(rf"[{_SPACES}'’٬_]", "", body).replace("٫", ".")
     marks = [character for character in text if character in ".,"]
     if not marks:
