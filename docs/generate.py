@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md and docs/commands.md from the settings' docstrings and the help.
+"""Writes docs/configuration.md, docs/commands.md and the table of layouts in docs/data.md from the code.
 
 python docs/generate.py            # write
 python docs/generate.py --check    # fail when a page is stale
@@ -15,6 +15,7 @@ os.environ["NO_COLOR"] = "1"
 os.environ["TERMINAL_WIDTH"] = "88"
 
 import json
+import re
 import tomllib
 
 import typer
@@ -23,6 +24,7 @@ from typer.testing import CliRunner
 
 from residency.cli.app import COMMANDS, build_app, load_command
 from residency.config.settings import Config
+from residency.data.reading.layouts.known_layouts import describe_layouts
 
 HERE = Path(__file__).parent
 
@@ -98,7 +100,17 @@ def block(runner: CliRunner, app: object, arguments: list[str]) -> list[str]:
     return ["```text", text.strip("\n"), "```", ""]
 
 
-PAGES = {"configuration.md": configuration, "commands.md": commands}
+def data() -> str:
+    """The page on data with the table of layouts that the code has."""
+    page = (HERE / "data.md").read_text(encoding="utf-8")
+    table = re.compile(r"^\| layout \| fields \|\n(\|.*\n)+", re.M)
+    made = describe_layouts().split("\n\n")[0] + "\n"
+    if not table.search(page):
+        raise SystemExit("data.md has no table of layouts")
+    return table.sub(lambda _: made, page, count=1)
+
+
+PAGES = {"configuration.md": configuration, "commands.md": commands, "data.md": data}
 
 
 def main() -> None:

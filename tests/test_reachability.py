@@ -125,7 +125,7 @@ def roots() -> set[Symbol]:
                 for name in top_level(modules()[module])
                 if not _is_helper(module, name)
             }
-    for folder in ("benchmarks", "recipes"):
+    for folder in ("benchmarks", "recipes", "docs"):
         for path in (ROOT / folder).rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             out |= named_by(tree.body, imported(tree), "")

@@ -12,7 +12,6 @@ from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import DataError, TemplateError
 from residency.files.atomic_write import write_json, write_json_lines
 from residency.interfaces import Progress, no_progress
-from residency.nouns.example import SPLITS
 
 if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat
@@ -218,8 +217,3 @@ def _write(report: CheckReport, survey: Survey, folder: Path) -> list[Path]:
     )
     names = ("report.json", "rejects.jsonl", "removed.jsonl", "truncated.jsonl")
     return [folder / name for name in names]
-
-
-def split_counts(report: CheckReport) -> list[tuple[str, int, int]]:
-    """Split, rows read and rows kept, for splits that hold any."""
-    return [(s, report.rows[s], report.kept[s]) for s in SPLITS if report.rows[s]]

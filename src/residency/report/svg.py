@@ -102,11 +102,6 @@ class Drawing:
         ).format(*_numbers(self.width, self.height), title, Markup("").join(self._shapes))
 
 
-def measure_text(text: str, size: float = 11.0) -> float:
-    """About how wide a text is."""
-    return len(text) * size * _CHARACTER
-
-
 def clip_text(text: str, most: int = 60) -> str:
     """A label that fits."""
     text = " ".join(text.split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal
 
 from residency.nouns.example import Example
 
@@ -74,22 +74,6 @@ class View:
     prompt: str
     answer: str
     words: list[str]
-
-
-class Meter(Protocol):
-    """Looks at every row once, and tells at the end."""
-
-    def add(self, view: View) -> None:
-        """One more row."""
-        ...
-
-    def figures(self) -> list[Figure]:
-        """What was seen."""
-        ...
-
-    def merge(self, later: Self, offset: int) -> None:
-        """Add what another saw in the rows after these; its row numbers grow by ``offset``."""
-        ...
 
 
 @dataclass

@@ -16,7 +16,6 @@ from typing import Any
 from residency.config.data import DataConfig
 from residency.data.reading.clean_text import clean_label
 from residency.data.reading.find_layout import RowMapping, find_mapping
-from residency.data.reading.layouts.known_layouts import find_layouts
 from residency.data.reading.layouts.layout import RowFields
 from residency.data.reading.row_reader import Reject, RowReader
 from residency.data.reading.sources import Source, find_sources
@@ -217,8 +216,3 @@ def _list_unused(
     for row in values:
         within |= mapping.layout.unread_keys(RowFields(row, mapping.columns))
     return tuple(clean_label(name) for name in (*names, *sorted(within)))
-
-
-def list_layout_names() -> tuple[str, ...]:
-    """What ``[data] format`` may be, beside ``auto``."""
-    return tuple(find_layouts())
