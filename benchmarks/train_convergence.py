@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from residency.train.loss_curve import draw
 from torch.nn.functional import cross_entropy
 
 from residency.chat.chat_format import ChatFormat
@@ -29,6 +28,7 @@ from residency.model.base_model import resolve_base
 from residency.model.load_model import load_tokenizer
 from residency.model.peft_adapter import save_adapter
 from residency.nouns.example import Message
+from residency.report.training_charts import draw_loss_chart
 from train_cpu import Ours, Trl
 
 
@@ -122,13 +122,15 @@ def main() -> None:
         "seconds of this engine": round(seconds, 1),
     }
     print(json.dumps(result))
-    curves = [
-        ("this engine", losses),
-        ("TRL", theirs),
-        ("held out", np.interp(range(len(losses) + 1), *places(held_losses[0], steps)).tolist()),
-    ]
-    title = f"loss in nats, {Path(args.base).name}"
-    args.out.write_text(draw(curves, title=title), encoding="utf-8")
+    held_out = np.interp(range(len(losses) + 1), *places(held_losses[0], steps)).tolist()
+    named = {"this engine": losses, "TRL": theirs, "held out": held_out}
+    curves = {
+        f"{name} ({Path(args.base).name})": [
+            {"step": step, "loss": loss} for step, loss in enumerate(values, 1)
+        ]
+        for name, values in named.items()
+    }
+    args.out.write_text(draw_loss_chart(curves), encoding="utf-8")
 
 
 def places(values: list[float], steps: int) -> tuple[list[int], list[float]]:

@@ -98,17 +98,16 @@ def check_tied_head(model: Any, path: Path) -> None:
     for file in path.glob("*.safetensors"):
         with safe_open(file, framework="pt") as tensors:
             files |= dict.fromkeys(tensors.keys(), file)
-    heads = [name for name in files if name.endswith("lm_head.weight")]
-    tables = [name for name in files if name.endswith("embed_tokens.weight")]
-    if not (len(heads) == len(tables) == 1):
-        return
-    head, table = (_read_tensor(files[name], name) for name in (heads[0], tables[0]))
-    if not torch.equal(head, table):
-        raise ModelError(
-            f"config.json ties the head to the embeddings, but {heads[0]} differs from {tables[0]}",
-            where=str(path),
-            next_step="set tie_word_embeddings to false in config.json",
-        )
+    tied = getattr(model, "_tied_weights_keys", None)
+    for one, other in tied.items() if isinstance(tied, Mapping) else ():
+        if one not in files or other not in files:
+            continue
+        if not torch.equal(_read_tensor(files[one], one), _read_tensor(files[other], other)):
+            raise ModelError(
+                f"config.json ties the head to the embeddings, but {one} differs from {other}",
+                where=str(path),
+                next_step="set tie_word_embeddings to false in config.json",
+            )
 
 
 def _read_tensor(file: Path, name: str) -> Tensor:
