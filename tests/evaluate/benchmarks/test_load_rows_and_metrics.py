@@ -25,6 +25,7 @@ from residency.evaluate.benchmarks.score_items import item_values, mean
 from residency.evaluate.benchmarks.task import Question
 from residency.evaluate.benchmarks.task_registry import TASKS, find_tasks
 from residency.interfaces import Choice, ChoiceScore, Progress, no_progress
+from residency.store.record_kind import RecordKind
 
 
 class Guesser:
@@ -309,7 +310,7 @@ def test_bench_measures_stores_and_compares(project: Path, monkeypatch: pytest.M
     )
     assert [m.stored for m in report.models] == [False, True]
     assert {d.delta for d in report.differences[0]} == {0.0}
-    assert len(ws.store.records("bench", report.models[0].model.id)) == 1
+    assert len(ws.store.records(RecordKind.BENCH, report.models[0].model.id)) == 1
     runner = CliRunner()
     from residency.cli.app import build_app
 
@@ -355,7 +356,7 @@ def test_pain_22_a_run_says_at_its_end_what_was_forgotten(project: Path) -> None
     settings.write_text(text.replace("[data]\n", '[data]\nbenchmarks = "bench"\n'))
     done = Project.open(project).run()
     assert done.forgetting is not None
-    found = {row["metric"]: row["n"] for row in done.forgetting["differences"]}
+    found = {row["metric"]: row["n"] for row in done.forgetting.differences}
     assert found == {"acc": 5, "acc_norm": 5}
     shown = CliRunner().invoke(build_app("status"), ["status", str(project)])
     assert "final against base, same items" in " ".join(shown.stdout.split())
