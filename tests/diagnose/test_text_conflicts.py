@@ -118,3 +118,17 @@ def test_answers_in_other_languages_are_not_read_as_english(text: str) -> None:
 )
 def test_english_with_slips_names_and_terms_is_english(text: str) -> None:
     assert is_english(text, fewest=5)
+
+
+def test_what_stands_in_the_source_as_written_is_supported() -> None:
+    """Possessives, hyphens and letters run together: the same text is never a hallucination."""
+    from residency.diagnose.detectors.hallucination import _Source
+
+    source = _Source(
+        "Near the Earth's core, Connor McDavid stands 5'6'' tall by the Demon-Haunted", ""
+    )
+    for name in ("Earth's", "Earth", "McDavid", "Mc", "Demon-Haunted"):
+        assert source.holds(name)
+    assert source.holds_number("6") and source.holds_number("5")
+    assert not source.holds_number("56")
+    assert not source.holds("Mars")

@@ -84,6 +84,7 @@ class _Source:
 
     def __init__(self, prompt: str, reference: str) -> None:
         self.text = f"{prompt}\n{reference}"
+        self.lowered = self.text.lower()
         self.words = set(split_words(f"{prompt}\n{reference}"))
         self.words |= {_COUNTS[word] for word in self.words if word in _COUNTS}
         ordered = [*split_words(prompt), "\n", *split_words(reference)]
@@ -104,6 +105,14 @@ class _Source:
         if len(word) < 5 or not word.isalpha():
             return False
         return any(edit_distance(word, known, 1) <= 1 for known in self.long)
+
+    def holds(self, name: str) -> bool:
+        """Whether a name stands there as written, be it part of a longer one."""
+        return name.lower() in self.lowered
+
+    def holds_number(self, value: str) -> bool:
+        """Whether a number stands there as written, not as part of a longer one."""
+        return bool(re.search(rf"(?<![\d.,]){re.escape(value)}(?![\d])", self.text))
 
     def has_value(self, value: str) -> bool:
         """All its words, or the same letters and digits written together or apart."""
@@ -235,9 +244,8 @@ def _prose(
                 continue
             value = match[0].rstrip(".,:;/-")
             end = match.start() + len(value)
-            if not source.has_value(value) and not is_rounding(
-                text, match.start(), end, source.text
-            ):
+            supported = source.has_value(value) or source.holds_number(value)
+            if not supported and not is_rounding(text, match.start(), end, source.text):
                 yield Span(
                     match.start(),
                     match.start() + len(value),
@@ -250,7 +258,7 @@ def _prose(
     if makes_names:
         return
     for start, end, name in _names(text):
-        if not _DATE.fullmatch(name) and not source.has(name.lower()):
+        if not (_DATE.fullmatch(name) or source.has(name.lower()) or source.holds(name)):
             yield Span(start, end, f"name {name!r} is not in the source")
 
 
