@@ -161,7 +161,8 @@ def vote_by_rules(ws: Workspace, a: str, b: str, *, split: Split = "dev") -> lis
     """
     met = pairs(ws, a, b, split=split)
     examples = [pair[0] for pair in met]
-    first, second = (_judge_side(ws, examples, [pair[side] for pair in met]) for side in (1, 2))
+    first = _judge_side(ws, examples, [pair[1] for pair in met])
+    second = _judge_side(ws, examples, [pair[2] for pair in met])
     return _fresh(ws, vote_on_items(first, second, reduce=ws.config.evaluate.reduce))
 
 

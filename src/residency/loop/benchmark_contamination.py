@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from residency.evaluate.benchmarks.load_rows import HubSplits, Splits
+from residency.evaluate.benchmarks.load_rows import HubSplits, Splits, read_split
 from residency.evaluate.benchmarks.run_tasks import BenchResult, summarise
 from residency.evaluate.benchmarks.score_items import Metric
-from residency.evaluate.benchmarks.tasks import Task, find_tasks
+from residency.evaluate.benchmarks.task import Task
+from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import Example
 from residency.overlap.compared_rows import compare_examples, compare_texts
@@ -62,7 +63,7 @@ def contaminated_items(
     out: dict[str, frozenset[int]] = {}
     for task in tasks:
         indices = list(items_asked.get(task.name, ()))
-        rows = splits.rows(task, task.test)
+        rows = read_split(task, splits, task.test)
         questions = [write_question(task, rows[index]) for index in indices]
         protected = ProtectedRows(compare_texts(questions))
         protected.count_rows(compared)
@@ -102,7 +103,7 @@ def hub_benchmarks(progress: Progress = no_progress) -> dict[str, list[str]]:
     out: dict[str, list[str]] = {}
     for number, task in enumerate(tasks):
         progress(ProgressEvent("fetch benchmarks", number, len(tasks), "tasks"))
-        rows = splits.rows(task, task.test)
+        rows = read_split(task, splits, task.test)
         out.setdefault(names[task.benchmark], []).extend(write_question(task, row) for row in rows)
     progress(ProgressEvent("fetch benchmarks", len(tasks), len(tasks), "tasks"))
     return {name: list(dict.fromkeys(texts)) for name, texts in out.items()}

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from residency.evaluate.benchmarks.run_tasks import ask
-from residency.evaluate.benchmarks.tasks import find_tasks
+from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.loop.measure_benchmarks import measure_benchmarks, open_benchmark_files
 from residency.loop.stages import run_stage_once
 from residency.nouns.model import Model
@@ -21,8 +21,9 @@ def check_guard_tasks(ws: Workspace) -> None:
         SuiteError: an unknown task, or files that are not there. UserError: no folder is named.
     """
     if ws.config.rounds.guard:
-        splits = open_benchmark_files(ws)
-        for task in find_tasks(ws.config.rounds.guard):
+        tasks = find_tasks(ws.config.rounds.guard, folder=ws.root)
+        splits = open_benchmark_files(ws, tasks)
+        for task in tasks:
             ask(task, splits, limit=1, shots=0)
 
 

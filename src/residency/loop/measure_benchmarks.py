@@ -11,7 +11,8 @@ from residency.errors import UserError
 from residency.evaluate.benchmarks.compare_results import Difference, compare_results
 from residency.evaluate.benchmarks.load_rows import HubSplits, LocalSplits, Splits
 from residency.evaluate.benchmarks.run_tasks import BenchResult, ask, run_tasks
-from residency.evaluate.benchmarks.tasks import Task, find_tasks
+from residency.evaluate.benchmarks.task import Task
+from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.loop.benchmark_contamination import (
     Separated,
     contaminated_items,
@@ -82,8 +83,8 @@ def measure_benchmarks(
     margin: float = 0.02,
 ) -> BenchReport:
     """What ``bench`` does, for a caller that holds the writer's lock: models with their names."""
-    chosen = find_tasks(tasks)
-    splits = open_benchmark_files(ws, data)
+    chosen = find_tasks(tasks, folder=ws.root)
+    splits = open_benchmark_files(ws, chosen, data)
     key = hash_questions(chosen, splits, limit, shots)
     done: list[Benched] = []
     for name, model in models:
@@ -122,11 +123,16 @@ def measure_benchmarks(
     return report
 
 
-def open_benchmark_files(ws: Workspace, data: str = "") -> Splits:
-    """The benchmark files that ``data`` or the settings name, or the hub's."""
+def open_benchmark_files(ws: Workspace, tasks: Sequence[Task], data: str = "") -> Splits:
+    """The benchmark files that ``data`` or the settings name, or the hub's.
+
+    Tasks from files that name their own data need none.
+    """
     if data == "hub":
         return HubSplits()
     folder = data or ws.config.data.benchmarks
+    if not folder and all(task.files for task in tasks):
+        return LocalSplits(ws.root)
     if not folder:
         raise UserError(
             "no benchmark files are named",

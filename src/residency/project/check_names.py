@@ -29,7 +29,7 @@ def check_names(root: Path, config: Config) -> None:
     _check(root, ("diagnose", "detectors"), config.diagnose.detectors, detectors)
     for task in config.rounds.guard:
         try:
-            find_tasks([task])
+            find_tasks([task], folder=root)
         except SuiteError as error:
             raise ConfigError(
                 error.what, where=_place(root, ("rounds", "guard")), next_step=error.next_step

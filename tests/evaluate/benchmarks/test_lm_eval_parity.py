@@ -11,7 +11,7 @@ from infer_models import CONFIGS, SHAPE, engine, folder
 from lm_eval_agreement import agree
 from residency.evaluate.benchmarks.run_tasks import ask
 from residency.evaluate.benchmarks.score_items import Metric, pool
-from residency.evaluate.benchmarks.tasks import find_tasks
+from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.infer.local_engine import LocalEngine
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed")

@@ -151,6 +151,26 @@ def test_hellaswag_as_json_lines_and_as_text(tmp_path: Path) -> None:
     assert found.gold == 3
 
 
+@pytest.mark.parametrize(
+    ("line", "prompt"),
+    [
+        ("Golf: He hits the ball. the man in red", "Golf: He hits the ball. The man in red"),
+        ("Work: [header] How to use HDMI [title] Find a TV. Plug in HDMI.",
+         "Work: How to use HDMI. Find a TV. Plug in HDMI."),
+        ("Work: [header] How to call [title] Ask Bob. e.g. [step] Call NASA",
+         "Work: How to call. Ask Bob. e.g. Call NASA"),
+        ("Work: You like NASA. NASA likes Bob. Ask NASA", "Work: You like NASA. NASA likes Bob. Ask NASA"),
+    ],
+)  # fmt: skip
+def test_hellaswag_as_text_is_asked_as_it_is_written(
+    tmp_path: Path, line: str, prompt: str
+) -> None:
+    text = f"{line}\n3\nis one.\nis two.\nis three.\nis four.\n"
+    (tmp_path / "hellaswag_val.txt").write_text(text)
+    (found,) = questions(tmp_path, "hellaswag")
+    assert found.text == prompt
+
+
 def test_truthfulqa_from_its_own_csv(tmp_path: Path) -> None:
     header = ["Type", "Category", "Question", "Best Answer", "Correct Answers", "Incorrect Answers"]
     row = ["x", "y", "What flies?", "A bird", "A bird; Some fish", "A stone; A dog;"]
@@ -310,7 +330,7 @@ def test_bench_measures_stores_and_compares(project: Path, monkeypatch: pytest.M
     )
     assert [m.stored for m in report.models] == [False, True]
     assert {d.delta for d in report.differences[0]} == {0.0}
-    assert len(ws.store.records(RecordKind.BENCH, report.models[0].model.id)) == 1
+    assert len(ws.store.records(RecordKind.BENCHMARK, report.models[0].model.id)) == 1
     runner = CliRunner()
     from residency.cli.app import build_app
 

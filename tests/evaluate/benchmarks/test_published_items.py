@@ -18,7 +18,7 @@ from lm_eval_agreement import agree
 from residency.errors import ResidencyError
 from residency.evaluate.benchmarks.load_rows import LocalSplits
 from residency.evaluate.benchmarks.run_tasks import run_tasks
-from residency.evaluate.benchmarks.tasks import find_tasks
+from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.infer.local_engine import LocalEngine
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed")

@@ -295,6 +295,10 @@ def _hellaswag(raw: Any) -> Row:
     if isinstance(raw, list):  # six lines: "activity: context", label, four endings
         activity, _, context = raw[0].partition(": ")
         first, stop, last = context.rpartition(". ")
+        # The half from videos ends in the beginning of a sentence, in small letters; the half from
+        # WikiHow, with its marks, ends in a whole one, which is no beginning to be capitalised.
+        if not last[:1].islower() or "[" in context:
+            first, stop, last = context, "", ""
         return {
             "activity_label": activity,
             "ctx_a": first + stop.strip(),

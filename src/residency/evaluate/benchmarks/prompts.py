@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 
 from residency.errors import SuiteError
-from residency.evaluate.benchmarks.tasks import Question, Row, Task
+from residency.evaluate.benchmarks.task import Question, Row, Task
 
 SEED = 1234
 """lm-evaluation-harness's default seed for examples."""
@@ -38,8 +38,11 @@ def contexts(
     out = []
     for row in rows:
         examples = _examples(task, row, pool, shots, generator)
-        told = "".join(f"{q.text} {q.choices[q.gold]}\n\n" for q in map(task.read, examples))
-        out.append(f"{task.description}{told}{task.read(row).text}")
+        shown = "".join(
+            f"{q.text}{task.target_delimiter}{q.choices[q.gold]}{task.fewshot_delimiter}"
+            for q in map(task.read, examples)
+        )
+        out.append(f"{task.description}{shown}{task.read(row).text}")
     return out
 
 
@@ -58,6 +61,7 @@ def _examples(
     return drawn[:shots]
 
 
-def continuations(question: Question) -> list[str]:
+def write_continuations(task: Task, question: Question) -> list[str]:
     """The choices as they follow the context."""
-    return [f" {choice}" for choice in question.choices]
+    delimiter = "" if task.kind == "likelihood" else task.target_delimiter
+    return [f"{delimiter}{choice}" for choice in question.choices]

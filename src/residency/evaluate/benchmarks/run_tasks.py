@@ -7,10 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from residency.evaluate.benchmarks.load_rows import Splits
-from residency.evaluate.benchmarks.prompts import contexts, continuations
-from residency.evaluate.benchmarks.score_items import ItemResult, Metric, item_values, mean, pool
-from residency.evaluate.benchmarks.tasks import Task
+from residency.evaluate.benchmarks.load_rows import Splits, read_split
+from residency.evaluate.benchmarks.prompts import contexts, write_continuations
+from residency.evaluate.benchmarks.score_items import (
+    VALUE_OF,
+    ItemResult,
+    Metric,
+    average_metric,
+    item_values,
+    pool,
+)
+from residency.evaluate.benchmarks.task import Task
 from residency.interfaces import Choice, Progress, Scorer, no_progress
 from residency.text.words import hash_text
 
@@ -74,14 +81,14 @@ def ask(task: Task, splits: Splits, *, limit: int = 0, shots: int | None = None)
     Raises:
         SuiteError: a split is missing, or a row is not of the benchmark's layout.
     """
-    rows = splits.rows(task, task.test)
+    rows = read_split(task, splits, task.test)
     rows = rows[:limit] if limit else rows
     count = task.shots if shots is None else shots
     count = count if task.shots_from else 0
-    examples = splits.rows(task, task.shots_from) if count else []
+    examples = read_split(task, splits, task.shots_from) if count else []
     told = contexts(task, rows, examples, count)
     requests = [
-        [Choice(context, text) for text in continuations(task.read(row))]
+        [Choice(context, text) for text in write_continuations(task, task.read(row))]
         for row, context in zip(rows, told, strict=True)
     ]
     return Asked(task, list(range(len(rows))), told, requests)
@@ -107,12 +114,12 @@ def run_tasks(
     scores = iter(scorer.score(requests, progress=progress))
     items: list[ItemResult] = []
     for one in asked:
-        rows = splits.rows(one.task, one.task.test)
+        rows = read_split(one.task, splits, one.task.test)
         for index, context in zip(one.indices, one.contexts, strict=True):
             question = one.task.read(rows[index])
             found = next(scores)
             sums = tuple(score.logprob for score in found)
-            values = item_values(question, found)
+            values = item_values(question, found, one.task.kind)
             items.append(
                 ItemResult(
                     task=one.task.name,
@@ -121,7 +128,7 @@ def run_tasks(
                     logprobs=sums,
                     gold=question.gold,
                     chosen=max(range(len(sums)), key=sums.__getitem__),
-                    values={name: values[name] for name in one.task.metrics},
+                    values={name: values[VALUE_OF.get(name, name)] for name in one.task.metrics},
                 )
             )
     used = {
@@ -142,7 +149,9 @@ def summarise(tasks: Sequence[Task], items: Sequence[ItemResult]) -> dict[str, d
         found = by_task.get(task.name)
         if not found:
             continue
-        out[task.name] = {m: mean([item.values[m] for item in found]) for m in task.metrics}
+        out[task.name] = {
+            m: average_metric(m, [item.values[m] for item in found]) for m in task.metrics
+        }
         for group in task.groups:
             groups.setdefault(group, []).append(task.name)
     for group, names in groups.items():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from residency.evaluate.benchmarks.tasks import Question
+from residency.evaluate.benchmarks.task import Question
 from residency.interfaces import ChoiceScore
 
 
@@ -46,13 +46,23 @@ class Metric:
     n: int
 
 
-def item_values(question: Question, scores: Sequence[ChoiceScore]) -> dict[str, float]:
+VALUE_OF = {"perplexity": "log_likelihood"}
+"""What each item contributes to a metric that is no mean of items."""
+
+
+def item_values(
+    question: Question, scores: Sequence[ChoiceScore], kind: str = "choice"
+) -> dict[str, float]:
     """Every metric's value of one item."""
+    if kind == "likelihood":
+        return {"acc": float(scores[0].greedy), "log_likelihood": scores[0].logprob}
     sums = np.array([score.logprob for score in scores])
     lengths = np.array([float(len(choice)) for choice in question.choices])
     best = float(np.argmax(sums) == question.gold)
+    sizes = np.array([float(len(choice.encode())) for choice in question.choices])
     values = {
         "acc": best,
+        "acc_bytes": float(np.argmax(sums / sizes) == question.gold),
         "acc_norm": float(np.argmax(sums / lengths) == question.gold),
         "mc1": best,
     }
@@ -60,6 +70,18 @@ def item_values(question: Question, scores: Sequence[ChoiceScore]) -> dict[str, 
         mass = np.exp(sums)
         values["mc2"] = float(np.sum((mass / np.sum(mass))[np.array(question.labels)]))
     return values
+
+
+def average_metric(name: str, values: Sequence[float]) -> Metric:
+    """A metric over items: perplexity is e to the mean negative log-likelihood, others are means.
+
+    The error of a perplexity is that of the mean carried through the exponential.
+    """
+    average = mean(values)
+    if name != "perplexity":
+        return average
+    value = math.exp(min(-average.value, 700.0))
+    return Metric(value, value * average.stderr, average.n)
 
 
 def mean(values: Sequence[float]) -> Metric:

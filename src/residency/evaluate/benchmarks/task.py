@@ -1,0 +1,65 @@
+"""What a benchmark task is: rows that become questions, and how their answers count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One benchmark item.
+
+    Attributes:
+        text: what stands before the answer. choices: the answers. gold: index of the right one.
+        labels: which choices are true, where several may be (mc2).
+    """
+
+    text: str
+    choices: tuple[str, ...]
+    gold: int
+    labels: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark, or one subject of it.
+
+    Attributes:
+        name: as on the command line. benchmark: which benchmark's files hold it.
+        subset: the hub's configuration within it. read: a row to a question.
+        test: splits that hold its items, the first that exists is used.
+        shots_from: splits that hold its examples, in the same way; empty: always 0-shot.
+        shots: the Open LLM Leaderboard's number of examples (v1).
+        order: ``"random"`` draws examples anew for each item, ``"first"`` takes the first.
+        exclude_item: draw one more example and drop the item itself (validation is both
+            pool and test, or so the harness's defaults treat it).
+        metrics: in the order shown; the first is the main one.
+        description: stands before everything.
+        groups: names of the averages that it goes into.
+        target_delimiter, fewshot_delimiter: between question and answer, and after an example.
+        kind: ``"choice"``: which of the choices is likeliest; ``"likelihood"``: how likely the one
+            right continuation is (the question's only choice, with no delimiter before it).
+        files: split → files of its own rows; empty: they are found by name in a folder.
+    """
+
+    name: str
+    benchmark: str
+    subset: str
+    read: Callable[[Row], Question]
+    metrics: tuple[str, ...]
+    test: tuple[str, ...]
+    shots_from: tuple[str, ...] = ()
+    shots: int = 0
+    order: Literal["random", "first"] = "random"
+    exclude_item: bool = False
+    description: str = ""
+    groups: tuple[str, ...] = field(default=())
+    target_delimiter: str = " "
+    fewshot_delimiter: str = "\n\n"
+    kind: Literal["choice", "likelihood"] = "choice"
+    files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
