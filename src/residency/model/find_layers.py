@@ -74,7 +74,8 @@ of theirs need not run, and an adapter on them would change nothing."""
 def is_bypassed(layer: nn.Module, path: str) -> bool:
     """Whether a module of a decoder layer belongs to a state-space mixer that may go around it."""
     parent, _, name = path.rpartition(".")
-    return name in _FUSED and hasattr(layer.get_submodule(parent), "A_log")
+    mixer = layer.get_submodule(parent)
+    return name in _FUSED and hasattr(mixer, "A_log") and hasattr(mixer, "in_proj")
 
 
 _acting: dict[type[nn.Module], bool] = {}

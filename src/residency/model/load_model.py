@@ -150,7 +150,7 @@ def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
         from transformers import AutoModelForCausalLM
 
         try:
-            model, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 path,
                 dtype=dtype,
                 local_files_only=True,
@@ -168,6 +168,7 @@ def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
             ) from None
         except Exception as error:  # a folder of anyone's: its reader may raise whatever it likes
             raise _loading_error(path, error) from None
+    model, report = loaded
     check_loading_report(report, path)
     if not is_own_base(path):
         check_finite_weights(model, path)

@@ -157,8 +157,11 @@ def _check_scale(config: Mapping[str, Any], folder: Path) -> None:
     """
     for field in ("r", "lora_alpha"):
         value = config.get(field)
-        usable = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-        if not usable or not math.isfinite(value):
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not 0 < value < math.inf
+        ):
             raise ModelError(
                 f"{field} is {value!r}, not a number above zero",
                 where=str(folder / CONFIG),
