@@ -82,6 +82,9 @@ def check_command(
         print_json(json.dumps(body, ensure_ascii=False))
     else:
         show_report(result.report)
+        if result.shown:
+            for note in result.template_notes:
+                print_note(note, "dim")
         for row in result.shown:
             show_row(row)
         _show_written_files(result)

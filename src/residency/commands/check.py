@@ -44,6 +44,8 @@ class Checked:
     shown: list[Shown] = field(default_factory=list)
     fixed: CleanedCopy | None = None
     written: list[Path] = field(default_factory=list)
+    template_notes: tuple[str, ...] = ()
+    """How the answers of an unusual chat template are trained."""
 
     @property
     def fixable(self) -> bool:
@@ -127,7 +129,8 @@ def check(
 
         leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
         fixed = clean(survey, root / "clean", leaks=leaks)
-    return Checked(report, _show(survey, show), fixed, written)
+    notes = survey.chat.notes if survey.chat is not None else ()
+    return Checked(report, _show(survey, show), fixed, written, notes)
 
 
 def _settings(

@@ -21,3 +21,5 @@ class ModelConfig(Section):
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     template: str = ""
     """Path of a Jinja chat template file to use instead of the model's own."""
+    fold_system: bool = False
+    """Put the system message before the first user message, where the template has no system role."""

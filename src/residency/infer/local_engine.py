@@ -28,6 +28,7 @@ from residency.infer.generic_model import GenericModel
 from residency.infer.logits_rules import LogitsRules, check_rules
 from residency.infer.scoring import score_fused, score_generic
 from residency.infer.sequences import Ending, Run, name_random_stream
+from residency.infer.shared_prefix import run_whole_sequence
 from residency.infer.trunk_states import TrunkStates
 from residency.interfaces import (
     Choice,
@@ -303,6 +304,16 @@ class LocalEngine:
             results[index] = scores
             progress(ProgressEvent("score", len(results), len(items)))
         return [results.get(index, []) for index in range(len(requests))]
+
+    def measure_lead(self, ids: Sequence[int]) -> float:
+        """How far the likeliest next token is ahead of the second one, in nats."""
+        with torch.inference_mode():
+            if self.fused is not None:
+                logits = self.fused.compute_logits(run_whole_sequence(self.fused, ids)[-1:])[0]
+            else:
+                logits = self.generic.compute_logits([list(ids)], 1)[0][0, -1]
+            first, second = logits.topk(2).values.tolist()
+        return float(first - second)
 
     @cached_property
     def tokenizer(self) -> Any:

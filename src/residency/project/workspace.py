@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SETTINGS_WITHOUT_RESULT = {"project": ("name", "store"), "judge": (), "teacher": ()}
 """Settings that cannot change a result (an empty tuple: the whole table); changing one keeps the run."""
 
-SETTINGS_ADDED_LATER = (("project", "plugins"), ("evaluate", "reduce"))
+SETTINGS_ADDED_LATER = (("project", "plugins"), ("evaluate", "reduce"), ("model", "fold_system"))
 """Settings that stored runs do not know: at their default they are no part of a run's fingerprint."""
 
 
@@ -103,7 +103,9 @@ class Workspace:
                     where=f"{CONFIG_NAME} model.template",
                     next_step="name a Jinja file, relative to the project's folder",
                 ) from None
-        return ChatFormat(self.base.tokenizer(), template)
+        return ChatFormat(
+            self.base.tokenizer(), template, fold_system=self.config.model.fold_system
+        )
 
     @cached_property
     def engine(self) -> LocalEngine:

@@ -1,0 +1,228 @@
+"""``residency export``: a model leaves in its final form, proved and graded on the file itself."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from residency.errors import ConfigError, ParityError, UserError
+from residency.export.export_formats import FORMATS, QUANTISATIONS, ExportFormat
+from residency.files.atomic_write import open_draft_folder, write_text
+from residency.files.content_hash import hash_file_hex
+from residency.files.own_folder import check_replaceable, mark_folder
+from residency.interfaces import Prompt
+from residency.nouns.issue import Issue
+from residency.project.named_models import find_model, require_local
+from residency.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from residency.export.export_model import ExportedFile, ModelSource
+    from residency.export.proof import FileProof
+    from residency.export.regrade_issues import IssueChange
+    from residency.loop.assess import Assessment
+    from residency.nouns.model import Model
+
+MARGIN = 0.05
+"""How far an issue's rate may rise in the exported file."""
+PROBES = 6
+"""Dev prompts whose answers are compared letter by letter."""
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """A file of the export: its proof, its score on dev, each issue again, and why it fails."""
+
+    file: str
+    size: int
+    proof: FileProof | None
+    score: float | None
+    issues: list[IssueChange] = field(default_factory=list)
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export wrote and showed."""
+
+    folder: Path
+    score: float | None
+    files: list[FileResult]
+    notes: list[str]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any file was refused."""
+        return any(row.refused for row in self.files)
+
+
+def export(
+    ws: Workspace,
+    name: str,
+    out: Path,
+    export_format: str,
+    *,
+    quantisations: Sequence[str] = ("q8_0",),
+    margin: float = MARGIN,
+    grade: bool = True,
+    force: bool = False,
+) -> ExportResult:
+    """Write a stored model in its final form, and let the program that will load it prove it.
+
+    Each file is loaded by stock transformers, PEFT or llama.cpp: it must cut text into the same
+    tokens, ask with the same prompt (one BOS, the same chat template), stop, and, where weights are
+    not rounded, give the same answers. Then it answers the dev items, and every issue is graded again.
+    A file that fails is not kept.
+
+    Args:
+        name: ``final``, ``round-N`` or an id. out: the new folder.
+        quantisations: for GGUF files, of ``QUANTISATIONS``.
+        margin: how far an issue's failure rate may rise, 0 to 1.
+        grade: False leaves the dev items out. force: replace a folder of an earlier export.
+
+    Raises:
+        ConfigError: an unknown format or quantisation. UserError: nothing to export, or something
+            else lies at ``out``. ModelError: this model cannot leave in this format.
+    """
+    chosen = _choose_format(export_format, quantisations)
+    model = find_model(ws, name)
+    require_local(ws, model, "only local models are exported")
+    if not model.adapter:
+        raise UserError(
+            f"{name} is the base itself: there is nothing to export",
+            where="--model",
+            next_step="name a trained model: final, round-1, or an id from residency status",
+        )
+    check_replaceable(out, force=force)
+    from residency.export.export_model import ModelSource, write_export
+    from residency.export.regrade_issues import assess_model
+
+    with ws.store.writer("export"):
+        issues = ws.store.issues(ws.latest_run()) if ws.store.latest_run() else []
+        before = assess_model(ws, model) if grade else None
+        source = ModelSource(
+            ws.base.path,
+            ws.store.artifacts.folder(model.adapter),
+            ws.chat_format,
+            name=f"{ws.base.name.split('/')[-1]}-{name}",
+            context=min(ws.engine.context, 4096),
+        )
+        with open_draft_folder(out) as draft, tempfile.TemporaryDirectory() as work:
+            files = write_export(source, chosen, draft, Path(work), quantisations)
+            rows = [
+                _prove_and_grade(ws, model, source, file, before, issues, margin) for file in files
+            ]
+            for row, file in zip(rows, files, strict=True):
+                if row.refused and file.path.is_file():
+                    file.path.unlink()
+            if all(row.refused for row in rows):
+                reasons = "; ".join(f"{row.file}: {row.refused}" for row in rows)
+                raise ParityError(f"no file passed, nothing was written: {reasons}")
+            _write_card(ws, model, draft, name, rows)
+            mark_folder(draft)
+    return ExportResult(out, _overall(before), rows, source.notes)
+
+
+def _choose_format(name: str, quantisations: Sequence[str]) -> ExportFormat:
+    for known in FORMATS:
+        if name == known:
+            break
+    else:
+        raise ConfigError(
+            f"unknown format {name!r}", where="--format", next_step=f"use {', '.join(FORMATS)}"
+        )
+    wrong = [q for q in quantisations if q not in QUANTISATIONS]
+    if wrong or not quantisations:
+        raise ConfigError(
+            f"unknown quantisation {', '.join(map(repr, wrong)) or '(none)'}",
+            where="--quantise",
+            next_step=f"use {', '.join(QUANTISATIONS)}",
+        )
+    return known
+
+
+def _prove_and_grade(
+    ws: Workspace,
+    model: Model,
+    source: ModelSource,
+    file: ExportedFile,
+    before: Assessment | None,
+    issues: Sequence[Issue],
+    margin: float,
+) -> FileResult:
+    """One file through its own program."""
+    from residency.export.export_model import open_file
+    from residency.export.proof import prove_file
+    from residency.export.regrade_issues import answer_dev, regrade_issues
+    from residency.loop.respond import build_prompt
+
+    examples = ws.split("dev")[:PROBES] or ws.split("train")[:PROBES]
+    prompts = [Prompt(build_prompt(example, ()), example.id) for example in examples]
+    ws.engine.use_adapter(source.adapter)
+    expected = ws.engine.generate(prompts, ws.sampling)
+    try:
+        with open_file(file, context=source.context, threads=ws.config.model.threads) as consumer:
+            proof = prove_file(
+                consumer, source.chat, prompts, expected, ws.sampling,
+                exact=file.exact and ws.sampling.temperature == 0,
+                measure_lead=ws.engine.measure_lead, where=file.name,
+            )  # fmt: skip
+            if before is None:
+                return FileResult(file.name, file.size, proof, None)
+            digest = "+".join(hash_file_hex(path) for path in file.weights())
+            after = answer_dev(ws, model, consumer, digest, file.name)
+    except ParityError as error:
+        return FileResult(file.name, file.size, None, None, refused=error.what)
+    changes = regrade_issues(issues, before, after)
+    worse = [c for c in changes if c.rise > margin]
+    refused = "; ".join(
+        f"{c.title} rises from {c.before:.1%} to {c.after:.1%}, more than the margin of {margin:.0%}"
+        for c in worse
+    )
+    return FileResult(file.name, file.size, proof, _overall(after), changes, refused)
+
+
+def _overall(assessed: Assessment | None) -> float | None:
+    """Share of dev items in which nothing fails."""
+    if assessed is None:
+        return None
+    failed: dict[str, bool] = {}
+    for outcomes in assessed.kind_outcomes.values():
+        for example, bad in outcomes.items():
+            if bad is not None:
+                failed[example] = failed.get(example, False) or bad
+    return 1 - sum(failed.values()) / len(failed) if failed else None
+
+
+def _write_card(
+    ws: Workspace, model: Model, folder: Path, name: str, rows: Sequence[FileResult]
+) -> None:
+    from residency.export.model_card import write_model_card
+    from residency.results.run_results import RunResults
+
+    verdicts = []
+    if ws.store.latest_run():
+        for issue in RunResults(ws.store).issues:
+            verdict = issue.confirmed or issue.latest
+            if verdict is not None:
+                verdicts.append((issue.title, verdict))
+    files = [
+        {
+            "file": row.file,
+            "bytes": row.size,
+            "speed": row.proof.speed if row.proof else 0.0,
+            "same_text": row.proof.same_text if row.proof else 0,
+            "prompts": row.proof.prompts if row.proof else 0,
+            "rose": ", ".join(c.title for c in row.issues if c.rise > 0),
+        }
+        for row in rows
+        if not row.refused
+    ]
+    title = f"{ws.config.project.name or ws.root.resolve().name}: {name}"
+    card = write_model_card(
+        title=title, base=ws.base.identity, model=model, verdicts=verdicts, files=files,
+        budget=ws.config.generate.max_new_tokens,
+    )  # fmt: skip
+    write_text(folder / "README.md", card)

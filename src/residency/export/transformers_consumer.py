@@ -1,0 +1,117 @@
+"""Stock transformers (and PEFT) as the program that uses an exported folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from residency.interfaces import Generation, Progress, ProgressEvent, Prompt, no_progress
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
+
+
+class TransformersConsumer:
+    """A model folder, loaded as a stranger would. An interfaces.Generator."""
+
+    own_ends: tuple[str, ...] = ()
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model, self._tokenizer = model, tokenizer
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Ids of the prompt, by the tokenizer's own chat template."""
+        turns = [{"role": m.role, "content": m.text} for m in messages]
+        encoded = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True)
+        return list(encoded["input_ids"])
+
+    def text_ids(self, text: str) -> list[int]:
+        """Ids of plain text."""
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        *,
+        on_result: Callable[[int, Generation], None] | None = None,
+        progress: Progress = no_progress,
+    ) -> list[Generation]:
+        """Answers of ``model.generate`` with the folder's own generation settings, in order."""
+        out: list[Generation] = []
+        for index, prompt in enumerate(prompts):
+            answer = self._answer(prompt, sampling)
+            out.append(answer)
+            if on_result is not None:
+                on_result(index, answer)
+            progress(ProgressEvent("generate", index + 1, len(prompts)))
+        return out
+
+    @torch.inference_mode()
+    def _answer(self, prompt: Prompt, sampling: Sampling) -> Generation:
+        began = time.perf_counter()
+        row = torch.tensor([self.prompt_ids(prompt.messages)])
+        warm = sampling.temperature > 0
+        if warm:
+            torch.manual_seed(sampling.seed + prompt.sample)
+        more = {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
+        out = self._model.generate(
+            input_ids=row,
+            attention_mask=torch.ones_like(row),
+            max_new_tokens=sampling.max_new_tokens,
+            do_sample=warm,
+            **({"temperature": sampling.temperature} if warm else {}),
+            **(more if sampling.stop else {}),
+        )
+        ids = out[0, row.shape[1] :].tolist()
+        stopped = len(ids) < sampling.max_new_tokens or ids[-1] in self.end_ids
+        return Generation(
+            text=self._tokenizer.decode(ids, skip_special_tokens=True),
+            token_ids=tuple(ids),
+            finish="stop" if stopped else "length",
+            prompt_tokens=row.shape[1],
+            seconds=time.perf_counter() - began,
+        )
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """Tokens at which the folder's own settings end an answer."""
+        ends = self._model.generation_config.eos_token_id
+        return tuple(ends) if isinstance(ends, list) else () if ends is None else (ends,)
+
+    def measure_speed(self, messages: Sequence[Message], tokens: int = 32) -> float:
+        """Tokens a second of one long answer that nothing ends."""
+        row = torch.tensor([self.prompt_ids(messages)])
+        began = time.perf_counter()
+        with torch.inference_mode():
+            self._model.generate(
+                input_ids=row,
+                attention_mask=torch.ones_like(row),
+                max_new_tokens=tokens,
+                min_new_tokens=tokens,
+                do_sample=False,
+            )
+        return tokens / (time.perf_counter() - began)
+
+
+@contextmanager
+def open_transformers(
+    folder: Path, *, adapter: Path | None = None
+) -> Iterator[TransformersConsumer]:
+    """A folder as stock transformers loads it; with ``adapter``, as stock PEFT puts it on."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from residency.model.load_model import quiet_transformers
+
+    with quiet_transformers():
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(adapter or folder)
+        if adapter is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, adapter)
+        yield TransformersConsumer(model.eval(), tokenizer)

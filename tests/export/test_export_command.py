@@ -1,0 +1,68 @@
+"""``residency export`` on a small project: files, proof, issues graded again, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from residency.cli.invoke import run_command_line
+from small import save_model, save_project
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of one round on a random model."""
+    torch.set_num_threads(1)
+    at = tmp_path_factory.mktemp("project")
+    root = save_project(at / "p", save_model(at / "model", architecture="qwen3"), rounds=1)
+    assert run_command_line(["run", str(root)]) in (0, 1)
+    return root
+
+
+@pytest.mark.parametrize("export_format", ["hf", "adapter", "gguf", "gguf-adapter", "ollama"])
+def test_pain_33_every_format_is_proved_and_graded(
+    export_format: str, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "gguf" in export_format or export_format == "ollama":
+        pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")
+    out = tmp_path / "out"
+    capsys.readouterr()
+    code = run_command_line(
+        ["export", str(project), "--format", export_format, "--quantise", "f32,q8_0",
+         "--margin", "100", "--out", str(out), "--json"]
+    )  # fmt: skip
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    result = json.loads(told.out)
+    assert len(result["files"]) == (2 if export_format in ("gguf", "ollama") else 1)
+    for row in result["files"]:
+        assert not row["refused"]
+        assert row["proof"]["prompts"] > 0
+        assert row["score"] is not None
+    card = (out / "README.md").read_text()
+    assert card.startswith("---\nbase_model:")
+    assert "How it was measured" in card
+    if export_format == "ollama":
+        assert (out / "Modelfile-q8_0").is_file()
+    again = run_command_line(["export", str(project), "--format", export_format, "--out", str(out)])
+    assert again == 2 and "--force" in capsys.readouterr().err
+
+
+def test_unknown_formats_and_bases_are_refused(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, words in (
+        (["--format", "onnx"], "gguf-adapter"),
+        (["--format", "gguf", "--quantise", "q3"], "q8_0"),
+        (["--model", "base"], "nothing to export"),
+    ):
+        code = run_command_line(
+            ["export", str(project), "--out", str(tmp_path / "out"), *arguments]
+        )
+        assert code == 2 and words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
