@@ -130,7 +130,7 @@ def read_task_file(path: Path) -> Task:
     )
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Plain YAML; a tag such as ``!function`` names code, which is not run."""
 
 
