@@ -31,7 +31,6 @@ from residency.config.data import DataConfig
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import ReadResult, read_sources
 from residency.errors import DataError
-from residency.files.decompress import FREE_BYTES
 from residency.nouns.example import Example
 
 TURNS = [{"role": "user", "content": "Was kostet das?"}, {"role": "assistant", "content": "12 €."}]
@@ -176,7 +175,7 @@ FAILED: dict[str, tuple[str, bytes, str]] = {
     "bytes in place of text": ("a.jsonl", b"\x89PNG\r\n\x1a\n 1 2 3", "picture"),
     "a picture by name alone": ("photo.png", b"just text\n", "hold no rows of text"),
     "an anchor that is used often": ("a.yaml", b"a: &a [1]\nb: [*a, *a]\n", "aliases"),
-    "half of UTF-16": ("a.jsonl", b"\xff\xfe{\x00", "not utf-16|not in its encoding"),
+    "half of UTF-16": ("a.csv", b"\xff\xfea\x00,\x00b\x00\n\x00\x00\xd8\n\x00", "not utf-16"),
 }
 
 
@@ -244,8 +243,9 @@ def _bomb(kind: str, size: int) -> bytes:
     out = io.BytesIO()
     openers: dict[str, Callable[[], Any]] = {
         "zst": lambda: zstandard.ZstdCompressor(level=3).stream_writer(out, closefd=False),
+        "gz": lambda: gzip.GzipFile(fileobj=out, mode="wb"),
         "bz2": lambda: bz2.BZ2File(out, "wb"),
-        "xz": lambda: lzma.LZMAFile(out, "wb", preset=0),
+        "xz": lambda: lzma.LZMAFile(out, "wb", preset=0),  # noqa: SIM115
     }
     with openers[kind]() as writer:
         for _ in range(size >> 20):
@@ -253,11 +253,15 @@ def _bomb(kind: str, size: int) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["zst", "bz2"])
-def test_an_archive_that_opens_to_gigabytes_is_named_and_stopped(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["gz", "zst", "bz2", "xz"])
+def test_an_archive_that_opens_far_beyond_its_size_is_named_and_stopped(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A gigabyte is free of questions; here 16 MB, so that the test is quick.
+    monkeypatch.setattr("residency.files.decompress.FREE_BYTES", 16 << 20)
     path = tmp_path / f"a.jsonl.{kind}"
-    path.write_bytes(_bomb(kind, FREE_BYTES + (64 << 20)))
-    assert path.stat().st_size < 1 << 20
+    path.write_bytes(_bomb(kind, 48 << 20))
+    assert path.stat().st_size < 1 << 17
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DataError, match=r"open to more than|more than 256 MB") as caught:
         read_sources([path.name], DataConfig(), "train", tmp_path)
@@ -266,10 +270,18 @@ def test_an_archive_that_opens_to_gigabytes_is_named_and_stopped(tmp_path: Path,
     assert grown < 1 << 20, f"{grown >> 10} MB"  # ru_maxrss counts kilobytes
 
 
-def test_a_table_of_few_bytes_and_endless_rows_is_stopped(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    text = pa.array(["x" * 10_000] * 200_000)
-    pq.write_table(pa.table({"question": text, "answer": text}), path, compression="zstd")
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_a_table_of_few_bytes_that_names_one_value_often_is_stopped(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / f"a.{kind}"
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 150_000, pa.int8()), ["x" * 10_000])
+    table = pa.table({"question": text, "answer": text})
+    if kind == "parquet":
+        pq.write_table(table, path, compression="zstd")
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
     assert path.stat().st_size < 1 << 20
     with pytest.raises(DataError, match="open to more than"):
         read_sources([path.name], DataConfig(), "train", tmp_path)

@@ -1,0 +1,72 @@
+"""Prompts inside raw texts are found, divided when asked, and never evaluated as nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from residency.commands.check import check
+from residency.config.data import DataConfig
+from residency.config.settings import Config
+from residency.data.corpus import load_corpus
+from residency.data.reading.split_marks import (
+    describe_mark,
+    find_split_mark,
+    name_folder_splits,
+    name_split,
+    parse_mark,
+)
+from residency.errors import DataError
+
+SQL = [f"table: t{n} ({'abc' * n})\nQ: how many of {n * n}?\nA: SELECT {n}" for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "mark"),
+    [
+        (SQL, "\nA:"),
+        (
+            [f"### Instruction:\nDo {n}\n\n### Response:\nDone {n}" for n in range(9)],
+            "### Response:",
+        ),
+        ([f"word{n} -> wort{n}" for n in range(9)], " ->"),
+        ([f"[INST] do {n} [/INST] done {n}" for n in range(9)], "[/INST]"),
+        ([f"Just a text about {n}.\nAnd more of it." for n in range(9)], ""),
+        ([], ""),
+    ],
+)
+def test_the_mark_that_ends_prompts_is_found(texts: list[str], mark: str) -> None:
+    assert find_split_mark(texts) == mark
+
+
+@pytest.mark.parametrize("mark", ["\nA:", "a\\nb", "\t", " ->"])
+def test_a_mark_is_written_and_read_alike(mark: str) -> None:
+    assert parse_mark(describe_mark(mark).removeprefix("--split-at '").removesuffix("'")) == mark
+
+
+def test_raw_text_is_not_split_into_dev_rows_without_prompts(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in SQL))
+    with pytest.raises(DataError, match="nothing could be asked") as caught:
+        load_corpus(Config(data=DataConfig(train=["a.jsonl"])), tmp_path)  # type: ignore[list-item]
+    assert r'split_at = "\nA:"' in caught.value.next_step
+    divided = DataConfig.model_validate({"train": ["a.jsonl"], "split_at": "\nA:"})
+    corpus = load_corpus(Config(data=divided), tmp_path)
+    assert {e.reference for e in corpus.examples} <= {f"SELECT {n}" for n in range(30)}
+    assert corpus.split("dev") and all(e.prompt_text.startswith("table:") for e in corpus.examples)
+
+
+def test_names_of_files_say_their_splits(tmp_path: Path) -> None:
+    assert [name_split(Path(n)) for n in ("valid.jsonl", "my-test.csv.gz", "train-00000-of-2.parquet")] == ["dev", "test", "train"]  # fmt: skip
+    assert name_split(Path("contest.jsonl")) is None and name_split(Path("train_test.csv")) is None
+    for name in ("train", "validation", "test", "more"):
+        rows = [{"prompt": f"{name} number {n} of {n * n}", "response": f"{n}"} for n in range(4)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    assert name_folder_splits(tmp_path) == {
+        "train": ["more.jsonl", "train.jsonl"],
+        "dev": ["validation.jsonl"],
+        "test": ["test.jsonl"],
+    }
+    report = check(tmp_path, base="no such base").report
+    assert report.rows == {"train": 8, "dev": 4, "test": 4, "pool": 0}
