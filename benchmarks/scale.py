@@ -77,7 +77,9 @@ def fill_store(root: Path, answers: int) -> None:
 
 
 def _example(split: Any, number: int) -> Example:
-    message = Message("user", f"Request {number}: my kettle leaks, order A-{number:06d}. " * 2)
+    message = Message(
+        "user", f"{split} request {number}: my kettle leaks, order A-{number:06d}. " * 2
+    )
     answer = Message("assistant", f"product: kettle\nurgency: high\norder: A-{number:06d}")
     return Example(
         (message, answer), split=split, group=f"{split}-{number}", tags=(f"tag={number % 9}",)
@@ -164,6 +166,12 @@ def measure(root: Path, action: str) -> dict[str, float]:
     return {"seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2), "megabytes": round(memory)}
 
 
+def _largest_memory() -> float:
+    """Largest resident memory of this process in MB (``ru_maxrss`` would count the parent's too)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return float(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
 def _children_cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
@@ -174,19 +182,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("answers", nargs="*", type=int, default=SIZES)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--keep", type=Path, help="Where the stores stay, to be measured again.")
     parser.add_argument("--action")
     parser.add_argument("--root", type=Path)
     arguments = parser.parse_args()
     if arguments.action:
         run_action(arguments.root, arguments.action)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(_largest_memory())
         return
     table = {}
     for answers in arguments.answers:
         with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder) / "project"
+            root = (arguments.keep or Path(folder)) / f"project-{answers}"
             start = time.perf_counter()
-            fill_store(root, answers)
+            if not root.exists():
+                fill_store(root, answers)
             filled = time.perf_counter() - start
             size = (root / ".residency" / "store.db").stat().st_size / 1e6
             row: dict[str, Any] = {"fill_seconds": round(filled, 1), "store_megabytes": round(size)}

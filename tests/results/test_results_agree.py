@@ -158,9 +158,7 @@ def test_a_worse_model_is_called_worse(finished_run: Path, monkeypatch: pytest.M
     assert test is not None
 
     def answer_of(change: ScoreChange | None) -> str:
-        changed: SealedTest = dataclasses.replace(
-            test, score_change=change, primary_change=None
-        )
+        changed: SealedTest = dataclasses.replace(test, score_change=change, primary_change=None)
         monkeypatch.setitem(results.__dict__, "test", changed)
         return write_headline(results).answer
 

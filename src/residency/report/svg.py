@@ -16,9 +16,6 @@ from residency.report.clean_text import clean_text
 Role = Literal["ink", "soft", "line", "accent", "control", "good", "bad", "muted"]
 Anchor = Literal["start", "middle", "end"]
 
-_CHARACTER = 0.54
-"""Mean width of a character of the page's font, in font sizes."""
-
 
 class Drawing:
     """A chart being drawn. Lengths in CSS pixels of the drawing's own width."""

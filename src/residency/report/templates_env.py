@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -22,6 +23,7 @@ from residency.results.number_formats import (
 from residency.results.statuses import SIGNIFICANT, STATUSES, status_meaning
 
 
+@cache
 def make_environment(*more: str) -> Environment:
     """An environment over the report's templates and those of further packages.
 

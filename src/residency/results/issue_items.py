@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from residency.nouns.example import Example
 from residency.nouns.finding import Finding
@@ -19,8 +19,7 @@ CHANGES: tuple[Change, ...] = ("fixed", "still failing", "broken", "passing", "u
 """In the order in which they are shown."""
 
 
-@dataclass(frozen=True)
-class ItemChange:
+class ItemChange(NamedTuple):
     """An item of an issue: what became of it, and the two answers that show it (response ids).
 
     ``other_failures`` counts checks that the second answer fails beside this issue.
@@ -56,16 +55,24 @@ def list_changes(answers: JudgedAnswers, result: IssueResult) -> list[ItemChange
     now = answers.item_failures(after, "dev", issue.kind, issue.detector)
     own = answers.numbers_of(issue.kind, issue.detector, "fail")
     members = _members(answers, issue)
-    changes = []
-    for example in answers.positions("dev"):
-        if example in then and example in now and (members is None or example in members):
-            was, old = then[example]
-            bad, new = now[example]
-            others = sum(number not in own for number in new.failed)
-            change = name_change(was, bad)
-            changes.append(ItemChange(example, change, old.response, new.response, others))
+    other_failures: dict[
+        int, int
+    ] = {}  # answers share tuples of check numbers: each is counted once
+    ordered: dict[tuple[int, bool], list[ItemChange]] = {}
     rank = {change: number for number, change in enumerate(CHANGES)}
-    return sorted(changes, key=lambda item: (rank[item.change], item.other_failures > 0))
+    for example in answers.positions("dev"):
+        if example not in then or example not in now:
+            continue
+        if members is not None and example not in members:
+            continue
+        (was, old), (bad, new) = then[example], now[example]
+        others = other_failures.get(id(new.failed))
+        if others is None:
+            others = other_failures[id(new.failed)] = sum(n not in own for n in new.failed)
+        change = name_change(was, bad)
+        item = ItemChange(example, change, old.response, new.response, others)
+        ordered.setdefault((rank[change], others > 0), []).append(item)
+    return [item for key in sorted(ordered) for item in ordered[key]]
 
 
 def name_change(before: bool | None, after: bool | None) -> Change:

@@ -29,6 +29,7 @@ class JudgedAnswers:
         self._run = run
         self._reduce = reduce
         self._outcomes: dict[tuple[str, Split], dict[str, list[Outcome]]] = {}
+        self._shared: dict[tuple[str, Split], dict[int, tuple[int, ...]]] = {}
         self._tags: dict[Split, dict[str, tuple[str, ...]]] = {}
         self._positions: dict[Split, dict[str, int]] = {}
 
@@ -108,25 +109,39 @@ class JudgedAnswers:
         self, model: str, split: Split, kind: str, detector: str
     ) -> dict[str, tuple[bool | None, Outcome]]:
         """For each item whether it fails (None: unscored), and the answer that shows it."""
-        failing = self.numbers_of(kind, detector, "fail")
-        passing = self.numbers_of(kind, detector, "pass")
+        outcomes = self.outcomes(model, split)
+        has_failed = self.find_sharing(model, split, self.numbers_of(kind, detector, "fail"))
+        has_passed = self.find_sharing(model, split, self.numbers_of(kind, detector, "pass"))
         how = cast(Reduce, self._reduce())
 
         def failed(outcome: Outcome) -> bool | None:
-            if not failing.isdisjoint(outcome.failed):
+            if id(outcome.failed) in has_failed:
                 return True
-            return None if passing.isdisjoint(outcome.repeated) else False
+            return False if id(outcome.repeated) in has_passed else None
 
         items = {}
-        for example, outcomes in self.outcomes(model, split).items():
-            if len(outcomes) == 1:
-                items[example] = failed(outcomes[0]), outcomes[0]
+        for example, several in outcomes.items():
+            if len(several) == 1:
+                items[example] = failed(several[0]), several[0]
                 continue
-            each = [failed(outcome) for outcome in outcomes]
+            each = [failed(outcome) for outcome in several]
             bad = reduce_outcomes(each, how)
-            shown = next((o for o, own in zip(outcomes, each, strict=True) if own is bad), None)
-            items[example] = bad, shown or outcomes[0]
+            shown = next((o for o, own in zip(several, each, strict=True) if own is bad), None)
+            items[example] = bad, shown or several[0]
         return items
+
+    def find_sharing(self, model: str, split: Split, numbers: frozenset[int]) -> set[int]:
+        """Which of the outcomes' tuples of check numbers hold one of these, by ``id``.
+
+        Answers share their tuples: there are hundreds of them where there are thousands of answers.
+        """
+        key = (model, split)
+        if key not in self._shared:
+            every = [o for several in self.outcomes(model, split).values() for o in several]
+            self._shared[key] = {id(o.failed): o.failed for o in every}
+            self._shared[key] |= {id(o.repeated): o.repeated for o in every}
+        shared = self._shared[key]
+        return {place for place, own in shared.items() if not numbers.isdisjoint(own)}
 
     def failed_kinds(
         self, outcomes: Iterable[Outcome], only: Collection[str] = ()
