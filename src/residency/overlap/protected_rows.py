@@ -25,14 +25,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from residency.overlap.compared_rows import ComparedRows
-from residency.overlap.word_grams import I64, U64, RowGrams, RowWords, hash_ngrams
+from residency.overlap.gram_index import Flags, GramIndex
+from residency.overlap.word_grams import I64, U64, RowWords, hash_ngrams
 from residency.text.words import jaccard_similarity
 
 LONG, SHORT, SHINGLE, PAIR, WORD = 13, 8, 5, 2, 1
@@ -44,8 +42,6 @@ BOILERPLATE_ROWS = 10
 BOILERPLATE_SHARE = 0.01
 USUAL_PAIR_SHARE, USUAL_WORD_SHARE = 0.1, 0.02
 _CHUNK = 8192
-
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -78,10 +74,10 @@ class ProtectedRows:
 
     def __init__(self, items: ComparedRows, *, near_duplicate: float = NEAR_DUPLICATE) -> None:
         self._near_duplicate = near_duplicate
-        self._shingles = _GramIndex(items.prompts, SHINGLE)
+        self._shingles = GramIndex(items.prompts, SHINGLE)
         self._body_shingles = hash_ngrams(items.bodies, SHINGLE)
-        self._pairs = _GramIndex(items.bodies, PAIR)
-        self._words = _GramIndex(items.bodies, WORD)
+        self._pairs = GramIndex(items.bodies, PAIR)
+        self._words = GramIndex(items.bodies, WORD)
         self._bodies, self._prose = _RunIndex(items.bodies), _RunIndex(items.prose)
         self._row_count = 0
 
@@ -136,7 +132,7 @@ class ProtectedRows:
         own = self._body_shingles.row(item).tolist()
         return jaccard_similarity(shingles.tolist(), own) >= self._near_duplicate
 
-    def _find_usual(self, index: _GramIndex, share: float) -> Flags:
+    def _find_usual(self, index: GramIndex, share: float) -> Flags:
         return index.rows_with >= max(BOILERPLATE_ROWS, share * self._row_count)
 
 
@@ -145,86 +141,11 @@ def _chunk_rows(rows: ComparedRows) -> Iterator[tuple[int, ComparedRows]]:
         yield first, rows.take(np.arange(first, min(first + _CHUNK, len(rows))))
 
 
-class _GramIndex:
-    """Sorted distinct n-grams of the items, how many rows hold each, and who holds them."""
-
-    def __init__(self, words: RowWords, n: int) -> None:
-        self.items = hash_ngrams(words, n)
-        self.known: U64 = np.unique(self.items.values)
-        self.rows_with: I64 = np.zeros(len(self.known), np.int64)
-        positions = np.searchsorted(self.known, self.items.values)
-        self._holders = _make_incidence(
-            self.items.row_numbers(), positions, (len(words), len(self.known))
-        )
-
-    def match_grams(self, grams: RowGrams) -> tuple[I64, I64]:
-        """Rows and positions in ``known`` of the n-grams that are known; each pair once."""
-        if not len(self.known) or not len(grams.values):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        position = np.minimum(np.searchsorted(self.known, grams.values), len(self.known) - 1)
-        hit = self.known[position] == grams.values
-        width = len(self.known)
-        pairs = np.unique(grams.row_numbers()[hit] * width + position[hit])
-        return pairs // width, pairs % width
-
-    def count_rows(self, grams: RowGrams) -> None:
-        np.add.at(self.rows_with, self.match_grams(grams)[1], 1)
-
-    def find_similar(
-        self, grams: RowGrams, threshold: float, *, common: Flags | None = None, least: int = 1
-    ) -> Iterator[tuple[int, int, float]]:
-        """Row, item and Jaccard index of the pairs whose index reaches ``threshold``.
-
-        Args:
-            common: n-grams that do not count. least: n-grams that both sides must have.
-        """
-        rows, positions = self.match_grams(grams)
-        sizes = _count_distinct(grams)
-        counted = np.ones(len(self.known), bool) if common is None else ~common
-        np.subtract.at(sizes, rows[~counted[positions]], 1)
-        rows, positions = rows[counted[positions]], positions[counted[positions]]
-        if not len(rows):
-            return
-        matrix = _make_incidence(rows, positions, (len(grams), len(self.known)))
-        item_sizes = np.asarray(self._holders @ counted.astype(np.int64)).ravel()
-        shared = (matrix @ self._holders.T).tocoo()
-        union = sizes[shared.row] + item_sizes[shared.col] - shared.data
-        score = shared.data / np.maximum(union, 1)
-        enough = np.minimum(sizes[shared.row], item_sizes[shared.col]) >= least
-        for n in np.flatnonzero((score >= threshold) & enough):
-            yield int(shared.row[n]), int(shared.col[n]), float(score[n])
-
-    def list_holders(self, position: int) -> list[int]:
-        """Items that hold the n-gram at a position of ``known``."""
-        begin, end = self._by_gram.indptr[position : position + 2]
-        return [int(item) for item in self._by_gram.indices[begin:end]]
-
-    @cached_property
-    def _by_gram(self) -> Any:
-        return self._holders.tocsc()
-
-
-def _make_incidence(rows: I64, columns: I64, shape: tuple[int, int]) -> Any:
-    """A sparse matrix of ones at these places; each place once."""
-    matrix = sparse.csr_matrix((np.ones(len(rows), np.int64), (rows, columns)), shape)
-    matrix.data[:] = 1
-    return matrix
-
-
-def _count_distinct(grams: RowGrams) -> I64:
-    """Distinct n-grams of every row."""
-    order = np.lexsort((grams.values, grams.row_numbers()))
-    rows, values = grams.row_numbers()[order], grams.values[order]
-    fresh = np.ones(len(rows), bool)
-    fresh[1:] = (rows[1:] != rows[:-1]) | (values[1:] != values[:-1])
-    return np.bincount(rows[fresh], minlength=len(grams)).astype(np.int64)
-
-
 class _RunIndex:
     """Runs of 8 and 13 words of the items."""
 
     def __init__(self, words: RowWords) -> None:
-        self._short, self._long = _GramIndex(words, SHORT), _GramIndex(words, LONG)
+        self._short, self._long = GramIndex(words, SHORT), GramIndex(words, LONG)
         self._lengths = words.stops - words.starts
         self._parts = self._find_parts()
         self._starts: dict[int, dict[int, list[int]]] = {}
@@ -270,7 +191,7 @@ class _RunIndex:
 
     @staticmethod
     def _iterate_matches(
-        index: _GramIndex, words: RowWords, common: Flags, n: int
+        index: GramIndex, words: RowWords, common: Flags, n: int
     ) -> Iterator[tuple[int, int]]:
         """Rows and positions of the shared runs that are no boilerplate; whole runs only."""
         lengths = words.stops - words.starts
