@@ -199,3 +199,24 @@ def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
         load(tmp_path, train=[name], stratify="colour")
     with pytest.raises(DataError, match="no such file"):
         load(tmp_path, train=["b.jsonl"])
+
+
+def test_conversations_that_differ_in_an_earlier_answer_are_no_duplicates(tmp_path: Path) -> None:
+    """Every trained turn is compared, not the last answer alone."""
+    ends = ("Have a nice day!", "You too!")
+    talks = [
+        {
+            "messages": [
+                {"role": "user", "content": "Where is my parcel? It should have come on Monday."},
+                {"role": "assistant", "content": " ".join(f"{word}{n}" for word in "abcdefghij")},
+                {"role": "user", "content": ends[0]},
+                {"role": "assistant", "content": ends[1]},
+            ]
+        }
+        for n in range(12)
+    ]
+    twice = {"messages": [*talks[0]["messages"][:2], talks[0]["messages"][2], {"role": "assistant", "content": "You too."}]}  # fmt: skip
+    name = write(tmp_path, "a.jsonl", [*talks, twice])
+    corpus = load(tmp_path, train=[name], split={"train": 1.0})
+    assert len(corpus.examples) == len(talks)
+    assert [r.source for r in corpus.removed] == ["a.jsonl:13"], "the same but for a sign"

@@ -44,12 +44,13 @@ LEARN_MARKS: dict[str, bool] = {
     "trainable": True,
     "loss": True,
     "loss_scale": True,
+    "loss_weight": True,
     "learn": True,
     "masked": False,
 }
 """Key of an assistant message → the value with which the turn is learned. In use at OpenAI,
 Together, Fireworks and Mistral (``weight``), axolotl (``train``), tinker-cookbook (``trainable``),
-ms-swift (``loss``, ``loss_scale``), torchtune (``masked``)."""
+ms-swift (``loss``, ``loss_scale``), LLaMA-Factory (``loss_weight``), torchtune (``masked``)."""
 
 READ_KEYS = {
     "role",

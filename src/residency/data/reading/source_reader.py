@@ -208,7 +208,7 @@ def _list_unused(
     values: Sequence[Mapping[str, Any]], mapping: RowMapping, tags: Sequence[str]
 ) -> tuple[str, ...]:
     """Columns that are not read, and keys within messages that are not."""
-    used = {*mapping.columns.values(), *tags}
+    used = {*mapping.columns.values(), *mapping.layout.also_reads, *tags}
     names = dict.fromkeys(str(key) for row in values for key in row if key not in used)
     if not mapping.columns:  # an export, which the layout reads as a whole
         names = {}

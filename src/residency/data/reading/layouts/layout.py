@@ -127,6 +127,7 @@ class Layout:
         needs: fields that every row must hold. may: fields that it may hold, beside
             ``SHARED_FIELDS``.
         columns: column names of fields that are the layout's own, as in ``COLUMNS``.
+        also_reads: columns that ``read_row`` looks into by their own names.
         about: what the fields hold, for the documentation.
         asks: its rows hold a prompt, so that rows without an answer are prompts alone.
     """
@@ -135,6 +136,7 @@ class Layout:
     needs: ClassVar[tuple[str, ...]] = ()
     may: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    also_reads: ClassVar[tuple[str, ...]] = ()
     about: ClassVar[str] = ""
     asks: ClassVar[bool] = False
 

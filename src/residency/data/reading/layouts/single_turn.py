@@ -17,6 +17,7 @@ class AlpacaLayout(Layout):
     name = "alpaca"
     needs = ("instruction",)
     may = ("input", "response")
+    also_reads = ("instances",)
     about = "`instruction`, `input`, and `response` or `output`; `instances` with one element"
     asks = True
 
@@ -50,6 +51,7 @@ class PromptLayout(Layout):
     name = "prompt"
     needs = ("prompt",)
     may = ("response",)
+    also_reads = ("reward_model",)
     about = (
         "`prompt` and `completion` (or another answer column), each text or a list of messages "
         "(TRL, verl)"
