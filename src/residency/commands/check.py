@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from residency.config.data import DataConfig
 from residency.config.model import ModelConfig
@@ -12,6 +13,7 @@ from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import DataError, TemplateError
 from residency.files.atomic_write import write_json, write_json_lines
 from residency.interfaces import Progress, no_progress
+from residency.nouns.example import Split
 
 if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat
@@ -166,7 +168,7 @@ def _of_source(
     from residency.data.reading.split_marks import name_folder_splits
 
     model = ModelConfig(base=base) if base else ModelConfig()
-    files: dict[str, Any] = {"train": [name]}
+    files: Mapping[Split, list[str]] = {"train": [name]}
     if name == "." and folder is not None and (named := name_folder_splits(folder)):
         files = named
     data = DataConfig.model_validate({**files, "columns": columns, "split_at": split_at})

@@ -21,7 +21,7 @@ from residency.data.reading.split_marks import (
 from residency.errors import ConfigError, DataError
 from residency.files.atomic_write import write_text
 from residency.model.base_model import KNOWN_BASES
-from residency.nouns.example import SPLITS
+from residency.nouns.example import SPLITS, Split
 
 ENOUGH_DEV = 60
 """Items of dev from which `init` says nothing about their number."""
@@ -233,7 +233,7 @@ def _need_prompts(raw: Sequence[str], path: Path, files: Mapping[str, Sequence[P
     )
 
 
-def _describe_need(counts: Mapping[str, int], config: Config) -> str:
+def _describe_need(counts: Mapping[Split, int], config: Config) -> str:
     """What a run could show with so few rows; empty where there are enough.
 
     An exact McNemar test needs six items that change for p < 0.05: of n items a fall of less than

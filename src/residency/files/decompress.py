@@ -72,15 +72,17 @@ class _Decompressed(io.RawIOBase):
     def __init__(self, path: Path, kind: str) -> None:
         self._path, self._size = path, path.stat().st_size
         self._file = path.open("rb")
-        self._start: Callable[[], Any] = {
+        starts: dict[str, Callable[[], Any]] = {
             "gzip": lambda: zlib.decompressobj(wbits=31),
             "zstandard": lambda: zstandard.ZstdDecompressor(
                 max_window_size=1 << 31
             ).decompressobj(),
             "bzip2": bz2.BZ2Decompressor,
             "xz": lambda: lzma.LZMADecompressor(memlimit=_MEMORY),
-        }[kind]
-        self._frame, self._ready, self._total, self._frames = self._start(), b"", 0, 0
+        }
+        self._start = starts[kind]
+        self._frame: Any = self._start()
+        self._ready, self._total = b"", 0
 
     def readable(self) -> bool:
         return True

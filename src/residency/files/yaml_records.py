@@ -18,7 +18,7 @@ _MOST_BYTES = 64 << 20
 """YAML is read whole, at a hundred times the cost of JSON."""
 
 
-class _PlainLoader(yaml.SafeLoader):
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML brings no types
     """Safe YAML without aliases (a few of them make billions of values), each object with its line."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:

@@ -31,7 +31,7 @@ class LabelStudioLayout(Layout):
         """The task's text; the first annotation that was not cancelled as its answer."""
         prompt = _read_prompt(row.value("data"), row.column("data"))
         field = row.column("annotations")
-        results = next(
+        results: Any = next(
             (
                 note.get("result")
                 for note in row.value("annotations")

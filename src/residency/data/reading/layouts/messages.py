@@ -13,7 +13,7 @@ from residency.data.reading.conversations import (
     read_yes_or_no,
 )
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
-from residency.nouns.example import Message
+from residency.nouns.example import Message, Role
 
 
 class MessagesLayout(Layout):
@@ -83,7 +83,7 @@ class SegmentsLayout(Layout):
             if learned is None or not isinstance(piece.get("text"), str):
                 raise RowError("a text and a label of true or false are expected", place)
             text = self._ENDS.sub("", clean_text(piece["text"].strip(), place)).strip()
-            role = "assistant" if learned else "user"
+            role: Role = "assistant" if learned else "user"
             if turns and turns[-1].role == role:
                 text = f"{turns.pop().content}\n{text}"
             turns.append(Message(role, text))

@@ -69,7 +69,7 @@ class PromptLayout(Layout):
         """The prompt's messages, then the completion's."""
         prompt = row.value("prompt")
         if isinstance(prompt, str) or is_missing(prompt):
-            messages = (read_question(row, "prompt"),)
+            messages: tuple[Message, ...] = (read_question(row, "prompt"),)
         else:
             messages = read_messages(prompt, row.column("prompt"))
             if row.instruction and messages[0].role != "system":
