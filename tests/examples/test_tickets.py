@@ -21,7 +21,7 @@ from residency.errors import ConfigError
 from residency.evaluate.suites.grade import grade_responses
 from residency.evaluate.suites.load_suite import load_suite
 from residency.examples import copy_example
-from residency.examples.tickets import generate, vocabulary
+from residency.examples.tickets import facts, generate, slips, vocabulary
 from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
 from residency.overlap.firewall import screen_rows
@@ -107,17 +107,17 @@ def test_labels_follow_the_rules(split: str) -> None:
 
 def test_a_correction_names_the_wrong_value_first() -> None:
     rng = random.Random(0)
-    for facts in generate.draw_facts(rng, "dev", 300):
-        if not facts.mistaken:
+    for ticket in facts.draw_facts(rng, "dev", 300):
+        if not ticket.mistaken:
             continue
-        message = generate.write_message(rng, vocabulary.EVAL, facts)
-        assert message.index(facts.mistaken) < message.rindex(facts.order)
+        message = generate.write_message(rng, vocabulary.EVAL, ticket)
+        assert message.index(ticket.mistaken) < message.rindex(ticket.order)
 
 
 @pytest.mark.parametrize("split", list(generate.SIZES))
 def test_two_rare_slices_never_meet_in_one_field(split: str) -> None:
     for row in ROWS[split]:
-        for three in (generate.ASKING, generate.NAMING):
+        for three in (facts.ASKING, facts.NAMING):
             assert len(set(three) & set(row["tags"])) <= 1
 
 
@@ -127,7 +127,7 @@ def test_typos_never_touch_copied_values() -> None:
     kept = ("espresso machine", "K48213", "Marta Lindqvist")
     changed = 0
     for _ in range(200):
-        typed = generate.add_typos(rng, text, kept)
+        typed = slips.add_typos(rng, text, kept)
         assert all(value in typed for value in kept)
         changed += typed != text
     assert changed > 190
@@ -137,7 +137,7 @@ def share(rows: list[dict[str, Any]], tag: str) -> float:
     return sum(tag in row["tags"] for row in rows) / len(rows)
 
 
-@pytest.mark.parametrize("tag", generate.RARE)
+@pytest.mark.parametrize("tag", facts.RARE)
 def test_rare_slices_are_rare_in_train_and_present_elsewhere(tag: str) -> None:
     assert share(ROWS["train"][:250], tag) <= 0.016
     assert share(ROWS["train"], tag) <= 0.016

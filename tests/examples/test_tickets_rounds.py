@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from residency.loop.run_loop import by_need
+from residency.loop.judge import sort_by_need
 from residency.nouns.issue import Issue, Slice
 from residency.nouns.verdict import Verdict
 
@@ -49,7 +49,7 @@ def test_what_does_not_move_comes_first_and_a_slice_before_the_whole() -> None:
         dataclasses.replace(BASE, issue=i.id, status=status)  # type: ignore[arg-type]
         for i, status in statuses.items()
     ]
-    order = by_need([fell, whole, unsure, fresh, slice_], verdicts)
+    order = sort_by_need([fell, whole, unsure, fresh, slice_], verdicts)
     assert order == [slice_, whole, fresh, unsure, fell]
 
 
@@ -61,4 +61,4 @@ def test_the_latest_verdict_counts() -> None:
         dataclasses.replace(BASE, issue=first.id, status="improved", round=2),
         dataclasses.replace(BASE, issue=second.id, status="persisting", round=2),
     ]
-    assert by_need([first, second], verdicts) == [second, first]
+    assert sort_by_need([first, second], verdicts) == [second, first]
