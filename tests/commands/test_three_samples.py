@@ -65,7 +65,7 @@ def test_every_reader_counts_the_same_failing_items(done: Path) -> None:
     project = Project.open(done)
     results = RunResults(project.store)
     compared = project.compare("base", "round-1")
-    table = {row.name: row for row in baseline(project.ws, latency_items=0).rows}
+    table = {row.name: row for row in baseline(project, latency_items=0).rows}
     rows = list_items(results, limit=1000).rows
     for name, side, way in (
         ("base", "before", "zero-shot prompt"),
@@ -105,7 +105,7 @@ def test_the_sealed_table_and_the_scores_beside_it_agree(done: Path) -> None:
 
 def test_collect_shows_each_item_once_with_what_the_item_fails(done: Path) -> None:
     project = Project.open(done)
-    items = collect.worst(project.ws, model="round-1", rows=4)
+    items = collect.find_worst_answers(project, model="round-1", rows=4)
     assert len({item.example.id for item in items}) == len(items) == 4
     scores = [item.score for item in items if item.score is not None]
     assert scores == sorted(scores)
@@ -113,21 +113,22 @@ def test_collect_shows_each_item_once_with_what_the_item_fails(done: Path) -> No
 
 def answer(project: Project, number: int, wrong: int) -> Model:
     """A model that answers every dev item three times, the first ``wrong`` of them wrongly."""
-    model = Model(base=project.ws.base.identity, adapter=f"sha256:{number}", round=number)
-    project.store.add_model(model)
-    project.store.add_responses(
-        [
-            Response(
-                model.id,
-                e.id,
-                f"colour: WRONG{sample}" if sample < wrong else e.reference or "",
-                sample=sample,
-                sampling=project.ws.sampling,
-            )
-            for e in project.split("dev")
-            for sample in range(SAMPLES)
-        ]
-    )
+    model = Model(base=project.base.identity, adapter=f"sha256:{number}", round=number)
+    with project.store.writer("test"):
+        project.store.add_model(model)
+        project.store.add_responses(
+            [
+                Response(
+                    model.id,
+                    e.id,
+                    f"colour: WRONG{sample}" if sample < wrong else e.reference or "",
+                    sample=sample,
+                    sampling=project.sampling,
+                )
+                for e in project.split("dev")
+                for sample in range(SAMPLES)
+            ]
+        )
     return model
 
 
@@ -137,11 +138,11 @@ def test_one_wrong_sample_of_three_is_a_right_item_for_arena_judge_and_score(don
     scores = [project.evaluate(model.id).scores for model in (one, two)]
     assert scores[0].mean == 1.0
     assert scores[1].mean < 1.0
-    votes = arena.vote_by_rules(project.ws, one.id, two.id)
+    votes = arena.vote_by_rules(project, one.id, two.id)
     assert len(votes) == len(project.split("dev"))
     winner = {"a": votes[0].a, "b": votes[0].b}
     assert {winner.get(vote.outcome) for vote in votes} == {one.id}
-    judge = judging.make_judge(project.ws, Strict(), "strict")
+    judge = judging.make_judge(project, Strict(), "strict")
     for model, passes in ((one, len(votes)), (two, 0)):
-        found = judging.judge(project.ws, judge, Rubric("right", "Is it right?"), model=model.id)
+        found = judging.judge(project, judge, Rubric("right", "Is it right?"), model=model.id)
         assert (found.passes, found.scored, found.items) == (passes, len(votes), len(votes))

@@ -79,3 +79,38 @@ def _invert(below: Callable[[float], float], target: float) -> float:
         else:
             high = middle
     return (low + high) / 2
+
+
+def score_interval(fixed: int, broken: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Score interval of Δ = P(fixed) − P(broken) of n pairs (Tango 1998), continuity-corrected.
+
+    For claims of sameness against a margin: at the margin its end lies beyond it in at most the
+    promised share of cases, also where few pairs changed. (−1, 1) without pairs.
+    """
+    if n <= 0:
+        return -1.0, 1.0
+    critical = float(stats.norm.ppf((1 + level) / 2))
+    estimate = (fixed - broken) / n
+
+    def far(delta: float) -> bool:
+        """Whether a true difference of ``delta`` is implausible."""
+        linear = -fixed - broken + (2 * n - fixed + broken) * delta
+        rest = -broken * delta * (1 - delta)
+        share = (np.sqrt(linear**2 - 8 * n * rest) - linear) / (4 * n)
+        variance = n * (2 * share + delta * (1 - delta))
+        distance = abs(fixed - broken - n * delta) - 0.5
+        return bool(distance > critical * np.sqrt(max(variance, 0.0)))
+
+    def search(end: float) -> float:
+        near, beyond = estimate, end
+        if not far(end):
+            return end
+        for _ in range(40):
+            middle = (near + beyond) / 2
+            if far(middle):
+                beyond = middle
+            else:
+                near = middle
+        return near
+
+    return search(-1.0), search(1.0)

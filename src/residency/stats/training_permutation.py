@@ -81,7 +81,11 @@ def compare_trainings(control: Sequence[float], targeted: Sequence[float]) -> Tr
     if a.size > 1 and b.size > 1:
         squares = float(((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum())
         noise = math.sqrt(squares / (a.size + b.size - 2))
-        found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95) if noise else None
+        found = (
+            stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+            if noise > 1e-9
+            else None
+        )
         if found is not None and math.isfinite(found.low):
             low, high = max(-1.0, float(found.low)), min(1.0, float(found.high))
     p_value, smallest = _permute(a, b)
