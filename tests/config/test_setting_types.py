@@ -117,14 +117,14 @@ def test_no_other_text_is_a_choice_of_layers(text: str) -> None:
         layers = Layers(text)
     except ValueError:
         return
-    assert layers == "all" or (layers.count or 0) >= 1
+    assert layers == "all" or (layers.top or 0) >= 1
 
 
 def test_settings_as_json_are_what_they_were() -> None:
     body = parse_config({"train": {"layers": "top-3"}}).model_dump(mode="json")
     assert body["train"]["layers"] == "top-3"
     assert body["project"]["store"] == ""
-    assert Config.model_validate(body).train.layers.count == 3
+    assert Config.model_validate(body).train.layers.top == 3
 
 
 @pytest.mark.parametrize(

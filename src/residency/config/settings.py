@@ -56,7 +56,7 @@ class Config(Section):
 
     def with_secrets_of(self, original: Config) -> Config:
         """These settings, which were written with masked addresses, with the same ones whole."""
-        data = {split: getattr(original.data, split) for split in SPLITS}
+        data: dict[str, Any] = {s: getattr(original.data, s) for s in SPLITS}
         data = {s: files for s, files in data.items() if files == getattr(self.data, s)}
         same_store = original.project.store == self.project.store
         store = original.project.store if same_store else self.project.store

@@ -24,14 +24,14 @@ class Layers(str):
         return super().__new__(cls, text)
 
     @property
-    def count(self) -> int | None:
+    def top(self) -> int | None:
         """N of ``top-N``; None for all."""
         match = self._TOP.fullmatch(self)
         return int(match[1]) if match else None
 
     def find_first(self, total: int) -> int:
         """Index of the lowest layer of ``total`` that trains."""
-        return 0 if self.count is None else max(0, total - self.count)
+        return 0 if self.top is None else max(0, total - self.top)
 
     @classmethod
     def __get_pydantic_core_schema__(

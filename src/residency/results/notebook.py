@@ -29,8 +29,8 @@ def draw_summary(summary: RunSummary) -> str:
         [
             (
                 row.label,
-                _percent(row.scores["score"]["mean"]),
-                _percent(row.scores["score"]["coverage"]),
+                _percent(row.scores.score.mean),
+                _percent(row.scores.score.coverage),
             )
             for row in summary.rounds
         ],
