@@ -83,7 +83,7 @@ def test_rounded_files_are_smaller_and_load(quantisation: str, tmp_path: Path) -
     if quantisation == "q4_k":
         pytest.importorskip("libgguf", reason="libgguf is not installed")
     infer_models.CONFIGS["wide"] = lambda: infer_models.LlamaConfig(
-        **{**SHAPE, "hidden_size": 256, "intermediate_size": 320}
+        **{**SHAPE, "hidden_size": 256, "intermediate_size": 320, "num_attention_heads": 4}
     )
     base = folder(tmp_path / "base", "wide")
     local = engine(base)
@@ -166,7 +166,9 @@ def test_pain_08_a_file_that_asks_otherwise_is_refused(tmp_path: Path) -> None:
     llamacpp()
     base = base_of("llama", tmp_path / "base")
     local = engine(base)
-    other = ChatFormat(local.tokenizer, local.chat.template.replace("'<|im_start|>'", "'# '"))
+    other = ChatFormat(
+        local.tokenizer, local.chat.template.replace("m['content']", "' ' + m['content']")
+    )
     write_gguf(base, tmp_path / "x.gguf", "f32", chat=other)
     expected = local.generate(prompts(2), GREEDY)
     with (
@@ -258,3 +260,32 @@ def test_vllm_is_told_the_rank_and_what_it_refuses() -> None:
     assert "--max-lora-rank 64" in describe_vllm({"r": 40}, "x")
     assert "DoRA" in describe_vllm({"r": 8, "use_dora": True}, "x")
     assert "refuses" in describe_vllm({"r": 8, "modules_to_save": ["lm_head"]}, "x")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantisation", ["f32", "q8_0"])
+def test_pain_33_smollm2_as_gguf(quantisation: str, tmp_path: Path) -> None:
+    """A trained model: the same answers in fp32, and answers that end in 8 bits."""
+    llamacpp()
+    from residency.infer.local_engine import LocalEngine
+    from residency.model.base_model import is_here, resolve_base
+
+    if not is_here("smollm2-135m"):
+        pytest.skip("smollm2-135m is not on this machine (residency base fetch smollm2-135m)")
+    base = resolve_base("smollm2-135m", fetch=False)
+    chat = ChatFormat(base.tokenizer())
+    local = LocalEngine(base.path, chat, known=base.known, threads=1)
+    asked = [
+        Prompt((Message("user", text),))
+        for text in ("What is the capital of France?", "What is 2 + 2?")
+    ]
+    sampling = Sampling(max_new_tokens=24)
+    expected = local.generate(asked, sampling)
+    file = tmp_path / "x.gguf"
+    write_gguf(base.path, file, quantisation, chat=chat)
+    with open_llamacpp(file, context=512, threads=1) as served:
+        proof = prove_file(
+            served, chat, asked, expected, sampling,
+            exact=quantisation == "f32", measure_lead=local.measure_lead, where=quantisation,
+        )  # fmt: skip
+    assert proof.ended >= 1

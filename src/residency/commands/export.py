@@ -122,7 +122,7 @@ def export(
                 raise ParityError(f"no file passed, nothing was written: {reasons}")
             _write_card(ws, model, draft, name, rows)
             mark_folder(draft)
-    return ExportResult(out, _overall(before), rows, source.notes)
+    return ExportResult(out, _read_score(before), rows, source.notes)
 
 
 def _choose_format(name: str, quantisations: Sequence[str]) -> ExportFormat:
@@ -181,19 +181,12 @@ def _prove_and_grade(
         f"{c.title} rises from {c.before:.1%} to {c.after:.1%}, more than the margin of {margin:.0%}"
         for c in worse
     )
-    return FileResult(file.name, file.size, proof, _overall(after), changes, refused)
+    return FileResult(file.name, file.size, proof, _read_score(after), changes, refused)
 
 
-def _overall(assessed: Assessment | None) -> float | None:
-    """Share of dev items in which nothing fails."""
-    if assessed is None:
-        return None
-    failed: dict[str, bool] = {}
-    for outcomes in assessed.kind_outcomes.values():
-        for example, bad in outcomes.items():
-            if bad is not None:
-                failed[example] = failed.get(example, False) or bad
-    return 1 - sum(failed.values()) / len(failed) if failed else None
+def _read_score(assessed: Assessment | None) -> float | None:
+    """The mean item score on dev; None where nothing was scored."""
+    return None if assessed is None else assessed.scores.score.mean
 
 
 def _write_card(

@@ -131,7 +131,7 @@ def _read_adapter_settings(adapter: Path) -> dict[str, object]:
 def _write_adapter(source: ModelSource, out: Path) -> ExportedFile:
     settings = _read_adapter_settings(source.adapter)
     folder = out / "adapter"
-    shutil.copytree(source.adapter, folder)
+    shutil.copytree(source.adapter, folder, ignore=shutil.ignore_patterns("loss.json"))
     copy_tokenizer(source.base, folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     _write_template(source.chat, folder)
