@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import StoreError, UserError
-from residency.evaluate.arena.leaderboard import Leaderboard, informative_pairs, leaderboard
+from residency.evaluate.arena.leaderboard import Leaderboard, informative_pairs, make_leaderboard
 from residency.evaluate.arena.review import Review, Showing, pair_up
-from residency.evaluate.arena.rule_votes import JudgedSide, vote_on_items
+from residency.evaluate.arena.rule_votes import (
+    RULES,
+    JudgedSide,
+    drop_cut_winners,
+    vote_on_items,
+)
 from residency.evaluate.arena.votes import (
     IDENTICAL,
     Vote,
-    counted,
     preference_pairs,
     preference_row,
     rater_agreement,
+    select_counted_votes,
     self_consistency,
 )
 from residency.evaluate.baselines.prompting import prompting_name
@@ -85,8 +90,11 @@ class Board:
 
 
 def votes(ws: Workspace) -> list[Vote]:
-    """Every vote of the project, oldest first."""
-    return [Vote.from_dict(row) for row in ws.store.records(KIND)]
+    """Every vote of the project that counts, oldest first."""
+    stored = [Vote.from_dict(row) for row in ws.store.records(KIND)]
+    ruled = {name for vote in stored if vote.rater == RULES for name in (vote.a, vote.b)}
+    cut = {r.id for model in ruled for r in ws.store.responses(model) if r.finish == "length"}
+    return drop_cut_winners(stored, cut)
 
 
 def add_votes(ws: Workspace, new: Sequence[Vote]) -> None:
@@ -203,17 +211,17 @@ def board(
         StoreError: there are no votes.
     """
     found = [v for v in votes(ws) if not rater or v.rater == rater]
-    if not counted(found):
+    if not select_counted_votes(found):
         raise StoreError("no votes yet", next_step="residency arena review DIR A B")
     playing = {name for v in found for name in (v.a, v.b)}
     known = {model.id: model for model in ws.store.models()}
     base = find_model(ws, anchor).id
     people = [v for v in found if _is_person(v.rater)]
     tally: dict[str, int] = {}
-    for vote in counted(found):
+    for vote in select_counted_votes(found):
         tally[vote.rater] = tally.get(vote.rater, 0) + 1
     return Board(
-        table=leaderboard(
+        table=make_leaderboard(
             found,
             anchor=base if base in playing else None,
             texts=_texts(ws, playing) if style else None,

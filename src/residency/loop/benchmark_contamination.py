@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from residency.evaluate.benchmarks.load_rows import HubSplits, Splits, read_split
-from residency.evaluate.benchmarks.run_tasks import BenchResult, summarise
+from residency.evaluate.benchmarks.run_tasks import BenchResult, summarise_metrics
 from residency.evaluate.benchmarks.score_items import Metric
 from residency.evaluate.benchmarks.task import Task
 from residency.evaluate.benchmarks.task_registry import find_tasks
@@ -89,7 +89,7 @@ def separate_contaminated(
     bad = [i for i in result.items if i.index in contaminated.get(i.task, ())]
     good = [i for i in result.items if i.index not in contaminated.get(i.task, ())]
     touched = [task for task in tasks if task.name in contaminated]
-    return Separated(name, summarise(touched, good), summarise(touched, bad))
+    return Separated(name, summarise_metrics(touched, good), summarise_metrics(touched, bad))
 
 
 def hub_benchmarks(progress: Progress = no_progress) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from residency.evaluate.benchmarks.run_tasks import ask
+from residency.evaluate.benchmarks.run_tasks import write_requests
 from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.loop.measure_benchmarks import measure_benchmarks, open_benchmark_files
 from residency.loop.stages import run_stage_once
@@ -24,7 +24,7 @@ def check_guard_tasks(ws: Workspace) -> None:
         tasks = find_tasks(ws.config.rounds.guard, folder=ws.root)
         splits = open_benchmark_files(ws, tasks)
         for task in tasks:
-            ask(task, splits, limit=1, shots=0)
+            write_requests(task, splits, limit=1, shots=0)
 
 
 def measure_forgetting(ws: Workspace, base: Model, final: Model) -> dict[str, Any] | None:

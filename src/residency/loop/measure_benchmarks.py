@@ -10,7 +10,7 @@ from typing import Any
 from residency.errors import UserError
 from residency.evaluate.benchmarks.compare_results import Difference, compare_results
 from residency.evaluate.benchmarks.load_rows import HubSplits, LocalSplits, Splits
-from residency.evaluate.benchmarks.run_tasks import BenchResult, ask, run_tasks
+from residency.evaluate.benchmarks.run_tasks import BenchResult, run_tasks, write_requests
 from residency.evaluate.benchmarks.task import Task
 from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.loop.benchmark_contamination import (
@@ -145,7 +145,7 @@ def hash_questions(tasks: Sequence[Task], splits: Splits, limit: int, shots: int
     """Hash of every context and choice that would be asked."""
     prompts = []
     for task in tasks:
-        questions = ask(task, splits, limit=limit, shots=shots)
+        questions = write_requests(task, splits, limit=limit, shots=shots)
         lines = [
             f"{choice.context}\x1f{choice.continuation}"
             for request in questions.requests
