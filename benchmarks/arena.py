@@ -28,9 +28,9 @@ from realdata import (
     vicuna_votes,
 )
 from residency.evaluate.arena.bradley_terry import ELO
-from residency.evaluate.arena.leaderboard import informative_pairs, leaderboard
-from residency.evaluate.arena.votes import Vote, counted, rater_agreement, win_rate
-from residency.evaluate.judge.agreement import agreement, corrected_rate
+from residency.evaluate.arena.leaderboard import informative_pairs, make_leaderboard
+from residency.evaluate.arena.votes import Vote, rater_agreement, select_counted_votes, win_rate
+from residency.evaluate.judge.agreement import corrected_rate, measure_agreement
 from residency.stats.intervals import clopper_pearson
 
 
@@ -52,7 +52,7 @@ def alpaca() -> None:
 def vicuna() -> None:
     """Ratings against two reference implementations."""
     votes, texts = vicuna_votes()
-    used = counted(votes)
+    used = select_counted_votes(votes)
     symbol = {"a": evalica.Winner.X, "b": evalica.Winner.Y, "tie": evalica.Winner.Draw}
     a, b = [v.a for v in used], [v.b for v in used]
     scores = evalica.bradley_terry(
@@ -70,10 +70,10 @@ def vicuna() -> None:
     other = choix.ilsr_pairwise(len(names), results, tol=1e-12) * ELO
     other = other - other.mean() + 1000
     start = time.perf_counter()
-    board = leaderboard(votes, draws=500)
+    board = make_leaderboard(votes, draws=500)
     seconds = time.perf_counter() - start
-    exact = {s.model: s.score for s in leaderboard(votes, draws=2, ridge=1e-9).standings}
-    style = {s.model: s for s in leaderboard(votes, texts=texts, draws=500).standings}
+    exact = {s.model: s.score for s in make_leaderboard(votes, draws=2, ridge=1e-9).standings}
+    style = {s.model: s for s in make_leaderboard(votes, texts=texts, draws=500).standings}
     print(f"\nVicuna's 80 questions, {len(used)} GPT-4 reviews; table in {seconds:.2f} s")
     for s in board.standings:
         c = style[s.model]
@@ -85,7 +85,7 @@ def vicuna() -> None:
     gap = max(abs(exact[name] - theirs[name]) for name in names)
     ridge = max(abs(s.score - theirs[s.model]) for s in board.standings)
     print(f"largest difference from evalica: {gap:.1e} without ridge, {ridge:.2f} with it")
-    print("style:", leaderboard(votes, texts=texts, draws=500).style)
+    print("style:", make_leaderboard(votes, texts=texts, draws=500).style)
 
 
 def pandalm() -> None:
@@ -102,13 +102,13 @@ def pandalm() -> None:
     second = {key: label == 2 for key, label in people.items()}
     for judge in ("gpt-3.5-turbo", "pandalm-7b"):
         judged = {str(i): None if r[judge] is None else r[judge] == 2 for i, r in enumerate(rows)}
-        found = agreement(judged, second)
+        found = measure_agreement(judged, second)
         usable = np.array([key for key in second if judged[key] is not None])
         rng = np.random.default_rng(0)
         hits = naive = 0
         for _ in range(1000):
             order = rng.permutation(usable)
-            labels = agreement(judged, {key: second[key] for key in order[:200]})
+            labels = measure_agreement(judged, {key: second[key] for key in order[:200]})
             rest = order[200:]
             passes = sum(bool(judged[key]) for key in rest)
             truth = np.mean([second[key] for key in rest])
@@ -148,7 +148,7 @@ def newcomer() -> None:
                     a, b = "new", str(rng.choice(names[:-1]))
                 votes.append(duel(a, b))
                 if count in steps:
-                    found = {s.model: s.score for s in leaderboard(votes, draws=2).standings}
+                    found = {s.model: s.score for s in make_leaderboard(votes, draws=2).standings}
                     middle = np.mean([found[n] for n in names[:-1]])
                     errors[chosen, count].append(
                         float(found["new"] - middle - strengths["new"] * ELO) ** 2
@@ -163,12 +163,14 @@ def ties() -> None:
     from test_arena_ratings import three_way
 
     for spread in (0.0, 0.7):
-        limit = leaderboard(three_way(1, 12_000, 0.5, spread), davidson=True, draws=2, ridge=1e-9)
+        limit = make_leaderboard(
+            three_way(1, 12_000, 0.5, spread), davidson=True, draws=2, ridge=1e-9
+        )
         gap, share = limit.contrast("round 2", "base").difference, limit.ties or 0.0
         boot = robust = shares = 0
         for seed in range(200):
             votes = three_way(5000 + seed, 40, 0.5, spread)
-            board = leaderboard(votes, davidson=True, draws=200)
+            board = make_leaderboard(votes, davidson=True, draws=200)
             found = board.contrast("round 2", "base")
             boot += found.low <= gap <= found.high
             robust += found.robust_low <= gap <= found.robust_high

@@ -18,9 +18,9 @@ from typing import Any
 
 from residency.config.endpoint import EndpointConfig
 from residency.evaluate.benchmarks.load_rows import LocalSplits
-from residency.evaluate.benchmarks.tasks import find_tasks
-from residency.evaluate.judge.agreement import agreement, corrected_rate
-from residency.evaluate.judge.judge import Judge, verdicts
+from residency.evaluate.benchmarks.task_registry import find_tasks
+from residency.evaluate.judge.agreement import corrected_rate, measure_agreement
+from residency.evaluate.judge.judge import Judge, list_verdicts
 from residency.evaluate.judge.prompts import Rubric
 from residency.http.endpoint_generator import EndpointGenerator
 from residency.nouns.example import Example, Message
@@ -65,11 +65,11 @@ def check(judge: Judge, folder: Path, count: int) -> dict[str, Any]:
     """Single answers: half of the labels measure the judge, the other half is to be estimated."""
     examples, responses, labels = single_answers(folder, count)
     report = judge.check(TRUE, examples, responses)
-    said = verdicts(report.findings)
+    said = list_verdicts(report.findings)
     known = {r.id: label for r, label in zip(responses, labels, strict=True)}
     ids = [r.id for r in responses]
-    all_of_them = agreement(said, known)
-    half = agreement(said, {i: known[i] for i in ids[: count // 2]})
+    all_of_them = measure_agreement(said, known)
+    half = measure_agreement(said, {i: known[i] for i in ids[: count // 2]})
     rest = [passed for i in ids[count // 2 :] if (passed := said[i]) is not None]
     corrected = corrected_rate(sum(rest), len(rest), half)
     return {

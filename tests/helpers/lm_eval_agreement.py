@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bench_rows import GivenSplits, Rows
-from residency.evaluate.benchmarks.run_tasks import BenchResult, ask, run_tasks
-from residency.evaluate.benchmarks.tasks import find_tasks
+from residency.evaluate.benchmarks.run_tasks import BenchResult, run_tasks, write_requests
+from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.infer.local_engine import LocalEngine
 
 
@@ -20,7 +20,7 @@ def agree(
     tasks = find_tasks(list(rows))
     ours: BenchResult = run_tasks(tasks, GivenSplits(rows), local, limit=limit, shots=shots)
     for task in tasks:
-        asked = ask(task, GivenSplits(rows), limit=limit, shots=shots)
+        asked = write_requests(task, GivenSplits(rows), limit=limit, shots=shots)
         theirs = sorted(found["samples"][task.name], key=lambda sample: sample["doc_id"])
         items = [item for item in ours.items if item.task == task.name]
         assert len(theirs) == len(items) > 0

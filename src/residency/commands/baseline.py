@@ -20,7 +20,7 @@ from residency.evaluate.baselines.prompting import (
     SimilarShots,
     as_document,
     few_shot,
-    passages,
+    split_passages,
     with_context,
     zero_shot,
 )
@@ -189,7 +189,7 @@ def _documents(ws: Workspace, paths: Sequence[Path]) -> list[str]:
     for path in paths:
         file = path if path.is_absolute() else ws.root / path
         try:
-            out += passages(file.read_text(encoding="utf-8"))
+            out += split_passages(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"the document cannot be read as UTF-8 text: {error}",

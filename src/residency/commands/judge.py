@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from residency.errors import EndpointError, StoreError, UserError
-from residency.evaluate.judge.agreement import Agreement, CorrectedRate, corrected_rate
-from residency.evaluate.judge.agreement import agreement as agreement_evaluate
+from residency.evaluate.judge.agreement import (
+    Agreement,
+    CorrectedRate,
+    corrected_rate,
+    measure_agreement,
+)
 from residency.evaluate.judge.answer_cache import FileCache
-from residency.evaluate.judge.judge import Judge, JudgeReport
-from residency.evaluate.judge.judge import verdicts as verdicts_evaluate
+from residency.evaluate.judge.judge import Judge, JudgeReport, list_verdicts
 from residency.evaluate.judge.prompts import Rubric
 from residency.interfaces import Generator
 from residency.nouns.content_id import content_id
@@ -229,7 +232,7 @@ def _figures(
     refused: str,
     reduce: Reduce,
 ) -> Judged:
-    verdicts = verdicts_evaluate(report.findings)
+    verdicts = list_verdicts(report.findings)
     scored = [
         not failed
         for items in kind_outcomes(report.findings, responses, reduce).values()
@@ -238,7 +241,7 @@ def _figures(
     ]
     low, high = clopper_pearson(sum(scored), len(scored))
     mine = {key: passed for key, passed in people.items() if key in verdicts}
-    measured = agreement_evaluate(verdicts, mine) if mine else None
+    measured = measure_agreement(verdicts, mine) if mine else None
     corrected = None
     if measured is not None and all(response.sample == 0 for response in responses):
         rest = _unlabelled(report.findings, mine)

@@ -18,9 +18,9 @@ from realdata import (
     vicuna_votes,
 )
 from residency.evaluate.arena.bradley_terry import ELO
-from residency.evaluate.arena.leaderboard import leaderboard
-from residency.evaluate.arena.votes import Vote, counted, rater_agreement, win_rate
-from residency.evaluate.judge.agreement import agreement, corrected_rate
+from residency.evaluate.arena.leaderboard import make_leaderboard
+from residency.evaluate.arena.votes import Vote, rater_agreement, select_counted_votes, win_rate
+from residency.evaluate.judge.agreement import corrected_rate, measure_agreement
 
 
 @pytest.mark.skipif(not ALPACA.exists(), reason=WHY)
@@ -42,7 +42,7 @@ def test_alpaca_eval_win_rates_are_the_published_ones() -> None:
 @pytest.mark.skipif(not VICUNA.exists(), reason=WHY)
 def test_real_judgements_rank_as_the_reference_implementation_ranks_them() -> None:
     votes, _ = vicuna_votes()
-    used = counted(votes)
+    used = select_counted_votes(votes)
     symbol = {"a": evalica.Winner.X, "b": evalica.Winner.Y, "tie": evalica.Winner.Draw}
     theirs = evalica.bradley_terry(
         [v.a for v in used],
@@ -53,11 +53,11 @@ def test_real_judgements_rank_as_the_reference_implementation_ranks_them() -> No
     ).scores
     reference = np.log(theirs) * ELO
     reference = dict(reference - reference.mean() + 1000)
-    board = leaderboard(votes, draws=2, ridge=1e-9)
+    board = make_leaderboard(votes, draws=2, ridge=1e-9)
     assert {s.component for s in board.standings} == {0}  # a connected graph
     assert {s.model: s.score for s in board.standings} == pytest.approx(reference, abs=1e-4)
     assert [s.model for s in board.standings] == sorted(reference, key=lambda m: -reference[m])
-    default = {s.model: s.score for s in leaderboard(votes, draws=2).standings}
+    default = {s.model: s.score for s in make_leaderboard(votes, draws=2).standings}
     assert default == pytest.approx(reference, abs=1.0)  # what the default ridge costs
 
 
@@ -91,7 +91,7 @@ def test_the_corrected_rate_of_a_real_judge_covers_what_people_say(judge: str) -
     for _ in range(300):
         order = rng.permutation(usable)
         labelled, rest = order[:200], order[200:]
-        labels = agreement(judged, {i: people[i] for i in labelled})
+        labels = measure_agreement(judged, {i: people[i] for i in labelled})
         found = corrected_rate(sum(bool(judged[i]) for i in rest), len(rest), labels)
         covered += found.low <= np.mean([people[i] for i in rest]) <= found.high
     assert covered / 300 >= 0.93

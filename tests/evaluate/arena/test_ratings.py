@@ -11,15 +11,22 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from residency.evaluate.arena.bradley_terry import ELO, bootstrap, fit, games, outcomes, sandwich
+from residency.evaluate.arena.bradley_terry import (
+    ELO,
+    bootstrap_ratings,
+    count_games,
+    fit_ratings,
+    sandwich_covariance,
+    vote_outcomes,
+)
 from residency.evaluate.arena.davidson import fit_davidson
 from residency.evaluate.arena.leaderboard import (
     informative_pairs,
-    leaderboard,
+    make_leaderboard,
     online_elo,
     tie_share,
 )
-from residency.evaluate.arena.style import style, style_covariates
+from residency.evaluate.arena.style import measure_style, style_covariates
 from residency.evaluate.arena.votes import Vote
 
 TRUTH = {"base": 0.0, "round 1": 0.8, "round 2": 1.3, "other": -0.5}
@@ -60,7 +67,7 @@ def test_scores_equal_the_reference_implementations() -> None:
     ).scores
     reference = np.log(theirs) * ELO
     reference = reference - reference.mean() + 1000
-    ours = {s.model: s.score for s in leaderboard(votes, draws=2, ridge=1e-9).standings}
+    ours = {s.model: s.score for s in make_leaderboard(votes, draws=2, ridge=1e-9).standings}
     assert ours == pytest.approx(dict(reference), abs=1e-4)
 
 
@@ -68,8 +75,10 @@ def test_covariates_reach_the_optimum_of_the_likelihood() -> None:
     votes = simulate(1, 40)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(len(votes), 2))
-    data = games([v.a for v in votes], [v.b for v in votes], [v.score for v in votes], covariates=x)
-    ours = fit(data, ridge=0.3)
+    data = count_games(
+        [v.a for v in votes], [v.b for v in votes], [v.score for v in votes], covariates=x
+    )
+    ours = fit_ratings(data, ridge=0.3)
 
     def loss(z: np.ndarray) -> float:
         eta = z[data.a] - z[data.b] + x @ z[4:]
@@ -83,8 +92,8 @@ def test_covariates_reach_the_optimum_of_the_likelihood() -> None:
 def test_the_sums_of_games_give_the_same_fit_as_the_games() -> None:
     votes = simulate(2, 30)
     columns = [v.a for v in votes], [v.b for v in votes], [v.score for v in votes]
-    plain = fit(games(*columns))
-    with_zeros = fit(games(*columns, covariates=np.zeros((len(votes), 1))))
+    plain = fit_ratings(count_games(*columns))
+    with_zeros = fit_ratings(count_games(*columns, covariates=np.zeros((len(votes), 1))))
     assert np.allclose(plain.theta, with_zeros.theta)
     assert np.allclose(plain.hessian, with_zeros.hessian[:4, :4])
 
@@ -98,14 +107,14 @@ def test_swapping_the_sides_changes_nothing() -> None:
         else v
         for i, v in enumerate(votes)
     ]
-    ours = {s.model: s.score for s in leaderboard(votes, draws=2).standings}
-    theirs = {s.model: s.score for s in leaderboard(swapped, draws=2).standings}
+    ours = {s.model: s.score for s in make_leaderboard(votes, draws=2).standings}
+    theirs = {s.model: s.score for s in make_leaderboard(swapped, draws=2).standings}
     assert ours == pytest.approx(theirs)
 
 
 def test_a_shut_out_stays_finite() -> None:
     votes = [Vote(f"p{i}", "strong", "weak", "a", "r") for i in range(20)]
-    board = leaderboard(votes, anchor="weak", draws=50)
+    board = make_leaderboard(votes, anchor="weak", draws=50)
     strong = board.standings[0]
     assert strong.model == "strong"
     assert 1000 < strong.score < 4000
@@ -114,7 +123,7 @@ def test_a_shut_out_stays_finite() -> None:
 
 def test_the_anchor_stands_at_1000_and_contrasts_do_not_move() -> None:
     votes = simulate(4)
-    one, two = leaderboard(votes, anchor="base"), leaderboard(votes, anchor="round 2")
+    one, two = make_leaderboard(votes, anchor="base"), make_leaderboard(votes, anchor="round 2")
     assert {s.model: s.score for s in one.standings}["base"] == pytest.approx(1000)
     assert one.contrast("round 1", "other") == two.contrast("round 1", "other")
     assert one.contrast("round 1", "base").difference == pytest.approx(
@@ -125,7 +134,7 @@ def test_the_anchor_stands_at_1000_and_contrasts_do_not_move() -> None:
 
 
 def test_ranks_count_the_models_that_are_surely_better() -> None:
-    board = leaderboard(simulate(5, 200), anchor="base")
+    board = make_leaderboard(simulate(5, 200), anchor="base")
     for own in board.standings:
         better = sum(other.low > own.high for other in board.standings)
         assert own.rank == 1 + better
@@ -153,7 +162,7 @@ def test_contrast_intervals_hold_their_level(raters: int) -> None:
             spread=0.7,
             pairs=[("round 2", "base")],
         )
-        found = leaderboard(votes, draws=80).contrast("round 2", "base")
+        found = make_leaderboard(votes, draws=80).contrast("round 2", "base")
         robust += found.robust_low <= truth <= found.robust_high
         boot += found.low <= truth <= found.high
     assert robust / 120 >= (0.91 if raters == 1 else 0.80)  # three raters are few clusters
@@ -162,41 +171,41 @@ def test_contrast_intervals_hold_their_level(raters: int) -> None:
 
 def test_the_sandwich_agrees_with_the_bootstrap() -> None:
     votes = simulate(6, 150, spread=0.5)
-    data = games(
+    data = count_games(
         [v.a for v in votes],
         [v.b for v in votes],
         [v.score for v in votes],
         prompts=[v.prompt for v in votes],
     )
-    theta, _, log_tie = bootstrap(data, draws=400)
+    theta, _, log_tie = bootstrap_ratings(data, draws=400)
     assert np.isnan(log_tie).all()
-    v = sandwich(data, fit(data))
+    v = sandwich_covariance(data, fit_ratings(data))
     assert np.sqrt(np.diag(v)[:4]) == pytest.approx(theta.std(axis=0), rel=0.15)
 
 
 def test_islands_are_not_compared() -> None:
     votes = [Vote(f"p{i}", "a", "b", "a", "r") for i in range(5)]
     votes += [Vote(f"p{i}", "c", "d", "a", "r") for i in range(5)]
-    board = leaderboard(votes, draws=50)
+    board = make_leaderboard(votes, draws=50)
     assert {s.model: s.component for s in board.standings} == {"a": 0, "b": 0, "c": 1, "d": 1}
-    alone = leaderboard(votes[:5], draws=50)
+    alone = make_leaderboard(votes[:5], draws=50)
     assert [s.rank for s in alone.standings] == [s.rank for s in board.standings][:2]
-    assert leaderboard([]).standings == ()
+    assert make_leaderboard([]).standings == ()
 
 
 def test_equal_texts_make_no_second_rater() -> None:
     votes = simulate(11, 40)
     ties = [Vote(f"t{i}", "base", "round 1", "tie", "identical") for i in range(10)]
     as_rater = [dataclasses.replace(v, rater="rater 0") for v in ties]
-    assert leaderboard(votes + ties, draws=50) == leaderboard(votes + as_rater, draws=50)
-    assert leaderboard(votes + ties, draws=50).raters == 1
-    assert leaderboard(ties, draws=20).standings[0].score == pytest.approx(1000)
+    assert make_leaderboard(votes + ties, draws=50) == make_leaderboard(votes + as_rater, draws=50)
+    assert make_leaderboard(votes + ties, draws=50).raters == 1
+    assert make_leaderboard(ties, draws=20).standings[0].score == pytest.approx(1000)
 
 
 def test_elo_depends_on_the_order_and_bradley_terry_does_not() -> None:
     votes = simulate(7)
     assert online_elo(votes) != online_elo(votes[::-1])
-    one, two = leaderboard(votes, draws=2), leaderboard(votes[::-1], draws=2)
+    one, two = make_leaderboard(votes, draws=2), make_leaderboard(votes[::-1], draws=2)
     assert {s.model: s.score for s in one.standings} == pytest.approx(
         {s.model: s.score for s in two.standings}
     )
@@ -216,8 +225,8 @@ def test_style_control_takes_length_out() -> None:
         votes.append(
             Vote(f"p{i}", "wordy", "terse", outcome, "r", response_a=f"a{i}", response_b=f"b{i}")  # type: ignore[arg-type]
         )
-    plain = leaderboard(votes, draws=100).contrast("wordy", "terse")
-    controlled = leaderboard(votes, texts=texts, draws=100)
+    plain = make_leaderboard(votes, draws=100).contrast("wordy", "terse")
+    controlled = make_leaderboard(votes, texts=texts, draws=100)
     gap = controlled.contrast("wordy", "terse")
     assert plain.low > 0
     assert gap.low < 0 < gap.high
@@ -227,7 +236,7 @@ def test_style_control_takes_length_out() -> None:
 
 def test_style_counts_and_is_odd_under_a_swap() -> None:
     text = "# Title\n\n- one **bold** thing\n- two\n1. three\n\nplain * text"
-    assert style(text) == (9, 1, 3, 1)
+    assert measure_style(text) == (9, 1, 3, 1)
     a, b = [text, "x y", ""], ["z", "# h\nlonger text here", "q"]
     assert np.allclose(style_covariates(a, b), -style_covariates(b, a))
     assert style_covariates([], []).shape == (0, 4)
@@ -267,7 +276,7 @@ def test_choosing_pairs_places_a_new_model_with_fewer_votes() -> None:
             else:
                 a, b = "new", str(rng.choice(names[:-1]))
             votes.append(duel(a, b, 100_000 + i))
-        scores = {s.model: s.score for s in leaderboard(votes, draws=2).standings}
+        scores = {s.model: s.score for s in make_leaderboard(votes, draws=2).standings}
         truth = np.mean([strengths[n] for n in names]) * ELO
         middle = np.mean([scores[n] for n in names])
         return float((scores["new"] - middle - (strengths["new"] * ELO - truth)) ** 2)
@@ -287,7 +296,7 @@ def three_way(seed: int, count: int, log_tie: float, spread: float = 0.0) -> lis
     for prompt in range(count):
         own = {name: value + spread * rng.normal() for name, value in TRUTH.items()}
         for a, b in itertools.combinations(TRUTH, 2):
-            wins, ties = outcomes(np.array([own[a] - own[b]]), log_tie)
+            wins, ties = vote_outcomes(np.array([own[a] - own[b]]), log_tie)
             draw = rng.random()
             outcome = "a" if draw < wins[0] else "tie" if draw < wins[0] + ties[0] else "b"
             votes.append(Vote(f"p{prompt}", a, b, outcome, "ann"))  # type: ignore[arg-type]
@@ -297,11 +306,11 @@ def three_way(seed: int, count: int, log_tie: float, spread: float = 0.0) -> lis
 def test_two_models_have_davidsons_closed_form() -> None:
     """Two models leave no degree of freedom: θ_a − θ_b = ln(w/l), ν = t/√(w·l)."""
     votes = [Vote(f"p{i}", "x", "y", o, "ann") for i, o in enumerate(["a"] * 30 + ["b"] * 12 + ["tie"] * 18)]  # type: ignore[arg-type]  # fmt: skip
-    data = games(["x"] * 60, ["y"] * 60, [v.score for v in votes])
+    data = count_games(["x"] * 60, ["y"] * 60, [v.score for v in votes])
     found = fit_davidson(data, ridge=1e-12)
     assert found.theta[0] - found.theta[1] == pytest.approx(math.log(30 / 12))
     assert found.log_tie == pytest.approx(math.log(18 / math.sqrt(30 * 12)))
-    board = leaderboard(votes, davidson=True, draws=2, ridge=1e-12)
+    board = make_leaderboard(votes, davidson=True, draws=2, ridge=1e-12)
     nu = 18 / math.sqrt(30 * 12)
     assert board.ties == pytest.approx(nu / (2 + nu))
     assert board.contrast("x", "y").win_probability == pytest.approx(30 / 42)
@@ -310,10 +319,12 @@ def test_two_models_have_davidsons_closed_form() -> None:
 def test_davidson_is_the_optimum_and_finds_the_truth() -> None:
     votes = three_way(3, 400, log_tie=0.3)
     names = list(TRUTH)
-    data = games([v.a for v in votes], [v.b for v in votes], [v.score for v in votes], models=names)
+    data = count_games(
+        [v.a for v in votes], [v.b for v in votes], [v.score for v in votes], models=names
+    )
 
     def loss(z: np.ndarray) -> float:
-        wins, ties = outcomes(z[data.a] - z[data.b], z[-1])
+        wins, ties = vote_outcomes(z[data.a] - z[data.b], z[-1])
         chosen = np.where(data.score == 1, wins, np.where(data.score == 0.5, ties, 1 - wins - ties))
         return float(-np.log(chosen).sum() + 0.005 * (z**2).sum())
 
@@ -329,8 +340,8 @@ def test_davidson_is_the_optimum_and_finds_the_truth() -> None:
 
 def test_without_ties_davidson_is_bradley_terry() -> None:
     votes = simulate(4, ties=0.0)
-    plain = {s.model: s.score for s in leaderboard(votes, draws=2).standings}
-    tied = leaderboard(votes, davidson=True, draws=2)
+    plain = {s.model: s.score for s in make_leaderboard(votes, draws=2).standings}
+    tied = make_leaderboard(votes, davidson=True, draws=2)
     assert {s.model: s.score for s in tied.standings} == pytest.approx(plain, abs=1.0)
     assert tied.ties is not None
     assert tied.ties < 0.01
@@ -340,15 +351,15 @@ def test_davidsons_intervals_hold_their_level() -> None:
     """The sandwich covers the truth, and the bootstrap is as wide; half a win a tie is off it."""
     covered = 0
     for seed in range(60):
-        board = leaderboard(three_way(100 + seed, 40, log_tie=0.5), davidson=True, draws=2)
+        board = make_leaderboard(three_way(100 + seed, 40, log_tie=0.5), davidson=True, draws=2)
         found = board.contrast("round 2", "base")
         covered += found.robust_low <= 1.3 * ELO <= found.robust_high
     assert covered >= 52
-    board = leaderboard(three_way(100, 100, log_tie=0.5), davidson=True, draws=200)
+    board = make_leaderboard(three_way(100, 100, log_tie=0.5), davidson=True, draws=200)
     found = board.contrast("round 2", "base")
     width = (found.high - found.low) / (found.robust_high - found.robust_low)
     assert width == pytest.approx(1.0, abs=0.25)
-    halves = leaderboard(three_way(100, 400, log_tie=0.5), draws=2).contrast("round 2", "base")
+    halves = make_leaderboard(three_way(100, 400, log_tie=0.5), draws=2).contrast("round 2", "base")
     assert halves.difference < 1.1 * ELO
 
 
@@ -360,13 +371,13 @@ def test_davidsons_bootstrap_covers_as_often_as_it_says(spread: float) -> None:
     repetitions with 200 draws it is 92 and 91 % (docs/arena.md); 50 with 100 draws run here.
     """
     many = three_way(1, 4000 if spread else 10, 0.5, spread)
-    limit = leaderboard(many, davidson=True, draws=2, ridge=1e-9)
+    limit = make_leaderboard(many, davidson=True, draws=2, ridge=1e-9)
     gap = limit.contrast("round 2", "base").difference if spread else 1.3 * ELO
     share = limit.ties if spread else tie_share(0.5)
     assert share is not None
     contrasts = shares = 0
     for seed in range(50):
-        board = leaderboard(three_way(5000 + seed, 40, 0.5, spread), davidson=True, draws=100)
+        board = make_leaderboard(three_way(5000 + seed, 40, 0.5, spread), davidson=True, draws=100)
         found = board.contrast("round 2", "base")
         contrasts += found.low <= gap <= found.high
         assert board.ties_interval is not None

@@ -13,10 +13,10 @@ import pytest
 from residency.evaluate.arena.review import MASK, Review, pair_up
 from residency.evaluate.arena.votes import (
     Vote,
-    counted,
     preference_pairs,
     preference_row,
     rater_agreement,
+    select_counted_votes,
     self_consistency,
     win_rate,
 )
@@ -101,7 +101,7 @@ def test_repeats_come_after_all_first_showings_and_measure_consistency() -> None
     same = {v.prompt: v.left for v in votes if v.repeat == 0}
     expected = sum(same[v.prompt] == v.left for v in votes if v.repeat)
     assert self_consistency(votes) == (expected, 5)
-    assert len(counted(votes)) == 20
+    assert len(select_counted_votes(votes)) == 20
 
 
 def test_equal_texts_are_ties_without_being_shown() -> None:
@@ -120,7 +120,7 @@ def test_pairs_meet_on_the_same_example_and_sample() -> None:
 
 def test_one_showing_counts_once_and_skips_never() -> None:
     votes = [vote("a"), vote("b"), vote("skip", "q"), vote("tie", "z", repeat=1)]
-    assert [v.outcome for v in counted(votes)] == ["a"]
+    assert [v.outcome for v in select_counted_votes(votes)] == ["a"]
     assert Vote.from_dict({**votes[0].to_dict(), "at": "2026"}) == votes[0]
     with pytest.raises(ValueError, match="skipped"):
         _ = votes[2].score

@@ -9,7 +9,7 @@ import pytest
 
 from residency.evaluate.baselines.baseline_report import Contender, Price
 from residency.evaluate.baselines.compare_ways import compare_ways
-from residency.evaluate.baselines.prompting import passages
+from residency.evaluate.baselines.prompting import split_passages
 from residency.evaluate.suites.grade import grade_responses
 from residency.evaluate.suites.load_suite import load_suite
 from residency.nouns.example import Example, Message
@@ -145,10 +145,10 @@ def test_an_unscored_check_does_not_help_in_the_comparison() -> None:
 
 def test_documents_become_passages_of_whole_paragraphs() -> None:
     text = "one two three\n\nfour five\n\n" + "word " * 25
-    assert passages(text, size=10) == [
+    assert split_passages(text, size=10) == [
         "one two three four five",
         "word " * 9 + "word",
         "word " * 9 + "word",
         "word " * 4 + "word",
     ]
-    assert passages("  \n\n ") == []
+    assert split_passages("  \n\n ") == []

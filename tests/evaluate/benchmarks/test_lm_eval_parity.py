@@ -9,8 +9,8 @@ import pytest
 from bench_rows import GivenSplits, Rows, all_rows, harness, mmlu
 from infer_models import CONFIGS, SHAPE, engine, folder
 from lm_eval_agreement import agree
-from residency.evaluate.benchmarks.run_tasks import ask
-from residency.evaluate.benchmarks.score_items import Metric, pool
+from residency.evaluate.benchmarks.run_tasks import write_requests
+from residency.evaluate.benchmarks.score_items import Metric, pool_metrics
 from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.infer.local_engine import LocalEngine
 
@@ -56,7 +56,7 @@ def test_contexts_that_are_too_long_are_cut_as_the_harness_cuts_them(tmp_path: P
     longest = max(
         len(short.tokenizer.encode(choice.context))
         for task in find_tasks(["arc_easy"])
-        for request in ask(task, GivenSplits(rows), shots=12).requests
+        for request in write_requests(task, GivenSplits(rows), shots=12).requests
         for choice in request
     )
     assert longest > short.context
@@ -85,7 +85,7 @@ def test_groups_are_pooled_as_the_harness_pools_them() -> None:
 
     metrics = [Metric(0.4, 0.02, 120), Metric(0.3, 0.05, 40), Metric(0.6, 0.1, 11)]
     sizes, errors = [m.n for m in metrics], [m.stderr for m in metrics]
-    pooled = pool(metrics)
+    pooled = pool_metrics(metrics)
     assert pooled.stderr == pytest.approx(pooled_sample_stderr(errors, sizes))
     assert pooled.value == pytest.approx(
         aggregate_subtask_metrics([m.value for m in metrics], sizes, weight_by_size=True)

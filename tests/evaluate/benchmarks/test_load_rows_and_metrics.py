@@ -19,9 +19,9 @@ from residency.errors import FetchError, SuiteError, UserError
 from residency.evaluate.benchmarks import load_rows
 from residency.evaluate.benchmarks.compare_results import compare_results
 from residency.evaluate.benchmarks.load_rows import HubSplits, LocalSplits
-from residency.evaluate.benchmarks.prompts import contexts
+from residency.evaluate.benchmarks.prompts import write_contexts
 from residency.evaluate.benchmarks.run_tasks import BenchResult, run_tasks
-from residency.evaluate.benchmarks.score_items import item_values, mean
+from residency.evaluate.benchmarks.score_items import average_items, item_values
 from residency.evaluate.benchmarks.task import Question
 from residency.evaluate.benchmarks.task_registry import TASKS, find_tasks
 from residency.interfaces import Choice, ChoiceScore, Progress, no_progress
@@ -215,15 +215,15 @@ def test_a_hub_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch) -
 
 def test_examples_do_not_depend_on_the_number_of_items() -> None:
     task, rows, pool = TASKS["arc_easy"], arc(9, 3), arc(40, 1)
-    assert contexts(task, rows, pool, 4)[:3] == contexts(task, rows[:3], pool, 4)
+    assert write_contexts(task, rows, pool, 4)[:3] == write_contexts(task, rows[:3], pool, 4)
     with pytest.raises(SuiteError, match="the pool holds 3"):
-        contexts(task, rows, pool[:3], 4)
+        write_contexts(task, rows, pool[:3], 4)
 
 
 def test_an_item_is_never_its_own_example() -> None:
     rows = hellaswag(8, 2)
     task = TASKS["hellaswag"]
-    for row, context in zip(rows, contexts(task, rows, rows, 5), strict=True):
+    for row, context in zip(rows, write_contexts(task, rows, rows, 5), strict=True):
         assert context.count(task.read(row).text) == 1
 
 
@@ -234,10 +234,10 @@ def test_metrics_by_hand() -> None:
     assert values["acc"] == values["mc1"] == 0.0
     assert values["acc_norm"] == 1.0  # log .2 / 8 is the largest
     assert values["mc2"] == pytest.approx(0.5 / 0.6)
-    found = mean([1.0, 0.0, 1.0, 1.0])
+    found = average_items([1.0, 0.0, 1.0, 1.0])
     assert (found.value, found.n) == (0.75, 4)
     assert found.stderr == pytest.approx(0.5 / 2)
-    assert math.isnan(mean([1.0]).stderr)
+    assert math.isnan(average_items([1.0]).stderr)
 
 
 # --- comparison --------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
             for value, out in ((old, olds), (new, news)):
                 item = type(first)(**{**vars(first), "index": at, "values": {"acc": value}})
                 out.append(item)
-        metrics = {"arc_easy": {"acc": mean([i.values["acc"] for i in news])}}
+        metrics = {"arc_easy": {"acc": average_items([i.values["acc"] for i in news])}}
         (d,) = compare_results(BenchResult({}, olds, {}), BenchResult(metrics, news, {}))
         covered += d.low <= -0.6 * 0.15 + 0.4 * 0.10 <= d.high
     assert covered / trials == pytest.approx(0.95, abs=0.02)

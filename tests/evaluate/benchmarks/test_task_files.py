@@ -11,7 +11,7 @@ import pytest
 from infer_models import engine, folder
 from residency.errors import SuiteError
 from residency.evaluate.benchmarks.load_rows import LocalSplits
-from residency.evaluate.benchmarks.run_tasks import ask, run_tasks
+from residency.evaluate.benchmarks.run_tasks import run_tasks, write_requests
 from residency.evaluate.benchmarks.task_files import read_task_file
 from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.infer.local_engine import LocalEngine
@@ -211,7 +211,7 @@ def test_thirty_task_files_of_the_harness_give_its_figures(
     for task in tasks:
         samples = sorted(theirs["samples"][task.name], key=lambda sample: sample["doc_id"])
         items = [item for item in ours.items if item.task == task.name]
-        requests = ask(task, splits, shots=shots).requests
+        requests = write_requests(task, splits, shots=shots).requests
         assert len(samples) == len(items) == 4
         for sample, item, request in zip(samples, items, requests, strict=True):
             wanted = [tuple(pair) for pair in sample["arguments"]]
@@ -247,7 +247,7 @@ def write_toml(folder: Path, text: str = TOML, colour: str = "blue") -> Path:
 def test_a_task_may_be_a_toml_file(tmp_path: Path, local: LocalEngine) -> None:
     write_toml(tmp_path)
     (task,) = find_tasks(["colours.toml"], folder=tmp_path)
-    asked = ask(task, LocalSplits(tmp_path), shots=0)
+    asked = write_requests(task, LocalSplits(tmp_path), shots=0)
     assert [(c.context, c.continuation) for c in asked.requests[0]] == [
         ("The sky is", " red"),
         ("The sky is", " blue"),
@@ -279,11 +279,11 @@ def test_a_task_file_that_cannot_be_used_says_why(
 def test_a_row_that_does_not_fit_is_named_and_templates_run_no_code(tmp_path: Path) -> None:
     path = write_toml(tmp_path, colour="green")
     with pytest.raises(SuiteError, match=r"rows\.jsonl row 1"):
-        ask(read_task_file(path), LocalSplits(tmp_path), shots=0)
+        write_requests(read_task_file(path), LocalSplits(tmp_path), shots=0)
     evil = TOML.replace("{{thing}}", "{{ ''.__class__.__mro__[1].__subclasses__() }}")
     path = write_toml(tmp_path / "evil", evil)
     with pytest.raises(SuiteError):
-        ask(read_task_file(path), LocalSplits(tmp_path), shots=0)
+        write_requests(read_task_file(path), LocalSplits(tmp_path), shots=0)
     code = tmp_path / "code.yaml"
     code.write_text("task: x\nprocess_docs: !function os.system\n")
     with pytest.raises(SuiteError, match=r"os\.system.*not run"):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from residency.evaluate.judge.agreement import Agreement, agreement, corrected_rate
+from residency.evaluate.judge.agreement import Agreement, corrected_rate, measure_agreement
 from residency.evaluate.judge.answer_cache import FileCache
-from residency.evaluate.judge.judge import Judge, verdicts
+from residency.evaluate.judge.judge import Judge, list_verdicts
 from residency.evaluate.judge.prompts import Rubric, read_verdict
 from residency.interfaces import Generation, Progress, Prompt, no_progress
 from residency.nouns.example import Example, Message
@@ -79,7 +79,7 @@ def test_a_verdict_is_a_finding_with_its_reason() -> None:
     assert {f.kind for f in report.findings} == {"judge:polite"}
     assert report.findings[1].message == "looked for please"
     assert len(generator.asked) == 4  # two orders each
-    assert verdicts(report.findings) == {responses[0].id: True, responses[1].id: False}
+    assert list_verdicts(report.findings) == {responses[0].id: True, responses[1].id: False}
 
 
 def test_pain_26_a_verdict_that_flips_with_the_order_is_unscored() -> None:
@@ -235,12 +235,12 @@ def test_a_question_carries_the_schema_of_its_answer() -> None:
 def test_agreement_figures() -> None:
     people = {"a": True, "b": True, "c": False, "d": False, "e": None, "f": True}
     judged = {"a": True, "b": False, "c": False, "d": False, "e": True, "f": None}
-    found = agreement(judged, people)
+    found = measure_agreement(judged, people)
     assert found == Agreement(tp=1, fn=1, tn=2, fp=0, unscored=1)
     assert (found.tpr, found.tnr) == (0.5, 1.0)
     assert found.kappa == pytest.approx(cohen_kappa_score([1, 1, 0, 0], [1, 0, 0, 0]))
     assert found.tnr_interval() == clopper_pearson(2, 2)
-    empty = agreement({}, {})
+    empty = measure_agreement({}, {})
     assert math.isnan(empty.kappa)
     assert json.loads(json.dumps(empty.to_dict(), allow_nan=False))["tpr"] is None
 

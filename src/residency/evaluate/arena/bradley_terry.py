@@ -57,7 +57,7 @@ class Games:
         return np.asarray(connected_components(graph, directed=False)[1], np.intp)
 
 
-def games(
+def count_games(
     a: Sequence[str],
     b: Sequence[str],
     score: Sequence[float],
@@ -103,7 +103,7 @@ Fitter = Callable[..., Fit]
 """``fit`` or ``davidson.fit_davidson``: (games, weights=, ridge=) → Fit."""
 
 
-def fit(data: Games, *, weights: Floats | None = None, ridge: float = RIDGE) -> Fit:
+def fit_ratings(data: Games, *, weights: Floats | None = None, ridge: float = RIDGE) -> Fit:
     """Newton's method on the penalised likelihood; it is convex, so there is one optimum.
 
     Without covariates the games are first summed into an M×M table of wins, so the cost does
@@ -121,7 +121,7 @@ def fit(data: Games, *, weights: Floats | None = None, ridge: float = RIDGE) -> 
         x[np.arange(len(cells)), cells % m] -= 1
         y, w = np.ones(len(cells)), wins[cells]
     else:
-        x, y = design(data), data.score
+        x, y = design_matrix(data), data.score
     z = np.zeros(m + k)
     for _ in range(100):
         p = 1 / (1 + np.exp(-x @ z))
@@ -138,7 +138,7 @@ def fit(data: Games, *, weights: Floats | None = None, ridge: float = RIDGE) -> 
     return Fit(theta=z[:m] - z[:m].mean(), beta=z[m:], hessian=hessian)
 
 
-def design(data: Games) -> Floats:
+def design_matrix(data: Games) -> Floats:
     """(N, P): +1 for a, −1 for b, then the covariates."""
     n, m = len(data), len(data.models)
     x = np.zeros((n, m + data.covariates.shape[1]))
@@ -148,7 +148,7 @@ def design(data: Games) -> Floats:
     return x
 
 
-def outcomes(d: Floats, log_tie: float) -> tuple[Floats, Floats]:
+def vote_outcomes(d: Floats, log_tie: float) -> tuple[Floats, Floats]:
     """p(a beats b) and p(tie) of Davidson's model at each difference ``d``."""
     powers = np.stack([d / 2, -d / 2, np.full_like(d, log_tie)])
     powers = np.exp(powers - powers.max(0))
@@ -156,27 +156,27 @@ def outcomes(d: Floats, log_tie: float) -> tuple[Floats, Floats]:
     return a, tie
 
 
-def sandwich(data: Games, fitted: Fit) -> Floats:
+def sandwich_covariance(data: Games, fitted: Fit) -> Floats:
     """(P, P) robust covariance V = H⁻¹ G H⁻¹, with scores summed over prompts, and raters.
 
     With several raters the two clusterings are combined as prompts + raters − both (Cameron,
     Gelbach, Miller 2011). Each carries the factor g/(g − 1) for g clusters. θ is taken as
     deviations from the mean model, whose own variance is thereby left out.
     """
-    x = design(data)
+    x = design_matrix(data)
     z = np.concatenate([fitted.theta, fitted.beta])
     if fitted.log_tie is None:
         residual = (data.score - 1 / (1 + np.exp(-x @ z)))[:, None] * x
     else:
-        wins, ties = outcomes(x @ z, fitted.log_tie)
+        wins, ties = vote_outcomes(x @ z, fitted.log_tie)
         residual = (data.score - wins - ties / 2)[:, None] * x
         residual = np.column_stack([residual, (data.score == 0.5) - ties])
         z = np.append(z, fitted.log_tie)
-    meat = _clustered(residual, data.prompts)
+    meat = _cluster_scores(residual, data.prompts)
     raters = int(data.raters.max(initial=-1)) + 1
     if raters > 1:
         both = group_index(list(zip(data.prompts.tolist(), data.raters.tolist(), strict=True)))
-        meat = meat + _clustered(residual, data.raters) - _clustered(residual, both)
+        meat = meat + _cluster_scores(residual, data.raters) - _cluster_scores(residual, both)
     inverse = np.linalg.inv(fitted.hessian)
     m = len(data.models)
     centre = np.eye(len(z))
@@ -184,13 +184,13 @@ def sandwich(data: Games, fitted: Fit) -> Floats:
     return np.asarray(centre @ inverse @ meat @ inverse @ centre.T)
 
 
-def bootstrap(
+def bootstrap_ratings(
     data: Games,
     *,
     draws: int = 500,
     seed: int = 0,
     ridge: float = RIDGE,
-    fitter: Fitter = fit,
+    fitter: Fitter = fit_ratings,
 ) -> tuple[Floats, Floats, Floats]:
     """(draws, M) of θ, (draws, K) of β, (draws,) of log ν under resampling of prompts and raters.
 
@@ -217,7 +217,7 @@ def bootstrap(
     return theta, beta, np.asarray(log_ties, np.float64)
 
 
-def _clustered(residual: Floats, groups: Ints) -> Floats:
+def _cluster_scores(residual: Floats, groups: Ints) -> Floats:
     count = int(groups.max(initial=-1)) + 1
     sums = np.zeros((count, residual.shape[1]))
     np.add.at(sums, groups, residual)

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from residency.evaluate.arena.bradley_terry import RIDGE, Fit, Floats, Games, design, outcomes
+from residency.evaluate.arena.bradley_terry import (
+    RIDGE,
+    Fit,
+    Floats,
+    Games,
+    design_matrix,
+    vote_outcomes,
+)
 
 
 def fit_davidson(data: Games, *, weights: Floats | None = None, ridge: float = RIDGE) -> Fit:
@@ -17,12 +24,12 @@ def fit_davidson(data: Games, *, weights: Floats | None = None, ridge: float = R
 
     The ridge holds log ν too: without a single tie it stays finite.
     """
-    rows, w = _distinct(data, np.ones(len(data)) if weights is None else weights)
-    x = np.column_stack([design(rows), np.zeros(len(rows))])
+    rows, w = _distinct_pairs(data, np.ones(len(data)) if weights is None else weights)
+    x = np.column_stack([design_matrix(rows), np.zeros(len(rows))])
     tie = (rows.score == 0.5).astype(np.float64)
     z = np.zeros(x.shape[1])
     for _ in range(100):
-        gradient, hessian = _slope(x, tie, rows.score, w, z)
+        gradient, hessian = _tie_slope(x, tie, rows.score, w, z)
         step = np.linalg.solve(hessian + ridge * np.eye(len(z)), gradient + ridge * z)
         # As in bradley_terry.fit: a full step can overshoot far from the optimum.
         step *= min(1.0, 8 / max(float(np.abs(step).max(initial=0.0)), 1e-300))
@@ -30,7 +37,7 @@ def fit_davidson(data: Games, *, weights: Floats | None = None, ridge: float = R
         if float(np.abs(step).max(initial=0.0)) < 1e-12:
             break
     m = len(data.models)
-    _, hessian = _slope(x, tie, rows.score, w, z)
+    _, hessian = _tie_slope(x, tie, rows.score, w, z)
     return Fit(
         theta=z[:m] - z[:m].mean(),
         beta=z[m:-1],
@@ -39,9 +46,11 @@ def fit_davidson(data: Games, *, weights: Floats | None = None, ridge: float = R
     )
 
 
-def _slope(x: Floats, tie: Floats, score: Floats, w: Floats, z: Floats) -> tuple[Floats, Floats]:
+def _tie_slope(
+    x: Floats, tie: Floats, score: Floats, w: Floats, z: Floats
+) -> tuple[Floats, Floats]:
     """Gradient and Hessian of the negative log-likelihood; the last column of x is log ν's."""
-    a, ties = outcomes(x @ z, float(z[-1]))
+    a, ties = vote_outcomes(x @ z, float(z[-1]))
     half = a + ties / 2 - 0.5  # (p(a) − p(b)) / 2
     gradient = x.T @ (w * (half + 0.5 - score))
     gradient[-1] = (w * (ties - tie)).sum()
@@ -51,7 +60,7 @@ def _slope(x: Floats, tie: Floats, score: Floats, w: Floats, z: Floats) -> tuple
     return gradient, hessian
 
 
-def _distinct(data: Games, weights: Floats) -> tuple[Games, Floats]:
+def _distinct_pairs(data: Games, weights: Floats) -> tuple[Games, Floats]:
     """Without covariates equal rows are one row with the sum of their weights."""
     if data.covariates.shape[1]:
         return data, weights

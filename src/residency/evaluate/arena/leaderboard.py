@@ -16,14 +16,14 @@ from residency.evaluate.arena.bradley_terry import (
     Fitter,
     Floats,
     Games,
-    bootstrap,
-    fit,
-    games,
-    sandwich,
+    bootstrap_ratings,
+    count_games,
+    fit_ratings,
+    sandwich_covariance,
 )
 from residency.evaluate.arena.davidson import fit_davidson
 from residency.evaluate.arena.style import STYLE_FEATURES, style_covariates
-from residency.evaluate.arena.votes import IDENTICAL, Vote, counted
+from residency.evaluate.arena.votes import IDENTICAL, Vote, select_counted_votes
 
 ANCHOR = 1000.0
 K_FACTOR = 32.0
@@ -123,7 +123,7 @@ class Leaderboard:
         }
 
 
-def leaderboard(
+def make_leaderboard(
     votes: Sequence[Vote],
     *,
     anchor: str | None = None,
@@ -142,27 +142,27 @@ def leaderboard(
         davidson: a parameter for ties (Davidson 1970) instead of half a win for each side.
         draws, seed: of the bootstrap over prompts and raters.
     """
-    used = counted(votes)
+    used = select_counted_votes(votes)
     covariates = None
     if texts is not None:
         used = [v for v in used if v.response_a in texts and v.response_b in texts]
         covariates = style_covariates(
             [texts[v.response_a] for v in used], [texts[v.response_b] for v in used]
         )
-    data = _games(used, covariates)
+    data = _collect_games(used, covariates)
     if not used:
         return Leaderboard((), 0, 0, 0)
-    fitter: Fitter = fit_davidson if davidson else fit
+    fitter: Fitter = fit_davidson if davidson else fit_ratings
     fitted = fitter(data, ridge=ridge)
-    theta_draws, beta_draws, tie_draws = bootstrap(
+    theta_draws, beta_draws, tie_draws = bootstrap_ratings(
         data, draws=draws, seed=seed, ridge=ridge, fitter=fitter
     )
-    covariance = sandwich(data, fitted)
+    covariance = sandwich_covariance(data, fitted)
     shift = ANCHOR - (fitted.theta[data.models.index(anchor)] * ELO if anchor else 0.0)
     low, high = np.quantile(theta_draws, [0.025, 0.975], axis=0) * ELO + shift
     score = fitted.theta * ELO + shift
     robust = Z95 * ELO * np.sqrt(np.maximum(np.diag(covariance)[: len(score)], 0))
-    tally, elo = _tally(used), online_elo(used)
+    tally, elo = _tally_votes(used), online_elo(used)
     components = data.components
     rows = [
         Standing(
@@ -186,7 +186,7 @@ def leaderboard(
         votes=len(used),
         prompts=len(set(data.prompts.tolist())),
         raters=len(set(data.raters.tolist())),
-        style=_style(fitted.beta, beta_draws) if texts is not None else {},
+        style=_style_covariates(fitted.beta, beta_draws) if texts is not None else {},
         ties=None if fitted.log_tie is None else tie_share(fitted.log_tie),
         ties_interval=None if fitted.log_tie is None else _ties_interval(tie_draws),
         models=data.models,
@@ -199,7 +199,7 @@ def leaderboard(
 def online_elo(votes: Sequence[Vote], *, k: float = K_FACTOR) -> dict[str, float]:
     """Elo ratings updated vote by vote from 1000 (Elo 1978). The order of votes changes them."""
     rating: dict[str, float] = {}
-    for vote in counted(votes):
+    for vote in select_counted_votes(votes):
         a, b = rating.setdefault(vote.a, ANCHOR), rating.setdefault(vote.b, ANCHOR)
         expected = 1 / (1 + 10 ** ((b - a) / 400))
         rating[vote.a] = a + k * (vote.score - expected)
@@ -220,8 +220,8 @@ def informative_pairs(
     joint uncertainty (D-optimality). A model that has not played is very uncertain and goes
     first; after that, near equals. ``focus`` keeps only the pairs of one model.
     """
-    data = _games(counted(votes), None, models)
-    fitted = fit(data, ridge=ridge)
+    data = _collect_games(select_counted_votes(votes), None, models)
+    fitted = fit_ratings(data, ridge=ridge)
     variance = np.linalg.inv(fitted.hessian)
     place = {name: i for i, name in enumerate(data.models)}
     out = []
@@ -236,11 +236,13 @@ def informative_pairs(
     return sorted(out, key=lambda row: (-row[2], row[0], row[1]))
 
 
-def _games(used: Sequence[Vote], covariates: Floats | None, models: Sequence[str] = ()) -> Games:
+def _collect_games(
+    used: Sequence[Vote], covariates: Floats | None, models: Sequence[str] = ()
+) -> Games:
     # Anybody would call equal texts a tie: such votes are no rater's, and make no second rater.
     judging = [v.rater for v in used if v.rater != IDENTICAL]
     usual = max(set(judging), key=lambda r: (judging.count(r), r)) if judging else IDENTICAL
-    return games(
+    return count_games(
         [v.a for v in used],
         [v.b for v in used],
         [v.score for v in used],
@@ -251,7 +253,7 @@ def _games(used: Sequence[Vote], covariates: Floats | None, models: Sequence[str
     )
 
 
-def _tally(votes: Sequence[Vote]) -> dict[str, list[int]]:
+def _tally_votes(votes: Sequence[Vote]) -> dict[str, list[int]]:
     """Wins, losses and ties of each model."""
     tally: dict[str, list[int]] = {}
     for vote in votes:
@@ -276,7 +278,7 @@ def _ties_interval(draws: Floats) -> tuple[float, float]:
     return tie_share(float(low)), tie_share(float(high))
 
 
-def _style(beta: Floats, draws: Floats) -> dict[str, tuple[float, float, float]]:
+def _style_covariates(beta: Floats, draws: Floats) -> dict[str, tuple[float, float, float]]:
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     return {
         name: (float(beta[i]), float(low[i]), float(high[i]))

@@ -78,7 +78,7 @@ class Review:
         differing = [p for p in pairs if p[1].text.split() != p[2].text.split()]
         voted = {vote.key for vote in done}
         self.automatic = [
-            vote for vote in (_automatic(*pair) for pair in same) if vote.key not in voted
+            vote for vote in (_tie_identical(*pair) for pair in same) if vote.key not in voted
         ]
         rng = random.Random(f"{seed}:{rater}")
         order = list(differing)
@@ -90,7 +90,7 @@ class Review:
         self._queue: list[Showing] = []
         total = len(plan)
         for number, ((example, a, b), repeat) in enumerate(plan, 1):
-            key = _vote(example, a, b, "skip", rater, repeat).key
+            key = _make_vote(example, a, b, "skip", rater, repeat).key
             if key in voted:
                 continue
             # The side depends on rater and showing alone, so going on later shows the same.
@@ -125,7 +125,7 @@ class Review:
         left: Outcome = "b" if pair.swapped else "a"
         right: Outcome = "a" if pair.swapped else "b"
         outcome = outcomes.get(answer, left if answer == "left" else right)
-        return _vote(
+        return _make_vote(
             pair.example,
             pair.a,
             pair.b,
@@ -141,7 +141,7 @@ class Review:
         return self._names.sub(MASK, text) if self._names else text
 
 
-def _vote(
+def _make_vote(
     example: Example,
     a: Response,
     b: Response,
@@ -168,8 +168,8 @@ def _vote(
     )
 
 
-def _automatic(example: Example, a: Response, b: Response) -> Vote:
-    return _vote(example, a, b, "tie", IDENTICAL, 0, note="the two texts are equal")
+def _tie_identical(example: Example, a: Response, b: Response) -> Vote:
+    return _make_vote(example, a, b, "tie", IDENTICAL, 0, note="the two texts are equal")
 
 
 def _mask_pattern(names: Sequence[str]) -> re.Pattern[str] | None:

@@ -45,7 +45,7 @@ def vote_on_items(a: JudgedSide, b: JudgedSide, *, reduce: Reduce = "majority") 
         second = shown_b.get(item)
         if second is None or "error" in (first.finish, second.finish):
             continue
-        decided = _decide(
+        decided = _decide_vote(
             (a.primary.get(item), b.primary.get(item)),
             (checks_a.get(item, {}), checks_b.get(item, {})),
             (first.finish == "length", second.finish == "length"),
@@ -69,20 +69,24 @@ def vote_on_items(a: JudgedSide, b: JudgedSide, *, reduce: Reduce = "majority") 
 
 
 def drop_cut_winners(votes: Sequence[Vote], cut: set[str]) -> list[Vote]:
-    """The votes without those by rules whose winner the token limit cut (older versions gave such)."""
-    return [
-        vote
-        for vote in votes
-        if vote.rater != RULES
-        or {"a": vote.response_a, "b": vote.response_b}.get(vote.outcome) not in cut
-    ]
+    """The votes without those by rules in which an answer that the token limit cut won against a
+    complete one (older versions gave such)."""
+
+    def is_wrong(vote: Vote) -> bool:
+        answers = {"a": (vote.response_a, vote.response_b), "b": (vote.response_b, vote.response_a)}
+        if vote.rater != RULES or vote.outcome not in answers:
+            return False
+        winner, loser = answers[vote.outcome]
+        return winner in cut and loser not in cut
+
+    return [vote for vote in votes if not is_wrong(vote)]
 
 
 def _suite_findings(side: JudgedSide) -> list[Finding]:
     return [f for f in side.findings if f.detector.startswith("suite:")]
 
 
-def _decide(
+def _decide_vote(
     primary: tuple[float | None, float | None],
     checks: tuple[Mapping[Check, bool | None], Mapping[Check, bool | None]],
     cut: tuple[bool, bool],

@@ -22,7 +22,7 @@ _LIST = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+\S", re.MULTILINE)
 _BOLD = re.compile(r"(\*\*|__)(?=\S).+?\1")
 
 
-def style(text: str) -> tuple[int, int, int, int]:
+def measure_style(text: str) -> tuple[int, int, int, int]:
     """Words, Markdown headings, list items and bold passages of a text."""
     return (
         len(split_words(text)),
@@ -34,8 +34,12 @@ def style(text: str) -> tuple[int, int, int, int]:
 
 def style_covariates(a: Sequence[str], b: Sequence[str]) -> Floats:
     """(N, 4) covariates of N comparisons; a feature that never differs stays 0."""
-    left = np.array([style(text) for text in a], np.float64).reshape(-1, len(STYLE_FEATURES))
-    right = np.array([style(text) for text in b], np.float64).reshape(-1, len(STYLE_FEATURES))
+    left = np.array([measure_style(text) for text in a], np.float64).reshape(
+        -1, len(STYLE_FEATURES)
+    )
+    right = np.array([measure_style(text) for text in b], np.float64).reshape(
+        -1, len(STYLE_FEATURES)
+    )
     difference = (left - right) / (left + right + 1)
     size = np.sqrt((difference**2).mean(axis=0)) if len(difference) else np.ones(4)
     return np.asarray(difference / np.where(size == 0, 1, size), np.float64)

@@ -76,7 +76,7 @@ class Vote:
         return Vote(**{key: value for key, value in raw.items() if key in names})
 
 
-def counted(votes: Sequence[Vote]) -> list[Vote]:
+def select_counted_votes(votes: Sequence[Vote]) -> list[Vote]:
     """The votes that say something about the models: no skips, no repeats, one for each showing."""
     first = {vote.key: vote for vote in reversed(votes)}
     return [v for v in first.values() if v.outcome != "skip" and v.repeat == 0][::-1]
@@ -107,7 +107,7 @@ class WinRate:
 def win_rate(votes: Sequence[Vote], model: str, versus: str, *, seed: int = 0) -> WinRate | None:
     """Win rate of ``model`` against ``versus``, None when they never met."""
     scores, prompts = [], []
-    for vote in counted(votes):
+    for vote in select_counted_votes(votes):
         if {vote.a, vote.b} == {model, versus}:
             scores.append(vote.score if vote.a == model else 1 - vote.score)
             prompts.append(vote.prompt)
@@ -129,10 +129,10 @@ def win_rate(votes: Sequence[Vote], model: str, versus: str, *, seed: int = 0) -
 
 def self_consistency(votes: Sequence[Vote]) -> tuple[int, int]:
     """Repeated showings that got the rater's first outcome again, and all repeated showings."""
-    first = {_place(v): v.outcome for v in votes if v.repeat == 0}
-    again = [v for v in votes if v.repeat > 0 and _place(v) in first]
-    again = [v for v in again if v.outcome != "skip" and first[_place(v)] != "skip"]
-    return sum(v.outcome == first[_place(v)] for v in again), len(again)
+    first = {_comparison_key(v): v.outcome for v in votes if v.repeat == 0}
+    again = [v for v in votes if v.repeat > 0 and _comparison_key(v) in first]
+    again = [v for v in again if v.outcome != "skip" and first[_comparison_key(v)] != "skip"]
+    return sum(v.outcome == first[_comparison_key(v)] for v in again), len(again)
 
 
 def rater_agreement(votes: Sequence[Vote]) -> float | None:
@@ -146,8 +146,8 @@ def rater_agreement(votes: Sequence[Vote]) -> float | None:
     values = {"a": 0.0, "tie": 1.0, "b": 2.0}
     raters = sorted({vote.rater for vote in votes})
     units: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
-    for vote in counted(votes):
-        units[_place(vote)[:-1]][vote.rater] = values[vote.outcome]
+    for vote in select_counted_votes(votes):
+        units[_comparison_key(vote)[:-1]][vote.rater] = values[vote.outcome]
     table = np.array([[units[u].get(r, np.nan) for u in units] for r in raters])
     rated = table[:, (~np.isnan(table)).sum(axis=0) >= 2] if table.size else table
     if rated.size == 0 or len(np.unique(rated[~np.isnan(rated)])) < 2:
@@ -165,7 +165,7 @@ def preference_pairs(
     """
     tally: dict[tuple[str, str, str], float] = defaultdict(float)
     raters: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for vote in counted(votes):
+    for vote in select_counted_votes(votes):
         place = (vote.prompt, vote.response_a, vote.response_b)
         tally[place] += vote.score - 0.5
         raters[place].append(vote.rater)
@@ -204,5 +204,5 @@ def preference_row(example: Example) -> dict[str, Any]:
     }
 
 
-def _place(vote: Vote) -> tuple[str, ...]:
+def _comparison_key(vote: Vote) -> tuple[str, ...]:
     return vote.prompt, vote.a, vote.b, vote.response_a, vote.response_b, vote.rater

@@ -176,7 +176,7 @@ def retrieve(example: Example, documents: Sequence[str], k: int) -> list[str]:
     return Retriever(documents)([example.prompt_text], k)[0]
 
 
-def passages(text: str, size: int = 120) -> list[str]:
+def split_passages(text: str, size: int = 120) -> list[str]:
     """A long text cut into passages of whole paragraphs, of about ``size`` words.
 
     A paragraph longer than that is cut between words.

@@ -24,13 +24,13 @@ def recommend_way(
     if tuned:
         row = max(tuned, key=lambda r: average_values(values[r.name]))
         difference = next(d for d in differences if d.better == row.name)
-        said.append(_verdict(row, best, difference))
+        said.append(_write_verdict(row, best, difference))
         said += _price_of_it(row, best)
     else:
         worst = _worst_kinds(best)
         said.append(
             f"No fine-tuned model yet. The best prompt is {best.name}: "
-            f"{title} {_percent(average_values(values[best.name]))}"
+            f"{title} {_format_share(average_values(values[best.name]))}"
             + (f"; it fails most in {worst}." if worst else ".")
         )
         said.append("Whether fine-tuning does better is measured by: residency run")
@@ -42,7 +42,7 @@ def recommend_way(
     return said
 
 
-def _verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
+def _write_verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
     points = f"{100 * d.mean:+.1f} points [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
     if d.low > 0:
         return (
@@ -67,14 +67,14 @@ def _price_of_it(row: BaselineRow, best: BaselineRow) -> list[str]:
     said = []
     if row.prompt_tokens and best.prompt_tokens:
         ratio = best.prompt_tokens / row.prompt_tokens
-        said += _times("Its prompts are", ratio, "shorter", "longer")
+        said += _describe_ratio("Its prompts are", ratio, "shorter", "longer")
     if row.p50 and best.p50:
         ratio = best.p50 / row.p50
-        said += _times("A single request (median) is", ratio, "faster", "slower")
+        said += _describe_ratio("A single request (median) is", ratio, "faster", "slower")
     return said
 
 
-def _times(what: str, ratio: float, more: str, less: str) -> list[str]:
+def _describe_ratio(what: str, ratio: float, more: str, less: str) -> list[str]:
     """A sentence about a ratio; silence when it is within a tenth of 1."""
     if 1 / 1.1 < ratio < 1.1:
         return []
@@ -84,7 +84,7 @@ def _times(what: str, ratio: float, more: str, less: str) -> list[str]:
 def _worst_kinds(row: BaselineRow) -> str:
     rates = [(k, r.rate) for k, r in row.scores.kinds.items() if r.rate]
     worst = sorted(rates, key=lambda pair: -(pair[1] or 0.0))[:3]
-    return ", ".join(f"{kind} ({_percent(rate or 0.0)})" for kind, rate in worst)
+    return ", ".join(f"{kind} ({_format_share(rate or 0.0)})" for kind, rate in worst)
 
 
 def _describe_majority(rows: Sequence[BaselineRow]) -> list[str]:
@@ -94,12 +94,12 @@ def _describe_majority(rows: Sequence[BaselineRow]) -> list[str]:
         return []
     return [
         f"Always answering “{closed.majority}” would be right in "
-        f"{_percent(closed.majority_share)} of the items."
+        f"{_format_share(closed.majority_share)} of the items."
     ]
 
 
 def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
-    coverage = ", ".join(f"{row.name} {_percent(row.scores.score.coverage)}" for row in rows)
+    coverage = ", ".join(f"{row.name} {_format_share(row.scores.score.coverage)}" for row in rows)
     errors = sum(row.errors for row in rows)
     word = "request" if errors == 1 else "requests"
     lost = f" {errors} {word} failed and are left out." if errors else ""
@@ -110,7 +110,7 @@ def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
     )
 
 
-def _percent(value: float) -> str:
+def _format_share(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 

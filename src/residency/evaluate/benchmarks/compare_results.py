@@ -79,14 +79,14 @@ def compare_results(
         raise SuiteError("the two runs have no item in common")
     shown = [name for name in pairs if name in after.metrics]
     return [
-        _difference(name, metric, pairs[name], margin, level)
+        _compare_metric(name, metric, pairs[name], margin, level)
         for name in shown
         for metric in after.metrics[name]
         if metric not in VALUE_OF  # no mean of items, so no difference of items either
     ]
 
 
-def _difference(
+def _compare_metric(
     task: str,
     metric: str,
     pairs: Sequence[tuple[ItemResult, ItemResult]],
@@ -126,11 +126,11 @@ def _difference(
         fixed=fixed,
         broken=broken,
         p_value=p_value,
-        status=_status(low, high, margin),
+        status=_judge_change(low, high, margin),
     )
 
 
-def _status(low: float, high: float, margin: float) -> Kept:
+def _judge_change(low: float, high: float, margin: float) -> Kept:
     if low > 0:
         return "improved"
     if low > -margin:

@@ -85,7 +85,7 @@ class LocalSplits:
         return self._rows[key]
 
     def _read(self, task: Task, splits: Sequence[str]) -> list[Row]:
-        mine = [path for path in self._files if _belongs(path.relative_to(self.folder), task)]
+        mine = [path for path in self._files if _is_file_of(path.relative_to(self.folder), task)]
         for split in splits:
             found = [path for path in mine if _split_of(path.relative_to(self.folder)) == split]
             if not found and task.benchmark == "truthfulqa":
@@ -188,7 +188,7 @@ def _read_files(task: Task, paths: Sequence[Path]) -> list[Row]:
     return [row for path in paths for row in read_rows(path, task)]
 
 
-def _belongs(path: Path, task: Task) -> bool:
+def _is_file_of(path: Path, task: Task) -> bool:
     text = path.as_posix().lower()
     if not any(hint in text for hint in _HINTS.get(task.benchmark, (task.benchmark,))):
         return False
@@ -220,7 +220,7 @@ def read_rows(path: Path, task: Task) -> list[Row]:
         SuiteError: the file cannot be read, or a row is not of a known layout.
     """
     try:
-        raw = _records(path, task)
+        raw = _read_records(path, task)
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise SuiteError(f"cannot be read: {error}", where=str(path)) from None
     convert = _LAYOUTS.get(task.benchmark, dict)
@@ -239,7 +239,7 @@ def read_rows(path: Path, task: Task) -> list[Row]:
     return out
 
 
-def _records(path: Path, task: Task) -> list[Any]:
+def _read_records(path: Path, task: Task) -> list[Any]:
     if path.suffix == ".parquet":
         return read_parquet_rows(path)
     raw = path.read_bytes()
@@ -248,7 +248,7 @@ def _records(path: Path, task: Task) -> list[Any]:
         raw, name = bz2.decompress(raw), path.stem
     text = raw.decode("utf-8-sig")
     if name.endswith(".csv"):
-        return _csv(text, task)
+        return _read_csv(text, task)
     if name.endswith(".txt"):
         lines = split_lines(text)
         return [lines[at : at + 6] for at in range(0, len(lines), 6) if any(lines[at : at + 6])]
@@ -257,14 +257,14 @@ def _records(path: Path, task: Task) -> list[Any]:
     return [json.loads(line) for line in split_lines(text) if line.strip()]
 
 
-def _csv(text: str, task: Task) -> list[Any]:
+def _read_csv(text: str, task: Task) -> list[Any]:
     rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     if task.benchmark == "mmlu" and rows and rows[0][:1] != ["question"]:
         return rows  # the original files have no header
     return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
-def _arc(raw: Any) -> Row:
+def _convert_arc(raw: Any) -> Row:
     if "answerKey" in raw and isinstance(raw["question"], dict):  # the original files
         choices = raw["question"]["choices"]
         return {
@@ -291,7 +291,7 @@ def _arc(raw: Any) -> Row:
     }
 
 
-def _hellaswag(raw: Any) -> Row:
+def _convert_hellaswag(raw: Any) -> Row:
     if isinstance(raw, list):  # six lines: "activity: context", label, four endings
         activity, _, context = raw[0].partition(": ")
         first, stop, last = context.rpartition(". ")
@@ -309,7 +309,7 @@ def _hellaswag(raw: Any) -> Row:
     return dict(raw)
 
 
-def _mmlu(raw: Any) -> Row:
+def _convert_mmlu(raw: Any) -> Row:
     if isinstance(raw, list):
         question, *choices, answer = raw
         return {"question": question, "choices": choices, "answer": "ABCD".index(answer.strip())}
@@ -319,7 +319,7 @@ def _mmlu(raw: Any) -> Row:
     return {"question": raw["question"], "choices": choices, "answer": int(raw["answer"])}
 
 
-def _truthful(raw: Any) -> Row:
+def _convert_truthful(raw: Any) -> Row:
     if "mc1_targets" in raw:
         return dict(raw)
 
@@ -339,8 +339,8 @@ def _truthful(raw: Any) -> Row:
 
 
 _LAYOUTS: dict[str, Callable[[Any], Row]] = {
-    "arc": _arc,
-    "hellaswag": _hellaswag,
-    "mmlu": _mmlu,
-    "truthfulqa": _truthful,
+    "arc": _convert_arc,
+    "hellaswag": _convert_hellaswag,
+    "mmlu": _convert_mmlu,
+    "truthfulqa": _convert_truthful,
 }

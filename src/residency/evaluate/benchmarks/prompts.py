@@ -17,7 +17,7 @@ SEED = 1234
 """lm-evaluation-harness's default seed for examples."""
 
 
-def contexts(
+def write_contexts(
     task: Task, rows: Sequence[Row], pool: Sequence[Row], shots: int, *, seed: int = SEED
 ) -> list[str]:
     """One context an item: what stands before its choices.
@@ -37,7 +37,7 @@ def contexts(
     generator = random.Random(seed)
     out = []
     for row in rows:
-        examples = _examples(task, row, pool, shots, generator)
+        examples = _draw_examples(task, row, pool, shots, generator)
         shown = "".join(
             f"{q.text}{task.target_delimiter}{q.choices[q.gold]}{task.fewshot_delimiter}"
             for q in map(task.read, examples)
@@ -46,7 +46,7 @@ def contexts(
     return out
 
 
-def _examples(
+def _draw_examples(
     task: Task, row: Row, pool: Sequence[Row], shots: int, generator: random.Random
 ) -> list[Row]:
     if not shots:

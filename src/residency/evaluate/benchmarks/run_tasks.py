@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from residency.evaluate.benchmarks.load_rows import Splits, read_split
-from residency.evaluate.benchmarks.prompts import contexts, write_continuations
+from residency.evaluate.benchmarks.prompts import write_contexts, write_continuations
 from residency.evaluate.benchmarks.score_items import (
     VALUE_OF,
     ItemResult,
     Metric,
     average_metric,
     item_values,
-    pool,
+    pool_metrics,
 )
 from residency.evaluate.benchmarks.task import Task
 from residency.interfaces import Choice, Progress, Scorer, no_progress
@@ -66,7 +66,7 @@ class BenchResult:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TaskRequests:
     """The items of one task, ready to score."""
 
     task: Task
@@ -75,7 +75,9 @@ class Asked:
     requests: list[list[Choice]]
 
 
-def ask(task: Task, splits: Splits, *, limit: int = 0, shots: int | None = None) -> Asked:
+def write_requests(
+    task: Task, splits: Splits, *, limit: int = 0, shots: int | None = None
+) -> TaskRequests:
     """The first ``limit`` items of a task (all when 0) as log-likelihood requests.
 
     Raises:
@@ -86,12 +88,12 @@ def ask(task: Task, splits: Splits, *, limit: int = 0, shots: int | None = None)
     count = task.shots if shots is None else shots
     count = count if task.shots_from else 0
     examples = read_split(task, splits, task.shots_from) if count else []
-    told = contexts(task, rows, examples, count)
+    told = write_contexts(task, rows, examples, count)
     requests = [
         [Choice(context, text) for text in write_continuations(task, task.read(row))]
         for row, context in zip(rows, told, strict=True)
     ]
-    return Asked(task, list(range(len(rows))), told, requests)
+    return TaskRequests(task, list(range(len(rows))), told, requests)
 
 
 def run_tasks(
@@ -109,7 +111,7 @@ def run_tasks(
         splits: where the rows come from. limit: items a task (0: all).
         shots: examples before each question; None: each benchmark's usual number.
     """
-    asked = [ask(task, splits, limit=limit, shots=shots) for task in tasks]
+    asked = [write_requests(task, splits, limit=limit, shots=shots) for task in tasks]
     requests = [request for one in asked for request in one.requests]
     scores = iter(scorer.score(requests, progress=progress))
     items: list[ItemResult] = []
@@ -135,10 +137,12 @@ def run_tasks(
         task.name: (task.shots if shots is None else shots) if task.shots_from else 0
         for task in tasks
     }
-    return BenchResult(summarise(tasks, items), items, used)
+    return BenchResult(summarise_metrics(tasks, items), items, used)
 
 
-def summarise(tasks: Sequence[Task], items: Sequence[ItemResult]) -> dict[str, dict[str, Metric]]:
+def summarise_metrics(
+    tasks: Sequence[Task], items: Sequence[ItemResult]
+) -> dict[str, dict[str, Metric]]:
     """Metrics of each task, and of each group of which there is more than one task."""
     by_task: dict[str, list[ItemResult]] = {}
     for item in items:
@@ -156,5 +160,5 @@ def summarise(tasks: Sequence[Task], items: Sequence[ItemResult]) -> dict[str, d
             groups.setdefault(group, []).append(task.name)
     for group, names in groups.items():
         if len(names) > 1:
-            out[group] = {m: pool([out[name][m] for name in names]) for m in out[names[0]]}
+            out[group] = {m: pool_metrics([out[name][m] for name in names]) for m in out[names[0]]}
     return out

@@ -77,14 +77,14 @@ def average_metric(name: str, values: Sequence[float]) -> Metric:
 
     The error of a perplexity is that of the mean carried through the exponential.
     """
-    average = mean(values)
+    average = average_items(values)
     if name != "perplexity":
         return average
     value = math.exp(min(-average.value, 700.0))
     return Metric(value, value * average.stderr, average.n)
 
 
-def mean(values: Sequence[float]) -> Metric:
+def average_items(values: Sequence[float]) -> Metric:
     """Mean and s/√n, s with n − 1; the error of a single item is unknown (nan)."""
     n = len(values)
     average = math.fsum(values) / n
@@ -94,7 +94,7 @@ def mean(values: Sequence[float]) -> Metric:
     return Metric(average, math.sqrt(variance / n), n)
 
 
-def pool(metrics: Sequence[Metric]) -> Metric:
+def pool_metrics(metrics: Sequence[Metric]) -> Metric:
     """Average of tasks weighted by their size; its error from the pooled within-task variance.
 
     As lm-evaluation-harness aggregates MMLU: √(Σ (nᵢ−1) nᵢ SEᵢ² / (Σnᵢ − k) / Σnᵢ).

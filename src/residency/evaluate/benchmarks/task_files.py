@@ -212,7 +212,7 @@ def _read_row(raw: Mapping[str, Any], output: str, where: str, row: Row) -> Ques
         ValueError: a template fails on it, or the answer is none of the choices.
     """
     try:
-        text = str(_fill(raw["doc_to_text"], row))
+        text = str(_fill_template(raw["doc_to_text"], row))
         target = _fill_target(raw, row)
         if output == "loglikelihood":
             return Question(text, (str(target),), 0)
@@ -225,7 +225,7 @@ def _read_row(raw: Mapping[str, Any], output: str, where: str, row: Row) -> Ques
     return Question(text, choices, gold)
 
 
-def _fill(template: Any, row: Row) -> Any:
+def _fill_template(template: Any, row: Row) -> Any:
     """A column's value, or the template filled with the row."""
     if not isinstance(template, str):
         return template
@@ -235,7 +235,7 @@ def _fill(template: Any, row: Row) -> Any:
 
 
 def _fill_target(raw: Mapping[str, Any], row: Row) -> Any:
-    value = _fill(raw["doc_to_target"], row)
+    value = _fill_template(raw["doc_to_target"], row)
     if isinstance(raw["doc_to_target"], str) and raw["doc_to_target"] in row:
         return value
     if isinstance(value, str) and value.isdigit() and raw.get("doc_to_choice") is not None:
@@ -248,6 +248,6 @@ def _fill_choices(template: Any, row: Row) -> tuple[str, ...]:
         return tuple(map(str, template.values()))
     if isinstance(template, Sequence) and not isinstance(template, str):
         return tuple(map(str, template))
-    value = _fill(template, row)
+    value = _fill_template(template, row)
     listed = ast.literal_eval(value) if isinstance(value, str) else value
     return tuple(map(str, listed))

@@ -95,7 +95,9 @@ class Agreement:
         }
 
 
-def agreement(judged: Mapping[str, bool | None], people: Mapping[str, bool | None]) -> Agreement:
+def measure_agreement(
+    judged: Mapping[str, bool | None], people: Mapping[str, bool | None]
+) -> Agreement:
     """Agreement on the items that people labelled; None on their side is no label."""
     counts = {(True, True): 0, (True, False): 0, (False, False): 0, (False, True): 0}
     unscored = 0

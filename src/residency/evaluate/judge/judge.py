@@ -29,7 +29,7 @@ from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response, Sampling
 
-__all__ = ["FileCache", "Judge", "JudgeReport", "Rubric", "read_verdict", "verdicts"]
+__all__ = ["FileCache", "Judge", "JudgeReport", "Rubric", "list_verdicts", "read_verdict"]
 
 
 @dataclass
@@ -258,7 +258,7 @@ class Judge:
         return [found[prompt.key] for prompt in prompts]
 
 
-def verdicts(findings: Sequence[Finding]) -> dict[str, bool | None]:
+def list_verdicts(findings: Sequence[Finding]) -> dict[str, bool | None]:
     """Findings as response id → passed (None: unscored), for ``agreement``."""
     values: dict[str, bool | None] = {"pass": True, "fail": False, "unscored": None}
     return {finding.response: values[finding.status] for finding in findings}

@@ -98,7 +98,7 @@ def check_prompt(
     )
     return (
         Message("system", system),
-        Message("user", _body(rubric, example, {"Answer to check": answer})),
+        Message("user", _write_body(rubric, example, {"Answer to check": answer})),
     )
 
 
@@ -106,11 +106,11 @@ def compare_prompt(
     rubric: Rubric, example: Example, first: str, second: str
 ) -> tuple[Message, ...]:
     """Which of two answers meets the criterion better?"""
-    body = _body(rubric, example, {"First answer": first, "Second answer": second})
+    body = _write_body(rubric, example, {"First answer": first, "Second answer": second})
     return Message("system", _COMPARE), Message("user", body)
 
 
-def _body(rubric: Rubric, example: Example, answers: Mapping[str, str]) -> str:
+def _write_body(rubric: Rubric, example: Example, answers: Mapping[str, str]) -> str:
     parts: dict[str, Any] = {"Criterion": rubric.criterion, "Request": example.prompt_text}
     if rubric.show_reference and example.reference is not None:
         parts["Reference answer"] = example.reference

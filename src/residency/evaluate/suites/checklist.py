@@ -35,7 +35,7 @@ def expand_checklist(
         SuiteError: the type is unknown, a key is missing, or a placeholder has no filler.
     """
     kind = table.get("type")
-    makers = {"MFT": _minimum, "INV": _invariance, "DIR": _direction}
+    makers = {"MFT": _expand_minimum, "INV": _expand_invariance, "DIR": _expand_direction}
     if kind not in makers:
         raise SuiteError(
             f"'type' is one of MFT, INV, DIR, not {kind!r}", where=where, next_step=HELP
@@ -56,24 +56,24 @@ def expand_checklist(
     return makers[kind](table, example, where)
 
 
-def _combinations(fill: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
+def _list_combinations(fill: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
     names = list(fill)
     for values in itertools.product(*(fill[name] for name in names)):
         yield dict(zip(names, map(str, values), strict=True))
 
 
-def _filled(value: Any, filler: Mapping[str, str]) -> Any:
+def _fill_placeholders(value: Any, filler: Mapping[str, str]) -> Any:
     """``{name}`` replaced in every text of a nested value; other braces stay as they are."""
     if isinstance(value, str):
         return _NAME.sub(lambda hit: filler.get(hit[1], hit[0]), value)
     if isinstance(value, list):
-        return [_filled(part, filler) for part in value]
+        return [_fill_placeholders(part, filler) for part in value]
     if isinstance(value, dict):
-        return {key: _filled(part, filler) for key, part in value.items()}
+        return {key: _fill_placeholders(part, filler) for key, part in value.items()}
     return value
 
 
-def _make(
+def _make_item(
     table: Mapping[str, Any],
     example: MakeExample,
     where: str,
@@ -84,45 +84,45 @@ def _make(
     tag: str = "",
 ) -> Example:
     raw = {
-        "prompt": _filled(table[template], filler),
+        "prompt": _fill_placeholders(table[template], filler),
         "group": group,
-        "tags": [*table.get("tags", []), _label(table), *([tag] if tag else [])],
+        "tags": [*table.get("tags", []), _label_test(table), *([tag] if tag else [])],
     }
     if table.get("reference"):
-        raw["reference"] = _filled(table["reference"], filler)
+        raw["reference"] = _fill_placeholders(table["reference"], filler)
     return example(raw, where)
 
 
-def _label(table: Mapping[str, Any]) -> str:
+def _label_test(table: Mapping[str, Any]) -> str:
     return f"checklist:{table['name']}"
 
 
-def _shared(table: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def _shared_keys(table: Mapping[str, Any], kind: str) -> dict[str, Any]:
     shared = {"name": table["name"], "kind": f"{kind}:{table['name']}"}
     return shared | ({"severity": table["severity"]} if "severity" in table else {})
 
 
-def _minimum(
+def _expand_minimum(
     table: Mapping[str, Any], example: MakeExample, where: str
 ) -> tuple[list[Example], list[ScopedRule]]:
     made: dict[str, Example] = {}
     rules: list[ScopedRule] = []
-    for number, filler in enumerate(_combinations(table.get("fill", {}))):
-        item = _make(table, example, where, filler, group=f"{_label(table)}:{number}")
+    for number, filler in enumerate(_list_combinations(table.get("fill", {}))):
+        item = _make_item(table, example, where, filler, group=f"{_label_test(table)}:{number}")
         if item.id in made:
             continue
         made[item.id] = item
         for place, rule in enumerate(table["rules"]):
-            shared = _shared(table, "mft")
+            shared = _shared_keys(table, "mft")
             if len(table["rules"]) > 1:
                 shared["name"] += f":{rule.get('name') or rule.get('rule')}"
                 if sum(r.get("rule") == rule.get("rule") for r in table["rules"]) > 1:
                     shared["name"] += f":{place + 1}"
-            rules.append(({**_filled(rule, filler), **shared}, (item.id,)))
+            rules.append(({**_fill_placeholders(rule, filler), **shared}, (item.id,)))
     return list(made.values()), rules
 
 
-def _invariance(
+def _expand_invariance(
     table: Mapping[str, Any], example: MakeExample, where: str
 ) -> tuple[list[Example], list[ScopedRule]]:
     fill = table["fill"]
@@ -130,14 +130,14 @@ def _invariance(
     made: dict[str, Example] = {}
     kept = {name: values for name, values in fill.items() if name not in vary}
     varied = {name: values for name, values in fill.items() if name in vary}
-    for number, fixed in enumerate(_combinations(kept)):
-        for place, filler in enumerate(_combinations(varied)):
-            item = _make(
+    for number, fixed in enumerate(_list_combinations(kept)):
+        for place, filler in enumerate(_list_combinations(varied)):
+            item = _make_item(
                 table,
                 example,
                 where,
                 {**fixed, **filler},
-                group=f"{_label(table)}:{number}",
+                group=f"{_label_test(table)}:{number}",
                 tag=VARIANT if place else BASE,
             )
             made.setdefault(item.id, item)
@@ -145,19 +145,21 @@ def _invariance(
         raise SuiteError(
             "an INV test needs at least two different prompts", where=where, next_step=HELP
         )
-    rule = {"rule": "invariance", "base": BASE, **_shared(table, "invariance")}
+    rule = {"rule": "invariance", "base": BASE, **_shared_keys(table, "invariance")}
     rule |= {key: table[key] for key in ("compare", "fields", "threshold") if key in table}
     return list(made.values()), [(rule, tuple(made))]
 
 
-def _direction(
+def _expand_direction(
     table: Mapping[str, Any], example: MakeExample, where: str
 ) -> tuple[list[Example], list[ScopedRule]]:
     made: dict[str, Example] = {}
-    for number, filler in enumerate(_combinations(table.get("fill", {}))):
-        group = f"{_label(table)}:{number}"
+    for number, filler in enumerate(_list_combinations(table.get("fill", {}))):
+        group = f"{_label_test(table)}:{number}"
         for template, tag in (("template", BASE), ("variant", VARIANT)):
-            item = _make(table, example, where, filler, group=group, template=template, tag=tag)
+            item = _make_item(
+                table, example, where, filler, group=group, template=template, tag=tag
+            )
             made.setdefault(item.id, item)
     rule = {
         "rule": "directional",
@@ -165,7 +167,7 @@ def _direction(
         "variant": VARIANT,
         "of": table["of"],
         "expect": table["expect"],
-        **_shared(table, "direction"),
+        **_shared_keys(table, "direction"),
     }
     rule |= {key: table[key] for key in ("order",) if key in table}
     return list(made.values()), [(rule, tuple(made))]

@@ -158,7 +158,7 @@ def summarise_scores(
     group_of = {i: (by_id[i].group or i) if i in by_id else i for i in items}
     ids = {response.id for response in responses}
     mine = [finding for finding in findings if finding.response in ids]
-    scored = [_fail_if_cut(finding) for finding in mine if _counts(finding, score_kinds)]
+    scored = [_fail_if_cut(finding) for finding in mine if _is_scored(finding, score_kinds)]
     by_check = check_outcomes(scored, responses, reduce)
     checks = {item: list(outcomes.values()) for item, outcomes in by_check.items()}
     kinds = kind_outcomes(mine, responses, reduce)
@@ -168,7 +168,7 @@ def summarise_scores(
             tags[tag].append(item)
     slices = {
         tag: (
-            _average(checks, members, group_of, seed, answered),
+            _average_scores(checks, members, group_of, seed, answered),
             _list_rates(kinds, set(members), group_of),
         )
         for tag, members in sorted(tags.items())
@@ -179,7 +179,7 @@ def summarise_scores(
         failed = None if finding.status == "unscored" else finding.status == "fail"
         answers[finding.response].append(failed)
     return Scores(
-        score=_average(checks, items, group_of, seed, answered),
+        score=_average_scores(checks, items, group_of, seed, answered),
         kinds=_list_rates(kinds, set(items), group_of),
         slices=slices,
         by_item={response: _passed_share(answer) for response, answer in answers.items()},
@@ -211,7 +211,7 @@ def _fail_if_cut(finding: Finding) -> Finding:
     return finding
 
 
-def _counts(finding: Finding, score_kinds: Collection[str] | None) -> bool:
+def _is_scored(finding: Finding, score_kinds: Collection[str] | None) -> bool:
     """Whether a finding is part of the score."""
     if score_kinds is None:
         return finding.detector.startswith("suite:")
@@ -224,7 +224,7 @@ def _passed_share(failed: Sequence[bool | None]) -> float | None:
     return sum(not bad for bad in scored) / len(scored) if scored else None
 
 
-def _average(
+def _average_scores(
     checks: Mapping[str, Sequence[bool | None]],
     members: Sequence[str],
     group_of: Mapping[str, str],

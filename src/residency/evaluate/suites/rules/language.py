@@ -31,7 +31,7 @@ class Language(Rule):
     @field_validator("language")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in {"prompt", "reference"} and value.upper() not in _codes():
+        if value not in {"prompt", "reference"} and value.upper() not in _list_codes():
             raise ValueError(f"{value!r} is not an ISO 639-1 code, 'prompt' or 'reference'")
         return value
 
@@ -45,9 +45,11 @@ class Language(Rule):
             return
         wanted: str | None = self.language.upper()
         if self.language in {"prompt", "reference"}:
-            source = _prompt(item.example) if self.language == "prompt" else item.reference or ""
-            wanted = _detect(source) if len(source.strip()) >= self.min_chars else None
-        found = _detect(item.text)
+            source = (
+                _read_prompt(item.example) if self.language == "prompt" else item.reference or ""
+            )
+            wanted = _detect_language(source) if len(source.strip()) >= self.min_chars else None
+        found = _detect_language(item.text)
         if wanted is None or found is None:
             yield leave_unscored("the language could not be told")
         elif found == wanted:
@@ -59,20 +61,20 @@ class Language(Rule):
             )
 
 
-def _prompt(example: Example) -> str:
+def _read_prompt(example: Example) -> str:
     last = example.prompt[-1] if example.prompt else None
     return (last.input or last.content) if last else ""
 
 
 @lru_cache(maxsize=1)
-def _codes() -> frozenset[str]:
+def _list_codes() -> frozenset[str]:
     from lingua import IsoCode639_1
 
     return frozenset(name for name in dir(IsoCode639_1) if name.isupper() and len(name) == 2)
 
 
 @lru_cache(maxsize=1)
-def _lingua() -> Any:
+def _load_lingua() -> Any:
     # Loaded on first use: the language models take a second and some hundred megabytes.
     from lingua import LanguageDetectorBuilder
 
@@ -80,6 +82,6 @@ def _lingua() -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _detect(text: str) -> str | None:
-    found = _lingua().detect_language_of(text)
+def _detect_language(text: str) -> str | None:
+    found = _load_lingua().detect_language_of(text)
     return found.iso_code_639_1.name if found else None
