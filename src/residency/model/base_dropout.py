@@ -10,6 +10,7 @@ def switch_dropout_off(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        for name in ("attention_dropout", "dropout"):
-            if isinstance(getattr(module, name, None), float):
+        # Others keep the probability under a name of their own and hand it to a function.
+        for name, value in list(vars(module).items()):
+            if "drop" in name and isinstance(value, float):
                 setattr(module, name, 0.0)
