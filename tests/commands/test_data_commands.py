@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from chat_families import tokenizer_of
 from residency.cli import terminal as display
 from residency.cli.app import build_app
-from residency.commands.collect import COLLECTED
+from residency.data.collected_rows import COLLECTED
 from small import save_model, save_project
 
 
@@ -162,7 +162,9 @@ def test_a_file_in_another_encoding_says_how_to_convert_it(tmp_path: Path) -> No
     rows = [{"prompt": f"Wo ist die Tür {n}?", "completion": "Dort."} for n in range(9)]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (tmp_path / "rows.jsonl").write_bytes(text.encode("latin-1"))
-    shown = told(run("check", tmp_path / "rows.jsonl"))
+    result = run("check", tmp_path / "rows.jsonl")
+    assert result.exit_code == 2, "no row can be used"
+    shown = " ".join(result.output.split())
     assert "rejected 9: not UTF-8: byte 0xfc " in shown, "one reason, wherever the byte stands"
     assert "iconv -f WINDOWS-1252 -t UTF-8 rows.jsonl" in shown
     assert "Quality" not in shown
@@ -214,7 +216,7 @@ def test_collect_takes_answers_one_by_one(project: Path) -> None:
     assert "0 of 10 collected" in shown and "3 of 10 collected" in shown
     assert "The model:" in shown and "In your data:" in shown
     assert "3 rows added; 3 of 10 in all" in shown
-    assert COLLECTED in shown
+    assert f"{COLLECTED} join train by themselves" in shown
     typed_row, known_row, last = collected(project)
     assert typed_row["messages"][-1]["content"] == "colour: blue"
     assert isinstance(typed_row["model_answer"], str)

@@ -140,6 +140,8 @@ def _is_learned(raw: Mapping[str, Any], field: str) -> bool:
             f"{field}.train_detail",
         )
     learned = raw.get("trained", True) is not False
+    if LEARN_MARKS.keys().isdisjoint(raw):
+        return learned
     for key, yes in LEARN_MARKS.items():
         mark = raw.get(key)
         if is_missing(mark):
@@ -165,6 +167,12 @@ def read_yes_or_no(value: Any) -> bool | None:
     return None
 
 
+def is_empty(message: Message) -> bool:
+    """Whether a turn holds nothing: no text but white space, no calls, no thinking."""
+    texts = (message.content, message.input, message.thinking)
+    return not message.tool_calls and all(not text or text.isspace() for text in texts)
+
+
 def trim_empty_turns(
     messages: tuple[Message, ...], *, need_answer: bool
 ) -> tuple[tuple[Message, ...], tuple[str, ...]]:
@@ -174,13 +182,13 @@ def trim_empty_turns(
     ``need_answer`` what follows the last assistant turn goes, too.
     """
     changes: list[str] = []
-    trimmed = tuple(m for m in messages if m.role != "system" or m.text.strip() or m.tools)
+    trimmed = tuple(m for m in messages if m.role != "system" or m.tools or not is_empty(m))
     if len(trimmed) < len(messages):
         changes.append("an empty system message was left out")
     for number, message in enumerate(trimmed):
-        empty = not (message.text.strip() or message.tool_calls or message.thinking.strip())
-        answered = any(m.role == "assistant" for m in trimmed[:number])
-        if empty and answered and message.role in ("user", "assistant"):
+        if message.role not in ("user", "assistant") or not is_empty(message):
+            continue
+        if any(m.role == "assistant" for m in trimmed[:number]):
             trimmed = trimmed[:number]
             changes.append("the conversation was cut at an empty turn")
             break

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from residency.config.data import DataConfig
 from residency.data.reading.clean_text import RowError, clean_label
+from residency.data.reading.conversations import is_empty
 from residency.data.reading.find_layout import RowMapping
 from residency.data.reading.map_rows import MappedRow, map_row
 from residency.files.atomic_write import write_json_lines
@@ -99,7 +100,8 @@ class RowReader:
             RowError: there is not.
         """
         last = mapped.messages[-1]
-        answered = last.role == "assistant" and bool(last.content.strip() or last.tool_calls)
+        empty = not last.content or last.content.isspace()
+        answered = last.role == "assistant" and not (empty and not last.tool_calls)
         columns = self.mapping.columns if self.mapping else {}
         prompt = mapped.messages[:-1] if last.role == "assistant" else mapped.messages
         if self.need_prompt and not prompt:
@@ -107,7 +109,7 @@ class RowReader:
                 "no prompt: raw text has nothing that could be asked (see split_at)",
                 columns.get("text", ""),
             )
-        if len(mapped.messages) > 1 and not any(m.text.strip() or m.tool_calls for m in prompt):
+        if len(mapped.messages) > 1 and all(is_empty(m) for m in prompt):
             raise RowError("every turn before the answer is empty", columns.get("messages", ""))
         if (
             self.need_answer
