@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.detectors.misspelling import correction, edit_distance
+from residency.diagnose.detectors.misspelling import edit_distance, find_correction
 from residency.diagnose.detectors.registry import DETECTORS
-from residency.diagnose.detectors.repetition import tandem
+from residency.diagnose.detectors.repetition import find_tandem
 from residency.diagnose.run_detectors import run_detectors
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.errors import ConfigError, DataError
@@ -143,7 +143,7 @@ def test_edit_distance_counts_a_swap_once() -> None:
     assert edit_distance("custmoer", "customer", 2) == 1
     assert edit_distance("kitten", "sitting", 3) == 3
     assert edit_distance("abc", "abcdefg", 2) == 3
-    assert correction("customer") is None
+    assert find_correction("customer") is None
 
 
 # --- overlong -----------------------------------------------------------------------------
@@ -215,12 +215,14 @@ def test_a_reference_that_repeats_itself_raises_the_limit(look) -> None:  # type
 
 
 def test_tandem_sees_a_loop_cut_in_the_middle() -> None:
-    assert tandem(["a", "b", "c", "d", "a", "b", "c", "d", "a", "b", "c", "d", "a", "b"], 3) == (
+    assert find_tandem(
+        ["a", "b", "c", "d", "a", "b", "c", "d", "a", "b", "c", "d", "a", "b"], 3
+    ) == (
         4,
         3,
     )
-    assert tandem(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"], 3) is None
-    assert tandem(["x", "x", "x"], 3) is None  # too short to be a loop
+    assert find_tandem(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"], 3) is None
+    assert find_tandem(["x", "x", "x"], 3) is None  # too short to be a loop
 
 
 # --- inconsistency ------------------------------------------------------------------------

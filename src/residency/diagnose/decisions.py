@@ -100,7 +100,7 @@ def decide_statuses(
     """
     counts = [pair_outcomes(c.before, c.after, groups=groups, only=half) for c in comparisons]
     judged = [i for i, c in enumerate(comparisons) if not _is_new(c, found_now)]
-    questions = [_ask(comparisons[i], counts[i]) for i in judged]
+    questions = [_ask_question(comparisons[i], counts[i]) for i in judged]
     answers = dict(zip(judged, adjust_family(questions), strict=True))
     undecided = [i for i in judged if answers[i].change > alpha]
     open_tolerances = {
@@ -132,7 +132,7 @@ def decide_statuses(
     return decisions
 
 
-def _ask(comparison: Comparison, counts: Paired) -> Question:
+def _ask_question(comparison: Comparison, counts: Paired) -> Question:
     return Question(
         change=counts.test,
         p_change=counts.bounded_p,

@@ -49,12 +49,12 @@ class Quality:
     @property
     def precision(self) -> float | None:
         """Share of the flagged that are wrong by label."""
-        return _share(self.true_positives, self.false_positives)
+        return _take_share(self.true_positives, self.false_positives)
 
     @property
     def recall(self) -> float | None:
         """Share of the wrong by label that are flagged."""
-        return _share(self.true_positives, self.false_negatives)
+        return _take_share(self.true_positives, self.false_negatives)
 
     @property
     def precision_bounds(self) -> tuple[float, float]:
@@ -141,5 +141,5 @@ def load_labelled() -> tuple[list[Example], list[Response], dict[tuple[str, str]
     return list(examples.values()), responses, labels
 
 
-def _share(part: int, rest: int) -> float | None:
+def _take_share(part: int, rest: int) -> float | None:
     return part / (part + rest) if part + rest else None

@@ -89,7 +89,7 @@ def choose_telling_slices(
     out: list[Candidate] = []
     rest = list(slices)
     while rest and left:
-        ranked = [(_tail(c, left, failing), i) for i, c in enumerate(rest)]
+        ranked = [(_hypergeometric_tail(c, left, failing), i) for i, c in enumerate(rest)]
         tail, at = min(ranked)
         best = rest.pop(at)
         inside = left & set(best.items)
@@ -103,7 +103,7 @@ def choose_telling_slices(
     return out
 
 
-def _tail(c: Candidate, left: set[int], failing: set[int]) -> float:
+def _hypergeometric_tail(c: Candidate, left: set[int], failing: set[int]) -> float:
     """Chance of as many failures in as many items drawn blindly from those left."""
     inside = left & set(c.items)
     bad = len(inside & failing)

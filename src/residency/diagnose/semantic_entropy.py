@@ -38,7 +38,7 @@ def cluster_meanings(texts: Sequence[str], embedder: Embedder, similar: float) -
     for i, text in enumerate(texts):
         for label, first in enumerate(firsts):
             if tables[i] or tables[first]:
-                same = _values(tables[i]) == _values(tables[first])
+                same = _list_values(tables[i]) == _list_values(tables[first])
             else:
                 same = split_words(text) == split_words(texts[first])
                 same = same or (
@@ -84,7 +84,7 @@ def unsupported_sentences(
     return spans
 
 
-def _values(table: dict[str, Field]) -> dict[str, list[str]]:
+def _list_values(table: dict[str, Field]) -> dict[str, list[str]]:
     return {
         k: [] if f.is_empty else split_words(f.value) for k, f in table.items() if not f.is_prose
     }

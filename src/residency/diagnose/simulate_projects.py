@@ -87,12 +87,12 @@ def simulate_run(
     claims = false = covered = intervals = 0
     for index, model in enumerate(models):
         if index:
-            decisions = _judge(dev, known, models, index, measuring, rounds, config)
+            decisions = _judge_known(dev, known, models, index, measuring, rounds, config)
             for issue, decision in zip(known, decisions, strict=True):
                 before = models[issue.found_round]
                 claims += decision.status in CLAIMS
                 false += not _is_true(dev, issue, decision, before, model)
-                held = _holds(dev, issue, decision, before, model)
+                held = _holds_truth(dev, issue, decision, before, model)
                 covered += bool(held)
                 intervals += held is not None
         known += dev.find(model, finding, name=str(index), round=index, config=config, known=known)
@@ -115,7 +115,7 @@ def simulate_run(
     )
 
 
-def _judge(
+def _judge_known(
     dev: SimulatedProject,
     known: Sequence[Issue],
     models: Sequence[SimulatedModel],
@@ -158,7 +158,7 @@ def _is_true(
     return now < was and (decision.status == "improved" or now <= issue.tolerance)
 
 
-def _holds(
+def _holds_truth(
     project: SimulatedProject,
     issue: Issue,
     decision: Decision,

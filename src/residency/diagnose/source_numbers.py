@@ -79,12 +79,12 @@ def is_rounding(text: str, start: int, end: int, source: str) -> bool:
     for mine in _place_numbers(text):
         if mine.start < end and start < mine.end:
             return any(
-                _rounds(mine.value, theirs.value, hedged) for theirs in _place_numbers(source)
+                _is_rounded(mine.value, theirs.value, hedged) for theirs in _place_numbers(source)
             )
     return False
 
 
-def _rounds(value: float, exact: float, hedged: bool) -> bool:
+def _is_rounded(value: float, exact: float, hedged: bool) -> bool:
     if not exact or not value or (value < 0) != (exact < 0):
         return False
     if abs(value - exact) > (_HEDGED if hedged else _UNHEDGED) * abs(exact):

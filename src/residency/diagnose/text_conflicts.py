@@ -105,20 +105,20 @@ def find_conflict(a: str, b: str) -> str | None:
 
 
 def _differ_in_numbers(a: str, b: str) -> str | None:
-    left, right = ({_spell(n, text) for n in find_numbers(text)} for text in (a, b))
+    left, right = ({_spell_number(n, text) for n in find_numbers(text)} for text in (a, b))
     if left - right and right - left:
-        return f"numbers {_list(left - right)} and {_list(right - left)}"
+        return f"numbers {_list_spelled(left - right)} and {_list_spelled(right - left)}"
     return None
 
 
-def _spell(number: Number, text: str) -> str:
+def _spell_number(number: Number, text: str) -> str:
     mark = "%" if number.is_percent else ""
     if number.value is None:
         return text[number.start : number.end]
     return f"{number.value:.12g}{mark}"
 
 
-def _list(values: set[str]) -> str:
+def _list_spelled(values: set[str]) -> str:
     return ", ".join(sorted(values)[:3])
 
 

@@ -35,7 +35,7 @@ def delta_interval(
 
     # Where every item changed the same way the posterior's tail leaves the estimate out.
     estimate = (c - b) / items
-    low, high = _invert(below, (1 - level) / 2), _invert(below, (1 + level) / 2)
+    low, high = _invert_posterior(below, (1 - level) / 2), _invert_posterior(below, (1 + level) / 2)
     return min(low, estimate), max(high, estimate)
 
 
@@ -70,7 +70,7 @@ def interval_of_differences(
     return delta_interval(falls, rises, groups, level=level, design=design)
 
 
-def _invert(below: Callable[[float], float], target: float) -> float:
+def _invert_posterior(below: Callable[[float], float], target: float) -> float:
     low, high = -1.0, 1.0
     for _ in range(30):
         middle = (low + high) / 2

@@ -115,11 +115,11 @@ def _share_shown(
         after = rng.binomial(size, np.clip(now * (1 - mended), 0, 1)) / size
         start = rng.binomial(size, then) / size
         differences = start - after
-        shown += float(differences.sum()) > 0 and _reaches(differences, alpha)
+        shown += float(differences.sum()) > 0 and _reaches_alpha(differences, alpha)
     return shown / _TRIALS
 
 
-def _reaches(differences: np.ndarray, alpha: float) -> bool:
+def _reaches_alpha(differences: np.ndarray, alpha: float) -> bool:
     """Whether the exact test reaches ``alpha``; far from it, its normal form decides."""
     changed = differences[differences != 0]
     if not changed.size or 2.0 ** (1 - changed.size) > alpha:

@@ -48,14 +48,16 @@ def item_outcomes(
 
     An answer with several findings of one kind fails when any of them does.
     """
-    return _reduce(findings, responses, how, lambda finding: (finding.kind, finding.detector))
+    return _reduce_findings(
+        findings, responses, how, lambda finding: (finding.kind, finding.detector)
+    )
 
 
 def kind_outcomes(
     findings: Iterable[Finding], responses: Iterable[Response], how: Reduce = "majority"
 ) -> dict[str, Outcomes]:
     """For each kind, whoever reported it: whether each item that was looked at fails."""
-    return _reduce(findings, responses, how, lambda finding: finding.kind)
+    return _reduce_findings(findings, responses, how, lambda finding: finding.kind)
 
 
 def check_outcomes(
@@ -72,18 +74,18 @@ def check_outcomes(
         key = finding.response, finding.kind, finding.detector
         check = finding.kind, finding.detector, numbered[key]
         numbered[key] += 1
-        votes[example].setdefault(check, []).append(_failed(finding))
+        votes[example].setdefault(check, []).append(_read_failure(finding))
     return {
         example: {check: reduce_outcomes(vote, how) for check, vote in checks.items()}
         for example, checks in votes.items()
     }
 
 
-def _failed(finding: Finding) -> bool | None:
+def _read_failure(finding: Finding) -> bool | None:
     return None if finding.status == "unscored" else finding.status == "fail"
 
 
-def _reduce(
+def _reduce_findings(
     findings: Iterable[Finding],
     responses: Iterable[Response],
     how: Reduce,
@@ -94,7 +96,7 @@ def _reduce(
     for finding in findings:
         if finding.response in owner:
             by_answer = answers.setdefault(key_of(finding), {})
-            before, now = by_answer.get(finding.response), _failed(finding)
+            before, now = by_answer.get(finding.response), _read_failure(finding)
             by_answer[finding.response] = now if before is None else before or bool(now)
     out: dict[Key, Outcomes] = {}
     for key, by_answer in answers.items():

@@ -88,11 +88,11 @@ def compare_trainings(control: Sequence[float], targeted: Sequence[float]) -> Tr
         )
         if found is not None and math.isfinite(found.low):
             low, high = max(-1.0, float(found.low)), min(1.0, float(found.high))
-    p_value, smallest = _permute(a, b)
+    p_value, smallest = _permute_trainings(a, b)
     return TrainingsCompared(a.size, b.size, delta, low, high, p_value, smallest, noise)
 
 
-def _permute(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+def _permute_trainings(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     pooled = np.concatenate([a, b])
     ways = math.comb(pooled.size, a.size)
     # With arms of equal size every assignment and its mirror are equally far from zero.
@@ -101,15 +101,17 @@ def _permute(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     if ways > _MOST:
         rng = np.random.default_rng(0)
         chosen = [rng.permutation(pooled.size)[: a.size] for _ in range(20_000)]
-        hits = 1 + sum(_distance(pooled, index, b.size) >= observed - 1e-12 for index in chosen)
+        hits = 1 + sum(
+            _measure_distance(pooled, index, b.size) >= observed - 1e-12 for index in chosen
+        )
         return hits / 20_001, smallest
     hits = sum(
-        _distance(pooled, np.asarray(index), b.size) >= observed - 1e-12
+        _measure_distance(pooled, np.asarray(index), b.size) >= observed - 1e-12
         for index in combinations(range(pooled.size), a.size)
     )
     return hits / ways, smallest
 
 
-def _distance(pooled: np.ndarray, index: np.ndarray, others: int) -> float:
+def _measure_distance(pooled: np.ndarray, index: np.ndarray, others: int) -> float:
     inside = float(pooled[index].sum())
     return abs(inside / index.size - (float(pooled.sum()) - inside) / others)

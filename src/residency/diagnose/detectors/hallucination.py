@@ -133,7 +133,7 @@ class _Source:
         return False
 
 
-def detect(items: Sequence[Item], context: Context) -> list[Finding]:
+def detect_hallucination(items: Sequence[Item], context: Context) -> list[Finding]:
     """One finding an item; value is the number of unsupported claims."""
     samples: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in items:
@@ -174,15 +174,15 @@ def _against_source(item: Item, context: Context) -> Finding:
     checked: list[tuple[int, int]] = []
     if structured:
         values = "\n".join(field.value for field in item.reference_fields.values())
-        message = _Source(_message(item), values)
+        message = _Source(_read_message(item), values)
         for key, field in item.response_fields.items():
             if key not in item.reference_fields:
                 continue
             if item.reference_fields[key].is_prose or field.is_prose:
                 continue
             checked.append((field.start, field.end))
-            spans += _field(key, field, message, context)
-    spans += _prose(item, source, checked, computes=_computes(item))
+            spans += _check_field(key, field, message, context)
+    spans += _check_prose(item, source, checked, computes=_reference_computes(item))
     spans.sort(key=lambda span: span.start)
     in_fields = any(span.note.startswith("field ") for span in spans)
     return make_finding(
@@ -197,13 +197,13 @@ def _against_source(item: Item, context: Context) -> Finding:
     )
 
 
-def _message(item: Item) -> str:
+def _read_message(item: Item) -> str:
     """The prompt without instructions: a turn with an input is its input. The instruction names
     the fields, and their names are no support for their values."""
     return "\n".join(turn.input or turn.content for turn in item.example.prompt)
 
 
-def _field(key: str, field: Field, source: _Source, context: Context) -> Iterator[Span]:
+def _check_field(key: str, field: Field, source: _Source, context: Context) -> Iterator[Span]:
     if field.is_empty:
         return
     value = field.value.strip(" .").lower()
@@ -216,17 +216,17 @@ def _field(key: str, field: Field, source: _Source, context: Context) -> Iterato
         yield Span(field.start, field.end, f"field {key}: {field.value!r} is not in the message")
 
 
-def _computes(item: Item) -> tuple[bool, bool]:
+def _reference_computes(item: Item) -> tuple[bool, bool]:
     """Whether the reference itself holds numbers, and names, that the prompt does not."""
     prompt = set(split_words(item.prompt))
     prompt |= {_COUNTS[word] for word in prompt if word in _COUNTS}
     reference = _LIST_MARK.sub(" ", item.reference)
     numbers = any(not set(split_words(m[0])) <= prompt for m in _NUMBER.finditer(reference))
-    names = any(word.lower() not in prompt for _, _, word in _names(item.reference))
+    names = any(word.lower() not in prompt for _, _, word in _find_names(item.reference))
     return numbers, names
 
 
-def _prose(
+def _check_prose(
     item: Item,
     source: _Source,
     skip: Sequence[tuple[int, int]],
@@ -251,18 +251,18 @@ def _prose(
                     match.start() + len(value),
                     f"number {value!r} is not in the source",
                 )
-        yield from find_swapped(text, _message(item))
+        yield from find_swapped(text, _read_message(item))
     for match in _DATE.finditer(text):
         if not source.has(match[0].lower()):
             yield Span(match.start(), match.end(), f"date {match[0]!r} is not in the source")
     if makes_names:
         return
-    for start, end, name in _names(text):
+    for start, end, name in _find_names(text):
         if not (_DATE.fullmatch(name) or source.has(name.lower()) or source.holds(name)):
             yield Span(start, end, f"name {name!r} is not in the source")
 
 
-def _names(text: str) -> Iterator[tuple[int, int, str]]:
+def _find_names(text: str) -> Iterator[tuple[int, int, str]]:
     """Capitalised words that are not just the start of a sentence or a common word."""
     addressed = set()
     for match in _ADDRESSED.finditer(text):

@@ -24,7 +24,7 @@ NAME, VERSION = "inconsistency", "3"
 _REWORDED = 0.2
 
 
-def detect(items: Sequence[Item], context: Context) -> list[Finding]:
+def detect_inconsistency(items: Sequence[Item], context: Context) -> list[Finding]:
     """One finding an item; value is the share of partners that it agrees with."""
     vectors = context.embedder.embed([item.response.text for item in items])
     families: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -35,16 +35,18 @@ def detect(items: Sequence[Item], context: Context) -> list[Finding]:
         for a, b in combinations(family, 2):
             if items[a].response.error or items[b].response.error:
                 continue
-            if not _comparable(items[a], items[b]):
+            if not _are_comparable(items[a], items[b]):
                 continue
             similarity = float(np.dot(vectors[a], vectors[b]))
-            why = _difference(items[a], items[b], similarity, context.config.similar)
+            why = _find_difference(items[a], items[b], similarity, context.config.similar)
             against[a].append((b, why))
             against[b].append((a, why))
-    return [_judge(item, against.get(i, ()), items, context) for i, item in enumerate(items)]
+    return [
+        _judge_partners(item, against.get(i, ()), items, context) for i, item in enumerate(items)
+    ]
 
 
-def _judge(
+def _judge_partners(
     item: Item,
     partners: Sequence[tuple[int, str | None]],
     items: Sequence[Item],
@@ -69,13 +71,13 @@ def _judge(
         item,
         "fail",
         severity=0.3 + 0.4 * (1 - agreement),
-        spans=_evidence(item, items[other]),
+        spans=_list_evidence(item, items[other]),
         message=f"{why}; agrees with {agreement:.0%} of {len(partners)} partner(s); {entropy}",
         value=agreement,
     )
 
 
-def _comparable(a: Item, b: Item) -> bool:
+def _are_comparable(a: Item, b: Item) -> bool:
     """Samples of one prompt always are; paraphrases where a reference says the same."""
     if a.example.id == b.example.id or not a.reference or not b.reference:
         return True
@@ -95,15 +97,15 @@ def _shared_keys(a: Item, b: Item) -> list[str]:
         for key in left
         if key in right
         and not (left[key].is_prose or right[key].is_prose)
-        and _same(left[key], right[key])
+        and _are_same(left[key], right[key])
     ]
 
 
-def _same(a: Field, b: Field) -> bool:
+def _are_same(a: Field, b: Field) -> bool:
     return split_words(a.value) == split_words(b.value) or (a.is_empty and b.is_empty)
 
 
-def _difference(a: Item, b: Item, similarity: float, similar: float) -> str | None:
+def _find_difference(a: Item, b: Item, similarity: float, similar: float) -> str | None:
     """What sets the two answers apart, or None."""
     keys = _shared_keys(a, b)
     if not keys:
@@ -114,7 +116,7 @@ def _difference(a: Item, b: Item, similarity: float, similar: float) -> str | No
             continue
         if left is None or right is None:
             return f"{key} is there in one answer and missing in the other"
-        if not _same(left, right):
+        if not _are_same(left, right):
             return f"{key}: {left.value!r} and {right.value!r}"
     if not a.response_fields and not b.response_fields:
         return _differs_as_text(a.response.text, b.response.text, similarity, similar)
@@ -136,11 +138,11 @@ def _differs_as_text(a: str, b: str, similarity: float, similar: float) -> str |
     return f"says something else (similarity {similarity:.2f})"
 
 
-def _evidence(item: Item, other: Item) -> list[Span]:
+def _list_evidence(item: Item, other: Item) -> list[Span]:
     mine, theirs = item.response_fields, other.response_fields
     spans = []
     for key in _shared_keys(item, other):
-        if key in mine and (key not in theirs or not _same(mine[key], theirs[key])):
+        if key in mine and (key not in theirs or not _are_same(mine[key], theirs[key])):
             said = theirs[key].value if key in theirs else "nothing"
             spans.append(Span(mine[key].start, mine[key].end, f"a paraphrase got {said!r}"))
     return spans or [Span(0, len(item.response.text), f"another got {other.response.text[:80]!r}")]

@@ -89,25 +89,25 @@ _PREFIXES = (
 )
 
 
-def detect(items: Sequence[Item], context: Context) -> list[Finding]:
+def detect_misspelling(items: Sequence[Item], context: Context) -> list[Finding]:
     """One finding an item; value is the number of misspelt words."""
-    return [_judge(item, context) for item in items]
+    return [_judge_words(item, context) for item in items]
 
 
-def _judge(item: Item, context: Context) -> Finding:
+def _judge_words(item: Item, context: Context) -> Finding:
     if not is_english(f"{item.prompt} {item.reference}"):
         return make_finding(NAME, VERSION, item, "unscored", message="the task is not in English")
     if not is_english(item.prose, fewest=_FEWEST_WORDS):
         return make_finding(NAME, VERSION, item, "unscored", message="the answer is not in English")
     spans = []
-    for start, end, token in _checked(item):
+    for start, end, token in _iterate_checked(item):
         lower = token.lower().replace("’", "'")
         if lower in context.known_words:
             continue
         if lower in item.prompt_words:
-            better = _corrected(lower, item)
+            better = _find_slip(lower, item)
         else:
-            better = correction(lower, edits=1 if token[0].isupper() else 2)
+            better = find_correction(lower, edits=1 if token[0].isupper() else 2)
         if better is not None and better != lower:
             spans.append(Span(start, end, f"{token} → {better}?"))
     failed = len(spans) >= context.config.misspelling_words
@@ -124,7 +124,7 @@ def _judge(item: Item, context: Context) -> Finding:
     )
 
 
-def _corrected(word: str, item: Item) -> str | None:
+def _find_slip(word: str, item: Item) -> str | None:
     """The reference's word for which the prompt, and the answer after it, wrote ``word``."""
     reference = split_words(item.reference)
     if word in reference or zipf_frequency(word, "en") >= _UNKNOWN:
@@ -134,7 +134,7 @@ def _corrected(word: str, item: Item) -> str | None:
     return next(near, None)
 
 
-def _checked(item: Item) -> Iterator[tuple[int, int, str]]:
+def _iterate_checked(item: Item) -> Iterator[tuple[int, int, str]]:
     text = item.prose
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -187,19 +187,19 @@ def _is_better_elsewhere(words: Sequence[str], share: float) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def correction(word: str, edits: int = 2) -> str | None:
+def find_correction(word: str, edits: int = 2) -> str | None:
     """The frequent word that a misspelt lower-case word stands for, or None if it looks right.
 
     ``edits``: the most that are looked for; 1 where the word may well be a name.
     """
-    if word in _common():
-        return _common()[word]
-    if zipf_frequency(word, "en") >= _UNKNOWN or _compound(word) or _foreign(word):
+    if word in _load_common():
+        return _load_common()[word]
+    if zipf_frequency(word, "en") >= _UNKNOWN or _is_compound(word) or _is_foreign(word):
         return None
-    return _nearest(word, edits)
+    return _find_nearest(word, edits)
 
 
-def _compound(word: str) -> bool:
+def _is_compound(word: str) -> bool:
     """Whether it is a known word with an ending or prefix, or two known words in one."""
     if "'" in word:
         return all(zipf_frequency(part, "en") >= _UNKNOWN for part in word.split("'") if part)
@@ -216,14 +216,14 @@ def _compound(word: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _common() -> dict[str, str]:
+def _load_common() -> dict[str, str]:
     """Misspellings so frequent among people that word lists hold them as words."""
     text = resources.files("residency.diagnose.detectors").joinpath("misspellings.txt")
     lines = text.read_text(encoding="utf-8").splitlines()
     return dict(line.split(" ", 1) for line in lines if line)
 
 
-def _foreign(word: str) -> bool:
+def _is_foreign(word: str) -> bool:
     """Whether it is an everyday word of another language."""
     return any(
         zipf_frequency(word, language, wordlist="small") >= _EVERYDAY for language in _LANGUAGES
@@ -231,7 +231,7 @@ def _foreign(word: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _vocabulary() -> tuple[list[str], np.ndarray, np.ndarray]:
+def _load_vocabulary() -> tuple[list[str], np.ndarray, np.ndarray]:
     """Frequent words, their letter counts (words, 26), and their lengths, frequent first."""
     floor = 10 ** (_FREQUENT - 9)
     frequent = get_frequency_dict("en").items()
@@ -247,7 +247,7 @@ def _letter_counts(entries: Sequence[str]) -> np.ndarray:
     return counts
 
 
-def _nearest(word: str, edits: int) -> str | None:
+def _find_nearest(word: str, edits: int) -> str | None:
     """The nearest frequent word, the most frequent of equals, or None.
 
     Four letters: two neighbours swapped. Five or six: one edit. From seven on: two edits
@@ -255,7 +255,7 @@ def _nearest(word: str, edits: int) -> str | None:
     """
     if not word.isalpha():
         return None
-    entries, counts, lengths = _vocabulary()
+    entries, counts, lengths = _load_vocabulary()
     allowed = edits if len(word) >= 7 else 1
     # An edit changes the letter counts by at most 2, so most words need no closer look.
     apart: Any = np.abs(counts - _letter_counts([word])[0]).sum(axis=1)

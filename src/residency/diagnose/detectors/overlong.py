@@ -11,16 +11,16 @@ from residency.text.words import split_words
 NAME, VERSION = "overlong", "3"
 
 
-def detect(items: Sequence[Item], context: Context) -> list[Finding]:
+def detect_overlong(items: Sequence[Item], context: Context) -> list[Finding]:
     """One finding an item; value is the length ratio to the reference, where there is one.
 
     An answer cut by the token limit fails unless it is still shorter than its reference
     allows (then the budget is too small, and it is unscored).
     """
-    return [_judge(item, context) for item in items]
+    return [_judge_length(item, context) for item in items]
 
 
-def _judge(item: Item, context: Context) -> Finding:
+def _judge_length(item: Item, context: Context) -> Finding:
     config = context.config
     length, wanted = len(split_words(item.response.text)), len(split_words(item.reference))
     cut = item.response.finish == "length"

@@ -20,8 +20,14 @@ from residency.errors import ConfigError
 from residency.plugins import find_plugins
 
 DETECTORS: dict[str, Detector] = {
-    module.NAME: Detector(module.NAME, module.VERSION, module.detect)
-    for module in (misspelling, overlong, repetition, inconsistency, hallucination)
+    detector.name: detector
+    for detector in (
+        Detector(misspelling.NAME, misspelling.VERSION, misspelling.detect_misspelling),
+        Detector(overlong.NAME, overlong.VERSION, overlong.detect_overlong),
+        Detector(repetition.NAME, repetition.VERSION, repetition.detect_repetition),
+        Detector(inconsistency.NAME, inconsistency.VERSION, inconsistency.detect_inconsistency),
+        Detector(hallucination.NAME, hallucination.VERSION, hallucination.detect_hallucination),
+    )
 }
 """The built-in detectors."""
 

@@ -25,12 +25,12 @@ _LONGEST_UNIT = 60
 _CHARACTERS = re.compile(r"(.{1,24}?)\1{7,}\s*\S{0,24}$", re.DOTALL)
 
 
-def detect(items: Sequence[Item], context: Context) -> list[Finding]:
+def detect_repetition(items: Sequence[Item], context: Context) -> list[Finding]:
     """One finding an item; value is rep-4."""
-    return [_judge(item, context) for item in items]
+    return [_judge_repeats(item, context) for item in items]
 
 
-def _judge(item: Item, context: Context) -> Finding:
+def _judge_repeats(item: Item, context: Context) -> Finding:
     text, config = item.response.text, context.config
     tokens = [(m[0].lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
     plain = [token.strip(".,;:!?*\"'") for token, _, _ in tokens]
@@ -38,7 +38,7 @@ def _judge(item: Item, context: Context) -> Finding:
     reasons: list[str] = []
     spans: list[Span] = []
     severity = 0.0
-    loop = tandem(plain, config.repetition_tandem)
+    loop = find_tandem(plain, config.repetition_tandem)
     if loop:
         unit, times = loop
         first = tokens[len(tokens) - unit * (times - 1)][1]
@@ -50,9 +50,9 @@ def _judge(item: Item, context: Context) -> Finding:
         spans.append(Span(offset + match.start() + len(match[1]), offset + match.end(), "a loop"))
         reasons.append(f"{match[1]!r} again and again")
         severity = max(severity, 0.8)
-    limit = max(config.repetition_share, repeated_share(_plain(item.reference)) + 0.1)
+    limit = max(config.repetition_share, repeated_share(_strip_words(item.reference)) + 0.1)
     if share >= limit and (share >= _MOSTLY or _says_little_new(plain)):
-        spans += _repeats(plain, tokens)
+        spans += _span_repeats(plain, tokens)
         reasons.append(f"{share:.0%} of the 4-grams are repeats")
         severity = max(severity, 0.3 + 0.7 * share)
     double = _double_sentences(text)
@@ -72,7 +72,7 @@ def _judge(item: Item, context: Context) -> Finding:
     )
 
 
-def _plain(text: str) -> list[str]:
+def _strip_words(text: str) -> list[str]:
     return [word.strip(".,;:!?*\"'") for word in text.lower().split()]
 
 
@@ -82,7 +82,7 @@ def repeated_share(tokens: Sequence[str], n: int = 4) -> float:
     return 1 - len(set(grams)) / len(grams) if len(grams) >= _FEWEST_NGRAMS else 0.0
 
 
-def tandem(tokens: Sequence[str], times: int) -> tuple[int, int] | None:
+def find_tandem(tokens: Sequence[str], times: int) -> tuple[int, int] | None:
     """(words in the unit, repeats in a row) of a loop at the end; a cut last repeat counts not.
 
     A loop must span at least six words, so that "very very very" is not one.
@@ -116,7 +116,7 @@ def _says_little_new(tokens: Sequence[str]) -> bool:
     return len(after - before) < _NEW_WORDS * max(1, len(after))
 
 
-def _repeats(plain: Sequence[str], tokens: Sequence[tuple[str, int, int]]) -> list[Span]:
+def _span_repeats(plain: Sequence[str], tokens: Sequence[tuple[str, int, int]]) -> list[Span]:
     """Spans of words covered by a 4-gram that has stood before."""
     seen: set[tuple[object, ...]] = set()
     covered = [False] * len(plain)
@@ -144,7 +144,7 @@ def _double_sentences(text: str) -> list[Span]:
     spans = []
     doubled = 0
     for match in _SENTENCE.finditer(text):
-        key = " ".join(_plain(match[0]))
+        key = " ".join(_strip_words(match[0]))
         size = len(key.split())
         if size < 5 or "|" in key:
             continue
