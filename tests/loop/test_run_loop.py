@@ -90,10 +90,10 @@ def test_targeted_rows_come_from_the_pool_and_say_why(done: Path) -> None:
 
 
 def test_failures_that_draw_rows_are_never_those_that_measure(done: Path) -> None:
-    from residency.diagnose.dev_halves import halves
+    from residency.diagnose.dev_halves import split_halves
 
     project = Project.open(done)
-    finding, measuring = halves(project.split("dev"), 0)
+    finding, measuring = split_halves(project.split("dev"), 0)
     run = project.store.latest_run()
     near = {p.near for p in project.store.proposals(run or "", 2) if p.arm == "main"}
     assert near

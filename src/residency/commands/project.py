@@ -38,7 +38,7 @@ from residency.store.store import Store
 
 if TYPE_CHECKING:
     from residency.commands.check import Checked
-    from residency.evaluate.baselines.compare_ways import BaselineReport
+    from residency.evaluate.baselines.baseline_report import BaselineReport
     from residency.loop.measure_benchmarks import BenchReport
     from residency.model.merging import MergeProof
     from residency.project.endpoints import Endpoint
