@@ -69,13 +69,13 @@ def tokens(base: str, count: int) -> dict[str, Any]:
     from transformers import AutoTokenizer
 
     from residency.chat.chat_format import ChatFormat
-    from residency.data.token_rows import tokenise
-    from residency.model.base_model import resolve
+    from residency.data.token_rows import tokenise_examples
+    from residency.model.base_model import resolve_base
     from residency.nouns.example import Example, Message
 
     datasets.disable_progress_bars()
     datasets.disable_caching()
-    folder = resolve(base).path
+    folder = resolve_base(base).path
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     rows = list(tickets(count))
     conversations = [
@@ -88,7 +88,7 @@ def tokens(base: str, count: int) -> dict[str, Any]:
     examples = [Example(tuple(messages)) for messages in conversations]
     chat = ChatFormat(tokenizer)
     start, cpu = time.perf_counter(), time.process_time()
-    ours, refused = tokenise(examples, chat)
+    ours, refused = tokenise_examples(examples, chat)
     mine, my_cpu = time.perf_counter() - start, time.process_time() - cpu
 
     turns = [[{"role": m.role, "content": m.text} for m in c] for c in conversations]
@@ -138,8 +138,8 @@ def duplicates(count: int) -> dict[str, Any]:
     from rensa import RMinHash, RMinHashLSH
 
     from residency.overlap.near_duplicates import Near, bands_for, find_near
-    from residency.overlap.word_grams import Words, WordStore
-    from residency.text.words import jaccard, ngrams, words
+    from residency.overlap.word_grams import RowWords, WordStore
+    from residency.text.words import jaccard_similarity, list_ngrams, split_words
 
     rng = random.Random(1)
     texts = [row["input"] for row in tickets(count)]
@@ -154,7 +154,7 @@ def duplicates(count: int) -> dict[str, Any]:
     def rensa_alone() -> list[bool]:
         shingles = [
             [" ".join(row[i : i + 5]) for i in range(max(1, len(row) - 4))]
-            for row in map(words, texts)
+            for row in map(split_words, texts)
         ]
         matrix = RMinHash.digest_matrix_from_token_sets(shingles, bands * size, 42)
         index = RMinHashLSH(0.8, bands * size, bands)
@@ -163,7 +163,7 @@ def duplicates(count: int) -> dict[str, Any]:
     def verified() -> dict[int, Near]:
         store = WordStore()
         places = np.asarray([store.add(text) for text in texts], np.int64)
-        prompts = Words(store.values(), places[:, 0], places[:, 1])
+        prompts = RowWords(store.values(), places[:, 0], places[:, 1])
         return find_near(prompts, replace(prompts, stops=prompts.starts), 0.8)
 
     rensa, ours = [], []
@@ -176,7 +176,10 @@ def duplicates(count: int) -> dict[str, Any]:
         ours.append(time.perf_counter() - middle)
 
     def near_enough(copy: int, source: int) -> bool:
-        return jaccard(*(ngrams(words(texts[n]), 5) for n in (copy, source))) >= 0.8
+        return (
+            jaccard_similarity(*(list_ngrams(split_words(texts[n]), 5) for n in (copy, source)))
+            >= 0.8
+        )
 
     pairs = [count - 1 - n for n, s in enumerate(planted) if near_enough(count - 1 - n, s)]
     found = sum(place in near for place in pairs)

@@ -253,7 +253,7 @@ def rounds(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> Non
     """
     from residency.commands.project import Project
     from residency.infer.trunk_states import TrunkStates
-    from residency.loop.respond import prompt_of
+    from residency.loop.respond import build_prompt
     from residency.model.find_layers import first_trained_layer
 
     project = Project.open(Path(settings.project))
@@ -285,7 +285,7 @@ def rounds(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> Non
                 before = ["few-shot"] if settings.prompted and stored["few-shot"] else []
             drafts = stored[before[0]] if drafted and before else {}
             asked = [
-                Prompt(prompt_of(e, []), e.id, 0, drafts[e.id].token_ids if drafts else ())
+                Prompt(build_prompt(e, []), e.id, 0, drafts[e.id].token_ids if drafts else ())
                 for e in dev
             ]
             folder = project.store.artifacts.folder(model.adapter) if model.adapter else None
@@ -367,7 +367,7 @@ def precision(engine: LocalEngine, base: Path, settings: argparse.Namespace) -> 
     """Speed and quality of the approximate products beside fp32."""
     from residency.evaluate.benchmarks.load_rows import LocalSplits
     from residency.evaluate.benchmarks.run_tasks import run_tasks
-    from residency.evaluate.benchmarks.tasks import find_tasks
+    from residency.evaluate.benchmarks.task_registry import find_tasks
 
     asked = prompts(settings.count)
     sampling = Sampling(max_new_tokens=settings.budget)

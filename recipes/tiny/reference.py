@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from residency.pretraining.bits_per_byte import bits_per_byte, held_out_rows, token_bytes
 from residency.pretraining.packed_batches import PackedBatches
-from residency.pretraining.pretrain_engine import bits_per_byte, held_out_rows, token_bytes
 from residency.pretraining.recipe import load_recipe
 from residency.pretraining.token_files import TokenFile, open_tokens
 

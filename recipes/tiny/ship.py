@@ -9,13 +9,8 @@ import argparse
 import shutil
 from pathlib import Path
 
-from residency.model.checksums import (
-    MANIFEST,
-    combined_sha256,
-    describe_files,
-    model_files,
-    write_json,
-)
+from residency.files.atomic_write import write_json
+from residency.model.checksums import MANIFEST, combined_sha256, describe_files, model_files
 
 TARGET = Path(__file__).parents[2] / "src" / "residency" / "model" / "tiny"
 LIMIT = 10_000_000
