@@ -11,6 +11,7 @@ sentences of six languages that stand below are the same in each.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import re
@@ -191,7 +192,7 @@ def change_number(text: str, rng: random.Random) -> str:
 def swap_numbers(text: str, rng: random.Random) -> str:
     """The first two different numbers change places."""
     numbers = [n for n in find_numbers(text) if n.value is not None]
-    for a, b in zip(numbers, numbers[1:], strict=False):
+    for a, b in itertools.pairwise(numbers):
         if a.value != b.value:
             left, right = text[a.start : a.end], text[b.start : b.end]
             return text[: a.start] + right + text[a.end : b.start] + left + text[b.end :]

@@ -56,10 +56,25 @@ def record_run(folder: Path, base: str, cpu: str) -> Path:
         "cpu": cpu or platform.processor() or platform.machine(),
         "python": platform.python_version(),
         "minutes": round(minutes, 1),
-        "status": json.loads(status.stdout),
+        "status": keep_essentials(json.loads(status.stdout)),
     }
     target.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return target
+
+
+def keep_essentials(status: dict[str, Any]) -> dict[str, Any]:
+    """What pages speak of: the conclusion, every issue's status and verdict, and the times."""
+    issues = [
+        {
+            "title": row["title"],
+            "status": row["status"],
+            "verdict": (row["verdicts"] or [None])[-1],
+            "confirmed": row["confirmed"],
+        }
+        for row in status["issues"]
+    ]
+    kept = ("complete", "stopped", "conclusion", "seconds", "stages")
+    return {"issues": issues, **{key: status[key] for key in kept}}
 
 
 def count_statuses(status: dict[str, Any]) -> Counter[str]:
@@ -75,11 +90,10 @@ def describe_statuses(counts: Counter[str]) -> str:
 def describe_run(record: dict[str, Any]) -> str:
     """The sentence about a recorded run in README."""
     status = record["status"]
-    headline = status["headline"]
     counts = count_statuses(status)
     return (
-        f"{record['minutes']:.1f} minutes on {record['cpu']}. On the sealed test: "
-        f"{headline['sentence']} Of {sum(counts.values())} issues: {describe_statuses(counts)}."
+        f"{record['minutes']:.1f} minutes on {record['cpu']}. "
+        f"{status['conclusion'][-1]} Of {sum(counts.values())} issues: {describe_statuses(counts)}."
     )
 
 
