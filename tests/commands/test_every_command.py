@@ -11,7 +11,7 @@ from residency.cli.invoke import run_command_line
 from residency.results.run_results import RunResults
 from residency.store.store import FOLDER, Store
 
-NASTY = 'q?x 100%41 #1 äöü it\'s "hi" back\\slash [b]x[/b] ; $HOME\nline'
+NASTY = 'q?x 100%41 #1 äöü it\'s "hi" back\\slash [b]x[b] ; $HOME\nline'
 """What a folder can be called and an address, a shell or a markup could misread."""
 
 
@@ -33,21 +33,20 @@ def reading_commands(root: Path) -> list[list[str]]:
         ["trace", place, model],
         ["trace", place, issue],
         ["data", "list", place],
-        ["eval", place, "--model", "final"],
     ]
 
 
 def writing_commands(root: Path) -> list[list[str]]:
     """Commands that always write."""
     place = str(root)
-    return [["run", place], ["train", place], ["baseline", place], ["estimate", place]]
+    return [[name, place] for name in ("run", "train", "eval", "baseline", "estimate")]
 
 
 def test_a_project_may_lie_anywhere(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = copy_run(finished_run, tmp_path / NASTY)
-    for command in [*reading_commands(root), ["run", str(root)]]:
+    for command in [*reading_commands(root), ["eval", str(root)], ["run", str(root)]]:
         assert run_command_line(command) == 0, (command, capsys.readouterr().err)
     assert "Nothing to do" in capsys.readouterr().out
     assert [p.name for p in tmp_path.iterdir()] == [NASTY]
@@ -103,7 +102,9 @@ def test_a_spoiled_or_lost_model_is_told_refused_and_trained_again(
     assert "changed" in told.out
     assert "missing" in told.out
     first = next(m.id for m in RunResults(store).models if m.model.adapter == adapters[0])
-    assert run_command_line(["merge", str(root), first, "--out", str(tmp_path / "m")]) == 2
+    assert (
+        run_command_line(["merge", str(root), "--model", first, "--out", str(tmp_path / "m")]) == 2
+    )
     assert "changed after it was stored" in capsys.readouterr().err
 
     assert run_command_line(["run", str(root)]) == 0
