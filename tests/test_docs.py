@@ -13,6 +13,8 @@ from residency.cli.app import COMMANDS, EPILOG
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+NOT_YET = (47, 48, 49)
+PROMISED = tuple(number for number in range(1, 51) if number not in NOT_YET)
 
 
 def test_generated_pages_are_fresh() -> None:
@@ -57,7 +59,7 @@ def test_every_pain_has_a_test() -> None:
     names = re.findall(
         r"def test_pain_(\d\d)_", "".join(p.read_text() for p in (ROOT / "tests").rglob("*.py"))
     )
-    assert {int(n) for n in names} >= set(range(1, 33))
+    assert {int(n) for n in names} == set(PROMISED)
 
 
 def test_help_is_instant_because_it_imports_no_torch() -> None:

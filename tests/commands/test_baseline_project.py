@@ -254,7 +254,9 @@ def test_whether_data_leaves_the_machine_follows_the_address(url: str, here: boo
     assert endpoint.remote != here
 
 
-def test_what_an_endpoint_refuses_is_left_out_and_asked_again(project: Project, url: str) -> None:
+def test_pain_45_what_an_endpoint_refuses_is_left_out_and_asked_again(
+    project: Project, url: str
+) -> None:
     Server.broken = "red"
     endpoint = open_named_endpoint(url, "big")
     report = baseline(project, shots=0, retrieved=0, latency_items=0, endpoint=endpoint)

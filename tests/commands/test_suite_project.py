@@ -83,15 +83,31 @@ def test_a_misspelt_field_is_refused_with_the_nearest_known_one(folder: Path) ->
     assert check_suite(load_suite(folder / "s.toml"), [prose]) == ()
 
 
-def test_a_users_function_that_fails_is_told_beside_the_scores(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "checks.py").write_text("def boom(response, example):\n    return 1 / 0\n")
+def write_function(folder: Path, body: str) -> None:
+    (folder / "checks.py").write_text(f"def boom(response, example):\n    return {body}\n")
     (folder / "s.toml").write_text(
         '[[rules]]\nrule = "python"\nfunction = "checks.py:boom"\n'
         '[[rules]]\nrule = "non_empty"\ntags = ["nowhere"]\n'
     )
+
+
+def test_pain_50_a_users_function_that_always_fails_stops_before_anything_is_generated(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_function(folder, "1 / 0")
+    assert run_command_line(["eval", str(folder)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "suite:boom raised ZeroDivisionError: division by zero" in told
+    assert Project.open(folder).store.count("responses") == 0
+
+
+def test_pain_50_a_users_function_that_fails_on_some_items_is_told_beside_the_scores(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_function(folder, "1 / 0 if 'red' in example.prompt_text.split() else True")
+    reds = sum("red" in e.prompt_text.split() for e in Project.open(folder).split("dev"))
+    assert 0 < reds < 12
     assert run_command_line(["eval", str(folder)]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "boom was never scored: checks.py:boom raised ZeroDivisionError" in told
+    assert f"boom was not judged in {reds} of 12: suite:boom raised ZeroDivisionError" in told
     assert "suite:non_empty: no example is in its scope (tags nowhere)" in told

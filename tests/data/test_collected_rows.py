@@ -85,7 +85,7 @@ def test_any_answer_comes_back(
 
 
 @pytest.mark.parametrize("names", [["rows.jsonl"], ["rows.jsonl", COLLECTED], ["*.jsonl"]])
-def test_collected_rows_join_train_and_never_dev_test_or_pool(
+def test_pain_44_collected_rows_join_train_and_never_dev_test_or_pool(
     tmp_path: Path, names: list[str]
 ) -> None:
     config = write_project(tmp_path, names)
@@ -98,7 +98,7 @@ def test_collected_rows_join_train_and_never_dev_test_or_pool(
     assert any("12 rows of collected.jsonl join train" in note for note in corpus.notes)
 
 
-def test_a_collected_row_near_dev_is_left_out(tmp_path: Path) -> None:
+def test_pain_44_a_collected_row_near_dev_is_left_out(tmp_path: Path) -> None:
     config = write_project(tmp_path)
     dev = load_corpus(config, tmp_path).split("dev")[0]
     leak = Example((*dev.prompt, Message("assistant", "better")), split="train", why="person ada")

@@ -224,7 +224,7 @@ def test_under_the_tolerance_is_a_claim_of_its_own_with_its_bound() -> None:
     assert verdict.status == "improved"  # 25 requests, however many ways of asking
 
 
-def test_answers_that_stop_coming_are_not_better() -> None:
+def test_pain_38_answers_that_stop_coming_are_not_better() -> None:
     """12 fixed and 18 newly unscored of 100: resolved was said. If those had failed, it rose."""
     before = run(30)
     after: Outcomes = {k: None if int(k[1:]) >= 82 else 12 <= int(k[1:]) < 30 for k in before}

@@ -25,7 +25,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("export_format", ["hf", "adapter", "gguf", "gguf-adapter", "ollama"])
-def test_pain_33_every_format_is_proved_and_graded(
+def test_pain_34_every_format_is_proved_and_graded(
     export_format: str, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "gguf" in export_format or export_format == "ollama":

@@ -99,7 +99,7 @@ def test_every_form_of_an_answer_is_read(answer: dict[str, Any], text: str, fini
         {"choices": [choice("error", content="upstream gone")]},
     ],
 )
-def test_an_error_inside_a_good_response_is_an_error(broken: dict[str, Any]) -> None:
+def test_pain_45_an_error_inside_a_good_response_is_an_error(broken: dict[str, Any]) -> None:
     server = Server(lambda body: httpx.Response(200, json=broken))
     with server.generator() as endpoint:
         (generation,) = endpoint.generate([Prompt((Message("user", "q"),))], Sampling())

@@ -125,7 +125,7 @@ def test_a_generic_instruction_beside_another_input_is_no_leak() -> None:
     assert screen_rows([honest], [secret], background=POOL_ROWS).rejected == ()
 
 
-def test_chinese_rows_that_share_an_instruction_are_no_leak() -> None:
+def test_pain_41_chinese_rows_that_share_an_instruction_are_no_leak() -> None:
     def ask(text: str, split: str) -> Example:
         message = Message("user", "请根据以下内容写一段简短的总结：" + text)
         return Example((message, Message("assistant", "好")), split=split)  # type: ignore[arg-type]

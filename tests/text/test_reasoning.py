@@ -13,7 +13,7 @@ def answer_of(text: str, *, cut: bool = False) -> str:
 
 
 @pytest.mark.parametrize(("opening", "closing"), MARKS)
-def test_reasoning_between_known_marks_is_no_answer(opening: str, closing: str) -> None:
+def test_pain_42_reasoning_between_known_marks_is_no_answer(opening: str, closing: str) -> None:
     assert answer_of(f"{opening}\nhm, 7? no\n{closing}\n\nParis") == "Paris"
     assert answer_of(f"hm, 7? no{closing}Paris") == "Paris"  # the template wrote the opening mark
     assert answer_of(f"{opening}hm", cut=True) == ""

@@ -30,7 +30,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("text", WORDS)
-def test_words_of_every_script(text: str) -> None:
+def test_pain_41_words_of_every_script(text: str) -> None:
     expected = [unicodedata.normalize("NFC", word) for word in WORDS[text]]
     assert split_words(text) == expected
 

@@ -19,6 +19,7 @@ from residency.results.item_list import list_items
 from residency.results.run_results import RunResults
 from residency.store.store import Store
 from residency.web.app import ISSUE_ITEMS, create_app
+from residency.web.paging import make_pager
 from residency.web.security import HEADERS, check_host, host_name, is_local
 
 LOCAL = "http://127.0.0.1:8642"
@@ -89,7 +90,32 @@ def test_items_are_filtered_by_kind_tag_and_change(client: TestClient, results: 
     assert list_items(results, tag="no such tag").total == 0
 
 
-def test_an_issue_is_filtered_by_change_and_comes_ten_items_a_page(
+def test_pain_46_the_list_of_items_comes_in_pages_that_hold_every_item_once(
+    root: Path, results: RunResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("residency.web.app.LISTED_ITEMS", 5)
+    client = TestClient(create_app(root), base_url=LOCAL)
+    path, seen = "/items", []
+    while path:
+        text = client.get(path).text
+        listed = re.findall(r'<td class="said"><a href="/items/([^"]+)"', text)
+        assert 0 < len(listed) <= 5
+        seen += listed
+        after = re.search(r'href="(\?[^"]*)"[^>]*rel="next"', text)
+        path = f"/items{after[1]}" if after else ""
+    assert len(seen) > 5
+    assert seen == [row.example.id for row in list_items(results, limit=1000).rows]
+
+
+def test_pain_46_a_page_of_ten_thousand_items_holds_no_more_than_its_size() -> None:
+    pagers = [make_pager(10_000, page + 1, 50, kind="spelling") for page in range(200)]
+    assert [i for p in pagers for i in range(p.start, p.stop)] == list(range(10_000))
+    assert {p.stop - p.start for p in pagers} == {50}
+    assert (pagers[0].before, pagers[-1].after) == ("", "")
+    assert pagers[0].after == "?kind=spelling&page=2"
+
+
+def test_pain_46_an_issue_is_filtered_by_change_and_comes_ten_items_a_page(
     client: TestClient, results: RunResults
 ) -> None:
     for issue in results.issues:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from residency.errors import UserError
+from residency.evaluate.suites.check_result import is_raised
 from residency.evaluate.suites.check_suite import check_suite
 from residency.interfaces import Generator
 from residency.loop.assess import Assessment, assess_answers
@@ -40,14 +41,19 @@ def evaluate(
 
 
 def list_remarks(ws: Workspace, assessed: Assessment) -> list[str]:
-    """What a reader of the scores should know: rules without items, and kinds never scored."""
+    """What a reader of the scores should know: rules without items or that raise, kinds unscored."""
     lines = list(check_suite(ws.suite, assessed.examples)) if ws.suite.source else []
     for kind, rate in assessed.scores.kinds.items():
-        reasons = Counter(f.message for f in assessed.findings if f.kind == kind)
+        findings = [f for f in assessed.findings if f.kind == kind]
+        reasons = Counter(f.message for f in findings)
         if not rate.scored and reasons:
             reason, count = reasons.most_common(1)[0]
             share = "" if count == rate.total else f" (in {count} of {rate.total})"
             lines.append(f"{kind} was never scored: {reason}{share}")
+            findings = [f for f in findings if f.message != reason]
+        raised = [f.message for f in findings if is_raised(f)]
+        if raised:
+            lines.append(f"{kind} was not judged in {len(raised)} of {rate.total}: {raised[0]}")
     return lines
 
 

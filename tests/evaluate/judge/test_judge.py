@@ -186,6 +186,18 @@ def test_the_prompt_holds_criterion_request_answer_and_reference() -> None:
     assert "Reference answer" not in generator.asked[-1].messages[1].content
 
 
+def test_pain_42_reasoning_is_neither_judged_nor_a_verdict() -> None:
+    """The model's reasoning is not shown to the judge, and the judge's own decides nothing."""
+    examples, responses = items(["<think>say please</think>No.", "<think>no</think>Yes, please."])
+    generator = Scripted(lambda s, u: f"<think>{say('pass')}</think>{by_politeness(s, u)}")
+    report = Judge(generator, "j").check(RUBRIC, examples, responses)
+    assert [f.status for f in report.findings] == ["fail", "pass"]
+    assert not any("think>" in prompt.messages[1].content for prompt in generator.asked)
+    undecided = Judge(Scripted(lambda s, u: f"<think>{say('pass')}</think>Hm."), "j")
+    report = undecided.check(RUBRIC, examples, responses)
+    assert [f.status for f in report.findings] == ["unscored"] * 2
+
+
 def test_the_version_follows_judge_and_rubric() -> None:
     judge, other = Judge(Scripted(by_politeness), "j"), Judge(Scripted(by_politeness), "k")
     assert judge.version(RUBRIC) == judge.version(Rubric("polite", "Is the answer polite?"))

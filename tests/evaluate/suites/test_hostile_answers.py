@@ -65,7 +65,7 @@ def status(tmp_path: Path, rule: dict[str, Any], answer: str, *rest: Any, **more
         ({"rule": "contains", "all": ["(a)"]}, "see (a)b", "pass"),
     ],
 )
-def test_words_have_edges_where_their_script_has_them(
+def test_pain_41_words_have_edges_where_their_script_has_them(
     tmp_path: Path, rule: dict[str, Any], answer: str, expected: str
 ) -> None:
     assert status(tmp_path, rule, answer) == expected
@@ -82,7 +82,7 @@ def test_words_have_edges_where_their_script_has_them(
         ("ＰＡＲＩＳ", "Paris"),
     ],
 )
-def test_marks_around_and_inside_an_answer_do_not_matter(
+def test_pain_41_marks_around_and_inside_an_answer_do_not_matter(
     tmp_path: Path, answer: str, reference: str
 ) -> None:
     assert status(tmp_path, {"rule": "exact"}, answer, reference) == "pass"
@@ -287,7 +287,7 @@ def test_code_outside_the_project_runs_only_when_allowed(tmp_path: Path) -> None
         ({"json": "answer"}, '{"answer": 7}', "7"),
     ],
 )
-def test_the_answer_is_found_in_a_longer_text(
+def test_pain_42_the_answer_is_found_in_a_longer_text(
     tmp_path: Path, extract: Any, answer: str, reference: str
 ) -> None:
     text = f"<think>the answer is 99 or <no>\nZ</think>{answer}"
@@ -313,7 +313,7 @@ def test_an_extraction_that_cannot_work_is_refused(tmp_path: Path, extract: Any)
         grade(tmp_path, {"rule": "exact"}, "x", "x", settings=[{"extract": extract}])
 
 
-def test_reasoning_is_no_answer_unless_it_is_kept(tmp_path: Path) -> None:
+def test_pain_42_reasoning_is_no_answer_unless_it_is_kept(tmp_path: Path) -> None:
     text = "<think>It may be wrong to say sorry.</think>\n\nParis"
     assert status(tmp_path, {"rule": "exact"}, text, "Paris") == "pass"
     stop = {"rule": "stop_words", "words": ["sorry"]}

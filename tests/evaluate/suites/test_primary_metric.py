@@ -64,7 +64,7 @@ def primary_of(scores: Scores) -> tuple[str, float | None]:
     return scores.primary.title, scores.primary.mean
 
 
-def test_a_task_of_classes_is_counted_by_accuracy_and_drifting_out_of_the_set_is_wrong(
+def test_pain_40_a_task_of_classes_is_counted_by_accuracy_and_drifting_out_of_the_set_is_wrong(
     tmp_path: Path,
 ) -> None:
     suite = read_suite(tmp_path, {"rule": "choices", "choices": ["A", "B", "C"]})
@@ -96,7 +96,7 @@ def enumerate_text(values: Sequence[str]) -> list[tuple[str, str]]:
     return [(str(i), value) for i, value in enumerate(values)]
 
 
-def test_short_references_are_counted_by_exact_match_and_long_ones_by_answers_without_a_fault(
+def test_pain_40_short_references_are_counted_by_exact_match_and_long_ones_by_answers_without_a_fault(
     tmp_path: Path,
 ) -> None:
     short = [example(i, f"SELECT {i} FROM t") for i in range(4)]
@@ -143,7 +143,7 @@ def test_fields_count_by_the_share_that_is_right_and_a_missing_one_is_wrong(tmp_
         ("exact", "exact match"),
     ],
 )
-def test_a_suite_may_name_its_metric(tmp_path: Path, name: str, title: str) -> None:
+def test_pain_40_a_suite_may_name_its_metric(tmp_path: Path, name: str, title: str) -> None:
     rules = [{"rule": "exact"}, {"rule": "length", "max": 3, "name": "brief"}]
     suite = read_suite(tmp_path, {"primary": name}, *rules)
     assert choose_primary(suite, []).title == title
@@ -155,7 +155,7 @@ def test_a_suite_may_name_its_metric(tmp_path: Path, name: str, title: str) -> N
 LONG = "The kettle leaks because the seal at the bottom of its jug is worn out by now."
 
 
-def test_cut_answers_never_win(tmp_path: Path) -> None:
+def test_pain_38_cut_answers_never_win(tmp_path: Path) -> None:
     """Twelve answers cut inside their reasoning against twelve complete wrong ones."""
     suite = read_suite(tmp_path, {"rule": "non_empty"}, {"rule": "contains", "reference": True})
     items = [example(i, LONG) for i in range(12)]
@@ -197,7 +197,7 @@ def test_votes_compare_what_both_were_judged_by() -> None:
     assert "1 and 1 of 1 checks" in votes[0].note
 
 
-def test_requests_that_failed_count_against_the_coverage(tmp_path: Path) -> None:
+def test_pain_38_requests_that_failed_count_against_the_coverage(tmp_path: Path) -> None:
     suite = read_suite(tmp_path, {"rule": "exact"})
     items = [example(i, "x") for i in range(12)]
     scores, _, _ = score(suite, items, ["x"] * 8)  # four have no answer

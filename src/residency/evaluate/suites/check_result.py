@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
-from residency.nouns.finding import Span, Status
+from residency.nouns.finding import Finding, Span, Status
 from residency.nouns.response import Response
 
 CUT = "cut by the token limit before this could be judged"
+RAISED = " raised "
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,13 @@ def leave_unscored(message: str, *, kind: str = "") -> Check:
 
 def raised_check(detector: str, error: Exception, *, kind: str = "") -> Check:
     """Nothing was judged, since the rule raised an exception."""
-    message = f"{detector} raised {type(error).__name__}: {error}"
+    message = f"{detector}{RAISED}{type(error).__name__}: {error}"
     return Check("unscored", message[:500], kind=kind, raised=True)
+
+
+def is_raised(finding: Finding) -> bool:
+    """Whether nothing was judged because the rule raised an exception."""
+    return finding.status == "unscored" and finding.message.startswith(finding.detector + RAISED)
 
 
 @dataclass(frozen=True)
