@@ -59,7 +59,7 @@ def test_threshold_lies_between_bonferroni_and_the_whole_of_alpha() -> None:
     assert 0.002 <= many < 0.005
 
 
-def test_what_the_data_did_is_asked_of_trainings_and_not_of_items() -> None:
+def test_pain_39_what_the_data_did_is_asked_of_trainings_and_not_of_items() -> None:
     """Two arms alike, but every training moves the whole slice: items would claim, trainings not."""
     rng = np.random.default_rng(4)
     by_items = by_trainings = 0
