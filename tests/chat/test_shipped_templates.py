@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from chat_families import conversation
-from residency.chat.chat_format import ChatFormat
+from residency.chat.chat_format import ChatFormat, Encoded
 from residency.errors import TemplateError
 from residency.nouns.example import Message
 
@@ -111,6 +111,33 @@ def test_thinking_that_the_prompt_opens_is_closed_in_what_is_trained(name: str) 
         text = chat._backend.decode(trained, skip_special_tokens=False)
         assert re.match(r"It is so\.\n</think>\n+Yes\.", text), text
         assert chat.decode_thinking(trained) == ("It is so.", "Yes.")
+
+
+def test_thinking_is_not_trained_after_a_prompt_that_has_closed_it() -> None:
+    chat = made("qwen3_5_nothink")
+    assert "without thinking" in " ".join(chat.notes)
+    question = Message("user", "Hello")
+    plain = chat.encode([question, Message("assistant", "Yes.")])
+    for answer in (
+        Message("assistant", "Yes.", thinking="It is so."),
+        Message("assistant", "<think>\nIt is so.\n</think>\n\nYes."),
+        Message("assistant", "It is so.\n</think>\n\nYes."),
+    ):
+        assert chat.encode([question, answer]) == plain  # what the prompt asks for
+    call = {"type": "function", "function": {"name": "find", "arguments": {"q": "x"}}}
+    asks = [question, Message("assistant", "", tool_calls=(call,), thinking="I look it up.")]
+    trained = [text for text, learn in chat.pieces(*read_pair(chat.encode(asks))) if learn]
+    assert len(trained) == 1 and "find" in trained[0] and "look it up" not in trained[0]
+    turns = [*asks, Message("tool", "Result 5"), Message("assistant", "It is 5.", thinking="So.")]
+    encoded = chat.encode(turns)
+    pieces = chat.pieces(*read_pair(encoded))
+    assert [text for text, learn in pieces if learn][-1] == "It is 5.<|im_end|>"
+    thinks = ("qwen3", "qwen3_5_think", "deepseek_r1_distill", "qwen2_5", "llama3")
+    assert not any("without thinking" in " ".join(made(name).notes) for name in thinks)
+
+
+def read_pair(encoded: Encoded) -> tuple[list[int], list[bool]]:
+    return encoded.ids, encoded.mask
 
 
 def test_a_template_without_an_end_token_ends_with_the_next_turn() -> None:

@@ -2,15 +2,16 @@
 
 Three things are found out: what stands after an answer and which token ends it; what a template
 that writes no end token puts before the next turn (GLM-4: that token ends the answer, as it does in
-the model's own training); and how an answer goes on after a prompt that opens a block of thinking
-which the template takes out of the conversation again (DeepSeek-R1's distillations).
+the model's own training); how an answer goes on after a prompt that opens a block of thinking
+which the template takes out of the conversation again (DeepSeek-R1's distillations); and whether the
+prompt has closed an empty block of thinking already, so that no thinking can follow it (Qwen3.5).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from residency.errors import TemplateError
 from residency.nouns.example import Message
@@ -46,12 +47,15 @@ class AnswerForm:
             writes none. added_call_end: the same after a call of a tool.
         close_thinking: what lies between thinking and answer, where the prompt opens the thinking
             and the template does not write it so. Empty for all other templates.
+        answers_without_thinking: the prompt asks for an answer without thinking (it closes an empty
+            block), so a thinking that the template writes there is no answer to that prompt.
     """
 
     endings: tuple[Ending, ...]
     added_end: str = ""
     added_call_end: str = ""
     close_thinking: str = ""
+    answers_without_thinking: bool = False
     notes: tuple[str, ...] = field(default=())
 
     def finish_conversation(self, text: str, last: Message) -> str:
@@ -60,9 +64,8 @@ class AnswerForm:
 
     def write_answer(self, prompt: str, thinking: str, content: str) -> str:
         """Prompt and answer after a prompt that opens the thinking."""
-        if "</think>" in content:
-            head, _, content = content.rpartition("</think>")
-            thinking = thinking or head.rpartition("<think>")[2]
+        inner, content = _split_thinking(content)
+        thinking = thinking or inner
         return (
             prompt
             + thinking.strip("\n")
@@ -70,6 +73,20 @@ class AnswerForm:
             + content.lstrip("\n")
             + self.endings[0].text
         )
+
+    @staticmethod
+    def leave_out_thinking(message: Message) -> Message:
+        """An answer without its thinking, wherever the row holds it."""
+        content = _split_thinking(message.content)[1].lstrip("\n")
+        return replace(message, thinking="", content=content)
+
+
+def _split_thinking(content: str) -> tuple[str, str]:
+    """Thinking that stands inside a content, without its marks, and what follows it."""
+    if "</think>" not in content:
+        return "", content
+    head, _, content = content.rpartition("</think>")
+    return head.rpartition("<think>")[2], content
 
 
 class AnswerProbe:
@@ -120,9 +137,22 @@ class AnswerProbe:
                 "the prompt opens a block of thinking that the template takes out of the "
                 "conversation: answers are trained as the model writes them, the block closed"
             )
+        bare = not close and self._refuses_thinking(prompt)
+        if bare:
+            notes.append(
+                "the prompt asks for an answer without thinking: thinking in a row is not trained"
+            )
         ending, call_added = self._find_call_ending(endings[0], bool(added))
         more = (ending,) if ending is not None else ()
-        return AnswerForm((endings[0], *more), added, call_added, close, tuple(notes))
+        return AnswerForm((endings[0], *more), added, call_added, close, bare, tuple(notes))
+
+    def _refuses_thinking(self, prompt: str) -> bool:
+        """Whether an answer with thinking does not go on from the prompt, as one without does."""
+        thought = Message("assistant", _ANSWERS[0], thinking="Quite so")
+        try:
+            return not self._render([_QUESTION, thought], False).startswith(prompt)
+        except TemplateError:
+            return False
 
     def _find_close(self, prompt: str, text: str) -> str:
         """How thinking is closed, for a prompt that opens it; other prompts are refused."""

@@ -11,7 +11,8 @@ How the mask is proved, for each assistant turn i of a conversation (docs/chat.m
    including the end token that the template writes after every answer.
 
 Where the template writes no end token, or takes out the thinking that its own prompt opens, the
-answer is written as the model writes it (``residency.chat.answer_form``).
+answer is written as the model writes it; where the prompt asks for an answer without thinking, it is
+trained without it (``residency.chat.answer_form``).
 
 What lies between 2 and 3 is trained, nothing else. A last turn of which this is not true is
 refused. An earlier turn of which it is not true (templates of reasoning models rewrite the
@@ -270,6 +271,8 @@ class ChatFormat:
 
     def _write_conversation(self, messages: Sequence[Message]) -> str:
         """A conversation that ends with an answer, in the form in which the answer is trained."""
+        if self._form.answers_without_thinking:
+            messages = [*messages[:-1], self._form.leave_out_thinking(messages[-1])]
         text = self._form.finish_conversation(self._render_marked(messages), messages[-1])
         if not self._form.close_thinking or len(messages) < 2:
             return text
