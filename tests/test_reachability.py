@@ -115,10 +115,6 @@ def _is_import(node: ast.stmt) -> bool:
     return isinstance(node, (ast.Import, ast.ImportFrom, ast.If, ast.Try))
 
 
-AWAITED = {"residency.diagnose.open_coding": "the page on which answers are read and noted"}
-"""Modules that a page still to be built will call; the line goes with the page."""
-
-
 def roots() -> set[Symbol]:
     """Commands, pages, benchmarks, recipes, and what the documents show as Python."""
     out: set[Symbol] = {("residency", ""), ("residency", "__getattr__"), ("residency.__main__", "")}
@@ -142,8 +138,6 @@ def roots() -> set[Symbol]:
             except SyntaxError:
                 continue
             out |= named_by(tree.body, imported(tree), "")
-    for module in AWAITED:
-        out |= {(module, name) for name in top_level(modules()[module])}
     return out
 
 
@@ -178,37 +172,8 @@ def find_unreached() -> list[str]:
     )
 
 
-KNOWN = {
-    "residency.commands.collect.count_origins",
-    "residency.diagnose.find_issues.find_outcomes",
-    "residency.evaluate.baselines.prompting.retrieve",
-    "residency.evaluate.baselines.prompting.similar_shots",
-    "residency.files.own_lines.read_json_lines",
-    "residency.stats.exact_tests.mcnemar_test",
-    "residency.stats.multiplicity.adjust_by_holm",
-    "residency.targeting.selectors.gradient.find_adam_direction",
-    "residency.targeting.selectors.gradient.project_gradients",
-    "residency.train.estimate.estimate_training",
-}
-"""What only tests reach today; this list may only become shorter."""
-
-
 def test_every_public_function_and_class_is_reached() -> None:
-    assert set(find_unreached()) <= KNOWN
-
-
-def test_what_was_wired_or_deleted_leaves_the_list() -> None:
-    assert set(find_unreached()) >= KNOWN
-
-
-def test_what_is_awaited_is_not_there_yet() -> None:
-    named = {
-        target
-        for symbol, targets in graph().items()
-        if symbol[0] not in AWAITED
-        for target in targets
-    }
-    assert not {module for module, name in named if module in AWAITED and name}
+    assert find_unreached() == []
 
 
 def test_the_search_itself_finds_what_nothing_names() -> None:

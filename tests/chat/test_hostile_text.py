@@ -120,6 +120,8 @@ ENDLESS = {
     "a format": "{{ '%0999999999d' % 1 }}",
     "a format filter": "{{ '%0999999999d' | format(1) }}",
     "a format method": "{{ '{:0999999999d}'.format(1) }}",
+    "a width in a field": "{{ '{:{w}d}'.format(1, w=999999999) }}",
+    "a width in a text in a field": "{{ '{:{w}d}'.format(1, w='999999999') }}",
     "a replacement": "{% set a = 'a' * 9999999 %}{{ a.replace('a', a) }}",
     "a joined text": "{% set a = 'a' * 9999999 %}{{ a.join(a) }}",
     "lorem ipsum": "{{ lipsum(999999999) }}",

@@ -14,13 +14,12 @@ import pytest
 from residency.commands.collect import (
     Item,
     collect_answers,
-    count_origins,
     find_worst_answers,
     generate_rows,
 )
 from residency.commands.project import Project
 from residency.config.endpoint import EndpointConfig
-from residency.data.collected_rows import COLLECTED
+from residency.data.collected_rows import COLLECTED, read_collected
 from residency.data.corpus import load_corpus
 from residency.errors import DataError
 from residency.http.endpoint_generator import EndpointGenerator
@@ -165,7 +164,9 @@ def test_synthesise_keeps_provenance_and_counts(
     assert made.added == made.total == 6 - len(made.refused)
     assert made.added > 0
     assert [f.source.rpartition("/")[2] for f in made.failed] == ["weather.txt:1"]
-    assert sum(count_origins(project).values()) == made.added
+    origins = read_collected(project.root).origins
+    assert len(origins) == made.added
+    assert set(origins) == {"teacher", "template"}
     again = generate_rows(project, templates=tmp_path / "t.toml", count=4)
     assert again.added == 0, "the same rows are not added twice"
 

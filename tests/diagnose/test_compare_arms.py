@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from residency.diagnose.compare_arms import compare_arms
-from residency.stats.exact_tests import mcnemar_test
+from residency.stats.exact_tests import sign_flip_test
 from residency.stats.multiplicity import find_threshold
 from residency.stats.training_permutation import compare_trainings
 
@@ -53,9 +53,9 @@ def test_arms_that_do_not_differ_are_not_told_apart() -> None:
 def test_threshold_lies_between_bonferroni_and_the_whole_of_alpha() -> None:
     assert find_threshold([], 0.02) == 0.02
     assert (
-        find_threshold([mcnemar_test(n, 0) for n in (0, 1, 2, 3)], 0.02) == 0.02
+        find_threshold([sign_flip_test([1.0] * n) for n in (0, 1, 2, 3)], 0.02) == 0.02
     )  # issues with so few changes cost nothing
-    many = find_threshold([mcnemar_test(20, 20)] * 9, 0.02)
+    many = find_threshold([sign_flip_test([1.0, -1.0] * 20)] * 9, 0.02)
     assert 0.002 <= many < 0.005
 
 

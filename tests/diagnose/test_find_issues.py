@@ -6,9 +6,11 @@ import random
 
 import pytest
 
+from assessed import assess
 from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.dev_halves import split_halves
-from residency.diagnose.find_issues import find_issues, find_outcomes, overall_issues
+from residency.diagnose.find_issues import find_issues, overall_issues
+from residency.loop.item_outcomes import find_issue_outcomes
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.issue import Slice
@@ -184,10 +186,10 @@ def test_unscored_is_neither_failure_nor_item() -> None:
     responses = [answer(e) for e in examples]
     findings = [look(r, None if k >= 10 else k < 6) for k, r in enumerate(responses)]
     (issue,) = find(examples, responses, findings)
-    table = find_outcomes(issue, examples, responses, findings)
+    table = find_issue_outcomes(issue, assess(examples, responses, findings))
     assert sum(value is None for value in table.values()) == 20
     assert sum(value is True for value in table.values()) == 6
-    missing = find_outcomes(issue, examples, responses[:3], findings)
+    missing = find_issue_outcomes(issue, assess(examples, responses[:3], findings))
     assert sum(value is not None for value in missing.values()) == 3
 
 
@@ -203,7 +205,7 @@ def test_outcomes_of_samples_by_majority_and_within_the_slice() -> None:
         [inside, outside], responses, findings, config=DiagnoseConfig(min_items=1, min_rate=0.1)
     )[0]
     assert issue.slice.by == "tag" or issue.slice.by == "all"
-    table = find_outcomes(issue, [inside, outside], responses, findings)
+    table = find_issue_outcomes(issue, assess([inside, outside], responses, findings))
     assert table[inside.id] is True
     assert table.get(outside.id) in (None, False)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from assessed import assess
 from residency.cli.invoke import run_command_line
-from residency.diagnose.find_issues import find_outcomes
+from residency.loop.item_outcomes import find_issue_outcomes
 from residency.report.write_report import render_report
 from residency.results.conclusion import is_blind, together_sentence, write_conclusion
 from residency.results.figures import ArmsTogether, KindChange, ScoreChange, SealedTest
@@ -82,7 +83,7 @@ def test_counts_of_an_issue_follow_from_the_findings_themselves(results: RunResu
         for model in (before, after):
             responses = store.responses(model, dev)
             found = [f for several in results.answers.findings(responses).values() for f in several]
-            failed.append(find_outcomes(issue.issue, dev, responses, found))
+            failed.append(find_issue_outcomes(issue.issue, assess(dev, responses, found)))
         changes = {item.example: item.change for item in list_changes(results.answers, issue)}
         for example, change in changes.items():
             was, now = failed[0].get(example), failed[1].get(example)

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assessed import assess
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.find_issues import find_outcomes, overall_issues
+from residency.diagnose.find_issues import overall_issues
 from residency.evaluate.suites.scores import summarise_scores
+from residency.loop.item_outcomes import find_issue_outcomes
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
@@ -68,8 +70,8 @@ def test_score_rate_issue_and_paired_table_count_the_same_items(
         for i in overall_issues(found, model="m1", config=DiagnoseConfig())
         if i.kind == "overlong"
     ]
-    then = find_outcomes(issue, examples, before, found, how)
-    now = find_outcomes(issue, examples, after, later, how)
+    then = find_issue_outcomes(issue, assess(examples, before, found, how))
+    now = find_issue_outcomes(issue, assess(examples, after, later, how))
     assert sum(bool(bad) for bad in then.values()) == 60 * before_rate
     assert kind_outcomes(found, before, how)["overlong"] == then
     assert item_outcomes(found, before, how)["overlong", "overlong"] == then

@@ -18,9 +18,9 @@ from residency.nouns.example import Example
 from residency.nouns.issue import Issue, Slice
 from residency.nouns.proposal import Proposal
 from residency.plugins import register_plugin
+from residency.targeting.selectors.named_selectors import find_selector
 from residency.targeting.selectors.selector import (
     SelectionRequest,
-    find_selector,
     share_budget,
 )
 

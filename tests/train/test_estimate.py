@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from residency.cli.estimate import describe_estimate
-from residency.config.train import TrainConfig
+from residency.commands.project import Project
 from residency.errors import TrainingError
-from residency.interfaces import TokenRow
-from residency.train.estimate import Estimate, estimate_training
-from tiny_archs import rows
+from residency.train.estimate import Estimate, run_apart
+from small import save_model, save_project
 
 
 @pytest.mark.slow
@@ -22,7 +21,7 @@ def test_pain_20_memory_is_known_before_the_run(tmp_path: Path) -> None:
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=2000,
+        vocab_size=320,
         hidden_size=192,
         intermediate_size=512,
         num_hidden_layers=4,
@@ -30,22 +29,20 @@ def test_pain_20_memory_is_known_before_the_run(tmp_path: Path) -> None:
         bos_token_id=1,
         eos_token_id=2,
     )
-    LlamaForCausalLM(config).save_pretrained(tmp_path)
-    long = [
-        TokenRow(str(n), (n + 3, *row.ids[1:-1] * 8, 2), (False, *row.mask[1:-1] * 8, True))
-        for n, row in enumerate(rows(24, alike=2))
-    ]
-    settings = TrainConfig(layers="top-2", batch_size=8, epochs=1)
-    found = estimate_training(tmp_path, long, settings, threads=1, device="cpu", check_steps=3)
-    assert found.steps == 3
+    LlamaForCausalLM(config).save_pretrained(save_model(tmp_path / "model"))
+    root = save_project(tmp_path / "project", tmp_path / "model")
+    settings = {"train.layers": "top-2", "train.batch_size": 5, "train.epochs": 1}
+    found = Project.open(root, overrides=settings).estimate(check_steps=3)
+    assert found.steps == 4
     assert found.memory_error is not None and abs(found.memory_error) < 0.1
     assert found.time_error is not None
     assert found.frozen_seconds > 0 and found.seconds > found.step_seconds * 3
 
 
 def test_a_failed_probe_says_why(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"no config\.json"):
-        estimate_training(tmp_path, rows(), TrainConfig())
+    job = {"root": str(tmp_path), "config": {}, "full": False}
+    with pytest.raises(TrainingError, match=r"the probe failed: .*residency\.toml"):
+        run_apart("residency.commands.estimate", job, 0)
 
 
 def test_what_people_read() -> None:

@@ -26,6 +26,7 @@ MOST_TEXT = 16_000_000
 _MOST_NUMBER = 1_000_000
 """Largest number that may stand for a width or a count."""
 _WIDTH = re.compile(r"\d{7,}")
+_NESTED_FIELD = re.compile(r"\{[^{}]*\{")
 
 
 class TemplateLimitError(jinja2.TemplateError):
@@ -88,6 +89,23 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         if hasattr(result, "__len__"):
             _check_size(len(result))
         return result
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """The sandbox's own ``str.format``, unless a field of it would be very wide."""
+        wrapped = super().wrap_str_format(value)
+        if wrapped is None:
+            return None
+        template = str(value.__self__)
+
+        @wraps(wrapped)
+        def limited(*args: Any, **named: Any) -> str:
+            _check_width(template, 0)
+            _check_arguments(args, named)
+            if any(_WIDTH.search(v) for v in (*args, *named.values()) if isinstance(v, str)):
+                _check_nested_fields(template)
+            return wrapped(*args, **named)
+
+        return limited
 
     def call(self, context: Any, function: Any, *args: Any, **named: Any) -> Any:
         """The call, unless an argument is out of all proportion."""
@@ -172,6 +190,12 @@ def _check_width(template: str, values: Any) -> None:
     numbers = values if isinstance(values, tuple) else (values,)
     wide = "*" in template and any(isinstance(v, int) and v > _MOST_NUMBER for v in numbers)
     if _WIDTH.search(template) or wide:
+        raise TemplateLimitError("it asks for a very wide field")
+
+
+def _check_nested_fields(template: str) -> None:
+    """A width may itself be a field: ``{:{w}}`` with a text of digits for ``w``."""
+    if _NESTED_FIELD.search(template):
         raise TemplateLimitError("it asks for a very wide field")
 
 

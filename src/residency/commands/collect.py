@@ -8,7 +8,6 @@ collected is trained on.
 from __future__ import annotations
 
 import getpass
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,8 +262,3 @@ def _add_rows(
             ws.store.add_record(
                 RecordKind.COLLECTED, row.id, {"why": row.why, "source": row.source}
             )
-
-
-def count_origins(ws: Workspace) -> dict[str, int]:
-    """Collected rows by where they came from (person, teacher, template)."""
-    return dict(Counter(read_collected(ws.root).origins))

@@ -26,7 +26,7 @@ from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.issue import Issue, Slice
 from residency.nouns.response import Response
-from residency.stats.sample_reducer import Outcomes, Reduce, item_outcomes
+from residency.stats.sample_reducer import Reduce
 
 MAX_EVIDENCE = 50
 
@@ -152,21 +152,3 @@ def title_issue(kind: str, where: Slice) -> str:
         return f"{kind} where the prompt says {where.name}"
     in_words = where.by in ("tag", "field")
     return f"{kind} where {where.name}" if in_words else f"{kind} in “{where.name}”"
-
-
-def find_outcomes(
-    issue: Issue,
-    examples: Sequence[Example],
-    responses: Iterable[Response],
-    findings: Iterable[Finding],
-    how: Reduce = "majority",
-) -> Outcomes:
-    """Whether each example of the issue's slice fails it, for one model's responses.
-
-    Several samples of an example become one outcome by ``how``. An example without a scored
-    finding is unscored (None). The findings may come from a later version of the detector: the
-    issue's definition is re-run, not its history.
-    """
-    mine = [f for f in findings if (f.kind, f.detector) == (issue.kind, issue.detector)]
-    failed = item_outcomes(mine, responses, how).get((issue.kind, issue.detector), {})
-    return {e.id: failed.get(e.id) for e in examples if issue.slice.contains(e)}

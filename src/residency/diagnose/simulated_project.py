@@ -128,7 +128,7 @@ class SimulatedProject:
         return self._members[issue.slice.name]
 
     def outcomes(self, issue: Issue, model: SimulatedModel) -> Outcomes:
-        """What ``find_outcomes`` gives for one model."""
+        """Which items of the issue's slice fail it in one model's answers (None: unscored)."""
         row = model.outcomes[KINDS.index(issue.kind)]
         return {
             self.ids[i]: None if row[i] < 0 else bool(row[i]) for i in self.members(issue).tolist()

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from residency.errors import DataError
 from residency.files.decompress import FREE_BYTES, MOST_GROWTH, grown_error
+from residency.files.table_batches import open_batches
 
 _BATCH = 1024
 _MEMORY = 8 << 30
@@ -130,8 +131,6 @@ def check_table(path: Path, kind: str) -> TableSize:
 
 
 def _read_whole(path: Path, kind: str) -> dict[str, Any]:
-    from residency.files.columnar_records import open_batches
-
     size = path.stat().st_size
     most = max(FREE_BYTES, MOST_GROWTH * size)
     rows = total = largest = 0

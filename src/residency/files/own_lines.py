@@ -7,7 +7,7 @@ unescaped inside a string.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,6 @@ def split_lines(text: str) -> list[str]:
     if not lines[-1]:
         lines.pop()
     return [line.removesuffix("\r") for line in lines]
-
-
-def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line number and value of every line that is not blank.
-
-    A last line without an end that is not JSON was cut off while it was written: it is left out.
-
-    Raises:
-        ValueError: any other line is not JSON; the message names the line.
-        OSError: the file cannot be read.
-    """
-    text = path.read_bytes().decode("utf-8", errors="replace")
-    lines = split_lines(text)
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            if number == len(lines) and not text.endswith("\n"):
-                return
-            raise ValueError(f"line {number} is not JSON: {error}") from None
-        yield number, value
 
 
 def append_json_line(path: Path, row: Mapping[str, Any]) -> None:

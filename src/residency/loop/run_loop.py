@@ -37,7 +37,7 @@ from residency.project.named_models import (
 from residency.project.workspace import Workspace
 from residency.results.run_summary import RunSummary, summarise_run
 from residency.store.stage_key import StageKey, StageName
-from residency.targeting.selectors.selector import find_selector
+from residency.targeting.selectors.named_selectors import find_selector
 
 COMPLETE_STAGE = StageKey(StageName.COMPLETE)
 

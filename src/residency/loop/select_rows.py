@@ -18,8 +18,9 @@ from residency.overlap.firewall import screen_rows
 from residency.project.workspace import Workspace
 from residency.store.stage_key import StageKey, StageName
 from residency.targeting.preferences import pair_failures
+from residency.targeting.selectors.named_selectors import find_selector
 from residency.targeting.selectors.random_rows import draw_random_rows
-from residency.targeting.selectors.selector import SelectionRequest, find_selector
+from residency.targeting.selectors.selector import SelectionRequest
 
 
 def select_targeted_rows(

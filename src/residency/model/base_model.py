@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +34,7 @@ from residency.model.fetch_base import (
 from residency.model.folder_checks import check_model_folder, check_tokenizer_files
 from residency.model.model_cache import cache_dir
 from residency.model.model_cards import read_card
+from residency.model.own_bases import shipped_folder
 from residency.model.stored_tokenizer import StoredTokenizer
 
 Source = Literal["pypi", "hub"]
@@ -125,17 +125,6 @@ def is_here(name: str) -> bool:
     if name in PACKAGED:
         return (packaged_folder(PACKAGED[name]) / MANIFEST).exists()
     return name == "tiny" or Path(name).expanduser().exists()
-
-
-def shipped_folder() -> Path:
-    """The folder of the tiny model inside the package."""
-    return Path(str(resources.files("residency.model") / "tiny"))
-
-
-def is_own_base(path: Path) -> bool:
-    """Whether a folder is the shipped or a fetched base: its checksums name what our tests ran on."""
-    folders = [shipped_folder(), *(packaged_folder(spec) for spec in PACKAGED.values())]
-    return path.resolve() in {folder.resolve() for folder in folders}
 
 
 def _resolve_shipped() -> BaseModel:

@@ -16,7 +16,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from residency.errors import ConfigError, MissingExtraError, ModelError
-from residency.model.base_model import is_own_base
 from residency.model.causality import prove_causal
 from residency.model.folder_checks import check_model_folder
 from residency.model.four_bits import make_differentiable
@@ -26,6 +25,7 @@ from residency.model.loaded_weights import (
     check_loading_report,
     check_tied_head,
 )
+from residency.model.own_bases import is_own_base
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -142,11 +142,6 @@ def _mcnemar_values(changed: int) -> tuple[float, ...]:
     return tuple(mcnemar_p(changed - k, k) for k in range(changed // 2 + 1))
 
 
-def mcnemar_test(better: int, worse: int) -> SignFlipTest:
-    """The exact McNemar test with the values that its p can take."""
-    return SignFlipTest(mcnemar_p(better, worse), _mcnemar_values(better + worse))
-
-
 def sign_e_value(better: int, worse: int) -> float:
     """E = 2^(b+c)·B(b+½, c+½)/B(½, ½): evidence that may be looked at after every item.
 

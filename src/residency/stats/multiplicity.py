@@ -8,17 +8,6 @@ from dataclasses import dataclass
 from residency.stats.exact_tests import SignFlipTest
 
 
-def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values: reject where ≤ α; any false claim ≤ α under any dependence."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted = [1.0] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
-
-
 @dataclass(frozen=True)
 class Question:
     """One issue in a family: did its rate change, and if it fell, is it under the tolerance?

@@ -1,6 +1,6 @@
 """Memory and time of a training before it runs: a few of its own steps, and a formula for the rest.
 
-The steps are made by a process of its own (probe.py), so that its memory is nobody else's.
+The steps are made by a process of its own (estimate_probe.py), so that its memory is nobody else's.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from residency.config.train import TrainConfig
 from residency.errors import TrainingError
-from residency.interfaces import TokenRow
 
 
 @dataclass(frozen=True)
@@ -70,17 +68,8 @@ class Estimate:
         }
 
 
-def estimate_training(
-    base: Path,
-    rows: Sequence[TokenRow],
-    settings: TrainConfig,
-    *,
-    seed: int = 0,
-    threads: int = 0,
-    device: str = "auto",
-    check_steps: int = 0,
-) -> Estimate:
-    """Predict peak memory and time of ``train`` with these arguments.
+def run_apart(module: str, job: Mapping[str, Any], check_steps: int) -> Estimate:
+    """The estimate that ``python -m module`` prints for a job, and with ``check_steps`` its error.
 
     Args:
         check_steps: also really run so many steps, in another process, and give the error.
@@ -88,19 +77,6 @@ def estimate_training(
     Raises:
         TrainingError: the probe failed (out of memory, for one); its last line says why.
     """
-    job = {
-        "base": str(base),
-        "settings": settings.model_dump(mode="json"),
-        "seed": seed,
-        "threads": threads,
-        "device": device,
-        "rows": [[r.ids, r.mask, r.weight, r.rejected_ids, r.rejected_mask] for r in rows],
-    }
-    return run_apart("residency.train.estimate_probe", job, check_steps)
-
-
-def run_apart(module: str, job: Mapping[str, Any], check_steps: int) -> Estimate:
-    """The estimate that ``python -m module`` prints for a job, and with ``check_steps`` its error."""
     predicted = Estimate(**_run_child(module, {**job, "check_steps": 0}))
     if not check_steps:
         return predicted

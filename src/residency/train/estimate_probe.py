@@ -24,7 +24,6 @@ import psutil
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
 from residency.train.batch_source import EpochBatches
-from residency.train.estimate import answer_job
 from residency.train.probe_batches import (
     FewBatches,
     Sizes,
@@ -240,16 +239,3 @@ def fit_line(flops: Sequence[float], seconds: Sequence[float]) -> tuple[float, f
     if slope <= 0 or start < 0:
         return 0.0, float(y.sum() / x.sum())
     return start, slope
-
-
-def _probe_job(job: dict[str, Any]) -> dict[str, Any]:
-    rows = [
-        TokenRow(str(n), tuple(ids), tuple(mask), weight, tuple(other_ids), tuple(other_mask))
-        for n, (ids, mask, weight, other_ids, other_mask) in enumerate(job.pop("rows"))
-    ]
-    base, settings = Path(job.pop("base")), TrainConfig(**job.pop("settings"))
-    return probe_training(base, rows, settings, **job)
-
-
-if __name__ == "__main__":
-    answer_job(_probe_job)

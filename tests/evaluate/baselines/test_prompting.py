@@ -10,12 +10,11 @@ import pytest
 from residency.errors import UserError
 from residency.evaluate.baselines.prompting import (
     Retriever,
+    SimilarShots,
     as_document,
     choose_shots,
     few_shot,
     prompting_name,
-    retrieve,
-    similar_shots,
     with_context,
     zero_shot,
 )
@@ -92,15 +91,15 @@ def test_similar_shots_put_the_nearest_last_and_never_give_the_answer_away() -> 
         row("kettle leaks badly", "the answer", group="g"),
         row("kettle leaks", None),
     ]
-    shots = similar_shots(asked, train, Words(), 2)
+    shots = SimilarShots(train, Words())([asked], 2)[0]
     assert [s.reference for s in shots] == ["b", "a"]
-    assert similar_shots(train[0], train[:1], Words(), 1) == []  # the row itself
+    assert SimilarShots(train[:1], Words())([train[0]], 1) == [[]]  # the row itself
 
 
 def test_retrieval_finds_the_text_that_shares_words() -> None:
     documents = ["Kettles are repaired within ten days.", "Toasters: two years of warranty.", ""]
-    assert retrieve(row("how long for kettles repaired"), documents, 1) == documents[:1]
     retriever = Retriever(documents)
+    assert retriever(["how long for kettles repaired"], 1) == [documents[:1]]
     assert retriever(["toasters warranty", "zebra"], 2) == [documents[1:2], []]
     assert Retriever([])(["x"], 3) == [[]]
     assert retriever([], 3) == []

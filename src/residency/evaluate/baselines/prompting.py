@@ -129,13 +129,6 @@ class SimilarShots:
         return out
 
 
-def similar_shots(
-    example: Example, train: Sequence[Example], embedder: Embedder, k: int
-) -> list[Example]:
-    """The ``k`` rows most similar in meaning, the most similar last (see ``SimilarShots``)."""
-    return SimilarShots(train, embedder)([example], k)[0]
-
-
 class Retriever:
     """BM25 over texts (``bm25s``), indexed once.
 
@@ -169,11 +162,6 @@ class Retriever:
             [self.documents[int(i)] for i, s in zip(row, row_scores, strict=True) if s > 0]
             for row, row_scores in zip(found, scores, strict=True)
         ]
-
-
-def retrieve(example: Example, documents: Sequence[str], k: int) -> list[str]:
-    """The ``k`` documents that fit the example's prompt best, by BM25."""
-    return Retriever(documents)([example.prompt_text], k)[0]
 
 
 def split_passages(text: str, size: int = 120) -> list[str]:

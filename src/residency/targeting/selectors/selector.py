@@ -1,4 +1,4 @@
-"""What a selector is asked, and the selectors by name.
+"""What a selector is asked, and what selectors share.
 
 A selector chooses pool rows for the open issues of a round. Built-in ones have a file each beside
 this one; a plugin (group ``selectors``) is a function of the same form.
@@ -13,12 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from residency.errors import ConfigError
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.nouns.proposal import Proposal
-from residency.plugins import find_plugins
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -59,35 +57,6 @@ class SelectionRequest:
 
 
 Selector = Callable[[SelectionRequest], list[Proposal]]
-
-
-def find_selector(name: str) -> Selector:
-    """The selector of this name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    from residency.targeting.selectors.automatic import select_automatically
-    from residency.targeting.selectors.embedding import select_by_embedding
-    from residency.targeting.selectors.gradient import select_by_gradient
-    from residency.targeting.selectors.loss import select_by_loss, select_by_loss_drop
-    from residency.targeting.selectors.slices import select_by_slice
-
-    selectors: dict[str, Selector] = {
-        "auto": select_automatically,
-        "embedding": select_by_embedding,
-        "slice": select_by_slice,
-        "loss": select_by_loss,
-        "loss-drop": select_by_loss_drop,
-        "gradient": select_by_gradient,
-    } | find_plugins("selectors")
-    if name not in selectors:
-        raise ConfigError(
-            f"no selector is called {name!r}",
-            where="residency.toml [target] selector",
-            next_step=f"one of: {', '.join(selectors)}",
-        )
-    return selectors[name]
 
 
 def order_by_seed(seed: int, key: str) -> str:

@@ -1,0 +1,123 @@
+"""The house: files of one concept, no circles between them, and a contract for every room."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src"
+LONGEST = 400
+TYPICAL = 150
+
+
+@cache
+def modules() -> dict[str, Path]:
+    out = {}
+    for path in sorted((SOURCE / "residency").rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        out[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return out
+
+
+def room_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def find_imports(node: ast.AST, inside: bool = False) -> Iterator[tuple[ast.AST, bool]]:
+    """Imports that run, with whether a function holds them; those for type checkers alone do not."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for other in child.orelse:
+                yield from find_imports(ast.Module([other], []), inside)
+            continue
+        if isinstance(child, (ast.Import, ast.ImportFrom)):
+            yield child, inside
+        held = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        yield from find_imports(child, inside or held)
+
+
+def find_targets(node: ast.AST) -> set[str]:
+    """Modules of the package that an import names."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names} & set(modules())
+    assert isinstance(node, ast.ImportFrom) and node.level == 0, "imports name the whole path"
+    names = {f"{node.module}.{alias.name}" for alias in node.names}
+    below = names & set(modules())
+    whole = {str(node.module)} & set(modules()) if below != names else set()
+    return below | whole
+
+
+def find_uses(module: str, code: str) -> set[str]:
+    """What a module imports when it is imported, and later from its own room."""
+    out = set()
+    for node, inside in find_imports(ast.parse(code)):
+        for target in find_targets(node):
+            if target != module and (not inside or room_of(target) == room_of(module)):
+                out.add(target)
+    return out
+
+
+def find_circles(uses: dict[str, set[str]]) -> list[list[str]]:
+    """Modules that reach themselves: what is left when those without open imports are taken away,
+    from both ends."""
+    left = {module: set(targets) for module, targets in uses.items()}
+    while True:
+        used = {target for targets in left.values() for target in targets}
+        free = {module for module, targets in left.items() if not targets or module not in used}
+        if not free:
+            return [[module, *sorted(targets)] for module, targets in sorted(left.items())]
+        left = {m: targets - free for m, targets in left.items() if m not in free}
+
+
+@cache
+def contracts() -> list[dict[str, Any]]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    out: list[dict[str, Any]] = settings["tool"]["importlinter"]["contracts"]
+    return out
+
+
+def test_no_file_is_long_and_most_are_short() -> None:
+    lengths = {m: len(p.read_text(encoding="utf-8").splitlines()) for m, p in modules().items()}
+    assert {m: n for m, n in lengths.items() if n > LONGEST} == {}
+    assert statistics.median(lengths.values()) <= TYPICAL
+
+
+def test_files_import_each_other_in_no_circle() -> None:
+    uses = {m: find_uses(m, path.read_text(encoding="utf-8")) for m, path in modules().items()}
+    assert sum(map(len, uses.values())) > 500  # the search sees the imports
+    assert find_circles(uses) == []
+
+
+def test_every_room_stands_in_a_contract_of_imports() -> None:
+    named: set[str] = set()
+    for contract in contracts():
+        for key in ("layers", "source_modules", "forbidden_modules", "modules"):
+            named |= {name.strip() for line in contract.get(key, ()) for name in line.split("|")}
+    rooms = {module for module in modules() if module.count(".") == 1}
+    assert rooms - named == set()
+    gone = {name for name in named if name.startswith("residency.")} - set(modules())
+    assert gone == set(), "a contract names what is not there"
+
+
+def test_a_circle_is_found_and_a_ladder_is_none() -> None:
+    assert find_circles({"a": {"b"}, "b": {"c"}, "c": set(), "d": {"a", "c"}}) == []
+    assert find_circles({"a": {"b"}, "b": {"a", "c"}, "c": set(), "d": {"a"}}) == [
+        ["a", "b"],
+        ["b", "a"],
+    ]
+
+
+def test_late_imports_count_within_a_room_and_those_for_types_never() -> None:
+    late = "def f():\n    from residency.stats import intervals\n"
+    assert find_uses("residency.stats.power", late) == {"residency.stats.intervals"}
+    assert find_uses("residency.data.splits", late) == set()
+    typed = "if TYPE_CHECKING:\n    from residency.stats import intervals\n"
+    assert find_uses("residency.stats.power", typed) == set()
+    plain = "from residency.stats.intervals import clopper_pearson\n"
+    assert find_uses("residency.data.splits", plain) == {"residency.stats.intervals"}
