@@ -15,6 +15,7 @@ from chat_families import conversation
 from residency.chat.chat_format import ChatFormat, Encoded
 from residency.errors import TemplateError
 from residency.nouns.example import Message
+from residency.text.reasoning import find_answer
 
 trl = pytest.importorskip("trl", reason="the templates are read from trl")
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
@@ -90,10 +91,7 @@ def test_pain_04_what_is_trained_is_what_is_read_back(name: str) -> None:
         trained = [i for i, m in zip(encoded.ids, encoded.mask, strict=True) if m]
         assert encoded.ids[: len(prompt)] + trained == encoded.ids[: len(prompt) + len(trained)]
         text = chat.decode(trained)
-        if name.startswith(("gptoss", "muse_glimmer", "cohere2")):  # channels before the answer
-            assert text.endswith(messages[-1].text)
-        else:
-            assert text.strip() == messages[-1].text.strip()
+        assert text.strip() == messages[-1].text.strip()
 
 
 @pytest.mark.parametrize("name", ["deepseek_r1_distill", "nemotron_3_nano", "deepseekv3"])
@@ -111,6 +109,46 @@ def test_thinking_that_the_prompt_opens_is_closed_in_what_is_trained(name: str) 
         text = chat._backend.decode(trained, skip_special_tokens=False)
         assert re.match(r"It is so\.\n</think>\n+Yes\.", text), text
         assert chat.decode_thinking(trained) == ("It is so.", "Yes.")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pain_42_an_answer_is_read_without_its_thinking_for_every_template(name: str) -> None:
+    """Also where control tokens stand between the two, which a plain decoding leaves out."""
+    chat = made(name)
+    for seed in range(12):
+        messages = conversation(random.Random(seed), system=False, turns=1)
+        answer = Message("assistant", messages[-1].content, thinking="It may be final, so yes.")
+        encoded = chat.encode([messages[0], answer])
+        trained = [i for i, m in zip(encoded.ids, encoded.mask, strict=True) if m]
+        thinking, text = chat.decode_thinking(trained)
+        assert text.strip() == answer.text.strip()
+        assert "It may be final, so yes." in thinking or not thinking
+
+
+WRITTEN = [  # template, what its model writes, thinking, answer
+    ("gptoss", "<|channel|>final<|message|>Yes.", "", "Yes."),
+    ("gptoss", "<|channel|>analysis<|message|>So.<|end|><|start|>assistant<|channel|>final<|message|>Yes.", "So.", "Yes."),
+    ("gptoss", "<|channel|>analysis<|message|>So", "", "<|channel|>analysis<|message|>So"),
+    ("gptoss", "<|channel|>final", "", ""),
+    ("gptoss", "Yes.", "", "Yes."),
+    ("gemma4_v5", "<|channel>thought\nSo.\n<channel|>Yes.", "So.", "Yes."),
+    ("gemma4_v5", "<|channel>thought\n<channel|>Yes.", "", "Yes."),
+    ("gemma4_v5", "<|channel>thought\nSo", "", "<|channel>thought\nSo"),
+    ("gemma4_v5", "I thought so.", "", "I thought so."),
+    ("muse_glimmer", " to=user<|message|>Yes.", "", "Yes."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "written", "thinking", "answer"), WRITTEN)
+def test_pain_42_channels_are_no_part_of_an_answer(
+    name: str, written: str, thinking: str, answer: str
+) -> None:
+    """A text that breaks off in its thinking keeps its marks, so grading sees that it was cut."""
+    chat = made(name)
+    ids = chat._backend.encode(written, add_special_tokens=False).ids
+    assert chat.decode_thinking(ids) == (thinking, answer)
+    if not thinking and answer.startswith("<|"):
+        assert find_answer(answer, cut=True).cut_in_reasoning
 
 
 def test_thinking_is_not_trained_after_a_prompt_that_has_closed_it() -> None:

@@ -31,6 +31,7 @@ from tokenizers import Tokenizer
 
 from residency.chat.answer_form import NAME_TEMPLATE, AnswerForm, AnswerProbe
 from residency.chat.chat_template import ChatTemplate, read_own_template
+from residency.chat.control_marks import ControlMarks
 from residency.chat.dividing_tokenizer import DividingTokenizer
 from residency.chat.fixed_templates import (
     FOLD_SYSTEM,
@@ -125,6 +126,7 @@ class ChatFormat:
         self.shows_tools = self._template.shows_tools
         self._thinks = "</think>" in self.template
         self._form = self._learn_form()
+        self._marks = ControlMarks(named, self._form.endings[0].before)
         self.notes = self._form.notes
         self.end_ids = tuple(
             dict.fromkeys(
@@ -235,6 +237,10 @@ class ChatFormat:
         """Thinking and answer of generated ids; thinking is empty where there is none."""
         ends = set(self.end_ids)
         stop = next((i for i, token in enumerate(ids) if token in ends), len(ids))
+        if self._marks.divides_answers:
+            raw = str(self._backend.decode(list(ids[:stop]), skip_special_tokens=False))
+            if (divided := self._marks.divide_text(raw)) is not None:
+                return divided
         text = str(self._backend.decode(list(ids[:stop]), skip_special_tokens=True))
         if self._thinks and "</think>" in text:
             thinking, _, answer = text.rpartition("</think>")
