@@ -97,7 +97,7 @@ def test_the_hash_of_a_folder_is_remembered_until_a_file_changes(
     ("missing", "says"),
     [
         ("config.json", "no config.json"),
-        ("model.safetensors", "no weights as safetensors"),
+        ("model.safetensors", r"no weights as \.safetensors"),
         ("tokenizer.json", "no tokenizer"),
     ],
 )

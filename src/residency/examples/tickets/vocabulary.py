@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROBLEMS = (
     "leak",
@@ -59,14 +60,11 @@ class Bank:
 def _read_bank(name: str) -> Bank:
     path = Path(__file__).with_name(f"phrasings_{name}.json")
     raw = json.loads(path.read_text(encoding="utf-8"))
-    return Bank(
-        **{
-            key: {k: tuple(v) for k, v in value.items()}
-            if isinstance(value, dict)
-            else tuple(value)
-            for key, value in raw.items()
-        }
-    )
+    banks: dict[str, Any] = {
+        key: {k: tuple(v) for k, v in value.items()} if isinstance(value, dict) else tuple(value)
+        for key, value in raw.items()
+    }
+    return Bank(**banks)
 
 
 TRAIN = _read_bank("train")
