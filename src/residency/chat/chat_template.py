@@ -15,7 +15,7 @@ from jinja2.ext import Extension, loopcontrols
 
 from residency.chat.fixed_templates import TEMPLATE_DATE
 from residency.chat.special_text import SpecialText
-from residency.chat.template_limits import LimitedEnvironment, TemplateLimitError
+from residency.chat.template_limits import LimitedEnvironment, TemplateLimitError, limit_filter
 from residency.errors import TemplateError
 from residency.nouns.example import Message
 
@@ -88,7 +88,7 @@ class ChatTemplate:
             jinja2.TemplateError,
             TypeError,
             ValueError,
-            KeyError,
+            LookupError,
             AttributeError,
             OverflowError,
         ) as error:
@@ -185,7 +185,7 @@ def _compile_template(template: str) -> tuple[LimitedEnvironment, jinja2.Templat
     environment = LimitedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
-    environment.filters["tojson"] = _write_json
+    environment.filters["tojson"] = limit_filter(_write_json)
     environment.globals["raise_exception"] = _raise_refusal
     environment.globals["strftime_now"] = TEMPLATE_DATE.strftime
     try:
