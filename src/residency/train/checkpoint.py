@@ -41,6 +41,7 @@ class RunState:
         finished: the run is over (all steps done, or stopped early).
         stopped_early: by ``early_stopping``. memory: most bytes held so far.
         frozen_seconds: time spent on the frozen layers, before the steps.
+        notes: what the user was told; a call on a run that is over tells it again.
     """
 
     fingerprint: dict[str, Any]
@@ -55,6 +56,7 @@ class RunState:
     stopped_early: bool = False
     memory: int = 0
     frozen_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
 
 def save_checkpoint(

@@ -62,7 +62,7 @@ def train(
     if latest is not None:
         compare_run(latest[1], fingerprint, out, options.extend)
         if _is_complete(latest[1], source, out, options.extend):
-            return make_result(out, latest[1], [])
+            return make_result(out, latest[1], latest[1].notes)
     team.wait()  # every rank has seen the same checkpoint
     if team.first:
         shutil.rmtree(out / "adapter", ignore_errors=True)
@@ -77,6 +77,7 @@ def train(
         state.fingerprint, state.finished, state.stopped_early = fingerprint, False, False
         best_weights = checkpoint.restore_checkpoint(path, state, engine)
     state.frozen_seconds += frozen_seconds
+    state.notes = notes
     best = BestCheckpoint(engine, options.evaluate, options.dev, best_weights)
     team.wait()  # every rank has read its checkpoint
 
