@@ -101,7 +101,7 @@ def test_a_file_of_unknown_columns_says_how_to_name_them(faulty: Path) -> None:
     assert "antwort" in str(result.exception)
     assert "columns" in str(result.exception)
     wrong = run("check", faulty / "rows.jsonl", "--column", "instruction")
-    assert "field=column" in str(wrong.exception)
+    assert "--column instruction=question" in str(wrong.exception)
 
 
 def test_check_reads_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
