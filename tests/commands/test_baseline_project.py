@@ -242,7 +242,8 @@ def test_only_a_tuned_models_answers_are_drafts(project: Project) -> None:
         project.store.add_model(new)
     for draft, expected in ((base_answers.model, ()), (tuned, (7, 8))):
         asked.clear()
-        respond(project, new, dev, stage="s", draft=draft, generator=Writes())
+        with pytest.raises(EndpointError, match="none of"):  # it stores nothing
+            respond(project, new, dev, stage="s", draft=draft, generator=Writes())
         assert [prompt.draft for prompt in asked] == [expected] * len(dev)
 
 
