@@ -23,13 +23,14 @@ SCRIPT = load_script()
 RECORDS = sorted(path.stem for path in SCRIPT.RECORDED.glob("*.json"))
 
 
-def test_the_default_base_is_recorded() -> None:
-    assert "smollm2-135m" in RECORDS
+def test_a_run_is_recorded() -> None:
+    assert RECORDS
 
 
 def test_pages_say_what_was_recorded() -> None:
     assert SCRIPT.fill_pages(check=True) == []
-    assert "<!-- recorded smollm2-135m -->" in (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert any(f"<!-- recorded {base} -->" in readme for base in RECORDS)
 
 
 @pytest.mark.parametrize("base", RECORDS)
