@@ -20,19 +20,19 @@ import time
 OURS = """
 from residency.chat.chat_format import ChatFormat
 from residency.infer.local_engine import LocalEngine
-from residency.model.base_model import resolve
+from residency.model.base_model import resolve_base
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
 
-base = resolve({name!r}, fetch=False)
+base = resolve_base({name!r}, fetch=False)
 engine = LocalEngine(base.path, ChatFormat(base.tokenizer()), known=base.known, device="cpu")
 next(engine.stream([Message("user", "Hello")], Sampling(max_new_tokens=8)))
 """
 THEIRS = """
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from residency.model.base_model import resolve
+from residency.model.base_model import resolve_base
 
-folder = resolve({name!r}, fetch=False).path
+folder = resolve_base({name!r}, fetch=False).path
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(folder)
 model.generate(**tokenizer("Hello", return_tensors="pt"), max_new_tokens=1, do_sample=False)

@@ -18,7 +18,7 @@ import pytest
 from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
 from residency.errors import DataError, StoreError, UserError
-from residency.report.write_report import report
+from residency.report.write_report import write_report
 from small import make_rows, save_model, save_project
 
 
@@ -186,7 +186,7 @@ def test_the_report_says_how_far_each_detector_can_be_trusted(done: Path, tmp_pa
     project = Project.open(done)
     known = project.status().data.detectors
     assert set(known) >= {"misspelling", "overlong", "repetition", "hallucination"}
-    page = report(project.store, tmp_path / "report.html").read_text(encoding="utf-8")
+    page = write_report(project.store, tmp_path / "report.html").read_text(encoding="utf-8")
     assert f"On {known['repetition']['n']} labelled answers its detector" in page
 
 

@@ -111,8 +111,8 @@ def imported_after(code: str) -> set[str]:
 def test_tinys_first_token_needs_no_transformers_and_its_chat_format_no_torch() -> None:
     """Importing them takes longer than all else (benchmarks/first_token.py has the times)."""
     chat = (
-        "from residency.chat.chat_format import ChatFormat\nfrom residency.model.base_model import resolve\n"
-        "base = resolve('tiny')\nchat = ChatFormat(base.tokenizer())\n"
+        "from residency.chat.chat_format import ChatFormat\nfrom residency.model.base_model import resolve_base\n"
+        "base = resolve_base('tiny')\nchat = ChatFormat(base.tokenizer())\n"
     )
     assert not {"torch", "transformers"} & imported_after(chat)
     first = chat + (
