@@ -65,9 +65,9 @@ def test_two_models_answer_the_same_message(
     flags = ["--model", "round-1", "--versus", "base", "--no-instruct", "-m", "hello"]
     assert run_command_line(["chat", str(project.root), *flags]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("round-1 ─")
+    assert lines[0].startswith("── round-1")
     assert lines[1] == "round-1 says hello"
-    assert lines[2].startswith("base ─")
+    assert lines[2].startswith("── base")
     assert lines[3] == "base says hello"
     assert [m for _, m in echo] == [[Message("user", "hello")]] * 2
 

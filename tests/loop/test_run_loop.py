@@ -170,10 +170,10 @@ def test_rows_that_nobody_tagged_are_sliced_by_meaning(model: Path, tmp_path: Pa
     assert all(row.get("tags") for row in rows)
     write = lambda rows: (folder / "dev.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))  # noqa: E731  # fmt: skip
     write(rows)
-    assert Project.open(folder).clusters == []
+    assert [s for s in Project.open(folder).slices if s.by == "cluster"] == []
     write([{key: value for key, value in row.items() if key != "tags"} for row in rows])
     project = Project.open(folder)
-    found = project.clusters
+    found = [s for s in project.slices if s.by == "cluster"]
     dev = {example.id for example in project.split("dev")}
     assert len(found) >= 2
     assert sorted(key for c in found for key in c.members if key in dev) == sorted(dev)
