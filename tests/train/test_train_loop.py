@@ -226,10 +226,11 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_train_loop import SETTINGS, make_rows
 from residency.train.train_loop import train
+from residency.train.train_options import TrainOptions
 torch.set_num_threads(1)
 settings = SETTINGS.model_copy(update={{"layers": "top-2", "epochs": 24.0}})
-train(Path({base!r}), make_rows(), settings, Path({out!r}), seed=1, checkpoint_every=2,
-      trunk_cache=Path({out!r}) / "trunk")
+train(Path({base!r}), make_rows(), settings, Path({out!r}),
+      TrainOptions(seed=1, checkpoint_every=2, trunk_cache=Path({out!r}) / "trunk"))
 """
 
 
