@@ -67,7 +67,9 @@ def torchrun(*arguments: str) -> subprocess.Popen[bytes]:
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(__file__).parents[1] / "helpers"),
+            "PYTHONPATH": os.pathsep.join(
+                [str(Path(__file__).parents[1] / "helpers"), str(Path(__file__).parent)]
+            ),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -95,7 +97,7 @@ def test_two_gloo_processes_equal_one_and_survive_a_killed_rank(tmp_path: Path) 
     script = tmp_path / "run.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from test_train_distributed import CASES, run\n"
+        "from test_distributed import CASES, run\n"
         "import torch\n"
         "torch.set_num_threads(1)\n"
         f"root = Path({str(tmp_path)!r})\n"
