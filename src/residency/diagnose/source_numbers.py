@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from residency.nouns.finding import Span
+from residency.text.function_words import FUNCTION_WORDS
 from residency.text.numbers import find_numbers
 from residency.text.words import split_words
 
@@ -28,35 +29,8 @@ _HEDGE = re.compile(
 )
 _HEDGED, _UNHEDGED = 0.1, 0.025
 """How far a rounding may lie from the number it rounds, relative to it."""
+_EMPTY = FUNCTION_WORDS | {"from"}
 _CLAUSE = re.compile(r"[.!?;\n]+|,\s|\s[-–—]\s|\b(?:and|but|while|whereas|then)\b")
-_EMPTY = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "and",
-        "or",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "in",
-        "on",
-        "at",
-        "for",
-        "by",
-        "with",
-        "as",
-        "it",
-        "its",
-        "this",
-        "that",
-        "from",
-    ]
-)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from residency.text.function_words import FUNCTION_WORDS, PRONOUNS_AND_AUXILIARIES
 from residency.text.numbers import Number, find_numbers
 from residency.text.words import split_words
 
@@ -40,55 +41,7 @@ _OPPOSITES = [
 ]
 _PAIRS = frozenset(frozenset(pair.split("/")) for line in _OPPOSITES for pair in line.split())
 _PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "anti", "counter", "mis")
-_EMPTY = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "and",
-        "or",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "it",
-        "its",
-        "this",
-        "that",
-        "in",
-        "on",
-        "at",
-        "for",
-        "by",
-        "with",
-        "as",
-        "we",
-        "you",
-        "i",
-        "he",
-        "she",
-        "they",
-        "will",
-        "would",
-        "can",
-        "could",
-        "do",
-        "does",
-        "did",
-        "have",
-        "has",
-        "had",
-        "please",
-        "your",
-        "our",
-        "their",
-    ]
-)
-_EMPTY -= {word for pair in _PAIRS for word in pair}
+_EMPTY = (FUNCTION_WORDS | PRONOUNS_AND_AUXILIARIES) - {word for pair in _PAIRS for word in pair}
 _ABOUT_THE_SAME = 0.5
 _CONTRACTION = re.compile(r"n['’]t\b", re.IGNORECASE)
 
