@@ -12,6 +12,7 @@ import pytest
 from residency.cli.app import COMMANDS, build_app, load_command, name_folder
 from residency.cli.invoke import run_command_line
 from residency.cli.options import split_folder
+from residency.cli.terminal import SafeConsole
 from residency.errors import UserError
 
 
@@ -106,3 +107,12 @@ def test_a_printed_next_step_can_be_pasted(
 def test_shells_can_complete_commands_and_options() -> None:
     app = build_app("")
     assert app._add_completion
+
+
+def test_a_text_longer_than_any_width_is_not_broken_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    text = " ".join(f"word{number}" for number in range(300))
+    SafeConsole().print(text)
+    assert capsys.readouterr().out == text + "\n"

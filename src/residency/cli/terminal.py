@@ -87,6 +87,13 @@ class SafeConsole(Console):
     def width(self, width: int) -> None:
         self._width = width
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints; where nobody looks, no text is broken, however long it is."""
+        looked_at = self.is_terminal or "COLUMNS" in os.environ
+        if not looked_at and all(isinstance(item, str | Text) for item in objects):
+            options.setdefault("soft_wrap", True)
+        super().print(*objects, **options)
+
     def on_broken_pipe(self) -> None:
         """The reader has seen enough; the command line ends without complaint."""
         raise BrokenPipeError
