@@ -20,6 +20,7 @@ from residency.results.figures import ArmsTogether, KindChange, ScoreChange, Sea
 from residency.results.headline import describe_changes, write_headline
 from residency.results.issue_items import choose_changes, count_changes, list_changes, load_samples
 from residency.results.item_list import list_items, main_models
+from residency.results.leading_figures import choose_leading_figures
 from residency.results.run_results import RunResults
 from residency.results.run_summary import summarise_run
 from residency.store.store import Store
@@ -198,3 +199,22 @@ def test_the_summary_is_the_same_run(finished_run: Path, results: RunResults) ->
     assert [row.label for row in summary.rounds] == [model.label for model in results.models]
     assert [row.status for row in summary.issues] == [issue.status for issue in results.issues]
     assert summary.seconds >= sum(model.round.seconds for model in results.models)
+
+
+def test_bars_and_chart_show_the_metric_that_the_headline_speaks_of(results: RunResults) -> None:
+    assert results.test is not None
+    after = results.test.sides[results.test.final].scores
+    head = write_headline(results)
+    assert after.primary is not None
+    assert head.figures_after == after.primary
+    page = words(render_report(results))
+    assert page.index(after.primary.title) < page.index("The same dev items")
+    assert f"{after.primary.title}, dev" in page
+    assert "older than that" not in page  # its plans are stored, so today's rules decided it
+
+
+def test_results_without_a_primary_metric_are_compared_by_their_checks(results: RunResults) -> None:
+    scores = [model.scores for model in results.models]
+    old = [dataclasses.replace(scores[0], primary=None), *scores[1:]]
+    assert choose_leading_figures(old) == [model.score for model in old]
+    assert choose_leading_figures(scores) == [model.primary for model in scores]

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from residency.report.svg import Drawing, Role
 from residency.results.kinds import kind_words
+from residency.results.leading_figures import choose_leading_figures
 from residency.results.model_results import ModelResult
 from residency.results.number_formats import format_interval, format_percent
 
@@ -26,13 +27,14 @@ class _Point:
 
 def draw_score_chart(models: Sequence[ModelResult]) -> Markup:
     """The score by round on dev, with its interval; the control arm stands apart."""
+    leading = choose_leading_figures([model.scores for model in models])
     points = [
         _Point(m, s.mean, s.low, s.high, s.scored_items, s.coverage, s.is_thin)
-        for m in models
-        if (s := m.score).mean is not None
+        for m, s in zip(models, leading, strict=True)
+        if s.mean is not None
     ]
-    title = "score by round: share of the checks passed"
-    return _draw_points(points, title, "checks passed, dev", width=520, height=190)
+    what = leading[0].title if leading else ""
+    return _draw_points(points, f"{what} by round", f"{what}, dev", width=520, height=190)
 
 
 def draw_rate_chart(kind: str, models: Sequence[ModelResult]) -> Markup:

@@ -21,6 +21,7 @@ from residency.results.conclusion import stop_sentence
 from residency.results.headline import write_headline
 from residency.results.lineage import trace_lineage
 from residency.results.run_results import RunResults
+from residency.store.stage_key import StageName
 from residency.store.store import Store
 
 
@@ -66,6 +67,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         results=results,
         head=write_headline(results),
         stop=stop_sentence(results),
+        has_plan=bool(results.results_of_rounds(StageName.PLAN)),
         score_chart=draw_score_chart(results.models),
         rate_charts=[
             (kind, draw_rate_chart(kind, results.models))

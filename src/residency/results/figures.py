@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 Figures = TypeVar("Figures")
 
@@ -53,6 +53,7 @@ class ScoreFigures:
     checks: int
     scored_checks: int
     coverage: float
+    title: ClassVar[str] = "checks passed"
 
     @property
     def is_thin(self) -> bool:
@@ -74,6 +75,11 @@ class PrimaryFigures:
     items: int
     scored_items: int
     coverage: float
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether so little could be judged that the figure says little of the rest."""
+        return self.coverage < THIN_COVERAGE
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from residency.results.figures import (
     PrimaryChange,
     PrimaryFigures,
     ScoreChange,
-    ScoreFigures,
     SealedTest,
 )
 from residency.results.kinds import kind_order, kind_words
+from residency.results.leading_figures import LeadingFigures, choose_leading_figures
 from residency.results.number_formats import format_interval, format_percent, format_points
 from residency.results.run_results import RunResults
 from residency.results.statuses import SIGNIFICANT, count_statuses
@@ -33,8 +33,8 @@ class Headline:
 
     answer: Answer
     sentence: str
-    score_before: ScoreFigures | None = None
-    score_after: ScoreFigures | None = None
+    figures_before: LeadingFigures | None = None
+    figures_after: LeadingFigures | None = None
     change: ScoreChange | None = None
     label_before: str = ""
     label_after: str = ""
@@ -59,11 +59,12 @@ def write_headline(results: RunResults) -> Headline:
     falls = {kind: row for kind, row in firm.items() if row.delta > 0}
     rises = {kind: row for kind, row in firm.items() if row.delta < 0}
     answer, sentence = _answer_sentence(test)
+    figures_before, figures_after = choose_leading_figures([before.scores, after.scores])
     return Headline(
         answer=answer,
         sentence=sentence,
-        score_before=before.scores.score,
-        score_after=after.scores.score,
+        figures_before=figures_before,
+        figures_after=figures_after,
         change=test.score_change,
         label_before=before.label,
         label_after=after.label,
@@ -164,7 +165,7 @@ def _reasons(
         "models; what the data did is a question of several trainings.",
         f"The chance of any false “resolved”, “improved” or “regressed” among all issues and "
         f"rounds is at most {format_percent(alpha, 0)}: issues are found on one part of dev and "
-        f"measured on the other, and every further round has a smaller share of that chance.",
+        f"measured on the other, and that chance is shared out over the rounds and the sealed test.",
     ]
     if plans := results.results_of_rounds(StageName.PLAN):
         listed = ", ".join(f"{plan['id']} (round {number})" for number, plan in plans.items())
