@@ -11,6 +11,7 @@ from rich.text import Text
 from residency.cli.terminal import console, format_percent
 from residency.results.figures import KindChange, ScoresFigures, SealedTest
 from residency.results.kinds import COMMON_KINDS
+from residency.results.leading_figures import choose_leading_figures
 from residency.results.run_summary import IssueRow, RunSummary
 from residency.results.statuses import SIGNIFICANT, status_colour
 
@@ -69,6 +70,10 @@ def build_figures_table(
     def add(name: str, cells: list[str], change: str = "", style: str = "") -> None:
         table.add_row(name, *cells, *([change] if changes is not None else []), style=style)
 
+    leading = choose_leading_figures(scores)
+    if any(figures is not s.score for figures, s in zip(leading, scores, strict=True)):
+        primary = [(figures.mean, figures.scored_items) for figures in leading]
+        add(*_share_count(leading[0].title, primary), style="bold")
     means = [(s.score.mean, s.score.scored_items) for s in scores]
     add(*_share_count("score: checks passed", means), style="bold")
     if any(s.score.coverage <= _FULL_COVERAGE for s in scores):

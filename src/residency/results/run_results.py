@@ -27,6 +27,7 @@ from residency.results.figures import (
 from residency.results.issue_results import IssueResult, join_issues
 from residency.results.judged_answers import JudgedAnswers
 from residency.results.kinds import kind_order
+from residency.results.leading_figures import LeadingFigures, choose_leading_figures
 from residency.results.model_results import ModelResult
 from residency.secrets import mask_values
 from residency.store.record_kind import RecordKind
@@ -153,6 +154,11 @@ class RunResults:
             )
             for round_, figures in self.store.rounds(self.run)
         ]
+
+    @property
+    def leading_figures(self) -> list[LeadingFigures]:
+        """What each of ``models`` is compared by."""
+        return choose_leading_figures([model.scores for model in self.models])
 
     def _training(self, model: str) -> Training | None:
         records = self.store.records(RecordKind.TRAINING, model)
