@@ -30,19 +30,20 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(tmp_path: Path, template: Path) -> Project:
     """A project in which two tuned models have answered dev; nothing was generated."""
     made = Project.open(save_project(tmp_path / "p", template))
-    for number, text in enumerate(WORDS.values()):
-        model = Model(base=made.base.identity, adapter=f"sha256:{number}", round=number + 1)
-        made.store.add_model(model)
-        answers = [
-            Response(
-                model.id,
-                e.id,
-                e.reference or "" if i % 3 == number else text,
-                sampling=made.sampling,
-            )
-            for i, e in enumerate(made.split("dev"))
-        ]
-        made.store.add_responses(answers)
+    with made.store.writer("test"):
+        for number, text in enumerate(WORDS.values()):
+            model = Model(base=made.base.identity, adapter=f"sha256:{number}", round=number + 1)
+            made.store.add_model(model)
+            answers = [
+                Response(
+                    model.id,
+                    e.id,
+                    e.reference or "" if i % 3 == number else text,
+                    sampling=made.sampling,
+                )
+                for i, e in enumerate(made.split("dev"))
+            ]
+            made.store.add_responses(answers)
     return made
 
 
@@ -118,7 +119,7 @@ def test_export_writes_pairs_that_the_data_room_reads(
     assert run_command_line(["arena", "export", str(project.root), str(path)]) == 0
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(lines) == len(session)
-    config = Config.model_validate({"data": {"train": ["pairs.jsonl"]}})
+    config = Config.model_validate({"data": {"train": ["pairs.jsonl"], "split": {"train": 1}}})
     rows = load_corpus(config, path.parent).examples
     assert {(e.reference, e.rejected) for e in rows} == {
         (line["chosen"][0]["content"], line["rejected"][0]["content"]) for line in lines

@@ -8,6 +8,7 @@ tokenizer); the items are light. What the results say cannot depend on where the
 from __future__ import annotations
 
 import os
+import socket
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,23 @@ def spread_over(cluster: str) -> Iterator[Spread]:
         yield found
 
 
+def check_reachable(address: str) -> None:
+    """A connection to ``host:port`` or ``ray://host:port`` can be made; Ray tries for minutes.
+
+    Raises:
+        ResidencyError: the address has no port, or nothing answers there within 10 seconds.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise ResidencyError(
+            f"the Ray cluster does not answer: {error}",
+            where=address,
+            next_step="start one with ray start --head, or leave the address out",
+        ) from None
+
+
 class RayCluster:
     """Over Ray Data. A block whose worker dies is given to another.
 
@@ -80,6 +98,8 @@ class RayCluster:
                 "work over a cluster needs Ray", next_step='pip install "residency[cluster]"'
             ) from None
         self._ray = ray
+        if address not in ("", "auto", "local"):
+            check_reachable(address)
         options: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
         try:
             ray.init(**options, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
