@@ -8,8 +8,8 @@ tokenizer); the items are light. What the results say cannot depend on where the
 from __future__ import annotations
 
 import os
-import socket
 import pickle
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
