@@ -1,0 +1,1 @@
+"""Stored models behind an OpenAI-compatible server."""
