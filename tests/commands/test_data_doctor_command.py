@@ -17,16 +17,11 @@ from chat_families import tokenizer_of
 from residency.config.data import DataConfig
 from residency.config.settings import Config
 from residency.data.checks.data_doctor import CheckReport, check_data
-from residency.data.checks.personal_data import (
-    KINDS,
-    find_personal,
-    find_secrets,
-    is_iban,
-    passes_luhn,
-)
 from residency.data.cleaning.cleaned_copy import write_cleaned_copy
 from residency.data.reading.source_reader import read_sources
 from residency.errors import ConfigError, DataError
+from residency.text.personal_data import KINDS, find_personal, is_iban, passes_luhn
+from residency.text.secret_forms import find_secrets
 from small import save_model
 
 VOCABULARY = [

@@ -1,0 +1,78 @@
+"""Suspects of keys, tokens and passwords, by the forms that their makers give them.
+
+Most forms are those of detect-secrets. Added here: whole blocks of private keys (detect-secrets knows
+their first line only) and keys of services that it does not know yet. A password in prose has no form
+and is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+_LONG_TOKEN = re.compile(r"[A-Za-z0-9_\-+/=.]{16,}|-----BEGIN|://[^/\s:@]{1,64}:[^/\s@]{1,64}@")
+PRIVATE_KEY_START = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+PRIVATE_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_OWN_FORMS = (
+    ("Anthropic Key", re.compile(r"\bsk-ant-[A-Za-z0-9_-]{20,}")),
+    ("OpenAI Key", re.compile(r"\bsk-(?:proj-|svcacct-|admin-)?(?!ant-)[A-Za-z0-9_-]{32,}")),
+    ("Hugging Face Token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
+    ("Google API Key", re.compile(r"\bAIza[A-Za-z0-9_-]{35}")),
+    ("GitHub Fine-grained Token", re.compile(r"\bgithub_pat_[A-Za-z0-9_]{50,}")),
+)
+
+
+@lru_cache(maxsize=1)
+def _load_detectors() -> list[Any]:
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+
+    # Left out: entropy and keyword detectors (made for source code; prose is full of false
+    # alarms) and public IP addresses (no secret).
+    unfit = {
+        "Base64HighEntropyString",
+        "HexHighEntropyString",
+        "KeywordDetector",
+        "IPPublicDetector",
+    }
+    match: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    return [made() for name, made in sorted(match.items()) if made.__name__ not in unfit]
+
+
+def find_secrets(text: str) -> list[tuple[str, int, int]]:
+    """Kind, start and end of every suspect, each place of it; none overlaps another."""
+    if not _LONG_TOKEN.search(text):
+        return []
+    hits = [("Private Key", start, end) for start, end in find_private_keys(text)]
+    for kind, form in _OWN_FORMS:
+        hits += [(kind, match.start(), match.end()) for match in form.finditer(text)]
+    for detector in _load_detectors():
+        for value in set(detector.analyze_string(text)):
+            kind = str(detector.secret_type)
+            hits += [
+                (kind, match.start(), match.end()) for match in re.finditer(re.escape(value), text)
+            ]
+    return _drop_overlaps(hits)
+
+
+def find_private_keys(text: str) -> list[tuple[int, int]]:
+    """Start and end of every block of a private key; one that is not closed ends with the text."""
+    blocks = []
+    for opening in PRIVATE_KEY_START.finditer(text):
+        if blocks and opening.start() < blocks[-1][1]:
+            continue
+        closing = PRIVATE_KEY_END.search(text, opening.end())
+        blocks.append((opening.start(), closing.end() if closing else len(text)))
+    return blocks
+
+
+def _drop_overlaps(hits: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """Of suspects that overlap, the one that begins first, and of those the longest."""
+    out: list[tuple[str, int, int]] = []
+    for hit in sorted(set(hits), key=lambda hit: (hit[1], -hit[2], hit[0])):
+        if out and hit[1] < out[-1][2]:
+            kind, start, end = out[-1]
+            out[-1] = (kind, start, max(end, hit[2]))
+        elif hit[2] > hit[1]:
+            out.append(hit)
+    return out
