@@ -21,17 +21,22 @@ def web_command(
         str, typer.Option(envvar="RESIDENCY_WEB_TOKEN", help="Every request must carry it.")
     ] = "",
 ) -> None:
-    """Look at a project in the browser: rounds, issues, and every item before and after.
+    """The workbench: the whole loop in the browser, from a file of rows to the sealed test.
 
-    The pages read the store and change nothing. They are served to this machine alone.
+    Works in a project, in a folder of several, and in an empty one. What is written there is added
+    with who and when; a run goes on when the browser or this server is closed. The pages are
+    served to this machine alone, unless --token is given.
 
     Example: residency web demo --port 8642
     """
-    from residency.project.settings_file import find_project_root
+    from residency.errors import ConfigError
     from residency.web.app import serve_pages
     from residency.web.security import check_host
 
-    root = find_project_root(directory)
+    if not directory.is_dir():
+        raise ConfigError(
+            "no such folder", where=str(directory), next_step="name a folder, or make one"
+        )
     check_host(host, token)
     print_line(f"http://{host}:{port}/{'?token=…' if token else ''}  (Ctrl-C ends it)")
-    serve_pages(root, host=host, port=port, token=token)
+    serve_pages(directory, host=host, port=port, token=token)

@@ -1,142 +1,109 @@
-"""The workbench: pages over a project's store. They read; nothing is written or sent."""
+"""The workbench: an application that serves the pages of ``web/pages`` over one project or several.
+
+The conventions that pages keep to stand in ``web/pages/__init__.py``.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import FastAPI, Query
+from fastapi import Depends, FastAPI, Form
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from residency.errors import ResidencyError
-from residency.project.settings_file import read_config
+from residency.errors import ResidencyError, StoreError, StoreLockedError
 from residency.report.templates_env import make_environment, read_asset
-from residency.report.write_report import render_report
-from residency.results.headline import write_headline
-from residency.results.issue_items import count_changes, list_changes, load_samples
-from residency.results.item_list import (
-    LISTED_CHANGES,
-    list_answers,
-    list_items,
-    list_tags,
-    main_models,
-)
-from residency.results.run_results import RunResults
-from residency.store.store import Store
-from residency.web.paging import make_pager
-from residency.web.security import Guard
+from residency.web.page_list import MODULES
+from residency.web.security import ForeignRequestError, Guard
+from residency.web.site import PERSON_COOKIE, NotStartedError, Site, clean_name, remember
 
-PAGES = {"/": "Overview", "/issues": "Issues", "/items": "Items", "/report": "Report"}
-ISSUE_ITEMS = 10
-"""Items of an issue on one page."""
-LISTED_ITEMS = 50
-"""Items of the list on one page."""
-_REPORT_POLICY = "frame-ancestors 'none'"
-"""The report carries its own, stricter policy for everything else."""
-
-Page = Annotated[int, Query(ge=1, le=10_000_000)]
+STATIC = Path(__file__).parent / "static"
 
 
-def create_app(root: Path, *, token: str = "") -> FastAPI:
-    """The application for one project. With a ``token`` every request must carry it.
+def create_app(folder: Path, *, token: str = "") -> FastAPI:
+    """The application for a project, a folder of projects, or an empty folder.
 
-    Raises:
-        StoreError: nothing is stored there yet.
+    Args:
+        token: every request must carry it; without one only this machine is answered.
     """
-    config = read_config(root)
-    store = Store(root, config.project.store, create=False)
-    env = make_environment("residency.web")
-    app = FastAPI(title="Residency", docs_url=None, redoc_url=None, openapi_url=None)
+    site = Site(folder, several=bool(token))
+    app = FastAPI(
+        title="Residency",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(site.check_token)],
+    )
     app.add_middleware(BaseHTTPMiddleware, dispatch=Guard(token).__call__)
-
-    def show_page(name: str, here: str, **values: Any) -> HTMLResponse:
-        values.setdefault("title", PAGES.get(here, "Residency"))
-        text = env.get_template(name).render(
-            project=config.project.name, pages=PAGES, here=here, **values
-        )
-        return HTMLResponse(text)
-
-    @app.exception_handler(ResidencyError)
-    def show_error(request: Request, error: ResidencyError) -> Response:
-        answer = show_page("problem.html.j2", "", title="Not here", error=error)
-        answer.status_code = 404
-        return answer
-
-    @app.get("/style.css")
-    def send_style() -> Response:
-        text = read_asset(env, "style.css") + read_asset(env, "web.css")
-        return Response(str(text), media_type="text/css")
-
-    @app.get("/")
-    def show_overview() -> Response:
-        results = RunResults(store)
-        return show_page("overview.html.j2", "/", results=results, head=write_headline(results))
-
-    @app.get("/issues")
-    def show_issues() -> Response:
-        return show_page("issues.html.j2", "/issues", results=RunResults(store))
-
-    @app.get("/issues/{issue}")
-    def show_issue(issue: str, change: str = "", page: Page = 1) -> Response:
-        results = RunResults(store)
-        result = results.issue(issue)
-        changes = list_changes(results.answers, result)
-        fitting = [item for item in changes if change in ("", item.change)]
-        pager = make_pager(len(fitting), page, ISSUE_ITEMS, change=change)
-        return show_page(
-            "issue.html.j2",
-            "/issues",
-            title=result.title,
-            results=results,
-            view=result,
-            samples=load_samples(results.answers, result.issue, fitting[pager.start : pager.stop]),
-            counts=count_changes(changes),
-            change=change,
-            pager=pager,
-        )
-
-    @app.get("/items")
-    def show_items(kind: str = "", tag: str = "", change: str = "", page: Page = 1) -> Response:
-        results = RunResults(store)
-        filters = {"kind": kind, "tag": tag, "change": change}
-        offset = (page - 1) * LISTED_ITEMS
-        items = list_items(results, **filters, offset=offset, limit=LISTED_ITEMS)
-        return show_page(
-            "items.html.j2",
-            "/items",
-            results=results,
-            models=main_models(results),
-            items=items,
-            tags=list_tags(results),
-            changes=LISTED_CHANGES,
-            chosen=filters,
-            pager=make_pager(items.total, page, LISTED_ITEMS, **filters),
-        )
-
-    @app.get("/items/{example}")
-    def show_item(example: str) -> Response:
-        results = RunResults(store)
-        item = results.answers.find_example(example)
-        return show_page(
-            "item.html.j2",
-            "/items",
-            title=item.id,
-            example=item,
-            answers=list_answers(results, item),
-        )
-
-    @app.get("/report")
-    def show_report() -> Response:
-        headers = {"Content-Security-Policy": _REPORT_POLICY}
-        return HTMLResponse(render_report(RunResults(store)), headers=headers)
-
+    add_errors(app, site)
+    add_shell(app, site)
+    for name in MODULES:
+        import_module(f"residency.web.pages.{name}").add_routes(app, site)
     return app
 
 
-def serve_pages(root: Path, *, host: str, port: int, token: str) -> None:
+def add_errors(app: FastAPI, site: Site) -> None:
+    """What is said where a page cannot be shown, or something cannot be written."""
+
+    @app.exception_handler(NotStartedError)
+    def lead_to_start(request: Request, error: NotStartedError) -> Response:
+        if request.method == "GET" and not request.headers.get("HX-Request"):
+            return RedirectResponse("/start", 303)
+        return show_problem(request, error)
+
+    @app.exception_handler(ResidencyError)
+    def show_problem(request: Request, error: ResidencyError) -> Response:
+        status = _status_of(error, request.method)
+        if request.headers.get("HX-Request"):
+            return site.part(request, "problem_part.html.j2", status=status, error=error)
+        title = "Not here" if status == 404 else "That did not work"
+        return site.page(request, "problem.html.j2", title=title, status=status, error=error)
+
+
+def _status_of(error: ResidencyError, method: str) -> int:
+    if isinstance(error, ForeignRequestError):
+        return 403
+    if isinstance(error, StoreLockedError):
+        return 409
+    if isinstance(error, StoreError) or method == "GET":
+        return 404
+    return 422
+
+
+def add_shell(app: FastAPI, site: Site) -> None:
+    """Style, script, the token for a page that outlived the server, and the name of who writes."""
+    env = make_environment("residency.web")
+    style = str(read_asset(env, "style.css") + read_asset(env, "web.css"))
+    script = (STATIC / "residency.js").read_text(encoding="utf-8")
+
+    @app.get("/style.css")
+    def send_style() -> Response:
+        return Response(style, media_type="text/css")
+
+    @app.get("/residency.js")
+    def send_script() -> Response:
+        return Response(script, media_type="text/javascript")
+
+    @app.get("/token")
+    def send_token(request: Request) -> Response:
+        # no other origin can read this: there is no CORS header, and the policy says same-origin
+        return JSONResponse({"token": site.csrf(request)})
+
+    @app.post("/person")
+    def set_person(
+        request: Request, person: Annotated[str, Form()] = "", back: Annotated[str, Form()] = "/"
+    ) -> Response:
+        inside = back.startswith("/") and not back.startswith(("//", "/\\"))
+        answer = RedirectResponse(back if inside else "/", 303)
+        remember(answer, PERSON_COOKIE, clean_name(person))
+        return answer
+
+
+def serve_pages(folder: Path, *, host: str, port: int, token: str) -> None:
     """Serve the pages until interrupted."""
     from residency.web.server import run_server
 
-    run_server(create_app(root, token=token), host=host, port=port)
+    run_server(create_app(folder, token=token), host=host, port=port)

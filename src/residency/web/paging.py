@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import urlencode
+
+from fastapi import Query
+
+Page = Annotated[int, Query(ge=1, le=10_000_000)]
+"""The number of a page in an address."""
 
 
 @dataclass(frozen=True)

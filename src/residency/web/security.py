@@ -1,26 +1,33 @@
-"""Who may ask, and what a page may do: local by default, a token beyond, and strict headers."""
+"""Who may ask and who may write, and what a page may do: local by default, a token beyond it.
+
+Three things stand between another web page and what these pages write: the browser's own word on
+where a request comes from (``Sec-Fetch-Site``, ``Origin``), the Host header, and a token that is in
+our pages alone, which no other origin can read.
+"""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from residency.errors import ConfigError
+from residency.errors import ConfigError, UserError
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
+        "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "style-src 'self'; style-src-attr 'unsafe-inline'; base-uri 'none'; "
         "form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -28,6 +35,18 @@ HEADERS = {
 """Sent with every answer. A page may set its own Content-Security-Policy."""
 
 COOKIE = "residency_token"
+FIELD = "csrf"
+"""The form field that carries the token of a page."""
+HEADER = "X-CSRF-Token"
+"""The header that carries it in requests of our script."""
+READING = frozenset({"GET", "HEAD"})
+WRITING = frozenset({"POST"})
+MOST_BYTES = 256 * 1024 * 1024
+"""A longer body is refused: a larger file is named by its path."""
+
+
+class ForeignRequestError(UserError):
+    """A request to write came without the token of a page of ours."""
 
 
 def is_local(host: str) -> bool:
@@ -63,8 +82,37 @@ def host_name(header: str) -> str:
     return header.partition(":")[0]
 
 
+def is_same_origin(request: Request) -> bool:
+    """Whether the browser says that a request to write comes from our own pages.
+
+    A client that is no browser sends neither header; it is held to the token alone.
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    origin = request.headers.get("origin")
+    if origin is None:
+        return True
+    # `null` (a sandboxed frame, a file) has no host and fits none
+    return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+
+
+async def find_token(request: Request) -> str:
+    """The token that a request to write carries: in its header, or in its form."""
+    given = request.headers.get(HEADER, "")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not given and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        field = (await request.form()).get(FIELD, "")
+        given = field if isinstance(field, str) else ""
+    return given
+
+
+def is_token(given: str, token: str) -> bool:
+    """Whether a token is the right one, in time that does not depend on where they differ."""
+    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+
+
 class Guard:
-    """Middleware: the Host header, the method, the token; then the headers.
+    """Middleware: the Host header, the method, the origin, the token; then the headers.
 
     A foreign Host header is refused where no token protects the pages, so that a web page
     elsewhere cannot read them by pointing its own name at this machine (DNS rebinding).
@@ -80,26 +128,26 @@ class Guard:
         return response
 
     def _refused(self, request: Request) -> Response | None:
-        if request.method != "GET":
-            return PlainTextResponse(
-                "These pages can be read, not written to.", 405, {"Allow": "GET"}
-            )
+        if request.method not in READING | WRITING:
+            return PlainTextResponse("GET reads, POST writes.", 405, {"Allow": "GET, HEAD, POST"})
+        if request.method in WRITING and not is_same_origin(request):
+            return PlainTextResponse("Only these pages themselves may write here.", 403)
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MOST_BYTES:
+            return PlainTextResponse("Too long: name the file by its path.", 413)
         if not self._token:
             if not is_local(host_name(request.headers.get("host", ""))):
                 return PlainTextResponse("Not this host.", 421)
             return None
         given = request.query_params.get("token", "")
-        if given and self._matches(given):
+        if given and is_token(given, self._token) and request.method in READING:
             # the token leaves the address bar and goes into a cookie that scripts cannot read
             away = RedirectResponse(request.url.path, 303)
             away.set_cookie(COOKIE, given, httponly=True, samesite="strict")
             return away
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._matches(bearer):
+        if scheme.lower() == "bearer" and is_token(bearer, self._token):
             return None
-        if self._matches(request.cookies.get(COOKIE, "")):
+        if is_token(request.cookies.get(COOKIE, ""), self._token):
             return None
         return PlainTextResponse("A token is needed: add ?token=… to the address.", 401)
-
-    def _matches(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._token.encode())

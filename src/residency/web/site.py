@@ -1,0 +1,277 @@
+"""What all pages share: the project of a request, its store, who asks, and how a page is drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import shlex
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from residency.config.settings import CONFIG_NAME, Config
+from residency.errors import ConfigError, StoreError, UserError
+from residency.project.progress_file import RunPosition, read_position
+from residency.project.settings_file import find_project_root, read_config
+from residency.project.workspace import Workspace
+from residency.report.templates_env import make_environment
+from residency.results.run_results import RunResults
+from residency.store.record_kind import RecordKind
+from residency.store.store import FOLDER, Store
+from residency.text.terminal_text import make_safe
+from residency.web.page_list import LINKS
+from residency.web.security import FIELD, ForeignRequestError, find_token, is_token
+
+PROJECT_COOKIE = "residency_project"
+PERSON_COOKIE = "residency_person"
+LONGEST_NAME = 60
+_MONTHS = 60 * 60 * 24 * 180
+
+
+class NotStartedError(UserError):
+    """There is no project here, or nothing was run in it; Start is the page to be on."""
+
+
+class Site:
+    """The pages' shared ground.
+
+    Args:
+        folder: a project's folder (or one inside it), or a folder that holds projects, or an empty
+            one. several: whether other people may be here too, so that nobody's name is guessed.
+    """
+
+    def __init__(self, folder: Path, *, several: bool = False) -> None:
+        self.folder = folder.resolve()
+        self.several = several
+        self._secret = secrets.token_bytes(32)
+        self._stores: dict[Path, Store] = {}
+        self._lock = threading.Lock()
+        self._env = make_environment("residency.web")
+
+    # --- the project ----------------------------------------------------------------------
+
+    def projects(self) -> list[Path]:
+        """Projects here: the one at or above the folder, or those within it."""
+        try:
+            return [find_project_root(self.folder)]
+        except ConfigError:
+            found = [*self.folder.glob(f"*/{CONFIG_NAME}"), *self.folder.glob(f"*/*/{CONFIG_NAME}")]
+            return sorted(path.parent for path in found if path.is_file())
+
+    def root(self, request: Request) -> Path | None:
+        """The project that this request speaks of: the only one, or the one that was chosen."""
+        projects = self.projects()
+        chosen = unquote(request.cookies.get(PROJECT_COOKIE, ""))
+        named = next((path for path in projects if self.name_of(path) == chosen), None)
+        return named or (projects[0] if len(projects) == 1 else None)
+
+    def name_of(self, root: Path) -> str:
+        """How a project is called in the cookie that remembers it."""
+        inside = root.is_relative_to(self.folder)
+        return root.relative_to(self.folder).as_posix() if inside else root.as_posix()
+
+    def need_root(self, request: Request) -> Path:
+        """The project of this request.
+
+        Raises:
+            NotStartedError: there is none, or none was chosen.
+        """
+        root = self.root(request)
+        if root is None:
+            raise NotStartedError("no project is chosen", next_step="choose or make one on Start")
+        return root
+
+    def config(self, request: Request) -> Config:
+        """The settings of the project of this request."""
+        return read_config(self.need_root(request))
+
+    def store(self, request: Request) -> Store:
+        """The store of the project of this request.
+
+        Raises:
+            NotStartedError: nothing is stored there yet.
+        """
+        root = self.need_root(request)
+        with self._lock:
+            if root not in self._stores:
+                try:
+                    url = read_config(root).project.store
+                    self._stores[root] = Store(root, url, create=False)
+                except StoreError as error:
+                    if (root / FOLDER / "store.db").exists():
+                        raise
+                    raise NotStartedError(error.what, next_step=error.next_step) from None
+            return self._stores[root]
+
+    def results(self, request: Request, run: str = "") -> RunResults:
+        """The read-out of a run, or of the one that was worked on last.
+
+        Raises:
+            NotStartedError: nothing was run yet.
+        """
+        store = self.store(request)
+        if not run and store.latest_run() is None:
+            raise NotStartedError("nothing was run here yet", next_step="residency run")
+        return RunResults(store, run)
+
+    def workspace(self, request: Request) -> Workspace:
+        """The project, opened; what is heavy (rows, model) is loaded when it is first asked for."""
+        root = self.need_root(request)
+        return Workspace(root, read_config(root))
+
+    def position(self, request: Request) -> RunPosition | None:
+        """Where a run of this project is, while one goes on."""
+        root = self.root(request)
+        return read_position(root / FOLDER) if root else None
+
+    def command(self, request: Request, words: str) -> str:
+        """A command line that does what a page does: ``run`` → ``residency run demo``."""
+        root = self.root(request) or self.folder
+        verb, _, rest = words.partition(" ")
+        here = Path.cwd()
+        name = root.relative_to(here).as_posix() if root.is_relative_to(here) else str(root)
+        return f"residency {verb} {shlex.quote(name)} {rest}".rstrip()
+
+    # --- who writes -----------------------------------------------------------------------
+
+    def person(self, request: Request) -> str:
+        """The name of who writes: what they said, or on one's own machine the login name."""
+        said = clean_name(unquote(request.cookies.get(PERSON_COOKIE, "")))
+        return said or ("" if self.several else _login_name())
+
+    def need_person(self, request: Request) -> str:
+        """The name of who writes.
+
+        Raises:
+            UserError: nobody said it.
+        """
+        person = self.person(request)
+        if not person:
+            raise UserError(
+                "nobody said who writes", next_step="give your name at the end of the page"
+            )
+        return person
+
+    def write(self, request: Request, kind: RecordKind, key: str, body: Mapping[str, Any]) -> None:
+        """Append a record with who wrote it; when is added by the store.
+
+        Raises:
+            UserError: nobody said who writes. StoreLockedError: somebody else writes, for long.
+        """
+        person, store = self.need_person(request), self.store(request)
+        with self._lock:
+            store.add_record(kind, key, {**body, "who": person})
+
+    def csrf(self, request: Request) -> str:
+        """The token of this browser's pages: of this server and of the project that they show.
+
+        A page of one project cannot write into another that was chosen in the meantime.
+        """
+        root = self.root(request)
+        return hmac.new(self._secret, str(root).encode(), hashlib.sha256).hexdigest()
+
+    async def check_token(self, request: Request) -> None:
+        """A dependency of every address: a request to write carries the token.
+
+        Raises:
+            ForeignRequestError: it does not.
+        """
+        if request.method in ("GET", "HEAD"):
+            return
+        if not is_token(await find_token(request), self.csrf(request)):
+            raise ForeignRequestError(
+                "this page is older than the server, or belongs to another project",
+                next_step="load it again; what you wrote into a field is still there",
+            )
+
+    # --- answers --------------------------------------------------------------------------
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        *,
+        here: str = "",
+        title: str = "",
+        command: str = "",
+        status: int = 200,
+        **values: Any,
+    ) -> HTMLResponse:
+        """A whole page.
+
+        Args:
+            here: the path of its link in the bar. command: the command that does the same, without
+                ``residency`` and folder (``run``), or whole.
+        """
+        root = self.root(request)
+        names = {link.path: link.name for link in LINKS}
+        position = self.position(request)
+        if command and not command.startswith("residency "):
+            command = self.command(request, command)
+        frame = {
+            "project": _project_name(root) if root else "Residency",
+            "links": LINKS,
+            "here": here,
+            "title": title or names.get(here, "Residency"),
+            "command": command,
+            "position": position,
+            "several": self.several,
+        }
+        return HTMLResponse(self._draw(request, template, {**frame, **values}), status)
+
+    def part(
+        self, request: Request, template: str, *, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """A piece of a page, for a request of our script."""
+        return HTMLResponse(self._draw(request, template, values), status)
+
+    def draw(self, request: Request, template: str, **values: Any) -> str:
+        """A piece of a page as text."""
+        return self._draw(request, template, values)
+
+    def _draw(self, request: Request, template: str, values: Mapping[str, Any]) -> str:
+        token = self.csrf(request)
+        field = Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, token)
+        shared = {"csrf": token, "csrf_field": field, "person": self.person(request)}
+        return self._env.get_template(template).render({**shared, **values})
+
+    def went(self, request: Request, path: str) -> Response:
+        """After writing: to where one sees what was written."""
+        if request.headers.get("HX-Request"):
+            return Response(headers={"HX-Redirect": path})
+        return RedirectResponse(path, 303)
+
+
+def clean_name(text: str) -> str:
+    """A person's name as one short line."""
+    return make_safe(" ".join(text.split()))[:LONGEST_NAME].strip()
+
+
+def remember(response: Response, cookie: str, value: str) -> None:
+    """Keep a choice in this browser."""
+    response.set_cookie(
+        cookie, quote(value, safe=""), max_age=_MONTHS, httponly=True, samesite="strict"
+    )
+
+
+def _login_name() -> str:
+    import getpass
+
+    try:
+        return clean_name(getpass.getuser())
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
+def _project_name(root: Path) -> str:
+    try:
+        return read_config(root).project.name or root.name
+    except ConfigError:
+        return root.name
