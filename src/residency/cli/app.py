@@ -67,6 +67,9 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "residency.cli.export:export_command", "A trained model for its server, proved on the file."
     ),
+    "moderate": Command(
+        "residency.cli.moderate:moderate_command", "Try moderation on a text: seen, done, left."
+    ),
     "base": Command("residency.cli.base:app", "Base models: list, fetch, show."),
     "pretrain": Command("residency.cli.pretrain:pretrain_command", "Train a model from raw text."),
     "web": Command("residency.cli.web:web_command", "Look at a project in the browser."),

@@ -20,7 +20,9 @@ from residency.config.endpoint import EndpointConfig, JudgeConfig
 from residency.config.evaluate import EvaluateConfig
 from residency.config.find_line import find_line
 from residency.config.generate import GenerateConfig
+from residency.config.guard import GuardConfig
 from residency.config.model import ModelConfig
+from residency.config.moderation import ModerationConfig
 from residency.config.parse_toml import TomlTextError, parse_toml
 from residency.config.project import ProjectConfig
 from residency.config.rounds import RoundsConfig
@@ -53,6 +55,8 @@ class Config(Section):
     judge: JudgeConfig = JudgeConfig()
     embedding: EndpointConfig = EndpointConfig()
     teacher: EndpointConfig = EndpointConfig()
+    moderation: ModerationConfig = ModerationConfig()
+    guard: GuardConfig = GuardConfig()
 
     def with_secrets_of(self, original: Config) -> Config:
         """These settings, which were written with masked addresses, with the same ones whole."""

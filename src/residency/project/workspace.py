@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from residency.infer.local_engine import LocalEngine
     from residency.model.base_model import BaseModel
 
-SETTINGS_WITHOUT_RESULT = {"project": ("name", "store"), "judge": (), "teacher": ()}
+SETTINGS_WITHOUT_RESULT = {
+    "project": ("name", "store"),
+    "judge": (),
+    "teacher": (),
+    "moderation": (),
+    "guard": (),
+}
 """Settings that cannot change a result (an empty tuple: the whole table); changing one keeps the run."""
 
 SETTINGS_ADDED_LATER = (("project", "plugins"), ("evaluate", "reduce"), ("model", "fold_system"))
