@@ -28,27 +28,68 @@ def pick_tokens(logits: Tensor, rows: Sequence[Row]) -> tuple[list[int], list[fl
         logits: [n, vocabulary], fp32.
 
     Sampling follows the usual order: the model's rules, temperature, then top-k, then top-p, then
-    one draw by inverse CDF over the vocabulary, in double precision.
+    one draw by inverse CDF over the vocabulary, in double precision. Each row is sampled as its own
+    run asks.
     """
-    sampling, rules = rows[0].run.sampling, rows[0].run.rules
     total = logits.logsumexp(-1)
-    scores = logits if rules is None else _apply_rules(logits, rows)
-    if sampling.temperature == 0:
-        tokens = scores.argmax(-1)
+    ruled = any(row.run.rules is not None or row.run.own_rules for row in rows)
+    scores = _apply_rules(logits, rows) if ruled else logits
+    groups: dict[tuple[float, int, float], list[int]] = {}
+    for at, row in enumerate(rows):
+        asked = row.run.sampling
+        key = (asked.temperature, asked.top_k, asked.top_p) if asked.temperature else (0.0, 0, 1.0)
+        groups.setdefault(key, []).append(at)
+    if len(groups) == 1:
+        tokens = _pick_alike(scores, rows)
     else:
-        draws = [row.run.get_uniform(len(row.run.tokens) + len(row.guess)) for row in rows]
-        uniform = torch.tensor(draws, dtype=torch.float64, device=logits.device)
-        tokens = draw_tokens(scores, sampling, uniform, rules)
+        tokens = torch.empty(len(rows), dtype=torch.long, device=logits.device)
+        for places in groups.values():
+            where = torch.tensor(places, device=logits.device)
+            tokens[where] = _pick_alike(scores[where], [rows[at] for at in places])
     chosen = logits.gather(1, tokens[:, None])[:, 0]
-    return tokens.tolist(), (chosen - total).tolist()
+    logprobs = (chosen - total).tolist()
+    _note_scores(logits, total, rows, logprobs)
+    return tokens.tolist(), logprobs
+
+
+def _pick_alike(scores: Tensor, rows: Sequence[Row]) -> Tensor:
+    """One token a row, of rows that are sampled in the same way."""
+    sampling, rules = rows[0].run.sampling, rows[0].run.rules
+    if sampling.temperature == 0:
+        return scores.argmax(-1)
+    draws = [row.run.get_uniform(len(row.run.tokens) + len(row.guess)) for row in rows]
+    uniform = torch.tensor(draws, dtype=torch.float64, device=scores.device)
+    return draw_tokens(scores, sampling, uniform, rules)
 
 
 def _apply_rules(logits: Tensor, rows: Sequence[Row]) -> Tensor:
     scores = logits.clone()
     for at, (run, guess) in enumerate(rows):
-        assert isinstance(run.rules, LogitsRules)
-        scores[at] = run.rules.adjust_scores([*run.tokens, *guess], logits[at])
+        answer = [*run.tokens, *guess]
+        if run.rules is not None:
+            assert isinstance(run.rules, LogitsRules)
+            scores[at] = run.rules.adjust_scores(answer, logits[at])
+        for rule in run.own_rules:
+            scores[at] = rule(answer, scores[at])
     return scores
+
+
+def _note_scores(
+    logits: Tensor, total: Tensor, rows: Sequence[Row], logprobs: Sequence[float]
+) -> None:
+    """Log-probabilities of the picks, and of the likeliest tokens, for runs that want them."""
+    for at, (run, _) in enumerate(rows):
+        if run.wanted_tops is not None:
+            run.logprobs.append(logprobs[at])
+            run.tops.append(list_likeliest(logits[at], total[at], run.wanted_tops))
+
+
+def list_likeliest(scores: Tensor, total: Tensor, count: int) -> list[tuple[int, float]]:
+    """The likeliest tokens of a row [vocabulary] with their log-probabilities, best first."""
+    if not count:
+        return []
+    best = scores.topk(min(count, scores.shape[-1]))
+    return list(zip(best.indices.tolist(), (best.values - total).tolist(), strict=True))
 
 
 def draw_tokens(

@@ -126,14 +126,14 @@ class FusedModel:
         """
         layers = range(len(self.layers))
         x = self.run_layers(self.embedding[ids], positions, attend, layers, select)
-        return self._normalise(x, self.final_norm)
+        return self.normalise(x, self.final_norm)
 
     def forward_above(
         self, x: Tensor, positions: Tensor, attend: Attend, depth: int, select: Tensor
     ) -> Tensor:
         """``forward`` from the states [T, hidden] that leave the first ``depth`` layers."""
         x = self.run_layers(x, positions, attend, range(depth, len(self.layers)), select)
-        return self._normalise(x, self.final_norm)
+        return self.normalise(x, self.final_norm)
 
     def run_layers(
         self,
@@ -144,20 +144,29 @@ class FusedModel:
         select: Tensor | None = None,
     ) -> Tensor:
         """States [T, hidden] through some of the layers; ``select`` as in ``forward``."""
-        cos, sin = self.cos[positions], self.sin[positions]
+        turn = self.cos[positions], self.sin[positions]
         last = len(self.layers) - 1
         for index in layers:
-            layer = self.layers[index]
-            query, key, value = self._project_heads(
-                layer, self._normalise(x, layer.input_norm), cos, sin
-            )
-            mixed = attend(index, query, key, value)
+            mixed = attend(index, *self.prepare_attention(index, x, *turn))
             if select is not None and index == last:
                 mixed, x = mixed[select], x[select]
-            x = x + layer.out(mixed)
-            gate, up = layer.gate_up(self._normalise(x, layer.mlp_norm)).chunk(2, -1)
-            x = x + layer.down(torch.nn.functional.silu(gate) * up)
+            x = self.finish_layer(index, x, mixed)
         return x
+
+    def prepare_attention(
+        self, index: int, x: Tensor, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Query [T, H, D], key and value [T, K, D] of a layer, from the states [T, hidden] and the
+        rotary tables at their positions."""
+        layer = self.layers[index]
+        return self._project_heads(layer, self.normalise(x, layer.input_norm), cos, sin)
+
+    def finish_layer(self, index: int, x: Tensor, mixed: Tensor) -> Tensor:
+        """States that leave a layer, from those that came in and what its attention gave [T, H·D]."""
+        layer = self.layers[index]
+        x = x + layer.out(mixed)
+        gate, up = layer.gate_up(self.normalise(x, layer.mlp_norm)).chunk(2, -1)
+        return x + layer.down(torch.nn.functional.silu(gate) * up)
 
     def compute_logits(self, hidden: Tensor) -> Tensor:
         """[n, hidden] → [n, vocabulary], fp32. Callers pass few rows at a time."""
@@ -171,14 +180,15 @@ class FusedModel:
         value = stacked[:, heads + kv :]
         turned = stacked[:, : heads + kv]
         if layer.query_norm is not None and layer.key_norm is not None:
-            query = self._normalise(turned[:, :heads], layer.query_norm)
-            key = self._normalise(turned[:, heads:], layer.key_norm)
+            query = self.normalise(turned[:, :heads], layer.query_norm)
+            key = self.normalise(turned[:, heads:], layer.key_norm)
             turned = torch.cat([query, key], 1)
         a, b = turned.chunk(2, -1)
         turned = torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
         return turned[:, :heads], turned[:, heads:], value
 
-    def _normalise(self, x: Tensor, weight: Tensor) -> Tensor:
+    def normalise(self, x: Tensor, weight: Tensor) -> Tensor:
+        """RMSNorm of states [T, hidden]."""
         if x.dtype == torch.float32:
             variance = x.square().mean(-1, keepdim=True)
             return weight * (x * torch.rsqrt(variance + self.eps))

@@ -16,7 +16,12 @@ from residency.interfaces import Generation, Prompt
 from residency.nouns.response import FinishReason, Sampling
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from residency.infer.logits_rules import LogitsRules
+
+AnswerRule = Callable[[Sequence[int], "Tensor"], "Tensor"]
+"""(tokens of the answer so far, scores [vocabulary]) → scores [vocabulary]."""
 
 
 @dataclass
@@ -29,6 +34,9 @@ class Run:
         own: tokens of it that lie in its cache slot (the shared prefix is not counted).
         rules: what the model's own settings do to its scores; None where they do nothing.
         recalled: tokens whose states of the frozen layers lie there, while it follows them.
+        own_rules: what the one who asked wants done to the scores, after the model's own rules.
+        wanted_tops: how many of the likeliest tokens to note beside each pick; None: nothing is noted.
+        logprobs, tops: of each token of the answer, where ``wanted_tops`` asks for it.
     """
 
     index: int
@@ -38,6 +46,10 @@ class Run:
     draft: Draft = field(default_factory=Draft)
     key: str = ""
     rules: LogitsRules | None = None
+    own_rules: tuple[AnswerRule, ...] = ()
+    wanted_tops: int | None = None
+    logprobs: list[float] = field(default_factory=list)
+    tops: list[list[tuple[int, float]]] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
     finish: FinishReason | None = None
