@@ -171,25 +171,7 @@ def check_data(
         *_examine_sample(survey, embedder, progress),
     ]
     leaks = survey.leaks(benchmarks or {})
-    notes = _encoding_notes(survey)
-    if survey.findings.unanswered:
-        notes.append(
-            f"{survey.findings.unanswered} rows have no answer: to evaluate on, not to train on"
-        )
-    notes += _write_reading_notes(survey)
-    if chat is None:
-        notes.append("token lengths were not looked at: no tokenizer (see residency base fetch)")
-    elif survey.findings.tools and not chat.shows_tools:
-        notes.append(
-            f"{survey.findings.tools} rows define tools, which this chat template does not write: the "
-            "model would learn to call what it is not shown; choose a base whose template does"
-        )
-    if embedder is None:
-        notes.append("topics, meaning and labels were not looked at: no embedder")
-    if not benchmarks:
-        notes.append(
-            "no local benchmark copies: not compared with ARC, HellaSwag, MMLU, TruthfulQA"
-        )
+    notes = _write_notes(survey, chat, embedder=embedder, benchmarks=benchmarks)
     removed = Counter((d.kind, survey.split(d.row)) for d in decision.drops)
     report = CheckReport(
         subject=subject or str(root),
@@ -213,6 +195,35 @@ def check_data(
         seconds=time.monotonic() - began,
     )
     return report, survey
+
+
+def _write_notes(
+    survey: Survey,
+    chat: ChatFormat | None,
+    *,
+    embedder: Embedder | None,
+    benchmarks: Mapping[str, Sequence[str]] | None,
+) -> list[str]:
+    """What was not looked at and why, and what the reader should know about the rows."""
+    findings = survey.findings
+    notes = _encoding_notes(survey)
+    if findings.unanswered:
+        notes.append(f"{findings.unanswered} rows have no answer: to evaluate on, not to train on")
+    notes += _write_reading_notes(survey)
+    if chat is None:
+        notes.append("token lengths were not looked at: no tokenizer (see residency base fetch)")
+    elif findings.tools and not chat.shows_tools:
+        notes.append(
+            f"{findings.tools} rows define tools, which this chat template does not write: the "
+            "model would learn to call what it is not shown; choose a base whose template does"
+        )
+    if embedder is None:
+        notes.append("topics, meaning and labels were not looked at: no embedder")
+    if not benchmarks:
+        notes.append(
+            "no local benchmark copies: not compared with ARC, HellaSwag, MMLU, TruthfulQA"
+        )
+    return notes
 
 
 def _write_reading_notes(survey: Survey) -> list[str]:

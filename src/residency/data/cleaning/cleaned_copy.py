@@ -11,6 +11,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -59,50 +60,19 @@ def write_cleaned_copy(
     draft = draft_name(out / "version")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    ids: list[str] = []
-    kept: Counter[str] = Counter()
-    dropped: Counter[str] = Counter()
-    files = {s: (draft / f"{s}.jsonl").open("w", encoding="utf-8") for s in SPLITS}
-    batch: list[Example] = []
-    numbers = count()
-    try:
-        with (
-            (draft / "dropped.jsonl").open("w", encoding="utf-8") as losses,
-            pq.ParquetWriter(draft / ROWS, SCHEMA, compression="zstd") as table,
-        ):
-            for item in survey.again():
-                if isinstance(item, Reject):
-                    losses.write(_json_line({"kind": "rejected", **item.to_dict()}))
-                    continue
-                number = next(numbers)
-                row = replace(item, split=survey.split(number))
-                if number in reasons:
-                    kind, reason = reasons[number]
-                    dropped[kind] += 1
-                    body = {
-                        "source": row.source,
-                        "split": row.split,
-                        "kind": kind,
-                        "reason": reason,
-                    }
-                    losses.write(_json_line(body | to_record(row)))
-                    continue
-                kept[row.split] += 1
-                ids.append(row.id)
-                files[row.split].write(_json_line(to_record(row)))
-                batch.append(row)
-                if len(batch) == _BATCH:
-                    table.write_table(rows_table(batch))
-                    batch.clear()
-            if batch:
-                table.write_table(rows_table(batch))
-    finally:
-        for handle in files.values():
-            handle.close()
-    for split, handle in files.items():
-        if not kept[split]:
-            Path(handle.name).unlink()
-    dropped["rejected"] += survey.findings.rejected
+    with _DraftFiles(draft) as files:
+        numbers = count()
+        for item in survey.again():
+            if isinstance(item, Reject):
+                files.write_reject(item)
+                continue
+            number = next(numbers)
+            row = replace(item, split=survey.split(number))
+            if number in reasons:
+                files.write_dropped(row, *reasons[number])
+            else:
+                files.write_row(row)
+    files.dropped["rejected"] += survey.findings.rejected
     settings = {
         "near_duplicate": survey.config.data.near_duplicate,
         "truncation": survey.config.data.truncation,
@@ -110,7 +80,8 @@ def write_cleaned_copy(
         "dropped": list(DROPPED),
     }
     version = replace(
-        make_version([], survey.chat, settings, note="residency check --fix"), rows=tuple(ids)
+        make_version([], survey.chat, settings, note="residency check --fix"),
+        rows=tuple(files.ids),
     )
     (draft / MANIFEST).write_text(manifest_text(version), encoding="utf-8")
     folder = out / version.id
@@ -118,7 +89,68 @@ def write_cleaned_copy(
         shutil.rmtree(draft)
     else:
         publish_folder(draft, folder)
-    return CleanedCopy(version.id, folder, dict(kept), {k: n for k, n in dropped.items() if n})
+    dropped = {kind: rows for kind, rows in files.dropped.items() if rows}
+    return CleanedCopy(version.id, folder, dict(files.rows), dropped)
+
+
+class _DraftFiles:
+    """The files of a version while they are written: a JSONL a split, ``dropped.jsonl``, Parquet.
+
+    ``ids``: of the rows that stay, in order. ``rows``: their number by split. ``dropped``: rows
+    left out, by kind.
+    """
+
+    def __init__(self, draft: Path) -> None:
+        self.ids: list[str] = []
+        self.rows: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self._batch: list[Example] = []
+        with ExitStack() as opened:
+            self._splits = {
+                split: opened.enter_context((draft / f"{split}.jsonl").open("w", encoding="utf-8"))
+                for split in SPLITS
+            }
+            self._losses = opened.enter_context(
+                (draft / "dropped.jsonl").open("w", encoding="utf-8")
+            )
+            self._table = opened.enter_context(
+                pq.ParquetWriter(draft / ROWS, SCHEMA, compression="zstd")
+            )
+            self._open_files = opened.pop_all()
+
+    def __enter__(self) -> _DraftFiles:
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        """Everything is on the disk; files of splits without a row are gone."""
+        try:
+            if self._batch and failure[0] is None:
+                self._table.write_table(rows_table(self._batch))
+        finally:
+            self._open_files.close()
+        for split, handle in self._splits.items():
+            if not self.rows[split]:
+                Path(handle.name).unlink()
+
+    def write_reject(self, reject: Reject) -> None:
+        """A row that could not be read."""
+        self._losses.write(_json_line({"kind": "rejected", **reject.to_dict()}))
+
+    def write_dropped(self, row: Example, kind: str, reason: str) -> None:
+        """A row that is left out, and why."""
+        self.dropped[kind] += 1
+        why = {"source": row.source, "split": row.split, "kind": kind, "reason": reason}
+        self._losses.write(_json_line(why | to_record(row)))
+
+    def write_row(self, row: Example) -> None:
+        """A row that stays."""
+        self.rows[row.split] += 1
+        self.ids.append(row.id)
+        self._splits[row.split].write(_json_line(to_record(row)))
+        self._batch.append(row)
+        if len(self._batch) == _BATCH:
+            self._table.write_table(rows_table(self._batch))
+            self._batch.clear()
 
 
 def _list_reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, str]]:
