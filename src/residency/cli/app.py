@@ -41,14 +41,26 @@ COMMANDS: dict[str, Command] = {
     "collect": Command(
         "residency.cli.collect:collect_command", "Write better answers for the worst items."
     ),
+    "suite": Command(
+        "residency.cli.suite:app", "Draft a test suite; see what a suite can tell apart."
+    ),
+    "read": Command(
+        "residency.cli.read:read_command", "Read answers, note failures, name their kinds."
+    ),
     "train": Command("residency.cli.train:train_command", "Train once on the stored data."),
     "eval": Command(
         "residency.cli.evaluate:evaluate_command", "Generate and grade answers of a model."
     ),
     "diagnose": Command("residency.cli.diagnose:diagnose_command", "Find errors and issues again."),
     "target": Command("residency.cli.target:target_command", "Propose rows for the open issues."),
+    "rows": Command(
+        "residency.cli.rows:rows_command", "Rows that issues drew: accept, reject, edit."
+    ),
     "compare": Command(
         "residency.cli.compare:compare_command", "Compare two models on paired items."
+    ),
+    "gate": Command(
+        "residency.cli.gate:gate_command", "May this model go out? Exit 0 or 1, with reasons."
     ),
     "baseline": Command("residency.cli.baseline:baseline_command", "Should I fine-tune at all?"),
     "bench": Command("residency.cli.bench:bench_command", "ARC, HellaSwag, MMLU, TruthfulQA."),
@@ -61,6 +73,9 @@ COMMANDS: dict[str, Command] = {
     "estimate": Command(
         "residency.cli.estimate:estimate_command", "Memory and time before a training."
     ),
+    "sweep": Command(
+        "residency.cli.sweep:sweep_command", "How much model, how much data: curves and sizes."
+    ),
     "merge": Command(
         "residency.cli.merge:merge_command", "A trained model as one folder, with proof."
     ),
@@ -72,11 +87,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "base": Command("residency.cli.base:app", "Base models: list, fetch, show."),
     "pretrain": Command("residency.cli.pretrain:pretrain_command", "Train a model from raw text."),
-    "web": Command("residency.cli.web:web_command", "Look at a project in the browser."),
+    "web": Command("residency.cli.web:web_command", "The workbench: the whole loop in the browser."),
 }
 
 EPILOG = "Begin with: residency init demo --example tickets && residency run demo"
-WITHOUT_PROJECT = ("init", "base", "pretrain", "arena", "judge", "data")
+WITHOUT_PROJECT = ("init", "base", "pretrain", "arena", "judge", "data", "suite")
 """Commands without a project's folder, or whose own commands have it."""
 WIDEST_HELP = 100
 """Columns of a help text, where the terminal has them."""
@@ -128,7 +143,7 @@ def name_folder(next_step: str, folder: str) -> str:
         return next_step
     quoted = shlex.quote(folder)
     step = re.sub(r"(residency (?:\w+ )?\w+) DIR\b", lambda m: f"{m[1]} {quoted}", next_step)
-    inner = "|".join(f"{name} [a-z]+" for name in ("arena", "judge", "data"))
+    inner = "|".join(f"{name} [a-z]+" for name in ("arena", "judge", "data", "suite"))
     plain = "|".join(name for name in COMMANDS if name not in WITHOUT_PROJECT)
     pattern = rf"(residency (?:{inner}|{plain}))(?![\w-])(?! (?:{re.escape(quoted)}|FILE|FOLDER))"
     return re.sub(pattern, lambda m: f"{m[1]} {quoted}", step)

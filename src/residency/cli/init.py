@@ -28,6 +28,9 @@ def init_command(
         str, typer.Option(help="Mark within raw text that ends the prompt, e.g. '\\nA:'.")
     ] = "",
     name: Annotated[str, typer.Option(help="Name shown in reports.")] = "",
+    suite: Annotated[
+        bool, typer.Option("--suite/--no-suite", help="Draft a test suite from the data.")
+    ] = True,
 ) -> None:
     """Make a project: a shipped example, or your own data.
 
@@ -57,6 +60,7 @@ def init_command(
         instruction=instruction,
         split_at=parse_mark(split_at),
         name=name,
+        suite=suite,
     )
     names = ", ".join(project.files)
     console.print(f"Project in {project.root}: {names}", soft_wrap=True)

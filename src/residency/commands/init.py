@@ -18,7 +18,7 @@ from residency.data.reading.split_marks import (
     find_split_mark,
     name_folder_splits,
 )
-from residency.errors import ConfigError, DataError
+from residency.errors import ConfigError, DataError, ResidencyError
 from residency.files.atomic_write import write_text
 from residency.model.base_model import KNOWN_BASES
 from residency.nouns.example import SPLITS, Split
@@ -59,6 +59,7 @@ def init(
     instruction: str = "",
     split_at: str = "",
     name: str = "",
+    suite: bool = True,
 ) -> Initialised:
     """Write a project into ``root``.
 
@@ -71,6 +72,7 @@ def init(
         instruction: put before every row that has none. split_at: the mark within raw text that
             ends the prompt.
         name: shown in reports; the folder's name when empty.
+        suite: draft a test suite from the data, where its rows have references.
 
     Raises:
         ConfigError: there is a project already, or the example is unknown.
@@ -90,7 +92,7 @@ def init(
             "no data was named",
             next_step="residency init DIR --train FILE, or residency init DIR --example tickets",
         )
-    return _write_own_project(
+    made = _write_own_project(
         root,
         _name_folder_splits(files),
         base=base,
@@ -99,6 +101,30 @@ def init(
         split_at=split_at,
         name=name,
     )
+    return _draft_suite(made) if suite else made
+
+
+def _draft_suite(made: Initialised) -> Initialised:
+    """Draft a suite where the data gives one; what speaks against it is told, and stops nothing."""
+    from residency.commands.suite import SUITE_FILE, write_suite_draft
+    from residency.project.settings_file import read_config
+    from residency.project.workspace import Workspace
+    from residency.results.blind_spots import describe_blind_spots
+
+    if (made.root / SUITE_FILE).exists():
+        return made
+    try:
+        drafted = write_suite_draft(
+            Workspace(made.root, read_config(made.root)), use=True, compare=False
+        )
+    except ResidencyError as error:
+        made.found["suite"] = f"none was drafted ({error.what})"
+        return made
+    said = f"drafted with {len(drafted.draft.tables)} rules from {drafted.draft.references} rows"
+    if drafted.drafted is not None:
+        said += f". {describe_blind_spots(drafted.drafted)}"
+    made.found["suite"] = said
+    return Initialised(made.root, [*made.files, SUITE_FILE], made.found)
 
 
 def _name_folder_splits(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:

@@ -14,10 +14,9 @@ from residency.evaluate.judge.agreement import (
     corrected_rate,
     measure_agreement,
 )
-from residency.evaluate.judge.answer_cache import FileCache
 from residency.evaluate.judge.judge import Judge, JudgeReport, list_verdicts
 from residency.evaluate.judge.prompts import Rubric
-from residency.interfaces import Generator
+from residency.loop.judge_model import make_judge
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Split, by_id
 from residency.nouns.finding import Finding
@@ -100,17 +99,6 @@ class Judged:
                 "usable": corrected.usable,
             },
         }
-
-
-def make_judge(ws: Workspace, generator: Generator, name: str) -> Judge:
-    """A judge whose answers are cached in the project, so that nothing is asked twice."""
-    return Judge(
-        generator,
-        name,
-        cache=FileCache(ws.store.folder / "cache" / "judge.jsonl"),
-        structured=ws.config.judge.structured,
-        max_new_tokens=ws.config.judge.max_new_tokens,
-    )
 
 
 def unconstrained(who: Judge) -> str:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
 from residency.diagnose.cluster_slices import cluster_vectors, find_medoids, name_clusters
 from residency.interfaces import Embedder
+from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, by_id
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
@@ -37,7 +39,7 @@ class ToRead:
     cluster: str = ""
 
 
-def reading_plan(
+def choose_to_read(
     examples: Sequence[Example],
     responses: Sequence[Response],
     embedder: Embedder,
@@ -77,13 +79,27 @@ def reading_plan(
 class Note:
     """What a reader wrote about one response: the first failure, or an empty text if it is fine.
 
-    ``mode`` is the failure mode that axial coding gave it, empty until then.
+    ``mode`` is the failure mode that axial coding gave it, empty until then. ``model`` and
+    ``example`` say whose answer it is, to what; ``at`` is when it was first written.
     """
 
     response: str
     text: str
     mode: str = ""
     reader: str = ""
+    model: str = ""
+    example: str = ""
+    at: str = ""
+
+    @cached_property
+    def id(self) -> str:
+        """One reader's note on one response; writing it anew keeps its id."""
+        return note_id(self.response, self.reader)
+
+
+def note_id(response: str, reader: str) -> str:
+    """The id of a reader's note on a response."""
+    return content_id("note", [response, reader])
 
 
 @dataclass(frozen=True)
@@ -102,16 +118,38 @@ class Progress:
     next_step: Literal["read", "group", "done"]
     unseen_rate: float
 
+    def describe(self) -> str:
+        """How far it is and what to do next, in a sentence or two."""
+        said = f"{self.read} read, {self.failing} with a failure, {len(self.modes)} modes."
+        if self.quiet:
+            said += (
+                f" The last {self.quiet} showed nothing new: at most "
+                f"{100 * self.unseen_rate:.0f} % of answers fail in a way not seen yet."
+            )
+        steps = {
+            "read": "Read on.",
+            "group": "Group the notes into five to ten modes.",
+            "done": "More reading is unlikely to show anything new.",
+        }
+        return f"{said} {steps[self.next_step]}"
 
-def reading_progress(notes: Sequence[Note]) -> Progress:
-    """What to do next, from the notes in the order in which they were written."""
+
+def measure_progress(notes: Sequence[Note]) -> Progress:
+    """What to do next, from the notes in the order in which they were written.
+
+    A failing note without a mode may be a new one, so nothing is quiet until it is grouped. If
+    no new mode came in the last ``k`` responses drawn at random, then with 95 % confidence fewer
+    than 1 − 0.05^(1/k) of all responses have one (the exact form of the rule of three, Hanley and
+    Lippman-Hand 1983): 14 % for twenty.
+    """
     failing = [note for note in notes if note.text]
     modes: list[str] = []
     quiet = 0
     for note in notes:
-        if note.mode and note.mode not in modes:
-            modes.append(note.mode)
+        if note.text and (not note.mode or note.mode not in modes):
             quiet = 0
+            if note.mode:
+                modes.append(note.mode)
         else:
             quiet += 1
     ungrouped = any(not note.mode for note in failing)
@@ -125,26 +163,180 @@ def reading_progress(notes: Sequence[Note]) -> Progress:
     return Progress(len(notes), len(failing), tuple(modes), quiet, step, unseen)
 
 
+def replay_notes(
+    notes: Sequence[Mapping[str, Any]], changes: Sequence[Mapping[str, Any]]
+) -> list[Note]:
+    """Notes as they stand after everything that was done to them, in the order of first writing.
+
+    Args:
+        notes: records of notes, oldest first; a later one of the same reader and response
+            replaces the text.
+        changes: what was done to modes, oldest first: ``{"do": "assign", "notes": [ids],
+            "mode": …}`` (an empty mode takes it away again) or ``{"do": "rename", "mode": …,
+            "to": …}``, which merges where the name is there already.
+    """
+    known: dict[str, Note] = {}
+    for row in notes:
+        key = note_id(row["response"], row["reader"])
+        first = known.get(key)
+        known[key] = Note(
+            row["response"],
+            row["text"],
+            reader=row["reader"],
+            model=row.get("model", ""),
+            example=row.get("example", ""),
+            at=first.at if first else row.get("at", ""),
+        )
+    modes: dict[str, str] = {}
+    for change in changes:
+        if change["do"] == "assign":
+            modes.update(dict.fromkeys(change["notes"], change["mode"]))
+        elif change["do"] == "rename":
+            modes = {
+                key: change["to"] if mode == change["mode"] else mode for key, mode in modes.items()
+            }
+    return [
+        Note(
+            n.response,
+            n.text,
+            modes.get(key, "") if n.text else "",
+            n.reader,
+            n.model,
+            n.example,
+            n.at,
+        )
+        for key, n in known.items()
+    ]
+
+
+@dataclass(frozen=True)
+class ModeCounts:
+    """A failure mode: notes in it, and how often it was the first failure in the part of the sample
+    that was drawn at random (``rate`` of ``read`` with a 95 % interval; None where none was)."""
+
+    name: str
+    notes: tuple[Note, ...]
+    rate: float | None
+    low: float
+    high: float
+    read: int
+
+
+def count_modes(notes: Sequence[Note], random_part: set[str]) -> list[ModeCounts]:
+    """Modes with their notes, the commonest first.
+
+    Args:
+        random_part: ids of the responses that were drawn at random: only they speak of rates.
+    """
+    names = dict.fromkeys(note.mode for note in notes if note.mode)
+    drawn = {note.response for note in notes if note.response in random_part}
+    out = []
+    for name in names:
+        own = tuple(note for note in notes if note.mode == name)
+        failing = {note.response for note in own} & drawn
+        low, high = clopper_pearson(len(failing), len(drawn)) if drawn else (0.0, 1.0)
+        rate = len(failing) / len(drawn) if drawn else None
+        out.append(ModeCounts(name, own, rate, low, high, len(drawn)))
+    return sorted(out, key=lambda mode: (-len(mode.notes), mode.name))
+
+
+@dataclass(frozen=True)
+class ReaderAgreement:
+    """Krippendorff's α between readers: whether an answer fails, and which mode it has.
+
+    ``shared`` counts the responses that two readers or more have read; None where α is undefined.
+    """
+
+    readers: tuple[str, ...]
+    shared: int
+    failing: float | None
+    modes: float | None
+    differing: tuple[str, ...] = field(default=())
+
+
+def measure_readers(notes: Sequence[Note]) -> ReaderAgreement:
+    """How far readers agree on the responses that several of them read."""
+    readers = tuple(sorted({note.reader for note in notes}))
+    units: dict[str, dict[str, Note]] = {}
+    for note in notes:
+        units.setdefault(note.response, {})[note.reader] = note
+    shared = {key: row for key, row in units.items() if len(row) > 1}
+    fails = {
+        k: {r: "fails" if n.text else "fine" for r, n in row.items()} for k, row in shared.items()
+    }
+    modes = {
+        key: {r: n.mode or "fine" for r, n in row.items() if n.mode or not n.text}
+        for key, row in shared.items()
+    }
+    differing = tuple(key for key, row in fails.items() if len(set(row.values())) > 1)
+    return ReaderAgreement(
+        readers, len(shared), _find_alpha(fails, readers), _find_alpha(modes, readers), differing
+    )
+
+
+def _find_alpha(units: Mapping[str, Mapping[str, str]], readers: Sequence[str]) -> float | None:
+    """Krippendorff's α of named values; missing ones are missing."""
+    import krippendorff
+
+    values = sorted({value for row in units.values() for value in row.values()})
+    codes = {value: float(number) for number, value in enumerate(values)}
+    table = np.array(
+        [[codes[row[r]] if r in row else np.nan for row in units.values()] for r in readers]
+    )
+    rated = table[:, (~np.isnan(table)).sum(axis=0) >= 2] if table.size else table
+    if rated.size == 0 or len(np.unique(rated[~np.isnan(rated)])) < 2:
+        return None
+    return float(krippendorff.alpha(reliability_data=rated, level_of_measurement="nominal"))
+
+
+def suggest_groups(
+    notes: Sequence[Note], embedder: Embedder, *, most: int = 10, seed: int = 0
+) -> list[tuple[str, tuple[Note, ...]]]:
+    """Notes without a mode that may belong together, each group with its keywords.
+
+    Nothing is decided by it: a person names the mode, and says which notes are in it.
+    """
+    open_notes = [note for note in notes if note.text and not note.mode]
+    if len(open_notes) < 2:
+        return []
+    vectors = np.asarray(embedder.embed([note.text for note in open_notes]))
+    distinct = len(np.unique(vectors, axis=0))
+    count = min(most, distinct, max(1, len(open_notes) // 3))
+    labels = cluster_vectors(vectors, count, seed=seed).tolist()
+    names = name_clusters([split_words(note.text) for note in open_notes], labels)
+    groups = [
+        (names[label], tuple(n for n, own in zip(open_notes, labels, strict=True) if own == label))
+        for label in sorted(set(labels))
+    ]
+    return sorted((g for g in groups if len(g[1]) > 1), key=lambda group: -len(group[1]))
+
+
 def findings_of_notes(notes: Sequence[Note], modes: Mapping[str, float]) -> list[Finding]:
     """Notes as findings: for each response read and each mode one pass or fail.
 
     Args:
         modes: failure mode → severity in (0, 1]. Since only the first failure of a response is
-            noted, its other modes are *unscored*, not passed.
+            noted, its other modes are *unscored*, not passed. Where readers differ on a mode, it
+            is unscored as well.
     """
-    out = []
+    by_response: dict[str, list[Note]] = {}
     for note in notes:
+        by_response.setdefault(note.response, []).append(note)
+    out = []
+    for response, several in by_response.items():
         for mode, severity in modes.items():
-            failed = note.mode == mode
+            said = {"fail" if n.mode == mode else "unscored" if n.text else "pass" for n in several}
+            status = said.pop() if len(said) == 1 else "unscored"
+            failed = status == "fail"
             out.append(
                 Finding(
-                    response=note.response,
+                    response=response,
                     kind=mode,
-                    status="fail" if failed else "unscored" if note.text else "pass",
+                    status="fail" if failed else "pass" if status == "pass" else "unscored",
                     detector="reading",
                     version="1",
                     severity=severity if failed else 0.0,
-                    message=note.text if failed else "",
+                    message=next(n.text for n in several if n.mode == mode) if failed else "",
                 )
             )
     return out

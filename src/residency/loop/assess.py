@@ -12,6 +12,7 @@ from residency.errors import StoreError
 from residency.evaluate.judged_answer import shift_spans, view_without_reasoning
 from residency.evaluate.suites.grade import grade_responses
 from residency.evaluate.suites.scores import Scores, summarise_scores
+from residency.loop.measure_kinds import describe_kinds, measure_kinds
 from residency.loop.respond import respond
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Split
@@ -63,6 +64,7 @@ def assess_answers(
             "reasoning": ws.config.evaluate.reasoning,
             "examples": hash_rows(examples),
             "known": hash_rows(ws.split("train")),
+            **describe_kinds(ws, model.id),
         },
     )
     known_scopes = {record["scope"] for record in ws.store.records(RecordKind.SCOPE, ws.run_id)}
@@ -87,6 +89,7 @@ def assess_answers(
             label_values=find_label_values(train),
         )
         findings += detected if keep_reasoning else shift_spans(detected, responses)
+        findings += measure_kinds(ws, model.id, examples, responses)
         with ws.store.writer("eval"):
             ws.store.add_findings(scope, findings)
     reduce = ws.config.evaluate.reduce

@@ -32,14 +32,23 @@ if TYPE_CHECKING:
 
 SETTINGS_WITHOUT_RESULT = {
     "project": ("name", "store"),
+    "target": ("review",),
     "judge": (),
     "teacher": (),
     "moderation": (),
     "guard": (),
+    "serve": (),
 }
 """Settings that cannot change a result (an empty tuple: the whole table); changing one keeps the run."""
 
-SETTINGS_ADDED_LATER = (("project", "plugins"), ("evaluate", "reduce"), ("model", "fold_system"))
+SETTINGS_ADDED_LATER = (
+    ("project", "plugins"),
+    ("evaluate", "reduce"),
+    ("model", "fold_system"),
+    ("rounds", "trainings"),
+    ("rounds", "minutes"),
+    ("rounds", "runs"),
+)
 """Settings that stored runs do not know: at their default they are no part of a run's fingerprint."""
 
 
@@ -139,10 +148,12 @@ class Workspace:
     def suite(self) -> Suite:
         """The test suite that the settings name, or the default one."""
         from residency.evaluate.suites.load_suite import load_suite
+        from residency.project.named_kinds import join_kinds
 
         path = self.config.evaluate.suite
         code_root = None if self.config.evaluate.outside_code else self.root
-        return load_suite(self.root / path if path else None, code_root=code_root)
+        suite = load_suite(self.root / path if path else None, code_root=code_root)
+        return join_kinds(suite, self.root)
 
     @cached_property
     def primary_metric(self) -> PrimaryMetric:

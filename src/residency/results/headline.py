@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from residency.results.blind_spots import describe_blind_spots, is_blind_score
 from residency.results.figures import (
     KindChange,
     PrimaryChange,
@@ -20,6 +21,8 @@ from residency.results.run_results import RunResults
 from residency.results.statuses import SIGNIFICANT, count_statuses
 from residency.store.stage_key import StageName
 
+_BETTER = "Yes, it is better."
+_BLIND_BETTER = "The score rose, and it is too blind to say that the answers are better."
 Answer = Literal["yes", "no", "worse", "unknown"]
 
 
@@ -59,6 +62,11 @@ def write_headline(results: RunResults) -> Headline:
     falls = {kind: row for kind, row in firm.items() if row.delta > 0}
     rises = {kind: row for kind, row in firm.items() if row.delta < 0}
     answer, sentence = _answer_sentence(test)
+    table = results.sensitivity
+    if table is not None:
+        if is_blind_score(table) and answer == "yes":
+            answer, sentence = "unknown", sentence.replace(_BETTER, _BLIND_BETTER, 1)
+        sentence = f"{sentence} {describe_blind_spots(table)}"
     figures_before, figures_after = choose_leading_figures([before.scores, after.scores])
     return Headline(
         answer=answer,
@@ -108,7 +116,7 @@ def _answer_sentence(test: SealedTest) -> tuple[Answer, str]:
             "checks could be scored"
         )
     if better:
-        return "yes", f"Yes, it is better. On {figures}."
+        return "yes", f"{_BETTER} On {figures}."
     if worse:
         return "worse", f"No, it is worse. On {figures}."
     return "no", f"No difference could be shown. On {figures}."
@@ -143,7 +151,7 @@ def _primary_sentence(
             f"{format_percent(checks[1], 0)} passed"
         )
     if change.low > 0 and change.worst > 0:
-        return "yes", f"Yes, it is better. On {figures}."
+        return "yes", f"{_BETTER} On {figures}."
     if change.high < 0 and change.best < 0:
         return "worse", f"No, it is worse. On {figures}."
     return "no", f"No difference could be shown. On {figures}."

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from residency.errors import StoreError
+from residency.evaluate.suites.sensitivity import Sensitivity, read_sensitivity
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.proposal import Proposal
 from residency.results.figures import (
@@ -107,6 +108,13 @@ class RunResults:
     def reduce(self) -> str:
         """How several samples of an item become one outcome."""
         return str(self.settings.get("evaluate", {}).get("reduce", "majority"))
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity | None:
+        """What the run's score passes and fails of right and wrong answers; None where no dev item
+        has a reference, and for runs of earlier versions."""
+        body = self.stage_result(StageKey(StageName.SENSITIVITY))
+        return read_sensitivity(body) if body else None
 
     # --- the sealed test ------------------------------------------------------------------
 

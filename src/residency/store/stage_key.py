@@ -10,6 +10,8 @@ class StageName(StrEnum):
     """Steps of a run whose result is kept."""
 
     DATA = "data"
+    SENSITIVITY = "sensitivity"
+    """What the suite passes and fails of right and wrong answers."""
     EXPECTATIONS = "expectations"
     ISSUES = "issues"
     """Of a round."""
@@ -23,6 +25,16 @@ class StageName(StrEnum):
     """Of a round: the same over all issues that drew rows."""
     TARGET = "target"
     """Of a round."""
+    ROWS = "rows"
+    """Of a round: what people had decided of its rows when it was trained."""
+    ARMS_PLAN = "arms plan"
+    """How many trainings an arm gets, and what is asked of them; stored before they are trained."""
+    ARMS_TRAINED = "arms trained"
+    """The trainings of both arms on dev, and how far two trainings differ on each issue."""
+    ARMS_TESTED = "arms tested"
+    """The arms on the sealed test: what was aimed at, and the rest."""
+    FALLS = "falls"
+    """Falls on dev against falls on the sealed test."""
     STOP = "stop"
     """Of the last round: why the rounds ended."""
     TEST = "test"
@@ -53,6 +65,8 @@ class StageKey:
         Raises:
             ValueError: no step has this name.
         """
+        if text in set(StageName):  # names of two words have no subject
+            return cls(StageName(text))
         name, _, subject = text.partition(" ")
         return cls(StageName(name), subject)
 

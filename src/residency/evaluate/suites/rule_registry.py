@@ -15,11 +15,13 @@ from residency.evaluate.suites.rules.consistency import Consistency
 from residency.evaluate.suites.rules.contains import Contains
 from residency.evaluate.suites.rules.directional import Directional
 from residency.evaluate.suites.rules.exact import Exact
+from residency.evaluate.suites.rules.facts import Facts
 from residency.evaluate.suites.rules.fields import Fields
 from residency.evaluate.suites.rules.invariance import Invariance
 from residency.evaluate.suites.rules.json_schema import JsonSchema
 from residency.evaluate.suites.rules.language import Language
 from residency.evaluate.suites.rules.length import Length
+from residency.evaluate.suites.rules.negation import Negation
 from residency.evaluate.suites.rules.non_empty import NonEmpty
 from residency.evaluate.suites.rules.numeric import Numeric
 from residency.evaluate.suites.rules.python_function import PythonFunction
@@ -46,6 +48,8 @@ BUILT_IN_RULES: tuple[type[Rule], ...] = (
     Invariance,
     Directional,
     Similarity,
+    Facts,
+    Negation,
     PythonFunction,
 )
 

@@ -1,0 +1,387 @@
+"""``residency read``: answers read by people, notes grouped into failure modes, modes made kinds.
+
+Everything is appended to the store's log with who and when; nothing is overwritten. Functions that
+need no rows of the project take its store alone, so that pages answer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from residency.diagnose.open_coding import (
+    ModeCounts,
+    Note,
+    Progress,
+    ReaderAgreement,
+    choose_to_read,
+    count_modes,
+    findings_of_notes,
+    measure_progress,
+    measure_readers,
+    note_id,
+    suggest_groups,
+)
+from residency.errors import StoreError, UserError
+from residency.evaluate.judge.agreement import Agreement, measure_agreement
+from residency.evaluate.judge.judge import list_verdicts
+from residency.evaluate.judge.prompts import Rubric
+from residency.evaluate.suites.draft_rule import draft_rule, is_good_enough, measure_rule
+from residency.loop.judge_model import open_judge
+from residency.loop.measure_kinds import MODES_KEY, load_notes
+from residency.nouns.example import Example
+from residency.nouns.response import Response
+from residency.project.dev_split import split_dev
+from residency.project.named_kinds import (
+    NamedKind,
+    Way,
+    append_kind,
+    check_mode_name,
+    read_kinds,
+)
+from residency.project.named_models import find_model, label_model
+from residency.project.workspace import Workspace
+from residency.store.record_kind import RecordKind
+from residency.store.store import Store
+
+LONGEST_NOTE = 2000
+SAMPLE = 100
+
+
+@dataclass(frozen=True)
+class SampledAnswer:
+    """One answer of a sample: ids, why it was chosen, and the keywords of its cluster."""
+
+    response: str
+    example: str
+    chosen: str
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the reading of one model's answers stands.
+
+    ``left`` are the answers that ``reader`` has not noted yet, in order; ``rounds`` how often a
+    sample was drawn.
+    """
+
+    model: str
+    reader: str
+    sample: tuple[SampledAnswer, ...]
+    left: tuple[SampledAnswer, ...]
+    notes: tuple[Note, ...]
+    progress: Progress
+    modes: list[ModeCounts]
+    agreement: ReaderAgreement
+    kinds: dict[str, NamedKind] = field(default_factory=dict)
+
+    @property
+    def ungrouped(self) -> list[Note]:
+        """Notes of a failure that are in no mode yet."""
+        return [note for note in self.notes if note.text and not note.mode]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "model": self.model,
+            "reader": self.reader,
+            "sample": len(self.sample),
+            "left": [vars(answer) for answer in self.left],
+            "progress": {**vars(self.progress), "sentence": self.progress.describe()},
+            "notes": [{"id": note.id, **_note_body(note)} for note in self.notes],
+            "modes": [
+                {
+                    "name": mode.name,
+                    "notes": [note.id for note in mode.notes],
+                    "rate": mode.rate,
+                    "interval": [mode.low, mode.high],
+                    "read_at_random": mode.read,
+                    "kind": self.kinds[mode.name].to_dict() if mode.name in self.kinds else None,
+                }
+                for mode in self.modes
+            ],
+            "agreement": {**vars(self.agreement)},
+        }
+
+
+def draw_sample(ws: Workspace, *, model: str = "final", count: int = SAMPLE) -> str:
+    """Choose which of a model's dev answers are read, once; the model's id.
+
+    Only the finding part of dev is read: what is read finds issues, and the others measure them.
+    A larger ``count`` than before adds answers behind those that were chosen.
+
+    Raises:
+        StoreError: the model has no answers on dev.
+    """
+    chosen_model = find_model(ws, model)
+    known = load_sample(ws.store, chosen_model.id)
+    if len(known) >= count:
+        return chosen_model.id
+    finding, _ = split_dev(ws)
+    examples = [example for example in ws.split("dev") if example.id in finding]
+    responses = [
+        r
+        for r in ws.store.responses(chosen_model.id, examples, ws.sampling)
+        if r.sample == 0 and r.finish != "error"
+    ]
+    if not responses:
+        raise StoreError(
+            f"no answers of {label_model(chosen_model)} on dev are stored",
+            next_step=f"residency eval --model {chosen_model.id}",
+        )
+    seed = ws.config.project.seed
+    plan = choose_to_read(examples, responses, ws.embedder, count=count, seed=seed)
+    there = {answer.response for answer in known}
+    fresh = [
+        {
+            "response": item.response.id,
+            "example": item.response.example,
+            "chosen": item.chosen,
+            "cluster": item.cluster,
+        }
+        for item in plan
+        if item.response.id not in there
+    ][: count - len(known)]
+    if fresh:
+        ws.store.add_record(RecordKind.READING_SAMPLE, chosen_model.id, {"answers": fresh})
+    return chosen_model.id
+
+
+def load_sample(store: Store, model: str) -> list[SampledAnswer]:
+    """The answers of a model that were chosen to be read, in order."""
+    rows = store.records(RecordKind.READING_SAMPLE, model)
+    return [SampledAnswer(**answer) for row in rows for answer in row["answers"]]
+
+
+def load_reading(ws: Workspace, model: str, reader: str) -> Reading:
+    """Notes, modes and progress of one model's answers; ``model`` is an id."""
+    sample = load_sample(ws.store, model)
+    notes = load_notes(ws, model)
+    read = {note.response for note in notes if note.reader == reader}
+    at_random = {answer.response for answer in sample if answer.chosen == "random"}
+    return Reading(
+        model,
+        reader,
+        tuple(sample),
+        tuple(answer for answer in sample if answer.response not in read),
+        tuple(notes),
+        measure_progress(_first_readings(notes)),
+        count_modes(notes, at_random),
+        measure_readers(notes),
+        {kind.name: kind for kind in read_kinds(ws.root)},
+    )
+
+
+def make_note(store: Store, response: str, text: str, reader: str) -> tuple[str, dict[str, str]]:
+    """The model and the record of a note; an empty text says that the answer is fine.
+
+    Raises:
+        StoreError: there is no such answer. UserError: the note is too long, or nobody's.
+    """
+    answer = store.responses_by_id([response]).get(response)
+    if answer is None:
+        raise StoreError(f"there is no answer {response}", next_step="residency read DIR")
+    clean = " ".join(text.split())
+    if len(clean) > LONGEST_NOTE:
+        raise UserError(
+            f"the note has {len(clean)} characters, at most {LONGEST_NOTE} are kept",
+            next_step="name the first failure alone",
+        )
+    if not reader.strip():
+        raise UserError("nobody said who reads", next_step="--reader NAME")
+    body = {"response": response, "example": answer.example, "text": clean, "reader": reader}
+    return answer.model, {**body, "model": answer.model}
+
+
+def add_note(ws: Workspace, response: str, text: str, reader: str) -> Note:
+    """Append a note. Raises as ``make_note``."""
+    model, body = make_note(ws.store, response, text, reader)
+    ws.store.add_record(RecordKind.NOTE, model, body)
+    return Note(**body)
+
+
+def make_grouping(notes: Sequence[Note], ids: Sequence[str], mode: str) -> dict[str, Any]:
+    """The record that puts notes into a mode; an empty mode takes them out of theirs.
+
+    Raises:
+        UserError: no such note, a note that found nothing wrong, or a name that cannot be one.
+    """
+    known = {note.id: note for note in notes}
+    for key in ids:
+        if key not in known or not known[key].text:
+            raise UserError(
+                f"{key!r} is no note of a failure", next_step="residency read DIR --json"
+            )
+    if not ids:
+        raise UserError("no note was named", next_step="name one or more notes")
+    return {"do": "assign", "notes": list(ids), "mode": check_mode_name(mode) if mode else ""}
+
+
+def make_renaming(notes: Sequence[Note], mode: str, to: str) -> dict[str, Any]:
+    """The record that renames a mode, or merges it into one that is there.
+
+    Raises:
+        UserError: there is no such mode, or the new name cannot be one.
+    """
+    if mode not in {note.mode for note in notes if note.mode}:
+        raise UserError(f"there is no mode {mode!r}", next_step="residency read DIR lists them")
+    return {"do": "rename", "mode": mode, "to": check_mode_name(to)}
+
+
+def group_notes(ws: Workspace, ids: Sequence[str], mode: str, reader: str) -> None:
+    """Put notes into a mode. Raises as ``make_grouping``."""
+    body = make_grouping(load_notes(ws), ids, mode)
+    ws.store.add_record(RecordKind.MODE, MODES_KEY, {**body, "reader": reader})
+
+
+def rename_mode(ws: Workspace, mode: str, to: str, reader: str) -> None:
+    """Rename or merge a mode. Raises as ``make_renaming``."""
+    body = make_renaming(load_notes(ws), mode, to)
+    ws.store.add_record(RecordKind.MODE, MODES_KEY, {**body, "reader": reader})
+
+
+def suggest_modes(ws: Workspace, model: str) -> list[tuple[str, tuple[Note, ...]]]:
+    """Groups of notes that may be one mode, by their words; a person decides."""
+    return suggest_groups(load_notes(ws, model), ws.embedder, seed=ws.config.project.seed)
+
+
+@dataclass(frozen=True)
+class KindProposal:
+    """A kind as it would be measured, and how far that agrees with the notes.
+
+    ``agreement`` stands on answers that drafted nothing; ``fails`` and ``fine`` count the notes.
+    """
+
+    kind: NamedKind
+    agreement: Agreement | None
+    fails: int
+    fine: int
+
+    def describe(self) -> str:
+        """What it is worth, in a sentence."""
+        if self.agreement is None:
+            return "Measured by people alone: what nobody has read stays unscored."
+        a = self.agreement
+        said = (
+            f"It finds {a.tn} of {a.tn + a.fp} answers with “{self.kind.name}” and lets "
+            f"{a.tp} of {a.tp + a.fn} fine ones pass"
+        )
+        if a.unscored:
+            said += f" ({a.unscored} could not be scored)"
+        if self.kind.usable:
+            return f"{said}: good enough to count by."
+        return (
+            f"{said}: not good enough, so it stays unscored. More notes, another rule or a judge "
+            "may do better."
+        )
+
+
+def propose_kind(
+    ws: Workspace,
+    mode: str,
+    by: Way,
+    *,
+    criterion: str = "",
+    rule: Mapping[str, Any] | None = None,
+    severity: float = 0.5,
+    reader: str = "",
+) -> KindProposal:
+    """How a mode would be measured, and how well. Nothing is written but a judge's answers.
+
+    Args:
+        by: ``rule``: one drafted from the notes, or ``rule``; ``judge``: ``criterion``, asked of
+            the endpoint in ``[judge]``; ``reading``: by people alone; ``nothing``: no longer.
+
+    Raises:
+        UserError: no such mode, or too few notes. ConfigError: no judge is named.
+    """
+    notes = load_notes(ws)
+    if mode not in {note.mode for note in notes if note.mode} and by != "nothing":
+        raise UserError(f"there is no mode {mode!r}", next_step="residency read DIR lists them")
+    labels = _label_answers(notes, mode)
+    fails = sum(not passed for passed in labels.values())
+    counts = fails, len(labels) - fails
+    made = NamedKind(mode, by, severity=severity, who=reader)
+    if by in ("reading", "nothing"):
+        return KindProposal(made, None, *counts)
+    responses = list(ws.store.responses_by_id(labels).values())
+    examples = _load_examples(ws, responses)
+    table: Mapping[str, Any] = {}
+    if by == "judge":
+        criterion = criterion or f"Is the answer free of this failure: {mode}?"
+        report = open_judge(ws).check(
+            Rubric(mode, criterion), examples, responses, progress=ws.progress
+        )
+        agreement = measure_agreement(list_verdicts(report.findings), dict(labels))
+    elif rule is not None:
+        table = rule
+        agreement = measure_rule(dict(rule), examples, responses, labels, embedder=ws.embedder)
+    else:
+        drafted = draft_rule(examples, responses, labels, embedder=ws.embedder)
+        if drafted is None:
+            raise UserError(
+                f"no rule tells {counts[0]} answers with {mode!r} from {counts[1]} fine ones",
+                next_step="read and note more answers, the fine ones too, or use --by judge",
+            )
+        table, agreement = drafted.table, drafted.measured
+    kind = NamedKind(
+        mode,
+        by,
+        rule=table,
+        criterion=criterion if by == "judge" else "",
+        severity=severity,
+        usable=is_good_enough(agreement),
+        agreement={
+            name: value
+            for name, value in agreement.to_dict().items()
+            if name in ("tp", "fn", "tn", "fp", "unscored")
+        },
+        who=reader,
+    )
+    return KindProposal(kind, agreement, *counts)
+
+
+def add_kind(ws: Workspace, proposal: KindProposal) -> NamedKind:
+    """Let later rounds measure a kind: it goes to the end of ``kinds.toml``."""
+    read_kinds(ws.root)  # a file that cannot be read is told before anything is added to it
+    kind = append_kind(ws.root, proposal.kind)
+    ws.store.add_record(RecordKind.NAMED_KIND, kind.name, kind.to_dict())
+    return kind
+
+
+def find_answer(ws: Workspace, answer: SampledAnswer) -> tuple[Example, Response]:
+    """The texts of a sampled answer."""
+    response = ws.store.responses_by_id([answer.response])[answer.response]
+    return ws.store.example(answer.example), response
+
+
+def note_key(response: str, reader: str) -> str:
+    """The id by which a note is grouped."""
+    return note_id(response, reader)
+
+
+def _load_examples(ws: Workspace, responses: Sequence[Response]) -> list[Example]:
+    return [ws.store.example(key) for key in dict.fromkeys(r.example for r in responses)]
+
+
+def _label_answers(notes: Sequence[Note], mode: str) -> dict[str, bool]:
+    """Response id → fine (True) or with this mode (False); other failures say nothing of it."""
+    findings = findings_of_notes(notes, {mode: 0.5})
+    return {f.response: f.status == "pass" for f in findings if f.status != "unscored"}
+
+
+def _first_readings(notes: Sequence[Note]) -> list[Note]:
+    """Of several readers' notes on a response the first: progress counts responses."""
+    first: dict[str, Note] = {}
+    for note in notes:
+        known = first.get(note.response)
+        if known is None or (note.mode and not known.mode):
+            first[note.response] = note
+    return list(first.values())
+
+
+def _note_body(note: Note) -> dict[str, str]:
+    names = ("response", "example", "model", "text", "mode", "reader", "at")
+    return {name: getattr(note, name) for name in names}

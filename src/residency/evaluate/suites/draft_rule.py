@@ -1,0 +1,210 @@
+"""A rule for a failure mode, drafted from answers that people said have it and answers they found fine.
+
+The rule that is shown is drafted from all of them; what is said of it was measured on answers that
+it was not drafted from: each half is judged by the rule that the other half drafts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from residency.errors import SuiteError
+from residency.evaluate.judge.agreement import Agreement, measure_agreement
+from residency.evaluate.judge.judge import list_verdicts
+from residency.evaluate.suites.grade import grade_responses
+from residency.evaluate.suites.rule_registry import make_rule
+from residency.evaluate.suites.suite import Suite
+from residency.interfaces import Embedder
+from residency.nouns.example import Example
+from residency.nouns.finding import Finding
+from residency.nouns.response import Response
+from residency.text.words import list_ngrams, split_words
+
+Table = dict[str, Any]
+LEAST_RECALL, LEAST_SPECIFICITY = 0.5, 0.8
+_PHRASES = 8
+"""Phrases of either side that are tried."""
+
+
+@dataclass(frozen=True)
+class RuleDraft:
+    """A rule's table, how it fits the notes it was drafted from, and notes it was not."""
+
+    table: Table
+    fitted: Agreement
+    measured: Agreement
+
+    @property
+    def usable(self) -> bool:
+        """Whether later rounds may count by it."""
+        return is_good_enough(self.measured)
+
+
+def is_good_enough(agreement: Agreement) -> bool:
+    """Whether a measure of a mode may be believed.
+
+    It finds half of the failing answers or more, lets four of five fine ones pass, and is better
+    than chance by Fisher's exact test.
+    """
+    return (
+        agreement.better_than_chance
+        and agreement.tnr >= LEAST_RECALL  # people say fail, and so does the rule
+        and agreement.tpr >= LEAST_SPECIFICITY
+    )
+
+
+def draft_rule(
+    examples: Sequence[Example],
+    responses: Sequence[Response],
+    labels: Mapping[str, bool],
+    *,
+    embedder: Embedder | None = None,
+) -> RuleDraft | None:
+    """The rule that fits the labels best; None where there are not two answers of each kind.
+
+    Args:
+        responses: those that were labelled. labels: response id → passed (False: has the mode).
+    """
+    if min(list(labels.values()).count(value) for value in (True, False)) < 2:
+        return None
+    whole = _draft_best(examples, responses, labels, embedder)
+    if whole is None:
+        return None
+    table, fitted = whole
+    verdicts: dict[str, bool | None] = {}
+    for half in (0, 1):
+        own = [r for r in responses if _half_of(r) == half]
+        others = [r for r in responses if _half_of(r) != half]
+        some = _draft_best(examples, others, labels, embedder)
+        if some is not None:
+            verdicts.update(_judge(some[0], examples, own, embedder))
+    return RuleDraft(table, fitted, measure_agreement(verdicts, dict(labels)))
+
+
+def measure_rule(
+    table: Table,
+    examples: Sequence[Example],
+    responses: Sequence[Response],
+    labels: Mapping[str, bool],
+    *,
+    embedder: Embedder | None = None,
+) -> Agreement:
+    """How far a rule that a person wrote agrees with the notes.
+
+    Raises:
+        SuiteError: the table is no rule.
+    """
+    return measure_agreement(_judge(table, examples, responses, embedder), dict(labels))
+
+
+def _draft_best(
+    examples: Sequence[Example],
+    responses: Sequence[Response],
+    labels: Mapping[str, bool],
+    embedder: Embedder | None,
+) -> tuple[Table, Agreement] | None:
+    mine = {r.id: labels[r.id] for r in responses if r.id in labels}
+    if len(set(mine.values())) < 2:
+        return None
+    best: tuple[float, Table, Agreement] | None = None
+    for table in _list_candidates(examples, responses, mine):
+        try:
+            verdicts = _judge(table, examples, responses, embedder)
+        except SuiteError:
+            continue
+        agreement = measure_agreement(verdicts, mine)
+        if not (agreement.tp + agreement.fn and agreement.tn + agreement.fp):
+            continue
+        # A label that the rule leaves open counts half: it was not told wrong.
+        value = (agreement.tpr + agreement.tnr - 1) * agreement.n / len(mine)
+        if best is None or value > best[0] + 1e-9:
+            best = (value, table, agreement)
+    return (best[1], best[2]) if best is not None and best[0] > 0 else None
+
+
+def _list_candidates(
+    examples: Sequence[Example], responses: Sequence[Response], labels: Mapping[str, bool]
+) -> Iterator[Table]:
+    """Rules to try, the plain ones first."""
+    bad = [r.text for r in responses if labels.get(r.id) is False]
+    fine = [r.text for r in responses if labels.get(r.id) is True]
+    yield {"rule": "non_empty"}
+    lengths = [len(split_words(text)) for text in bad], [len(split_words(text)) for text in fine]
+    if min(lengths[0]) > np.median(lengths[1]):
+        yield {"rule": "length", "unit": "words", "max": _between(lengths[1], lengths[0])}
+    if max(lengths[0]) < np.median(lengths[1]):
+        yield {"rule": "length", "unit": "words", "min": _between(lengths[0], lengths[1]) + 1}
+    for phrase in _telling_phrases(bad, fine):
+        yield {"rule": "stop_words", "words": [phrase]}
+    both = _telling_phrases(bad, fine)
+    for count in (2, 4):
+        if len(both) >= count:
+            yield {"rule": "stop_words", "words": both[:count]}
+    missing = _telling_phrases(fine, bad)
+    for phrase in missing:
+        yield {"rule": "contains", "all": [phrase]}
+    if len(missing) > 1:
+        yield {"rule": "contains", "any": missing[:4]}
+    if any(example.reference for example in examples):
+        yield {"rule": "facts"}
+        yield {"rule": "negation"}
+        yield {"rule": "language", "language": "reference"}
+        yield {"rule": "length", "max_ratio": 2.0}
+        yield {"rule": "exact"}
+        for threshold in (0.5, 0.6, 0.7, 0.8):
+            yield {"rule": "similarity", "threshold": threshold}
+
+
+def _telling_phrases(here: Sequence[str], there: Sequence[str]) -> list[str]:
+    """Phrases of one to three words that stand in many texts here and few there."""
+
+    def count(texts: Sequence[str]) -> dict[str, int]:
+        seen: dict[str, int] = {}
+        for text in texts:
+            words = split_words(text)
+            for phrase in {" ".join(map(str, g)) for n in (1, 2, 3) for g in list_ngrams(words, n)}:
+                seen[phrase] = seen.get(phrase, 0) + 1
+        return seen
+
+    mine, theirs = count(here), count(there)
+    weight = {
+        phrase: times / len(here) - theirs.get(phrase, 0) / max(len(there), 1)
+        for phrase, times in mine.items()
+        if times > 1 and len(phrase) > 2
+    }
+    order = sorted(weight, key=lambda phrase: (-weight[phrase], -len(phrase), phrase))
+    return [phrase for phrase in order if weight[phrase] > 0.2][:_PHRASES]
+
+
+def _between(low: Sequence[int], high: Sequence[int]) -> int:
+    """A whole number that parts two lists of lengths as well as one can."""
+    points = sorted({*low, *high})
+    errors = [(sum(v > p for v in low) + sum(v <= p for v in high), p) for p in points]
+    return min(errors)[1]
+
+
+def _judge(
+    table: Table,
+    examples: Sequence[Example],
+    responses: Sequence[Response],
+    embedder: Embedder | None,
+) -> dict[str, bool | None]:
+    """Response id → passed every check of the rule; None where it says nothing."""
+    suite = Suite("draft", (make_rule(dict(table), where="a drafted rule"),))
+    findings = grade_responses(suite, examples, responses, embedder=embedder)
+    worst: dict[str, Finding] = {}
+    rank = {"fail": 0, "pass": 1, "unscored": 2}
+    for finding in findings:
+        known = worst.get(finding.response)
+        if known is None or rank[finding.status] < rank[known.status]:
+            worst[finding.response] = finding
+    return list_verdicts(list(worst.values()))
+
+
+def _half_of(response: Response) -> int:
+    return hashlib.sha256(response.example.encode()).digest()[0] % 2

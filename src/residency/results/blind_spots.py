@@ -1,0 +1,53 @@
+"""What a score cannot see, in words."""
+
+from __future__ import annotations
+
+from residency.evaluate.suites.sensitivity import (
+    BLIND,
+    PROBES,
+    Sensitivity,
+    list_blind_spots,
+)
+from residency.results.number_formats import format_percent
+
+_DENY = ("negated", "another", "empty")
+"""Probes that no useful score passes; one answer for all may rightly be the commonest class."""
+
+
+def describe_blind_spots(table: Sensitivity) -> str:
+    """A sentence: which wrong answers the score passes, or that it told all of them apart."""
+    blind = list_blind_spots(table)
+    untried = [PROBES[name] for name in _DENY if not _is_tried(table, name)]
+    tail = f" Not tried: {', '.join(untried)}." if untried else ""
+    own = table.probe("reference")
+    if own is not None and own.value is not None and own.value < 1 - BLIND:
+        tail += (
+            f" Of the references themselves only {format_percent(own.value, 0)} pass: the suite "
+            "asks for what the data does not show."
+        )
+    if not blind:
+        passed = [
+            f"{PROBES[probe.name]} in {format_percent(probe.value, 0)}"
+            for probe in table.probes
+            if probe.name != "reference" and probe.value
+        ]
+        said = f"; it passes {', '.join(passed)}" if passed else ""
+        return f"On {table.items} dev items the score told these wrong answers from right ones{said}.{tail}"
+    listed = ", ".join(
+        f"{PROBES[probe.name]} in {format_percent(probe.value, 0)}" for probe in blind
+    )
+    return f"What the score cannot see: of {table.items} dev items it passes {listed}.{tail}"
+
+
+def is_blind_score(table: Sensitivity | None) -> bool:
+    """Whether a score passes answers that deny the reference, belong to another row, or are empty.
+
+    Such a score can rise while answers get no better, so that nothing is called *better* on it.
+    """
+    if table is None:
+        return False
+    return any(probe.name in _DENY for probe in list_blind_spots(table))
+
+
+def _is_tried(table: Sensitivity, name: str) -> bool:
+    return any(probe.name == name and probe.scored for probe in table.probes)
