@@ -13,7 +13,7 @@ from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, format_percent, print_json
 
 if TYPE_CHECKING:
-    pass
+    from residency.evaluate.imported_logs.compare_logs import LogComparison
 from residency.cli.options import Json, SplitName, open_project, split_folder
 
 
@@ -21,7 +21,9 @@ def compare_command(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="[DIR] A B", help="The models: base, few-shot, round-N, final, or an id."
+            metavar="[DIR] A B",
+            help="Two models: base, few-shot, round-N, final, or an id. Or two logs of lm-eval, "
+            "Inspect or promptfoo (FILE#PROVIDER where a file has several).",
         ),
     ],
     split: SplitName = "dev",
@@ -30,8 +32,18 @@ def compare_command(
 ) -> None:
     """Compare two models on the same stored items, paired, kind by kind.
 
+    Two logs of other programs are compared the same way, metric by metric; items are paired by their
+    id, and pairs that were asked differently are refused.
+
     Example: residency compare demo base round-1 --items
+
+    Example: residency compare base/samples_arc.jsonl tuned/samples_arc.jsonl
     """
+    if len(arguments) == 2 and _are_logs(arguments):
+        from residency.commands.gate import compare_log_files
+
+        _show_logs(compare_log_files(arguments[0], arguments[1]), as_json)
+        return
     from residency.cli.result_tables import format_short_interval
     from residency.project.named_models import label_model
 
@@ -77,3 +89,29 @@ def compare_command(
         for kind, keys in kinds.items() if items else []:
             for key in keys:
                 console.print(f"{name} {kind} {key}")
+
+
+def _are_logs(names: list[str]) -> bool:
+    """Whether both arguments name logs of other programs."""
+    from residency.evaluate.imported_logs.read_log import is_log
+
+    return all(is_log(name) for name in names)
+
+
+def _show_logs(compared: LogComparison, as_json: bool) -> None:
+    """Metric by metric: both means, the rise of failures with its interval, and what is missing."""
+    from residency.cli.gate import build_changes_table
+
+    if as_json:
+        print_json(json.dumps(to_jsonable(compared), ensure_ascii=False))
+        return
+    console.print(build_changes_table(f"{compared.before} → {compared.after}", compared.changes))
+    for name, (then, now) in compared.unscored.items():
+        if then or now:
+            console.print(f"{name}: {then} items unscored before, {now} after")
+    if any(compared.alone):
+        console.print(
+            f"{compared.alone[0]} items only in the earlier log, {compared.alone[1]} only in the later"
+        )
+    for name, why in compared.left_out.items():
+        console.print(f"left out: {name}: {why}")

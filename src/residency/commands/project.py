@@ -38,6 +38,7 @@ from residency.store.store import Store
 
 if TYPE_CHECKING:
     from residency.commands.check import Checked
+    from residency.commands.gate import GateReport
     from residency.evaluate.baselines.baseline_report import BaselineReport
     from residency.loop.measure_benchmarks import BenchReport
     from residency.model.merging import MergeProof
@@ -133,6 +134,25 @@ class Project(Workspace):
     def compare(self, before: str, after: str, split: Split = "dev") -> Compared:
         """Two models on the same items, paired."""
         return compare(self, before, after, split)
+
+    def gate(
+        self,
+        baseline: str = "",
+        *,
+        margin: float = 0.05,
+        alpha: float = 0.05,
+        coverage: float = 0.9,
+        strict: bool = False,
+    ) -> GateReport:
+        """May the final model go out? ``report.passed``, and ``report.reasons`` where it may not.
+
+        Args:
+            baseline: a run's id, ``previous``, ``round-N``, or a file of ``gate --save``; empty: the
+                run's own verdicts speak. margin: the rise of a failure rate that is accepted.
+        """
+        from residency.commands.gate import GateLimits, gate
+
+        return gate(self.store, self.root, baseline, GateLimits(alpha, margin, coverage, strict))
 
     def chat(self, messages: Sequence[Message], model: str = "final") -> Iterator[str]:
         """Stream a model's answer, piece by piece."""

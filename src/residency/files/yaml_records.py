@@ -48,26 +48,66 @@ def _construct_mapping(loader: _PlainLoader, node: yaml.MappingNode) -> _LinedMa
 _PlainLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 
 
+class _SharingLoader(_PlainLoader):
+    """With aliases, as programs write them for values that stand in several places."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        return yaml.SafeLoader.compose_node(self, parent, index)
+
+
+def load_yaml(path: Path, *, aliases: bool = False) -> Any:
+    """The one value of a YAML file; its objects know their line (``line``).
+
+    Args:
+        aliases: allow ``*name``, as long as the value that they make is of a size that can be read.
+
+    Raises:
+        DataError: it is not YAML, or too large.
+    """
+    with open_bytes(path) as handle:
+        data = handle.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise DataError(
+            "YAML of more than 64 MB is not read", where=str(path), next_step="use JSON or JSONL"
+        )
+    try:
+        with io.TextIOWrapper(io.BytesIO(data), encoding=find_encoding(data)) as text:
+            value = yaml.load(text, Loader=_SharingLoader if aliases else _PlainLoader)
+        if aliases:
+            _measure_value(value, {})
+        return value
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise DataError(f"not valid YAML: {problem}", where=f"{path}{line}") from None
+
+
+def _measure_value(value: Any, sizes: dict[int, int]) -> int:
+    """Letters of a value with its aliases written out.
+
+    Raises:
+        ValueError: it holds itself, or is larger than a file may be.
+    """
+    if not isinstance(value, dict | list):
+        return len(value) if isinstance(value, str) else 8
+    size = sizes.get(id(value))
+    if size is None:
+        sizes[id(value)] = -1  # while it is measured
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        size = sizes[id(value)] = 2 + sum(_measure_value(part, sizes) for part in parts)
+    if size < 0 or size > 4 * _MOST_BYTES:
+        raise ValueError("its aliases make a value without end, or of more than 256 MB")
+    return size
+
+
 def read_yaml(path: Path) -> Iterator[Record]:
     """The objects of a list, or the tests of promptfoo settings, each with its first prompt.
 
     Raises:
         DataError: it is not YAML, or holds no list of objects.
     """
-    with open_bytes(path) as handle:
-        data = handle.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise DataError(
-            "YAML of more than 64 MB is not read", where=str(path), next_step="use JSONL"
-        )
-    try:
-        with io.TextIOWrapper(io.BytesIO(data), encoding=find_encoding(data)) as text:
-            value = yaml.load(text, Loader=_PlainLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise DataError(f"not valid YAML: {problem}", where=f"{path}{line}") from None
+    value = load_yaml(path)
     prompt = None
     if isinstance(value, dict):
         prompts = value.get("prompts")
