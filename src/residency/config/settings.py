@@ -28,6 +28,7 @@ from residency.config.project import ProjectConfig
 from residency.config.rounds import RoundsConfig
 from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
+from residency.config.serve import ServeConfig
 from residency.config.target import TargetConfig
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError
@@ -57,6 +58,7 @@ class Config(Section):
     teacher: EndpointConfig = EndpointConfig()
     moderation: ModerationConfig = ModerationConfig()
     guard: GuardConfig = GuardConfig()
+    serve: ServeConfig = ServeConfig()
 
     def with_secrets_of(self, original: Config) -> Config:
         """These settings, which were written with masked addresses, with the same ones whole."""

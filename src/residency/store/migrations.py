@@ -74,6 +74,28 @@ STEPS: tuple[Step, ...] = (
         "CREATE INDEX outcomes_by_model ON outcomes (model, scope, example)",
         pack_old_findings,
     ),
+    (
+        "CREATE TABLE requests (id VARCHAR(64) PRIMARY KEY, time FLOAT NOT NULL, "
+        "endpoint VARCHAR(64) NOT NULL, model VARCHAR(128) NOT NULL, "
+        "model_id VARCHAR(32) NOT NULL, status INTEGER NOT NULL, queue_seconds FLOAT NOT NULL, "
+        "first_token_seconds FLOAT, seconds FLOAT NOT NULL, prompt_tokens INTEGER NOT NULL, "
+        "answer_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, "
+        "finish VARCHAR(64) NOT NULL, error VARCHAR(128) NOT NULL, streamed INTEGER NOT NULL)",
+        "CREATE INDEX requests_by_time ON requests (time)",
+        "CREATE TABLE request_texts (request VARCHAR(64) PRIMARY KEY, time FLOAT NOT NULL, "
+        "model VARCHAR(128) NOT NULL, body TEXT NOT NULL)",
+        "CREATE TABLE moderation_events (request VARCHAR(64) NOT NULL, side VARCHAR(8) NOT NULL, "
+        "kind VARCHAR(64) NOT NULL, action VARCHAR(8) NOT NULL, time FLOAT NOT NULL, "
+        "judges TEXT NOT NULL, seconds FLOAT NOT NULL, PRIMARY KEY (request, side, kind, action))",
+        "CREATE INDEX moderation_events_by_time ON moderation_events (time)",
+        "CREATE TABLE feedback (id {serial}, request VARCHAR(64) NOT NULL, time FLOAT NOT NULL, "
+        "thumb VARCHAR(8) NOT NULL, answer TEXT NOT NULL, reason TEXT NOT NULL)",
+        "CREATE INDEX feedback_by_request ON feedback (request)",
+        "CREATE TABLE server_times (id VARCHAR(32) PRIMARY KEY, started FLOAT NOT NULL, "
+        "seen FLOAT NOT NULL, ended FLOAT)",
+        "CREATE TABLE traffic (id VARCHAR(32) PRIMARY KEY, time FLOAT NOT NULL, expires FLOAT, "
+        "body TEXT NOT NULL)",
+    ),
 )
 
 _SERIAL = {"sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT", "postgresql": "SERIAL PRIMARY KEY"}

@@ -195,3 +195,76 @@ records = Table(
     Column("body", Text, nullable=False),
     Index("records_by_kind", "kind", "key"),
 )
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("model_id", String(32), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("queue_seconds", Float, nullable=False),
+    Column("first_token_seconds", Float),
+    Column("seconds", Float, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("answer_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False),
+    Column("finish", String(64), nullable=False),
+    Column("error", String(128), nullable=False),
+    Column("streamed", Integer, nullable=False),
+    Index("requests_by_time", "time"),
+)
+
+request_texts = Table(
+    "request_texts",
+    metadata,
+    Column("request", String(64), primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+moderation_events = Table(
+    "moderation_events",
+    metadata,
+    Column("request", String(64), primary_key=True),
+    Column("side", String(8), primary_key=True),
+    Column("kind", String(64), primary_key=True),
+    Column("action", String(8), primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("judges", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Index("moderation_events_by_time", "time"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("request", String(64), nullable=False),
+    Column("time", Float, nullable=False),
+    Column("thumb", String(8), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("feedback_by_request", "request"),
+)
+
+server_times = Table(
+    "server_times",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("started", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+    Column("ended", Float),
+)
+
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("expires", Float),
+    Column("body", Text, nullable=False),
+)

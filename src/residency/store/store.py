@@ -16,12 +16,14 @@ from residency.store.answer_tables import AnswerTables
 from residency.store.artifacts import Artifacts
 from residency.store.issue_tables import IssueTables
 from residency.store.log_tables import LogTables
+from residency.store.request_tables import RequestTables
 from residency.store.run_tables import RunTables
+from residency.store.traffic_tables import TrafficTables
 
 FOLDER = ".residency"
 
 
-class Store(RunTables, AnswerTables, IssueTables, LogTables):
+class Store(RunTables, AnswerTables, IssueTables, LogTables, RequestTables, TrafficTables):
     """The stored side of a project.
 
     Args:
