@@ -1,0 +1,62 @@
+"""``residency sweep``: how much model and how much data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from residency.commands.estimate import estimate
+from residency.loop.estimate_error import ESTIMATE_RECORD, hash_training
+from residency.project.workspace import Workspace
+from residency.sweep.plan import SweepPlan
+from residency.sweep.run_sweep import Sweep
+from residency.sweep.sweep_options import SweepOptions
+from residency.sweep.sweep_result import SweepResult
+
+
+@dataclass(frozen=True)
+class KnownEstimate:
+    """The part of an earlier estimate that a plan needs."""
+
+    memory: int
+    step_seconds: float
+    frozen_seconds: float
+
+
+def open_sweep(ws: Workspace, options: SweepOptions) -> Sweep:
+    """A sweep that is not planned yet.
+
+    Raises:
+        ConfigError: a setting does not take a value. UserError: an option cannot be meant.
+    """
+    return Sweep(ws, options, estimate_once)
+
+
+def sweep(ws: Workspace, options: SweepOptions) -> SweepResult:
+    """Plan and run a sweep; what an earlier call did is not done again.
+
+    Raises:
+        UserError: nothing fits the time. StoreLockedError: another process writes.
+    """
+    opened = open_sweep(ws, options)
+    with ws.store.writer("sweep"):
+        return opened.run(opened.plan())
+
+
+def plan_only(ws: Workspace, options: SweepOptions) -> SweepPlan:
+    """What a sweep would do: its costs are measured by a probe, nothing is trained.
+
+    Raises:
+        UserError: nothing fits the time.
+    """
+    with ws.store.writer("sweep"):
+        return open_sweep(ws, options).plan()
+
+
+def estimate_once(ws: Workspace) -> Any:
+    """The last estimate for this base and these settings, or a new one."""
+    known = ws.store.records(ESTIMATE_RECORD, hash_training(ws))
+    if known:
+        last = known[-1]
+        return KnownEstimate(last["memory"], last["step_seconds"], last["frozen_seconds"])
+    return estimate(ws)

@@ -1,0 +1,1 @@
+"""How much model and how much data: planned trainings, learning curves, size against quality."""

@@ -1,0 +1,59 @@
+"""One training of a sweep: which base and settings, how many rows, which seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from residency.nouns.content_id import canonical_json
+from residency.nouns.example import Example
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A base with settings of ``[train]`` that differ from the project's, by name."""
+
+    base: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How people read it: ``tiny, rank 8``."""
+        words = [f"{name.replace('_', ' ')} {value}" for name, value in self.settings.items()]
+        return ", ".join([self.base, *words])
+
+    @property
+    def key(self) -> str:
+        """Equal for equal variants."""
+        return canonical_json([self.base, dict(self.settings)])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: ``rows`` of ``share`` of the train split, drawn and trained with seed ``repeat``."""
+
+    variant: Variant
+    rows: int
+    share: float
+    repeat: int
+
+    @property
+    def title(self) -> str:
+        """How people read it."""
+        return f"{self.variant.name}: {self.rows} rows, seed {self.repeat + 1}"
+
+
+def choose_rows(train: Sequence[Example], count: int, seed: int) -> list[Example]:
+    """``count`` rows, whole groups first, in the order of the split.
+
+    Under one seed a smaller choice is part of every larger one, and the choice of a row does not
+    depend on the others.
+    """
+
+    def place(example: Example) -> bytes:
+        return sha256(f"{seed}\x1f{example.group or example.id}".encode()).digest()
+
+    chosen = {row.id for row in sorted(train, key=lambda row: (place(row), row.id))[:count]}
+    return [row for row in train if row.id in chosen]

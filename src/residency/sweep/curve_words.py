@@ -1,0 +1,90 @@
+"""What a learning curve says, in words."""
+
+from __future__ import annotations
+
+import math
+
+from residency.sweep.learning_curve import REACH, LearningCurve, Prediction
+
+POINT = 0.01
+
+
+def describe_issue(title: str, curve: LearningCurve, tolerance: float) -> list[str]:
+    """Sentences on one issue: whether and where it reaches its tolerance, what twice the rows do."""
+    return [
+        _describe_goal(title, curve, tolerance),
+        describe_doubling(title, curve),
+    ]
+
+
+def describe_score(title: str, curve: LearningCurve) -> list[str]:
+    """Sentences on the primary metric, whose curve is of what is missing to 100 %."""
+    now, then = curve.measured[-1], curve.at(2 * curve.largest)
+    change = curve.change(2 * curve.largest)
+    said = f"*{title}*: {_rise(now)} with {curve.largest} rows"
+    if max(abs(change.low), abs(change.high)) < POINT:
+        return [
+            f"{said}; twice the rows change it by less than a point: the rows are not what it lacks."
+        ]
+    return [f"{said}; twice as many: {_rise(then)}{_doubt(change)}."]
+
+
+def describe_doubling(title: str, curve: LearningCurve) -> str:
+    """What twice the rows do to an issue."""
+    change, then = curve.change(2 * curve.largest), curve.at(2 * curve.largest)
+    if max(abs(change.low), abs(change.high)) < POINT:
+        return (
+            f"Twice the rows change *{title}* by less than a point: the rows are not what it lacks."
+        )
+    now = curve.measured[-1]
+    return (
+        f"Twice the rows ({2 * curve.largest}): {_percent(now.rate)} → {_share(then)}"
+        f"{_doubt(change)}."
+    )
+
+
+def _doubt(change: Prediction) -> str:
+    """Whether the change is more than its interval allows for."""
+    if change.low <= 0 <= change.high:
+        return ", which may be no change at all"
+    return ""
+
+
+def _describe_goal(title: str, curve: LearningCurve, tolerance: float) -> str:
+    median, low, high = curve.rows_until(tolerance)
+    goal, last = _percent(tolerance), curve.measured[-1]
+    limit = int(curve.largest * REACH)
+    smallest = curve.measured[0].rows
+    if last.high <= tolerance:
+        since = f"at most {smallest}" if median <= smallest else f"about {_round(median)}"
+        return f"*{title}* is under {goal} already: {_share(last)} with {last.rows} rows; {since} rows do."
+    if math.isinf(median):
+        end = curve.at(limit)
+        chance = "" if math.isinf(low) else f" (it may, from {_round(low)} rows on)"
+        return (
+            f"*{title}* does not come down to {goal} within {limit} rows, as far as this sees"
+            f"{chance}: {_share(last)} with {last.rows}, {_share(end)} there."
+        )
+    top = f"over {limit}" if math.isinf(high) else str(_round(high))
+    bottom = f"under {smallest}" if low <= smallest else str(_round(low))
+    return f"*{title}* reaches {goal} at about {_round(median)} rows [{bottom}, {top}]."
+
+
+def _round(rows: float) -> int:
+    """Two significant digits: more would be pretence."""
+    if rows <= 0:
+        return 0
+    step = 10 ** max(0, math.floor(math.log10(rows)) - 1)
+    return int(round(rows / step) * step)
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.0f} %"
+
+
+def _share(point: Prediction) -> str:
+    return f"{100 * point.rate:.0f} % [{100 * point.low:.0f}, {100 * point.high:.0f}]"
+
+
+def _rise(point: Prediction) -> str:
+    return f"{100 * (1 - point.rate):.0f} % [{100 * (1 - point.high):.0f}, {100 * (1 - point.low):.0f}]"

@@ -1,0 +1,155 @@
+"""The cells of a sweep as jobs: what each is made of, and what they share."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from residency.diagnose.dev_halves import split_halves
+from residency.jobs.job import Job, Resources
+from residency.jobs.job_store import JobStore
+from residency.project.workspace import Workspace
+from residency.sweep.cell import Cell, Variant
+from residency.sweep.cell_functions import write_rows
+
+MODULE = "residency.sweep.cell_functions"
+DECISIVE = {
+    "model": ("max_length", "device", "fold_system"),
+    "data": ("truncation", "instruction"),
+    "generate": ("max_new_tokens", "temperature", "samples", "stop"),
+    "evaluate": ("few_shot",),
+}
+"""Settings beside ``[train]`` that decide what a job gives; the template's text and the rows are inputs."""
+
+
+class TrainingEstimate(Protocol):
+    """What a sweep needs of an estimate."""
+
+    memory: int
+    step_seconds: float
+    frozen_seconds: float
+
+
+EstimateTraining = Callable[[Workspace], TrainingEstimate]
+
+
+@dataclass
+class SweepJobs:
+    """Makes jobs on one project's rows.
+
+    Args:
+        ws: the project. store: where the rows are put. threads: of each job.
+    """
+
+    ws: Workspace
+    store: JobStore
+    threads: int
+    _rows: str = ""
+    _opened: dict[str, Workspace] = field(default_factory=dict)
+
+    def put_rows(self) -> str:
+        """Train and dev as an artifact that every job reads; its content hash."""
+        if not self._rows:
+            ws = self.ws
+            rows = [*ws.split("train"), *ws.split("dev")]
+            share = ws.config.diagnose.finding_share
+            finding, _ = split_halves(ws.split("dev"), ws.config.project.seed, share=share)
+            path = ws.config.model.template
+            template = (ws.root / path).read_text(encoding="utf-8") if path else ""
+            with tempfile.TemporaryDirectory() as folder:
+                write_rows(Path(folder), rows, finding, template)
+                self._rows = self.store.put_folder(Path(folder))
+        return self._rows
+
+    def open_variant(self, variant: Variant) -> Workspace:
+        """The project under a variant's base and settings, with the project's store and rows."""
+        if variant.key not in self._opened:
+            config = self.ws.config
+            train = type(config.train).model_validate(
+                {**config.train.model_dump(mode="json"), **variant.settings}
+            )
+            model = config.model.model_copy(update={"base": variant.base, "threads": self.threads})
+            changed = config.model_copy(update={"train": train, "model": model})
+            opened = Workspace(self.ws.root, changed, full=self.ws.full, progress=self.ws.progress)
+            opened.store, opened.corpus = self.ws.store, self.ws.corpus
+            self._opened[variant.key] = opened
+        return self._opened[variant.key]
+
+    def make_frozen(self, variant: Variant, memory: int = 0) -> Job | None:
+        """The frozen layers of all train rows, shared by every cell; None where none are frozen."""
+        settings = self.open_variant(variant).config.train
+        if settings.method != "lora" or settings.layers == "all":
+            return None
+        job = self._make("compute_frozen", variant, {}, memory, f"{variant.base}: frozen layers")
+        kept = {"method": "lora", "layers": str(settings.layers), "precision": settings.precision}
+        config = {**job.arguments["config"], "train": {**kept, "quantize": settings.quantize}}
+        return replace(job, arguments={**job.arguments, "config": config})
+
+    def make_cell(self, cell: Cell, memory: int = 0) -> tuple[Job, ...]:
+        """A training with its answers, after the shared work that it needs."""
+        frozen = self.make_frozen(cell.variant, memory)
+        seed = self.ws.config.project.seed + cell.repeat
+        needs = {"frozen": frozen.id} if frozen else {}
+        own = {"rows": cell.rows, "seed": seed}
+        job = self._make("run_cell", cell.variant, own, memory, cell.title, needs)
+        return (frozen, job) if frozen else (job,)
+
+    def make_base(self, variant: Variant, memory: int = 0) -> list[Job]:
+        """The bare base's answers, zero-shot and (if the project does) few-shot."""
+        ways = [False, True] if self.ws.config.evaluate.few_shot else [False]
+        titles = {False: "zero-shot", True: "few-shot"}
+        bare = Variant(variant.base)
+        return [
+            self._make(
+                "answer_base", bare, {"few_shot": way}, memory, f"{variant.base}: {titles[way]}"
+            )
+            for way in ways
+        ]
+
+    def make_probe(self, variant: Variant) -> Job:
+        """A few answers of the bare base, for their time."""
+        title = f"{variant.base}: time of an answer"
+        return self._make("time_answers", Variant(variant.base), {}, 0, title)
+
+    def _make(
+        self,
+        function: str,
+        variant: Variant,
+        arguments: dict[str, Any],
+        memory: int,
+        title: str,
+        needs: dict[str, str] | None = None,
+    ) -> Job:
+        ws = self.open_variant(variant)
+        config = {
+            name: {key: value for key, value in section.items() if key in DECISIVE[name]}
+            for name, section in ws.config.model_dump(mode="json").items()
+            if name in DECISIVE
+        }
+        config["train"] = ws.config.train.model_dump(mode="json", exclude={"track"})
+        config["project"] = {"seed": self.ws.config.project.seed}
+        return Job(
+            f"{MODULE}:{function}",
+            {**arguments, "base": ws.base.identity, "config": config},
+            inputs={"rows": self.put_rows()},
+            needs=needs or {},
+            place={"base": self._find_base(ws), "threads": self.threads},
+            resources=Resources(memory=memory, threads=max(1, self.threads)),
+            title=title,
+        )
+
+    def _find_base(self, ws: Workspace) -> str:
+        """The base's name, or where its files lie when it is a folder or a file of the user's."""
+        name = ws.config.model.base
+        local = ws.root / name
+        if local.exists():
+            return str(local.resolve())
+        return str(Path(name).resolve()) if Path(name).exists() else name
+
+
+def list_jobs(groups: Sequence[Sequence[Job]]) -> list[Job]:
+    """Jobs of several cells, each once, in order."""
+    return list({job.id: job for group in groups for job in group}.values())

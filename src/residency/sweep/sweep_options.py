@@ -1,0 +1,89 @@
+"""What a sweep is asked for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from residency.config.train import TrainConfig
+from residency.errors import ConfigError, UserError
+from residency.sweep.cell import Variant
+
+SHARES = (0.12, 0.25, 0.5, 1.0)
+MOST_TRAININGS = 2000
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What to vary, how long it may take, and where it runs.
+
+    Attributes:
+        bases: names as in ``model.base``; none: the project's own.
+        shares: of the train split, each in (0, 1]. seeds: trainings at each size.
+        learning_rates, ranks, layers: values of ``[train]`` to try; none: the project's.
+        minutes: all trainings together may take so long, by the estimate; 0: no bound.
+        jobs: processes on this machine. cluster: a Ray cluster's address, in their place.
+        artifacts: folder or fsspec URL for the jobs' files; empty: in ``.residency``.
+        hour_price: of the machine that answers, in any currency; 0: not counted.
+    """
+
+    bases: tuple[str, ...] = ()
+    shares: tuple[float, ...] = SHARES
+    seeds: int = 3
+    learning_rates: tuple[float, ...] = ()
+    ranks: tuple[int, ...] = ()
+    layers: tuple[str, ...] = ()
+    minutes: float = 30.0
+    jobs: int = 1
+    cluster: str = ""
+    artifacts: str = ""
+    hour_price: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises ``UserError`` for what cannot be meant."""
+        if not self.shares or not all(0 < share <= 1 for share in self.shares):
+            raise UserError(
+                "sizes are per cent of the train split, above 0 and up to 100",
+                where="--sizes",
+                next_step="for example --sizes 12,25,50,100",
+            )
+        if self.seeds < 1 or self.jobs < 1 or self.minutes < 0:
+            raise UserError("seeds and jobs count from 1, minutes from 0", where="sweep")
+
+    def list_variants(self, own: str, settings: TrainConfig) -> list[Variant]:
+        """Every base with every combination of the settings that are varied.
+
+        Raises:
+            ConfigError: a value that the setting does not take. UserError: too many of them.
+        """
+        varied: dict[str, Sequence[Any]] = {
+            "learning_rate": self.learning_rates,
+            "rank": self.ranks,
+            "layers": self.layers,
+        }
+        varied = {name: list(dict.fromkeys(values)) for name, values in varied.items() if values}
+        bases = list(dict.fromkeys(self.bases)) or [own]
+        out = []
+        for base, *values in itertools.product(bases, *varied.values()):
+            changed = dict(zip(varied, values, strict=True))
+            try:
+                TrainConfig.model_validate({**settings.model_dump(mode="json"), **changed})
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise ConfigError(
+                    f"{first['loc'][-1]}: {first['msg'].removeprefix('Value error, ')}",
+                    where="sweep",
+                    next_step="see docs/configuration.md for what [train] takes",
+                ) from None
+            out.append(Variant(str(base), changed))
+        if len(out) * len(self.shares) * self.seeds > MOST_TRAININGS:
+            raise UserError(
+                f"that are {len(out) * len(self.shares) * self.seeds} trainings",
+                where="sweep",
+                next_step=f"vary less: {MOST_TRAININGS} are the most",
+            )
+        return out

@@ -1,0 +1,78 @@
+"""What a sweep found, as a value: curves, sizes, a recommendation, and the plan that it followed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from residency.sweep.learning_curve import LearningCurve
+from residency.sweep.plan import SweepPlan
+from residency.sweep.size_table import SizeRow
+
+
+@dataclass(frozen=True)
+class NamedCurve:
+    """A curve of one variant: of an issue (its failure rate), or of the primary metric.
+
+    ``issue`` is empty for the primary metric, whose curve is of what is missing to 100 %.
+    """
+
+    variant: str
+    issue: str
+    title: str
+    tolerance: float | None
+    curve: LearningCurve
+    words: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "variant": self.variant,
+            "issue": self.issue,
+            "title": self.title,
+            "tolerance": self.tolerance,
+            "words": list(self.words),
+            **self.curve.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A finished sweep.
+
+    Attributes:
+        run: the project's run that it speaks of. metric: title of the primary metric.
+        curves: of the primary metric first, then of each issue, variant by variant.
+        sizes: every variant at its most rows, and the bare bases. best: the one to take.
+        advice: which and why. notes: what was left out. seconds: of this call.
+        issue_titles: by id.
+    """
+
+    run: str
+    metric: str
+    plan: SweepPlan
+    curves: tuple[NamedCurve, ...]
+    sizes: tuple[SizeRow, ...]
+    best: str
+    advice: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    measuring_items: int
+    issue_titles: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: what the store keeps, ``--json`` prints and the report draws."""
+        return {
+            "run": self.run,
+            "metric": self.metric,
+            "plan": self.plan.to_dict(),
+            "curves": [curve.to_dict() for curve in self.curves],
+            "sizes": [row.to_dict() for row in self.sizes],
+            "best": self.best,
+            "advice": list(self.advice),
+            "notes": list(self.notes),
+            "seconds": self.seconds,
+            "measuring_items": self.measuring_items,
+            "issue_titles": dict(self.issue_titles),
+        }
