@@ -66,6 +66,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class TextRequest:
+    """Text to go on from, as it is and with no chat template.
+
+    ``stop``: texts that end what is written, and are no part of it. ``max_tokens``: its most tokens.
+    """
+
+    prompt: str
+    stop: tuple[str, ...] = ()
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
 class ChoiceScore:
     """Sum of log p of the continuation's tokens (nats), its token count, and whether it is argmax."""
 
@@ -117,6 +129,22 @@ class Scorer(Protocol):
         self, requests: Sequence[Sequence[Choice]], *, progress: Progress = no_progress
     ) -> list[list[ChoiceScore]]:
         """One list of choices an item (they often share a context); the same nesting back."""
+        ...
+
+
+class TextModel(Scorer, Protocol):
+    """A scorer that also goes on from raw text, and knows how likely whole texts are."""
+
+    def complete(
+        self, requests: Sequence[TextRequest], *, progress: Progress = no_progress
+    ) -> list[str]:
+        """What the model writes, its likeliest tokens, in the order of ``requests``."""
+        ...
+
+    def score_texts(
+        self, texts: Sequence[str], *, progress: Progress = no_progress
+    ) -> list[float]:
+        """log p of every token of each text (nats), in windows of the model's context."""
         ...
 
 

@@ -26,6 +26,7 @@ from residency.infer.fused_or_generic import (
 from residency.infer.generation_settings import FILE, read_generation_settings
 from residency.infer.generic_model import GenericModel
 from residency.infer.logits_rules import LogitsRules, check_rules
+from residency.infer.raw_text import complete_texts, score_whole_texts
 from residency.infer.scoring import score_fused, score_generic
 from residency.infer.sequences import Ending, Run, name_random_stream
 from residency.infer.shared_prefix import run_whole_sequence
@@ -37,6 +38,7 @@ from residency.interfaces import (
     Progress,
     ProgressEvent,
     Prompt,
+    TextRequest,
     no_progress,
 )
 from residency.model.find_layers import first_trained_layer
@@ -53,7 +55,7 @@ _TRUNK_BYTES = 1 << 30
 
 
 class LocalEngine:
-    """Generates and scores with one base model in memory. An interfaces.Generator and interfaces.Scorer.
+    """Generates and scores with one base model in memory. An interfaces.Generator and interfaces.TextModel.
 
     Greedy answers equal ``transformers.generate`` token for token in fp32, the settings of the
     folder's ``generation_config.json`` included, and no answer depends on what else is in the batch.
@@ -152,6 +154,15 @@ class LocalEngine:
             self.generic.replace_weights(weights)
         self._adapter = adapter
 
+    def build_variant(self, adapter: Path) -> FusedModel:
+        """The base with an adapter (or full weights) on the fused path, beside the present model.
+
+        Raises:
+            ModelError: the folder is no adapter of this base.
+        """
+        assert self._fused_base is not None
+        return self._build_fused(replaced_weights(self.model, adapter))
+
     # --- generation ------------------------------------------------------------------------
 
     def generate(
@@ -188,7 +199,7 @@ class LocalEngine:
                 report_answer(index, run)
             else:
                 runs.append(run)
-        for ended in self._generate_steps(runs, self._make_ending(sampling), self._trunk):
+        for ended in self.generate_steps(runs, self.make_ending(sampling), self._trunk):
             for run in ended:
                 report_answer(run.index, run.to_generation())
         return [results[index] for index in range(len(prompts))]
@@ -205,10 +216,10 @@ class LocalEngine:
         run = self._start_run(0, Prompt(tuple(messages)), sampling)
         if isinstance(run, Generation):
             raise ConfigError(run.error, next_step="start a new conversation")
-        ending = self._make_ending(sampling)
+        ending = self.make_ending(sampling)
         held_back = max((len(s) - 1 for s in ending.stop), default=0)
         sent = ""
-        for _ in self._generate_steps([run], ending, None):  # a conversation is asked once
+        for _ in self.generate_steps([run], ending, None):  # a conversation is asked once
             if run.finish is not None:
                 break
             text = self.chat.decode(run.tokens)
@@ -223,10 +234,14 @@ class LocalEngine:
         else:  # the format took back what looked like the answer (thinking)
             yield f"\n\n{run.text}"
 
-    def _generate_steps(
+    def generate_steps(
         self, runs: list[Run], ending: Ending, trunk: TrunkStates | None
     ) -> Iterator[list[Run]]:
-        """Generates; yields after every step the runs that ended in it."""
+        """Generates; yields after every step the runs that ended in it.
+
+        Args:
+            trunk: what frozen layers made of earlier texts, where the same ones may come again.
+        """
         if not runs:
             return
         if self.fused is None:
@@ -264,16 +279,18 @@ class LocalEngine:
             sampling=sampling,
             draft=Draft(prompt.draft),
             key=name_random_stream(prompt),
-            rules=self._make_rules(ids, budget),
+            rules=self.make_rules(ids, budget),
         )
 
-    def _make_rules(self, prompt: Sequence[int], budget: int) -> LogitsRules | None:
+    def make_rules(self, prompt: Sequence[int], budget: int) -> LogitsRules | None:
+        """What the model's own settings do to the scores of a prompt's answer; None: nothing."""
         if not (self.settings.logits or self.settings.sampling):
             return None
         ends = {*self.chat.end_ids, *self.settings.end_ids}
         return LogitsRules(self.settings, prompt, budget, sorted(ends), self._device)
 
-    def _make_ending(self, sampling: Sampling) -> Ending:
+    def make_ending(self, sampling: Sampling) -> Ending:
+        """When an answer of a conversation is over."""
         stop = (*sampling.stop, *self.chat.stop, *self.settings.stop)
         return Ending(self.chat.end_ids, stop, self.chat.decode, self.settings.end_ids)
 
@@ -304,6 +321,16 @@ class LocalEngine:
             results[index] = scores
             progress(ProgressEvent("score", len(results), len(items)))
         return [results.get(index, []) for index in range(len(requests))]
+
+    def complete(
+        self, requests: Sequence[TextRequest], *, progress: Progress = no_progress
+    ) -> list[str]:
+        """What the model writes after raw texts, as ``raw_text.complete_texts`` says."""
+        return complete_texts(self, requests, progress=progress)
+
+    def score_texts(self, texts: Sequence[str], *, progress: Progress = no_progress) -> list[float]:
+        """log p of whole texts (nats), as ``raw_text.score_whole_texts`` says."""
+        return score_whole_texts(self, texts, progress=progress)
 
     def measure_lead(self, ids: Sequence[int]) -> float:
         """How far the likeliest next token is ahead of the second one, in nats."""

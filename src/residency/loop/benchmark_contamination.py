@@ -76,7 +76,10 @@ def contaminated_items(
 def write_question(task: Task, row: Mapping[str, Any]) -> str:
     """What an item asks, without frame, choices and examples."""
     question_text = row.get("question")
-    return str(question_text) if question_text else task.read(row).text
+    if question_text:
+        return str(question_text)
+    question = task.read(row)
+    return question.choices[question.gold] if task.kind == "rolling" else question.text
 
 
 def separate_contaminated(

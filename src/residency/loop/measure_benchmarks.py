@@ -145,11 +145,6 @@ def hash_questions(tasks: Sequence[Task], splits: Splits, limit: int, shots: int
     """Hash of every context and choice that would be asked."""
     prompts = []
     for task in tasks:
-        questions = write_requests(task, splits, limit=limit, shots=shots)
-        lines = [
-            f"{choice.context}\x1f{choice.continuation}"
-            for request in questions.requests
-            for choice in request
-        ]
-        prompts.append([task.name, hash_text("\x1e".join(lines))])
+        asked = write_requests(task, splits, limit=limit, shots=shots)
+        prompts.append([task.name, hash_text("\x1e".join(asked.lines))])
     return content_id("bench", prompts)

@@ -11,7 +11,12 @@ from scipy import stats
 
 from residency.errors import SuiteError
 from residency.evaluate.benchmarks.run_tasks import BenchResult
-from residency.evaluate.benchmarks.score_items import VALUE_OF, ItemResult
+from residency.evaluate.benchmarks.score_items import (
+    LOG_METRICS,
+    ItemResult,
+    average_metric,
+    average_ratio,
+)
 from residency.evaluate.benchmarks.task_registry import TASKS
 from residency.stats.delta_interval import score_interval
 
@@ -23,7 +28,8 @@ class Difference:
     """One metric of two models on the same n items.
 
     Attributes:
-        before, after: the two means. delta: after − before. low, high: its interval.
+        before, after: the two means. delta: after − before; for perplexities the log-likelihood
+            gained an item, word or byte, so that more is better too. low, high: its interval.
         fixed, broken: items wrong → right and right → wrong (for metrics of 0 and 1).
         p_value: exact McNemar for metrics of 0 and 1, else the paired t-test.
         status: by the interval against the margin: *kept* (all of it above −margin),
@@ -79,11 +85,54 @@ def compare_results(
         raise SuiteError("the two runs have no item in common")
     shown = [name for name in pairs if name in after.metrics]
     return [
-        _compare_metric(name, metric, pairs[name], margin, level)
+        (_compare_logs if metric in LOG_METRICS else _compare_metric)(
+            name, metric, pairs[name], margin, level
+        )
         for name in shown
         for metric in after.metrics[name]
-        if metric not in VALUE_OF  # no mean of items, so no difference of items either
     ]
+
+
+def _compare_logs(
+    task: str,
+    metric: str,
+    pairs: Sequence[tuple[ItemResult, ItemResult]],
+    margin: float,
+    level: float,
+) -> Difference:
+    """Log-likelihood gained an item, a word or a byte (bits for ``bits_per_byte``, else nats).
+
+    So +0.02 is a perplexity lower by 2 %. The interval is Student's t of a ratio over the items.
+    """
+    weights = [one.weights.get(metric, 1.0) for one, _ in pairs]
+    old = [one.values[metric] for one, _ in pairs]
+    new = [two.values[metric] for _, two in pairs]
+    gains = [b - a for a, b in zip(old, new, strict=True)]
+    unit = math.log(2) if metric == "bits_per_byte" else 1.0
+    gain = average_ratio(gains, weights)
+    n, delta, error = gain.n, gain.value / unit, gain.stderr / unit
+    if n < 2:
+        half, p_value = math.inf, 1.0
+    elif error == 0.0:
+        half, p_value = 0.0, float(delta == 0.0)
+    else:
+        half = error * float(stats.t.ppf((1 + level) / 2, n - 1))
+        p_value = 2 * float(stats.t.sf(abs(delta) / error, n - 1))
+    low, high = delta - half, delta + half
+    return Difference(
+        task=task,
+        metric=metric,
+        n=n,
+        before=average_metric(metric, old, weights).value,
+        after=average_metric(metric, new, weights).value,
+        delta=delta,
+        low=low,
+        high=high,
+        fixed=sum(g > 0 for g in gains),
+        broken=sum(g < 0 for g in gains),
+        p_value=p_value,
+        status=_judge_change(low, high, margin),
+    )
 
 
 def _compare_metric(

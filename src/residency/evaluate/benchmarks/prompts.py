@@ -28,6 +28,8 @@ def write_contexts(
     Raises:
         SuiteError: the pool has too few rows.
     """
+    if task.kind == "rolling":
+        return [task.read(row).choices[0] for row in rows]
     need = shots + (task.exclude_item and task.order == "random")
     if shots and len(pool) < need:
         raise SuiteError(
@@ -38,12 +40,37 @@ def write_contexts(
     out = []
     for row in rows:
         examples = _draw_examples(task, row, pool, shots, generator)
-        shown = "".join(
-            f"{q.text}{task.target_delimiter}{q.choices[q.gold]}{task.fewshot_delimiter}"
-            for q in map(task.read, examples)
-        )
-        out.append(f"{task.description}{shown}{task.read(row).text}")
+        shown = "".join(_write_example(task, example) for example in examples)
+        description = task.describe(row) if task.describe else task.description
+        question = task.read(row)
+        out.append(f"{description}{shown}{_write_question(question, task.target_delimiter)}")
     return out
+
+
+def _write_example(task: Task, row: Row) -> str:
+    """A question with its answer, and what parts it from the next."""
+    question = (task.read_example or task.read)(row)
+    between, after = task.example_delimiters or (task.target_delimiter, task.fewshot_delimiter)
+    answer = question.choices[question.gold]
+    if not answer:
+        return _write_question(question, between)
+    if not question.prefix:
+        return f"{question.text}{between}{answer}{after}"
+    parted = " " if needs_delimiter(question.prefix, answer) else ""
+    return f"{_write_question(question, between)}{parted}{answer}{after}"
+
+
+def _write_question(question: Question, delimiter: str) -> str:
+    """The question, and the words that begin every answer where the task has such."""
+    if not question.prefix:
+        return question.text
+    parted = delimiter if needs_delimiter(question.text, question.prefix) else ""
+    return f"{question.text}{parted}{question.prefix}"
+
+
+def needs_delimiter(before: str, after: str) -> bool:
+    """Whether two texts meet without white space between them."""
+    return bool(before and after) and not (before[-1].isspace() or after[0].isspace())
 
 
 def _draw_examples(
@@ -52,7 +79,8 @@ def _draw_examples(
     if not shots:
         return []
     if task.order == "first":
-        return list(pool[:shots])
+        others = [other for other in pool if other != row] if task.exclude_item else list(pool)
+        return others[:shots]
     if not task.exclude_item:
         return generator.sample(list(pool), shots)
     drawn = [other for other in generator.sample(list(pool), shots + 1) if other != row]

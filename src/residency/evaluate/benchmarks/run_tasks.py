@@ -10,15 +10,22 @@ from typing import Any
 from residency.evaluate.benchmarks.load_rows import Splits, read_split
 from residency.evaluate.benchmarks.prompts import write_contexts, write_continuations
 from residency.evaluate.benchmarks.score_items import (
-    VALUE_OF,
     ItemResult,
     Metric,
     average_metric,
     item_values,
     pool_metrics,
+    score_whole_text,
 )
-from residency.evaluate.benchmarks.task import Task
-from residency.interfaces import Choice, Progress, Scorer, no_progress
+from residency.evaluate.benchmarks.task import Question, Row, Task
+from residency.interfaces import (
+    Choice,
+    ChoiceScore,
+    Progress,
+    TextModel,
+    TextRequest,
+    no_progress,
+)
 from residency.text.words import hash_text
 
 
@@ -67,39 +74,69 @@ class BenchResult:
 
 @dataclass(frozen=True)
 class TaskRequests:
-    """The items of one task, ready to score."""
+    """The items of one task, ready to be asked: in log-likelihoods, or in texts.
+
+    Attributes:
+        rows, questions, contexts: the items. requests: choices of each, where they are scored.
+        texts: what is gone on from, where the answer is written.
+    """
 
     task: Task
-    indices: list[int]
+    rows: list[Row]
+    questions: list[Question]
     contexts: list[str]
     requests: list[list[Choice]]
+    texts: list[TextRequest]
+
+    @property
+    def lines(self) -> list[str]:
+        """Everything that is asked, as text: equal lines are equal questions."""
+        scored = [f"{c.context}\x1f{c.continuation}" for request in self.requests for c in request]
+        if self.task.kind == "rolling":
+            return self.contexts
+        return scored + [f"{t.prompt}\x1f{t.stop}\x1f{t.max_tokens}" for t in self.texts]
 
 
 def write_requests(
     task: Task, splits: Splits, *, limit: int = 0, shots: int | None = None
 ) -> TaskRequests:
-    """The first ``limit`` items of a task (all when 0) as log-likelihood requests.
+    """The first ``limit`` items of a task (all when 0) as they are asked.
 
     Raises:
         SuiteError: a split is missing, or a row is not of the benchmark's layout.
     """
-    rows = read_split(task, splits, task.test)
+    rows = list(read_split(task, splits, task.test))
     rows = rows[:limit] if limit else rows
-    count = task.shots if shots is None else shots
-    count = count if task.shots_from else 0
-    examples = read_split(task, splits, task.shots_from) if count else []
-    told = write_contexts(task, rows, examples, count)
-    requests = [
-        [Choice(context, text) for text in write_continuations(task, task.read(row))]
-        for row, context in zip(rows, told, strict=True)
-    ]
-    return TaskRequests(task, list(range(len(rows))), told, requests)
+    count = count_shots(task, shots)
+    examples: Sequence[Row] = task.examples
+    if count and not examples:
+        examples = read_split(task, splits, task.shots_from)
+    contexts = write_contexts(task, rows, examples, count)
+    questions = [task.read(row) for row in rows]
+    requests: list[list[Choice]] = []
+    texts: list[TextRequest] = []
+    if task.generation:
+        how = task.generation
+        texts = [TextRequest(context, how.stop, how.max_tokens) for context in contexts]
+    elif task.kind != "rolling":
+        requests = [
+            [Choice(context, text) for text in write_continuations(task, question)]
+            for question, context in zip(questions, contexts, strict=True)
+        ]
+    return TaskRequests(task, rows, questions, contexts, requests, texts)
+
+
+def count_shots(task: Task, shots: int | None) -> int:
+    """Examples before each question: those asked for, or the task's own number."""
+    if task.kind == "rolling" or not (task.shots_from or task.examples):
+        return 0
+    return task.shots if shots is None else shots
 
 
 def run_tasks(
     tasks: Sequence[Task],
     splits: Splits,
-    scorer: Scorer,
+    model: TextModel,
     *,
     limit: int = 0,
     shots: int | None = None,
@@ -112,32 +149,70 @@ def run_tasks(
         shots: examples before each question; None: each benchmark's usual number.
     """
     asked = [write_requests(task, splits, limit=limit, shots=shots) for task in tasks]
-    requests = [request for one in asked for request in one.requests]
-    scores = iter(scorer.score(requests, progress=progress))
+    scores = iter(
+        model.score([request for one in asked for request in one.requests], progress=progress)
+    )
     items: list[ItemResult] = []
     for one in asked:
-        rows = read_split(one.task, splits, one.task.test)
-        for index, context in zip(one.indices, one.contexts, strict=True):
-            question = one.task.read(rows[index])
-            found = next(scores)
-            sums = tuple(score.logprob for score in found)
-            values = item_values(question, found, one.task.kind)
-            items.append(
-                ItemResult(
-                    task=one.task.name,
-                    index=index,
-                    prompt=hash_text(context),
-                    logprobs=sums,
-                    gold=question.gold,
-                    chosen=max(range(len(sums)), key=sums.__getitem__),
-                    values={name: values[VALUE_OF.get(name, name)] for name in one.task.metrics},
-                )
-            )
-    used = {
-        task.name: (task.shots if shots is None else shots) if task.shots_from else 0
-        for task in tasks
-    }
+        if one.task.kind == "generation":
+            items += _rate_answers(one, model.complete(one.texts, progress=progress))
+        elif one.task.kind == "rolling":
+            items += _rate_texts(one, model.score_texts(one.contexts, progress=progress))
+        else:
+            items += [_rate_choices(one, index, next(scores)) for index in range(len(one.rows))]
+    used = {task.name: count_shots(task, shots) for task in tasks}
     return BenchResult(summarise_metrics(tasks, items), items, used)
+
+
+def _rate_choices(asked: TaskRequests, index: int, scores: Sequence[ChoiceScore]) -> ItemResult:
+    task, question = asked.task, asked.questions[index]
+    sums = tuple(score.logprob for score in scores)
+    values = item_values(question, scores, task.kind)
+    return ItemResult(
+        task=task.name,
+        index=index,
+        prompt=hash_text(asked.contexts[index]),
+        logprobs=sums,
+        gold=question.gold,
+        chosen=max(range(len(sums)), key=sums.__getitem__),
+        values={name: values[name] for name in task.metrics},
+    )
+
+
+def _rate_answers(asked: TaskRequests, answers: Sequence[str]) -> list[ItemResult]:
+    """Answers that were written. Where the first row lists its right answers, every row does."""
+    how = asked.task.generation
+    assert how is not None
+    items = []
+    for index, (row, question, answer) in enumerate(
+        zip(asked.rows, asked.questions, answers, strict=True)
+    ):
+        targets = question.targets
+        if question.many and not asked.questions[0].many:
+            targets = (str(list(question.targets)),)
+        values = how.score_answer(answer, row, targets)
+        prompt = hash_text(asked.contexts[index])
+        items.append(ItemResult(asked.task.name, index, prompt, (), 0, 0, values, answer=answer))
+    return items
+
+
+def _rate_texts(asked: TaskRequests, sums: Sequence[float]) -> list[ItemResult]:
+    items = []
+    for index, (text, logprob) in enumerate(zip(asked.contexts, sums, strict=True)):
+        values, weights = score_whole_text(text, logprob)
+        items.append(
+            ItemResult(
+                task=asked.task.name,
+                index=index,
+                prompt=hash_text(text),
+                logprobs=(logprob,),
+                gold=0,
+                chosen=0,
+                values={name: values[name] for name in asked.task.metrics},
+                weights={name: weights[name] for name in asked.task.metrics},
+            )
+        )
+    return items
 
 
 def summarise_metrics(
@@ -154,7 +229,10 @@ def summarise_metrics(
         if not found:
             continue
         out[task.name] = {
-            m: average_metric(m, [item.values[m] for item in found]) for m in task.metrics
+            m: average_metric(
+                m, [i.values[m] for i in found], [i.weights.get(m, 1.0) for i in found]
+            )
+            for m in task.metrics
         }
         for group in task.groups:
             groups.setdefault(group, []).append(task.name)

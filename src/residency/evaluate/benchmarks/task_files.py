@@ -1,34 +1,49 @@
 """Benchmark tasks as data: a TOML file of ours, or a task YAML of lm-evaluation-harness.
 
 Both have the same keys, those of lm-evaluation-harness 0.4.13: templates (Jinja) that make a
-question, its choices and its answer out of a row. Read are the types ``multiple_choice`` and
-``loglikelihood``; what is not (Python functions, other types) is refused by name. Templates run in
-a sandbox, and no code of a task file is run.
+question, its choices and its answer out of a row. Read are all four types; what is not (Python
+functions, other metrics) is refused by name. Templates run in a sandbox, and no code of a task file
+is run.
 """
 
 from __future__ import annotations
 
-import ast
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from residency.errors import SuiteError
-from residency.evaluate.benchmarks.task import Question, Row, Task
+from residency.evaluate.benchmarks.generation import read_generation
+from residency.evaluate.benchmarks.row_templates import fill_description, read_row
+from residency.evaluate.benchmarks.task import Task
 
 TASK_ENDINGS = (".toml", ".yaml", ".yml")
 HELP = "docs/benchmarks.md shows a task file"
 METRICS: Mapping[str, tuple[str, ...]] = {
     "multiple_choice": ("acc", "acc_norm", "acc_bytes"),
     "loglikelihood": ("perplexity", "acc"),
+    "loglikelihood_rolling": ("word_perplexity", "byte_perplexity", "bits_per_byte"),
+    "generate_until": ("exact_match",),
 }
 """What can be counted, by type."""
+_KINDS: Mapping[str, Literal["choice", "likelihood", "generation", "rolling"]] = {
+    "multiple_choice": "choice",
+    "loglikelihood": "likelihood",
+    "loglikelihood_rolling": "rolling",
+    "generate_until": "generation",
+}
+_AGGREGATIONS = {
+    "perplexity": "perplexity",
+    "word_perplexity": "weighted_perplexity",
+    "byte_perplexity": "weighted_perplexity",
+    "bits_per_byte": "bits_per_byte",
+}
+"""How a metric is made of its items, where it is no mean."""
 _READ = frozenset(
     [
         "task",
@@ -49,6 +64,9 @@ _READ = frozenset(
         "num_fewshot",
         "fewshot_config",
         "metric_list",
+        "generation_kwargs",
+        "filter_list",
+        "gen_prefix",
     ]
 )
 _WITHOUT_EFFECT = frozenset(
@@ -63,9 +81,21 @@ _WITHOUT_EFFECT = frozenset(
         "unsafe_code",
     ]
 )
+_EXAMPLE_KEYS = frozenset(
+    [
+        "sampler",
+        "samples",
+        "split",
+        "doc_to_text",
+        "doc_to_target",
+        "doc_to_choice",
+        "gen_prefix",
+        "fewshot_delimiter",
+        "target_delimiter",
+    ]
+)
+"""What ``fewshot_config`` may say."""
 _INCLUDES = 5
-
-_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
 
 
 def read_task_file(path: Path) -> Task:
@@ -77,6 +107,7 @@ def read_task_file(path: Path) -> Task:
     """
     raw = _read_with_includes(path)
     where = str(path)
+    _refuse_functions(raw, where)
     unread = sorted(
         key
         for key, value in raw.items()
@@ -89,60 +120,108 @@ def read_task_file(path: Path) -> Task:
         raise SuiteError(
             f"output_type is {output!r}; read are {', '.join(METRICS)}", where=where, next_step=HELP
         )
-    for key in (
-        "doc_to_text",
-        "doc_to_target",
-        *(["doc_to_choice"] * (output == "multiple_choice")),
-    ):
+    needed = ["doc_to_text", "doc_to_target", *(["doc_to_choice"] * (output == "multiple_choice"))]
+    for key in needed:
         if raw.get(key) is None:
             raise SuiteError(f"the key {key!r} is missing", where=where, next_step=HELP)
-    files = _find_files(raw, path)
-    splits = _list_splits(raw, where)
-    shots_split = (
-        raw.get("fewshot_split") or raw.get("training_split") or raw.get("validation_split")
-    )
-    sampler = (raw.get("fewshot_config") or {}).get("sampler", "default")
-    if sampler not in ("default", "first_n"):
-        raise SuiteError(f"the sampler {sampler!r} is not known", where=where, next_step=HELP)
     name = str(raw.get("task") or path.stem)
+    after = str(raw.get("fewshot_delimiter", "\n\n"))
+    generation = read_generation(raw, after, where) if output == "generate_until" else None
+    examples = _read_examples(raw, output, where)
+    description = str(raw.get("description") or "")
     return Task(
         name=name,
         benchmark=name,
         subset="",
-        read=partial(_read_row, raw, output, where),
-        metrics=_list_metrics(raw, output, where),
-        test=splits,
-        # A task that says 0 itself takes no examples, whatever is asked for: so does the harness.
-        shots_from=()
-        if raw.get("num_fewshot") == 0
-        else (str(shots_split),)
-        if shots_split
-        else splits,
+        read=partial(read_row, raw, output, where),
+        metrics=generation.metrics if generation else _list_metrics(raw, output, where),
+        test=_list_splits(raw, where),
+        shots_from=examples.splits,
         shots=int(raw.get("num_fewshot") or 0),
+        order=examples.order,
+        exclude_item=examples.exclude_item,
+        description=description,
+        describe=partial(fill_description, description) if "{" in description else None,
+        target_delimiter=str(raw.get("target_delimiter", " ")),
+        fewshot_delimiter=after,
+        kind=_KINDS[output],
+        files=_find_files(raw, path),
+        generation=generation,
+        read_example=partial(read_row, examples.templates, output, where),
+        examples=examples.rows,
+        example_delimiters=(
+            str(examples.templates.get("target_delimiter", " ")),
+            str(examples.templates.get("fewshot_delimiter", "\n\n")),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Where a task's examples come from, and by which templates they are written."""
+
+    splits: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    order: Literal["random", "first"]
+    exclude_item: bool
+    templates: Mapping[str, Any]
+
+
+def _read_examples(raw: Mapping[str, Any], output: str, where: str) -> _Examples:
+    own = {k: v for k, v in (raw.get("fewshot_config") or {}).items() if v is not None}
+    unread = sorted(set(own) - _EXAMPLE_KEYS)
+    if unread:
+        raise SuiteError(f"the key {unread[0]!r} is not read", where=f"{where}, fewshot_config")
+    sampler = own.get("sampler", "default")
+    if sampler not in ("default", "first_n"):
+        raise SuiteError(f"the sampler {sampler!r} is not known", where=where, next_step=HELP)
+    samples = own.get("samples", [])
+    if not isinstance(samples, list) or not all(isinstance(row, Mapping) for row in samples):
+        raise SuiteError("samples is a list of rows", where=f"{where}, fewshot_config")
+    split = own.get("split", raw.get("fewshot_split"))
+    named = split or raw.get("training_split") or raw.get("validation_split")
+    # A task that says 0 itself takes no examples, whatever is asked for: so does the harness.
+    none = raw.get("num_fewshot") == 0
+    return _Examples(
+        splits=() if none else (str(named),) if named else _list_splits(raw, where),
+        rows=() if none or split else tuple(samples),
         order="first" if sampler == "first_n" else "random",
         # The harness compares the two settings, also where neither is set.
-        exclude_item=raw.get("fewshot_split") == raw.get("test_split"),
-        description=str(raw.get("description") or ""),
-        target_delimiter=str(raw.get("target_delimiter", " ")),
-        fewshot_delimiter=str(raw.get("fewshot_delimiter", "\n\n")),
-        kind="likelihood" if output == "loglikelihood" else "choice",
-        files=files,
+        exclude_item=split == raw.get("test_split"),
+        templates={**raw, **own},
     )
+
+
+@dataclass(frozen=True)
+class _PythonFunction:
+    """A value that names code, which is not run; a file that includes it may name another value."""
+
+    name: str
+    line: int
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Plain YAML; a tag such as ``!function`` names code, which is not run."""
 
 
-def _refuse_tag(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
-    raise SuiteError(
-        f"{node.tag} {getattr(node, 'value', '')} names Python code, which is not run",
-        where=f"line {node.start_mark.line + 1}",
-        next_step=HELP,
-    )
+def _note_function(loader: yaml.SafeLoader, node: yaml.Node) -> _PythonFunction:
+    return _PythonFunction(str(getattr(node, "value", "")), node.start_mark.line + 1)
 
 
-_Loader.add_constructor("!function", _refuse_tag)
+_Loader.add_constructor("!function", _note_function)
+
+
+def _refuse_functions(raw: Any, where: str) -> None:
+    """Code anywhere in the keys that are left after the includes."""
+    if isinstance(raw, _PythonFunction):
+        raise SuiteError(
+            f"!function {raw.name} names Python code, which is not run",
+            where=f"{where}, line {raw.line}",
+            next_step="include the file in one that gives the key another value or null; " + HELP,
+        )
+    inner = raw.values() if isinstance(raw, Mapping) else raw if isinstance(raw, list) else ()
+    for value in inner:
+        _refuse_functions(value, where)
 
 
 def _read_with_includes(path: Path, depth: int = 0) -> dict[str, Any]:
@@ -195,59 +274,20 @@ def _list_splits(raw: Mapping[str, Any], where: str) -> tuple[str, ...]:
 
 
 def _list_metrics(raw: Mapping[str, Any], output: str, where: str) -> tuple[str, ...]:
-    listed = raw.get("metric_list") or [{"metric": name} for name in METRICS[output][:2]]
+    listed = raw.get("metric_list") or [
+        {"metric": name}
+        for name in METRICS[output][: 3 if output == "loglikelihood_rolling" else 2]
+    ]
     names = [str(entry.get("metric")) for entry in listed]
     for name in names:
         if name not in METRICS[output]:
             raise SuiteError(
                 f"the metric {name!r} is not known for {output}", where=where, next_step=HELP
             )
+    for entry in listed:
+        usual = _AGGREGATIONS.get(str(entry.get("metric")), "mean")
+        if entry.get("aggregation", usual) != usual:
+            raise SuiteError(
+                f"{entry['metric']} is aggregated by {usual} alone", where=where, next_step=HELP
+            )
     return tuple(names)
-
-
-def _read_row(raw: Mapping[str, Any], output: str, where: str, row: Row) -> Question:
-    """One row as a question.
-
-    Raises:
-        ValueError: a template fails on it, or the answer is none of the choices.
-    """
-    try:
-        text = str(_fill_template(raw["doc_to_text"], row))
-        target = _fill_target(raw, row)
-        if output == "loglikelihood":
-            return Question(text, (str(target),), 0)
-        choices = _fill_choices(raw["doc_to_choice"], row)
-    except (TemplateError, SyntaxError) as error:
-        raise ValueError(f"{where}: {error}") from None
-    gold = target if isinstance(target, int) else choices.index(str(target))
-    if not 0 <= gold < len(choices):
-        raise ValueError(f"the answer {gold} is none of {len(choices)} choices")
-    return Question(text, choices, gold)
-
-
-def _fill_template(template: Any, row: Row) -> Any:
-    """A column's value, or the template filled with the row."""
-    if not isinstance(template, str):
-        return template
-    if template in row:
-        return row[template]
-    return _ENVIRONMENT.from_string(template).render(**row)
-
-
-def _fill_target(raw: Mapping[str, Any], row: Row) -> Any:
-    value = _fill_template(raw["doc_to_target"], row)
-    if isinstance(raw["doc_to_target"], str) and raw["doc_to_target"] in row:
-        return value
-    if isinstance(value, str) and value.isdigit() and raw.get("doc_to_choice") is not None:
-        return int(value)
-    return value
-
-
-def _fill_choices(template: Any, row: Row) -> tuple[str, ...]:
-    if isinstance(template, Mapping):
-        return tuple(map(str, template.values()))
-    if isinstance(template, Sequence) and not isinstance(template, str):
-        return tuple(map(str, template))
-    value = _fill_template(template, row)
-    listed = ast.literal_eval(value) if isinstance(value, str) else value
-    return tuple(map(str, listed))
