@@ -18,3 +18,5 @@ class TargetConfig(Section):
     """Most targeted rows a round."""
     control: bool = True
     """Also train a control arm with exactly as many random pool rows."""
+    review: bool = False
+    """Wait before a round that trains proposed rows until a person has looked at them (`residency rows`, `residency web`)."""

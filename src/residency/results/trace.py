@@ -7,6 +7,7 @@ from typing import Any
 
 from residency.errors import StoreError
 from residency.nouns.model import Model
+from residency.project.row_decisions import apply_decisions, read_decisions
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 
@@ -76,9 +77,10 @@ def _trace_dataset(store: Store, key: str) -> Trace:
     version = store.dataset(key)
     run = store.latest_run()
     proposals = store.proposals(run) if run else []
+    edited = apply_decisions(proposals, read_decisions(store))
     wanted = set(version.rows)
     by_issue: dict[str, list[str]] = {}
-    for p in proposals:
+    for p in {p.id: p for p in [*edited, *proposals]}.values():
         if p.accepted and p.example.id in wanted:
             by_issue.setdefault(f"{p.issue} ({p.origin}, {p.selector}, {p.arm})", []).append(
                 p.example.id

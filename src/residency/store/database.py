@@ -72,6 +72,11 @@ class Database:
         with explain_errors(self.place):
             self._bring_up_to_date()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is a database server's, which other machines may write to."""
+        return self._engine.dialect.name != "sqlite"
+
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()

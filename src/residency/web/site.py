@@ -17,11 +17,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from residency.config.settings import CONFIG_NAME, Config
-from residency.errors import ConfigError, StoreError, UserError
+from residency.errors import ConfigError, ResidencyError, StoreError, UserError
 from residency.project.progress_file import RunPosition, read_position
 from residency.project.settings_file import find_project_root, read_config
 from residency.project.workspace import Workspace
 from residency.report.templates_env import make_environment
+from residency.results.next_actions import NextAction, list_next_actions
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
 from residency.store.store import FOLDER, Store
@@ -33,6 +34,8 @@ PROJECT_COOKIE = "residency_project"
 PERSON_COOKIE = "residency_person"
 LONGEST_NAME = 60
 _MONTHS = 60 * 60 * 24 * 180
+_MOST_RESULTS = 8
+_Stamp = tuple[tuple[int, int], ...]
 
 
 class NotStartedError(UserError):
@@ -52,6 +55,7 @@ class Site:
         self.several = several
         self._secret = secrets.token_bytes(32)
         self._stores: dict[Path, Store] = {}
+        self._results: dict[tuple[Path, str], tuple[_Stamp, RunResults]] = {}
         self._lock = threading.Lock()
         self._env = make_environment("residency.web")
 
@@ -117,9 +121,28 @@ class Site:
             NotStartedError: nothing was run yet.
         """
         store = self.store(request)
-        if not run and store.latest_run() is None:
+        latest = run or store.latest_run()
+        if not latest:
             raise NotStartedError("nothing was run here yet", next_step="residency run")
-        return RunResults(store, run)
+        if store.is_shared:  # others write where nothing here would notice
+            return RunResults(store, latest)
+        key, stamp = (store.folder, latest), _stamp(store.folder)
+        with self._lock:
+            known = self._results.get(key)
+            if known is None or known[0] != stamp:
+                if len(self._results) >= _MOST_RESULTS:
+                    self._results.clear()
+                known = self._results[key] = stamp, RunResults(store, latest)
+            return known[1]
+
+    def next_actions(self, request: Request) -> list[NextAction]:
+        """What to do next in this project; nothing before its first run."""
+        try:
+            results = self.results(request)
+            running = self.position(request) is not None
+            return list_next_actions(results, running=running)
+        except ResidencyError:  # no page is lost for the sake of advice
+            return []
 
     def workspace(self, request: Request) -> Workspace:
         """The project, opened; what is heavy (rows, model) is loaded when it is first asked for."""
@@ -223,6 +246,7 @@ class Site:
             "command": command,
             "position": position,
             "several": self.several,
+            "actions": self.next_actions(request),
         }
         return HTMLResponse(self._draw(request, template, {**frame, **values}), status)
 
@@ -259,6 +283,18 @@ def remember(response: Response, cookie: str, value: str) -> None:
     response.set_cookie(
         cookie, quote(value, safe=""), max_age=_MONTHS, httponly=True, samesite="strict"
     )
+
+
+def _stamp(folder: Path) -> _Stamp:
+    """What changes whenever anybody writes to the SQLite file of a store."""
+    stamps = []
+    for name in ("store.db", "store.db-wal"):
+        try:
+            stat = (folder / name).stat()
+            stamps.append((stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            stamps.append((0, 0))
+    return tuple(stamps)
 
 
 def _login_name() -> str:

@@ -27,7 +27,8 @@ token. Pages write only by ``site.write`` or by a function of ``commands/``; eve
 ``hx-vals`` (JSON), ``hx-confirm`` TEXT, ``hx-sse`` URL (an EventSource whose messages are swapped in);
 ``data-item`` (j and k go from one to the next), ``data-key`` X (the key that clicks or focuses the
 element, within the item where one stands), ``data-drop`` (files dropped here go into its file input),
-``data-copy`` TEXT. Everything works without the script too, except progress and keys.
+``data-copy`` TEXT; ``data-toggle`` SELECTOR (shows and hides it, within the item); ``data-auto`` on a
+form that sends itself when a field changes; ``data-no-enter`` on one with several buttons. Everything works without the script too, except progress and keys.
 
 **Style**: ``templates/web.css`` after the report's ``style.css``. Use its variables, ``.card``,
 ``.buttons``, ``.field``, ``.facts``, ``.chip``, ``.sample``, ``.pair``, ``.scroll``, ``.note``, ``.empty``.

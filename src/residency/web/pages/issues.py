@@ -1,4 +1,4 @@
-"""Issues: the ledger of all, and one of them with its items."""
+"""Issues: the ledger of all rounds, and one of them as a queue of items to look at."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from residency.results.issue_items import count_changes, list_changes, load_samples
+from residency.results.issue_ledger import list_ledger_rounds, list_ledger_rows
+from residency.results.row_review import count_states, list_drawn_rows
 from residency.web.paging import Page, make_pager
 from residency.web.site import Site
 
@@ -21,7 +23,13 @@ def add_routes(app: FastAPI, site: Site) -> None:
     def show_issues(request: Request) -> Response:
         results = site.results(request)
         return site.page(
-            request, "issues.html.j2", here="/issues", command="status", results=results
+            request,
+            "issues.html.j2",
+            here="/issues",
+            command="status",
+            results=results,
+            rounds=list_ledger_rounds(results),
+            rows=list_ledger_rows(results),
         )
 
     @app.get("/issues/{issue}")
@@ -31,15 +39,20 @@ def add_routes(app: FastAPI, site: Site) -> None:
         changes = list_changes(results.answers, result)
         fitting = [item for item in changes if change in ("", item.change)]
         pager = make_pager(len(fitting), page, ISSUE_ITEMS, change=change)
+        shown = fitting[pager.start : pager.stop]
         return site.page(
             request,
             "issue.html.j2",
             here="/issues",
             title=result.title,
+            command=f"residency trace {result.issue.id}",
             results=results,
             view=result,
-            samples=load_samples(results.answers, result.issue, fitting[pager.start : pager.stop]),
+            samples=load_samples(results.answers, result.issue, shown),
+            others={item.example: item.other_failures for item in shown},
+            whole=sum(item.change == "fixed" and not item.other_failures for item in changes),
             counts=count_changes(changes),
+            drawn=count_states(list_drawn_rows(results, issue=result.issue.id)),
             change=change,
             pager=pager,
         )

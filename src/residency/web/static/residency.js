@@ -232,6 +232,8 @@
   document.addEventListener("keydown", (event) => {
     if (isTyping(event.target)) {
       if (event.key === "Escape") event.target.blur();
+      // of several buttons none is meant by Enter
+      if (event.key === "Enter" && event.target.matches("[data-no-enter] input")) event.preventDefault();
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         event.target.form?.requestSubmit();

@@ -1,0 +1,97 @@
+"""``residency rows``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from residency.cli.json_output import to_jsonable
+from residency.cli.options import Directory, Json, open_project
+from residency.cli.progress import ProgressDisplay
+from residency.cli.terminal import console, print_json, print_line
+from residency.errors import ConfigError
+
+
+def rows_command(
+    directory: Directory = Path(),
+    issue: Annotated[str, typer.Option(help="Only rows of this issue.")] = "",
+    accept: Annotated[list[str] | None, typer.Option(help="Accept this row; may repeat.")] = None,
+    reject: Annotated[
+        list[str] | None, typer.Option(help="Never train this row; may repeat.")
+    ] = None,
+    edit: Annotated[str, typer.Option(help="Change this row by --request and --answer.")] = "",
+    request: Annotated[str, typer.Option(help="The edited row's request.")] = "",
+    answer: Annotated[str, typer.Option(help="The edited row's answer.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
+    who: Annotated[
+        str, typer.Option(envvar="RESIDENCY_PERSON", help="Who decides; the login name otherwise.")
+    ] = "",
+    reviewed: Annotated[
+        bool, typer.Option("--reviewed", help="All rows of the next round are looked at.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Rows that issues drew: accept, reject or edit them, with a reason. Nothing rejected is trained.
+
+    With target.review = true a run waits here before each round that trains such rows.
+
+    Example: residency rows demo
+
+    Example: residency rows demo --reject ex-1a2b3c --reason "the label is wrong"
+    """
+    from residency.commands.rows import decide_row, finish_review, list_rows
+
+    if edit and not (request or answer):
+        raise ConfigError("--edit needs --request or --answer", where="command line")
+    with ProgressDisplay() as progress:
+        project = open_project(directory, progress)
+        name = who or _login_name()
+        for row in accept or []:
+            decide_row(project, row, "accept", who=name, reason=reason)
+        for row in reject or []:
+            decide_row(project, row, "reject", who=name, reason=reason)
+        if edit:
+            decide_row(
+                project,
+                edit,
+                "edit",
+                who=name,
+                reason=reason,
+                prompt=request or None,
+                answer=answer or None,
+            )
+        number = finish_review(project, who=name) if reviewed else 0
+    rows = list_rows(project.store, issue=issue)
+    if as_json:
+        print_json(json.dumps(to_jsonable(rows), ensure_ascii=False))
+        return
+    table = Table(title="Rows that issues drew", title_justify="left", header_style="bold")
+    for column in ("round", "row", "issue", "decision", "request"):
+        table.add_column(column)
+    for each in rows:
+        p, decision = each.proposal, each.decision
+        words = f"{decision.decision} ({decision.who})" if decision else "–"
+        last = p.example.prompt[-1]
+        table.add_row(
+            str(each.round),
+            p.example.id[:13],
+            p.issue[:13],
+            words if p.accepted else p.reason,
+            (last.input or last.content)[:90],
+        )
+    console.print(table)
+    if number:
+        print_line(f"The rows of round {number} are looked at: residency run goes on.")
+
+
+def _login_name() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""

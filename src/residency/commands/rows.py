@@ -1,0 +1,154 @@
+"""``residency rows``: the rows that issues drew, and what a person decides of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from residency.errors import DataError, StoreError
+from residency.nouns.example import Example
+from residency.nouns.proposal import Proposal
+from residency.overlap.firewall import screen_rows
+from residency.project.row_decisions import (
+    Decision,
+    RowDecision,
+    add_decision,
+    read_decisions,
+)
+from residency.project.workspace import Workspace
+from residency.store.record_kind import RecordKind
+from residency.store.store import Store
+
+
+@dataclass(frozen=True)
+class ProposedRow:
+    """A row that an issue drew for a round, and the last decision of it, if there is one."""
+
+    round: int
+    proposal: Proposal
+    decision: RowDecision | None
+
+
+def list_rows(store: Store, *, issue: str = "", arm: str = "main") -> list[ProposedRow]:
+    """Rows that the latest run's issues drew, those that nobody decided of first.
+
+    Args:
+        issue: only of this one (id or prefix).
+
+    Raises:
+        StoreError: nothing was run yet.
+    """
+    run = store.latest_run()
+    if run is None:
+        raise StoreError("nothing was run here yet", next_step="residency run")
+    decisions = read_decisions(store)
+    rounds = {stage.key.round for stage in store.stages(run) if stage.key.name == "target"}
+    rows = [
+        ProposedRow(number, p, decisions.get(p.example.id))
+        for number in sorted(rounds, reverse=True)
+        for p in store.proposals(run, number)
+        if p.arm == arm and p.issue.startswith(issue)
+    ]
+    return sorted(rows, key=lambda r: (-r.round, not r.proposal.accepted, r.decision is not None))
+
+
+def decide_row(
+    ws: Workspace,
+    row: str,
+    decision: Decision,
+    *,
+    who: str,
+    reason: str = "",
+    prompt: str | None = None,
+    answer: str | None = None,
+) -> RowDecision:
+    """Accept, reject or edit a proposed row (id or prefix). A rejected row is trained nowhere.
+
+    Args:
+        prompt, answer: the new texts of an edited row; None keeps what is there.
+
+    Raises:
+        StoreError: no such row was proposed. DataError: it comes near dev or test, or nothing of it
+            was changed.
+    """
+    proposal = _find_proposal(ws.store, row)
+    if not proposal.accepted:
+        raise DataError(
+            f"the firewall turned this row down: {proposal.reason}",
+            where=proposal.example.id,
+            next_step="leave it: what comes near dev or test is never trained",
+        )
+    edited = None
+    if decision == "edit":
+        edited = edit_example(proposal.example, prompt, answer)
+        _check_firewall(ws, edited)
+    made = RowDecision(proposal.example.id, decision, reason.strip(), who, edited=edited)
+    add_decision(ws.store, made)
+    return made
+
+
+def finish_review(ws: Workspace, *, who: str) -> int:
+    """Say that the rows of the next round are looked at; gives the round. ``run`` goes on then.
+
+    Raises:
+        StoreError: no rows wait.
+    """
+    rows = list_rows(ws.store)
+    if not rows:
+        raise StoreError("no rows were proposed yet", next_step="residency run")
+    run, number = ws.latest_run(), rows[0].round
+    ws.store.add_record(RecordKind.ROWS_REVIEWED, run, {"round": number, "who": who})
+    return number
+
+
+def edit_example(example: Example, prompt: str | None, answer: str | None) -> Example:
+    """A row with another last request or answer.
+
+    Raises:
+        DataError: a text would be empty, or nothing changed.
+    """
+    messages = list(example.messages)
+    last = len(messages) - 1
+    has_answer = bool(messages) and messages[-1].role == "assistant"
+    if answer is not None and has_answer:
+        messages[last] = replace(messages[last], content=_need_text(answer, "answer"))
+    asked = last - 1 if has_answer else last
+    if prompt is not None and asked >= 0:
+        own = messages[asked]
+        text = _need_text(prompt, "request")
+        messages[asked] = replace(own, input=text) if own.input else replace(own, content=text)
+    edited = replace(example, messages=tuple(messages), why="edited by a person")
+    if edited.id == example.id:
+        raise DataError("nothing was changed", next_step="accept the row as it is")
+    return edited
+
+
+def _need_text(text: str, what: str) -> str:
+    clean = text.replace("\r\n", "\n").strip()
+    if not clean:
+        raise DataError(f"the {what} is empty", next_step="write one, or reject the row")
+    return clean
+
+
+def _find_proposal(store: Store, row: str) -> Proposal:
+    rows = [r.proposal for arm in ("main", "control") for r in list_rows(store, arm=arm)]
+    fitting = {p.example.id: p for p in reversed(rows) if p.example.id.startswith(row)}
+    if len(fitting) != 1:
+        raise StoreError(
+            f"{len(fitting)} proposed rows begin with {row!r}",
+            next_step="residency rows lists them",
+        )
+    return next(iter(fitting.values()))
+
+
+def _check_firewall(ws: Workspace, edited: Example) -> None:
+    run = ws.latest_run()
+    protected: Sequence[Example] = [*ws.store.corpus(run, "dev"), *ws.store.corpus(run, "test")]
+    background = [*ws.store.corpus(run, "train"), *ws.store.corpus(run, "pool")]
+    near = ws.config.data.near_duplicate
+    result = screen_rows([edited], protected, background=background, near_duplicate=near)
+    if result.rejected:
+        raise DataError(
+            f"edited so, the row may not be trained: {result.rejected[0].reason}",
+            next_step="write it in other words",
+        )

@@ -1,0 +1,224 @@
+"""What to do next: three actions, the most useful first, each with the reason that the run gives.
+
+Pages, ``residency status`` and the report show the same list.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from residency.results.blind_spots import is_blind_score
+from residency.results.headline import write_headline
+from residency.results.issue_results import IssueResult
+from residency.results.number_formats import format_percent
+from residency.results.run_results import RunResults
+from residency.store.record_kind import RecordKind
+from residency.store.stage_key import StageName
+
+SHOWN = 3
+"""Actions that are shown."""
+LOW_COVERAGE = 0.9
+"""Below this share of judged items the suite itself is the next thing to look at."""
+WRITE_ROWS = 20
+"""Answers that a person is asked to write for an issue that the pool cannot serve."""
+
+
+@dataclass(frozen=True)
+class NextAction:
+    """One thing to do: what, why, the command that does it (without folder), and its page.
+
+    ``weight`` orders actions; the highest comes first.
+    """
+
+    title: str
+    reason: str
+    command: str
+    page: str
+    weight: float
+
+
+def list_next_actions(results: RunResults, *, running: bool = False) -> list[NextAction]:
+    """The three most useful things to do now.
+
+    Args:
+        running: whether the run goes on at this moment.
+    """
+    actions = [
+        *_go_on(results, running),
+        *_trust_the_score(results),
+        *_look_at_issues(results),
+        *_after_the_end(results),
+        *_ask_people(results),
+    ]
+    return sorted(actions, key=lambda action: -action.weight)[:SHOWN]
+
+
+def find_waiting_round(results: RunResults) -> int:
+    """The round whose proposed rows wait for a person (``target.review``); 0 where none does."""
+    if not results.settings.get("target", {}).get("review") or results.complete:
+        return 0
+    numbers = [key.round for key in results.keys_of(StageName.TARGET)]
+    done = {model.number for model in results.models}
+    reviewed = {
+        record["round"] for record in results.store.records(RecordKind.ROWS_REVIEWED, results.run)
+    }
+    waiting = [number for number in numbers if number not in done | reviewed]
+    return waiting[-1] if waiting else 0
+
+
+def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
+    waiting = find_waiting_round(results)
+    if waiting:
+        rows = [p for p in results.proposals.get(waiting, []) if p.arm == "main" and p.accepted]
+        yield NextAction(
+            f"Look at the {len(rows)} rows that round {waiting} would train",
+            "The run waits for you: what you reject is never trained.",
+            "rows",
+            "/rows",
+            100.0,
+        )
+    elif running:
+        yield NextAction(
+            "Watch the run",
+            "It goes on by itself, also when this page is closed.",
+            "status",
+            "/run",
+            50.0,
+        )
+    elif not results.complete:
+        yield NextAction(
+            "Go on with the run",
+            "It is not complete; what was done is kept.",
+            "run",
+            "/run",
+            95.0,
+        )
+
+
+def _trust_the_score(results: RunResults) -> Iterator[NextAction]:
+    table = results.sensitivity
+    if table is not None and is_blind_score(table):
+        yield NextAction(
+            "Draft a suite that can tell right from wrong",
+            "The score passes answers that are wrong on purpose, so no “better” can rest on it.",
+            "suite",
+            "/start",
+            90.0,
+        )
+    figures = results.leading_figures
+    worst = min(figures, key=lambda f: f.coverage, default=None)
+    if worst is not None and worst.coverage < LOW_COVERAGE:
+        yield NextAction(
+            "Look at answers that could not be judged",
+            f"In one model only {format_percent(worst.coverage, 0)} could be: the others say "
+            "nothing, for or against.",
+            "diagnose",
+            "/items",
+            55.0,
+        )
+
+
+def _look_at_issues(results: RunResults) -> Iterator[NextAction]:
+    sizes = results.store.corpus_sizes(results.run)
+    used = {
+        p.example.id
+        for rows in results.proposals.values()
+        for p in rows
+        if p.accepted and p.arm == "main"
+    }
+    left = max(0, sizes.get("pool", 0) - len(used))
+    for issue in results.issues:
+        verdict = issue.latest
+        if verdict is None or issue.status == "resolved" or not verdict.n:
+            continue
+        page = f"/issues/{issue.issue.id}"
+        failing = verdict.after_rate * verdict.n
+        rate = format_percent(verdict.after_rate, 0)
+        if issue.status == "regressed":
+            yield NextAction(
+                f"See what broke: {issue.title}",
+                f"{format_percent(verdict.before_rate, 0)} failed before, {rate} do now "
+                f"({verdict.broken} items broke).",
+                "status",
+                page,
+                85.0 + verdict.after_rate,
+            )
+        elif issue.status in ("persisting", "improved") and failing >= 1:
+            yield _serve_issue(results, issue, rate, left, failing, page)
+        elif issue.status == "inconclusive" and math.isinf(verdict.mde):
+            yield NextAction(
+                f"Add dev rows for {issue.title}",
+                f"Its {verdict.n} items can show no change at all.",
+                "check",
+                page,
+                35.0,
+            )
+
+
+def _serve_issue(
+    results: RunResults, issue: IssueResult, rate: str, left: int, failing: float, page: str
+) -> NextAction:
+    how = "persists" if issue.status == "persisting" else "is still there"
+    weight = 60.0 + min(20.0, failing / 5.0) + (3.0 if how == "persists" else 0.0)
+    wanted = int(results.settings.get("target", {}).get("rows_per_issue", 24))
+    rows = "1 pool row" if left == 1 else f"{left} pool rows"
+    if left >= wanted and results.complete:
+        return NextAction(
+            f"Another round for {issue.title}",
+            f"{issue.title} {how} at {rate}; {rows} left to draw from.",
+            f"run --rounds {results.models[-1].number + 1}",
+            page,
+            weight,
+        )
+    if left >= wanted:
+        return NextAction(
+            f"See what fails: {issue.title}",
+            f"It {how} at {rate}; {rows} left for the next round.",
+            f"target {issue.issue.id}",
+            page,
+            weight - 15.0,
+        )
+    return NextAction(
+        f"Write {WRITE_ROWS} answers for {issue.title}",
+        f"{issue.title} {how} at {rate}: {rows} left, so the rows must come from you.",
+        f"collect --issue {issue.issue.id}",
+        "/write",
+        weight,
+    )
+
+
+def _after_the_end(results: RunResults) -> Iterator[NextAction]:
+    if not results.complete:
+        return
+    head = write_headline(results)
+    if head.answer == "yes":
+        yield NextAction(
+            "Send the model into use",
+            "It is better on the sealed test; the export proves that the file says the same.",
+            "export",
+            "/report",
+            58.0,
+        )
+    elif head.answer == "worse":
+        yield NextAction(
+            "Do not ship; read what it broke",
+            "On the sealed test it is worse than the prompted base.",
+            "report",
+            "/report",
+            92.0,
+        )
+
+
+def _ask_people(results: RunResults) -> Iterator[NextAction]:
+    if not results.final_id:
+        return
+    if not results.store.records(RecordKind.VOTE):
+        yield NextAction(
+            "Let people compare blind",
+            "Nobody has yet said which answers they prefer; checks see only what they are told.",
+            "arena",
+            "/review",
+            45.0,
+        )

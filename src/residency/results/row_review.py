@@ -1,0 +1,160 @@
+"""Rows that issues drew, as a person reviews them: what each serves, and how near it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+from residency.nouns.example import Example, Split
+from residency.nouns.finding import Finding
+from residency.nouns.proposal import Proposal
+from residency.nouns.response import Response
+from residency.overlap.nearest_items import NearestItems
+from residency.project.row_decisions import RowDecision, read_decisions
+from residency.results.run_results import RunResults
+
+RowState = Literal["undecided", "accepted", "edited", "rejected", "firewall"]
+ROW_STATES: tuple[RowState, ...] = ("undecided", "accepted", "edited", "rejected", "firewall")
+"""What became of a proposed row; ``firewall``: it came near dev or test, and nobody can accept it."""
+
+
+@dataclass(frozen=True)
+class DrawnRow:
+    """A row that an issue drew for a round, and what a person decided of it."""
+
+    round: int
+    proposal: Proposal
+    decision: RowDecision | None
+
+    @property
+    def state(self) -> RowState:
+        """Where it stands."""
+        if not self.proposal.accepted:
+            return "firewall"
+        if self.decision is None:
+            return "undecided"
+        words: dict[str, RowState] = {"accept": "accepted", "edit": "edited", "reject": "rejected"}
+        return words[self.decision.decision]
+
+    @property
+    def example(self) -> Example:
+        """The row as it would be trained."""
+        edited = self.decision.edited if self.decision else None
+        return edited or self.proposal.example
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The item of dev or test that shares most words with a row: Jaccard index in [0, 1]."""
+
+    split: Split
+    example: Example
+    share: float
+
+
+@dataclass(frozen=True)
+class RowCase:
+    """A row with what speaks for and against it.
+
+    ``served`` is the failing item that drew it, with the answer that failed (``response``) and why.
+    """
+
+    row: DrawnRow
+    issue_title: str
+    served: Example | None
+    response: Response | None
+    failures: list[Finding]
+    neighbours: list[Neighbour]
+
+
+def list_drawn_rows(
+    results: RunResults, *, issue: str = "", number: int = 0, state: str = ""
+) -> list[DrawnRow]:
+    """Targeted rows of a run, those of the latest round first, undecided before decided.
+
+    Args:
+        issue: only of this issue (id). number: only of this round. state: only these.
+    """
+    decisions = read_decisions(results.store)
+    rows = [
+        DrawnRow(round_, proposal, decisions.get(proposal.example.id))
+        for round_, proposals in results.proposals.items()
+        for proposal in proposals
+        if proposal.arm == "main" and issue in ("", proposal.issue) and number in (0, round_)
+    ]
+    fitting = [row for row in rows if state in ("", row.state)]
+    return sorted(fitting, key=lambda row: (-row.round, ROW_STATES.index(row.state) > 0))
+
+
+def count_states(rows: Sequence[DrawnRow]) -> dict[RowState, int]:
+    """How many rows stand where."""
+    states = [row.state for row in rows]
+    return {state: states.count(state) for state in ROW_STATES if state in states}
+
+
+def load_cases(results: RunResults, rows: Sequence[DrawnRow]) -> list[RowCase]:
+    """A page of rows with the item that each serves and its neighbours in dev and test."""
+    titles = {result.issue.id: result.title for result in results.issues}
+    served = results.store.corpus_examples(
+        results.run, [row.proposal.near for row in rows if row.proposal.near]
+    )
+    failing = _load_failing(results, rows)
+    neighbours = _find_neighbours(results, [row.example for row in rows])
+    return [
+        RowCase(
+            row=row,
+            issue_title=titles.get(row.proposal.issue, row.proposal.issue),
+            served=served.get(row.proposal.near),
+            response=failing[row.proposal.id][0] if row.proposal.id in failing else None,
+            failures=failing[row.proposal.id][1] if row.proposal.id in failing else [],
+            neighbours=near,
+        )
+        for row, near in zip(rows, neighbours, strict=True)
+    ]
+
+
+def _load_failing(
+    results: RunResults, rows: Sequence[DrawnRow]
+) -> Mapping[str, tuple[Response, list[Finding]]]:
+    """The answers that drew rows: of the last model before the round, by proposal id."""
+    issues = {result.issue.id: result.issue for result in results.issues}
+    models = {m.number: m.id for m in results.models if m.arm == "main"}
+    wanted: dict[str, str] = {}
+    for number in {row.round for row in rows}:
+        model = models.get(number - 1) or next((m.id for m in results.models), "")
+        items = [row.proposal.near for row in rows if row.round == number and row.proposal.near]
+        outcomes = results.answers.outcomes(model, "dev", items) if model and items else {}
+        for row in rows:
+            if row.round == number and row.proposal.near in outcomes:
+                wanted[row.proposal.id] = outcomes[row.proposal.near][0].response
+    responses = results.answers.responses(set(wanted.values()))
+    findings = results.answers.findings(list(responses.values()))
+    kinds = {row.proposal.id: issues.get(row.proposal.issue) for row in rows}
+
+    def failures(proposal: str, response: str) -> list[Finding]:
+        issue = kinds[proposal]
+        failed = [f for f in findings[response] if f.status == "fail"]
+        return sorted(failed, key=lambda f: issue is None or f.kind != issue.kind)
+
+    return {
+        proposal: (responses[key], failures(proposal, key))
+        for proposal, key in wanted.items()
+        if key in responses
+    }
+
+
+_NEAREST: WeakKeyDictionary[RunResults, dict[Split, NearestItems]] = WeakKeyDictionary()
+
+
+def _find_neighbours(results: RunResults, rows: Sequence[Example]) -> list[list[Neighbour]]:
+    splits: tuple[Split, Split] = ("dev", "test")
+    if results not in _NEAREST:
+        _NEAREST[results] = {s: NearestItems(results.store.corpus(results.run, s)) for s in splits}
+    found: list[list[Neighbour]] = [[] for _ in rows]
+    for split in splits:
+        for own, near in zip(found, _NEAREST[results][split].find_nearest(rows), strict=True):
+            if near is not None:
+                own.append(Neighbour(split, *near))
+    return found

@@ -1,0 +1,84 @@
+"""Rows that issues drew, as a pull request: each with what it serves and how near it comes to dev and
+test; accepted, rejected or edited, with a reason."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import FastAPI, Form
+from starlette.requests import Request
+from starlette.responses import Response
+
+from residency.commands.rows import decide_row, finish_review
+from residency.errors import DataError
+from residency.project.row_decisions import Decision
+from residency.results.next_actions import find_waiting_round
+from residency.results.row_review import count_states, list_drawn_rows, load_cases
+from residency.web.paging import Page, make_pager
+from residency.web.site import NotStartedError, Site
+
+SHOWN_ROWS = 10
+"""Rows on one page."""
+_DECISIONS: dict[str, Decision] = {"accept": "accept", "reject": "reject", "edit": "edit"}
+
+
+def add_routes(app: FastAPI, site: Site) -> None:
+    """``/rows``, the decision of one, and that all were looked at."""
+
+    @app.get("/rows")
+    def show_rows(
+        request: Request, issue: str = "", state: str = "", number: int = 0, page: Page = 1
+    ) -> Response:
+        results = site.results(request)
+        chosen = results.issue(issue) if issue else None
+        own = chosen.issue.id if chosen else ""
+        every = list_drawn_rows(results, issue=own, number=number)
+        fitting = [row for row in every if state in ("", row.state)]
+        pager = make_pager(len(fitting), page, SHOWN_ROWS, issue=own, state=state)
+        return site.page(
+            request,
+            "rows.html.j2",
+            here="/issues",
+            title="Rows",
+            command=f"rows --issue {own}" if own else "rows",
+            issue=chosen,
+            state=state,
+            counts=count_states(every),
+            waiting=find_waiting_round(results),
+            cases=load_cases(results, fitting[pager.start : pager.stop]),
+            pager=pager,
+        )
+
+    @app.post("/rows/{row}")
+    def decide(
+        request: Request,
+        row: str,
+        decision: Annotated[str, Form()],
+        reason: Annotated[str, Form(max_length=2000)] = "",
+        prompt: Annotated[str | None, Form(max_length=200_000)] = None,
+        answer: Annotated[str | None, Form(max_length=200_000)] = None,
+    ) -> Response:
+        if decision not in _DECISIONS:
+            raise DataError("a row is accepted, rejected or edited", where=decision[:40])
+        is_edit = decision == "edit"
+        decide_row(
+            site.workspace(request),
+            row,
+            _DECISIONS[decision],
+            who=site.need_person(request),
+            reason=reason,
+            prompt=prompt if is_edit else None,
+            answer=answer if is_edit else None,
+        )
+        if not request.headers.get("HX-Request"):
+            return site.went(request, "/rows")
+        results = site.results(request)
+        drawn = [r for r in list_drawn_rows(results) if r.proposal.example.id == row]
+        if not drawn:
+            raise NotStartedError("the row is not there any more", next_step="load the page again")
+        return site.part(request, "row_case.html.j2", case=load_cases(results, drawn[:1])[0])
+
+    @app.post("/rows-reviewed")
+    def finish(request: Request) -> Response:
+        finish_review(site.workspace(request), who=site.need_person(request))
+        return site.went(request, "/run")
