@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from residency.loop.fine_tune import fine_tune_base
+from residency.loop.settle_rows import decide_proposals
 from residency.nouns.model import Model
 from residency.project.workspace import Workspace
 
@@ -20,7 +21,7 @@ def train(ws: Workspace, *, issues: Sequence[str] = (), extend: float = 0.0) -> 
     with ws.store.writer("train"):
         rows = list(ws.split("train"))
         run = ws.latest_run() if issues else ws.record_run()
-        for proposal in ws.store.proposals(run):
+        for proposal in decide_proposals(ws, ws.store.proposals(run)):
             wanted = any(proposal.issue.startswith(issue) for issue in issues)
             if wanted and proposal.accepted and proposal.arm == "main":
                 rows.append(proposal.example)
