@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from residency.project.workspace import Workspace
-from residency.serve.hooks import Hooks
+from residency.serve.hooks import Hooks, InputModerator, OutputModerator, RequestObserver
+from residency.serve.moderate_requests import (
+    AnswerModerator,
+    RequestModerator,
+    open_project_moderator,
+)
+from residency.serve.record_requests import RequestLog
 
 
 def open_hooks(ws: Workspace) -> Hooks:
@@ -12,4 +18,18 @@ def open_hooks(ws: Workspace) -> Hooks:
     Raises:
         ConfigError: a setting of moderation or of the request log cannot be followed.
     """
-    return Hooks()
+    inputs: list[InputModerator] = []
+    outputs: list[OutputModerator] = []
+    observers: list[RequestObserver] = []
+    asked, answered = (open_project_moderator(ws, side) for side in ("input", "output"))
+    if asked.versions:
+        inputs.append(RequestModerator(asked))
+    if answered.versions:
+        outputs.append(AnswerModerator(answered))
+    settings = ws.config.serve
+    if settings.log_requests:
+        observers.append(
+            RequestLog(ws.store, keep_texts=settings.keep_texts, keep_days=settings.keep_days)
+        )
+    texts = settings.log_requests and settings.keep_texts
+    return Hooks(tuple(inputs), tuple(outputs), tuple(observers), texts=texts)
