@@ -191,7 +191,7 @@ def test_the_sealed_test_confirms_with_its_own_share_of_alpha() -> None:
         ],
         groups={},
         round=2,
-        config=CONFIG,
+        alpha=0.05 * 0.2,
     )
     assert [v.status for v in verdicts] == ["resolved", "inconclusive"]
     assert {v.split for v in verdicts} == {"test"}

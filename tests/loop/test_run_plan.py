@@ -102,6 +102,25 @@ def test_the_plan_holds_every_stage_of_the_settings(tmp_path: Path) -> None:
         "sealed test: round",
         "sealed test: base, zero-shot",
         "sealed test: base, few-shot",
+        "arms: test targeted 1",
+        "arms: test control 1",
+    ]
+
+
+def test_the_plan_holds_further_trainings_of_both_arms(tmp_path: Path) -> None:
+    root = save_project(tmp_path / "project", tmp_path / "model", rounds=2)
+    settings = root / "residency.toml"
+    settings.write_text(settings.read_text().replace("[rounds]", "[rounds]\ntrainings = 2"))
+    names = [stage.name for stage in plan_run(Project.open(root))]
+    assert [name for name in names if name.startswith("arms")] == [
+        "arms: train control 2",
+        "arms: dev control 2",
+        "arms: train targeted 2",
+        "arms: dev targeted 2",
+        "arms: test targeted 1",
+        "arms: test targeted 2",
+        "arms: test control 1",
+        "arms: test control 2",
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from residency.diagnose.dev_halves import split_halves
 from residency.diagnose.find_issues import find_issues
 from residency.loop.assess import assess_stored_answers
 from residency.loop.item_outcomes import find_issue_outcomes
@@ -12,6 +11,7 @@ from residency.nouns.finding import Finding
 from residency.nouns.issue import Issue
 from residency.nouns.model import Model
 from residency.project.named_models import find_model
+from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 
 
@@ -28,9 +28,7 @@ class Diagnosis:
 def diagnose(ws: Workspace, name: str) -> Diagnosis:
     """Run the detectors again on stored dev answers and group failures into issues."""
     assessed = assess_stored_answers(ws, find_model(ws, name), "dev")
-    half, _ = split_halves(
-        assessed.examples, ws.config.project.seed, share=ws.config.diagnose.finding_share
-    )
+    half, _ = split_dev(ws)
     issues = find_issues(
         assessed.examples,
         assessed.findings,

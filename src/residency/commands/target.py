@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from residency.diagnose.dev_halves import split_halves
 from residency.errors import StoreError
 from residency.loop.assess import assess_stored_answers
 from residency.loop.item_outcomes import find_issue_outcomes
@@ -10,6 +9,7 @@ from residency.loop.select_rows import propose_rows
 from residency.nouns.example import by_id
 from residency.nouns.proposal import Proposal
 from residency.project.named_models import find_model
+from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 
 
@@ -25,9 +25,7 @@ def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposa
             f"{len(issues)} issues begin with {key!r}", next_step="residency status lists them"
         )
     assessed = assess_stored_answers(ws, find_model(ws, "final"), "dev")
-    half, _ = split_halves(
-        assessed.examples, ws.config.project.seed, share=ws.config.diagnose.finding_share
-    )
+    half, _ = split_dev(ws)
     examples = by_id(assessed.examples)
     failed = find_issue_outcomes(issues[0], assessed)
     failing = [examples[k] for k, bad in failed.items() if bad and k in half]

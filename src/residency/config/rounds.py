@@ -12,6 +12,12 @@ class RoundsConfig(Section):
 
     max: int = Field(2, ge=1)
     """Most fine-tuning rounds (round 0, the prompted base, is not counted)."""
+    trainings: int = Field(1, ge=1, le=50)
+    """Trainings of each arm (targeted rows, random rows) after the last round: other seeds, for random rows other draws as well. From 4 on they can tell what the *data* did."""
+    minutes: float = Field(0.0, ge=0)
+    """Minutes for those trainings: as many as fit, at most `trainings`, or 8 where that is 1; 0: no limit."""
+    runs: int = Field(1, ge=1)
+    """Runs on the same dev and test rows that share `diagnose.alpha` in equal parts; later ones get a falling share of one part more."""
     guard: list[str] = []
     """Benchmarks in `data.benchmarks` on which base and final model are compared at the end (has it forgotten?), e.g. `["arc_easy"]`."""
     guard_items: int = Field(200, ge=1)

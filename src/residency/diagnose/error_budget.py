@@ -1,4 +1,4 @@
-"""How the project's α is spent: over the rounds on dev, and the sealed test."""
+"""How α is spent: over the runs of a project, the rounds of a run on dev, and the sealed test."""
 
 from __future__ import annotations
 
@@ -19,3 +19,20 @@ def round_alpha(alpha: float, round: int, rounds: int = 0) -> float:
         raise ValueError(f"rounds that are judged count from 1, not {round} of {rounds or 'any'}")
     share = 1 / rounds if rounds else 1 / (round * (round + 1))
     return (1 - TEST_SHARE) * alpha * share
+
+
+def run_alpha(alpha: float, number: int, runs: int = 1) -> float:
+    """What the ``number``-th run (1, 2, …) on the same dev and test rows may spend.
+
+    α in equal parts for the ``runs`` that are planned: together they claim something false with a
+    chance of at most α. Every run beyond them shares one part more, the j-th gets 1/(j(j+1)) of it,
+    however many come: together at most α·(1 + 1/runs).
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    if number < 1 or runs < 1:
+        raise ValueError(f"runs count from 1, not {number} of {runs}")
+    part = alpha / runs
+    beyond = number - runs
+    return part if beyond <= 0 else part / (beyond * (beyond + 1))

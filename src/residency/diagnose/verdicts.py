@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 
 from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.decisions import Comparison, Decision, decide_statuses
-from residency.diagnose.error_budget import TEST_SHARE, round_alpha
+from residency.diagnose.error_budget import round_alpha
 from residency.nouns.issue import Issue
 from residency.nouns.verdict import Verdict
 from residency.stats.delta_interval import interval_of_differences
@@ -70,16 +70,15 @@ def confirm_on_test(
     *,
     groups: Mapping[str, str],
     round: int,
-    config: DiagnoseConfig,
+    alpha: float,
 ) -> list[Verdict]:
-    """Verdicts on the sealed test, base against final, once, at a fifth of α.
+    """Verdicts on the sealed test, base against final, once, at level ``alpha``: a fifth of the
+    run's.
 
     All test items measure: none of them chose an issue. Overall kinds are judged in the same
     family; give each as an issue whose slice is ``all``.
     """
-    decisions = decide_statuses(
-        comparisons, half=None, groups=groups, alpha=TEST_SHARE * config.alpha
-    )
+    decisions = decide_statuses(comparisons, half=None, groups=groups, alpha=alpha)
     return [
         _make_verdict(c, d, round=round, split="test", earlier=None)
         for c, d in zip(comparisons, decisions, strict=True)

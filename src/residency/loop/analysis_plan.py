@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from residency.diagnose.error_budget import TEST_SHARE, round_alpha
+from residency.diagnose.error_budget import round_alpha
+from residency.loop.alpha_ledger import take_alpha, take_test_alpha
 from residency.loop.item_outcomes import KnownIssue, map_groups
 from residency.loop.stages import run_stage_once
 from residency.nouns.content_id import content_id
@@ -25,13 +26,13 @@ def freeze_plan(
     """
 
     def make() -> dict[str, Any]:
-        dev = ws.split("dev")
+        dev, alpha = ws.split("dev"), take_alpha(ws)
         groups = map_groups(dev)
         plan = {
             "round": number,
-            "alpha": ws.config.diagnose.alpha,
-            "round_alpha": round_alpha(ws.config.diagnose.alpha, number, ws.config.rounds.max),
-            "test_alpha": TEST_SHARE * ws.config.diagnose.alpha,
+            "alpha": alpha,
+            "round_alpha": round_alpha(alpha, number, ws.config.rounds.max),
+            "test_alpha": take_test_alpha(ws),
             "test": TEST,
             "reduce": ws.config.evaluate.reduce,
             "items": len(half),

@@ -8,7 +8,6 @@ from typing import Any
 
 from residency.config.train import TrainConfig
 from residency.data.dataset_versions import make_version
-from residency.diagnose.dev_halves import split_halves
 from residency.interfaces import ProgressEvent, TokenRow
 from residency.loop.encode_rows import encode_examples, encode_trained_rows
 from residency.loop.estimate_error import estimate_against
@@ -17,6 +16,7 @@ from residency.loop.stages import rename_stage, run_stage_once
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
 from residency.nouns.model import Model
+from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
@@ -32,12 +32,15 @@ def fine_tune_base(
     note: str,
     kept: bool = False,
     extend: float = 0.0,
+    seed: int | None = None,
+    stage: str = "",
 ) -> Model:
     """Train the base on these rows; gives the model, its adapter stored under its content hash.
 
     Args:
         kept: keep the last checkpoint, so that a later call can extend this training.
         extend: epochs to add to the kept training of the same rows and settings.
+        seed: in place of the project's. stage: what progress is told under.
 
     Raises:
         DataError: no row is left to train on. UserError: there is no training to extend.
@@ -46,6 +49,7 @@ def fine_tune_base(
     from residency.train.train_options import TrainOptions
 
     asked = ws.config.train
+    seed = ws.config.project.seed if seed is None else seed
     if extend:
         asked = asked.model_copy(update={"epochs": asked.epochs + extend})
     version = make_version(
@@ -58,7 +62,7 @@ def fine_tune_base(
             "base": ws.base.identity,
             "dataset": version.id,
             "settings": settings.model_dump(mode="json"),
-            "seed": ws.config.project.seed,
+            "seed": seed,
             "device": ws.config.model.device,
         }
         if extended:  # not what so many epochs from the start would give
@@ -66,7 +70,7 @@ def fine_tune_base(
         return content_id("train", body)
 
     key = key_of(asked, extend)
-    stage = f"round {round_}: train" + (" control" if arm == "control" else "")
+    stage = stage or f"round {round_}: train" + (" control" if arm == "control" else "")
 
     def make() -> dict[str, Any]:
         encoded = encode_trained_rows(ws, rows)
@@ -83,7 +87,7 @@ def fine_tune_base(
             TrainOptions(
                 extend=bool(extend),
                 base_name=ws.config.model.base,
-                seed=ws.config.project.seed,
+                seed=seed,
                 threads=ws.config.model.threads,
                 device=ws.config.model.device,
                 trunk_cache=ws.store.folder / "cache" / "trunk",
@@ -127,7 +131,7 @@ def fine_tune_base(
         base=ws.base.identity,
         adapter=made["adapter"],
         dataset=version.id,
-        seed=ws.config.project.seed,
+        seed=seed,
         round=round_,
         arm=arm,
         settings={"chat": ws.chat_format.hash, "train": asked.model_dump(mode="json")},
@@ -144,9 +148,8 @@ def encode_checkpoint_rows(ws: Workspace) -> Sequence[TokenRow]:
 
     The part that measures chooses nothing, or its figures would flatter the chosen step.
     """
-    dev = ws.split("dev")
-    finding, _ = split_halves(dev, ws.config.project.seed, share=ws.config.diagnose.finding_share)
-    return encode_examples(ws, [row for row in dev if row.id in finding]).rows
+    finding, _ = split_dev(ws)
+    return encode_examples(ws, [row for row in ws.split("dev") if row.id in finding]).rows
 
 
 def data_settings(ws: Workspace) -> dict[str, Any]:

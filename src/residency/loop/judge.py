@@ -8,6 +8,7 @@ from typing import Any
 from residency.diagnose.compare_arms import compare_arms as compare_arms_diagnose
 from residency.diagnose.decisions import OPEN, Comparison
 from residency.diagnose.verdicts import judge_round
+from residency.loop.alpha_ledger import settings_at_share
 from residency.loop.assess import Assessment
 from residency.loop.item_outcomes import (
     KnownIssue,
@@ -54,7 +55,7 @@ def judge_issues(
         half=half,
         groups=map_groups(current.examples),
         round=number,
-        config=ws.config.diagnose,
+        config=settings_at_share(ws),
         rounds=ws.config.rounds.max,
         previous=earlier,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from residency.diagnose.detector_quality import detector_quality
 from residency.diagnose.verdicts import stated_mde
+from residency.loop.alpha_ledger import settings_at_share
 from residency.loop.assess import Assessment
 from residency.loop.item_outcomes import KnownIssue, find_issue_outcomes, map_groups
 from residency.loop.stages import run_stage_once
@@ -79,7 +80,7 @@ def record_expectations(ws: Workspace, known: Mapping[str, KnownIssue], half: se
                 groups=groups,
                 issues=len(known),
                 round=1,
-                config=ws.config.diagnose,
+                config=settings_at_share(ws),
                 rounds=ws.config.rounds.max,
             )
             rate = sum(scored) / len(scored) if scored else 0.0

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from residency.diagnose.dev_halves import split_halves
 from residency.interfaces import ProgressEvent
+from residency.loop.alpha_ledger import take_alpha
 from residency.loop.analysis_plan import freeze_plan
+from residency.loop.arm_trainings import LastArms, pair_arms, train_arms
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.find_round_issues import add_issues
 from residency.loop.fine_tune import fine_tune_base
@@ -21,13 +23,18 @@ from residency.loop.item_outcomes import (
 )
 from residency.loop.judge import compare_round_arms, is_open, judge_issues, sort_by_need
 from residency.loop.lost_trainings import reopen_lost_trainings
+from residency.loop.measure_sensitivity import record_sensitivity
 from residency.loop.record_run import record_data, record_expectations, record_round
 from residency.loop.run_plan import tell_whole_run
-from residency.loop.sealed_test import open_sealed_test
+from residency.loop.sealed_arms import measure_sealed_arms
+from residency.loop.sealed_test import compare_falls_of_issues, open_sealed_test
 from residency.loop.select_rows import list_accepted_rows, select_targeted_rows
+from residency.loop.settle_rows import list_seen_rows, settle_rows, wait_for_review
 from residency.loop.stages import run_stage_once
 from residency.nouns.example import Example
+from residency.nouns.proposal import Proposal
 from residency.nouns.verdict import Verdict
+from residency.project.dev_split import split_dev
 from residency.project.named_models import (
     ZERO_SHOT,
     choose_project_shots,
@@ -68,9 +75,14 @@ def complete_run(ws: Workspace) -> None:
     baselines = answer_prompted_baselines(ws)
     reference = max(baselines.values(), key=rank_by_floor)
     record_data(ws)
-    mains = run_rounds(ws, reference)
-    best = max(mains, key=rank_by_floor)
+    record_sensitivity(ws)
+    rounds = run_rounds(ws, reference)
+    best = max(rounds.mains, key=rank_by_floor)
+    arms = train_arms(ws, rounds.last_arms) if rounds.last_arms else None
     open_sealed_test(ws, list(baselines.values()), reference.model, best.model)
+    compare_falls_of_issues(ws, reference, best, rounds.measuring)
+    if rounds.last_arms and arms:
+        measure_sealed_arms(ws, rounds.last_arms, arms, take_alpha(ws))
     measure_forgetting(ws, baselines[ZERO_SHOT].model, best.model)
     run_stage_once(ws, COMPLETE_STAGE, lambda: {"final": best.model.id})
 
@@ -106,11 +118,18 @@ def answer_prompted_baselines(ws: Workspace) -> dict[str, Assessment]:
 # --- rounds -------------------------------------------------------------------------------
 
 
-def run_rounds(ws: Workspace, reference: Assessment) -> list[Assessment]:
+@dataclass(frozen=True)
+class RoundsDone:
+    """Each round's model of the main arm, the items that measure, and the last round with two arms."""
+
+    mains: list[Assessment]
+    measuring: set[str]
+    last_arms: LastArms | None
+
+
+def run_rounds(ws: Workspace, reference: Assessment) -> RoundsDone:
     """Fine-tuning rounds until every issue is resolved or the budget is spent."""
-    finding_half, measuring_half = split_halves(
-        ws.split("dev"), ws.config.project.seed, share=ws.config.diagnose.finding_share
-    )
+    finding_half, measuring_half = split_dev(ws)
     known: dict[str, KnownIssue] = {}
     add_issues(ws, known, reference, finding_half, 0)
     record_expectations(ws, known, measuring_half)
@@ -118,8 +137,10 @@ def run_rounds(ws: Workspace, reference: Assessment) -> list[Assessment]:
     train: list[Example] = ws.split("train")
     extra: list[Example] = []
     control_extra: list[Example] = []
+    proposed: list[Proposal] = []
     mains: list[Assessment] = []
     verdicts: list[Verdict] = []
+    last_arms: LastArms | None = None
     for number in range(1, ws.config.rounds.max + 1):
         previous = mains[-1] if mains else reference
         freeze_plan(ws, known, measuring_half, number)
@@ -132,6 +153,8 @@ def run_rounds(ws: Workspace, reference: Assessment) -> list[Assessment]:
         if control_extra:
             control = train_and_assess(ws, number, "control", [*train, *control_extra], previous)
             compare_round_arms(ws, known, current, control, measuring_half, number)
+            rows = train, extra, control_extra
+            last_arms = pair_arms(ws, number, (current, control), rows, known, measuring_half)
         still_open = [issue for issue, _ in known.values() if is_open(issue, verdicts)]
         reason = ""
         if not still_open:
@@ -139,23 +162,28 @@ def run_rounds(ws: Workspace, reference: Assessment) -> list[Assessment]:
         elif number == ws.config.rounds.max:
             reason = "the budget of rounds is spent"
         else:
-            rows = select_targeted_rows(
+            proposals = select_targeted_rows(
                 ws,
                 sort_by_need(still_open, verdicts),
                 current,
                 finding_half,
-                extra,
-                control_extra,
+                list_seen_rows(proposed, "main"),
+                list_seen_rows(proposed, "control"),
                 number + 1,
             )
-            extra = [*extra, *list_accepted_rows(rows, "main")]
-            control_extra = [*control_extra, *list_accepted_rows(rows, "control")]
-            if not list_accepted_rows(rows, "main"):
+            proposed += proposals
+            if not list_accepted_rows(proposals, "main"):
                 reason = "the pool has no more rows for the open issues"
+            else:
+                wait_for_review(ws, proposals, number + 1)
+                earlier = len(extra)
+                extra, control_extra = settle_rows(ws, proposed, number + 1)
+                if len(extra) <= earlier:
+                    reason = "every row that was proposed is rejected"
         if reason:
             run_stage_once(ws, StageKey.of_round(StageName.STOP, number), lambda why=reason: why)  # type: ignore[misc]
             break
-    return mains
+    return RoundsDone(mains, measuring_half, last_arms)
 
 
 def train_and_assess(

@@ -11,7 +11,13 @@ from typing import Literal
 
 from residency.interfaces import WHOLE_RUN, Progress, ProgressEvent
 from residency.nouns.example import Split
-from residency.project.progress_file import RunPosition, forget_position, write_position
+from residency.project.progress_file import (
+    PlanLine,
+    RunPosition,
+    forget_position,
+    write_plan,
+    write_position,
+)
 from residency.project.workspace import Workspace
 
 WRITE_EVERY = 2.0
@@ -42,9 +48,33 @@ def plan_run(ws: Workspace) -> list[PlannedStage]:
             stages.append(PlannedStage(f"round {number}: train{arm}", "steps", steps))
             stages.append(PlannedStage(f"round {number}: dev{arm}", "answers", dev))
         rows += min(ws.config.target.max_rows, len(ws.split("pool")))
+    further = plan_arms(ws, rows, dev, test)
+    trained = [stage for stage in further if not stage.name.startswith("arms: test")]
+    stages += trained
     stages += [
         PlannedStage(f"sealed test: {name}", "answers", test) for name in ("round", *prompted)
     ]
+    return [*stages, *further[len(trained) :]]
+
+
+def plan_arms(ws: Workspace, rows: int, dev: int, test: int) -> list[PlannedStage]:
+    """Further trainings of both arms, and every training on the sealed test (of ``test`` answers).
+
+    Where minutes decide how many there are, none are planned beside the round's own.
+    """
+    settings = ws.config.train
+    if ws.config.rounds.max < 2 or not ws.config.target.control:
+        return []
+    count = 1 if ws.config.rounds.minutes else ws.config.rounds.trainings
+    steps = max(1, round(rows * settings.epochs / settings.batch_size))
+    stages = []
+    for number in range(2, count + 1):
+        for arm in ("control", "targeted"):
+            stages.append(PlannedStage(f"arms: train {arm} {number}", "steps", steps))
+            stages.append(PlannedStage(f"arms: dev {arm} {number}", "answers", dev))
+    for arm in ("targeted", "control"):
+        for number in range(1, count + 1):
+            stages.append(PlannedStage(f"arms: test {arm} {number}", "answers", test))
     return stages
 
 
@@ -138,6 +168,7 @@ def tell_whole_run(ws: Workspace) -> Iterator[None]:
     """While inside, the workspace's progress also tells how far the whole run is."""
     before = ws.progress
     stages = plan_run(ws)
+    write_plan(ws.store.folder, [PlanLine(s.name, s.kind, s.work) for s in stages])
     ws.progress = RunProgress(before, stages, ws.store.folder)
     try:
         yield

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from residency.diagnose.decisions import Comparison
 from residency.diagnose.find_issues import overall_issues
 from residency.diagnose.verdicts import confirm_on_test
 from residency.evaluate.suites.primary_score import compare_primary
-from residency.loop.assess import Assessment, answer_and_assess
+from residency.loop.alpha_ledger import take_test_alpha
+from residency.loop.assess import Assessment, answer_and_assess, assess_stored_answers
 from residency.loop.item_outcomes import compare_kinds, find_issue_outcomes, map_groups
 from residency.loop.score_change import compare_scores
+from residency.loop.stages import run_stage_once
 from residency.nouns.model import Model
 from residency.nouns.verdict import Verdict, VerdictStatus
 from residency.project.named_models import ZERO_SHOT, choose_project_shots, label_model
 from residency.project.workspace import Workspace
+from residency.stats.fall_difference import compare_falls
+from residency.stats.multiplicity import adjust_by_holm
+from residency.stats.paired_outcomes import pair_outcomes
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
 
@@ -72,6 +79,41 @@ def open_sealed_test(
     )
 
 
+def compare_falls_of_issues(
+    ws: Workspace, reference: Assessment, final: Assessment, measuring: set[str]
+) -> list[dict[str, Any]]:
+    """Did an issue fall further on dev than on the sealed test, from base to final?
+
+    Items of dev that measure found nothing, so a difference beyond chance says that something was
+    adapted to what dev alone has. The p of each issue is adjusted for all of them (Holm).
+    """
+
+    def make() -> list[dict[str, Any]]:
+        base, last = (assess_stored_answers(ws, one.model, "test") for one in (reference, final))
+        splits: list[tuple[Assessment, Assessment, set[str] | None]]
+        splits = [(reference, final, measuring), (base, last, None)]
+        issues = ws.store.issues(ws.run_id)
+        rows = []
+        for issue in issues:
+            on_dev, on_test = (
+                pair_outcomes(
+                    find_issue_outcomes(issue, before),
+                    find_issue_outcomes(issue, after),
+                    groups=map_groups(after.examples),
+                    only=only,
+                ).differences
+                for before, after, only in splits
+            )
+            rows.append((issue.id, compare_falls(on_dev, on_test)))
+        adjusted = adjust_by_holm([falls.p_value for _, falls in rows])
+        return [
+            {"issue": issue, **asdict(falls), "adjusted_p": p}
+            for (issue, falls), p in zip(rows, adjusted, strict=True)
+        ]
+
+    return run_stage_once(ws, StageKey(StageName.FALLS), make)
+
+
 def confirm_issues(
     ws: Workspace, before: Assessment, after: Assessment
 ) -> tuple[list[Verdict], dict[str, VerdictStatus]]:
@@ -97,7 +139,7 @@ def confirm_issues(
             for issue in [*issues, *overall]
         ],
         groups=map_groups(after.examples),
-        config=ws.config.diagnose,
+        alpha=take_test_alpha(ws),
         round=after.model.round,
     )
     of_issues, of_kinds = verdicts[: len(issues)], verdicts[len(issues) :]

@@ -92,6 +92,17 @@ def adjust_by_discrete_holm(
     return [answer.change for answer in adjust_family(questions)]
 
 
+def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values by Holm's step-down, in the order given."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [1.0] * len(p_values)
+    running = 0.0
+    for place, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
 def find_threshold(others: Sequence[SignFlipTest], alpha: float, *, apart: int = 0) -> float:
     """The p-value up to which one more issue may be claimed beside undecided others.
 

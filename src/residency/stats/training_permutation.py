@@ -1,8 +1,15 @@
-"""What the data did: two ways to train, compared at the level of trainings.
+"""What the data did: two ways to choose rows, compared at the level of trainings.
 
 One training differs from the next by seed, order and draw of rows; that luck moves all items of a
-slice together, so items cannot stand for trainings. With several trainings of each arm their
-labels can be permuted: if the arms are alike, every assignment was equally likely.
+slice together, so items cannot stand for trainings. Trainings with random rows differ in seed and
+draw, those with targeted rows in seed alone. So there are two questions:
+
+1. Do *these* rows mend more than random rows do on average? The labels of the trainings are permuted
+   (exact where the arms are alike), and Welch's test must agree: a permutation alone is wrong where
+   one arm varies more than the other.
+2. Do they mend more than *one more random draw* would? Only that says that choosing did it: any one
+   draw lies off the mean of all draws. The mean of the targeted arm must lie outside the prediction
+   interval of a further draw.
 """
 
 from __future__ import annotations
@@ -16,6 +23,7 @@ import numpy as np
 from scipy import stats
 
 _MOST = 200_000
+_MOST_TRAININGS = 20
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,14 @@ class TrainingsCompared:
         control, targeted: trainings of each arm.
         delta: mean failure rate of the control arm minus that of the targeted one.
         low, high: Welch's 95 % interval of it; (−1, 1) with fewer than two trainings an arm.
-        p_value: exact two-sided permutation p; 1 where the arms cannot be told apart.
+        p_value: two-sided p of “these rows do no more than random rows on average”, the larger of
+            permutation and Welch; 1 where the arms cannot be told apart.
+        draw_p: two-sided p of “one more random draw does as much”.
         smallest_p: the smallest p that so many trainings can give.
         noise: standard deviation between trainings of one arm (pooled); None: not known.
+        seed_noise: how far two trainings differ that differ in their seed alone (root mean square,
+            from the targeted arm). draw_noise: in seed and draw (from the control arm).
+        alpha: the level at which the question is asked.
     """
 
     control: int = 0
@@ -39,11 +52,25 @@ class TrainingsCompared:
     p_value: float = 1.0
     smallest_p: float = 1.0
     noise: float | None = None
+    draw_p: float = 1.0
+    seed_noise: float | None = None
+    draw_noise: float | None = None
+    alpha: float = 0.05
 
     @property
     def can_tell(self) -> bool:
-        """Whether so many trainings could show a difference at 5 % at all."""
-        return self.smallest_p <= 0.05
+        """Whether so many trainings could show a difference at ``alpha`` at all."""
+        return self.smallest_p <= self.alpha
+
+    @property
+    def rows_differ(self) -> bool:
+        """Whether these rows are shown to do more (or less) than random rows on average."""
+        return self.can_tell and self.p_value <= self.alpha
+
+    @property
+    def choice_differs(self) -> bool:
+        """Whether they are also shown to do more (or less) than one more random draw would."""
+        return self.rows_differ and self.draw_p <= self.alpha
 
     @property
     def sentence(self) -> str:
@@ -52,44 +79,93 @@ class TrainingsCompared:
             return (
                 f"Whether the data made the difference cannot be told from {self.control} control "
                 f"and {self.targeted} targeted training(s): another seed or draw of rows moves whole "
-                "slices. At least 4 of each are needed."
+                f"slices. At least {count_needed_trainings(self.alpha)} of each are needed."
             )
-        if self.p_value > 0.05:
+        over = f"over {self.control} control and {self.targeted} targeted trainings"
+        if not self.rows_differ:
             return (
-                f"No difference between the data of the arms could be shown over {self.control} "
-                f"and {self.targeted} trainings (p = {self.p_value:.2g})."
+                f"No difference between the data of the arms could be shown {over} "
+                f"(p = {self.p_value:.2g})."
             )
-        better = "targeted" if self.delta > 0 else "random"
+        more = "more" if self.delta > 0 else "less"
+        points = f"{100 * abs(self.delta):.1f} points"
+        if not self.choice_differs:
+            return (
+                f"These targeted rows mended {more} than random rows do on average, {over}: {points} "
+                f"(p = {self.p_value:.2g}). That choosing them did it is not shown: one more random "
+                f"draw may do as much (p = {self.draw_p:.2g})."
+            )
         return (
-            f"The {better} rows mended more, over {self.control} control and {self.targeted} "
-            f"targeted trainings: {100 * abs(self.delta):.1f} points (p = {self.p_value:.2g})."
+            f"The {'targeted' if self.delta > 0 else 'random'} rows mended more, {over}: {points} "
+            f"(p = {self.p_value:.2g}), and more than one more draw would explain "
+            f"(p = {self.draw_p:.2g})."
         )
 
 
-def compare_trainings(control: Sequence[float], targeted: Sequence[float]) -> TrainingsCompared:
-    """Exact permutation test of the difference of means between two arms' trainings.
+def count_needed_trainings(alpha: float) -> int:
+    """The fewest trainings of each arm that could show a difference at ``alpha``."""
+    for count in range(1, _MOST_TRAININGS):
+        if 2 / math.comb(2 * count, count) <= alpha:
+            return count
+    return _MOST_TRAININGS
+
+
+def compare_trainings(
+    control: Sequence[float], targeted: Sequence[float], *, alpha: float = 0.05
+) -> TrainingsCompared:
+    """Compare the trainings of two arms by one figure each.
 
     Args:
         control, targeted: one figure a training (its failure rate on the issues aimed at).
+        alpha: level at which the question is asked.
     """
     a, b = np.asarray(control, np.float64), np.asarray(targeted, np.float64)
     if not a.size or not b.size:
-        return TrainingsCompared(a.size, b.size)
+        return TrainingsCompared(a.size, b.size, alpha=alpha)
     delta = float(a.mean() - b.mean())
-    low, high = -1.0, 1.0
+    low, high, welch = -1.0, 1.0, 1.0
     noise: float | None = None
     if a.size > 1 and b.size > 1:
         squares = float(((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum())
         noise = math.sqrt(squares / (a.size + b.size - 2))
-        found = (
-            stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-            if noise > 1e-9
-            else None
-        )
-        if found is not None and math.isfinite(found.low):
-            low, high = max(-1.0, float(found.low)), min(1.0, float(found.high))
+        if noise <= 1e-9:  # every training of an arm alike: only the permutation can speak
+            welch = 0.0
+        else:
+            test = stats.ttest_ind(a, b, equal_var=False)
+            found = test.confidence_interval(0.95)
+            welch = float(test.pvalue) if math.isfinite(test.pvalue) else 1.0
+            if math.isfinite(found.low):
+                low, high = max(-1.0, float(found.low)), min(1.0, float(found.high))
     p_value, smallest = _permute_trainings(a, b)
-    return TrainingsCompared(a.size, b.size, delta, low, high, p_value, smallest, noise)
+    return TrainingsCompared(
+        a.size,
+        b.size,
+        delta,
+        low,
+        high,
+        max(p_value, welch),
+        smallest,
+        noise,
+        _predict_draw(a, delta),
+        measure_noise(b.tolist()),
+        measure_noise(a.tolist()),
+        alpha,
+    )
+
+
+def measure_noise(rates: Sequence[float]) -> float | None:
+    """How far two trainings differ (root mean square over pairs); None with fewer than two."""
+    return float(np.std(rates, ddof=1) * math.sqrt(2)) if len(rates) > 1 else None
+
+
+def _predict_draw(control: np.ndarray, delta: float) -> float:
+    """p of “the targeted rows are one more random draw”, by Student's prediction interval."""
+    if control.size < 2:
+        return 1.0
+    spread = float(control.std(ddof=1)) * math.sqrt(1 + 1 / control.size)
+    if spread <= 1e-9:
+        return 0.0 if abs(delta) > 1e-9 else 1.0
+    return float(2 * stats.t.sf(abs(delta) / spread, control.size - 1))
 
 
 def _permute_trainings(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:

@@ -37,6 +37,13 @@ class RunTables(Database):
             run = connection.execute(query.order_by(table.c.id.desc()).limit(1)).scalar()
         return str(run) if run is not None else None
 
+    def runs(self) -> list[str]:
+        """Ids of every run, oldest first."""
+        table = schema.runs
+        with self._read() as connection:
+            rows = connection.execute(select(table.c.id).order_by(table.c.started_at, table.c.id))
+            return [str(row[0]) for row in rows]
+
     def run(self, run: str) -> dict[str, Any]:
         """What a run was started with."""
         return self._body_of(schema.runs, run, "run")
