@@ -82,6 +82,9 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "residency.cli.export:export_command", "A trained model for its server, proved on the file."
     ),
+    "usage": Command(
+        "residency.cli.usage:usage_command", "What the server was used for, and at what cost."
+    ),
     "moderate": Command(
         "residency.cli.moderate:moderate_command", "Try moderation on a text: seen, done, left."
     ),

@@ -1,0 +1,266 @@
+"""What a server was used for: requests, times, errors, uptime, moderation, feedback, costs.
+
+``read_usage`` reads the store alone; the terminal and the workbench show what it gives.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from residency.nouns.served_request import ServedRequest, ServerTime
+from residency.stats.intervals import clopper_pearson
+from residency.store.record_kind import RecordKind
+from residency.store.store import Store
+
+HOUR = 3600.0
+DAY = 86400.0
+ALIVE = 90.0
+"""Seconds since its last sign of life within which a server counts as running."""
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Seconds: the median, and what 95 and 99 of 100 requests stay under."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class ModelUsage:
+    """What one model was used for. Percentiles are of answered requests; None where there is none."""
+
+    model: str
+    requests: int
+    errors: int
+    prompt_tokens: int
+    answer_tokens: int
+    seconds: Percentiles | None
+    first_token: Percentiles | None
+
+
+@dataclass(frozen=True)
+class ModerationCount:
+    """Requests in which moderation saw a kind, with the share of all and its exact 95 % interval."""
+
+    side: str
+    kind: str
+    action: str
+    requests: int
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of 1000 answered requests, in the currency of the price.
+
+    Attributes:
+        price_per_hour: of the machine. paid: for all hours that the server was up. busy: for the time
+            alone in which a request was in work.
+    """
+
+    price_per_hour: float
+    paid: float | None
+    busy: float | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the baseline measured for one way: seconds of single requests, and the cost of 1000 of them
+    one after another at today's price (None without a price)."""
+
+    name: str
+    p50: float
+    p95: float | None
+    cost_per_1000: float | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A server's use between two times (seconds since 1970).
+
+    Attributes:
+        errors: HTTP status → requests, of those that were not answered. up_seconds: hours of servers,
+            overlaps once. uptime: their share of the time since the first server started; None before.
+        running: whether a server runs now. cached_tokens: of the prompts, those not computed again.
+        thumbs_up, thumbs_down: the last thumb of each request. better: requests with a better answer.
+        texts: requests whose text is remembered.
+    """
+
+    since: float
+    until: float
+    requests: int
+    errors: dict[int, int]
+    prompt_tokens: int
+    answer_tokens: int
+    cached_tokens: int
+    seconds: Percentiles | None
+    first_token: Percentiles | None
+    queue: Percentiles | None
+    models: tuple[ModelUsage, ...]
+    up_seconds: float
+    uptime: float | None
+    running: bool
+    moderation: tuple[ModerationCount, ...]
+    thumbs_up: int
+    thumbs_down: int
+    better: int
+    texts: int
+    cost: Cost | None
+    predictions: tuple[Prediction, ...]
+
+    @property
+    def answered(self) -> int:
+        """Requests that were answered."""
+        return self.requests - sum(self.errors.values())
+
+
+def read_usage(
+    store: Store, *, days: float = 30.0, price_per_hour: float = 0.0, now: float | None = None
+) -> Usage:
+    """A project's use in the last days.
+
+    Args:
+        price_per_hour: of the machine; 0: no cost is told.
+    """
+    until = time.time() if now is None else now
+    since = until - days * DAY
+    requests = store.served_requests(since, until + 1.0)
+    answered = [request for request in requests if is_answered(request)]
+    lives = store.server_times()
+    up = measure_union((life.started, life.last) for life in clip_lives(lives, since, until))
+    first = min((life.started for life in lives), default=None)
+    known = None if first is None else until - max(first, since)
+    said = [feedback for feedback in store.feedback() if feedback.time >= since]
+    thumbs = Counter({f.request: f.thumb for f in said if f.thumb}.values())
+    texts = sum(text.time >= since for text in store.request_texts())
+    return Usage(
+        since=since,
+        until=until,
+        requests=len(requests),
+        errors=dict(sorted(Counter(r.status for r in requests if not is_answered(r)).items())),
+        prompt_tokens=sum(request.prompt_tokens for request in requests),
+        answer_tokens=sum(request.answer_tokens for request in requests),
+        cached_tokens=sum(request.cached_tokens for request in requests),
+        seconds=take_percentiles(r.seconds for r in answered),
+        first_token=_first_tokens(answered),
+        queue=take_percentiles(r.queue_seconds for r in answered),
+        models=tuple(_sum_models(requests)),
+        up_seconds=up,
+        uptime=min(1.0, up / known) if known and known > 0 else None,
+        running=any(life.ended is None and until - life.seen < ALIVE for life in lives),
+        moderation=tuple(_count_moderation(requests)),
+        thumbs_up=thumbs["up"],
+        thumbs_down=thumbs["down"],
+        better=len({feedback.request for feedback in said if feedback.answer}),
+        texts=texts,
+        cost=_price(answered, up, price_per_hour),
+        predictions=tuple(read_predictions(store, price_per_hour)),
+    )
+
+
+def is_answered(request: ServedRequest) -> bool:
+    """Whether the client got an answer; a refusal by moderation is one."""
+    return request.status < 400 and not request.error
+
+
+def take_percentiles(seconds: Iterable[float]) -> Percentiles | None:
+    """Percentiles of what was measured, by linear interpolation; None of nothing."""
+    values = list(seconds)
+    if not values:
+        return None
+    p50, p95, p99 = (float(value) for value in np.percentile(values, (50, 95, 99)))
+    return Percentiles(p50, p95, p99)
+
+
+def clip_lives(lives: Iterable[ServerTime], since: float, until: float) -> list[ServerTime]:
+    """Servers' lives within a window."""
+    return [
+        ServerTime(life.id, max(life.started, since), min(life.last, until))
+        for life in lives
+        if life.last > since and life.started < until
+    ]
+
+
+def measure_union(spans: Iterable[tuple[float, float]]) -> float:
+    """Length of what spans cover together."""
+    total, reach = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reach))
+        reach = max(reach, end)
+    return total
+
+
+def read_predictions(store: Store, price_per_hour: float) -> list[Prediction]:
+    """The ways of the last ``residency baseline`` that ran on this machine."""
+    records = store.records(RecordKind.BASELINE)
+    rows = records[-1]["rows"] if records else []
+    return [
+        Prediction(
+            str(row["name"]),
+            float(row["p50"]),
+            row["p95"],
+            1000 * float(row["p50"]) / HOUR * price_per_hour if price_per_hour else None,
+        )
+        for row in rows
+        if row["p50"] is not None and row["way"] != "endpoint"
+    ]
+
+
+def _first_tokens(requests: Iterable[ServedRequest]) -> Percentiles | None:
+    return take_percentiles(
+        r.first_token_seconds for r in requests if r.first_token_seconds is not None
+    )
+
+
+def _sum_models(requests: Sequence[ServedRequest]) -> list[ModelUsage]:
+    """A line a model, the most used first."""
+    by_model: dict[str, list[ServedRequest]] = {}
+    for request in requests:
+        by_model.setdefault(request.model, []).append(request)
+    lines = []
+    for model, own in by_model.items():
+        answered = [request for request in own if is_answered(request)]
+        lines.append(
+            ModelUsage(
+                model,
+                len(own),
+                len(own) - len(answered),
+                sum(request.prompt_tokens for request in own),
+                sum(request.answer_tokens for request in own),
+                take_percentiles(request.seconds for request in answered),
+                _first_tokens(answered),
+            )
+        )
+    return sorted(lines, key=lambda line: (-line.requests, line.model))
+
+
+def _count_moderation(requests: Sequence[ServedRequest]) -> list[ModerationCount]:
+    counts = Counter(
+        (event.side, event.kind, event.action)
+        for request in requests
+        for event in request.moderation
+    )
+    total = len(requests)
+    return [
+        ModerationCount(*key, count, count / total, *clopper_pearson(count, total))
+        for key, count in sorted(counts.items(), key=lambda item: (item[0][0], -item[1], item[0]))
+    ]
+
+
+def _price(answered: Sequence[ServedRequest], up: float, price: float) -> Cost | None:
+    if not price:
+        return None
+    if not answered:
+        return Cost(price, None, None)
+    busy = measure_union((r.time + r.queue_seconds, r.time + r.seconds) for r in answered)
+    scale = 1000 / len(answered) * price / HOUR
+    return Cost(price, up * scale if up else None, busy * scale)
