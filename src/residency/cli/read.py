@@ -94,7 +94,7 @@ def read_command(
             if not dry_run:
                 work.add_kind(project, proposal)
         groups = work.suggest_modes(project, chosen) if suggest else []
-    reading = work.load_reading(project, chosen, person)
+    reading = work.load_reading(project.store, project.root, chosen, person)
     if as_json:
         body: dict[str, Any] = reading.to_dict()
         body["suggestions"] = [
@@ -108,7 +108,7 @@ def read_command(
         _show_kind(proposal, added=not dry_run)
     if not (note or group or rename or suggest or kind):
         _read_answers(project, reading, person)
-        reading = work.load_reading(project, chosen, person)
+        reading = work.load_reading(project.store, project.root, chosen, person)
     for words, notes in groups:
         print_heading(f"alike: {words}")
         for item in notes:

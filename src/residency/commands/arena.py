@@ -6,6 +6,7 @@ a lock of its own, so several raters can vote while a run is going on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ from residency.nouns.response import Response
 from residency.project.named_models import choose_model_shots, find_model, label_model
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
+from residency.store.store import Store
 
 __all__ = [
     "Board",
@@ -55,6 +57,7 @@ __all__ = [
     "models",
     "pairs",
     "review",
+    "stored_pairs",
     "vote_by_judge",
     "vote_by_rules",
     "votes",
@@ -127,6 +130,31 @@ def pairs(ws: Workspace, a: str, b: str, *, split: Split = "dev", limit: int = 0
     examples = examples[:limit] if limit else examples
     sides = [_answers(ws, model, examples) for model in (first, second)]
     return pair_up(by_id(examples), *sides)
+
+
+def stored_pairs(store: Store, run: str, a: str, b: str) -> Pairs:
+    """Two models' stored answers to the dev items of a run, in the order of their ids.
+
+    Of several ways of sampling the one counts in which both answered most.
+
+    Raises:
+        UserError: they share no item.
+    """
+    first, second = sorted((a, b))
+    examples = by_id(store.corpus(run, "dev"))
+    sides = [
+        [r for r in store.responses(model) if r.sample == 0 and r.example in examples]
+        for model in (first, second)
+    ]
+    shared = Counter(r.sampling for r in sides[0])
+    both = {way: min(n, sum(r.sampling == way for r in sides[1])) for way, n in shared.items()}
+    way = max(both, key=lambda sampling: both[sampling], default=None)
+    if way is None or not both[way] or first == second:
+        raise UserError(
+            "these two models have no answers to the same items",
+            next_step="residency eval DIR --model NAME",
+        )
+    return pair_up(examples, *([r for r in side if r.sampling == way] for side in sides))
 
 
 def closest(ws: Workspace) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from residency.diagnose.open_coding import (
@@ -155,10 +156,10 @@ def load_sample(store: Store, model: str) -> list[SampledAnswer]:
     return [SampledAnswer(**answer) for row in rows for answer in row["answers"]]
 
 
-def load_reading(ws: Workspace, model: str, reader: str) -> Reading:
+def load_reading(store: Store, root: Path, model: str, reader: str) -> Reading:
     """Notes, modes and progress of one model's answers; ``model`` is an id."""
-    sample = load_sample(ws.store, model)
-    notes = load_notes(ws, model)
+    sample = load_sample(store, model)
+    notes = load_notes(store, model)
     read = {note.response for note in notes if note.reader == reader}
     at_random = {answer.response for answer in sample if answer.chosen == "random"}
     return Reading(
@@ -167,10 +168,10 @@ def load_reading(ws: Workspace, model: str, reader: str) -> Reading:
         tuple(sample),
         tuple(answer for answer in sample if answer.response not in read),
         tuple(notes),
-        measure_progress(_first_readings(notes)),
+        measure_progress(_first_readings([note for note in notes if note.example])),
         count_modes(notes, at_random),
         measure_readers(notes),
-        {kind.name: kind for kind in read_kinds(ws.root)},
+        {kind.name: kind for kind in read_kinds(root)},
     )
 
 
@@ -232,19 +233,19 @@ def make_renaming(notes: Sequence[Note], mode: str, to: str) -> dict[str, Any]:
 
 def group_notes(ws: Workspace, ids: Sequence[str], mode: str, reader: str) -> None:
     """Put notes into a mode. Raises as ``make_grouping``."""
-    body = make_grouping(load_notes(ws), ids, mode)
+    body = make_grouping(load_notes(ws.store), ids, mode)
     ws.store.add_record(RecordKind.MODE, MODES_KEY, {**body, "reader": reader})
 
 
 def rename_mode(ws: Workspace, mode: str, to: str, reader: str) -> None:
     """Rename or merge a mode. Raises as ``make_renaming``."""
-    body = make_renaming(load_notes(ws), mode, to)
+    body = make_renaming(load_notes(ws.store), mode, to)
     ws.store.add_record(RecordKind.MODE, MODES_KEY, {**body, "reader": reader})
 
 
 def suggest_modes(ws: Workspace, model: str) -> list[tuple[str, tuple[Note, ...]]]:
     """Groups of notes that may be one mode, by their words; a person decides."""
-    return suggest_groups(load_notes(ws, model), ws.embedder, seed=ws.config.project.seed)
+    return suggest_groups(load_notes(ws.store, model), ws.embedder, seed=ws.config.project.seed)
 
 
 @dataclass(frozen=True)
@@ -297,7 +298,7 @@ def propose_kind(
     Raises:
         UserError: no such mode, or too few notes. ConfigError: no judge is named.
     """
-    notes = load_notes(ws)
+    notes = load_notes(ws.store)
     if mode not in {note.mode for note in notes if note.mode} and by != "nothing":
         raise UserError(f"there is no mode {mode!r}", next_step="residency read DIR lists them")
     labels = _label_answers(notes, mode)

@@ -19,15 +19,16 @@ from residency.nouns.response import Response
 from residency.project.named_kinds import NamedKind, read_kinds
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
+from residency.store.store import Store
 
 MODES_KEY = "modes"
 """Key of the records of what was done to modes: they are the project's, not one model's."""
 
 
-def load_notes(ws: Workspace, model: str = "") -> list[Note]:
+def load_notes(store: Store, model: str = "") -> list[Note]:
     """Notes of the project, or on one model's answers, with the modes they are in now."""
-    rows = ws.store.records(RecordKind.NOTE, model or None)
-    return replay_notes(rows, ws.store.records(RecordKind.MODE, MODES_KEY))
+    rows = store.records(RecordKind.NOTE, model or None)
+    return replay_notes(rows, store.records(RecordKind.MODE, MODES_KEY))
 
 
 def describe_kinds(ws: Workspace, model: str) -> dict[str, Any]:
@@ -38,7 +39,8 @@ def describe_kinds(ws: Workspace, model: str) -> dict[str, Any]:
     body: dict[str, Any] = {"kinds": [[k.name, k.by, k.criterion, k.usable] for k in kinds]}
     if any(kind.by == "reading" for kind in kinds):
         notes = [
-            [note.response, note.reader, note.text, note.mode] for note in load_notes(ws, model)
+            [note.response, note.reader, note.text, note.mode]
+            for note in load_notes(ws.store, model)
         ]
         body["notes"] = content_id("notes", notes)
     if any(kind.by == "judge" for kind in kinds):
@@ -65,7 +67,7 @@ def measure_kinds(
     read = [kind for kind in kinds if kind.by == "reading"]
     if not read:
         return findings
-    notes = load_notes(ws, model)
+    notes = load_notes(ws.store, model)
     shown = {response.id for response in responses}
     severities = {kind.name: kind.severity for kind in read}
     by_people = [f for f in findings_of_notes(notes, severities) if f.response in shown]

@@ -9,7 +9,10 @@ MODULES = (
     "live_run",
     "overview",
     "issues",
+    "rows",
     "items",
+    "read",
+    "review",
 )
 """Files of ``web/pages``; each has ``add_routes(app, site)``."""
 
@@ -29,5 +32,7 @@ LINKS = (
     Link("/", "Overview"),
     Link("/issues", "Issues"),
     Link("/items", "Items"),
+    Link("/read", "Read"),
+    Link("/review", "Review"),
     Link("/report", "Report"),
 )

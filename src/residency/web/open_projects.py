@@ -1,0 +1,67 @@
+"""Projects that are kept open: rows, tokenizer and model are loaded once and not for each request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from starlette.requests import Request
+
+from residency.config.settings import CONFIG_NAME
+from residency.data.collected_rows import COLLECTED
+from residency.project.named_kinds import KINDS_FILE
+from residency.project.settings_file import read_config
+from residency.project.workspace import Workspace
+from residency.web.site import Site
+
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+class OpenProjects:
+    """One opened project a folder. Whoever uses one has it alone: models are not shared by threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._opened: dict[Path, tuple[Stamp, Workspace, threading.RLock]] = {}
+
+    @contextmanager
+    def use(self, root: Path) -> Iterator[Workspace]:
+        """The project of a folder, opened anew where its settings or files have changed."""
+        stamp = _stamp_files(root)
+        with self._lock:
+            known = self._opened.get(root)
+            if known is None or known[0] != stamp:
+                known = stamp, Workspace(root, read_config(root)), threading.RLock()
+                self._opened[root] = known
+        with known[2]:
+            yield known[1]
+
+
+@contextmanager
+def open_to_write(site: Site, request: Request) -> Iterator[Workspace]:
+    """The project with a store of its own, for one request that writes through a command."""
+    ws = site.workspace(request)
+    try:
+        yield ws
+    finally:
+        if "store" in vars(ws):
+            ws.store.close()
+
+
+def _stamp_files(root: Path) -> Stamp:
+    """Names, sizes and times of what an opened project was read from."""
+    config = read_config(root)
+    splits = (config.data.train, config.data.dev, config.data.test, config.data.pool)
+    sources = [source for sources in splits for source in sources]
+    names = [CONFIG_NAME, COLLECTED, KINDS_FILE, config.evaluate.suite, *sources]
+    out = []
+    for name in names:
+        path = root / name if name else root
+        try:
+            known = path.stat()
+        except (OSError, ValueError):  # an address, or a file that is gone
+            continue
+        out.append((str(name), known.st_size, known.st_mtime_ns))
+    return tuple(out)
