@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from residency.loop.measure_benchmarks import BenchReport
     from residency.model.merging import MergeProof
     from residency.project.endpoints import Endpoint
+    from residency.sweep.sweep_options import SweepOptions
+    from residency.sweep.sweep_result import SweepResult
     from residency.train.estimate import Estimate
 
 
@@ -183,6 +185,13 @@ class Project(Workspace):
 
         return estimate(self, check_steps=check_steps)
 
+    def sweep(self, options: SweepOptions | None = None) -> SweepResult:
+        """How much data and how much model: trainings on growing shares, curves, sizes, advice."""
+        from residency.commands.sweep import sweep
+        from residency.sweep.sweep_options import SweepOptions
+
+        return sweep(self, options or SweepOptions())
+
     def baseline(
         self,
         *,
@@ -209,6 +218,12 @@ class Project(Workspace):
         from residency.commands.bench import bench
 
         return bench(self, tasks, models=models, data=data, limit=limit, shots=shots)
+
+    def serve(self, *, host: str = "127.0.0.1", port: int = 8643, preload: str = "final") -> None:
+        """Serve the models behind OpenAI's API until SIGTERM or Ctrl-C."""
+        from residency.commands.serve import serve
+
+        serve(self, host=host, port=port, preload=preload)
 
     def report(self, out: str | Path = "", *, run: str = "") -> Path:
         """One self-contained HTML file of the latest run, or of ``run``; where it was written.

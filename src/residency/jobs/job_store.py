@@ -11,8 +11,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from filelock import FileLock
 
@@ -128,11 +129,10 @@ class RemoteJobStore:
     """
 
     def __init__(self, address: str) -> None:
-        import fsspec
-
         self.address = address.rstrip("/")
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(self.address)
+            files: Any = import_module("fsspec.core")
+            self._fs, self._root = files.url_to_fs(self.address)
         except ImportError as error:
             raise MissingExtraError(
                 f"this kind of address needs another library: {error}",

@@ -121,7 +121,7 @@ class _Worker:
     ) -> None:
         self.threads = threads
         self.job: Job | None = None
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         count = str(max(1, threads))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "residency.jobs.worker", address],

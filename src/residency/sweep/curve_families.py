@@ -80,7 +80,7 @@ class FamilyFit:
         """Error rates in [0, 1], shape [B, sizes]."""
         forms = np.stack([self.family.basis(u, shape) for shape in self.family.shapes])
         values = self.offset[:, None] + self.slope[:, None] * forms[self.shape]
-        return np.clip(values, 0.0, 1.0)
+        return np.asarray(np.clip(values, 0.0, 1.0))
 
 
 def fit_family(family: Family, u: Floats, y: Floats, weight: Floats) -> FamilyFit:

@@ -134,8 +134,8 @@ def fit_curve(
     """
     rng = np.random.default_rng(seed)
     by_group, there = _average_groups(cells, groups)
-    scored = there.any(axis=1)
-    cells = [cell for cell, good in zip(cells, scored, strict=True) if good]
+    scored = np.asarray(there.any(axis=1), bool)
+    cells = [cell for cell, good in zip(cells, scored.tolist(), strict=True) if good]
     by_group, there = by_group[scored], there[scored]
     rows = np.array([cell.rows for cell in cells])
     sizes = np.unique(rows)
