@@ -243,7 +243,7 @@ def test_prompt_scores_are_those_of_scoring(kind: str, base: Path) -> None:
     )
     answer_all(live, [run])
     assert len(run.prompt_logprobs) == len(ids) - 1
-    first = live.decode_plain(ids[:1])
+    first = live.plain.decode(ids[:1])
     [[score]] = engine(base).score([[Choice(first, text[len(first) :])]])
     assert sum(run.prompt_logprobs) == pytest.approx(score.logprob, abs=1e-3)
     assert len(run.prompt_tops[0]) == 3

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from residency import __version__
+from residency.cli.json_schemas import find_command_words, running_command
 from residency.errors import ResidencyError
 
 
@@ -82,19 +83,28 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "residency.cli.export:export_command", "A trained model for its server, proved on the file."
     ),
+    "serve": Command(
+        "residency.cli.serve:serve_command", "Models behind an OpenAI-compatible server."
+    ),
     "usage": Command(
         "residency.cli.usage:usage_command", "What the server was used for, and at what cost."
     ),
     "moderate": Command(
         "residency.cli.moderate:moderate_command", "Try moderation on a text: seen, done, left."
     ),
+    "mcp": Command("residency.cli.mcp:mcp_command", "A project's commands as tools of MCP."),
+    "skill": Command(
+        "residency.cli.skill:skill_command", "How a coding assistant uses Residency: one page."
+    ),
     "base": Command("residency.cli.base:app", "Base models: list, fetch, show."),
     "pretrain": Command("residency.cli.pretrain:pretrain_command", "Train a model from raw text."),
-    "web": Command("residency.cli.web:web_command", "The workbench: the whole loop in the browser."),
+    "web": Command(
+        "residency.cli.web:web_command", "The workbench: the whole loop in the browser."
+    ),
 }
 
 EPILOG = "Begin with: residency init demo --example tickets && residency run demo"
-WITHOUT_PROJECT = ("init", "base", "pretrain", "arena", "judge", "data", "suite")
+WITHOUT_PROJECT = ("init", "base", "pretrain", "arena", "judge", "data", "suite", "skill")
 """Commands without a project's folder, or whose own commands have it."""
 WIDEST_HELP = 100
 """Columns of a help text, where the terminal has them."""
@@ -120,6 +130,7 @@ class PlainCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run it; a folder that is no project, or a wrong setting, is refused before torch loads."""
+        token = running_command.set(find_command_words(ctx))
         if ctx.info_name != "init" and isinstance(ctx.params.get("directory"), Path):
             from residency.project.settings_file import find_project_root, read_config
 
@@ -131,6 +142,8 @@ class PlainCommand(TyperCommand):
             raise
         except KeyboardInterrupt as stop:  # typer would forget which signal it was
             raise CommandStoppedError(stop) from stop
+        finally:
+            running_command.reset(token)
 
 
 def find_named_folder(params: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,6 +18,11 @@ from torch import Tensor
 from residency.infer.choose_tokens import Row, pick_tokens
 from residency.infer.rope_lengths import find_rope_lengths
 from residency.infer.sequences import Ending, Run
+
+_PROBE_LENGTHS = (4, 9)
+"""Tokens of the sequence that is looked at, and of the one that it is padded to."""
+_FULL_TOLERANCE, _HALF_TOLERANCE = 1e-3, 5e-2
+"""Largest difference that is rounding, relative to the largest logit, in fp32 and below."""
 
 
 class GenericModel:
@@ -30,10 +36,27 @@ class GenericModel:
         self.model = model
         self.accepts = set(inspect.signature(model.forward).parameters)
         self.device: torch.device = next(model.parameters()).device
-        # Recurrent states cannot leave padding out: such models take one sequence at a time.
-        self.one_by_one = bool(getattr(model, "_is_stateful", False))
         self.rope_lengths = find_rope_lengths(model)
         self._base_values: dict[str, Tensor] = {}
+
+    @cached_property
+    def one_by_one(self) -> bool:
+        """Whether sequences go alone because padding before them changes what they give.
+
+        Recurrent states cannot leave padding out, and some models count positions from it (the
+        decoders of BART and its kin, which take no ``position_ids``); the latter is measured.
+        """
+        return bool(getattr(self.model, "_is_stateful", False)) or not self._ignores_padding()
+
+    def _ignores_padding(self) -> bool:
+        vocabulary = self.model.config.get_text_config().vocab_size
+        short, long = ([(7 * at + 1) % vocabulary for at in range(n)] for n in _PROBE_LENGTHS)
+        with torch.inference_mode():
+            alone, _, _ = self.compute_logits([short], 1)
+            padded, _, _ = self.compute_logits([short, long], 1)
+        full = next(self.model.parameters()).dtype == torch.float32
+        difference = (alone[0] - padded[0]).abs().max() / alone.abs().max().clamp_min(1e-6)
+        return float(difference) <= (_FULL_TOLERANCE if full else _HALF_TOLERANCE)
 
     def replace_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Write these weights over the base's own; those of the last call are put back first."""

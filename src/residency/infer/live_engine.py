@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from tokenizers import Tokenizer
 
 from residency.infer.encode_requests import Encoder
 from residency.infer.fused_model import FusedModel
@@ -22,8 +24,38 @@ from residency.nouns.response import Sampling
 
 BASE = ""
 """The name of the bare base among the loaded models."""
+OPEN_THINKING, CLOSE_THINKING = "<think>", "</think>"
 _PLAIN_TAIL = 4
 """Tokens of a prompt that are decoded before its continuation, so that spaces stay."""
+
+
+class PlainTokenizer:
+    """A copy of a tokenizer that several threads may use: nothing in it ever changes.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.bos_token_id: int | None = tokenizer.bos_token_id
+        self.eos_token_id: int | None = tokenizer.eos_token_id
+        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._backend.no_truncation()
+        self._backend.no_padding()
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        """Ids of a text."""
+        return list(self._backend.encode(text, add_special_tokens=add_special_tokens).ids)
+
+    def decode(self, ids: int | Sequence[int]) -> str:
+        """The text of ids, special tokens left out; of a single id, whatever it is."""
+        if isinstance(ids, int):
+            return self.show([ids])
+        return str(self._backend.decode(list(ids), skip_special_tokens=True))
+
+    def show(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens shown."""
+        return str(self._backend.decode(list(ids), skip_special_tokens=False))
 
 
 class LiveEngine:
@@ -145,31 +177,38 @@ class LiveEngine:
 
     # --- tokens ------------------------------------------------------------------------------
 
-    def make_plain_decode(self, prompt: Sequence[int]) -> Any:
+    def make_plain_decode(self, prompt: Sequence[int]) -> Callable[[Sequence[int]], str]:
         """A function ids → text of what follows a prompt of plain text."""
         tail = list(prompt[-_PLAIN_TAIL:])
+        before = self.plain.decode(tail)
 
-        def decode_plain(ids: Sequence[int]) -> str:
-            before = self._decode(tail)
-            text = self._decode([*tail, *ids])
-            return text[len(before) :] if text.startswith(before) else self._decode(ids)
+        def decode_following(ids: Sequence[int]) -> str:
+            text = self.plain.decode([*tail, *ids])
+            return text[len(before) :] if text.startswith(before) else self.plain.decode(ids)
 
-        return decode_plain
+        return decode_following
 
-    def decode_plain(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens left out."""
-        return self._decode(ids)
+    def make_thinking_probe(self, prompt: Sequence[int]) -> Callable[[Sequence[int]], bool]:
+        """A function that says whether an answer's ids end within a thinking part."""
+        if CLOSE_THINKING not in self.engine.chat.template:
+            return lambda ids: False
+        opened = self.plain.show(prompt[-_PLAIN_TAIL:]).rstrip().endswith(OPEN_THINKING)
 
-    def name_token(self, token: int) -> str:
-        """A token's text, special tokens shown."""
-        return str(self.engine.tokenizer.decode([token], skip_special_tokens=False))
+        def is_thinking(ids: Sequence[int]) -> bool:
+            text = self.plain.show(ids)
+            inside = opened or text.lstrip().startswith(OPEN_THINKING)
+            return (inside or not text.strip()) and CLOSE_THINKING not in text
 
-    def _decode(self, ids: Sequence[int]) -> str:
-        return str(self.engine.tokenizer.decode(list(ids), skip_special_tokens=True))
+        return is_thinking
+
+    @cached_property
+    def plain(self) -> PlainTokenizer:
+        """The base's tokenizer for text that no chat template has to do with."""
+        return PlainTokenizer(self.engine.tokenizer)
 
     @cached_property
     def _encoder(self) -> Encoder:
-        return Encoder(self.engine.tokenizer, self.context)
+        return Encoder(self.plain, self.context)
 
     # --- JSON --------------------------------------------------------------------------------
 

@@ -30,6 +30,10 @@ class LiveRun(Run):
     started: bool = False
     cancelled: bool = False
 
+    # Two runs are the same only where they are one: prompts may be equal.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     @property
     def longest(self) -> int:
         """Tokens that it may come to."""

@@ -16,12 +16,17 @@ ENDPOINT = "endpoint:"
 """How the base of a model at an endpoint begins."""
 
 
-def register_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
-    """The bare base under zero-shot prompting, or under few-shot with these examples."""
+def make_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
+    """The bare base under zero-shot prompting, or under few-shot with these examples; not stored."""
     prompting = prompting_name(shots)
-    model = Model(
+    return Model(
         base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash}
     )
+
+
+def register_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
+    """``make_base_model``, stored."""
+    model = make_base_model(ws, shots)
     if not ws.store.has_model(model.id):
         with ws.store.writer("eval"):
             ws.store.add_model(model)

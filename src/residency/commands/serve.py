@@ -1,0 +1,56 @@
+"""``residency serve``: stored models behind an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from residency.project.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a server listens, and what it serves."""
+
+    url: str
+    models: list[str]
+    keys: bool
+    """Whether clients must send a key."""
+
+
+def serve(
+    ws: Workspace,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8643,
+    preload: str = "final",
+    on_ready: Callable[[Listening], None] = lambda listening: None,
+) -> None:
+    """Serve the project's models until SIGTERM or Ctrl-C; answers in hand are finished first.
+
+    Args:
+        port: 0 takes a free one. preload: a model that is loaded before the first request.
+        on_ready: called when clients may ask.
+
+    Raises:
+        ConfigError: beyond this machine without a key. UserError: the port is taken.
+        ModelError: the base or the preloaded model cannot be loaded.
+    """
+    from residency.serve.open_server import open_server, read_server_keys
+    from residency.serve.run_server import make_server, open_socket
+
+    keys = read_server_keys(ws, host)
+    with open_socket(host, port) as bound:
+        opened = open_server(ws, host=host, preload=preload)
+        shown = f"[{host}]" if ":" in host else host
+        listening = Listening(
+            f"http://{shown}:{bound.getsockname()[1]}/v1", opened.models, bool(keys)
+        )
+        server = make_server(
+            opened.app, ws.config.serve,
+            on_ready=lambda: on_ready(listening), on_drain=opened.start_draining,
+        )  # fmt: skip
+        try:
+            server.run(sockets=[bound])
+        finally:
+            opened.close()
