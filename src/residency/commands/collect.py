@@ -123,7 +123,7 @@ def find_worst_answers(
 def _read_prompts(ws: Workspace, path: Path) -> list[Example]:
     """Prompts of a file, without those that the firewall refuses."""
     result = read_sources([str(path.resolve())], ws.config.data, "dev", ws.root)
-    accepted, _ = _screen_rows(ws, result.examples)
+    accepted, _ = screen_new_rows(ws, result.examples)
     return accepted
 
 
@@ -134,6 +134,7 @@ def collect_answers(
     *,
     goal: int = GOAL,
     author: str = "",
+    screen: bool = False,
 ) -> Collected:
     """Show items one by one and keep each better answer at once, until the goal or the end.
 
@@ -141,10 +142,12 @@ def collect_answers(
         ask: called with an item and the number of rows so far; gives the better answer, an
             empty text to pass on, or None to stop.
         author: who answers (default: the login name).
+        screen: hold each row against dev and test as it is answered (rows that no file holds).
     """
     path = ws.root / COLLECTED
     total = len(read_collected(ws.root).examples)
     added = skipped = 0
+    refused: list[tuple[str, str]] = []
     for item in items:
         if total >= goal:
             break
@@ -157,9 +160,14 @@ def collect_answers(
             continue
         person = author or getpass.getuser()
         row = correct_row(item.example, answer, person=person, rejected=item.response)
-        _add_rows(ws, [row], model=item.response.model, failures=item.failures)
+        if screen:
+            accepted, reasons = screen_new_rows(ws, [row])
+            refused += reasons
+            if not accepted:
+                continue
+        add_training_rows(ws, [row], model=item.response.model, failures=item.failures)
         added, total = added + 1, total + 1
-    return Collected(path, added, total, goal, skipped)
+    return Collected(path, added, total, goal, skipped, refused)
 
 
 def generate_rows(
@@ -199,8 +207,8 @@ def generate_rows(
         made.add(write_from_documents(raw, teacher, teacher_name, pairs=pairs, progress=progress))
     if issue and teacher is not None:
         made.add(_write_for_issue(ws, issue, teacher, teacher_name, count, progress))
-    accepted, refused = _screen_rows(ws, made.examples)
-    _add_rows(ws, accepted)
+    accepted, refused = screen_new_rows(ws, made.examples)
+    add_training_rows(ws, accepted)
     path = ws.root / COLLECTED
     total = len(read_collected(ws.root).examples)
     return Collected(path, len(accepted), total, goal, 0, refused, made.failed)
@@ -236,7 +244,7 @@ def _write_for_issue(
     )
 
 
-def _screen_rows(
+def screen_new_rows(
     ws: Workspace, rows: Sequence[Example]
 ) -> tuple[list[Example], list[tuple[str, str]]]:
     """Rows that repeat nothing and come near nothing protected, and the others with why."""
@@ -252,7 +260,7 @@ def _screen_rows(
     return list(result.accepted), refused
 
 
-def _add_rows(
+def add_training_rows(
     ws: Workspace, rows: Sequence[Example], *, model: str = "", failures: Sequence[str] = ()
 ) -> None:
     """Add rows to the project's file of collected rows and to the store's record of them."""

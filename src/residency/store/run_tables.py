@@ -95,6 +95,25 @@ class RunTables(Database):
         query = query.order_by(table.c.split, table.c.position).offset(offset).limit(limit)
         return [Example.from_dict(body) for body in self._bodies(query)]
 
+    def search_corpus(
+        self, run: str, split: Split, text: str = "", *, offset: int = 0, limit: int = 50
+    ) -> tuple[list[Example], int]:
+        """A run's rows of a split that hold a text anywhere (case does not matter), and how many.
+
+        Args:
+            text: looked for as it is, in messages, tags and source; empty takes every row.
+        """
+        table = schema.run_examples
+        query = select(table.c.body).where(table.c.run == run, table.c.split == split)
+        if text:
+            written = json.dumps(text, ensure_ascii=False)[1:-1]
+            query = query.where(table.c.body.icontains(written, autoescape=True))
+        count = select(func.count()).select_from(query.subquery())
+        query = query.order_by(table.c.position).offset(offset).limit(limit)
+        with self._read() as connection:
+            total = int(connection.execute(count).scalar_one())
+        return [Example.from_dict(body) for body in self._bodies(query)], total
+
     def corpus_ids(self, run: str, split: Split) -> list[str]:
         """Ids of a run's examples, in order."""
         table = schema.run_examples

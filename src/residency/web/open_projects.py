@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 
@@ -37,6 +38,14 @@ class OpenProjects:
                 self._opened[root] = known
         with known[2]:
             yield known[1]
+
+
+_OF_SITES: WeakKeyDictionary[Site, OpenProjects] = WeakKeyDictionary()
+
+
+def find_open_projects(site: Site) -> OpenProjects:
+    """The opened projects that all pages of a site share."""
+    return _OF_SITES.setdefault(site, OpenProjects())
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 MODULES = (
     "start",
+    "start_data",
     "live_run",
     "overview",
     "issues",
@@ -13,6 +14,8 @@ MODULES = (
     "items",
     "read",
     "review",
+    "write",
+    "data",
 )
 """Files of ``web/pages``; each has ``add_routes(app, site)``."""
 
@@ -34,5 +37,7 @@ LINKS = (
     Link("/items", "Items"),
     Link("/read", "Read"),
     Link("/review", "Review"),
+    Link("/write", "Write"),
+    Link("/data", "Data"),
     Link("/report", "Report"),
 )

@@ -86,7 +86,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             request,
             "review.html.j2",
             here="/review",
-            command="residency arena review",
+            command=name_command(site, request, "arena review"),
             results=results,
             votes=len(votes),
             people=people,
@@ -114,7 +114,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "review_pair.html.j2",
             here="/review",
             title="Which is better?",
-            command="residency arena review",
+            command=name_command(site, request, "arena review"),
             **_next(session),
             pair=pair,
         )
@@ -150,7 +150,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "board.html.j2",
             here="/review",
             title="Board",
-            command="residency arena board",
+            command=name_command(site, request, "arena board"),
         )
 
     @app.get("/review/board/table")
@@ -161,6 +161,11 @@ def add_routes(app: FastAPI, site: Site) -> None:
         except StoreError as error:
             return site.part(request, "board_table.html.j2", board=None, problem=error.what)
         return site.part(request, "board_table.html.j2", board=ratings, problem="")
+
+
+def name_command(site: Site, request: Request, words: str) -> str:
+    """A command of two words with the project's folder behind them."""
+    return site.command(request, "run").replace("residency run", f"residency {words}", 1)
 
 
 def name_pair(a: str, b: str) -> str:

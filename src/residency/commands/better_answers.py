@@ -1,0 +1,186 @@
+"""Better answers written one by one: to the worst stored answers, and in a conversation."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from residency.commands.collect import Item, add_training_rows, screen_new_rows
+from residency.data.collected_rows import hash_prompt, read_collected
+from residency.errors import DataError, StoreError, StoreLockedError, UserError
+from residency.files.atomic_write import write_bytes
+from residency.nouns.example import Example, Message
+from residency.nouns.response import Response
+from residency.project.progress_file import is_alive
+from residency.project.workspace import Workspace
+from residency.results.run_results import RunResults
+from residency.secrets import hide_secrets
+from residency.store.record_kind import RecordKind
+from residency.store.store import FOLDER
+from residency.targeting.preferences import correct_row
+from residency.text.terminal_text import make_safe
+
+NOTE_FILE, LOG_FILE = "collect.json", "collect.log"
+_CHUNK = 200
+"""Rows that are looked at in one go."""
+
+
+def list_worst_stored(
+    results: RunResults, root: Path, model: str, *, offset: int = 0, limit: int = 10
+) -> tuple[list[Item], int]:
+    """Answers of a model to pool rows that are stored, most failed checks first; and how many.
+
+    Nothing is generated and no model opened: ``find_worst_answers`` makes the answers. Rows that
+    were answered better before are left out, and of several samples the worst is shown.
+    """
+    done = set(read_collected(root).prompts)
+    outcomes = results.answers.outcomes(model, "pool")
+    worst = {
+        example: max(rows, key=lambda row: len(row.failed)) for example, rows in outcomes.items()
+    }
+    order = sorted(worst, key=lambda example: (-len(worst[example].failed), example))
+    left: list[Example] = []
+    written = 0
+    for start in range(0, len(order), _CHUNK):
+        if len(left) >= offset + limit:
+            break
+        some = results.answers.examples(order[start : start + _CHUNK])
+        fresh = [example for example in some if hash_prompt(example) not in done]
+        written += len(some) - len(fresh)
+        left += fresh
+    shown = left[offset : offset + limit]
+    responses = results.answers.responses({worst[example.id].response for example in shown})
+    items = []
+    for example in shown:
+        row = worst[example.id]
+        if row.response in responses:
+            failures = results.answers.failed_kinds([row])
+            items.append(Item(example, responses[row.response], failures, None))
+    return items, len(order) - written
+
+
+def add_better_answer(
+    ws: Workspace, run: str, response: str, answer: str, *, person: str
+) -> Example:
+    """A person's better answer to what a model answered: a training row, and where it differs from
+    the model's a preference pair.
+
+    Raises:
+        StoreError: there is no such answer. UserError: the answer is empty, or the row belongs to
+            dev or test, which are never trained on.
+    """
+    known = ws.store.responses_by_id([response]).get(response)
+    if known is None:
+        raise StoreError(f"there is no answer {response}", next_step="residency collect DIR")
+    example = ws.store.corpus_examples(run, [known.example]).get(known.example)
+    if example is None or example.split in ("dev", "test"):
+        raise UserError(
+            "this row is not one of the pool or train",
+            where=known.example,
+            next_step="what measures a model is never trained on",
+        )
+    if not answer.strip():
+        raise UserError("the answer is empty", next_step="write it, or pass on to the next one")
+    row = correct_row(example, answer.strip(), person=person, rejected=known)
+    scope = ws.store.records(RecordKind.SCOPE, run)
+    failures = sorted(
+        {
+            finding.kind
+            for record in scope
+            for finding in ws.store.findings(record["scope"], [known])
+            if finding.status == "fail"
+        }
+    )
+    add_training_rows(ws, [row], model=known.model, failures=failures)
+    return row
+
+
+def add_conversation(
+    ws: Workspace,
+    messages: Sequence[Message],
+    answer: str,
+    *,
+    person: str,
+    rejected: str,
+    model: str,
+) -> Example:
+    """A conversation with the answer that a person wants, as a training row.
+
+    Args:
+        rejected: what the model answered; where it differs, the row is a preference pair as well.
+
+    Raises:
+        UserError: the answer is empty. DataError: it repeats a row, or comes near dev or test.
+    """
+    if not answer.strip():
+        raise UserError("the answer is empty", next_step="write what the model should have said")
+    asked = Response(model, "", rejected)
+    row = correct_row(
+        Example(tuple(messages), split="train", source="chat"),
+        answer.strip(),
+        person=person,
+        rejected=asked,
+    )
+    accepted, refused = screen_new_rows(ws, [row])
+    if not accepted:
+        raise DataError(
+            f"the row is refused: {refused[0][1]}",
+            next_step="what comes near dev or test is never trained on; ask something else",
+        )
+    add_training_rows(ws, accepted, model=model)
+    return accepted[0]
+
+
+def start_answering(root: Path, model: str, rows: int) -> int:
+    """Let a model answer rows of the pool in a process of its own; its id.
+
+    It is ``residency collect DIR --json``, whose answers are stored one by one.
+
+    Raises:
+        StoreLockedError: it is at it already. StoreError: it cannot be started.
+    """
+    if is_answering(root):
+        raise StoreLockedError("the pool is being answered already", next_step="wait for the rows")
+    folder = root / FOLDER
+    words = [sys.executable, "-m", "residency", "collect", str(root), "--json"]
+    words += ["--model", model, "--limit", str(rows)]
+    try:
+        with (folder / LOG_FILE).open("wb") as log:
+            child = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,  # the end of the pages is not its end
+                cwd=root,
+            )
+        write_bytes(folder / NOTE_FILE, json.dumps({"pid": child.pid}).encode())
+    except OSError as error:
+        raise StoreError(
+            f"it cannot be started: {error.strerror or error}", where=str(folder)
+        ) from error
+    threading.Thread(target=child.wait, daemon=True).start()
+    return child.pid
+
+
+def is_answering(root: Path) -> bool:
+    """Whether a process answers the pool now."""
+    try:
+        note = json.loads((root / FOLDER / NOTE_FILE).read_bytes())
+        return is_alive(int(note["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def read_last_words(root: Path) -> str:
+    """The end of what the last such process said: why it stopped, where it did."""
+    try:
+        text = (root / FOLDER / LOG_FILE).read_bytes()[-2000:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [line for line in make_safe(hide_secrets(text)).splitlines() if line.strip()]
+    return "\n".join(line for line in lines if line.startswith(("error", "→", "internal")))[-600:]
