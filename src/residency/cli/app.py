@@ -77,6 +77,9 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command(
         "residency.cli.sweep:sweep_command", "How much model, how much data: curves and sizes."
     ),
+    "launch": Command(
+        "residency.cli.launch:launch_command", "A script for one training on several machines."
+    ),
     "merge": Command(
         "residency.cli.merge:merge_command", "A trained model as one folder, with proof."
     ),
@@ -85,6 +88,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "serve": Command(
         "residency.cli.serve:serve_command", "Models behind an OpenAI-compatible server."
+    ),
+    "ingest": Command(
+        "residency.cli.ingest:ingest_command", "Bring back what production asked and answered."
     ),
     "usage": Command(
         "residency.cli.usage:usage_command", "What the server was used for, and at what cost."
@@ -131,7 +137,7 @@ class PlainCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run it; a folder that is no project, or a wrong setting, is refused before torch loads."""
         token = running_command.set(find_command_words(ctx))
-        if ctx.info_name != "init" and isinstance(ctx.params.get("directory"), Path):
+        if ctx.info_name not in ("init", "web") and isinstance(ctx.params.get("directory"), Path):
             from residency.project.settings_file import find_project_root, read_config
 
             read_config(find_project_root(ctx.params["directory"]))

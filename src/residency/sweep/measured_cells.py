@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from residency.diagnose.dev_halves import split_halves
 from residency.diagnose.find_issues import find_issues
 from residency.jobs.job import JobResult
 from residency.jobs.job_store import JobStore
@@ -14,6 +13,7 @@ from residency.loop.assess import Assessment, assess_answers
 from residency.loop.item_outcomes import find_issue_outcomes
 from residency.nouns.issue import Issue
 from residency.nouns.model import Model
+from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.sweep.cell import Cell
 from residency.sweep.cell_functions import read_answers
@@ -59,9 +59,7 @@ class MeasuredCells:
     @property
     def halves(self) -> tuple[set[str], set[str]]:
         """Ids of the items that find issues, and of those that measure them."""
-        config = self.ws.config
-        share = config.diagnose.finding_share
-        return split_halves(self.ws.split("dev"), config.project.seed, share=share)
+        return split_dev(self.ws)
 
     def find_known_issues(self, run: str) -> list[Issue]:
         """The issues of the run; without any, those that bare bases and first trainings show.

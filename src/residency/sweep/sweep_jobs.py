@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from residency.diagnose.dev_halves import split_halves
 from residency.jobs.job import Job, Resources
 from residency.jobs.job_store import JobStore
+from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.sweep.cell import Cell, Variant
 from residency.sweep.cell_functions import write_rows
@@ -55,8 +55,7 @@ class SweepJobs:
         if not self._rows:
             ws = self.ws
             rows = [*ws.split("train"), *ws.split("dev")]
-            share = ws.config.diagnose.finding_share
-            finding, _ = split_halves(ws.split("dev"), ws.config.project.seed, share=share)
+            finding, _ = split_dev(ws)
             path = ws.config.model.template
             template = (ws.root / path).read_text(encoding="utf-8") if path else ""
             with tempfile.TemporaryDirectory() as folder:
