@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from residency.files.atomic_write import write_bytes
 
 PROGRESS_FILE = "progress.json"
+PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,37 @@ def read_position(folder: Path) -> RunPosition | None:
         position = RunPosition(**json.loads((folder / PROGRESS_FILE).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
+    return position if is_alive(position.process) else None
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of this machine still works; one that ended and waits for its parent does not."""
     import psutil
 
-    return position if psutil.pid_exists(position.process) else None
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except (psutil.Error, ValueError, OverflowError):
+        return False
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """One stage of a run's plan: ``work`` answers or steps (``kind``)."""
+
+    name: str
+    kind: str
+    work: int
+
+
+def write_plan(folder: Path, lines: Sequence[PlanLine]) -> None:
+    """Keep what a run will do beside the store, for whoever watches it."""
+    with contextlib.suppress(OSError):
+        write_bytes(folder / PLAN_FILE, json.dumps([asdict(line) for line in lines]).encode())
+
+
+def read_plan(folder: Path) -> list[PlanLine]:
+    """What the last run planned; nothing where none did."""
+    try:
+        return [PlanLine(**line) for line in json.loads((folder / PLAN_FILE).read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return []

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, literal_column, select, update
 
 from residency.nouns.content_id import canonical_json, content_id
 from residency.nouns.example import Example
@@ -95,6 +95,15 @@ class AnswerTables(Database):
         table = schema.responses
         bodies = self._bodies(select(table.c.body).where(table.c.example == example))
         return sorted((read_response(body) for body in bodies), key=lambda r: (r.model, r.sample))
+
+    def newest_responses(self, count: int) -> list[Response]:
+        """The answers that were stored last, the newest first: what a run writes at this moment."""
+        table = schema.responses
+        with self._read() as connection:
+            # where a row lies tells when it was added; that is near enough for looking on
+            place = "rowid" if connection.dialect.name == "sqlite" else "ctid"
+            query = select(table.c.body).order_by(literal_column(place).desc()).limit(count)
+            return [read_response(json.loads(row[0])) for row in connection.execute(query)]
 
     # --- findings --------------------------------------------------------------------------
 

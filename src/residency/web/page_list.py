@@ -16,6 +16,7 @@ MODULES = (
     "review",
     "write",
     "data",
+    "chat",
 )
 """Files of ``web/pages``; each has ``add_routes(app, site)``."""
 
@@ -39,5 +40,6 @@ LINKS = (
     Link("/review", "Review"),
     Link("/write", "Write"),
     Link("/data", "Data"),
+    Link("/chat", "Chat"),
     Link("/report", "Report"),
 )

@@ -1,0 +1,168 @@
+"""A run as a process of its own: started, watched and stopped from outside; it outlives who started it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from residency.errors import StoreError, StoreLockedError
+from residency.files.atomic_write import write_bytes
+from residency.project.progress_file import (
+    PlanLine,
+    RunPosition,
+    is_alive,
+    read_plan,
+    read_position,
+)
+from residency.secrets import hide_secrets
+from residency.store.store import FOLDER
+from residency.text.terminal_text import make_safe
+
+NOTE_FILE = "run.json"
+LOG_FILE = "run.log"
+_LOG_BYTES = 8000
+_LAST_LINES = 12
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as seen from outside.
+
+    Attributes:
+        process: its id; 0 where none goes on. started: by the workbench and not in a terminal.
+        position: where it is; None while it still loads. plan: every stage that it can have.
+        stopping: it was told to stop and finishes its step.
+        last_words: the end of what the last run said, where none goes on.
+    """
+
+    process: int
+    started: bool
+    position: RunPosition | None
+    plan: list[PlanLine]
+    stopping: bool = False
+    last_words: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run goes on."""
+        return self.process > 0
+
+
+def read_run_state(root: Path) -> RunState:
+    """What a project's run does at this moment."""
+    folder = root / FOLDER
+    position, note = read_position(folder), _read_note(folder / NOTE_FILE)
+    own = note.get("pid", 0)
+    started = bool(own) and is_alive(own) and _is_ours(own)
+    process = own if started else (position.process if position else _find_holder(folder))
+    return RunState(
+        process=process,
+        started=started,
+        position=position if process else None,
+        plan=read_plan(folder),
+        stopping=bool(process) and note.get("stopping") == process,
+        last_words="" if process else _read_last_words(folder / LOG_FILE),
+    )
+
+
+def start_run(root: Path, options: Sequence[str] = ()) -> int:
+    """Start ``residency run`` as a process of its own, or go on with an interrupted one; its id.
+
+    Args:
+        options: further words of the command line.
+
+    Raises:
+        StoreLockedError: a run goes on already. StoreError: the folder cannot be written.
+    """
+    state = read_run_state(root)
+    if state.is_running:
+        raise StoreLockedError(
+            f"a run goes on already (process {state.process})",
+            next_step="watch it, or stop it first; nothing is lost",
+        )
+    folder = root / FOLDER
+    words = [sys.executable, "-m", "residency", "run", str(root), *options]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOG_FILE).open("wb") as log:
+            child = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # the end of who started it is not its end
+                cwd=root,
+            )
+        write_bytes(folder / NOTE_FILE, json.dumps({"pid": child.pid}).encode())
+    except OSError as error:
+        raise StoreError(
+            f"the run cannot be started: {error.strerror or error}", where=str(folder)
+        ) from error
+    # somebody has to take note of its end, or it stays in the list of processes
+    threading.Thread(target=child.wait, daemon=True).start()
+    return child.pid
+
+
+def stop_run(root: Path) -> int:
+    """Tell a project's run to stop; it keeps what it has done. Gives its process id.
+
+    Raises:
+        StoreError: none goes on.
+    """
+    state = read_run_state(root)
+    if not state.is_running or not _is_ours(state.process):
+        raise StoreError("no run goes on here", next_step="nothing has to be stopped")
+    with contextlib.suppress(OSError):
+        note = json.dumps({"pid": state.process, "stopping": state.process})
+        write_bytes(root / FOLDER / NOTE_FILE, note.encode())
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(state.process, signal.SIGTERM)
+    return state.process
+
+
+def _read_note(path: Path) -> dict[str, int]:
+    try:
+        body = json.loads(path.read_bytes())
+        return {key: int(value) for key, value in body.items()} if isinstance(body, dict) else {}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _find_holder(folder: Path) -> int:
+    """The process that holds the writer lock for a run and has not told yet where it is."""
+    try:
+        note = json.loads((folder / "writer.json").read_bytes())
+        process = int(note["pid"])
+        is_run = note["command"] == "run"
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0
+    return process if is_run and is_alive(process) and _is_ours(process) else 0
+
+
+def _is_ours(process: int) -> bool:
+    """Whether a process is one of Residency's: an id may belong to another program by now."""
+    import psutil
+
+    try:
+        return any("residency" in word for word in psutil.Process(process).cmdline())
+    except (psutil.Error, ValueError):
+        return False
+
+
+def _read_last_words(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [line.rstrip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
+    return "\n".join(make_safe(hide_secrets(line)) for line in lines[-_LAST_LINES:])

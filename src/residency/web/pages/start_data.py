@@ -1,0 +1,80 @@
+"""The second half of Start: what the data doctor finds, cleaning, the base model, and the plan."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import FastAPI, Form
+from starlette.requests import Request
+from starlette.responses import Response
+
+from residency.web.site import Site
+
+
+def add_routes(app: FastAPI, site: Site) -> None:
+    """Parts of ``/start`` that take a while, and the settings that are changed there."""
+
+    @app.get("/start/check")
+    def show_check(request: Request) -> Response:
+        from residency.commands.check import check
+
+        checked = check(site.need_root(request))
+        return site.part(
+            request, "start_check.html.j2", checked=checked, command=site.command(request, "check")
+        )
+
+    @app.post("/start/clean")
+    def clean_data(request: Request) -> Response:
+        from residency.commands.set_up import use_cleaned_data
+
+        site.need_person(request)
+        checked = use_cleaned_data(site.need_root(request))
+        return site.part(request, "start_cleaned.html.j2", fixed=checked.fixed)
+
+    @app.post("/start/base")
+    def choose_base(
+        request: Request,
+        base: Annotated[str, Form(max_length=400)] = "",
+        other: Annotated[str, Form(max_length=400)] = "",
+    ) -> Response:
+        from residency.commands.set_up import set_base
+
+        set_base(site.need_root(request), other or base)
+        return site.went(request, "/start#base")
+
+    @app.post("/start/review")
+    def choose_review(request: Request, review: Annotated[bool, Form()] = False) -> Response:
+        from residency.commands.set_up import set_review
+
+        set_review(site.need_root(request), review)
+        return site.went(request, "/start#plan")
+
+    @app.get("/start/plan")
+    def show_plan(request: Request) -> Response:
+        from residency.loop.run_plan import plan_run
+
+        ws = site.workspace(request)
+        stages = plan_run(ws)
+        sizes = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
+        return site.part(
+            request, "start_plan.html.j2", stages=stages, sizes=sizes, estimate=None, minutes=0.0
+        )
+
+    @app.post("/start/estimate")
+    def show_estimate(request: Request) -> Response:
+        from residency.commands.estimate import estimate
+        from residency.loop.run_plan import plan_run
+
+        ws = site.workspace(request)
+        found = estimate(ws)
+        stages = plan_run(ws)
+        steps = sum(stage.work for stage in stages if stage.kind == "steps")
+        sizes = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
+        return site.part(
+            request,
+            "start_plan.html.j2",
+            stages=stages,
+            sizes=sizes,
+            estimate=found,
+            minutes=(steps * found.step_seconds + found.frozen_seconds) / 60,
+        )
