@@ -158,6 +158,11 @@ class JudgedAnswers:
             }
         return tuple(sorted(kinds & set(only) if only else kinds, key=kind_order))
 
+    def fails_kind(self, outcomes: Iterable[Outcome], kind: str) -> bool | None:
+        """Whether an item fails a kind, its samples reduced; None: unscored."""
+        each = [self._fails_kind(outcome, kind) for outcome in outcomes]
+        return each[0] if len(each) == 1 else reduce_outcomes(each, cast(Reduce, self._reduce()))
+
     def _fails_kind(self, outcome: Outcome, kind: str) -> bool | None:
         """Whether an answer fails a kind, whoever reported it; None: unscored."""
         if any(self.checks[number].kind == kind for number in outcome.failed):

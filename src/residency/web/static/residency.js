@@ -134,6 +134,10 @@
     event.preventDefault(); // a page may be older than the server: its token is made new first
     const submitter = event.submitter;
     try { await refreshToken(); } catch { sayText("The server does not answer."); return; }
+    if (!form.isConnected) { // what it stood in was drawn anew meanwhile; what was meant still counts
+      form.hidden = true;
+      document.body.append(form);
+    }
     form.dataset.fresh = "1";
     form.requestSubmit(submitter || undefined);
     delete form.dataset.fresh;
