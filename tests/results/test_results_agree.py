@@ -15,7 +15,8 @@ from assessed import assess
 from residency.cli.invoke import run_command_line
 from residency.loop.item_outcomes import find_issue_outcomes
 from residency.report.write_report import render_report
-from residency.results.conclusion import is_blind, together_sentence, write_conclusion
+from residency.results.arm_sentences import together_sentence
+from residency.results.conclusion import is_blind, write_conclusion
 from residency.results.figures import ArmsTogether, KindChange, ScoreChange, SealedTest
 from residency.results.headline import describe_changes, write_headline
 from residency.results.issue_items import choose_changes, count_changes, list_changes, load_samples

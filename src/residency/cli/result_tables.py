@@ -121,7 +121,7 @@ def choose_kinds(scores: Sequence[ScoresFigures], limit: int) -> list[str]:
 def build_issues_table(summary: RunSummary) -> Table:
     """Two lines an issue: what it is, and its last verdict on dev and the sealed test's."""
     table = Table(
-        title="Issues: measured on the part of dev that did not choose them",
+        title=f"Issues{_of_final(summary)}: measured on the part of dev that did not choose them",
         title_justify="left",
         header_style="bold",
     )
@@ -139,8 +139,8 @@ def describe_issue(row: IssueRow) -> Text:
     text = Text(row.issue.title, style="bold")
     if row.issue.found_round:
         text.append(f" (found in round {row.issue.found_round})", style="dim")
-    if row.verdicts:
-        v = row.verdicts[-1]
+    if row.latest:
+        v = row.latest
         text.append(
             f"\ndev {100 * v.before_rate:.0f} → {100 * v.after_rate:.0f} % of {v.n}, "
             f"{100 * v.delta:+.0f} {format_short_interval(v.low, v.high)}",
@@ -155,7 +155,14 @@ def describe_issue(row: IssueRow) -> Text:
         text.append(test.status, style=status_colour(test.status) or "not bold")
     elif test is not None:
         text.append("; sealed: no item could be scored in both", style="not bold")
+    if row.noise and row.noise.words:
+        said = f"\ntwo trainings differ by, in points: {row.noise.words}"
+        text.append(said, style="not bold dim")
     return text
+
+
+def _of_final(summary: RunSummary) -> str:
+    return f" of the final model, {summary.final}" if summary.final else ""
 
 
 def format_short_interval(low: float, high: float) -> str:

@@ -65,13 +65,14 @@ def pair_arms(
     Args:
         models: with targeted rows, with random rows. rows: train, targeted ones, random ones.
     """
-    accepted = [
+    proposals = [
         proposal
         for earlier in range(2, number + 1)
         for proposal in ws.store.proposals(ws.run_id, earlier)
         if proposal.accepted and proposal.arm == "main"
     ]
-    drew = {proposal.issue for proposal in accepted}
+    accepted = proposals[: len(rows[1])]  # a person may have turned some of them down
+    drew = {row.why.partition(" ")[0] for row in rows[1]}
     aimed = [issue for issue, _ in known.values() if issue.id in drew]
     return LastArms(number, *models, *rows, accepted, dict(known), aimed, measuring)
 

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from residency.report.issue_charts import draw_arms_chart
-from residency.results.conclusion import together_sentence
+from residency.results.arm_sentences import together_sentence
 from residency.results.figures import (
     ArmsTogether,
     IssueArms,

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from residency.nouns.example import Example
 from residency.report.clean_text import clean_text
 from residency.report.highlight import highlight_findings
+from residency.results.arm_sentences import QUESTIONS
 from residency.results.kinds import kind_meaning, kind_words
 from residency.results.number_formats import (
     format_duration,
@@ -54,6 +55,7 @@ def make_environment(*more: str) -> Environment:
     env.tests["finite"] = math.isfinite
     env.globals.update(
         interval=format_interval,
+        arm_question=QUESTIONS.__getitem__,
         statuses=STATUSES,
         significant=SIGNIFICANT,
         meaning=status_meaning,

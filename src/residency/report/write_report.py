@@ -17,6 +17,7 @@ from residency.report.issue_charts import draw_forest_chart
 from residency.report.score_charts import draw_rate_chart, draw_score_chart
 from residency.report.templates_env import make_environment, read_asset
 from residency.report.training_charts import draw_loss_chart, draw_time_chart
+from residency.results.arm_sentences import tell_arms, tell_falls
 from residency.results.conclusion import stop_sentence
 from residency.results.headline import write_headline
 from residency.results.lineage import trace_lineage
@@ -53,6 +54,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
     script = read_asset(env, "report.js")
     digest = base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
     mains = [model for model in results.models if model.arm == "main"]
+    titles = {issue.issue.id: issue.title for issue in results.issues}
     curves = {m.label: results.loss_curve(m) for m in results.models if m.training}
     baseline = sections.read_baseline(results)
     benchmarks = sections.read_benchmarks(results)
@@ -79,6 +81,9 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         forest=draw_forest_chart(results.issues),
         issue_samples=sections.load_issue_samples(results),
         arm_tables=sections.list_arm_tables(results),
+        arm_lines=tell_arms(results.arms_tested, results.arms_plan),
+        fall_lines=tell_falls(results.falls, titles),
+        issue_titles=titles,
         lineage=trace_lineage(results),
         rejected=[p for rows in results.proposals.values() for p in rows if not p.accepted],
         loss=draw_loss_chart(curves),
@@ -87,7 +92,8 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         dropped=sum(len(m.training.dropped) for m in mains if m.training),
         token_rows=[highlight_trained(row) for row in results.data.shown],
         rows_shown=results.answers.first_examples("train", 2),
-        statuses_seen={v.status for issue in results.issues for v in issue.verdicts},
+        statuses_seen={issue.status for issue in results.issues}
+        | {v.status for issue in results.issues for v in issue.verdicts},
         record=sections.list_record(results),
         time_chart=draw_time_chart(sections.list_times(results)),
         settings_text=json.dumps(results.settings, indent=1, ensure_ascii=False),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from residency.results.figures import ArmsTogether
+from residency.results.arm_sentences import tell_arms, tell_falls, together_sentence
 from residency.results.headline import openings_sentence, write_headline
 from residency.results.issue_results import IssueResult
-from residency.results.number_formats import format_interval, format_percent, format_points
+from residency.results.number_formats import format_percent
 from residency.results.run_results import RunResults
 from residency.results.statuses import SIGNIFICANT, count_statuses
 
@@ -16,7 +16,11 @@ def write_conclusion(results: RunResults) -> list[str]:
     """Is it better, and how do we know; what became of the issues; why the rounds ended."""
     lines = [_issues_sentence(results)]
     lines += [together_sentence(n, row) for n, row in results.arms_together.items()]
+    lines += tell_arms(results.arms_tested, results.arms_plan)
     lines.append(write_headline(results).sentence)
+    lines += tell_falls(results.falls, {issue.issue.id: issue.title for issue in results.issues})
+    if share := results.alpha_share.sentence:
+        lines.append(share)
     if results.test_openings > 1:
         lines.append(f"Sealed test: {openings_sentence(results.test_openings)}")
     blind = [issue for issue in results.issues if is_blind(issue)]
@@ -29,26 +33,6 @@ def write_conclusion(results: RunResults) -> list[str]:
 def stop_sentence(results: RunResults) -> str:
     """Why the rounds ended; nothing while they go on."""
     return f"The rounds ended because {results.stopped}." if results.stopped else ""
-
-
-def together_sentence(number: int, together: ArmsTogether) -> str:
-    """Which of the two models fails less, and what may be said of the data: two questions."""
-    if together.low > 0 and together.p_value < 0.05:
-        says = "Of these two models the one with targeted rows fails less."
-    elif together.high < 0 and together.p_value < 0.05:
-        says = "Of these two models the one with targeted rows fails more."
-    else:
-        says = "No difference between these two models could be shown."
-    data = together.data or (
-        "Whether the data made a difference cannot be told from one training of each arm."
-    )
-    return (
-        f"Round {number}, targeted against as many random rows: of {together.groups} requests, "
-        f"{together.better} fail fewer of the issues that drew rows, {together.worse} fail more; "
-        f"net {format_points(together.delta)} points, 95 % interval "
-        f"{format_interval(together.low, together.high, signed=True)}, "
-        f"p = {together.p_value:.2g}. {says} {data}"
-    )
 
 
 def is_blind(issue: IssueResult) -> bool:

@@ -163,7 +163,7 @@ def _reasons(
     falls: Mapping[str, KindChange],
     rises: Mapping[str, KindChange],
 ) -> list[str]:
-    alpha = results.settings.get("diagnose", {}).get("alpha", 0.05)
+    alpha = results.alpha_share.alpha
     items = test.sides[test.reference].scores.score.items
     reasons = [
         f"The test split was sealed: its {items} items trained nothing, found no error and "
@@ -172,7 +172,7 @@ def _reasons(
         "paraphrases of one request counted as one observation). What is said holds for these two "
         "models; what the data did is a question of several trainings.",
         f"The chance of any false “resolved”, “improved” or “regressed” among all issues and "
-        f"rounds is at most {format_percent(alpha, 0)}: issues are found on one part of dev and "
+        f"rounds is at most {format_percent(alpha, 0 if alpha >= 0.05 else 1)}: issues are found on one part of dev and "
         f"measured on the other, and that chance is shared out over the rounds and the sealed test.",
     ]
     if plans := results.results_of_rounds(StageName.PLAN):

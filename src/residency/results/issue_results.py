@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from residency.nouns.issue import Issue
 from residency.nouns.proposal import Proposal
 from residency.nouns.verdict import Verdict
+from residency.results.arm_figures import NoiseFloor
 from residency.results.figures import Expectation, IssueArms
 from residency.results.kinds import issue_title
 
@@ -18,7 +19,8 @@ class IssueResult:
 
     ``verdicts`` are those on dev by round, ``confirmed`` the one on the sealed test,
     ``expected`` what could be shown before training, ``arms`` the comparison of targeted with
-    random rows by round, ``proposals`` the rows that it asked for. ``title`` names the detector too
+    random rows by round, ``proposals`` the rows that it asked for, ``final`` the model that the
+    sealed test judged, ``noise`` how far two trainings differ on it. ``title`` names the detector too
     where two detectors found the same failure.
     """
 
@@ -29,22 +31,32 @@ class IssueResult:
     expected: Expectation | None
     arms: dict[int, IssueArms]
     proposals: list[Proposal]
+    final: str = ""
+    noise: NoiseFloor | None = None
 
     @property
     def latest(self) -> Verdict | None:
-        """The last verdict on dev."""
-        return self.verdicts[-1] if self.verdicts else None
+        """The verdict on dev that speaks of the final model; the last one until that is known.
+
+        None where the issue was found after the final model was made, and is not judged on it.
+        """
+        told = [v for v in self.verdicts if not self.final or v.after == self.final]
+        return told[-1] if told else None
 
     @property
     def status(self) -> str:
-        """The last status on dev; ``open`` before the first verdict."""
-        return self.verdicts[-1].status if self.verdicts else "open"
+        """The status of ``latest``; ``open`` before the first verdict, ``other model`` where only
+        models that are not final were judged."""
+        if self.latest is not None:
+            return self.latest.status
+        return "other model" if self.verdicts else "open"
 
     @property
     def compared_models(self) -> tuple[str, str]:
         """The two models whose answers tell its story: of the last verdict, or the one it was
         found in twice."""
-        latest, reference = self.latest, self.issue.reference_model
+        latest = self.latest or (self.verdicts[-1] if self.verdicts else None)
+        reference = self.issue.reference_model
         if latest is None:
             return reference, reference
         return (latest.before if latest.before != latest.after else reference), latest.after
@@ -58,8 +70,13 @@ def join_issues(
     expected: Sequence[Expectation],
     arms: Mapping[int, Sequence[IssueArms]],
     proposals: Sequence[Proposal],
+    final: str = "",
+    noise: Mapping[str, NoiseFloor] | None = None,
 ) -> list[IssueResult]:
-    """Issues with what belongs to each, oldest round first, within it in ``order`` (of ids)."""
+    """Issues with what belongs to each, oldest round first, within it in ``order`` (of ids).
+
+    ``final`` is the model that statuses speak of, where it is known; ``noise`` is by issue.
+    """
     position = {key: number for number, key in enumerate(order)}
     known = {row.issue: row for row in expected}
     ordered = sorted(issues, key=lambda i: (i.found_round, position.get(i.id, len(position))))
@@ -80,6 +97,8 @@ def join_issues(
                 if row.issue == issue.id
             },
             proposals=[p for p in proposals if p.issue == issue.id],
+            final=final,
+            noise=(noise or {}).get(issue.id),
         )
         for issue, title in zip(ordered, titles, strict=True)
     ]

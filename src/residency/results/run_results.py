@@ -5,6 +5,7 @@ Each part is read when it is first asked for. No model and no data file is opene
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,16 @@ from residency.errors import StoreError
 from residency.evaluate.suites.sensitivity import Sensitivity, read_sensitivity
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.proposal import Proposal
+from residency.results.alpha_share import AlphaShare
+from residency.results.arm_figures import (
+    ArmsPlan,
+    ArmsTested,
+    Falls,
+    NoiseFloor,
+    read_arms_tested,
+    read_noise,
+)
+from residency.results.arm_sentences import DEV_IS_A_GUIDE
 from residency.results.figures import (
     ArmsTogether,
     Expectation,
@@ -217,6 +228,8 @@ class RunResults:
             expected=[read_figures(Expectation, row) for row in expected],
             arms=self.arms,
             proposals=[row for rows in self.proposals.values() for row in rows],
+            final=self.test.final if self.test else "",
+            noise=self.noise,
         )
 
     def issue(self, prefix: str) -> IssueResult:
@@ -243,7 +256,45 @@ class RunResults:
     def arms_together(self) -> dict[int, ArmsTogether]:
         """The same over all issues that drew rows, by round."""
         rounds: Mapping[int, Any] = self.results_of_rounds(StageName.OVERALL)
-        return {n: read_figures(ArmsTogether, body) for n, body in rounds.items() if body}
+        together = {n: read_figures(ArmsTogether, body) for n, body in rounds.items() if body}
+        if self.arms_tested is None:
+            return together
+        return {n: dataclasses.replace(row, data=DEV_IS_A_GUIDE) for n, row in together.items()}
+
+    @cached_property
+    def arms_tested(self) -> ArmsTested | None:
+        """The arms on the sealed test."""
+        body = self.stage_result(StageKey(StageName.ARMS_TESTED))
+        return read_arms_tested(body) if body else None
+
+    @cached_property
+    def arms_plan(self) -> ArmsPlan | None:
+        """How many trainings each arm got, fixed before they were trained."""
+        body = self.stage_result(StageKey(StageName.ARMS_PLAN))
+        return read_figures(ArmsPlan, body) if body else None
+
+    @cached_property
+    def noise(self) -> dict[str, NoiseFloor]:
+        """How far two trainings differ, by issue, where there were several."""
+        body = self.stage_result(StageKey(StageName.ARMS_TRAINED))
+        return read_noise(body) if body else {}
+
+    @cached_property
+    def falls(self) -> dict[str, Falls]:
+        """Falls on dev against falls on the sealed test, by issue."""
+        rows = self.stage_result(StageKey(StageName.FALLS)) or []
+        return {row["issue"]: read_figures(Falls, row) for row in rows}
+
+    @cached_property
+    def alpha_share(self) -> AlphaShare:
+        """What this run may spend of the project's α."""
+        whole = float(self.settings.get("diagnose", {}).get("alpha", 0.05))
+        taken = self.store.records(RecordKind.ALPHA_TAKEN)
+        own = [record for record in taken if record["run"] == self.run]
+        if not own:  # by a version that kept no ledger
+            return AlphaShare(1, whole, whole, whole)
+        spent = sum(record["alpha"] for record in taken if record["number"] <= own[0]["number"])
+        return AlphaShare(own[0]["number"], own[0]["alpha"], own[0]["whole"], spent)
 
     @cached_property
     def proposals(self) -> dict[int, list[Proposal]]:

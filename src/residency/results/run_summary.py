@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from residency.nouns.issue import Issue
 from residency.nouns.round import Round
 from residency.nouns.verdict import Verdict
+from residency.results.alpha_share import AlphaShare
+from residency.results.arm_figures import ArmsPlan, ArmsTested, Falls, NoiseFloor
 from residency.results.conclusion import write_conclusion
 from residency.results.figures import (
     ArmsTogether,
@@ -37,7 +39,8 @@ class IssueRow:
     """One line of the table of issues.
 
     ``verdicts`` are those on dev, by round; ``confirmed`` is the one on the sealed test.
-    ``expected`` holds the items and the smallest fall that they can show, told before training.
+    ``expected`` holds the items and the smallest fall that they can show, told before training;
+    ``latest`` the verdict that speaks of the final model, ``noise`` how far two trainings differ.
     """
 
     issue: Issue
@@ -46,6 +49,8 @@ class IssueRow:
     expected: Expectation | None
     title: str = ""
     status: str = "open"
+    latest: Verdict | None = None
+    noise: NoiseFloor | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,6 +63,9 @@ class RunSummary:
         forgetting: base against final on the benchmarks of ``rounds.guard``.
         stages: finished steps: key, seconds, when.
         conclusion: the same sentences that report and pages show.
+        final: the model that statuses of issues speak of, where the sealed test has chosen it.
+        arms_plan, arms_tested: trainings of each arm, and what they show on the sealed test.
+        falls: dev against the sealed test, by issue. alpha_share: this run's part of α.
     """
 
     run: str
@@ -73,6 +81,11 @@ class RunSummary:
     stages: list[tuple[str, float, str]] = field(default_factory=list)
     together: dict[int, ArmsTogether] = field(default_factory=dict)
     conclusion: list[str] = field(default_factory=list)
+    final: str = ""
+    arms_plan: ArmsPlan | None = None
+    arms_tested: ArmsTested | None = None
+    falls: dict[str, Falls] = field(default_factory=dict)
+    alpha_share: AlphaShare | None = None
 
     @property
     def seconds(self) -> float:
@@ -103,7 +116,16 @@ def summarise_run(store: Store, run: str = "") -> RunSummary:
         data=results.data,
         rounds=[RoundRow(m.round, m.label, m.scores) for m in results.models],
         issues=[
-            IssueRow(r.issue, r.verdicts, r.confirmed, r.expected, r.title, r.status)
+            IssueRow(
+                r.issue,
+                r.verdicts,
+                r.confirmed,
+                r.expected,
+                r.title,
+                r.status,
+                r.latest,
+                r.noise,
+            )
             for r in results.issues
         ],
         arms=results.arms,
@@ -113,4 +135,9 @@ def summarise_run(store: Store, run: str = "") -> RunSummary:
         stages=[(str(s.key), s.seconds, s.finished_at) for s in results.stages],
         together=results.arms_together,
         conclusion=write_conclusion(results),
+        final=results.label(results.final_id) if results.test else "",
+        arms_plan=results.arms_plan,
+        arms_tested=results.arms_tested,
+        falls=results.falls,
+        alpha_share=results.alpha_share,
     )

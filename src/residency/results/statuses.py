@@ -40,6 +40,10 @@ STATUSES: dict[str, StatusWords] = {
     "newly detected": StatusWords(
         "Found in this round; the earlier model shows it as well.", "magenta"
     ),
+    "other model": StatusWords(
+        "Found in a model that is not the final one, and not judged on the final one's dev answers; "
+        "the sealed test tells of it."
+    ),
     "open": StatusWords("Not judged yet."),
 }
 """Statuses of an issue, the best first."""

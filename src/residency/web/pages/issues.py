@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from residency.results.arm_sentences import tell_arms, tell_falls
 from residency.results.issue_items import count_changes, list_changes, load_samples
 from residency.results.issue_ledger import list_ledger_rounds, list_ledger_rows
 from residency.results.row_review import count_states, list_drawn_rows
@@ -30,6 +31,10 @@ def add_routes(app: FastAPI, site: Site) -> None:
             results=results,
             rounds=list_ledger_rounds(results),
             rows=list_ledger_rows(results),
+            arm_lines=tell_arms(results.arms_tested, results.arms_plan),
+            fall_lines=tell_falls(
+                results.falls, {issue.issue.id: issue.title for issue in results.issues}
+            ),
         )
 
     @app.get("/issues/{issue}")
