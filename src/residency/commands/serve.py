@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from residency.config.moderation import ModerationConfig
+from residency.errors import ConfigError
 from residency.project.workspace import Workspace
 
 
@@ -54,3 +57,39 @@ def serve(
             server.run(sockets=[bound])
         finally:
             opened.close()
+
+
+def serve_gguf(
+    ws: Workspace,
+    file: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8643,
+    on_ready: Callable[[Listening], None] = lambda listening: None,
+) -> None:
+    """Serve an exported GGUF file by llama.cpp's own server until SIGTERM or Ctrl-C.
+
+    Slots, keys and the longest answer are those of the settings; the queue, the request log and the
+    rest of ``[serve]`` are not: requests do not pass through Residency.
+
+    Raises:
+        ConfigError: beyond this machine without a key, or moderation is asked for.
+        MissingExtraError: llama.cpp is not installed. ModelError: it refuses the file.
+    """
+    from residency.serve.llamacpp_server import run_llamacpp
+    from residency.serve.open_server import read_server_keys
+    from residency.serve.run_server import open_socket
+
+    if ws.config.moderation != ModerationConfig() or ws.config.guard.url:
+        raise ConfigError(
+            "llama.cpp's server does not moderate, and [moderation] asks for it",
+            where="--engine llamacpp",
+            next_step="leave --engine out, or remove [moderation] and [guard]",
+        )
+    keys = read_server_keys(ws, host)
+    open_socket(host, port).close()  # a port that is taken is told before the file is read
+    run_llamacpp(
+        file, host=host, port=port, keys=keys, settings=ws.config.serve,
+        threads=ws.config.model.threads, context=ws.config.model.max_length * 2,
+        on_ready=lambda url: on_ready(Listening(url, [file.stem], bool(keys))),
+    )  # fmt: skip

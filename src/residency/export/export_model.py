@@ -20,7 +20,7 @@ from residency.export.transformers_consumer import open_transformers
 from residency.files.atomic_write import write_text
 from residency.model.merging import copy_tokenizer, merge_adapter
 
-_VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 _VLLM_DEFAULT_RANK = 16
 
 
@@ -153,7 +153,7 @@ def describe_vllm(settings: dict[str, object], name: str) -> str:
     ]
     if refusals:
         return f"vLLM refuses this adapter: it {', and it '.join(refusals)}; serve --format hf"
-    size = next((r for r in _VLLM_RANKS if isinstance(rank, int) and rank <= r), None)
+    size = next((r for r in VLLM_RANKS if isinstance(rank, int) and rank <= r), None)
     if size is None:
         return f"vLLM refuses this adapter: its rank is {rank}; serve --format hf"
     more = f" --max-lora-rank {size}" if size > _VLLM_DEFAULT_RANK else ""

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from residency.errors import DataError, MissingExtraError
 
+_SPACES = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""JSON is written as Python writes it: where spaces are free, small models write nothing else."""
 _MOST_LEVELS = 32
 """Levels of a schema."""
 
@@ -49,7 +51,9 @@ class JsonGrammars:
         _check_schema(schema, 0)
         matcher_kind = self._library.LLMatcher
         try:
-            grammar = matcher_kind.grammar_from_json_schema(json.dumps(schema))
+            grammar = matcher_kind.grammar_from_json_schema(
+                json.dumps(schema), overrides=dict(_SPACES)
+            )
         except ValueError as error:
             raise DataError(f"the schema cannot be followed: {_shorten(error)}") from None
         matcher = matcher_kind(self._tokenizer, grammar, log_level=0)

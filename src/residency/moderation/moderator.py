@@ -75,6 +75,11 @@ class Moderator:
         return changes or (self._config.hold == "answer" and self._changes_text)
 
     @property
+    def may_change(self) -> bool:
+        """Whether a text may leave otherwise than it came: masked, or refused."""
+        return self.holds_all or self._changes_text
+
+    @property
     def _changes_text(self) -> bool:
         groups = {group for judge in self._judges for group in _list_groups(judge)}
         return any(_GRAVITY[self._choose(group)] > 1 for group in groups)

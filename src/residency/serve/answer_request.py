@@ -155,6 +155,11 @@ class Answering:
         firsts = self.choices[:: self.request.n]
         return sum(choice.run.reused for choice in firsts)
 
+    @property
+    def _may_change(self) -> bool:
+        """Whether moderation may change what the model writes."""
+        return any(moderator.may_change for moderator in self.service.hooks.outputs)
+
     def _make_record(self) -> RequestRecord:
         ticket, texts = self.ticket, self.service.hooks.texts
         began = ticket.began if ticket is not None else None
@@ -199,7 +204,7 @@ class Answering:
         live = self.service.live
         messages = [_to_message(m.role, m.text) for m in request.messages]
         messages = list(self._moderate(messages))
-        if request.logprobs and self.service.hooks.outputs:
+        if request.logprobs and self._may_change:
             raise refuse_parameter("logprobs", _NO_LOGPROBS, "unsupported_parameter")
         if request.top_logprobs is not None and not request.logprobs:
             raise refuse_parameter("top_logprobs", "needs logprobs: true.")
@@ -229,7 +234,7 @@ class Answering:
     def _prepare_completion(self, request: CompletionRequest) -> None:
         live, hooks = self.service.live, self.service.hooks
         wants_prompt = bool(request.echo) and request.logprobs is not None
-        if hooks.outputs and request.logprobs is not None:
+        if request.logprobs is not None and self._may_change:
             raise refuse_parameter("logprobs", _NO_LOGPROBS, "unsupported_parameter")
         sampling = self._read_sampling(None, DEFAULT_COMPLETION_TOKENS)
         assert self.model is not None

@@ -85,7 +85,7 @@ class AnswerText:
                 self._note(decision)
             if decision.action == "refuse":
                 self.refused = True
-                return self.sent
+                return decision.text if decision.text.startswith(self.sent) else self.sent
             text = decision.text
         return text
 

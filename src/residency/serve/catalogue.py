@@ -86,6 +86,8 @@ def _name_models(ws: Workspace) -> dict[str, Model]:
     run = ws.store.latest_run()
     names: list[str] = []
     for round_, _ in ws.store.rounds(run) if run else []:
+        if round_.index == 0:
+            continue  # ways of prompting the base
         suffix = "" if round_.arm == "main" else f"-{round_.arm}"
         names.append(f"round-{round_.index}{suffix}")
     found = {name: find_model(ws, name) for name in names}

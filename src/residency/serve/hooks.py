@@ -31,12 +31,16 @@ class OutputModerator(Protocol):
 
     stride: int
     """New characters after which a text that is still being written is judged again (from 1)."""
+    may_change: bool
+    """Whether a text may leave otherwise than it came. Where it may, log-probabilities are not given:
+    they would show tokens before they are judged."""
 
     def moderate_output(self, text_so_far: str, final: bool) -> ModerationDecision:
         """Called with the whole text so far; nothing is sent but what ``decision.text`` releases.
 
         ``final``: the text is complete, and nothing may be held back any more. ``refuse`` ends the
-        answer with ``finish_reason: content_filter``; what was released before has left.
+        answer with ``finish_reason: content_filter``; what was released before has left, and
+        ``decision.text`` may add to it what stands in place of the rest.
         """
         ...
 

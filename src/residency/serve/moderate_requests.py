@@ -88,6 +88,7 @@ class AnswerModerator:
     def __init__(self, moderator: Moderator) -> None:
         self._moderator = moderator
         self._by = name_judges("output", moderator)
+        self.may_change = moderator.may_change
 
     def moderate_output(self, text_so_far: str, final: bool) -> ModerationDecision:
         """What may leave by now."""
