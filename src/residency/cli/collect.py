@@ -29,6 +29,9 @@ def collect_command(
     prompts: Annotated[
         Path | None, typer.Option(help="A file of prompts, in place of the pool.")
     ] = None,
+    traffic: Annotated[
+        bool, typer.Option("--traffic", help="What `residency ingest` brought in, in place of it.")
+    ] = False,
     documents: Annotated[
         list[str] | None, typer.Option(help="Text for the [teacher] to make rows of; may repeat.")
     ] = None,
@@ -70,7 +73,12 @@ def collect_command(
             )
             _show_collected(collected, as_json=as_json)
             return
-        items = work.find_worst_answers(project, model=model, rows=limit, prompts=prompts)
+        if traffic:
+            from residency.commands.collect_traffic import find_worst_traffic
+
+            items = find_worst_traffic(project, rows=limit)
+        else:
+            items = work.find_worst_answers(project, model=model, rows=limit, prompts=prompts)
     if as_json:
         print_json(json.dumps([_item_to_dict(item) for item in items], ensure_ascii=False))
         return
@@ -81,6 +89,7 @@ def collect_command(
             lambda item, total: ask_answer(item, total, goal),
             goal=goal,
             author=author,
+            screen=traffic,
         )
     except (KeyboardInterrupt, EOFError):
         console.print("\nStopped; every answer given so far is kept.")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from residency.commands.chat import chat
 from residency.commands.compare import Compared, compare
@@ -38,11 +38,14 @@ from residency.store.store import Store
 
 if TYPE_CHECKING:
     from residency.commands.check import Checked
+    from residency.commands.ingest import Ingested
+    from residency.commands.moderate import Moderation
     from residency.commands.gate import GateReport
     from residency.evaluate.baselines.baseline_report import BaselineReport
     from residency.loop.measure_benchmarks import BenchReport
     from residency.model.merging import MergeProof
     from residency.project.endpoints import Endpoint
+    from residency.results.usage import Usage
     from residency.sweep.sweep_options import SweepOptions
     from residency.sweep.sweep_result import SweepResult
     from residency.train.estimate import Estimate
@@ -224,6 +227,26 @@ class Project(Workspace):
         from residency.commands.serve import serve
 
         serve(self, host=host, port=port, preload=preload)
+
+    def usage(self, *, days: float = 30.0, price_per_hour: float | None = None) -> Usage:
+        """What the server was used for in the last days, and at what cost."""
+        from residency.commands.usage import usage
+
+        return usage(self, days=days, price_per_hour=price_per_hour)
+
+    def moderate(self, text: str, side: Literal["input", "output"] = "output") -> Moderation:
+        """What moderation does with a text, by the project's settings. Nothing is stored."""
+        from residency.commands.moderate import moderate
+
+        return moderate(self, text, side)
+
+    def ingest(
+        self, files: Sequence[str], *, keep_personal: bool = False, limit: int = 0
+    ) -> Ingested:
+        """Logs of production as unlabelled traffic, with errors in it and what is new in it."""
+        from residency.commands.ingest import ingest
+
+        return ingest(self, files, keep_personal=keep_personal, limit=limit)
 
     def report(self, out: str | Path = "", *, run: str = "") -> Path:
         """One self-contained HTML file of the latest run, or of ``run``; where it was written.

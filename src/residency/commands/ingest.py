@@ -1,0 +1,235 @@
+"""``residency ingest``: what production asked and answered comes back, unlabelled.
+
+Rows go into the store's traffic and nowhere else: no split takes them. A person's better answer
+(``residency collect --traffic``) makes a training row of one, behind the firewall of dev and test.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from residency.config.guard import GuardConfig
+from residency.config.moderation import ModerationConfig
+from residency.data.reading.traffic_logs import read_traffic_logs
+from residency.data.reading.traffic_shapes import Conversation
+from residency.diagnose.drift import Drift, measure_drift
+from residency.errors import DataError
+from residency.moderation.moderator import Moderator
+from residency.moderation.open_moderator import open_moderator
+from residency.nouns.example import Example
+from residency.nouns.response import Response
+from residency.nouns.served_request import Feedback
+from residency.nouns.traffic_row import TrafficRow
+from residency.project.workspace import Workspace
+from residency.results.usage import DAY
+from residency.stats.intervals import clopper_pearson
+
+OWN_LOG = "log"
+"""Names the project's own request log in place of a file."""
+MODEL = "traffic:"
+"""How the model of an answer of production begins."""
+
+
+@dataclass(frozen=True)
+class KindRate:
+    """How often a detector without a reference found a kind, of the answers that it could judge."""
+
+    kind: str
+    failed: int
+    judged: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What a call brought in, and how all traffic stands against dev.
+
+    Attributes:
+        read: conversations in the files. added: rows that were not known. total: rows in the store.
+        skipped: spans that ask no model. unreadable: place and reason. masked: kind → texts in which
+            it was replaced. kinds, drift: of all traffic in the store.
+    """
+
+    read: int
+    added: int
+    total: int
+    skipped: int
+    unreadable: list[tuple[str, str]]
+    masked: dict[str, int]
+    kinds: tuple[KindRate, ...]
+    drift: Drift
+
+
+def ingest(
+    ws: Workspace, files: Sequence[str], *, keep_personal: bool = False, limit: int = 0
+) -> Ingested:
+    """Read logs, mask what is private in them, look for errors and for what is new.
+
+    Args:
+        files: paths, or ``log`` for the project's own request log.
+        keep_personal: leave personal data as they are; secrets are masked all the same.
+        limit: the newest so many rows of this call; 0: all.
+
+    Raises:
+        DataError: a file cannot be read, or nothing in any of them can be used.
+    """
+    paths = [Path(name) for name in files if name != OWN_LOG]
+    log = read_traffic_logs(paths)
+    rows = [_make_row(conversation, place) for conversation, place in log.conversations]
+    if OWN_LOG in files:
+        rows += _read_own_log(ws)
+    if not rows:
+        reason = log.unreadable[0][1] if log.unreadable else "nothing is remembered"
+        step = (
+            "set keep_texts under [serve]"
+            if OWN_LOG in files
+            else "docs/traffic.md lists the shapes"
+        )
+        raise DataError(
+            f"no conversation is there: {reason}", where=", ".join(files), next_step=step
+        )
+    read = len(rows)
+    rows = sorted(rows, key=lambda row: row.time)[-limit or None :]
+    rows, masked = _mask_rows(rows, keep_personal)
+    with ws.store.writer("ingest"):
+        known = {row.id: row for row in ws.store.traffic()}
+        fresh = {row.id: row for row in rows}
+        joined = list((known | fresh).values())
+        judged = _find_errors(ws, joined)
+        drift = measure_drift(
+            ws.split("dev"),
+            [row.example for row in joined],
+            ws.embedder,
+            seed=ws.config.project.seed,
+        )
+        near = {row.example.prompt_text: drift.novelty.get(row.example.id) for row in joined}
+        stored = [replace(row, novelty=near[row.example.prompt_text]) for row, _ in judged]
+        ws.store.add_traffic(stored)
+    return Ingested(
+        read,
+        len(fresh.keys() - known.keys()),
+        len(joined),
+        log.skipped,
+        log.unreadable,
+        dict(masked.most_common()),
+        tuple(_rate_kinds(kinds for _, kinds in judged)),
+        drift,
+    )
+
+
+def _make_row(conversation: Conversation, place: str) -> TrafficRow:
+    source = f"{place} {conversation.key}".strip()
+    example = Example(conversation.messages, split="pool", source=source, why="traffic")
+    answer = Response(MODEL + (conversation.model or "unknown"), example.id, conversation.answer)
+    return TrafficRow(example, answer, source, conversation.time, conversation.thumb)
+
+
+def _read_own_log(ws: Workspace) -> list[TrafficRow]:
+    """Rows of the requests whose text is remembered, with the last feedback on each."""
+    said: dict[str, Feedback] = {}
+    for feedback in ws.store.feedback():
+        before = said.get(feedback.request, feedback)
+        said[feedback.request] = replace(
+            feedback,
+            thumb=feedback.thumb or before.thumb,
+            answer=feedback.answer or before.answer,
+            reason=feedback.reason or before.reason,
+        )
+    rows = []
+    for text in ws.store.request_texts():
+        source = f"request {text.request}"
+        example = Example(text.messages, split="pool", source=source, why="traffic")
+        feedback = said.get(text.request, Feedback(text.request, text.time))
+        expires = text.time + ws.config.serve.keep_days * DAY
+        rows += [
+            TrafficRow(
+                example,
+                Response(MODEL + text.model, example.id, answer),
+                source,
+                text.time,
+                feedback.thumb,
+                feedback.answer,
+                feedback.reason,
+                expires=expires,
+            )
+            for answer in text.answers
+            if answer.strip() and any(m.role == "user" for m in text.messages)
+        ]
+    if rows:
+        # what has to be deleted soon is not ingested to live for ever: the rows expire with their text
+        rows = [row for row in rows if row.expires is None or row.expires > time.time()]
+    return rows
+
+
+def _mask_rows(rows: Iterable[TrafficRow], keep: bool) -> tuple[list[TrafficRow], Counter[str]]:
+    """Rows with personal data and secrets replaced by their kind, and how often each was."""
+    actions = {"personal": "off" if keep else "mask", "secrets": "mask", "offensive": "off"}
+    config = ModerationConfig.model_validate({"inputs": actions, "outputs": actions})
+    moderator = open_moderator(config, GuardConfig(), "output")
+    counts: Counter[str] = Counter()
+    return [_mask_row(row, moderator, counts) for row in rows], counts
+
+
+def _mask_row(row: TrafficRow, moderator: Moderator, counts: Counter[str]) -> TrafficRow:
+    messages, seen = moderator.moderate_messages(row.example.messages)
+    texts = [moderator.moderate_text(t) for t in (row.response.text, row.better, row.reason)]
+    for moderated in (seen, *texts):
+        counts.update(moderated.kinds)
+    answer, better, reason = (moderated.text for moderated in texts)
+    example = replace(row.example, messages=messages)
+    response = Response(row.response.model, example.id, answer, finish=row.response.finish)
+    return replace(row, example=example, response=response, better=better, reason=reason)
+
+
+def _find_errors(
+    ws: Workspace, rows: Sequence[TrafficRow]
+) -> list[tuple[TrafficRow, dict[str, bool]]]:
+    """Each row with what was found in its answer, and for each kind whether it failed."""
+    from residency.diagnose.run_detectors import run_detectors
+    from residency.evaluate.judged_answer import view_without_reasoning
+    from residency.loop.assess import find_known_words
+    from residency.text.label_values import find_label_values
+
+    train = ws.split("train")
+    findings = run_detectors(
+        [row.example for row in rows],
+        [view_without_reasoning(row.response) for row in rows],
+        known_words=find_known_words(train),
+        embedder=ws.embedder,
+        config=ws.config.diagnose,
+        max_new_tokens=ws.config.generate.max_new_tokens,
+        label_values=find_label_values(train),
+    )
+    kinds: dict[str, dict[str, bool]] = {}
+    severity: dict[str, float] = {}
+    for finding in findings:
+        if finding.status != "unscored":
+            failed = finding.status == "fail"
+            own = kinds.setdefault(finding.response, {})
+            own[finding.kind] = own.get(finding.kind, False) or failed
+            grave = severity.get(finding.response, 0.0)
+            severity[finding.response] = grave + (finding.severity if failed else 0.0)
+    out = []
+    for row in rows:
+        own = kinds.get(row.response.id, {})
+        failures = tuple(sorted(kind for kind, failed in own.items() if failed))
+        grave = round(severity.get(row.response.id, 0.0), 4)
+        out.append((replace(row, failures=failures, severity=grave), own))
+    return out
+
+
+def _rate_kinds(kinds: Iterable[dict[str, bool]]) -> list[KindRate]:
+    failed: Counter[str] = Counter()
+    judged: Counter[str] = Counter()
+    for own in kinds:
+        judged.update(own.keys())
+        failed.update(kind for kind, fails in own.items() if fails)
+    return [
+        KindRate(kind, failed[kind], count, *clopper_pearson(failed[kind], count))
+        for kind, count in sorted(judged.items(), key=lambda item: (-failed[item[0]], item[0]))
+    ]
