@@ -110,7 +110,40 @@ def data() -> str:
     return table.sub(lambda _: made, page, count=1)
 
 
-PAGES = {"configuration.md": configuration, "commands.md": commands, "data.md": data}
+def json_page() -> str:
+    """Every command's JSON: its schema's name, what it is, and its fields."""
+    from residency.cli.json_schemas import name_schema
+    from residency.cli.json_shapes import SHAPES, WITHOUT_JSON
+
+    lines = [
+        "# What commands print with `--json`",
+        "",
+        "Made by `python docs/generate.py` from `src/residency/cli/json_shapes.py`.",
+        "",
+        "Every output is one object on stdout; progress and messages go to stderr. Its first field is",
+        "`schema`: `residency.COMMAND/VERSION`. A version rises when a field goes away or changes its",
+        "meaning; fields may be added within one. Lists stand under `rows`. A number that JSON cannot hold is",
+        "`null`. Rates and scores are shares from 0 to 1, `low` and `high` the ends of a 95 % interval.",
+        "",
+    ]
+    for name, shape in SHAPES.items():
+        lines += [f"## residency {name}", "", f"`{name_schema(name.split())}`: {shape.about}", ""]
+        prefix, fields = ("rows[].", shape.row_fields) if shape.row_fields else ("", shape.fields)
+        if fields:
+            lines += ["| field | meaning |", "|---|---|"]
+            lines += [f"| `{prefix}{key}` | {text or '–'} |" for key, text in fields.items()]
+            lines.append("")
+    lines += ["## Without JSON", ""]
+    lines += [f"- `residency {name}`: {why}" for name, why in WITHOUT_JSON.items()]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {
+    "json.md": json_page,
+    "configuration.md": configuration,
+    "commands.md": commands,
+    "data.md": data,
+}
 
 
 def main() -> None:

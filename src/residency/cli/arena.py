@@ -261,6 +261,7 @@ def export_command(
     arguments: Annotated[
         list[str], typer.Argument(metavar="[DIR] FILE", help="JSONL file to write.")
     ],
+    as_json: Json = False,
 ) -> None:
     """Write the votes as preference pairs (prompt, chosen, rejected) for DPO.
 
@@ -274,4 +275,7 @@ def export_command(
 
     directory, (file,) = split_folder(arguments, ["FILE"])
     count = work.export(Project.open(directory), Path(file))
-    print_line(f"{count} preference pairs in {file}")
+    if as_json:
+        print_json(json.dumps({"pairs": count, "file": file}))
+    else:
+        print_line(f"{count} preference pairs in {file}")

@@ -78,6 +78,7 @@ def fetch_command(
 @app.command("show")
 def show_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A base model.")],
+    as_json: Json = False,
 ) -> None:
     """Print a base model's card: data, licence, size, intended use, limits.
 
@@ -85,4 +86,8 @@ def show_command(
     """
     from residency.commands.base_models import show_base
 
-    print_line(show_base(name))
+    card = show_base(name)
+    if as_json:
+        print_json(json.dumps({"name": name, "card": card}, ensure_ascii=False))
+    else:
+        print_line(card)

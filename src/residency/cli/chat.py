@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from residency.cli.options import Directory
-from residency.cli.terminal import console, print_heading
+from residency.cli.options import Directory, Json
+from residency.cli.terminal import console, print_heading, print_json
 from residency.nouns.example import Message
 from residency.text.terminal_text import make_safe
 
@@ -26,6 +27,7 @@ def chat_command(
     instruct: Annotated[
         bool, typer.Option(help="Put the project's instruction before each message.")
     ] = True,
+    as_json: Json = False,
 ) -> None:
     """Talk to a model; with --versus, two models answer the same message. Empty line ends.
 
@@ -34,7 +36,10 @@ def chat_command(
     Example: residency chat demo -m "My kettle leaks, order A-48213. Refund please. Ana"
     """
     from residency.commands.project import Project
+    from residency.errors import ConfigError
 
+    if as_json and not message:
+        raise ConfigError("--json answers one message", where="--json", next_step="give it with -m")
     project = Project.open(directory)
     instruction = project.instruction if instruct else ""
     names = [model, versus] if versus else [model]
@@ -47,8 +52,14 @@ def chat_command(
             turn = Message("user", instruction, text) if instruction else Message("user", text)
             # A specialist answers one message at a time; a conversation goes on without one.
             history = [turn] if instruction else [*histories[name], turn]
-            answer = _print_answer(project, history, name, titled=len(names) > 1)
+            if as_json:
+                answer = "".join(project.chat(history, name))
+            else:
+                answer = _print_answer(project, history, name, titled=len(names) > 1)
             histories[name] = [*history, Message("assistant", answer)]
+        if as_json:
+            answers = [{"model": name, "text": own[-1].text} for name, own in histories.items()]
+            print_json(json.dumps({"message": message, "answers": answers}, ensure_ascii=False))
         if message:
             return
 

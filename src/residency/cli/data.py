@@ -158,6 +158,7 @@ def export_command(
         list[str],
         typer.Argument(metavar="[DIR] VERSION FOLDER", help="A version, and where it is written."),
     ],
+    as_json: Json = False,
 ) -> None:
     """Write a version as Parquet with its manifest.
 
@@ -167,4 +168,8 @@ def export_command(
     from residency.commands.project import Project
 
     directory, (version, folder) = split_folder(arguments, ["VERSION", "FOLDER"])
-    print_line(str(export_version(Project.open(directory), version, Path(folder))))
+    written = str(export_version(Project.open(directory), version, Path(folder)))
+    if as_json:
+        print_json(json.dumps({"folder": written}))
+    else:
+        print_line(written)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from residency.cli.terminal import console, quote_path
+from residency.cli.json_output import to_jsonable
+from residency.cli.options import Json
+from residency.cli.terminal import console, print_json, quote_path
 from residency.errors import ConfigError
 
 
@@ -31,6 +34,7 @@ def init_command(
     suite: Annotated[
         bool, typer.Option("--suite/--no-suite", help="Draft a test suite from the data.")
     ] = True,
+    as_json: Json = False,
 ) -> None:
     """Make a project: a shipped example, or your own data.
 
@@ -62,6 +66,10 @@ def init_command(
         name=name,
         suite=suite,
     )
+    if as_json:
+        body = {"folder": project.root, "files": project.files, "found": project.found}
+        print_json(json.dumps(to_jsonable(body), ensure_ascii=False, default=str))
+        return
     names = ", ".join(project.files)
     console.print(f"Project in {project.root}: {names}", soft_wrap=True)
     for path, what in project.found.items():

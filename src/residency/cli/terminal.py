@@ -128,7 +128,13 @@ def print_indented(text: Text, columns: int) -> None:
 
 
 def print_json(text: str) -> None:
-    """JSON on stdout: the same data, with what could drive a terminal written as ``\\uXXXX``."""
+    """JSON on stdout, with the name of its shape first (``residency.status/1``; docs/json.md).
+
+    Rows stand in an object under ``rows``. What could drive a terminal is written as ``\\uXXXX``.
+    """
+    from residency.cli.json_schemas import add_schema, running_command
+
+    text = add_schema(text, running_command.get())
     sys.stdout.write(escape_in_json(hide_secrets(mask_addresses(text))) + "\n")
     sys.stdout.flush()
 

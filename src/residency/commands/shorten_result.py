@@ -1,0 +1,53 @@
+"""A result of a command made short enough for a reader with little room; it says what was cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+HEAVY = ("by_item", "slices", "shown", "settings", "histogram", "members", "examples_shown")
+"""Fields that a summary does without."""
+_LONGEST_TEXT = 2000
+
+
+def shorten_result(body: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """The body, within ``most`` characters of JSON where that can be.
+
+    Heavy fields go first; then lists are cut to fewer and fewer rows and texts to fewer letters.
+    ``shortened`` tells what was done, and is not there where nothing was.
+    """
+    whole = dict(body)
+    if len(json.dumps(whole, ensure_ascii=False)) <= most:
+        return whole
+    for rows in (200, 50, 20, 8, 3, 1):
+        letters = _LONGEST_TEXT if rows > 8 else 200
+        short = {
+            key: _cut(value, rows, letters) for key, value in whole.items() if key not in HEAVY
+        }
+        short["shortened"] = (
+            f"without {', '.join(HEAVY)}; lists have at most {rows} rows and texts {letters} letters; "
+            "residency COMMAND --json prints all"
+        )
+        if len(json.dumps(short, ensure_ascii=False)) <= most:
+            return short
+    return {
+        "schema": whole.get("schema", ""),
+        "shortened": f"more than {most} characters even in short; residency COMMAND --json prints all",
+        "fields": sorted(whole),
+    }
+
+
+def _cut(value: Any, rows: int, letters: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= letters else value[: letters - 1] + "…"
+    if isinstance(value, list):
+        cut = [_cut(item, rows, letters) for item in value[:rows]]
+        return [*cut, f"… {len(value) - rows} more"] if len(value) > rows else cut
+    if isinstance(value, Mapping):
+        kept = [(k, v) for k, v in value.items() if k not in HEAVY]
+        cut_map = {k: _cut(v, rows, letters) for k, v in kept[: max(rows, 40)]}
+        if len(kept) > max(rows, 40):
+            cut_map["…"] = f"{len(kept) - max(rows, 40)} more"
+        return cut_map
+    return value
