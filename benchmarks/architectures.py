@@ -32,6 +32,7 @@ PRELOADED = [
     "transformers.generation.utils",
 ]
 SECONDS = 240
+"""Longest time of one architecture, unless --seconds says otherwise."""
 VOCABULARY = 400
 SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
@@ -415,7 +416,7 @@ def answer_through(pipe: Any, kind: str, folder: str) -> None:
     pipe.send(try_kind(kind, Path(folder)))
 
 
-def run_apart(kind: str) -> dict[str, Any]:
+def run_apart(kind: str, seconds: float = SECONDS) -> dict[str, Any]:
     """One architecture in a process of its own, forked where everything is imported."""
     context = multiprocessing.get_context("forkserver")
     here, there = context.Pipe(duplex=False)
@@ -424,8 +425,8 @@ def run_apart(kind: str) -> dict[str, Any]:
         child.start()
         there.close()
         try:
-            if not here.poll(SECONDS):
-                return {"kind": kind, "outcome": "broken", "why": f"not done after {SECONDS} s"}
+            if not here.poll(seconds):
+                return {"kind": kind, "outcome": "broken", "why": f"not done after {seconds:g} s"}
             return dict(here.recv())
         except EOFError:
             child.join()
@@ -475,6 +476,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write one line an architecture here")
     parser.add_argument("--table", type=Path, help="print the table of an earlier run")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="longest time of one (a busy machine: more)"
+    )
     options = parser.parse_args()
     if options.table:
         read = options.table.read_text(encoding="utf-8").splitlines()
@@ -486,7 +490,7 @@ def main() -> None:
     results = []
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for result in pool.map(run_apart, kinds):
+        for result in pool.map(lambda kind: run_apart(kind, options.seconds), kinds):
             results.append(result)
             print(result["kind"], result["outcome"], file=sys.stderr, flush=True)
             if options.json:

@@ -20,8 +20,8 @@ _SECRET_WORDS = r"(?:key|token|secret|passw|pwd|signature|credential|auth)"
 _PARAMETER = re.compile(
     rf"([?&;#])([^=&?;#\s]*{_SECRET_WORDS}[^=&?;#\s]*|sig|pw|pass)=([^&#\s]*)", re.IGNORECASE
 )
-REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""A secret by name: ``${NAME}`` of the environment."""
+REFERENCE = re.compile(r"\$\{(keyring:[^/{}]+/[^{}]+|[A-Za-z_][A-Za-z0-9_]*)\}")
+"""A secret by name: ``${NAME}`` of the environment, ``${keyring:SERVICE/USER}`` of the system's keyring."""
 _WITHOUT_PASSWORD = ("hf", "file", "sqlite")
 """Schemes in which ``@`` means something else: a revision, or a letter of a path."""
 _DATABASE_PARAMETER = re.compile(
@@ -32,6 +32,9 @@ _DATABASE_PARAMETER = re.compile(
 )
 """Parameters of libpq, SQLAlchemy and ours."""
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+
+_UNRESERVED = "%!$&'()*+,;=~"
+"""What may stand in a password of an address as it is; ``%`` because it may be escaped already."""
 
 _remembered: set[str] = set()
 
@@ -84,7 +87,7 @@ def mask_address(address: str) -> tuple[str, list[str]]:
         name, colon, password = user.partition(":")
         secret = password if colon else name
         if _is_written_out(secret) and (colon or scheme.lower().startswith("http")):
-            secrets.append(secret)
+            secrets += _read_secrets(secret)
             user = f"{name}:{MASK}" if colon else MASK
         rest = f"{user}@{rest}"
 
@@ -98,6 +101,30 @@ def mask_address(address: str) -> tuple[str, list[str]]:
     return f"{scheme}://{rest[:start]}{_PARAMETER.sub(hide, rest[start:])}", secrets
 
 
+def _read_secrets(secret: str) -> list[str]:
+    """The secret, and every part of it that a message about the address could repeat alone."""
+    parts = [part for part in re.split(r"[/?#@:]", secret) if not part.isdigit()]
+    inside = [found[3] for found in _PARAMETER.finditer(secret)]
+    return list(dict.fromkeys(filter(_is_written_out, [secret, *parts, *inside])))
+
+
+def quote_password(address: str) -> str:
+    """A web address as programs read it: a password's ``/``, ``?``, ``#`` and ``@`` are escaped.
+
+    An address in which the password may as well be a port and a path stays as it is written.
+    """
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not match[1].lower().startswith("http"):
+        return address
+    user, rest = _split_user(match[1].lower(), match[2])
+    if user is None or ":" not in user:
+        return address
+    name, _, password = user.partition(":")
+    if re.match(r"\d*[/?#]", password):
+        return address
+    return f"{match[1]}://{name}:{quote(password, safe=_UNRESERVED)}@{rest}"
+
+
 def _split_user(scheme: str, rest: str) -> tuple[str | None, str]:
     """What stands before the last ``@`` that can end a name and password, and what follows it."""
     if scheme in _WITHOUT_PASSWORD:
@@ -109,11 +136,14 @@ def _split_user(scheme: str, rest: str) -> tuple[str | None, str]:
 def _find_parameters(scheme: str, rest: str) -> int:
     """Where the parameters begin. A ``?`` of a password is none of theirs: it is followed by no
     parameter that the scheme knows, or stands where a host would have no path yet."""
+    has_name = re.match(r"(?:\[[^]]*\])?[^/?#\[\]]*[:@]", rest) is not None
     for found in re.finditer(r"\?", rest):
         place, following = found.start(), rest[found.end() :]
         if not scheme.startswith("http"):
             if _DATABASE_PARAMETER.match(following):
                 return place
+        elif has_name and "@" in following:
+            continue  # a password may hold "?x=y" too: rather too much is masked
         elif re.match(r"[\w.\[\]%-]*=", following) and ("/" in rest[:place] or "@" in rest[:place]):
             return place
     return len(rest)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from finished_run import copy_run
 from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
+from residency.config.secret_url import SecretUrl
+from residency.errors import ConfigError
 
 PASSWORD, PARAMETER, KEY = "MARKER-p%40ss", "MARKER-parameter", "MARKER-key-0123456789"
 
@@ -138,6 +142,58 @@ def test_databases_that_do_not_answer_name_no_password(
     assert "MAR" not in out.replace("MARKDOWN", "")
     assert "MAR" not in err, err[err.index("MAR") - 300 :][:600]
     assert find_marker(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["MAR/KER", "MAR/KER?x=y", "MARK?token=MARKER", "MAR@KER/x?y=MARKER", "MAR#KER?a=b", "MAR%2FK"],
+)
+def test_a_password_with_any_letters_is_used_and_never_shown(
+    finished_run: Path,
+    tmp_path: Path,
+    server: str,
+    password: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The server is reached with it, though addresses mean something else by these letters."""
+    Echo.refuse = True
+    root = copy_run(finished_run, tmp_path / "project")
+    settings = root / "residency.toml"
+    address = f"http://user:{password}@{server}/v1?api_key={PARAMETER}"
+    text = settings.read_text() + f'\n[judge]\nurl = "{address}"\nretries = 0\nmodel = "m"\n'
+    settings.write_text(text)
+    line = ["judge", "run", str(root), "--model", "round-1", "--limit", "2"]
+    for more in (["--debug"], ["--json"], []):
+        assert run_command_line([*line, *more]) in (0, 2)
+    out, err = capfd.readouterr()
+    assert "MAR" not in out + err, (out + err)[(out + err).index("MAR") - 300 :][:600]
+    assert "not allowed" in out + err  # the server was reached
+    assert find_marker(tmp_path) == []
+    shown = Project.open(root).config.judge.url
+    assert shown == f"http://user:***@{server}/v1?api_key=***"
+
+
+def test_an_address_may_name_an_entry_of_the_keyring(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keyring itself is the system's: here one of a single entry stands for it."""
+    entries = {("judge", "bob"): "MARKER-bob"}
+    stand_in = SimpleNamespace(get_password=lambda service, user: entries.get((service, user)))
+    monkeypatch.setitem(sys.modules, "keyring", stand_in)
+    root = copy_run(finished_run, tmp_path / "project")
+    settings = root / "residency.toml"
+    written = "http://bob:${keyring:judge/bob}@127.0.0.1:1/v1"
+    settings.write_text(settings.read_text() + f'\n[judge]\nurl = "{written}"\n')
+    config = Project.open(root).config
+    assert config.judge.url == written
+    assert config.judge.url.reveal() == "http://bob:MARKER-bob@127.0.0.1:1/v1"
+    assert "MARKER" not in json.dumps(config.model_dump(mode="json"))
+    entries.clear()
+    with pytest.raises(ConfigError, match="no password of bob for judge"):
+        SecretUrl(written).reveal()
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigError, match="not installed"):
+        SecretUrl(written).reveal()
 
 
 def test_references_to_the_environment_are_stored_as_such(

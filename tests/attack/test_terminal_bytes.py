@@ -6,7 +6,10 @@ import io
 import json
 import sqlite3
 import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -90,6 +93,50 @@ def test_no_command_lets_hostile_text_drive_the_terminal(
     assert not find_drivers(err), {hex(ord(c)) for c in find_drivers(err)}
     assert "[bold red]loud[/]" in out
     assert ":skull:" in out
+
+
+def test_nor_do_the_commands_that_ask_people(
+    spoiled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chat, collect, label and review show what models wrote, between the keys that people type."""
+    from residency.commands import collect
+    from residency.commands.project import Project
+
+    worst = collect.find_worst_answers
+
+    def spoil_items(*args: Any, **settings: Any) -> list[collect.Item]:
+        return [
+            replace(
+                item,
+                response=replace(item.response, text=HOSTILE),
+                failures=(f"overlong {HOSTILE}",),
+                reference=HOSTILE,
+            )
+            for item in worst(*args, **settings)
+        ]
+
+    def answer(*_: Any) -> Iterator[str]:
+        yield from (HOSTILE[at : at + 3] for at in range(0, len(HOSTILE), 3))
+
+    monkeypatch.setattr(collect, "find_worst_answers", spoil_items)
+    monkeypatch.setattr(Project, "chat", answer)
+    keys = iter(["1", "2", "y", "n", f"better {HOSTILE}", "hello", HOSTILE])
+    monkeypatch.setattr(terminal.console, "input", lambda prompt="": next(keys, "q"))
+    root, rater = str(spoiled), f"ann {HOSTILE}"
+    asking = [
+        ["arena", "review", root, "base", "round-1", "--rater", rater, "--repeats", "0"],
+        ["judge", "label", root, "--rater", rater, "--criterion", HOSTILE, "--limit", "2"],
+        ["collect", root, "--limit", "2", "--author", rater],
+        ["chat", root, "--model", "base", "-m", HOSTILE],
+        ["chat", root, "--model", "base", "-m", HOSTILE, "--json"],
+        ["arena", "board", root],
+        ["arena", "board", root, "--json"],
+    ]
+    for line in asking:
+        assert run_command_line(line) == 0, (line, capsys.readouterr().err)
+        out, err = capsys.readouterr()
+        assert not find_drivers(out + err), (line, {hex(ord(c)) for c in find_drivers(out + err)})
+        assert "board" in line or "[bold red]loud[/]" in out, line
 
 
 def test_nor_in_colour(

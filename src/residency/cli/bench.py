@@ -1,4 +1,4 @@
-"""``residency bench``: ARC, HellaSwag, MMLU and TruthfulQA."""
+"""``residency bench``: public benchmarks, task files, and the simple questions that ship."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from residency.cli.result_tables import build_differences_table
 from residency.cli.terminal import console, print_json
 
 if TYPE_CHECKING:
+    from residency.evaluate.benchmarks.score_items import Metric
     from residency.loop.measure_benchmarks import BenchReport
 
 DEFAULT_TASKS = "arc_challenge,hellaswag,mmlu,truthfulqa"
@@ -81,12 +82,11 @@ def show_bench(report: BenchReport) -> None:
         for name, metric in metrics.items():
             cells = []
             for benched in report.models:
-                metric_there = benched.result.metrics[task][name]
-                cells.append(f"{100 * metric_there.value:.1f} ± {100 * metric_there.stderr:.1f}")
+                cells.append(_write_value(name, benched.result.metrics[task][name]))
             shots = str(first.shots.get(task, ""))
             table.add_row(task, name, shots, str(metric.n), *cells)
     console.print(table)
-    console.print("value ± standard error, in per cent")
+    console.print("value ± standard error; shares in per cent")
     if report.separated:
         console.print(_build_clean_table(report))
     else:
@@ -95,6 +95,15 @@ def show_bench(report: BenchReport) -> None:
         rows = [asdict(difference) for difference in differences]
         than = report.models[0].name
         console.print(build_differences_table(benched.name, than, rows, report.margin))
+
+
+def _write_value(name: str, metric: Metric) -> str:
+    """A share in per cent, a perplexity or bits as they are, each with its standard error."""
+    from residency.evaluate.benchmarks.score_items import LOG_METRICS
+
+    if name in LOG_METRICS:
+        return f"{metric.value:.4g} ± {metric.stderr:.2g}"
+    return f"{100 * metric.value:.1f} ± {100 * metric.stderr:.1f}"
 
 
 def _build_clean_table(report: BenchReport) -> Table:
@@ -112,9 +121,9 @@ def _build_clean_table(report: BenchReport) -> Table:
                     task,
                     name,
                     separated.name,
-                    f"{100 * good.value:.1f}" if good else "—",
+                    _write_value(name, good) if good else "—",
                     str(good.n if good else 0),
-                    f"{100 * bad.value:.1f}",
+                    _write_value(name, bad),
                     str(bad.n),
                 )
     return table

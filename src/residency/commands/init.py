@@ -149,6 +149,15 @@ def _from_project(root: Path, base: str) -> str:
     return Path(os.path.relpath(path.resolve(), root.resolve())).as_posix()
 
 
+def _guard_against_forgetting() -> tomlkit.items.Table:
+    """New projects ask base and final model the simple questions that ship, seconds at a run's end."""
+    rounds = tomlkit.table()
+    rounds.comment("has the final model forgotten what everybody knows? docs/benchmarks.md")
+    rounds["guard"] = ["everyday"]
+    rounds["guard_items"] = 300
+    return rounds
+
+
 def _copy_example(root: Path, example: str, base: str) -> Initialised:
     files = examples.copy_example(example, root)
     if base:
@@ -189,6 +198,7 @@ def _write_own_project(
     if split_at:
         table["split_at"] = split_at
     document["data"] = table
+    document["rounds"] = _guard_against_forgetting()
     text = tomlkit.dumps(document)
     config = parse_config(document.unwrap())
     found = _look_at_files(config, root, files)

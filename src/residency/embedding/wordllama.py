@@ -51,6 +51,15 @@ class WordLlamaEmbedder:
         )
         return 2 * latin >= len(letters)
 
+    def knows_language(self, text: str) -> bool:
+        """Whether the text is in a language for which the default threshold was measured.
+
+        Unrelated Polish or Vietnamese texts come out as alike as related ones do in English.
+        """
+        from residency.embedding.known_languages import knows_language
+
+        return self.knows_script(text) and knows_language(text)
+
 
 @lru_cache(maxsize=1)
 def _load_model() -> Any:

@@ -260,7 +260,8 @@ def test_a_task_may_be_a_toml_file(tmp_path: Path, local: LocalEngine) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (('output_type = "multiple_choice"', 'output_type = "generate_until"'), "output_type"),
+        (('output_type = "multiple_choice"', 'output_type = "greedy_until"'), "output_type"),
+        (('output_type = "multiple_choice"', 'output_type = "generate_until"'), "'acc'"),
         (('metric = "acc"', 'metric = "bleu"'), "bleu"),
         (("test_split", "process_docs"), "process_docs"),
         (('"rows.jsonl"', '"none.jsonl"'), "no such file"),

@@ -347,3 +347,57 @@ def test_the_default_embedder_does_not_judge_scripts_that_it_does_not_know(tmp_p
     assert (
         status(tmp_path, rule, wrong, "The kettle leaks at its seal.", embedder=embedder) == "fail"
     )
+
+
+OTHER_LANGUAGES = {
+    "Polish": ("Proszę zresetować hasło mojego konta.", "Sąd orzekł na niekorzyść spółki."),
+    "Vietnamese": ("Xin hãy đặt lại mật khẩu của tôi.", "Trẻ em học đọc ở trường mỗi ngày."),
+    "Turkish": ("Lütfen hesabımın şifresini sıfırlayın.", "Nehir eski köprüyü su altında bıraktı."),
+    "Indonesian": (
+        "Tolong atur ulang kata sandi akun saya.",
+        "Anak-anak belajar membaca di sekolah.",
+    ),
+    "Swahili": (
+        "Tafadhali weka upya nenosiri langu.",
+        "Watoto hujifunza kusoma shuleni kila siku.",
+    ),
+    "Hungarian": (
+        "Kérem, állítsa vissza a jelszavamat.",
+        "A gyerekek az iskolában tanulnak olvasni.",
+    ),
+    "Spanish": ("Por favor, restablezca mi contraseña.", "El río inundó el viejo puente ayer."),
+}
+
+
+@pytest.mark.parametrize("language", sorted(OTHER_LANGUAGES))
+def test_the_default_embedder_does_not_judge_languages_that_it_was_not_measured_in(
+    language: str, tmp_path: Path
+) -> None:
+    from residency.embedding.wordllama import WordLlamaEmbedder
+
+    reference, answer = OTHER_LANGUAGES[language]
+    rule = {"rule": "similarity"}
+    found = grade(tmp_path, rule, answer, reference, embedder=WordLlamaEmbedder())
+    (check,) = found.values()
+    assert (check.status, "evaluate.embedder" in check.message) == ("unscored", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "status_then"),
+    [
+        ("Please reset my password.", "Kindly set a new password for my account.", "pass"),
+        ("The river flooded the bridge.", "Kindly set a new password for my account.", "fail"),
+        ("Proszę zresetować hasło mojego konta.", "The river flooded the old bridge.", "fail"),
+        ("xq zzt brrk lorem vrum", "The river flooded the old bridge.", "fail"),
+        ("Kinder lernen in der Schule lesen.", "In der Schule lernen Kinder das Lesen.", "pass"),
+        ("Paris", "Paris", "pass"),
+        ("colour: red\nthing: cup", "colour: red\nthing: cup", "pass"),
+    ],
+)
+def test_the_default_embedder_judges_what_it_was_measured_in(
+    answer: str, reference: str, status_then: str, tmp_path: Path
+) -> None:
+    from residency.embedding.wordllama import WordLlamaEmbedder
+
+    rule = {"rule": "similarity"}
+    assert status(tmp_path, rule, answer, reference, embedder=WordLlamaEmbedder()) == status_then

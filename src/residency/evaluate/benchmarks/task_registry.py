@@ -6,13 +6,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from residency.errors import SuiteError
-from residency.evaluate.benchmarks.built_in import arc, hellaswag, mmlu, truthfulqa
+from residency.evaluate.benchmarks.built_in import arc, everyday, hellaswag, mmlu, truthfulqa
 from residency.evaluate.benchmarks.task import Task
 from residency.evaluate.benchmarks.task_files import TASK_ENDINGS, read_task_file
 from residency.plugins import find_plugins
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (*arc.TASKS, *hellaswag.TASKS, *mmlu.TASKS, *truthfulqa.TASKS)
+    task.name: task
+    for task in (
+        *arc.TASKS,
+        *hellaswag.TASKS,
+        *mmlu.TASKS,
+        *truthfulqa.TASKS,
+        *everyday.TASKS,
+    )
 }
 """Every built-in task by name."""
 
@@ -58,7 +65,7 @@ def find_tasks(names: Sequence[str], *, folder: Path | None = None) -> list[Task
         ]
         if not named:
             added = ", ".join(sorted(set(known) - set(TASKS)))
-            shown = "arc_easy, arc_challenge, hellaswag, mmlu, mmlu_SUBJECT, truthfulqa"
+            shown = "arc_easy, arc_challenge, hellaswag, mmlu, mmlu_SUBJECT, truthfulqa, everyday"
             raise SuiteError(
                 f"unknown benchmark {name!r}",
                 next_step=f"known: {shown}{added and f', {added}'}, or the path of a task file",

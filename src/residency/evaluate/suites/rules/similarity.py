@@ -49,9 +49,16 @@ class Similarity(Rule):
         ]
 
     def _unknown_language(self, item: Item, embedder: Embedder) -> str:
-        """Why the embedder cannot compare these texts, or nothing."""
-        knows = getattr(embedder, "knows_script", None)
-        if knows is None or (knows(item.text) and knows(item.reference or "")):
+        """Why the embedder cannot compare these texts, or nothing.
+
+        The reference says which language is asked for; an answer in another one, or in none at
+        all, is compared with it and fails.
+        """
+        knows_script = getattr(embedder, "knows_script", None)
+        knows_language = getattr(embedder, "knows_language", None)
+        reference = item.reference or ""
+        scripts = knows_script is None or (knows_script(item.text) and knows_script(reference))
+        if scripts and (knows_language is None or knows_language(reference)):
             return ""
         return (
             f"the embedder {embedder.name} does not know this language; name another with "
