@@ -53,7 +53,7 @@
     } else if (how === "beforeend") target.append(content);
     else target.replaceChildren(content);
     if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
-    if (how === "innerHTML") start(target); else fresh.forEach(start);
+    fresh.forEach(start); // what came, and not what it came into: that has begun already
   };
 
   const bodyOf = (element, submitter) => {
