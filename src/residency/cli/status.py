@@ -25,6 +25,8 @@ def status_command(
     from residency.cli.result_tables import show_summary
     from residency.project.progress_file import read_position
     from residency.project.settings_file import find_project_root, read_config
+    from residency.results.next_actions import list_next_actions
+    from residency.results.run_results import RunResults
     from residency.results.run_summary import summarise_run
     from residency.store.store import FOLDER, Store
 
@@ -32,9 +34,11 @@ def status_command(
     store = Store(root, read_config(root).project.store, create=False)
     summary = summarise_run(store)
     position = read_position(root / FOLDER)
+    actions = list_next_actions(RunResults(store), running=position is not None)
     if as_json:
         body = {**to_jsonable(summary), "seconds": summary.seconds}
         body["running"] = to_jsonable(position)
+        body["next"] = to_jsonable(actions)
         print_json(json.dumps(body, ensure_ascii=False))
         return
     show_summary(summary)
@@ -45,3 +49,7 @@ def status_command(
         print_line(position.describe())
     elif not summary.complete:
         print_line(f"Not complete. Go on with: residency run {quote_path(directory)}")
+    for number, action in enumerate(actions, start=1):
+        verb, _, rest = action.command.partition(" ")
+        command = f"residency {verb} {quote_path(directory)} {rest}".rstrip()
+        print_line(f"Next {number}. {action.title}. {action.reason} → {command}")

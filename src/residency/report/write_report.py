@@ -21,6 +21,7 @@ from residency.results.arm_sentences import tell_arms, tell_falls
 from residency.results.conclusion import stop_sentence
 from residency.results.headline import write_headline
 from residency.results.lineage import trace_lineage
+from residency.results.next_actions import list_next_actions
 from residency.results.run_results import RunResults
 from residency.store.stage_key import StageName
 from residency.store.store import Store
@@ -68,6 +69,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         toc=sections.list_sections(baseline=bool(baseline), benchmarks=bool(benchmarks)),
         results=results,
         head=write_headline(results),
+        actions=list_next_actions(results),
         stop=stop_sentence(results),
         has_plan=bool(results.results_of_rounds(StageName.PLAN)),
         score_chart=draw_score_chart(results.models),

@@ -121,72 +121,78 @@ def _trust_the_score(results: RunResults) -> Iterator[NextAction]:
 
 
 def _look_at_issues(results: RunResults) -> Iterator[NextAction]:
-    sizes = results.store.corpus_sizes(results.run)
-    used = {
-        p.example.id
-        for rows in results.proposals.values()
-        for p in rows
-        if p.accepted and p.arm == "main"
-    }
-    left = max(0, sizes.get("pool", 0) - len(used))
+    failing: list[tuple[float, IssueResult]] = []
     for issue in results.issues:
         verdict = issue.latest
         if verdict is None or issue.status == "resolved" or not verdict.n:
             continue
-        page = f"/issues/{issue.issue.id}"
-        failing = verdict.after_rate * verdict.n
-        rate = format_percent(verdict.after_rate, 0)
         if issue.status == "regressed":
             yield NextAction(
                 f"See what broke: {issue.title}",
-                f"{format_percent(verdict.before_rate, 0)} failed before, {rate} do now "
-                f"({verdict.broken} items broke).",
+                f"{format_percent(verdict.before_rate, 0)} failed before, "
+                f"{format_percent(verdict.after_rate, 0)} do now ({verdict.broken} items broke).",
                 "status",
-                page,
+                f"/issues/{issue.issue.id}",
                 85.0 + verdict.after_rate,
             )
-        elif issue.status in ("persisting", "improved") and failing >= 1:
-            yield _serve_issue(results, issue, rate, left, failing, page)
+        elif issue.status in ("persisting", "improved") and verdict.after_rate * verdict.n >= 1:
+            extra = 15.0 if issue.status == "persisting" else 0.0
+            failing.append((verdict.after_rate * verdict.n + extra, issue))
         elif issue.status == "inconclusive" and math.isinf(verdict.mde):
             yield NextAction(
                 f"Add dev rows for {issue.title}",
                 f"Its {verdict.n} items can show no change at all.",
                 "check",
-                page,
+                f"/issues/{issue.issue.id}",
                 35.0,
             )
+    failing.sort(key=lambda pair: -pair[0])
+    if failing:
+        yield from _serve_issues(results, [issue for _, issue in failing])
 
 
-def _serve_issue(
-    results: RunResults, issue: IssueResult, rate: str, left: int, failing: float, page: str
-) -> NextAction:
-    how = "persists" if issue.status == "persisting" else "is still there"
-    weight = 60.0 + min(20.0, failing / 5.0) + (3.0 if how == "persists" else 0.0)
+def _serve_issues(results: RunResults, failing: list[IssueResult]) -> Iterator[NextAction]:
+    """What to do about issues that still fail, the worst first: look, then draw or write rows."""
+    worst = failing[0]
+    sizes = results.store.corpus_sizes(results.run)
+    drawn = [p for rows in results.proposals.values() for p in rows if p.accepted]
+    used = {p.example.id for p in drawn if p.arm == "main"}
+    left = max(0, sizes.get("pool", 0) - len(used))
+    rows = "1 pool row is left" if left == 1 else f"{left} pool rows are left"
+    named = ", ".join(_tell_rate(issue) for issue in failing[:2])
+    more = f" and {len(failing) - 2} more" if len(failing) > 2 else ""
     wanted = int(results.settings.get("target", {}).get("rows_per_issue", 24))
-    rows = "1 pool row" if left == 1 else f"{left} pool rows"
     if left >= wanted and results.complete:
-        return NextAction(
-            f"Another round for {issue.title}",
-            f"{issue.title} {how} at {rate}; {rows} left to draw from.",
-            f"run --rounds {results.models[-1].number + 1}",
-            page,
-            weight,
+        rounds = results.models[-1].number + 1
+        yield NextAction(
+            "Train another round",
+            f"Still failing: {named}{more}; {rows} to draw from.",
+            f"run --rounds {rounds}",
+            "/run",
+            66.0,
         )
-    if left >= wanted:
-        return NextAction(
-            f"See what fails: {issue.title}",
-            f"It {how} at {rate}; {rows} left for the next round.",
-            f"target {issue.issue.id}",
-            page,
-            weight - 15.0,
+    elif left < wanted:
+        yield NextAction(
+            f"Write {WRITE_ROWS} answers for {worst.title}",
+            f"{_tell_rate(worst)}; {rows}, so the rows must come from you.",
+            f"collect --issue {worst.issue.id}",
+            "/write",
+            72.0,
         )
-    return NextAction(
-        f"Write {WRITE_ROWS} answers for {issue.title}",
-        f"{issue.title} {how} at {rate}: {rows} left, so the rows must come from you.",
-        f"collect --issue {issue.issue.id}",
-        "/write",
-        weight,
+    yield NextAction(
+        f"Read what fails: {worst.title}",
+        f"{_tell_rate(worst)}. Twenty answers tell more than the rate does.",
+        f"target {worst.issue.id}",
+        f"/issues/{worst.issue.id}?change=still+failing",
+        62.0,
     )
+
+
+def _tell_rate(issue: IssueResult) -> str:
+    verdict = issue.latest
+    how = "persists" if issue.status == "persisting" else "is still there"
+    rate = format_percent(verdict.after_rate if verdict else None, 0)
+    return f"{issue.title} {how} at {rate}"
 
 
 def _after_the_end(results: RunResults) -> Iterator[NextAction]:
