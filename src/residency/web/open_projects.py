@@ -25,7 +25,7 @@ class OpenProjects:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._opened: dict[Path, tuple[Stamp, Workspace, threading.RLock]] = {}
+        self._opened: dict[Path, tuple[Stamp, Workspace, threading.Lock]] = {}
 
     @contextmanager
     def use(self, root: Path) -> Iterator[Workspace]:
@@ -34,7 +34,7 @@ class OpenProjects:
         with self._lock:
             known = self._opened.get(root)
             if known is None or known[0] != stamp:
-                known = stamp, Workspace(root, read_config(root)), threading.RLock()
+                known = stamp, Workspace(root, read_config(root)), threading.Lock()
                 self._opened[root] = known
         with known[2]:
             yield known[1]
