@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from residency.errors import ModelError
-from residency.model.causality import prove_causal
+from residency.model.causality import prove_causal, prove_writes
 from residency.model.load_model import load_model
 from tiny_archs import ARCHITECTURES, tiny
 
@@ -44,3 +44,22 @@ def test_a_masked_model_is_refused_and_a_decoder_of_its_kind_is_not(
 def test_causal_models_pass_in_every_number_format(name: str) -> None:
     for dtype in (torch.float32, torch.bfloat16):
         prove_causal(tiny(name).to(dtype), name)
+
+
+def test_a_hybrid_without_attention_is_refused_and_recurrent_models_are_not(tmp_path: Path) -> None:
+    """Its training would run, and then no answer could be written."""
+    shape = {
+        "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "intermediate_size": 32, "shared_intermediate_size": 32,
+        "mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8, "mamba_n_groups": 1,
+        "mamba_chunk_size": 16, "num_local_experts": 0, "num_experts_per_tok": 0,
+    }  # fmt: skip
+    kinds = ["linear_attention", "linear_attention"]
+    config = transformers.GraniteMoeHybridConfig(**shape, layer_types=kinds)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    model.save_pretrained(tmp_path / "hybrid")
+    with pytest.raises(ModelError, match="no layer of the model has attention"):
+        load_model(tmp_path / "hybrid", device="cpu")
+    small = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}
+    mamba = transformers.MambaConfig(**small)
+    prove_writes(transformers.AutoModelForCausalLM.from_config(mamba).eval(), "here")

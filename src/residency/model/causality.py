@@ -57,6 +57,35 @@ def prove_causal(model: Any, where: str) -> None:
         )
 
 
+@torch.no_grad()
+def prove_writes(model: Any, where: str) -> None:
+    """Refuse a hybrid without any attention layer where transformers cannot write with it.
+
+    Such models count what they have read by the cache of an attention layer; training runs, and
+    every answer would fail. Models that are recurrent throughout (Mamba) have a count of their own.
+
+    Raises:
+        ModelError: the forward with a cache fails.
+    """
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["attention"]
+    if any("attention" in kind and "linear" not in kind for kind in kinds):
+        return
+    row = _probe_rows(model)[:1, :2].to(next(model.parameters()).device)
+    was_training = model.training
+    model.eval()
+    try:
+        model(input_ids=row, attention_mask=torch.ones_like(row), use_cache=True)
+    except Exception as error:
+        raise ModelError(
+            f"no layer of the model has attention ({', '.join(sorted(set(kinds)))}), and "
+            "transformers cannot write with it",
+            where=where,
+            next_step="use a model of this kind with attention layers (layer_types in config.json)",
+        ) from error
+    finally:
+        model.train(was_training)
+
+
 def _probe_rows(model: Any) -> torch.Tensor:
     """[2, LENGTH] ordinary ids that differ in the last one; none with a meaning of its own."""
     config = model.config.get_text_config()
