@@ -76,6 +76,23 @@ def test_the_prediction_is_the_baselines_at_todays_price(tmp_path: Path) -> None
     store.close()
 
 
+def test_a_refusal_by_moderation_is_no_error_and_no_answer(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    refused = ModerationEvent("input", "payment card", "refuse", "personal data 1", 0.001)
+    ended = ModerationEvent("output", "secret", "refuse", "secrets 1", 0.001)
+    store.add_requests(
+        [
+            request(1, status=400, error="content_filter", moderation=(refused,)),
+            request(2, moderation=(ended,)),
+            request(3, status=500, error="server_error"),
+        ]
+    )
+    used = read_usage(store, now=NOW)
+    assert (used.requests, used.answered, used.refused, used.errors) == (3, 1, 1, {500: 1})
+    assert used.models[0].errors == 1
+    store.close()
+
+
 def test_nothing_served_is_told_as_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     used = read_usage(store, price_per_hour=1.0, now=NOW)

@@ -56,7 +56,8 @@ def _show(used: Usage, days: float, threshold: float) -> None:
     errors = ", ".join(f"{count} × {status}" for status, count in used.errors.items())
     print_line(
         f"{used.requests} requests, {used.answered} answered"
-        + (f" (not answered: {errors})" if errors else "")
+        + (f", {used.refused} refused by moderation" if used.refused else "")
+        + (f", errors: {errors}" if errors else "")
     )
     print_line(
         f"{used.prompt_tokens} prompt tokens ({used.cached_tokens} of them from the cache), "
@@ -92,7 +93,7 @@ def _show_models(used: Usage) -> None:
         table.add_column(column, justify="left" if column == "model" else "right")
     for line in used.models:
         table.add_row(
-            line.model,
+            line.model or "(unknown name)",
             str(line.requests),
             str(line.errors),
             str(line.prompt_tokens),

@@ -88,7 +88,8 @@ class Usage:
     """A server's use between two times (seconds since 1970).
 
     Attributes:
-        errors: HTTP status → requests, of those that were not answered. up_seconds: hours of servers,
+        errors: HTTP status → requests, of those that were not answered. refused: requests that
+            moderation did not let through to a model; no errors. up_seconds: hours of servers,
             overlaps once. uptime: their share of the time since the first server started; None before.
         running: whether a server runs now. cached_tokens: of the prompts, those not computed again.
         thumbs_up, thumbs_down: the last thumb of each request. better: requests with a better answer.
@@ -99,6 +100,7 @@ class Usage:
     until: float
     requests: int
     errors: dict[int, int]
+    refused: int
     prompt_tokens: int
     answer_tokens: int
     cached_tokens: int
@@ -120,7 +122,7 @@ class Usage:
     @property
     def answered(self) -> int:
         """Requests that were answered."""
-        return self.requests - sum(self.errors.values())
+        return self.requests - sum(self.errors.values()) - self.refused
 
 
 def read_usage(
@@ -136,7 +138,7 @@ def read_usage(
     requests = store.served_requests(since, until + 1.0)
     answered = [request for request in requests if is_answered(request)]
     lives = store.server_times()
-    up = measure_union((life.started, life.last) for life in clip_lives(lives, since, until))
+    up = measure_union((life.started, life.seen) for life in clip_lives(lives, since, until))
     first = min((life.started for life in lives), default=None)
     known = None if first is None else until - max(first, since)
     said = [feedback for feedback in store.feedback() if feedback.time >= since]
@@ -146,7 +148,8 @@ def read_usage(
         since=since,
         until=until,
         requests=len(requests),
-        errors=dict(sorted(Counter(r.status for r in requests if not is_answered(r)).items())),
+        errors=dict(sorted(Counter(r.status for r in requests if is_error(r)).items())),
+        refused=sum(is_refused(request) for request in requests),
         prompt_tokens=sum(request.prompt_tokens for request in requests),
         answer_tokens=sum(request.answer_tokens for request in requests),
         cached_tokens=sum(request.cached_tokens for request in requests),
@@ -156,7 +159,7 @@ def read_usage(
         models=tuple(_sum_models(requests)),
         up_seconds=up,
         uptime=min(1.0, up / known) if known and known > 0 else None,
-        running=any(life.ended is None and until - life.seen < ALIVE for life in lives),
+        running=any(is_running(life, until) for life in lives),
         moderation=tuple(_count_moderation(requests)),
         thumbs_up=thumbs["up"],
         thumbs_down=thumbs["down"],
@@ -168,8 +171,20 @@ def read_usage(
 
 
 def is_answered(request: ServedRequest) -> bool:
-    """Whether the client got an answer; a refusal by moderation is one."""
+    """Whether a model's answer went out, if only a part of it."""
     return request.status < 400 and not request.error
+
+
+def is_refused(request: ServedRequest) -> bool:
+    """Whether moderation let no model see it."""
+    return not is_answered(request) and any(
+        event.side == "input" and event.action == "refuse" for event in request.moderation
+    )
+
+
+def is_error(request: ServedRequest) -> bool:
+    """Whether it was not answered, and not for moderation."""
+    return not is_answered(request) and not is_refused(request)
 
 
 def take_percentiles(seconds: Iterable[float]) -> Percentiles | None:
@@ -181,13 +196,19 @@ def take_percentiles(seconds: Iterable[float]) -> Percentiles | None:
     return Percentiles(p50, p95, p99)
 
 
-def clip_lives(lives: Iterable[ServerTime], since: float, until: float) -> list[ServerTime]:
-    """Servers' lives within a window."""
+def clip_lives(lives: Sequence[ServerTime], since: float, until: float) -> list[ServerTime]:
+    """Servers' lives within a window; one that runs is up until its end."""
+    ends = {life.id: until if is_running(life, until) else life.last for life in lives}
     return [
-        ServerTime(life.id, max(life.started, since), min(life.last, until))
+        ServerTime(life.id, max(life.started, since), min(ends[life.id], until))
         for life in lives
-        if life.last > since and life.started < until
+        if ends[life.id] > since and life.started < until
     ]
+
+
+def is_running(life: ServerTime, now: float) -> bool:
+    """Whether a server gave a sign of life a moment ago and has not ended."""
+    return life.ended is None and now - life.seen < ALIVE
 
 
 def measure_union(spans: Iterable[tuple[float, float]]) -> float:
@@ -233,7 +254,7 @@ def _sum_models(requests: Sequence[ServedRequest]) -> list[ModelUsage]:
             ModelUsage(
                 model,
                 len(own),
-                len(own) - len(answered),
+                sum(map(is_error, own)),
                 sum(request.prompt_tokens for request in own),
                 sum(request.answer_tokens for request in own),
                 take_percentiles(request.seconds for request in answered),
