@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from residency.diagnose.cluster_slices import cluster_slices, name_clusters
 from residency.diagnose.open_coding import (
     QUIET,
     Note,
+    choose_to_read,
+    count_modes,
     findings_of_notes,
-    reading_plan,
-    reading_progress,
+    measure_progress,
+    measure_readers,
+    replay_notes,
+    suggest_groups,
 )
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.nouns.example import Example, Message
@@ -71,31 +77,31 @@ def test_the_reading_plan_mixes_representatives_and_random_rows(
     odd = Example((Message("user", "What is the boiling point of mercury?"),), split="dev")
     responses = [Response("m", e.id, f"Answer about {e.tags[0]}.") for e in rows]
     responses.append(Response("m", odd.id, "It boils at 357 degrees Celsius."))
-    plan = reading_plan([*rows, odd], responses, embedder, count=40)
+    plan = choose_to_read([*rows, odd], responses, embedder, count=40)
     assert len(plan) == 40
     assert len({p.response.id for p in plan}) == 40
     share = sum(p.chosen == "representative" for p in plan) / len(plan)
     assert 0.6 <= share <= 0.7
     assert odd.id in {p.response.example for p in plan}  # the rare prompt is seen
-    assert plan == reading_plan([*rows, odd], responses, embedder, count=40)
-    assert reading_plan([], [], embedder) == []
-    assert len(reading_plan(rows, responses[:7], embedder, count=40)) == 7
+    assert plan == choose_to_read([*rows, odd], responses, embedder, count=40)
+    assert choose_to_read([], [], embedder) == []
+    assert len(choose_to_read(rows, responses[:7], embedder, count=40)) == 7
 
 
 def test_reading_ends_when_the_last_twenty_show_nothing_new() -> None:
     notes = [Note(f"r{k}", "wrong name" if k % 3 == 0 else "") for k in range(45)]
-    assert reading_progress(notes[:30]).next_step == "read"
-    assert reading_progress(notes).next_step == "group"
+    assert measure_progress(notes[:30]).next_step == "read"
+    assert measure_progress(notes).next_step == "group"
     grouped = [Note(n.response, n.text, "name" if n.text else "") for n in notes]
-    found = reading_progress(grouped)
+    found = measure_progress(grouped)
     assert (found.next_step, found.modes, found.read) == ("done", ("name",), 45)
     assert found.unseen_rate == pytest.approx(1 - 0.05 ** (1 / found.quiet))
     fresh = [*grouped, Note("r99", "invented date", "date")]
-    again = reading_progress(fresh)
+    again = measure_progress(fresh)
     assert (again.next_step, again.quiet) == ("read", 0)
     assert again.unseen_rate == 1.0
     more = [*fresh, *(Note(f"s{k}", "") for k in range(QUIET))]
-    assert reading_progress(more).next_step == "done"
+    assert measure_progress(more).next_step == "done"
 
 
 def test_only_the_first_failure_is_noted_so_others_are_unscored() -> None:
@@ -107,3 +113,70 @@ def test_only_the_first_failure_is_noted_so_others_are_unscored() -> None:
     assert found["a", "date"] == "unscored"
     assert found["b", "name"] == "pass"
     assert found["c", "name"] == "unscored"
+
+
+def note_row(response: str, text: str, reader: str = "ann") -> dict[str, str]:
+    return {"response": response, "text": text, "reader": reader, "at": "t"}
+
+
+def test_modes_are_assigned_renamed_merged_and_split_without_overwriting() -> None:
+    rows = [note_row(f"r{n}", "odd") for n in range(4)] + [note_row("r9", "")]
+    ids = [Note(row["response"], "", reader="ann").id for row in rows]
+    changes: list[dict[str, Any]] = [
+        {"do": "assign", "notes": ids[:2], "mode": "one"},
+        {"do": "assign", "notes": ids[2:4], "mode": "two"},
+        {"do": "rename", "mode": "two", "to": "one"},
+    ]
+    assert [n.mode for n in replay_notes(rows, changes)] == ["one"] * 4 + [""]
+    split = [*changes, {"do": "assign", "notes": ids[:1], "mode": "three"}]
+    assert [n.mode for n in replay_notes(rows, split)][:2] == ["three", "one"]
+    again = replay_notes([*rows, note_row("r0", "much better words")], split)
+    assert (again[0].text, again[0].mode, len(again)) == ("much better words", "three", 5)
+    fine = replay_notes([*rows, note_row("r0", "")], split)
+    assert fine[0].mode == ""  # a fine answer is in no mode
+
+
+def test_a_note_without_a_mode_may_be_a_new_one_so_nothing_is_quiet() -> None:
+    notes = [Note(f"r{k}", "") for k in range(50)]
+    assert measure_progress(notes).unseen_rate == pytest.approx(1 - 0.05 ** (1 / 50))
+    assert measure_progress([*notes, Note("x", "something")]).quiet == 0
+    twenty = measure_progress(notes[:20])
+    assert "at most 14 %" in twenty.describe()
+
+
+def test_rates_of_modes_stand_on_the_random_part_alone() -> None:
+    notes = [Note(f"r{k}", "bad" if k < 5 else "", "bad" if k < 5 else "") for k in range(10)]
+    (mode,) = count_modes(notes, {f"r{k}" for k in range(4, 10)})
+    assert (mode.rate, mode.read, len(mode.notes)) == (pytest.approx(1 / 6), 6, 5)
+    assert mode.low < 1 / 6 < mode.high
+
+
+def test_readers_agree_as_krippendorff_has_it() -> None:
+    same = [Note(f"r{k}", "bad" * (k % 2), "m" * (k % 2), reader=r) for k in range(8) for r in "ab"]
+    assert measure_readers(same).failing == pytest.approx(1.0)
+    split = [
+        Note(f"r{k}", "bad" if (k + (r == "b")) % 2 else "", reader=r)
+        for k in range(8)
+        for r in "ab"
+    ]
+    agreement = measure_readers(split)
+    assert agreement.failing is not None
+    assert agreement.failing < 0
+    assert len(agreement.differing) == agreement.shared == 8
+    assert measure_readers(same[:1]).failing is None
+
+
+def test_where_readers_differ_on_a_mode_it_is_unscored() -> None:
+    notes = [Note("a", "x", "name", "ann"), Note("a", "", "", "bob"), Note("b", "y", "name", "ann")]
+    found = {f.response: f.status for f in findings_of_notes(notes, {"name": 0.5})}
+    assert found == {"a": "unscored", "b": "fail"}
+
+
+def test_suggestions_group_what_is_alike_and_decide_nothing(embedder: WordLlamaEmbedder) -> None:
+    notes = [Note(f"a{k}", f"the colour is invented, case {k}") for k in range(6)]
+    notes += [Note(f"b{k}", f"the reply is far too long, case {k}") for k in range(6)]
+    groups = suggest_groups(notes, embedder, most=2)
+    assert sorted(len(members) for _, members in groups) == [6, 6]
+    for _, members in groups:
+        assert len({note.response[0] for note in members}) == 1
+    assert suggest_groups([Note("a", "x", "named")], embedder) == []

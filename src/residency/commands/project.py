@@ -38,13 +38,18 @@ from residency.store.store import Store
 
 if TYPE_CHECKING:
     from residency.commands.check import Checked
+    from residency.commands.gate import GateReport
     from residency.commands.ingest import Ingested
     from residency.commands.moderate import Moderation
-    from residency.commands.gate import GateReport
+    from residency.commands.read import KindProposal, Reading
+    from residency.commands.suite import DraftedSuite
+    from residency.diagnose.open_coding import Note
     from residency.evaluate.baselines.baseline_report import BaselineReport
+    from residency.evaluate.suites.sensitivity import Sensitivity
     from residency.loop.measure_benchmarks import BenchReport
     from residency.model.merging import MergeProof
     from residency.project.endpoints import Endpoint
+    from residency.project.named_kinds import Way
     from residency.results.usage import Usage
     from residency.sweep.sweep_options import SweepOptions
     from residency.sweep.sweep_result import SweepResult
@@ -247,6 +252,56 @@ class Project(Workspace):
         from residency.commands.ingest import ingest
 
         return ingest(self, files, keep_personal=keep_personal, limit=limit)
+
+    def draft_suite(
+        self, *, out: str = "suite.toml", write: bool = True, force: bool = False, use: bool = False
+    ) -> DraftedSuite:
+        """Draft a suite from train and dev, and measure what it and the one in use tell apart."""
+        from residency.commands.suite import write_suite_draft
+
+        return write_suite_draft(self, out=out, write=write, force=force, use=use)
+
+    def try_suite(self) -> Sensitivity:
+        """What the suite in use passes and fails of right and wrong answers to dev items."""
+        from residency.commands.suite import try_suite
+
+        return try_suite(self)
+
+    def read(self, model: str = "final", *, reader: str = "", count: int = 100) -> Reading:
+        """A sample of a model's answers to read, with notes, modes and how far reading is."""
+        from residency.commands.read import draw_sample, load_reading
+
+        chosen = draw_sample(self, model=model, count=count)
+        return load_reading(self.store, self.root, chosen, reader)
+
+    def note(self, response: str, text: str, *, reader: str) -> Note:
+        """Note the first failure of an answer; an empty text says that it is fine."""
+        from residency.commands.read import add_note
+
+        return add_note(self, response, text, reader)
+
+    def group_notes(self, notes: Sequence[str], mode: str, *, reader: str) -> None:
+        """Put notes (ids) into a failure mode; an empty name takes them out of theirs."""
+        from residency.commands.read import group_notes
+
+        group_notes(self, notes, mode, reader)
+
+    def name_kind(
+        self,
+        mode: str,
+        by: Way = "rule",
+        *,
+        criterion: str = "",
+        reader: str = "",
+        add: bool = True,
+    ) -> KindProposal:
+        """Let later rounds measure a mode, and say how well that agrees with the notes."""
+        from residency.commands.read import add_kind, propose_kind
+
+        proposal = propose_kind(self, mode, by, criterion=criterion, reader=reader)
+        if add:
+            add_kind(self, proposal)
+        return proposal
 
     def report(self, out: str | Path = "", *, run: str = "") -> Path:
         """One self-contained HTML file of the latest run, or of ``run``; where it was written.

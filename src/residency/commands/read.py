@@ -21,7 +21,6 @@ from residency.diagnose.open_coding import (
     findings_of_notes,
     measure_progress,
     measure_readers,
-    note_id,
     suggest_groups,
 )
 from residency.errors import StoreError, UserError
@@ -356,11 +355,6 @@ def find_answer(ws: Workspace, answer: SampledAnswer) -> tuple[Example, Response
     """The texts of a sampled answer."""
     response = ws.store.responses_by_id([answer.response])[answer.response]
     return ws.store.example(answer.example), response
-
-
-def note_key(response: str, reader: str) -> str:
-    """The id by which a note is grouped."""
-    return note_id(response, reader)
 
 
 def _load_examples(ws: Workspace, responses: Sequence[Response]) -> list[Example]:

@@ -39,6 +39,7 @@ _SECTIONS = {
     "answer": "Answer",
     "rounds": "Rounds",
     "test": "Sealed test",
+    "sees": "What the score can see",
     "issues": "Issues",
     "arms": "Targeted or random rows",
     "lineage": "Lineage",
@@ -49,9 +50,10 @@ _SECTIONS = {
 }
 
 
-def list_sections(*, baseline: bool, benchmarks: bool) -> dict[str, str]:
+def list_sections(*, baseline: bool, benchmarks: bool, sensitivity: bool = False) -> dict[str, str]:
     """Ids and titles of the sections; links are named as the sections are."""
-    absent = {name for name, there in (("baseline", baseline), ("bench", benchmarks)) if not there}
+    shown = {"baseline": baseline, "bench": benchmarks, "sees": sensitivity}
+    absent = {name for name, there in shown.items() if not there}
     return {name: title for name, title in _SECTIONS.items() if name not in absent}
 
 

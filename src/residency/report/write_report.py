@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from residency.errors import UserError
+from residency.evaluate.suites.sensitivity import PROBES
 from residency.files.atomic_write import write_text
 from residency.report import sections
 from residency.report.highlight import highlight_trained
@@ -18,6 +19,7 @@ from residency.report.score_charts import draw_rate_chart, draw_score_chart
 from residency.report.templates_env import make_environment, read_asset
 from residency.report.training_charts import draw_loss_chart, draw_time_chart
 from residency.results.arm_sentences import tell_arms, tell_falls
+from residency.results.blind_spots import describe_blind_spots
 from residency.results.conclusion import stop_sentence
 from residency.results.headline import write_headline
 from residency.results.lineage import trace_lineage
@@ -59,6 +61,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
     curves = {m.label: results.loss_curve(m) for m in results.models if m.training}
     baseline = sections.read_baseline(results)
     benchmarks = sections.read_benchmarks(results)
+    table = results.sensitivity
     return env.get_template("report.html.j2").render(
         version=version("residency"),
         css=read_asset(env, "style.css"),
@@ -66,7 +69,12 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         script_hash=f"sha256-{digest}",
         name=results.settings.get("project", {}).get("name") or "residency",
         made_at=(now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
-        toc=sections.list_sections(baseline=bool(baseline), benchmarks=bool(benchmarks)),
+        toc=sections.list_sections(
+            baseline=bool(baseline), benchmarks=bool(benchmarks), sensitivity=bool(table)
+        ),
+        probe_words=PROBES,
+        probe_rules=list(dict.fromkeys(n for p in table.probes for n in p.rules)) if table else [],
+        blind_spots=describe_blind_spots(table) if table else "",
         results=results,
         head=write_headline(results),
         actions=list_next_actions(results),

@@ -6,7 +6,6 @@ It reads train and dev, never the sealed test. A person reads the draft, and the
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -277,7 +276,3 @@ def _write_comment(text: str) -> str:
     """Text of the user's data inside a comment: no character that ends or breaks it."""
     return "".join(c if c.isprintable() else " " for c in text)
 
-
-def count_rules(draft: SuiteDraft) -> dict[str, int]:
-    """How many rules of each name a draft has."""
-    return dict(Counter(str(table["rule"]) for table in draft.tables))
