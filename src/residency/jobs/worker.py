@@ -7,6 +7,7 @@ Whatever else is printed goes to the error stream.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import queue
@@ -42,6 +43,7 @@ def serve_jobs(address: str) -> None:
             _answer(answers, {"error": pack_error(error)})
         else:
             _answer(answers, {"result": result.to_dict()})
+        gc.collect()  # models that the job held, before the next one loads its own
 
 
 def _answer(answers: TextIO, line: Mapping[str, Any]) -> None:

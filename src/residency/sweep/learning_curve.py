@@ -3,7 +3,8 @@
 No family of curves is right and a single one asks for too little data (Figueroa 2012, Mahmood 2022),
 so they are averaged by how well they fit (Akaike weights; the noise is known from the repeats). The
 whole is done again on resampled items and seeds, and each resample draws one family by its weights:
-the interval holds the noise of items, of seeds and drawn rows, and the doubt about the form.
+the interval holds the noise of items, of seeds and drawn rows, and the doubt about the form; and half
+of the resamples go on more slowly than their family beyond what was measured.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ REACH = 4.0
 LEVEL = 0.95
 FEWEST_SIZES = 3
 CURVE_POINTS = 48
+SLOWED, SLOWEST = 0.5, 0.3
+"""Share of resamples that slow down beyond the measured sizes, and to which power at most."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +87,19 @@ class LearningCurve:
         return _summarise(round(rows), self._values_at(rows) - self._values_at(self.largest))
 
     def rows_until(self, rate: float) -> tuple[float, float, float]:
-        """Rows at which the rate falls to this: median, low, high; inf: not within ``REACH``."""
-        sizes = self.sizes
-        under = self.replicates <= rate
-        first = np.where(under.any(axis=1), under.argmax(axis=1), -1)
-        found = np.full(len(first), math.inf)
-        found[first == 0] = sizes[0]
-        inner = np.flatnonzero(first > 0)
-        before, after = first[inner] - 1, first[inner]
+        """Rows from which on the rate stays at or under this: median, low, high.
+
+        inf: not within ``REACH``; the smallest measured size: it is so from there on.
+        """
+        above = self.replicates > rate
+        count = len(self.sizes)
+        last = np.where(above.any(axis=1), count - 1 - above[:, ::-1].argmax(axis=1), -1)
+        found = np.where(last < 0, self.sizes[0], math.inf)
+        inner = np.flatnonzero((last >= 0) & (last < count - 1))
+        before, after = last[inner], last[inner] + 1
         was, now = self.replicates[inner, before], self.replicates[inner, after]
         part = (was - rate) / np.maximum(was - now, 1e-12)
-        logs = np.log(sizes)
+        logs = np.log(self.sizes)
         found[inner] = np.exp(logs[before] + part * (logs[after] - logs[before]))
         tail = (1 - LEVEL) / 2
         quantiles = np.quantile(found, [0.5, tail, 1 - tail], method="nearest")
@@ -146,10 +151,11 @@ def fit_curve(
     means = np.stack([rates[:, rows == size].mean(axis=1) for size in sizes], axis=1)
     resolution = 1.0 / max(1, int(there.sum(axis=1).max()))
     variance, freedom = _seed_variance(rates[0], rows, sizes, means[0], resolution)
+    variance *= _lack_of_fit(means[0], variance, repeats, sizes, resolution)
     drawn = variance * freedom / rng.chisquare(freedom, resamples) if freedom else np.full(resamples, variance)  # fmt: skip
     noise = rng.standard_normal((resamples, len(sizes))) * np.sqrt(drawn[:, None] / repeats)
     data = np.clip(means[1:] + noise, 0.0, 1.0)
-    known = 1 / (variance / repeats + (resolution / 4) ** 2)
+    known = _weigh_sizes(variance, repeats, resolution)
     grid = np.geomspace(sizes[0], sizes[-1] * REACH, CURVE_POINTS)
     replicates, shares = _draw_curves(data, known, sizes, grid, rng)
     measured = [
@@ -216,6 +222,28 @@ def _seed_variance(
     return (float((residuals**2).sum()) + 2 * guess) / (freedom + 2), freedom + 2
 
 
+def _weigh_sizes(variance: float, repeats: Any, resolution: float) -> Floats:
+    """1 / variance of each size's mean."""
+    return np.asarray(1 / (variance / repeats + (resolution / 4) ** 2))
+
+
+def _lack_of_fit(
+    means: Floats, variance: float, repeats: Any, sizes: Any, resolution: float
+) -> float:
+    """How many times more the means scatter around the best family than repeats explain (from 1 on).
+
+    Where no family fits, the curve is surer of itself than it may be; so the noise is taken to be larger.
+    """
+    weight = _weigh_sizes(variance, repeats, resolution)
+    scatter = [
+        float(fit_family(family, sizes / sizes[-1], means[None], weight).chi2[0])
+        / (len(sizes) - family.free)
+        for family in FAMILIES
+        if family.free < len(sizes)
+    ]
+    return max(1.0, min(scatter))
+
+
 def _draw_curves(
     data: Floats, weight: Floats, sizes: Any, grid: Floats, rng: np.random.Generator
 ) -> tuple[Floats, dict[str, float]]:
@@ -230,7 +258,25 @@ def _draw_curves(
     drawn = np.minimum(drawn, len(fits) - 1)
     curves = np.stack([fit.predict(grid / scale) for fit in fits])
     shares = {f.name: float((drawn == number).mean()) for number, f in enumerate(families)}
-    return curves[drawn, np.arange(len(data))], shares
+    return _slow_down(curves[drawn, np.arange(len(data))], grid, scale, rng), shares
+
+
+def _slow_down(curves: Floats, grid: Floats, largest: float, rng: np.random.Generator) -> Floats:
+    """Half of the resamples go on more slowly beyond the largest measured size.
+
+    Real curves bend where no small size shows it (Caballero 2023), above all where several skills are learnt
+    one after the other: a fit of the first asks for too little data. There k times the rows count as
+    k^s times, s even in [``SLOWEST``, 1].
+    """
+    speeds = np.where(rng.random(len(curves)) < SLOWED, rng.uniform(SLOWEST, 1.0, len(curves)), 1.0)
+    logs = np.log(grid)
+    beyond = np.maximum(logs - math.log(largest), 0.0)
+    return np.stack(
+        [
+            np.interp(np.minimum(logs, math.log(largest)) + speed * beyond, logs, curve)
+            for speed, curve in zip(speeds, curves, strict=True)
+        ]
+    )
 
 
 def _interval(values: Floats) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from residency.stats.intervals import mean_interval
 
-MARGIN = 0.01
+MARGIN = 0.03
 """Loss of quality that is given up for a cheaper model without regret."""
 
 
@@ -128,8 +128,8 @@ def recommend_row(
         if n and low > -MARGIN:
             taken = row
             reason = (
-                f"{describe_row(best)} scores highest, but is better by less than "
-                f"{100 * MARGIN:.0f} point at most: {100 * mean:+.1f} points "
+                f"{describe_row(best)} scores highest, but by less than {100 * MARGIN:.0f} points "
+                f"at most; the one taken has {100 * mean:+.1f} points "
                 f"[{100 * low:+.1f}, {100 * high:+.1f}] on {n} items, paired."
             )
             break
