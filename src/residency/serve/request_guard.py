@@ -12,6 +12,7 @@ from residency.errors import ConfigError
 from residency.serve.api_errors import ApiError
 
 SHORTEST_KEY = 16
+MOST_HEADERS = 100
 OPEN_PATHS = ("/health",)
 """Answered without a key: they say nothing about models or requests."""
 HEADERS = (
@@ -79,7 +80,8 @@ class RequestGuard:
             await send(message)
 
         headers = {name.lower(): value for name, value in scope["headers"]}
-        refusal = self._find_refusal(scope["method"], scope["path"], headers)
+        count = len(scope["headers"])
+        refusal = self._find_refusal(scope["method"], scope["path"], headers, count)
         if refusal is not None:
             await refusal.to_response()(scope, receive, send_with_headers)
             return
@@ -96,7 +98,11 @@ class RequestGuard:
 
         await self.app(scope, receive_counted, send_with_headers)
 
-    def _find_refusal(self, method: str, path: str, headers: dict[bytes, bytes]) -> ApiError | None:
+    def _find_refusal(
+        self, method: str, path: str, headers: dict[bytes, bytes], count: int
+    ) -> ApiError | None:
+        if count > MOST_HEADERS:
+            return ApiError(431, f"More than {MOST_HEADERS} headers.", code="too_many_headers")
         if self.keys and path not in OPEN_PATHS:
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             # Every key is compared, so that the time does not tell which one is near.

@@ -60,8 +60,15 @@ class DrainingServer(uvicorn.Server):
         self._on_ready, self._on_drain = on_ready, on_drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
-        await super().startup(sockets)
+        """Listen, and say so.
+
+        Raises:
+            UserError: another server took the port while the models were loaded.
+        """
+        try:
+            await super().startup(sockets)
+        except OSError as error:
+            raise report_taken_port(error, "the address") from None
         self._on_ready()
 
     @contextlib.contextmanager
@@ -99,12 +106,17 @@ def open_socket(host: str, port: int) -> socket.socket:
         bound.bind((host.strip("[]"), port))
     except OSError as error:
         bound.close()
-        raise UserError(
-            f"cannot listen: {error.strerror or error}",
-            where=f"{host}:{port}",
-            next_step="choose another --port, or end what listens there",
-        ) from None
+        raise report_taken_port(error, f"{host}:{port}") from None
     return bound
+
+
+def report_taken_port(error: OSError, where: str) -> UserError:
+    """Nothing can listen there."""
+    return UserError(
+        f"cannot listen: {error.strerror or error}",
+        where=where,
+        next_step="choose another --port, or end what listens there",
+    )
 
 
 def make_server(
