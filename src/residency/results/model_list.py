@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from residency.results.leading_figures import LeadingFigures, choose_leading_figures
@@ -21,12 +22,16 @@ class ListedRun:
     models: list[tuple[ModelResult, LeadingFigures]]
 
 
-def list_runs(store: Store) -> list[ListedRun]:
-    """Every run, the newest first."""
+def list_runs(store: Store, open_run: Callable[[str], RunResults]) -> list[ListedRun]:
+    """Every run, the newest first.
+
+    Args:
+        open_run: the read-out of a run by id; whoever shows the list often keeps what it read.
+    """
     latest = store.latest_run()
     runs = []
     for run in reversed(store.runs()):
-        results = RunResults(store, run)
+        results = open_run(run)
         models = list(results.models)
         figures = choose_leading_figures([model.scores for model in models])
         runs.append(

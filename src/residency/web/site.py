@@ -34,7 +34,7 @@ PROJECT_COOKIE = "residency_project"
 PERSON_COOKIE = "residency_person"
 LONGEST_NAME = 60
 _MONTHS = 60 * 60 * 24 * 180
-_MOST_RESULTS = 8
+_MOST_RESULTS = 24
 _Stamp = tuple[tuple[int, int], ...]
 
 

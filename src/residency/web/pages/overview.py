@@ -59,7 +59,7 @@ def add_comparison(app: FastAPI, site: Site) -> None:
     @app.get("/runs")
     def show_runs(request: Request) -> Response:
         site.results(request)
-        runs = list_runs(site.store(request))
+        runs = list_runs(site.store(request), lambda run: site.results(request, run))
         return site.page(
             request, "runs.html.j2", here="/", title="Runs and models", command="status", runs=runs
         )
@@ -68,8 +68,8 @@ def add_comparison(app: FastAPI, site: Site) -> None:
     def show_comparison(
         request: Request, before: str = "", after: str = "", flip: str = "", page: Page = 1
     ) -> Response:
-        runs = list_runs(site.store(request))
         site.results(request)
+        runs = list_runs(site.store(request), lambda run: site.results(request, run))
         newest = runs[0].models
         before = before or (newest[0][0].id if newest else "")
         after = after or (newest[-1][0].id if newest else "")

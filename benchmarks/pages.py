@@ -1,0 +1,118 @@
+"""Server time of every page of the workbench on a project, and pictures of them for the documents.
+
+    python benchmarks/pages.py PROJECT
+    python benchmarks/pages.py PROJECT --pictures docs/pages
+
+Each page is asked for `--times` times by one visitor in this process, after once to load what is
+loaded once; printed are the median of the time and of the processor's time (which other programs of a
+busy machine do not lengthen) in milliseconds, and the bytes. Pictures are taken
+by Chromium at 390 and 1440 pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import statistics
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from fastapi.testclient import TestClient
+
+from residency.project.settings_file import read_config
+from residency.results.run_results import RunResults
+from residency.store.store import Store
+from residency.web.app import create_app
+from residency.web.server import make_settings
+
+WIDTHS = (390, 1440)
+
+
+def list_paths(root: Path) -> dict[str, str]:
+    """Addresses by name: of pages, and of one issue and one item."""
+    results = RunResults(Store(root, read_config(root).project.store, create=False))
+    issue = results.issues[0].issue.id
+    item = results.answers.first_examples("dev", 1)[0].id
+    return {
+        "start": "/start",
+        "run": "/run",
+        "overview": "/",
+        "runs": "/runs",
+        "compare": "/compare",
+        "issues": "/issues",
+        "issue": f"/issues/{issue}",
+        "rows": f"/rows?issue={issue}",
+        "items": "/items",
+        "item": f"/items/{item}",
+        "read": "/read",
+        "review": "/review",
+        "write": "/write",
+        "data": "/data",
+        "chat": "/chat",
+        "report": "/report",
+    }
+
+
+def measure(root: Path, times: int) -> None:
+    """Print a table of server times."""
+    client = TestClient(create_app(root), base_url="http://127.0.0.1:8642")
+    print("| page | ms | processor ms | kB |\n|---|---:|---:|---:|")
+    for name, path in list_paths(root).items():
+        first = client.get(path)
+        if first.status_code != 200:
+            continue
+        taken, worked = [], []
+        for _ in range(times):
+            start, began = time.perf_counter(), time.process_time()
+            client.get(path)
+            taken.append(1000 * (time.perf_counter() - start))
+            worked.append(1000 * (time.process_time() - began))
+        size = len(first.content) / 1000
+        middle, work = statistics.median(taken), statistics.median(worked)
+        print(f"| {name} | {middle:.0f} | {work:.0f} | {size:.0f} |", flush=True)
+
+
+def take_pictures(root: Path, out: Path) -> None:
+    """A picture of each page at each width, of its first screens."""
+    from playwright.sync_api import sync_playwright
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(make_settings(create_app(root), host="127.0.0.1", port=port))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.05)
+    out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for width in WIDTHS:
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            for name, path in list_paths(root).items():
+                page.goto(f"http://127.0.0.1:{port}{path}", wait_until="load")
+                page.wait_for_timeout(1500)
+                page.screenshot(path=out / f"{name}-{width}.png")
+        browser.close()
+    server.should_exit = True
+
+
+def main() -> None:
+    """Measure, or take pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("project", type=Path)
+    parser.add_argument("--times", type=int, default=9)
+    parser.add_argument("--pictures", type=Path)
+    given = parser.parse_args()
+    if given.pictures:
+        take_pictures(given.project, given.pictures)
+    else:
+        measure(given.project, given.times)
+
+
+if __name__ == "__main__":
+    main()

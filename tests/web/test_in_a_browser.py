@@ -1,0 +1,179 @@
+"""The pages as a person uses them, in Chromium at the width of a phone and of a desk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser import WIDTHS, Watched, open_browser, serve
+from finished_run import EVIL, copy_run, spoil_answers
+from residency.project.row_decisions import read_decisions
+from residency.results.row_review import list_drawn_rows
+from residency.results.run_results import RunResults
+from residency.store.store import Store
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def root(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = copy_run(finished_run, tmp_path_factory.mktemp("seen") / "project")
+    spoil_answers(copy, f"{EVIL}<img src=x onerror=alert(1)>")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with serve(root) as served:
+        yield served
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_fits_the_screen_and_no_text_becomes_markup(
+    browser: Any, address: str, root: Path, width: int
+) -> None:
+    results = RunResults(Store(root, create=False))
+    issue = results.issues[0].issue.id
+    item = results.answers.first_examples("dev", 1)[0].id
+    watched = Watched(browser, width, dark=width == WIDTHS[0])
+    for path in (
+        *("/", "/issues", f"/issues/{issue}", "/rows", "/items", f"/items/{item}", "/runs"),
+        *("/compare", "/start", "/run"),
+    ):
+        watched.page.goto(address + path)
+        assert watched.page.locator("h1, .question").count() >= 1, path
+        assert watched.page.locator("img, iframe, main script").count() == 0, path
+        watched.check()
+
+
+def test_rows_are_reviewed_with_keys_alone(browser: Any, address: str, root: Path) -> None:
+    store = Store(root, create=False)
+    watched = Watched(browser, WIDTHS[1])
+    page = watched.page
+    page.goto(f"{address}/rows?state=undecided")
+    keys = [str(e.get_attribute("id")).removeprefix("row-") for e in page.locator("article").all()]
+    assert len(keys) >= 2
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.id") == f"row-{keys[0]}"
+    page.keyboard.press("x")
+    first = page.locator(f"#row-{keys[0]}")
+    first.locator(".chip", has_text="rejected").wait_for()
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.id") == f"row-{keys[1]}"
+    page.keyboard.press("e")
+    second = page.locator(f"#row-{keys[1]}")
+    second.locator("textarea[name=answer]").fill("colour: pink\nthing: umbrella")
+    second.locator("input[name=reason]").fill("the colour <b>was</b> wrong")
+    page.keyboard.press("Enter")  # of several buttons none is meant
+    second.get_by_role("button", name="Save the edit").click()
+    second.locator(".chip", has_text="edited").wait_for()
+    decisions = read_decisions(store)
+    assert decisions[keys[0]].decision == "reject"
+    edited = decisions[keys[1]]
+    assert edited.edited is not None
+    assert edited.edited.reference == "colour: pink\nthing: umbrella"
+    assert edited.reason == "the colour <b>was</b> wrong"
+    watched.check()
+
+
+def test_a_page_that_is_older_than_the_server_still_writes(browser: Any, root: Path) -> None:
+    watched = Watched(browser, WIDTHS[1])
+    drawn = [
+        row
+        for row in list_drawn_rows(RunResults(Store(root, create=False)))
+        if row.state == "undecided"
+    ]
+    key = drawn[-1].proposal.example.id
+    with serve(root) as served:
+        watched.page.goto(f"{served}/rows?state=undecided")
+        # what a restart of the server does to a page that is open: its token is of another secret
+        watched.page.evaluate("document.querySelector('meta[name=csrf]').content = '0'.repeat(64)")
+        row = watched.page.locator(f"#row-{key}")
+        if not row.count():
+            pytest.skip("the row stands on another page")
+        row.get_by_role("button", name="Accept").click()
+        row.locator(".chip", has_text="accepted").wait_for()
+    watched.check()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_any_two_models_are_chosen_and_compared(browser: Any, address: str, width: int) -> None:
+    watched = Watched(browser, width)
+    page = watched.page
+    page.goto(f"{address}/runs")
+    page.get_by_role("button", name="Compare the two").click()
+    page.get_by_role("heading", name="Two models").wait_for()
+    assert page.locator("article.sample").count() >= 1
+    assert page.locator("ins, del").count() >= 1
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.matches('[data-item]')")
+    page.locator("#flip").select_option(index=1)
+    page.wait_for_url(re.compile("flip=[a-z]"))
+    watched.check()
+
+
+def test_keys_are_told_and_the_first_tab_leads_to_the_content(browser: Any, address: str) -> None:
+    watched = Watched(browser, WIDTHS[0])
+    page = watched.page
+    page.goto(f"{address}/issues")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("?")
+    page.get_by_role("heading", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("heading", name="Keys").wait_for(state="hidden")
+    watched.check()
+
+
+def test_a_form_of_another_site_is_refused(browser: Any, address: str, root: Path) -> None:
+    before = len(read_decisions(Store(root, create=False)))
+    watched = Watched(browser, WIDTHS[1])
+    key = list_drawn_rows(RunResults(Store(root, create=False)))[0].proposal.example.id
+    watched.page.set_content(
+        f'<form method="post" action="{address}/rows/{key}"><input name="decision" value="reject">'
+        "<button>win a prize</button></form>"
+    )
+    with watched.page.expect_navigation():
+        watched.page.get_by_role("button", name="win a prize").click()
+    assert "Only these pages themselves" in watched.page.content()
+    assert len(read_decisions(Store(root, create=False))) == before
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_empty_folder_becomes_a_project_by_dropping_a_file(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    rows = "frage,antwort\n" + "".join(f"What is {n}?,It is {n * 7}.\n" for n in range(90))
+    (tmp_path / "faq.csv").write_text(rows)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    watched = Watched(browser, width)
+    page = watched.page
+    with serve(folder) as served:
+        page.goto(served)
+        page.set_input_files("input[name=upload]", str(tmp_path / "faq.csv"))
+        page.get_by_role("button", name="Look at it").click()
+        page.locator("#column-instruction").select_option("frage")
+        page.locator("#make").get_by_text("selected", exact=False).count()
+        page.wait_for_function(
+            "document.querySelector('#column-instruction')?.value === 'frage'"
+            " && !document.querySelector('[aria-busy]')"
+        )
+        page.locator("#column-response").select_option("antwort")
+        page.get_by_role("button", name="Make the project").click()
+        page.locator("#check .facts").wait_for()
+        page.locator("#plan-part ol").wait_for()
+        assert page.get_by_role("button", name="Start the run").is_visible()
+        watched.check()

@@ -1,0 +1,205 @@
+"""What a person does on the pages: rows decided, models compared, files turned into a project."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from finished_run import EVIL, copy_run, spoil_answers
+from residency.project.row_decisions import read_decisions
+from residency.project.settings_file import read_config
+from residency.report.word_difference import mark_difference
+from residency.results.model_comparison import ANY, compare_models, load_compared_answers
+from residency.results.next_actions import list_next_actions
+from residency.results.row_review import list_drawn_rows
+from residency.results.run_results import RunResults
+from residency.store.store import Store
+from residency.web.app import create_app
+from residency.web.uploads import safe_file_name
+
+LOCAL = "http://127.0.0.1:8642"
+EVIL_NAME = 'x"><img src=q onerror=alert(1)>'
+
+
+@pytest.fixture(scope="module")
+def root(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = copy_run(finished_run, tmp_path_factory.mktemp("bench") / "project")
+    spoil_answers(copy, EVIL)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def client(root: Path) -> TestClient:
+    return TestClient(create_app(root), base_url=LOCAL)
+
+
+def post(client: TestClient, path: str, **data: str) -> object:
+    token = client.get("/token").json()["token"]
+    headers = {"X-CSRF-Token": token, "HX-Request": "true"}
+    return client.post(path, data=data, headers=headers, follow_redirects=False)
+
+
+def test_a_row_is_rejected_on_the_page_and_the_decision_is_appended(
+    client: TestClient, root: Path
+) -> None:
+    store = Store(root, create=False)
+    drawn = [r for r in list_drawn_rows(RunResults(store)) if r.state == "undecided"]
+    assert drawn
+    key = drawn[0].proposal.example.id
+    page = client.get("/rows").text
+    assert f'id="row-{key}"' in page and "how near to dev and test" in page
+    answer = post(client, f"/rows/{key}", decision="reject", reason=EVIL)
+    assert answer.status_code == 200, answer.text  # type: ignore[attr-defined]
+    assert "rejected" in answer.text and EVIL not in answer.text  # type: ignore[attr-defined]
+    assert read_decisions(store)[key].decision == "reject"
+    post(client, f"/rows/{key}", decision="accept")
+    decisions = store.records("row decision", key)  # type: ignore[arg-type]
+    assert [d["decision"] for d in decisions] == ["reject", "accept"]  # both are kept
+    assert all(d["who"] and d["at"] for d in decisions)
+    assert client.get("/rows", params={"state": "accepted"}).text.count("data-item") == 1
+    for wrong in ("", "delete", EVIL):
+        answer = post(client, f"/rows/{key}", decision=wrong)
+        assert answer.status_code == 422  # type: ignore[attr-defined]
+        assert EVIL not in answer.text  # type: ignore[attr-defined]
+
+
+def test_a_texts_of_the_sealed_test_are_not_on_the_page_of_rows(
+    client: TestClient, root: Path
+) -> None:
+    store = Store(root, create=False)
+    run = store.latest_run()
+    assert run
+    dev = {e.prompt[-1].text for e in store.corpus(run, "dev")}
+    sealed = [e.prompt[-1].input for e in store.corpus(run, "test")]
+    assert dev and sealed
+    text = client.get("/rows").text
+    assert [prompt for prompt in sealed if prompt and prompt in text] == []
+
+
+def test_two_models_are_compared_flipped_items_first_with_an_interval_beside_each_difference(
+    client: TestClient, root: Path
+) -> None:
+    results = RunResults(Store(root, create=False))
+    first, last = results.models[0].id, results.final_id
+    compared = compare_models(results, first, last)
+    flips = [item.flip for item in compared.items]
+    changed = [flip in ("fixed", "broken", "fails otherwise") for flip in flips]
+    assert changed == sorted(changed, reverse=True)
+    assert len(flips) == len(results.answers.positions("dev"))
+    whole = compared.kinds[ANY]
+    assert (whole.counts.fixed, whole.counts.broken) == (
+        flips.count("fixed"),
+        flips.count("broken"),
+    )
+    assert whole.low <= whole.counts.delta <= whole.high
+    same = compare_models(results, last, last)
+    assert not {item.flip for item in same.items} & {"fixed", "broken", "fails otherwise"}
+    assert same.kinds[ANY].counts.delta == 0
+    page = client.get("/compare", params={"before": first, "after": last}).text
+    assert page.count("<article") == min(10, len(flips))
+    assert EVIL not in page and "&lt;script&gt;" in page
+    shown = load_compared_answers(results, compared.items[:10])
+    assert [own.example.id for own in shown] == re.findall(r'href="/items/([^"]+)"', page)
+    assert client.get("/compare", params={"before": "m-none", "after": last}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("a b c", "a x c"), ("", "new"), ("same", "same"), ("<b>x</b>", "<i>x</i>"), ("a\nb", "a b")],
+)
+def test_a_difference_word_by_word_holds_both_texts_whole(before: str, after: str) -> None:
+    old, new = mark_difference(before, after)
+    for text, marked, tag in ((before, old, "del"), (after, new, "ins")):
+        assert re.sub(rf"</?{tag}>", "", str(marked)) == str(
+            marked.__class__("{}").format(text)
+        )  # without marks it is the escaped text
+    assert ("<del>" in old or "<ins>" in new) == (before != after)
+
+
+def test_what_comes_next_is_three_actions_with_reasons_the_same_in_status_and_pages(
+    client: TestClient, root: Path
+) -> None:
+    actions = list_next_actions(RunResults(Store(root, create=False)))
+    assert 1 <= len(actions) <= 3
+    assert [a.weight for a in actions] == sorted((a.weight for a in actions), reverse=True)
+    for path in ("/", "/issues", "/items", "/rows", "/runs", "/start", "/run"):
+        text = client.get(path).text
+        assert text.count('class="next"') == 1, path
+        for action in actions:
+            assert action.command in text, path
+    assert [a.reason for a in actions if not a.reason] == []
+    assert "Go on with the run" not in {a.title for a in actions}  # it is complete
+
+
+def test_an_empty_folder_becomes_a_project_by_a_file_and_a_mapping(tmp_path: Path) -> None:
+    rows = "frage,antwort\n" + "".join(f"What is {n}?,It is {n * 7}.\n" for n in range(90))
+    client = TestClient(create_app(tmp_path), base_url=LOCAL)
+    assert client.get("/", follow_redirects=True).url.path == "/start"
+    token = client.get("/token").json()["token"]
+    headers = {"X-CSRF-Token": token, "HX-Request": "true"}
+    upload = {"upload": ("../../faq 1.csv", rows, "text/csv")}
+    seen = client.post("/start/file", files=upload, headers=headers)
+    assert seen.status_code == 200 and "frage" in seen.text
+    kept = tmp_path / "data" / "faq_1.csv"
+    assert kept.read_text() == rows
+    client.post("/start/file", files=upload, headers=headers)
+    assert [p.name for p in kept.parent.iterdir()] == ["faq_1.csv"]  # dropped twice, kept once
+    columns = {"path": str(kept), "column-question": "frage", "column-response": "antwort"}
+    mapped = client.post("/start/columns", data=columns, headers=headers)
+    assert "What is 0?" in mapped.text and "Make the project" in mapped.text
+    made = client.post("/start/make", data=columns, headers=headers, follow_redirects=False)
+    assert made.status_code == 303, made.text
+    config = read_config(tmp_path)
+    assert config.data.columns == {"question": "frage", "response": "antwort"}
+    assert "1. The data" in client.get("/start").text
+
+
+def test_a_file_that_is_not_there_or_no_table_is_told_and_nothing_is_made(tmp_path: Path) -> None:
+    client = TestClient(create_app(tmp_path), base_url=LOCAL)
+    for path in ("nothing.csv", "", "\x00", EVIL_NAME):
+        answer = post(client, "/start/file", path=path)
+        assert answer.status_code == 422, path  # type: ignore[attr-defined]
+        assert "<img" not in answer.text  # type: ignore[attr-defined]
+    (tmp_path / "bad.jsonl").write_text("{not json\n")
+    post(client, "/start/make", path="bad.jsonl")
+    assert not (tmp_path / "residency.toml").exists()
+
+
+def test_several_projects_are_listed_and_one_is_chosen(root: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        copy_run(root, tmp_path / name)
+    client = TestClient(create_app(tmp_path), base_url=LOCAL)
+    page = client.get("/").text
+    assert ">one</button>" in page and ">two</button>" in page
+    post(client, "/start/project", name="two")
+    assert "Rounds" in client.get("/").text
+    assert post(client, "/start/project", name="../other").status_code == 422  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("a.csv", "a.csv"), ("../../etc/x.csv", "x.csv"), ("C:\\d\\r 1.csv", "r_1.csv"), (".a", "a")],
+)
+def test_a_dropped_files_name_leads_nowhere_else(given: str, name: str) -> None:
+    assert safe_file_name(given) == name
+
+
+def test_a_name_of_a_person_is_text_wherever_it_is_shown(client: TestClient) -> None:
+    answer = post(client, "/person", person=EVIL_NAME)
+    assert answer.status_code == 303  # type: ignore[attr-defined]
+    page = client.get("/start").text
+    assert "<img" not in page and "&lt;img" in page
+    post(client, "/person", person="Ada")
+
+
+def test_the_script_and_style_are_small_and_load_nothing(client: TestClient) -> None:
+    script, style = client.get("/residency.js").text, client.get("/style.css").text
+    assert len(script.encode()) + len(style.encode()) < 300_000
+    for text in (script, style):
+        assert "http://" not in text and "https://" not in text and "@import" not in text
+    assert "eval(" not in script
+    assert json.dumps(script)
