@@ -44,15 +44,18 @@ _SECTIONS = {
     "arms": "Targeted or random rows",
     "lineage": "Lineage",
     "baseline": "Prompting or fine-tuning",
+    "sweep": "How much data, how much model",
     "bench": "What was forgotten",
     "data": "Data",
     "how": "How it was made",
 }
 
 
-def list_sections(*, baseline: bool, benchmarks: bool, sensitivity: bool = False) -> dict[str, str]:
+def list_sections(
+    *, baseline: bool, benchmarks: bool, sensitivity: bool = False, sweep: bool = False
+) -> dict[str, str]:
     """Ids and titles of the sections; links are named as the sections are."""
-    shown = {"baseline": baseline, "bench": benchmarks, "sees": sensitivity}
+    shown = {"baseline": baseline, "bench": benchmarks, "sees": sensitivity, "sweep": sweep}
     absent = {name for name, there in shown.items() if not there}
     return {name: title for name, title in _SECTIONS.items() if name not in absent}
 

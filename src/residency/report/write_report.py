@@ -16,6 +16,7 @@ from residency.report import sections
 from residency.report.highlight import highlight_trained
 from residency.report.issue_charts import draw_forest_chart
 from residency.report.score_charts import draw_rate_chart, draw_score_chart
+from residency.report.sweep_charts import read_sweep
 from residency.report.templates_env import make_environment, read_asset
 from residency.report.training_charts import draw_loss_chart, draw_time_chart
 from residency.results.arm_sentences import tell_arms, tell_falls
@@ -61,6 +62,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
     curves = {m.label: results.loss_curve(m) for m in results.models if m.training}
     baseline = sections.read_baseline(results)
     benchmarks = sections.read_benchmarks(results)
+    sweep = read_sweep(results)
     table = results.sensitivity
     return env.get_template("report.html.j2").render(
         version=version("residency"),
@@ -70,7 +72,10 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         name=results.settings.get("project", {}).get("name") or "residency",
         made_at=(now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
         toc=sections.list_sections(
-            baseline=bool(baseline), benchmarks=bool(benchmarks), sensitivity=bool(table)
+            baseline=bool(baseline),
+            benchmarks=bool(benchmarks),
+            sensitivity=bool(table),
+            sweep=bool(sweep),
         ),
         probe_words=PROBES,
         probe_rules=list(dict.fromkeys(n for p in table.probes for n in p.rules)) if table else [],
@@ -99,6 +104,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         loss=draw_loss_chart(curves),
         baseline=baseline,
         benchmarks=benchmarks,
+        sweep=sweep,
         dropped=sum(len(m.training.dropped) for m in mains if m.training),
         token_rows=[highlight_trained(row) for row in results.data.shown],
         rows_shown=results.answers.first_examples("train", 2),

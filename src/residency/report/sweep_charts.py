@@ -1,0 +1,129 @@
+"""Charts of a sweep: a learning curve a metric, and size against quality."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from residency.report.svg import Drawing, Role, clip_text
+from residency.results.run_results import RunResults
+from residency.store.record_kind import RecordKind
+
+SHOWN_CURVES = 13
+"""Curves that are drawn; the sentences of all are written."""
+
+
+@dataclass(frozen=True)
+class SweepSection:
+    """What ``residency sweep`` found last, drawn.
+
+    Attributes:
+        body: as stored. charts: of the first curves. sizes: quality against the time of an answer.
+    """
+
+    body: Mapping[str, Any]
+    charts: list[Markup]
+    sizes: Markup
+
+
+def read_sweep(results: RunResults) -> SweepSection | None:
+    """The last sweep of a run, where there is one."""
+    records = results.store.records(RecordKind.SWEEP, results.run)
+    if not records:
+        return None
+    body = records[-1]
+    charts = [draw_curve(curve) for curve in body["curves"][:SHOWN_CURVES]]
+    return SweepSection(body, charts, draw_sizes(body["sizes"], body["metric"]))
+
+
+def draw_curve(curve: Mapping[str, Any]) -> Markup:
+    """Measured rates with their intervals, and the curve up to four times the rows.
+
+    The primary metric is drawn rising, an issue's failures falling, with its tolerance dashed.
+    """
+    rising = not curve["issue"]
+    width, height, left, right, top, bottom = 260.0, 190.0, 36.0, 8.0, 42.0, 32.0
+    drawing = Drawing(width, height, f"{curve['title']} by rows")
+    first, last = curve["curve"][0]["rows"], curve["curve"][-1]["rows"]
+    span = math.log(max(last, first + 1) / first)
+
+    def place(rows: float, rate: float) -> tuple[float, float]:
+        x = left + math.log(max(rows, first) / first) / span * (width - left - right)
+        share = 1 - rate if rising else rate
+        return x, height - bottom - share * (height - bottom - top)
+
+    drawing.text(0, 12, clip_text(str(curve["title"]), 34), "ink", size=12)
+    drawing.text(0, 25, "right" if rising else "failing")
+    for share in (0.0, 0.5, 1.0):
+        y = height - bottom - share * (height - bottom - top)
+        drawing.line((left, y), (width - right, y), "line", opacity=0.6)
+        drawing.text(left - 5, y + 4, f"{share:.0%}", anchor="end")
+    if curve["tolerance"] is not None:
+        drawing.line(
+            place(first, curve["tolerance"]), place(last, curve["tolerance"]), "good", dashed=True
+        )
+    for bound in ("low", "high"):
+        drawing.path([place(p["rows"], p[bound]) for p in curve["curve"]], "muted", width=0.8)
+    drawing.path([place(p["rows"], p["rate"]) for p in curve["curve"]], "accent", width=1.6)
+    for point in curve["measured"]:
+        low, high = place(point["rows"], point["low"]), place(point["rows"], point["high"])
+        drawing.line(low, high, "ink", width=2.0, opacity=0.4)
+        x, y = place(point["rows"], point["rate"])
+        rate = 1 - point["rate"] if rising else point["rate"]
+        hint = f"{point['rows']} rows, {point['trainings']} trainings: {rate:.1%}"
+        drawing.dot(x, y, "ink", hint=hint)
+        drawing.text(x, height - bottom + 14, str(point["rows"]), anchor="middle", size=10)
+    drawing.text(width - right, height - bottom + 14, str(last), anchor="end", size=10)
+    drawing.text(width / 2, height - 4, "training rows, on a log scale", anchor="middle", size=10)
+    return drawing.to_markup()
+
+
+def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
+    """Each way to answer: its score with the interval, against the seconds of an answer."""
+    shown = [row for row in rows if row["score"]["mean"] is not None and row["answer_seconds"] > 0]
+    if not shown:
+        return Markup("")
+    width, height, left, right, top, bottom = 520.0, 230.0, 40.0, 20.0, 24.0, 34.0
+    drawing = Drawing(width, height, f"{metric} against the time of an answer")
+    times = [row["answer_seconds"] for row in shown]
+    first, last = min(times) / 1.3, max(times) * 1.3
+
+    def place(seconds: float, share: float) -> tuple[float, float]:
+        x = left + math.log(seconds / first) / math.log(last / first) * (width - left - right)
+        return x, height - bottom - share * (height - bottom - top)
+
+    drawing.text(0, 12, metric)
+    for share in (0.0, 0.5, 1.0):
+        y = place(first, share)[1]
+        drawing.line((left, y), (width - right, y), "line", opacity=0.6)
+        drawing.text(left - 6, y + 4, f"{share:.0%}", anchor="end")
+    front = sorted((r for r in shown if r["on_front"]), key=lambda r: float(r["answer_seconds"]))
+    if len(front) > 1:
+        drawing.path(
+            [place(r["answer_seconds"], r["score"]["mean"]) for r in front], "line", width=1.4
+        )
+    for row in shown:
+        score, seconds = row["score"], row["answer_seconds"]
+        role: Role = "accent" if row["on_front"] else "muted"
+        drawing.line(
+            place(seconds, score["low"]),
+            place(seconds, score["high"]),
+            role,
+            width=2.2,
+            opacity=0.45,
+        )
+        x, y = place(seconds, score["mean"])
+        name = f"{row['name']}, {row['rows']} rows" if row["rows"] else str(row["name"])
+        hint = f"{name}: {score['mean']:.1%} [{score['low']:.1%}, {score['high']:.1%}], {seconds:.2f} s"
+        drawing.dot(x, y, role, hint=hint, hollow=not row["on_front"])
+        anchor = "end" if x > width * 0.6 else "start"
+        drawing.text(
+            x + (-8 if anchor == "end" else 8), y - 6, clip_text(name, 30), "ink", anchor=anchor
+        )
+        drawing.text(x, height - bottom + 14, f"{seconds:.2g}", anchor="middle", size=10)
+    drawing.text(width / 2, height - 4, "seconds an answer, on a log scale", anchor="middle")
+    return drawing.to_markup()
