@@ -12,7 +12,7 @@ from rich.table import Table
 
 from residency.cli.options import Directory, Json, ModelName, open_project
 from residency.cli.progress import ProgressDisplay
-from residency.cli.terminal import console, print_json
+from residency.cli.terminal import console, print_json, print_line
 
 if TYPE_CHECKING:
     from residency.commands.export import ExportResult
@@ -25,7 +25,10 @@ def export_command(
         str, typer.Option("--format", help="hf, adapter, gguf, gguf-adapter or ollama.")
     ] = "hf",
     quantise: Annotated[
-        str, typer.Option(help="GGUF: f32, f16, q8_0, q4_0, q4_k; several with commas.")
+        str,
+        typer.Option(
+            help="GGUF: f32, f16, q8_0, q6_k, q5_k_m, q4_k_m, q4_k, q4_0; several with commas."
+        ),
     ] = "q8_0",
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("export"),
     margin: Annotated[
@@ -37,6 +40,12 @@ def export_command(
     force: Annotated[
         bool, typer.Option(help="Replace a folder that an earlier export wrote.")
     ] = False,
+    push: Annotated[
+        str, typer.Option(help="Also put it on the hub, as OWNER/NAME; the token is HF_TOKEN's.")
+    ] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a new repository of --push public.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a model for the program that will use it, and let that program prove the file.
@@ -45,7 +54,11 @@ def export_command(
     answers are compared, the dev items are answered by the file, and every issue is graded again. If
     an issue rises by more than the margin, the file is not kept and the exit code is 1.
 
-    Example: residency export demo --format gguf --quantise f16,q8_0,q4_0 --out demo-gguf
+    A model card and a dataset card lie beside the files; licences of base, data and teacher are told.
+
+    Example: residency export demo --format gguf --quantise f16,q8_0,q4_k_m --out demo-gguf
+
+    Example: residency export demo --out demo-hf --push me/demo
     """
     from residency.commands.export import export
 
@@ -53,7 +66,7 @@ def export_command(
         result = export(
             open_project(directory, progress), name, out, export_format,
             quantisations=[q.strip() for q in quantise.split(",") if q.strip()],
-            margin=margin / 100, grade=grade, force=force,
+            margin=margin / 100, grade=grade, force=force, push=push, public=public,
         )  # fmt: skip
     if as_json:
         print_json(
@@ -63,6 +76,8 @@ def export_command(
                     "score": result.score,
                     "files": [asdict(row) for row in result.files],
                     "notes": result.notes,
+                    "licences": result.licences,
+                    "pushed": result.pushed,
                     "failed": result.failed,
                 }
             )
@@ -95,4 +110,8 @@ def _print_table(result: ExportResult) -> None:
     console.print(table)
     for note in result.notes:
         console.print(f"note   {note}")
+    for sentence in result.licences:
+        print_line(f"licence {sentence}")
     console.print(f"folder {result.folder}")
+    if result.pushed:
+        print_line(f"pushed {result.pushed}")

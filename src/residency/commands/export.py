@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from residency.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from residency.export.export_model import ExportedFile, ModelSource
+    from residency.export.licences import LicenceCheck
     from residency.export.proof import FileProof
     from residency.export.regrade_issues import IssueChange
     from residency.loop.assess import Assessment
@@ -45,12 +46,14 @@ class FileResult:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What an export wrote and showed."""
+    """What an export wrote and showed. ``licences``: what is said of them; ``pushed``: an address."""
 
     folder: Path
     score: float | None
     files: list[FileResult]
     notes: list[str]
+    licences: list[str] = field(default_factory=list)
+    pushed: str = ""
 
     @property
     def failed(self) -> bool:
@@ -68,6 +71,8 @@ def export(
     margin: float = MARGIN,
     grade: bool = True,
     force: bool = False,
+    push: str = "",
+    public: bool = False,
 ) -> ExportResult:
     """Write a stored model in its final form, and let the program that will load it prove it.
 
@@ -81,12 +86,16 @@ def export(
         quantisations: for GGUF files, of ``QUANTISATIONS``.
         margin: how far an issue's failure rate may rise, 0 to 1.
         grade: False leaves the dev items out. force: replace a folder of an earlier export.
+        push: OWNER/NAME of a repository on the hub that gets the folder when no file was refused; the
+            token stands in ``HF_TOKEN``. public: make it public where it is new.
 
     Raises:
         ConfigError: an unknown format or quantisation. UserError: nothing to export, or something
-            else lies at ``out``. ModelError: this model cannot leave in this format.
+            else lies at ``out``. ModelError: this model cannot leave in this format. FetchError: the hub
+            refuses; what was written stays.
     """
     chosen = _choose_format(export_format, quantisations)
+    token = _prepare_push(push)
     model = find_model(ws, name)
     require_local(ws, model, "only local models are exported")
     if not model.adapter:
@@ -96,6 +105,7 @@ def export(
             next_step="name a trained model: final, round-1, or an id from residency status",
         )
     check_replaceable(out, force=force)
+    from residency.commands.export_cards import gather_licences
     from residency.export.export_model import ModelSource, write_export
     from residency.export.regrade_issues import assess_model
 
@@ -108,6 +118,7 @@ def export(
             ws.chat_format,
             name=f"{ws.base.name.split('/')[-1]}-{name}",
             context=min(ws.engine.context, 4096),
+            instruction=ws.instruction,
         )
         with open_draft_folder(out) as draft, tempfile.TemporaryDirectory() as work:
             files = write_export(source, chosen, draft, Path(work), quantisations)
@@ -120,9 +131,21 @@ def export(
             if all(row.refused for row in rows):
                 reasons = "; ".join(f"{row.file}: {row.refused}" for row in rows)
                 raise ParityError(f"no file passed, nothing was written: {reasons}")
-            _write_card(ws, model, draft, name, rows)
+            licences = gather_licences(ws, model)
+            _write_cards(ws, model, draft, name, rows, licences, chosen)
             mark_folder(draft)
-    return ExportResult(out, _read_score(before), rows, source.notes)
+    result = ExportResult(out, _read_score(before), rows, source.notes, licences.sentences)
+    return _push_result(result, push, token, public)
+
+
+def _prepare_push(push: str) -> str:
+    """The token, where something is to be pushed; what is wrong is told before anything is made."""
+    if not push:
+        return ""
+    from residency.export.hub_push import check_repository, read_hub_token
+
+    check_repository(push)
+    return read_hub_token()
 
 
 def _choose_format(name: str, quantisations: Sequence[str]) -> ExportFormat:
@@ -156,6 +179,7 @@ def _prove_and_grade(
     from residency.export.export_model import open_file
     from residency.export.proof import prove_file
     from residency.export.regrade_issues import answer_dev, regrade_issues
+    from residency.export.thinking_text import has_thinking
     from residency.loop.respond import build_prompt
 
     examples = ws.split("dev")[:PROBES] or ws.split("train")[:PROBES]
@@ -163,7 +187,10 @@ def _prove_and_grade(
     ws.engine.use_adapter(source.adapter)
     expected = ws.engine.generate(prompts, ws.sampling)
     try:
-        with open_file(file, context=source.context, threads=ws.config.model.threads) as consumer:
+        with open_file(
+            file, context=source.context, threads=ws.config.model.threads,
+            thinks=has_thinking(source.chat.template),
+        ) as consumer:  # fmt: skip
             proof = prove_file(
                 consumer, source.chat, prompts, expected, ws.sampling,
                 exact=file.exact and ws.sampling.temperature == 0,
@@ -189,18 +216,19 @@ def _read_score(assessed: Assessment | None) -> float | None:
     return None if assessed is None else assessed.scores.score.mean
 
 
-def _write_card(
-    ws: Workspace, model: Model, folder: Path, name: str, rows: Sequence[FileResult]
+def _write_cards(
+    ws: Workspace,
+    model: Model,
+    folder: Path,
+    name: str,
+    rows: Sequence[FileResult],
+    licences: LicenceCheck,
+    export_format: str,
 ) -> None:
+    from residency.commands.export_cards import gather_card, gather_dataset_card
+    from residency.export.dataset_card import write_dataset_card
     from residency.export.model_card import write_model_card
-    from residency.results.run_results import RunResults
 
-    verdicts = []
-    if ws.store.latest_run():
-        for issue in RunResults(ws.store).issues:
-            verdict = issue.confirmed or issue.latest
-            if verdict is not None:
-                verdicts.append((issue.title, verdict))
     files = [
         {
             "file": row.file,
@@ -208,14 +236,25 @@ def _write_card(
             "speed": row.proof.speed if row.proof else 0.0,
             "same_text": row.proof.same_text if row.proof else 0,
             "prompts": row.proof.prompts if row.proof else 0,
+            "score": row.score,
             "rose": ", ".join(c.title for c in row.issues if c.rise > 0),
         }
         for row in rows
         if not row.refused
     ]
-    title = f"{ws.config.project.name or ws.root.resolve().name}: {name}"
-    card = write_model_card(
-        title=title, base=ws.base.identity, model=model, verdicts=verdicts, files=files,
-        budget=ws.config.generate.max_new_tokens,
-    )  # fmt: skip
-    write_text(folder / "README.md", card)
+    facts = gather_card(ws, model, name, files, licences, export_format)
+    write_text(folder / "README.md", write_model_card(facts))
+    data = gather_dataset_card(ws, model, licences)
+    write_text(folder / "dataset-card.md", write_dataset_card(data))
+
+
+def _push_result(result: ExportResult, push: str, token: str, public: bool) -> ExportResult:
+    """The written folder on the hub; nothing where a file was refused."""
+    if not push:
+        return result
+    if result.failed:
+        note = f"not pushed to {push}: a file was refused"
+        return replace(result, notes=[*result.notes, note])
+    from residency.export.hub_push import push_folder
+
+    return replace(result, pushed=push_folder(result.folder, push, token, public=public))

@@ -32,6 +32,8 @@ class DataConfig(Section):
     """Shares by which files in `train` are split when the other lists are empty."""
     limit: dict[Split, Annotated[int, Field(ge=0)]] = {}
     """Most rows used of a split, e.g. `{train = 250, dev = 150}`; `--full` ignores it."""
+    license: str = ""
+    """Licence of the rows (SPDX, such as `CC-BY-4.0`), for cards of exported models; empty: read from a README.md or LICENSE beside the files."""
     format: str = "auto"
     """Row format, or `auto` to find it by content."""
     columns: dict[str, str] = {}

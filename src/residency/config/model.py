@@ -21,5 +21,7 @@ class ModelConfig(Section):
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
     template: str = ""
     """Path of a Jinja chat template file to use instead of the model's own."""
+    license: str = ""
+    """Licence of the base (SPDX, or the hub's name such as `llama3.1`), for cards of exported models; empty: read from its card or LICENSE file."""
     fold_system: bool = False
     """Put the system message before the first user message, where the template has no system role."""

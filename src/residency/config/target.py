@@ -18,5 +18,7 @@ class TargetConfig(Section):
     """Most targeted rows a round."""
     control: bool = True
     """Also train a control arm with exactly as many random pool rows."""
+    teacher_license: str = ""
+    """Licence or terms under which the teacher's answers may be used (SPDX, or a name), for cards of exported models."""
     review: bool = False
     """Wait before a round that trains proposed rows until a person has looked at them (`residency rows`, `residency web`)."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from residency.chat.chat_format import ChatFormat
 from residency.errors import ModelError
 from residency.export.export_formats import ExportFormat
+from residency.export.file_template import write_file_template
 from residency.export.gguf_file import write_gguf, write_gguf_adapter
 from residency.export.llamacpp_consumer import open_llamacpp
 from residency.export.ollama_modelfile import write_modelfile
@@ -52,14 +53,23 @@ class ExportedFile:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """What is exported: base and adapter folders, the chat format in use, and a name."""
+    """What is exported: base and adapter folders, the chat format in use, and a name.
+
+    ``instruction`` stands before every request of the project.
+    """
 
     base: Path
     adapter: Path
     chat: ChatFormat
     name: str
     context: int
+    instruction: str = ""
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def template(self) -> str:
+        """The chat template that the files carry."""
+        return write_file_template(self.chat, self.instruction)
 
 
 def write_export(
@@ -91,7 +101,9 @@ def write_export(
     files = []
     for quantisation in quantisations:
         path = out / f"{source.name}-{quantisation}.gguf"
-        write_gguf(merged, path, quantisation, chat=source.chat, name=source.name)
+        write_gguf(
+            merged, path, quantisation, chat=source.chat, name=source.name, template=source.template
+        )
         files.append(ExportedFile(path.name, path, exact=quantisation == "f32"))
         if export_format == "ollama":
             modelfile = out / (
@@ -103,12 +115,12 @@ def write_export(
 
 def _write_merged(source: ModelSource, out: Path) -> None:
     merge_adapter(source.base, source.adapter, out)
-    _write_template(source.chat, out)
+    _write_template(source.template, out)
 
 
-def _write_template(chat: ChatFormat, out: Path) -> None:
+def _write_template(template: str, out: Path) -> None:
     """The template in use, where transformers and servers look for it."""
-    write_text(out / "chat_template.jinja", chat.template)
+    write_text(out / "chat_template.jinja", template)
     file = out / "tokenizer_config.json"
     if file.is_file():
         raw = json.loads(file.read_text(encoding="utf-8"))
@@ -134,7 +146,7 @@ def _write_adapter(source: ModelSource, out: Path) -> ExportedFile:
     shutil.copytree(source.adapter, folder, ignore=shutil.ignore_patterns("loss.json"))
     copy_tokenizer(source.base, folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
-    _write_template(source.chat, folder)
+    _write_template(source.template, folder)
     source.notes.append(describe_vllm(settings, source.name))
     return ExportedFile("adapter", folder, exact=True, beside=source.base)
 
@@ -166,24 +178,31 @@ def _write_gguf_adapter(source: ModelSource, out: Path, work: Path) -> ExportedF
     write_gguf_adapter(source.adapter, source.base, path)
     base = work / "base-f32.gguf"
     if not base.exists():
-        write_gguf(source.base, base, "f32", chat=source.chat, name="base")
+        write_gguf(
+            source.base, base, "f32", chat=source.chat, name="base", template=source.template
+        )
     source.notes.append("the adapter is put on a GGUF file of the base: llama-server --lora")
     return ExportedFile(path.name, path, exact=True, beside=base)
 
 
 @contextmanager
-def open_file(file: ExportedFile, *, context: int, threads: int) -> Iterator[Consumer]:
-    """The file in its own program.
+def open_file(
+    file: ExportedFile, *, context: int, threads: int, thinks: bool = False
+) -> Iterator[Consumer]:
+    """The file in its own program; ``thinks`` where its template knows thinking.
 
     Raises:
         ModelError: that program is not installed, or does not load the file.
     """
     if file.path.is_dir():
         base = file.beside or file.path
-        with open_transformers(base, adapter=file.path if file.beside else None) as folder:
+        adapter = file.path if file.beside else None
+        with open_transformers(base, adapter=adapter, thinks=thinks) as folder:
             yield folder
     else:
         model = file.beside or file.path
         adapter = file.path if file.beside else None
-        with open_llamacpp(model, adapter=adapter, context=context, threads=threads) as served:
+        with open_llamacpp(
+            model, adapter=adapter, context=context, threads=threads, thinks=thinks
+        ) as served:
             yield served

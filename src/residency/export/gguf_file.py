@@ -13,7 +13,7 @@ import torch
 
 from residency.chat.chat_format import ChatFormat
 from residency.errors import ModelError
-from residency.export.export_formats import QUANTISATIONS, Quantisation
+from residency.export.export_formats import QUANTISATIONS, Quantisation, choose_types
 from residency.export.gguf_architecture import (
     Family,
     find_family,
@@ -29,9 +29,15 @@ _SUFFIXES = (".weight", ".bias")
 
 
 def write_gguf(
-    folder: Path, out: Path, quantisation: str, *, chat: ChatFormat, name: str = ""
+    folder: Path,
+    out: Path,
+    quantisation: str,
+    *,
+    chat: ChatFormat,
+    name: str = "",
+    template: str = "",
 ) -> None:
-    """Write a Hugging Face folder as one GGUF file.
+    """Write a Hugging Face folder as one GGUF file; ``template`` where it is not the chat format's own.
 
     Raises:
         ModelError: the architecture or the tokenizer is not one that is written, or a weight has
@@ -53,10 +59,10 @@ def write_gguf(
             tokenizer = load_tokenizer(folder)
             write_tokenizer(writer, tokenizer, folder, config.vocab_size)
             write_special_tokens(
-                writer, tokenizer, chat.template, chat.end_ids, adds_bos=chat.adds_bos
+                writer, tokenizer, template or chat.template, chat.end_ids, adds_bos=chat.adds_bos
             )
             for tensor, values in _read_tensors(folder, config, family):
-                _add_tensor(writer, tensor, values, way)
+                _add_tensor(writer, tensor, values, way, config.num_hidden_layers)
             for tensor, values in rope_tensors(config, family).items():
                 writer.add_tensor(tensor, values)
             writer.write_header_to_file()
@@ -176,14 +182,13 @@ def _name_tensors(config: Any, family: Family) -> Callable[[str], str]:
     return find_name
 
 
-def _add_tensor(writer: Any, name: str, values: np.ndarray, way: Quantisation) -> None:
+def _add_tensor(writer: Any, name: str, values: np.ndarray, way: Quantisation, layers: int) -> None:
     import gguf
 
     if values.ndim < 2:
         writer.add_tensor(name, values.astype(np.float32))
         return
-    wanted = way.embedding if name in ("token_embd.weight", "output.weight") else way.rows
-    kind = _fit_type(wanted, way.small, values.shape[-1])
+    kind = _fit_type(*choose_types(name, way, layers), values.shape[-1])
     if kind == "F32":
         writer.add_tensor(name, np.ascontiguousarray(values, np.float32))
     elif kind == "F16":

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from residency.errors import ModelError
+from residency.export.thinking_text import cut_thinking
 from residency.interfaces import Generation, Progress, ProgressEvent, Prompt, no_progress
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
@@ -27,11 +28,16 @@ OWN_ENDS = (
 
 
 class LlamaCppConsumer:
-    """A GGUF file, served by llama.cpp. An interfaces.Generator."""
+    """A GGUF file, served by llama.cpp. An interfaces.Generator.
+
+    Args:
+        thinks: whether its template knows thinking, which is then no part of an answer.
+    """
 
     own_ends: tuple[str, ...] = OWN_ENDS
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, thinks: bool = False) -> None:
+        self._thinks = thinks
         self._client = httpx.Client(base_url=address, timeout=600.0)
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
@@ -71,6 +77,7 @@ class LlamaCppConsumer:
             "seed": sampling.seed + prompt.sample,
             "stop": list(sampling.stop),
             "cache_prompt": False,
+            "reasoning_format": "none",  # the text as it was written
         }
         if sampling.temperature == 0:
             body |= {"top_k": 1}
@@ -79,9 +86,10 @@ class LlamaCppConsumer:
         except ModelError as error:
             return Generation("", finish="error", error=error.what)
         choice = reply["choices"][0]
+        text = choice["message"].get("content") or ""
         timings = reply.get("timings", {})
         return Generation(
-            text=choice["message"].get("content") or "",
+            text=cut_thinking(text) if self._thinks else text,
             finish="stop" if choice["finish_reason"] in ("stop", "tool_calls") else "length",
             token_ids=(),
             prompt_tokens=int(reply["usage"]["prompt_tokens"]),
@@ -108,7 +116,12 @@ class LlamaCppConsumer:
 
 @contextmanager
 def open_llamacpp(
-    file: Path, *, adapter: Path | None = None, context: int = 2048, threads: int = 0
+    file: Path,
+    *,
+    adapter: Path | None = None,
+    context: int = 2048,
+    threads: int = 0,
+    thinks: bool = False,
 ) -> Iterator[LlamaCppConsumer]:
     """Serve a GGUF file while the block runs.
 
@@ -140,7 +153,7 @@ def open_llamacpp(
         server = xllamacpp.Server(parameters)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"llama.cpp does not load the file: {error}", where=str(file)) from None
-    consumer = LlamaCppConsumer(server.listening_address)
+    consumer = LlamaCppConsumer(server.listening_address, thinks=thinks)
     try:
         yield consumer
     finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from residency.chat.chat_format import ChatFormat
 from residency.errors import ModelError
+from residency.export.file_template import divides_input
 from residency.nouns.example import Message
 
 _SYSTEM, _USER, _ANSWER, _SECOND = "Sysprobe4.", "Userprobe5.", "Answerprobe6.", "Secondprobe7."
@@ -48,6 +49,8 @@ def read_turn_texts(chat: ChatFormat) -> TurnTexts:
     Raises:
         ModelError: the template cannot be written for Ollama.
     """
+    if divides_input(chat.template):
+        raise _cannot_write("it writes an instruction and its input under headings of their own")
     bos = chat.pieces(chat.prompt_ids([]), [False])[0][0] if chat.prompt_ids([]) else ""
 
     def render(*messages: Message) -> str:

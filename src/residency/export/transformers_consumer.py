@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from residency.export.thinking_text import cut_thinking
 from residency.interfaces import Generation, Progress, ProgressEvent, Prompt, no_progress
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
@@ -20,8 +21,8 @@ class TransformersConsumer:
 
     own_ends: tuple[str, ...] = ()
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        self._model, self._tokenizer = model, tokenizer
+    def __init__(self, model: Any, tokenizer: Any, *, thinks: bool = False) -> None:
+        self._model, self._tokenizer, self._thinks = model, tokenizer, thinks
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Ids of the prompt, by the tokenizer's own chat template."""
@@ -69,8 +70,9 @@ class TransformersConsumer:
         )
         ids = out[0, row.shape[1] :].tolist()
         stopped = len(ids) < sampling.max_new_tokens or ids[-1] in self.end_ids
+        text = self._tokenizer.decode(ids, skip_special_tokens=True)
         return Generation(
-            text=self._tokenizer.decode(ids, skip_special_tokens=True),
+            text=cut_thinking(text) if self._thinks else text,
             token_ids=tuple(ids),
             finish="stop" if stopped else "length",
             prompt_tokens=row.shape[1],
@@ -100,9 +102,12 @@ class TransformersConsumer:
 
 @contextmanager
 def open_transformers(
-    folder: Path, *, adapter: Path | None = None
+    folder: Path, *, adapter: Path | None = None, thinks: bool = False
 ) -> Iterator[TransformersConsumer]:
-    """A folder as stock transformers loads it; with ``adapter``, as stock PEFT puts it on."""
+    """A folder as stock transformers loads it; with ``adapter``, as stock PEFT puts it on.
+
+    ``thinks``: whether its template knows thinking, which is then no part of an answer.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from residency.model.load_model import quiet_transformers
@@ -114,4 +119,4 @@ def open_transformers(
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, adapter)
-        yield TransformersConsumer(model.eval(), tokenizer)
+        yield TransformersConsumer(model.eval(), tokenizer, thinks=thinks)

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 SETTINGS_WITHOUT_RESULT = {
     "project": ("name", "store"),
-    "target": ("review",),
+    "target": ("review", "teacher_license"),
+    "model": ("license",),
+    "data": ("license",),
     "judge": (),
     "teacher": (),
     "moderation": (),
