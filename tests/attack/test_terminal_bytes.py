@@ -18,6 +18,9 @@ from hypothesis import strategies as st
 from finished_run import copy_run, spoil_answers
 from residency.cli import terminal
 from residency.cli.invoke import run_command_line
+from residency.commands.project import Project
+from residency.nouns.model import Model
+from residency.nouns.response import Response
 from residency.text.terminal_text import escape_in_json, make_safe
 
 ESCAPES = (
@@ -95,12 +98,27 @@ def test_no_command_lets_hostile_text_drive_the_terminal(
     assert ":skull:" in out
 
 
+def add_two_models(project: Project) -> tuple[str, str]:
+    """Two models whose answers to dev differ, both hostile."""
+    made = []
+    with project.store.writer("test"):
+        for number in (1, 2):
+            model = Model(base=project.base.identity, adapter=f"sha256:{number}", round=number)
+            project.store.add_model(model)
+            answers = [
+                Response(model.id, e.id, f"{number} {HOSTILE}", sampling=project.sampling)
+                for e in project.split("dev")
+            ]
+            project.store.add_responses(answers)
+            made.append(model.id)
+    return made[0], made[1]
+
+
 def test_nor_do_the_commands_that_ask_people(
     spoiled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chat, collect, label and review show what models wrote, between the keys that people type."""
     from residency.commands import collect
-    from residency.commands.project import Project
 
     worst = collect.find_worst_answers
 
@@ -123,8 +141,9 @@ def test_nor_do_the_commands_that_ask_people(
     keys = iter(["1", "2", "y", "n", f"better {HOSTILE}", "hello", HOSTILE])
     monkeypatch.setattr(terminal.console, "input", lambda prompt="": next(keys, "q"))
     root, rater = str(spoiled), f"ann {HOSTILE}"
+    a, b = add_two_models(Project.open(spoiled))
     asking = [
-        ["arena", "review", root, "base", "round-1", "--rater", rater, "--repeats", "0"],
+        ["arena", "review", root, a, b, "--rater", rater, "--repeats", "0", "--limit", "3"],
         ["judge", "label", root, "--rater", rater, "--criterion", HOSTILE, "--limit", "2"],
         ["collect", root, "--limit", "2", "--author", rater],
         ["chat", root, "--model", "base", "-m", HOSTILE],

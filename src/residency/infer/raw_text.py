@@ -98,7 +98,8 @@ def score_whole_texts(
     encoder = Encoder(engine.tokenizer, engine.context)
     if encoder.first_id is None:
         raise SuiteError("the tokenizer has no token that a text can begin after")
-    items, of = [], []
+    items: list[Item] = []
+    of: list[int] = []
     for index, text in enumerate(texts):
         for window in _split_into_windows(
             encoder.encode_text(text), encoder.first_id, engine.context
