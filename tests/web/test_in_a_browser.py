@@ -177,3 +177,32 @@ def test_an_empty_folder_becomes_a_project_by_dropping_a_file(
         page.locator("#plan-part ol").wait_for()
         assert page.get_by_role("button", name="Start the run").is_visible()
         watched.check()
+
+
+def test_progress_is_one_stream_however_much_it_tells(browser: Any, root: Path) -> None:
+    watched = Watched(browser, WIDTHS[0])
+    asked: list[str] = []
+    watched.page.on("request", lambda r: asked.append(r.url) if "events" in r.url else None)
+    note = root / ".residency" / "run.json"
+    with serve(root) as served:
+        watched.page.goto(f"{served}/run")
+        for number in range(3):
+            note.write_text(f'{{"pid": {-1 - number}}}')  # something new to be told
+            watched.page.wait_for_timeout(1500)
+        assert len(asked) == 1
+        watched.check()
+        watched.page.close()
+    note.unlink()
+
+
+def test_a_form_that_is_drawn_anew_while_it_is_sent_is_sent(browser: Any, address: str) -> None:
+    watched = Watched(browser, WIDTHS[1])
+    page = watched.page
+    page.goto(f"{address}/items")
+    with page.expect_navigation():
+        page.evaluate(
+            "const form = document.querySelector('form.person');"
+            "form.querySelector('#person').value = 'Zoe'; form.requestSubmit(); form.remove();"
+        )
+    assert page.locator("#person").input_value() == "Zoe"
+    watched.check()

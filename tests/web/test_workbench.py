@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,6 +18,7 @@ from residency.results.model_comparison import ANY, compare_models, load_compare
 from residency.results.next_actions import list_next_actions
 from residency.results.row_review import list_drawn_rows
 from residency.results.run_results import RunResults
+from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.web.app import create_app
 from residency.web.uploads import safe_file_name
@@ -37,10 +39,10 @@ def client(root: Path) -> TestClient:
     return TestClient(create_app(root), base_url=LOCAL)
 
 
-def post(client: TestClient, path: str, **data: str) -> object:
+def post(client: TestClient, address: str, **data: str) -> Any:
     token = client.get("/token").json()["token"]
     headers = {"X-CSRF-Token": token, "HX-Request": "true"}
-    return client.post(path, data=data, headers=headers, follow_redirects=False)
+    return client.post(address, data=data, headers=headers, follow_redirects=False)
 
 
 def test_a_row_is_rejected_on_the_page_and_the_decision_is_appended(
@@ -53,18 +55,18 @@ def test_a_row_is_rejected_on_the_page_and_the_decision_is_appended(
     page = client.get("/rows").text
     assert f'id="row-{key}"' in page and "how near to dev and test" in page
     answer = post(client, f"/rows/{key}", decision="reject", reason=EVIL)
-    assert answer.status_code == 200, answer.text  # type: ignore[attr-defined]
-    assert "rejected" in answer.text and EVIL not in answer.text  # type: ignore[attr-defined]
+    assert answer.status_code == 200, answer.text
+    assert "rejected" in answer.text and EVIL not in answer.text
     assert read_decisions(store)[key].decision == "reject"
     post(client, f"/rows/{key}", decision="accept")
-    decisions = store.records("row decision", key)  # type: ignore[arg-type]
+    decisions = store.records(RecordKind.ROW_DECISION, key)
     assert [d["decision"] for d in decisions] == ["reject", "accept"]  # both are kept
     assert all(d["who"] and d["at"] for d in decisions)
     assert client.get("/rows", params={"state": "accepted"}).text.count("data-item") == 1
     for wrong in ("", "delete", EVIL):
         answer = post(client, f"/rows/{key}", decision=wrong)
-        assert answer.status_code == 422  # type: ignore[attr-defined]
-        assert EVIL not in answer.text  # type: ignore[attr-defined]
+        assert answer.status_code == 422
+        assert EVIL not in answer.text
 
 
 def test_a_texts_of_the_sealed_test_are_not_on_the_page_of_rows(
@@ -162,8 +164,8 @@ def test_a_file_that_is_not_there_or_no_table_is_told_and_nothing_is_made(tmp_pa
     client = TestClient(create_app(tmp_path), base_url=LOCAL)
     for path in ("nothing.csv", "", "\x00", EVIL_NAME):
         answer = post(client, "/start/file", path=path)
-        assert answer.status_code == 422, path  # type: ignore[attr-defined]
-        assert "<img" not in answer.text  # type: ignore[attr-defined]
+        assert answer.status_code == 422, path
+        assert "<img" not in answer.text
     (tmp_path / "bad.jsonl").write_text("{not json\n")
     post(client, "/start/make", path="bad.jsonl")
     assert not (tmp_path / "residency.toml").exists()
@@ -177,7 +179,7 @@ def test_several_projects_are_listed_and_one_is_chosen(root: Path, tmp_path: Pat
     assert ">one</button>" in page and ">two</button>" in page
     post(client, "/start/project", name="two")
     assert "Rounds" in client.get("/").text
-    assert post(client, "/start/project", name="../other").status_code == 422  # type: ignore[attr-defined]
+    assert post(client, "/start/project", name="../other").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_a_dropped_files_name_leads_nowhere_else(given: str, name: str) -> None:
 
 def test_a_name_of_a_person_is_text_wherever_it_is_shown(client: TestClient) -> None:
     answer = post(client, "/person", person=EVIL_NAME)
-    assert answer.status_code == 303  # type: ignore[attr-defined]
+    assert answer.status_code == 303
     page = client.get("/start").text
     assert "<img" not in page and "&lt;img" in page
     post(client, "/person", person="Ada")

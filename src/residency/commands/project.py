@@ -18,6 +18,7 @@ from residency.commands.compare import Compared, compare
 from residency.commands.diagnose import Diagnosis, diagnose
 from residency.commands.evaluate import evaluate
 from residency.commands.merge import merge
+from residency.commands.stored_tables import StoredTables
 from residency.commands.target import target
 from residency.commands.train import train
 from residency.errors import StoreError
@@ -25,13 +26,11 @@ from residency.interfaces import Progress, no_progress
 from residency.loop.assess import Assessment
 from residency.loop.run_loop import run_loop
 from residency.nouns.example import Example, Message, Split
-from residency.nouns.issue import Issue
 from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
 from residency.project.check_names import check_names
 from residency.project.named_models import find_model
 from residency.project.settings_file import find_project_root, read_config
-from residency.project.workspace import Workspace
 from residency.results.run_summary import RunSummary, summarise_run
 from residency.results.trace import Trace, trace_id
 from residency.store.store import Store
@@ -56,7 +55,7 @@ if TYPE_CHECKING:
     from residency.train.estimate import Estimate
 
 
-class Project(Workspace):
+class Project(StoredTables):
     """A project's folder and everything that can be done with it.
 
     Each method is the command of the same name; it works on stored rows and returns nouns.
@@ -175,11 +174,6 @@ class Project(Workspace):
     def examples(self, split: Split | None = None) -> list[Example]:
         """The corpus after checks, or one split of it."""
         return self.split(split) if split else list(self.corpus.examples)
-
-    def issues(self) -> list[Issue]:
-        """Issues of the latest run."""
-        run = self.store.latest_run()
-        return self.store.issues(run) if run else []
 
     def check(self, *, show: int = 0, fix: bool = False, strict: bool = False) -> Checked:
         """What is in the data files, and what is wrong with it; ``fix`` writes a cleaned version."""
