@@ -54,6 +54,22 @@ def test_new_questions_are_found_and_named() -> None:
     assert min(far) > sorted(near)[len(near) // 2]
 
 
+def test_an_instruction_that_stands_elsewhere_is_no_drift() -> None:
+    rng = random.Random(5)
+    rule = "Name the product, the fault and the urgency of the customer's message."
+    plain = [ask(rng, n) for n in range(120)]
+    dev = [Example((Message("user", rule, input=e.prompt_text),)) for e in plain[:60]]
+    system = Message("system", "You are a helpful clerk of a shop.")
+    traffic = [
+        Example((system, Message("user", f"{rule}\n{e.prompt_text}")))
+        if n % 3
+        else Example((Message("user", e.prompt_text),))
+        for n, e in enumerate(plain[60:])
+    ]
+    drift = measure_drift(dev, traffic, WordLlamaEmbedder())
+    assert not drift.has_moved and not any(shift.is_new for shift in drift.clusters)
+
+
 def test_paraphrases_of_one_group_do_not_make_dev_look_dense() -> None:
     rng = random.Random(3)
     dev = [ask(rng, n) for n in range(40)]

@@ -40,7 +40,7 @@ def cluster_slices(
     if wanted < 2 or len(examples) < wanted:
         return []
     everyone = [*examples, *(e for e in also if e.id not in {x.id for x in examples})]
-    texts = list_prompt_words(everyone)
+    texts = _list_texts(everyone)
     vectors = np.asarray(embedder.embed([" ".join(text) for text in texts]))
     labels = cluster_vectors(vectors, wanted, fit=len(examples), seed=seed)
     own = labels[: len(examples)]
@@ -69,7 +69,7 @@ def cluster_vectors(
     return np.asarray(model.predict(np.asarray(vectors)))
 
 
-def list_prompt_words(examples: Sequence[Example]) -> list[list[str]]:
+def _list_texts(examples: Sequence[Example]) -> list[list[str]]:
     """Words of each prompt, without lines (instructions) that most prompts share."""
     lines = [
         [

@@ -7,22 +7,25 @@ of that share resamples questions and dev groups alike (bootstrap).
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from residency.diagnose.cluster_slices import cluster_vectors, list_prompt_words, name_clusters
+from residency.diagnose.cluster_slices import cluster_vectors, name_clusters
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
+from residency.text.words import split_words
 
 FEWEST = 20
 """Prompts of each side below which nothing is said."""
 USUAL = 0.05
 """Share of new questions where nothing has changed."""
 _RESAMPLES = 2000
+_SHARED = 0.1
+"""Share of a side's prompts from which a line is taken for an instruction and not for a question."""
 _ITEMS_A_CLUSTER = 20
 _MOST_CLUSTERS = 12
 
@@ -80,7 +83,7 @@ def measure_drift(
     asked = list({example.prompt_text: example for example in traffic}.values())
     if not dev or not asked:
         return Drift(None, 0.0, 1.0, len(dev), len(asked))
-    words = [*list_prompt_words(dev), *list_prompt_words(asked)]
+    words = list_question_words(dev, asked)
     vectors = np.asarray(embedder.embed([" ".join(text) for text in words]), np.float32)
     known, fresh = vectors[: len(dev)], vectors[len(dev) :]
     far = 1 - (fresh @ known.T).max(axis=1)
@@ -92,6 +95,33 @@ def measure_drift(
     share, low, high = _compare_distances(_leave_group_out(known, groups), far, groups, rng)
     clusters = _compare_clusters(vectors, words, asked, groups, rng, seed)
     return Drift(share, low, high, len(dev), len(asked), tuple(clusters), novelty)
+
+
+def list_question_words(*sides: Sequence[Example]) -> list[list[str]]:
+    """Words of each prompt of both sides, without system messages and without lines that many prompts
+    of a side share: an instruction may stand anywhere, and in production elsewhere than in dev."""
+    lines = [[_list_lines(example) for example in side] for side in sides]
+    shared: set[str] = set()
+    for side in lines:
+        counts = Counter(line for prompt in side for line in set(prompt))
+        fewest = max(3.0, _SHARED * len(side))
+        shared |= {line for line, count in counts.items() if count >= fewest}
+    return [
+        split_words(" ".join([line for line in prompt if line not in shared] or prompt))
+        for side in lines
+        for prompt in side
+    ]
+
+
+def _list_lines(example: Example) -> list[str]:
+    turns = [turn for turn in example.prompt if turn.role != "system"] or list(example.prompt)
+    return [
+        line.strip()
+        for turn in turns
+        for part in (turn.content, turn.input)
+        for line in part.splitlines()
+        if line.strip()
+    ]
 
 
 def _leave_group_out(vectors: Any, groups: Sequence[Hashable]) -> Any:
