@@ -103,7 +103,7 @@ def add_two_models(project: Project) -> tuple[str, str]:
     made = []
     with project.store.writer("test"):
         for number in (1, 2):
-            model = Model(base=project.base.identity, adapter=f"sha256:{number}", round=number)
+            model = Model(base=project.base.identity, adapter=f"sha256:{number}", round=number + 6)
             project.store.add_model(model)
             answers = [
                 Response(model.id, e.id, f"{number} {HOSTILE}", sampling=project.sampling)
