@@ -19,6 +19,6 @@ class RoundsConfig(Section):
     runs: int = Field(1, ge=1)
     """Runs on the same dev and test rows that share `diagnose.alpha` in equal parts; later ones get a falling share of one part more."""
     guard: list[str] = []
-    """Benchmarks in `data.benchmarks` on which base and final model are compared at the end (has it forgotten?), e.g. `["arc_easy"]`."""
+    """Benchmarks on which base and final model are compared at the end (has it forgotten?): `everyday`, which ships and which `init` names, task files, or those in `data.benchmarks`, e.g. `["arc_easy"]`."""
     guard_items: int = Field(200, ge=1)
     """Items of each of them, the first ones, asked without examples."""
