@@ -1,19 +1,22 @@
 """Reproduces the tables of docs/statistics.md: false claims, coverage and power in made-up projects.
 
     python benchmarks/verdict_simulation.py [--projects 400] [--items 60 120 180 300] [--json FILE]
+        [--tables claims power arms reruns]
 
-About ten minutes on one core with 400 projects.
+About twenty minutes on one core with 400 projects.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 from pathlib import Path
 
 import numpy as np
 
+from residency.diagnose.simulate_arms import ArmWorld, simulate_arms, simulate_reruns
 from residency.diagnose.simulate_projects import simulate_fall, simulate_run
 from residency.diagnose.simulated_project import World
 from residency.stats.intervals import clopper_pearson
@@ -31,6 +34,13 @@ KINDS_OF_WORLD = {
     },
 }
 ROUNDS = 3
+ARM_WORLDS = {
+    "seeds differ, draws do not": ArmWorld(seed=0.5, draw=0.0),
+    "draws differ, targeted is one of them": ArmWorld(seed=0.2, draw=0.7),
+    "draws differ, targeted is their mean": ArmWorld(seed=0.2, draw=0.7, chosen=True),
+    "targeted better by 0.8": ArmWorld(seed=0.2, draw=0.3, gain=0.8, chosen=True),
+    "targeted better by 1.6": ArmWorld(seed=0.2, draw=0.3, gain=1.6, chosen=True),
+}
 
 
 def count_false_claims(projects: int, seed: int, sizes: list[int]) -> list[dict[str, object]]:
@@ -92,17 +102,47 @@ def measure_power(projects: int, seed: int, sizes: list[int]) -> list[dict[str, 
     return rows
 
 
-def main() -> None:
-    """Print both tables as Markdown, and write them as JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--projects", type=int, default=400)
-    parser.add_argument("--items", type=int, nargs="+", default=[60, 120, 180, 300])
-    parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+def ask_of_arms(projects: int, seed: int) -> list[dict[str, object]]:
+    """How often two models, these rows, and the choice of rows are said to differ."""
+    rows: list[dict[str, object]] = []
+    for name, world in ARM_WORLDS.items():
+        for trainings in (1, 4, 8):
+            rng = np.random.default_rng(seed)
+            drawn = [
+                simulate_arms(rng, dataclasses.replace(world, trainings=trainings))
+                for _ in range(projects)
+            ]
+            rows.append(
+                {
+                    "world": name,
+                    "trainings": trainings,
+                    "true": float(np.mean([one.mean for one in drawn])),
+                    "models": float(np.mean([one.models for one in drawn])),
+                    "rows": float(np.mean([one.rows for one in drawn])),
+                    "choice": float(np.mean([one.choice for one in drawn])),
+                    "coverage": float(np.mean([one.covered for one in drawn]))
+                    if trainings > 1
+                    else None,
+                }
+            )
+    return rows
+
+
+def count_rerun_claims(projects: int, seed: int) -> list[dict[str, object]]:
+    """Projects in which nothing changes, run 1, 3 and 6 times: any false claim in any run."""
+    rows: list[dict[str, object]] = []
+    for runs in (1, 3, 6):
+        rng = np.random.default_rng(seed)
+        claimed = [simulate_reruns(rng, runs=runs) for _ in range(projects)]
+        ledger, fresh = (float(np.mean(side)) for side in zip(*claimed, strict=True))
+        rows.append({"runs": runs, "ledger": ledger, "fresh": fresh})
+    return rows
+
+
+def print_claims(claims: list[dict[str, object]]) -> None:
+    """The table of false claims, as Markdown."""
     print("| world | dev items | truly falls | issues | claims | false | naive | coverage |")
     print("|---|---|---|---|---|---|---|---|")
-    claims = count_false_claims(options.projects, options.seed, options.items)
     for row in claims:
         coverage = "–" if row["coverage"] is None else f"{row['coverage']:.1%}"
         print(
@@ -111,10 +151,12 @@ def main() -> None:
             f"| {row['false']:.1%} (at most {row['false_high']:.1%}) | {row['naive']:.0%} "
             f"| {coverage} |"
         )
-    print()
-    print("| dev items | items a group | issues with a finite effect | median effect | found |")
+
+
+def print_power(power: list[dict[str, object]]) -> None:
+    """The table of power, as Markdown."""
+    print("\n| dev items | items a group | issues with a finite effect | median effect | found |")
     print("|---|---|---|---|---|")
-    power = measure_power(options.projects, options.seed, options.items)
     for row in power:
         effect = (
             "–"
@@ -126,8 +168,55 @@ def main() -> None:
             f"| {row['items']} | {row['paraphrases']} | {row['showable']:.0%} | {effect} "
             f"| {found} |"
         )
+
+
+def print_arms(arms: list[dict[str, object]]) -> None:
+    """The table of arms, as Markdown."""
+    print(
+        "\n| world | trainings of each | truly | two models | these rows | the choice | coverage |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for row in arms:
+        coverage = "–" if row["coverage"] is None else f"{row['coverage']:.0%}"
+        print(
+            f"| {row['world']} | {row['trainings']} | {100 * row['true']:+.1f} "  # type: ignore[operator]
+            f"| {row['models']:.1%} | {row['rows']:.1%} | {row['choice']:.1%} | {coverage} |"
+        )
+
+
+def print_reruns(reruns: list[dict[str, object]]) -> None:
+    """The table of runs after runs, as Markdown."""
+    print("\n| runs | any false claim, with the ledger | each run with the whole of α |")
+    print("|---|---|---|")
+    for row in reruns:
+        print(f"| {row['runs']} | {row['ledger']:.1%} | {row['fresh']:.1%} |")
+
+
+def main() -> None:
+    """Print the tables as Markdown, and write them as JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--projects", type=int, default=400)
+    parser.add_argument("--items", type=int, nargs="+", default=[60, 120, 180, 300])
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--tables", nargs="+", default=["claims", "power", "arms", "reruns"])
+    options = parser.parse_args()
+    projects, seed, items = options.projects, options.seed, options.items
+    made: dict[str, list[dict[str, object]]] = {}
+    if "claims" in options.tables:
+        made["claims"] = count_false_claims(projects, seed, items)
+        print_claims(made["claims"])
+    if "power" in options.tables:
+        made["power"] = measure_power(projects, seed, items)
+        print_power(made["power"])
+    if "arms" in options.tables:
+        made["arms"] = ask_of_arms(projects, seed)
+        print_arms(made["arms"])
+    if "reruns" in options.tables:
+        made["reruns"] = count_rerun_claims(projects, seed)
+        print_reruns(made["reruns"])
     if options.json:
-        options.json.write_text(json.dumps({"claims": claims, "power": power}, indent=1))
+        options.json.write_text(json.dumps(made, indent=1))
 
 
 if __name__ == "__main__":

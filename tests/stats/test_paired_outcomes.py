@@ -15,7 +15,7 @@ from residency.stats.exact_tests import SignFlipTest, mcnemar_p, sign_e_value, s
 from residency.stats.intervals import clopper_pearson
 from residency.stats.multiplicity import adjust_by_discrete_holm
 from residency.stats.paired_outcomes import compare_paired, pair_outcomes
-from residency.stats.power import chance_to_show, minimum_detectable
+from residency.stats.power import chance_to_show, count_rows_to_show, minimum_detectable
 
 
 def change(better: int, worse: int) -> SignFlipTest:
@@ -168,9 +168,9 @@ def test_rate_bounds_are_clopper_pearsons() -> None:
 
 def test_minimum_detectable_agrees_with_simulation() -> None:
     n, alpha, base = 120, 0.004, 0.4
-    fall = minimum_detectable([1.0] * 48 + [0.0] * 72, [1] * n, alpha)
+    before = np.arange(n) < base * n  # what failed before is known when the effect is stated
+    fall = minimum_detectable(before.astype(float).tolist(), [1] * n, alpha)
     rng = np.random.default_rng(3)
-    before = rng.random((3000, n)) < base
     after = rng.random((3000, n)) < base - fall
     fixed, broken = (before & ~after).sum(1), (after & ~before).sum(1)
     found = [
@@ -184,3 +184,13 @@ def test_minimum_detectable_shrinks_with_items_and_is_infinite_when_nothing_can_
     assert falls == sorted(falls, reverse=True)
     assert math.isinf(minimum_detectable([1.0] * 5 + [0.0], [1] * 6, 0.005))
     assert chance_to_show(100, 0.05, 0.3, 0.05) < 0.2  # 100 items cannot show five points
+
+
+def test_rows_that_a_slice_needs_show_the_fall_and_one_less_does_not() -> None:
+    for rate, fall in ((0.3, 0.1), (0.3, 0.2), (0.6, 0.2)):
+        rows = count_rows_to_show(rate, fall, 0.005)
+        assert rows is not None
+        assert chance_to_show(rows, 0.005, rate, fall) >= 0.8
+        assert chance_to_show(rows - 1, 0.005, rate, fall) < 0.8
+    assert count_rows_to_show(0.1, 0.2, 0.005) is None  # it cannot fall further than to zero
+    assert count_rows_to_show(0.5, 0.001, 0.005, most=200) is None

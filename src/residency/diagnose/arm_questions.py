@@ -81,7 +81,7 @@ def ask_arms(
         places.setdefault(groups.get(check[1]) or check[1], []).append(check)
     rates = np.array(
         [
-            [float(np.mean([_fails(of, check) for check in checks])) for checks in places.values()]
+            [sum(_fails(of, check) for check in checks) / len(checks) for checks in places.values()]
             for of in trainings
         ]
     ).reshape(len(trainings), len(places))

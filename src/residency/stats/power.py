@@ -45,16 +45,56 @@ def chance_to_show(n: int, alpha: float, base_rate: float, fall: float) -> float
     return float(stats.binom.pmf(counts, n, min(1.0, changed)) @ enough)
 
 
+def chance_from_failures(n: int, failing: int, alpha: float, mended: float) -> float:
+    """Chance that the test at ``alpha`` shows a fall where ``failing`` of n lone items failed before.
+
+    What failed before is known by then, so only the outcomes after are open: each item fails with
+    the rate that is left, (failing/n)·(1 − mended), whatever it did before. That is the least
+    favourable case met in practice (``chance_to_show``).
+    """
+    if n <= 0 or failing <= 0:
+        return 0.0
+    after = failing / n * (1 - mended)
+    fixed, broken = np.arange(failing + 1), np.arange(n - failing + 1)
+    needed = np.asarray(_fewest_fixes(n, alpha))
+    enough = fixed[:, None] >= needed[fixed[:, None] + broken[None, :]]
+    of_fixed = stats.binom.pmf(fixed, failing, 1 - after)
+    of_broken = stats.binom.pmf(broken, n - failing, after)
+    return float(of_fixed @ enough @ of_broken)
+
+
+def count_rows_to_show(
+    rate: float, fall: float, alpha: float, *, power: float = 0.8, most: int = 5000
+) -> int | None:
+    """Lone items that a slice needs so that a fall by ``fall`` from ``rate`` is shown with ``power``.
+
+    None: more than ``most``, or the fall is larger than the rate.
+    """
+    if not 0 < fall <= rate:
+        return None
+    low, high = 0, 8
+    while chance_to_show(high, alpha, rate, fall) < power:
+        low, high = high, high * 2
+        if high > most:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if chance_to_show(middle, alpha, rate, fall) >= power:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
 def minimum_detectable(
     before: Sequence[float], sizes: Sequence[int], alpha: float, power: float = 0.8
 ) -> float:
     """Smallest true fall of the failure rate that the test over groups finds with chance ``power``.
 
-    For lone items exactly, over all outcomes that may come. For groups of several items by
-    simulating the test itself on groups of these sizes: the failures after are those of groups
-    drawn anew, so that items of one group agree as much as they do now, each mended with the
-    chance that makes the fall. Outcomes before and after are independent given the rates, the
-    least favourable case.
+    The failures before are those that were seen. For lone items exactly, over all outcomes after
+    that may come (``chance_from_failures``). For groups of several items by simulating the test
+    itself: the failures after are those of groups drawn anew, so that items of one group agree as
+    much as they do now, each mended with the chance that makes the fall, whatever it did before.
 
     Args:
         before: mean failure of each group measured. sizes: its items. alpha: level of this one
@@ -63,24 +103,23 @@ def minimum_detectable(
     Returns:
         A fall in (0, rate], or ``inf`` when even a fall to zero would be missed too often.
     """
-    rate = float(np.mean(before)) if len(before) else 0.0
     if max(sizes, default=1) == 1:
-        return _detectable_of_items(len(before), alpha, rate, power)
+        return _detectable_of_items(len(before), round(sum(before)), alpha, power)
     return _detectable_of_groups(tuple(before), tuple(sizes), alpha, power)
 
 
 @lru_cache(maxsize=65536)
-def _detectable_of_items(n: int, alpha: float, rate: float, power: float) -> float:
-    if chance_to_show(n, alpha, rate, rate) < power:
+def _detectable_of_items(n: int, failing: int, alpha: float, power: float) -> float:
+    if chance_from_failures(n, failing, alpha, 1.0) < power:
         return math.inf
-    low, high = 0.0, rate
-    for _ in range(14):
+    low, high = 0.0, 1.0
+    for _ in range(12):
         middle = (low + high) / 2
-        if chance_to_show(n, alpha, rate, middle) >= power:
+        if chance_from_failures(n, failing, alpha, middle) >= power:
             high = middle
         else:
             low = middle
-    return high
+    return high * failing / n
 
 
 @lru_cache(maxsize=4096)
@@ -110,11 +149,9 @@ def _share_shown(
     was, size = np.asarray(before), np.asarray(sizes)
     shown = 0
     for _ in range(_TRIALS):
-        then = was[rng.integers(0, was.size, was.size)]
         now = was[rng.integers(0, was.size, was.size)]
         after = rng.binomial(size, np.clip(now * (1 - mended), 0, 1)) / size
-        start = rng.binomial(size, then) / size
-        differences = start - after
+        differences = was - after
         shown += float(differences.sum()) > 0 and _reaches_alpha(differences, alpha)
     return shown / _TRIALS
 
