@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,7 +47,7 @@ def test_pain_34_every_format_is_proved_and_graded(
         assert row["proof"]["prompts"] > 0
         assert row["score"] is not None
     card = (out / "README.md").read_text()
-    assert card.startswith("---\nbase_model:")
+    assert card.startswith("---\n")
     assert "How it was measured" in card
     if export_format == "ollama":
         assert (out / "Modelfile-q8_0").is_file()
@@ -66,3 +68,73 @@ def test_unknown_formats_and_bases_are_refused(
         )
         assert code == 2 and words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_pain_33_an_issue_that_rises_beyond_the_margin_fails_the_export(
+    project: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file that answers worse is not kept, and the exit code is 1; within the margin it is kept."""
+    from residency.export import regrade_issues as regrade
+    from residency.results.run_results import RunResults
+    from residency.store.store import Store
+
+    store = Store(project, create=False)
+    issue = RunResults(store).issues[0].issue
+    store.close()
+    real = regrade.assess_model
+
+    def answer_worse(ws: Any, model: Any, *_: Any) -> Any:
+        """The model's own answers, every one of them failing the issue."""
+        own = real(ws, model)
+        return replace(
+            own,
+            findings=[
+                replace(f, status="fail")
+                if (f.kind, f.detector) == (issue.kind, issue.detector)
+                else f
+                for f in own.findings
+            ],
+        )
+
+    def answer_well(ws: Any, model: Any) -> Any:
+        own = real(ws, model)
+        return replace(
+            own,
+            findings=[
+                replace(f, status="pass")
+                if (f.kind, f.detector) == (issue.kind, issue.detector)
+                else f
+                for f in own.findings
+            ],
+        )
+
+    monkeypatch.setattr(regrade, "assess_model", answer_well)
+    monkeypatch.setattr(regrade, "answer_dev", answer_worse)
+    out = tmp_path / "out"
+    line = ["export", str(project), "--format", "hf", "--out", str(out)]
+    assert run_command_line([*line, "--margin", "5"]) == 1
+    assert "more than the margin of 5%" in capsys.readouterr().err
+    assert not out.exists()
+    assert run_command_line([*line, "--margin", "100"]) == 0
+    assert (out / "dataset-card.md").is_file()
+    card = (out / "README.md").read_text()
+    assert "## Licences" in card and "no legal advice" in card
+
+
+def test_nothing_is_pushed_without_a_token_or_where_a_file_is_refused(
+    project: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN", raising=False)
+    out = tmp_path / "out"
+    line = ["export", str(project), "--out", str(out), "--push"]
+    assert run_command_line([*line, "me/model"]) == 2
+    assert "HF_TOKEN" in capsys.readouterr().err
+    assert run_command_line([*line, "no-owner"]) == 2
+    assert not out.exists()

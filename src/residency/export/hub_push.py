@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from residency.errors import ConfigError, FetchError
 from residency.secrets import remember_secret
 
 _VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_PART = r"[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY = re.compile(f"{_PART}/{_PART}", re.ASCII)
 
 
 def read_hub_token() -> str:
@@ -35,15 +38,11 @@ def check_repository(name: str) -> None:
     Raises:
         ConfigError: it is not OWNER/NAME.
     """
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
-    try:
-        validate_repo_id(name)
-    except HFValidationError as error:
-        raise ConfigError(f"no name of a repository: {error}", where="--push") from None
-    if name.count("/") != 1:
+    if not _REPOSITORY.fullmatch(name) or "--" in name or ".." in name:
         raise ConfigError(
-            f"{name!r} names no owner", where="--push", next_step="give it as OWNER/NAME"
+            f"{name!r} is no name of a repository",
+            where="--push",
+            next_step="give it as OWNER/NAME: letters, digits, dots, hyphens",
         )
 
 

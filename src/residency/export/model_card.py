@@ -99,13 +99,15 @@ def find_hub_base(base: str) -> str:
 
 def _write_front_matter(facts: CardFacts) -> str:
     licence = choose_card_licence(facts.licences)
-    other: dict[str, str] = {}
+    other: dict[str, Any] = {}
     if licence == "other":
         other = {"license_name": "see-card", "license_link": "README.md#licences"}
     adapter = facts.export_format in ("adapter", "gguf-adapter")
     gguf = facts.export_format in ("gguf", "ollama", "gguf-adapter")
     relation = "adapter" if adapter else "quantized" if gguf else "finetune"
     hub_base = find_hub_base(facts.base)
+    if hub_base:
+        other["base_model_relation"] = relation
     data = ModelCardData(
         base_model=hub_base or None,
         license=licence,
@@ -115,7 +117,6 @@ def _write_front_matter(facts: CardFacts) -> str:
         model_name=facts.name,
         eval_results=_list_results(facts) or None,
         **other,
-        **({"base_model_relation": relation} if hub_base else {}),
     )
     return str(data.to_yaml(line_break="\n")).strip()
 
