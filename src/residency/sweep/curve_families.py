@@ -68,7 +68,7 @@ FAMILIES = (
 
 @dataclass(frozen=True)
 class FamilyFit:
-    """A family fitted to B data sets: χ², and the fitted numbers, each of shape [B]."""
+    """A family fitted to B data sets: the least χ², and the fitted numbers, each of shape [B]."""
 
     family: Family
     chi2: Floats
@@ -83,29 +83,35 @@ class FamilyFit:
         return np.asarray(np.clip(values, 0.0, 1.0))
 
 
-def fit_family(family: Family, u: Floats, y: Floats, weight: Floats) -> FamilyFit:
+def fit_family(
+    family: Family,
+    u: Floats,
+    y: Floats,
+    weight: Floats,
+    rng: np.random.Generator | None = None,
+) -> FamilyFit:
     """Weighted least squares of one family.
 
     Args:
         u: sizes over the largest, [S]. y: error rates, [B, S]. weight: 1 / variance, [S].
+        rng: draw each data set's shape by its likelihood; without it the best one is taken. Where
+            a skill has not begun to be learnt, many shapes fit alike, and the best says nothing.
     """
     count = len(y)
-    best = FamilyFit(
-        family,
-        np.full(count, np.inf),
-        np.zeros(count, np.intp),
-        np.zeros(count),
-        np.zeros(count),
-    )
-    chi2, index, offset, slope = best.chi2, best.shape, best.offset, best.slope
+    lowest, chi2 = np.full(count, np.inf), np.full(count, np.inf)
+    index = np.zeros(count, np.intp)
+    offset, slope = np.zeros(count), np.zeros(count)
     for number, shape in enumerate(family.shapes):
         c, a = _solve(family, family.basis(u, shape), y, weight)
         fitted = c[:, None] + a[:, None] * family.basis(u, shape)
         loss = ((y - fitted) ** 2) @ weight
-        better = loss < chi2
-        chi2[better], index[better] = loss[better], number
+        chi2 = np.minimum(chi2, loss)
+        # The least of χ²/2 − Gumbel noise is a draw by exp(−χ²/2).
+        rank = loss / 2 if rng is None else loss / 2 - rng.gumbel(size=count)
+        better = rank < lowest
+        lowest[better], index[better] = rank[better], number
         offset[better], slope[better] = c[better], a[better]
-    return best
+    return FamilyFit(family, chi2, index, offset, slope)
 
 
 def _solve(family: Family, form: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats]:

@@ -2,8 +2,8 @@
 
 No family of curves is right and a single one asks for too little data (Figueroa 2012, Mahmood 2022),
 so they are averaged by how well they fit (Akaike weights; the noise is known from the repeats). The
-whole is done again on resampled items and seeds, and each resample draws one family by its weights:
-the interval holds the noise of items, of seeds and drawn rows, and the doubt about the form; and half
+whole is done again on resampled items and seeds, and each resample draws one family by its weights,
+and its shape by its likelihood: the interval holds the noise of items, of seeds and drawn rows, and the doubt about the form; and half
 of the resamples go on more slowly than their family beyond what was measured.
 """
 
@@ -247,10 +247,10 @@ def _lack_of_fit(
 def _draw_curves(
     data: Floats, weight: Floats, sizes: Any, grid: Floats, rng: np.random.Generator
 ) -> tuple[Floats, dict[str, float]]:
-    """For each resample the curve of one family, drawn by Akaike weight."""
+    """For each resample the curve of one family, family and shape drawn by how well they fit."""
     scale = float(sizes[-1])
     families = [family for family in FAMILIES if family.free < len(sizes)]
-    fits = [fit_family(family, sizes / scale, data, weight) for family in families]
+    fits = [fit_family(family, sizes / scale, data, weight, rng) for family in families]
     scores = np.stack([fit.chi2 + 2 * fit.family.free for fit in fits], axis=1)
     chances = np.exp(-(scores - scores.min(axis=1, keepdims=True)) / 2)
     chances /= chances.sum(axis=1, keepdims=True)

@@ -1,0 +1,161 @@
+"""How often a learning curve's 95 % interval holds what it predicts.
+
+    python benchmarks/sweep_coverage.py --curves 200          # simulated curves of six laws
+    python benchmarks/sweep_coverage.py --project demo        # a finished sweep: its largest size held out
+
+Simulated: items differ in difficulty, trainings in luck; the curve is fitted on the small sizes
+and asked for the true rate at one, two and four times the largest of them. A project's sweep is
+fitted again without its largest size, and asked for what was measured there: the mean over its
+trainings, whose own noise is in it, so that somewhat less than 95 % is to be expected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from residency.sweep.learning_curve import CellOutcomes, fit_curve
+
+SIZES = (31, 65, 130, 260)
+SEEDS = (3, 3, 2, 1)
+ITEMS = 110
+TIMES = (1, 2, 4)
+Truth = Callable[[float], float]
+
+
+def main() -> None:
+    """Simulate, or hold out."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--curves", type=int, default=100, help="simulated curves of each law")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--project", type=Path, help="folder of a project that was swept")
+    arguments = parser.parse_args()
+    if arguments.project:
+        hold_out(arguments.project)
+    else:
+        simulate_all(arguments.curves, arguments.seed)
+
+
+def simulate_all(count: int, seed: int) -> None:
+    """Coverage, mean width and mean error for each law and distance."""
+    print("law, times the rows: share of intervals that hold the truth, mean width, mean error")
+    for law in ("power", "exponential", "logarithmic", "late", "two skills", "flat"):
+        rng = np.random.default_rng([seed, len(law), ord(law[0])])
+        found: dict[int, list[tuple[bool, float, float]]] = {times: [] for times in TIMES}
+        for number in range(count):
+            truth = draw_truth(law, rng)
+            curve = fit_curve(simulate(truth, rng), range(ITEMS), seed=number, resamples=300)
+            assert curve is not None
+            for times in TIMES:
+                at, true = curve.at(SIZES[-1] * times), truth(times)
+                found[times].append((at.low <= true <= at.high, at.high - at.low, at.rate - true))
+        for times in TIMES:
+            covered, width, error = np.mean(found[times], axis=0)
+            print(f"{law:12} ×{times}: {covered:5.1%}, {width:.3f}, {error:+.3f}")
+
+
+def draw_truth(law: str, rng: np.random.Generator) -> Truth:
+    """A true curve: error rate by rows over the largest size."""
+    end, fall, speed = rng.uniform(0, 0.3), rng.uniform(0.1, 0.6), rng.uniform(0.2, 1.0)
+    middle, slope = rng.uniform(0.1, 2.0), rng.uniform(0.7, 3.0)
+    laws: dict[str, Truth] = {
+        "power": lambda u: end + fall * (u / 0.12) ** -speed,
+        "exponential": lambda u: end + fall * math.exp(-u / (2 * speed)),
+        "logarithmic": lambda u: 0.4 + end - 0.2 * speed * math.log(u),
+        "late": lambda u: end / 2 + (1 - end / 2) / (1 + (u / middle) ** slope),
+        "two skills": lambda u: (
+            0.5 / (1 + (u / middle) ** slope) + 0.5 / (1 + (u / middle / 4) ** slope)
+        ),
+        "flat": lambda u: 0.02 + 3 * end,
+    }
+    return lambda u: min(1.0, max(0.0, laws[law](u)))
+
+
+def simulate(truth: Truth, rng: np.random.Generator) -> list[CellOutcomes]:
+    """Trainings on growing rows: items in common, 60 % of an outcome's variance theirs."""
+    hard = rng.normal(size=ITEMS)
+    cells = []
+    for rows, count in zip(SIZES, SEEDS, strict=True):
+        for _ in range(count):
+            rate = truth(rows / SIZES[-1])
+            rate += rng.normal() * 0.06 * math.sqrt(rate * (1 - rate))
+            rate = min(0.999, max(0.001, rate))
+            noise = math.sqrt(0.6) * hard + math.sqrt(0.4) * rng.normal(size=ITEMS)
+            cells.append(CellOutcomes(rows, (noise < stats.norm.ppf(rate)).astype(float)))
+    return cells
+
+
+def hold_out(folder: Path) -> None:
+    """Fit a finished sweep without its largest size; predict what was measured there."""
+    from residency.commands.project import Project
+    from residency.loop.item_outcomes import map_groups
+    from residency.nouns.model import Model
+    from residency.store.record_kind import RecordKind
+    from residency.sweep.cell import Cell, Variant
+    from residency.sweep.measured_cells import MeasuredCells, fail_items, score_items
+
+    project = Project.open(folder)
+    run = project.store.latest_run() or ""
+    body = project.store.records(RecordKind.SWEEP, run)[-1]
+    from residency.jobs.job_store import FolderJobStore
+
+    store = FolderJobStore(project.store.folder / "sweep")
+    cells = MeasuredCells(project, store)
+    with project.store.writer("sweep"):
+        for path in sorted((store.folder / "results").glob("*.json")):
+            result = store.find_result(path.stem)
+            if result is not None and "training" in result.value:
+                base = Model(**result.value["model"]).base
+                cell = Cell(Variant(base), result.value["rows"], 0.0, 0)
+                cells.add(base, cell, result)
+    _, half = cells.halves
+    groups = map_groups(project.split("dev"))
+    issues = [i for i in cells.find_known_issues(run) if i.id in body["issue_titles"]]
+    held = 0
+    total = 0
+    for base in dict.fromkeys(m.name for m in cells.all):
+        mine = [m for m in cells.all if m.name == base]
+        metrics: dict[str, Callable[[Any], dict[str, float | None]]] = {
+            body["metric"]: lambda m: {k: None if v is None else 1 - v for k, v in score_items(m, half).items()},
+            **{issue.title: (lambda m, i=issue: fail_items(i, m, half)) for issue in issues},
+        }  # fmt: skip
+        for title, read in metrics.items():
+            line = predict_largest([(m.rows, read(m)) for m in mine], groups)
+            if line is not None:
+                rows, real, at = line
+                total += 1
+                held += at.low <= real <= at.high
+                mark = "holds" if at.low <= real <= at.high else "misses"
+                print(f"{title}: {rows} rows {real:.1%}, predicted {at.rate:.1%} [{at.low:.1%}, {at.high:.1%}] {mark}")  # fmt: skip
+    print(f"{held} of {total} intervals hold what was measured")
+
+
+def predict_largest(
+    cells: list[tuple[int, dict[str, float | None]]], groups: dict[str, str]
+) -> tuple[int, float, Any] | None:
+    """The largest size, the rate measured there, and the prediction from the others."""
+    items = sorted({item for _, values in cells for item in values})
+    largest = max(rows for rows, _ in cells)
+    numbers: dict[str, int] = {}
+    index = [numbers.setdefault(groups.get(item, item), len(numbers)) for item in items]
+    outcomes = [
+        CellOutcomes(
+            rows, np.array([math.nan if (v := values.get(i)) is None else v for i in items])
+        )
+        for rows, values in cells
+    ]
+    curve = fit_curve([c for c in outcomes if c.rows < largest], index) if items else None
+    real = [float(np.nanmean(c.errors)) for c in outcomes if c.rows == largest]
+    if curve is None or not np.isfinite(real).all():
+        return None
+    return largest, float(np.mean(real)), curve.at(largest)
+
+
+if __name__ == "__main__":
+    main()
