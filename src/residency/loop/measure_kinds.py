@@ -33,7 +33,7 @@ def load_notes(store: Store, model: str = "") -> list[Note]:
 
 def describe_kinds(ws: Workspace, model: str) -> dict[str, Any]:
     """What the findings of named kinds follow from; empty where there are none."""
-    kinds = [kind for kind in read_kinds(ws.root) if kind.by != "rule"]
+    kinds = [kind for kind in read_kinds(ws.root) if kind.by != "rule" or not kind.usable]
     if not kinds:
         return {}
     body: dict[str, Any] = {"kinds": [[k.name, k.by, k.criterion, k.usable] for k in kinds]}
