@@ -106,8 +106,13 @@ def compare_models(results: RunResults, before: str, after: str) -> ComparedMode
         )
         for key in shared
     ]
-    items.sort(key=lambda item: FLIPS.index(item.flip))
+    items.sort(key=lambda item: (FLIPS.index(item.flip), -_count_changed(item)))
     return ComparedModels(before, after, kinds, items)
+
+
+def _count_changed(item: ComparedItem) -> int:
+    """Kinds that one of the two answers fails and the other does not."""
+    return len(set(item.before_kinds) ^ set(item.after_kinds))
 
 
 def load_compared_answers(results: RunResults, items: list[ComparedItem]) -> list[ComparedAnswers]:

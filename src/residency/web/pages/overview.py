@@ -58,21 +58,26 @@ def add_comparison(app: FastAPI, site: Site) -> None:
 
     @app.get("/runs")
     def show_runs(request: Request) -> Response:
-        site.results(request)
-        runs = list_runs(site.store(request), lambda run: site.results(request, run))
+        results = site.results(request)
         return site.page(
-            request, "runs.html.j2", here="/", title="Runs and models", command="status", runs=runs
+            request,
+            "runs.html.j2",
+            here="/",
+            title="Runs and models",
+            command="status",
+            runs=list_runs(site.store(request), lambda run: site.results(request, run)),
+            final=results.final_id or results.models[-1].id if results.models else "",
         )
 
     @app.get("/compare")
     def show_comparison(
         request: Request, before: str = "", after: str = "", flip: str = "", page: Page = 1
     ) -> Response:
-        site.results(request)
+        final = site.results(request).final_id
         runs = list_runs(site.store(request), lambda run: site.results(request, run))
         newest = runs[0].models
         before = before or (newest[0][0].id if newest else "")
-        after = after or (newest[-1][0].id if newest else "")
+        after = after or final or before
         results = site.results(request, find_run_of(runs, after))
         mine = known.setdefault(results, {})
         if (before, after) not in mine:

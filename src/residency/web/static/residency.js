@@ -294,8 +294,11 @@
     }
   });
 
-  document.querySelector('nav.bar a[aria-current="page"]')?.scrollIntoView({
-    block: "nearest", inline: "center",
-  });
+  // not scrollIntoView: the next Tab would begin there, and no more at the link to the content
+  const here = document.querySelector('nav.bar a[aria-current="page"]');
+  if (here) {
+    const bar = here.parentElement;
+    bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+  }
   start(document);
 })();
