@@ -82,6 +82,7 @@ def save_base(folder: Path, family: Family) -> Path:
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=256,
+        initializer_range=0.2,
         tie_word_embeddings=True,
         bos_token_id=fast.bos_token_id,
         eos_token_id=ends[0],
@@ -116,7 +117,7 @@ def test_pain_33_every_end_of_a_family_leaves_and_stock_generate_stops(
     rows, prompt = teach_one_answer(base, chat)
     assert turn_end in rows[0].ids
     settings = TrainConfig(
-        rank=8, layers="all", epochs=40, batch_size=4, learning_rate=2e-2, warmup=0
+        rank=8, layers="all", epochs=80, batch_size=4, learning_rate=2e-2, warmup=0
     )
     run = train(base, rows, settings, tmp_path / "run", TrainOptions(seed=1))
     proof = merge_adapter(base, run.folder, tmp_path / "merged")

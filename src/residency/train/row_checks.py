@@ -9,6 +9,7 @@ from typing import Any
 
 from residency.errors import DataError, TemplateError
 from residency.interfaces import TokenRow
+from residency.model.end_ids import find_trained_ends
 from residency.train.batch_source import Batches, EpochBatches, as_objective
 
 
@@ -27,12 +28,14 @@ def check_source(source: Batches, model: Any, base: Path, objective: str) -> lis
     """``check_rows`` of what a run will train on: all rows, or the first batch of a stream."""
     config = model.config.get_text_config()
     rows = source.rows if isinstance(source, EpochBatches) else source.batch(0)
+    declared = find_end_ids(model) | find_turn_ends(base)
     return check_rows(
         as_objective(rows, objective),
         vocabulary=config.vocab_size,
         longest=getattr(config, "max_position_embeddings", None),
         bos=_find_bos(config),
-        ends=find_end_ids(model) | find_turn_ends(base),
+        # GLM-4's template writes no end: the token that opens the next turn closes an answer.
+        ends=declared | set(find_trained_ends(rows, base, declared)),
         objective=objective,
     )
 

@@ -36,6 +36,19 @@ def test_every_question_has_one_right_answer_among_four(tmp_path: Path) -> None:
             assert f"put the {thing} {right}." in row["question"]
 
 
+def test_a_task_with_files_of_its_own_looks_through_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project may lie beside a million files."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the folder was searched")
+
+    monkeypatch.setattr(Path, "rglob", refuse)
+    (task,) = find_tasks(["everyday"])
+    assert read_split(task, LocalSplits(tmp_path), task.test)
+
+
 def test_a_model_that_changed_nothing_can_be_shown_to_have_forgotten_nothing() -> None:
     """The number of items is what the guard's margin of two points needs."""
     low, _ = score_interval(0, 0, 300)

@@ -14,6 +14,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -68,10 +69,16 @@ class LocalSplits:
                 next_step="name the folder with --data, or use --data hub",
             )
         self.folder = folder
-        self._files = sorted(
-            path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file()
-        )
         self._rows: dict[tuple[str, str, tuple[str, ...]], list[Row]] = {}
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        """Files that may hold rows; looked for when a task names none of its own."""
+        return sorted(
+            path
+            for path in self.folder.rglob("*")
+            if path.suffix.lower() in _ENDINGS and path.is_file()
+        )
 
     def rows(self, task: Task, splits: Sequence[str]) -> Sequence[Row]:
         """Rows of the first of these splits that is there.
