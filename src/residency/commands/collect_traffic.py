@@ -27,13 +27,17 @@ def find_worst_traffic(ws: Workspace, *, rows: int = 100) -> list[Item]:
         key = hash_prompt(row.example)
         if key not in done and row.thumb != "up":
             waiting.setdefault(key, row)
-    accepted, _ = screen_new_rows(ws, [row.example for row in waiting.values()])
-    allowed = {example.id for example in accepted}
-    items = [
-        Item(_add_better(row), row.response, row.failures, None)
-        for row in waiting.values()
-        if row.example.id in allowed
-    ]
+    items: list[Item] = []
+    left = list(waiting.values())
+    while left and len(items) < rows:
+        some, left = left[: 4 * rows], left[4 * rows :]
+        accepted, _ = screen_new_rows(ws, [row.example for row in some])
+        allowed = {example.id for example in accepted}
+        items += [
+            Item(_add_better(row), row.response, row.failures, None)
+            for row in some
+            if row.example.id in allowed
+        ]
     if not items:
         raise DataError(
             "no traffic waits for a better answer",

@@ -24,6 +24,7 @@ FEWEST = 20
 USUAL = 0.05
 """Share of new questions where nothing has changed."""
 _RESAMPLES = 2000
+_BLOCK = 1024
 _SHARED = 0.1
 """Share of a side's prompts from which a line is taken for an instruction and not for a question."""
 _ITEMS_A_CLUSTER = 20
@@ -86,7 +87,7 @@ def measure_drift(
     words = list_question_words(dev, asked)
     vectors = np.asarray(embedder.embed([" ".join(text) for text in words]), np.float32)
     known, fresh = vectors[: len(dev)], vectors[len(dev) :]
-    far = 1 - (fresh @ known.T).max(axis=1)
+    far = 1 - _find_nearest(fresh, known, np.arange(len(fresh)), -1 - np.arange(len(known)))
     novelty = {example.id: round(float(d), 4) for example, d in zip(asked, far, strict=True)}
     if min(len(dev), len(asked)) < FEWEST:
         return Drift(None, 0.0, 1.0, len(dev), len(asked), novelty=novelty)
@@ -127,10 +128,19 @@ def _list_lines(example: Example) -> list[str]:
 def _leave_group_out(vectors: Any, groups: Sequence[Hashable]) -> Any:
     """Each dev prompt's distance to the nearest of another group; NaN where there is no other."""
     owners = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)[1]
-    similar = vectors @ vectors.T
-    similar[owners[:, None] == owners[None, :]] = -np.inf
-    nearest = similar.max(axis=1)
+    nearest = _find_nearest(vectors, vectors, owners, owners)
     return np.where(np.isfinite(nearest), 1 - nearest, np.nan)
+
+
+def _find_nearest(asked: Any, known: Any, own: Any, other: Any) -> Any:
+    """Cosine with the most similar known vector of another owner, block by block; −inf without one."""
+    out = np.empty(len(asked), np.float32)
+    for start in range(0, len(asked), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        similar = asked[block] @ known.T
+        similar[own[block, None] == other[None, :]] = -np.inf
+        out[block] = similar.max(axis=1)
+    return out
 
 
 def _compare_distances(

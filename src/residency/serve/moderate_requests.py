@@ -9,6 +9,7 @@ from residency.errors import UserError
 from residency.evaluate.judged_answer import judge_answer
 from residency.evaluate.suites.check_result import Context
 from residency.evaluate.suites.rule import Rule
+from residency.evaluate.suites.suite import needs_embedder
 from residency.moderation.moderator import ModeratedText, Moderator, Side
 from residency.moderation.open_moderator import open_moderator
 from residency.moderation.rules_judge import BreaksRule
@@ -45,7 +46,7 @@ def _find_fitting_rules(ws: Workspace) -> list[Rule]:
         for rule in ws.suite.rules
         if not (rule.needs_reference or rule.tags or rule.examples or rule.min_reference_words)
         and rule.max_reference_words is None
-        and not ws.suite.needs_embedder
+        and not needs_embedder(rule)
     ]
 
 

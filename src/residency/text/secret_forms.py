@@ -57,7 +57,7 @@ def find_secrets(text: str) -> list[tuple[str, int, int]]:
 
 def find_private_keys(text: str) -> list[tuple[int, int]]:
     """Start and end of every block of a private key; one that is not closed ends with the text."""
-    blocks = []
+    blocks: list[tuple[int, int]] = []
     for opening in PRIVATE_KEY_START.finditer(text):
         if blocks and opening.start() < blocks[-1][1]:
             continue

@@ -45,7 +45,9 @@ class Suite:
     @property
     def needs_embedder(self) -> bool:
         """Whether a rule compares meanings."""
-        return any(
-            rule.NAME == "similarity" or getattr(rule, "compare", "") == "similarity"
-            for rule in self.rules
-        )
+        return any(map(needs_embedder, self.rules))
+
+
+def needs_embedder(rule: Rule) -> bool:
+    """Whether a rule compares meanings."""
+    return rule.NAME == "similarity" or getattr(rule, "compare", "") == "similarity"
