@@ -5,7 +5,8 @@
     python benchmarks/serve.py --soak 300                       # this many requests, a kill within
 
 Each server is a process of its own, all on fp32 weights of one base, asked in one run and in turn
-(``--rounds``). Every client asks ``--requests`` questions one after the other, greedily, streamed,
+(``--rounds``). CPU is what the server used for a token, all its threads together: it hardly depends
+on what else runs on the machine. Every client asks ``--requests`` questions one after the other, greedily, streamed,
 ``--tokens`` each; no two questions begin alike, so that none is read from a cache. The soak asks one
 server of ours, ends it by SIGKILL halfway, starts it again, and watches its memory.
 """
@@ -180,8 +181,8 @@ async def ask(
 
 async def ask_all(
     url: str, model: str, clients: int, requests: int, tokens: int, rng: random.Random
-) -> tuple[float, list[float]]:
-    """Tokens a second of all clients together, and every time to a first token."""
+) -> tuple[float, list[float], int]:
+    """Tokens a second of all clients together, every time to a first token, and the tokens."""
     questions = [[make_question(rng) for _ in range(requests)] for _ in range(clients)]
     async with httpx.AsyncClient(timeout=600, limits=httpx.Limits(max_connections=64)) as client:
 
@@ -192,7 +193,14 @@ async def ask_all(
         replies = await asyncio.gather(*map(ask_in_turn, questions))
         seconds = time.perf_counter() - began
     rows = list(itertools.chain(*replies))
-    return sum(row[2] for row in rows) / seconds, [row[0] for row in rows if row[0]]
+    written = sum(row[2] for row in rows)
+    return written / seconds, [row[0] for row in rows if row[0]], written
+
+
+def read_cpu(pid: int) -> float:
+    """CPU seconds of a process and its children so far."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return sum(sum(member.cpu_times()[:2]) for member in family)
 
 
 def compare(options: argparse.Namespace, work: Path) -> None:
@@ -200,25 +208,34 @@ def compare(options: argparse.Namespace, work: Path) -> None:
     counts = [int(n) for n in options.clients.split(",")]
     speeds: dict[tuple[str, int], list[float]] = {}
     firsts: dict[tuple[str, int], list[float]] = {}
+    costs: dict[tuple[str, int], list[float]] = {}
     for turn in range(options.rounds):
         for name in options.servers.split(","):
-            with start_server(name, options.base, work, options.threads) as (url, model, _):
+            with start_server(name, options.base, work, options.threads) as (url, model, process):
                 rng = random.Random(turn)
-                asyncio.run(ask_all(url, model, 1, 1, 4, rng))  # what is done once is done now
+                asyncio.run(ask_all(url, model, 2, 1, options.tokens, rng))  # what is done once
                 for count in counts:
-                    speed, first = asyncio.run(
+                    used = read_cpu(process.pid)
+                    speed, first, written = asyncio.run(
                         ask_all(url, model, count, options.requests, options.tokens, rng)
                     )
+                    cost = (read_cpu(process.pid) - used) / max(written, 1)
+                    costs.setdefault((name, count), []).append(cost)
                     speeds.setdefault((name, count), []).append(speed)
                     firsts.setdefault((name, count), []).extend(first)
-                    print(f"  {name} {count}: {speed:.1f} tokens/s", file=sys.stderr, flush=True)
-    print("| server | clients | tokens/s | first token p50 | p95 |")
-    print("|---|---|---|---|---|")
+                    print(
+                        f"  {name} {count}: {speed:.1f} tokens/s, {1000 * cost:.1f} ms CPU",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+    print("| server | clients | tokens/s | CPU a token | first token p50 | p95 |")
+    print("|---|---|---|---|---|---|")
     for (name, count), values in speeds.items():
         waits = sorted(firsts[name, count])
         late = waits[min(len(waits) - 1, int(0.95 * len(waits)))]
         print(
             f"| {name} | {count} | {statistics.median(values):.1f} | "
+            f"{1000 * statistics.median(costs[name, count]):.1f} ms | "
             f"{1000 * statistics.median(waits):.0f} ms | {1000 * late:.0f} ms |"
         )
 

@@ -22,7 +22,7 @@ class JsonGrammars:
     """Schemas compiled for one tokenizer.
 
     Args:
-        tokenizer: a fast tokenizer of transformers. vocabulary: length of a row of scores.
+        tokenizer: of the package tokenizers, without truncation and padding. vocabulary: length of a row of scores.
         end_ids: tokens that may follow a finished answer.
 
     Raises:
@@ -32,14 +32,15 @@ class JsonGrammars:
     def __init__(self, tokenizer: Any, vocabulary: int, end_ids: Sequence[int]) -> None:
         try:
             import llguidance
-            from llguidance.hf import from_tokenizer
         except ImportError:
             raise MissingExtraError(
                 "answers by a JSON schema need the package llguidance",
                 next_step="pip install 'residency[serve]'",
             ) from None
         self._library: Any = llguidance
-        self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=list(end_ids))
+        self._tokenizer = self._library.LLTokenizer(
+            tokenizer.to_str(), n_vocab=vocabulary, eos_token=list(end_ids)
+        )
         self._end_ids = list(end_ids)
 
     def constrain(self, schema: Mapping[str, Any]) -> JsonConstraint:

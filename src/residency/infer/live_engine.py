@@ -39,23 +39,23 @@ class PlainTokenizer:
     def __init__(self, tokenizer: Any) -> None:
         self.bos_token_id: int | None = tokenizer.bos_token_id
         self.eos_token_id: int | None = tokenizer.eos_token_id
-        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-        self._backend.no_truncation()
-        self._backend.no_padding()
+        self.backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self.backend.no_truncation()
+        self.backend.no_padding()
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """Ids of a text."""
-        return list(self._backend.encode(text, add_special_tokens=add_special_tokens).ids)
+        return list(self.backend.encode(text, add_special_tokens=add_special_tokens).ids)
 
     def decode(self, ids: int | Sequence[int]) -> str:
         """The text of ids, special tokens left out; of a single id, whatever it is."""
         if isinstance(ids, int):
             return self.show([ids])
-        return str(self._backend.decode(list(ids), skip_special_tokens=True))
+        return str(self.backend.decode(list(ids), skip_special_tokens=True))
 
     def show(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens shown."""
-        return str(self._backend.decode(list(ids), skip_special_tokens=False))
+        return str(self.backend.decode(list(ids), skip_special_tokens=False))
 
 
 class LiveEngine:
@@ -67,12 +67,20 @@ class LiveEngine:
     Args:
         engine: on the bare base. slots: runs answered at one time.
         cache_bytes: most memory for keys and values. prompt_bytes: most for earlier beginnings.
+        tokenizer: the base's, where it is at hand (``BaseModel.tokenizer``); else it is loaded.
     """
 
     def __init__(
-        self, engine: LocalEngine, *, slots: int, cache_bytes: int, prompt_bytes: int
+        self,
+        engine: LocalEngine,
+        *,
+        slots: int,
+        cache_bytes: int,
+        prompt_bytes: int,
+        tokenizer: Any = None,
     ) -> None:
         self.engine = engine
+        self._tokenizer = tokenizer
         self.prompts = PromptCache(prompt_bytes)
         self._variants: dict[str, FusedModel] = {}
         self._folders: dict[str, Path | None] = {BASE: None}
@@ -204,7 +212,7 @@ class LiveEngine:
     @cached_property
     def plain(self) -> PlainTokenizer:
         """The base's tokenizer for text that no chat template has to do with."""
-        return PlainTokenizer(self.engine.tokenizer)
+        return PlainTokenizer(self._tokenizer or self.engine.tokenizer)
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -215,7 +223,7 @@ class LiveEngine:
     @cached_property
     def _grammars(self) -> JsonGrammars:
         ends = sorted({*self.engine.chat.end_ids, *self.engine.settings.end_ids})
-        return JsonGrammars(self.engine.tokenizer, self.vocabulary, ends)
+        return JsonGrammars(self.plain.backend, self.vocabulary, ends)
 
     def constrain_json(self, schema: Mapping[str, Any]) -> JsonConstraint:
         """A rule that keeps one answer within a JSON schema.

@@ -77,6 +77,7 @@ def open_server(ws: Workspace, *, host: str = "127.0.0.1", preload: str = "final
         slots=settings.slots,
         cache_bytes=settings.cache_mb * _MEGABYTE,
         prompt_bytes=settings.prompt_cache_mb * _MEGABYTE,
+        tokenizer=ws.base.tokenizer(),
     )
     hooks = open_hooks(ws)
     scheduler = Scheduler(live, slots=settings.slots, queue=settings.queue, models=settings.models)
