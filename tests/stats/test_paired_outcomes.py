@@ -10,6 +10,9 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from residency.config.diagnose import DiagnoseConfig
+from residency.config.rounds import RoundsConfig
+from residency.diagnose.plan_dev import describe_dev_needs
 from residency.stats.delta_interval import delta_interval
 from residency.stats.exact_tests import SignFlipTest, mcnemar_p, sign_e_value, sign_flip_test
 from residency.stats.intervals import clopper_pearson
@@ -194,3 +197,12 @@ def test_rows_that_a_slice_needs_show_the_fall_and_one_less_does_not() -> None:
         assert chance_to_show(rows - 1, 0.005, rate, fall) < 0.8
     assert count_rows_to_show(0.1, 0.2, 0.005) is None  # it cannot fall further than to zero
     assert count_rows_to_show(0.5, 0.001, 0.005, most=200) is None
+
+
+def test_check_says_how_many_dev_rows_a_slice_needs() -> None:
+    said = describe_dev_needs(50, DiagnoseConfig(), RoundsConfig())
+    few = count_rows_to_show(0.4, 0.2, 0.05 * 0.8 / 2 / 6)
+    assert few is not None
+    assert f"{math.ceil(few / 0.6)} rows for a fall by 20 points" in said
+    assert "by 10 points" in said
+    assert describe_dev_needs(0, DiagnoseConfig(), RoundsConfig()) == ""

@@ -82,6 +82,8 @@ def check_command(
         print_json(json.dumps(body, ensure_ascii=False))
     else:
         show_report(result.report)
+        if result.dev_needs:
+            print_note(result.dev_needs)
         if result.shown:
             for note in result.template_notes:
                 print_note(note, "dim")

@@ -49,6 +49,16 @@ class Checked:
     template_notes: tuple[str, ...] = ()
     """How the answers of an unusual chat template are trained."""
 
+    settings: Config = field(default_factory=Config)
+
+    @property
+    def dev_needs(self) -> str:
+        """How many dev rows a slice needs to show a fall, by these settings."""
+        from residency.diagnose.plan_dev import describe_dev_needs
+
+        dev = self.report.kept.get("dev", 0)
+        return describe_dev_needs(dev, self.settings.diagnose, self.settings.rounds)
+
     @property
     def fixable(self) -> bool:
         """Whether ``fix`` would leave rows out."""
@@ -132,7 +142,7 @@ def check(
         leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
         fixed = clean(survey, root / "clean", leaks=leaks)
     notes = survey.chat.notes if survey.chat is not None else ()
-    return Checked(report, _show(survey, show), fixed, written, notes)
+    return Checked(report, _show(survey, show), fixed, written, notes, config)
 
 
 def _settings(
