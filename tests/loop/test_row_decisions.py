@@ -9,7 +9,8 @@ import pytest
 from residency.commands.project import Project
 from residency.commands.rows import decide_row, finish_review, list_rows
 from residency.errors import DataError, StoreError
-from residency.loop.settle_rows import ReviewWaitingError
+from residency.loop.select_rows import draw_control
+from residency.loop.settle_rows import ReviewWaitingError, list_rejected_rows
 from residency.nouns.proposal import Proposal
 from residency.project.row_decisions import RowDecision, apply_decisions, read_decisions
 from small import save_model, save_project
@@ -98,6 +99,28 @@ def test_decisions_are_kept_with_who_when_and_why_and_the_last_counts(
         decide_row(project, changed, "edit", who="Bo", answer="  ")
     with pytest.raises(StoreError, match="0 proposed rows"):
         decide_row(project, "ex-nothing", "accept", who="Bo")
+
+
+def test_a_rejected_row_is_drawn_no_more_by_any_way(reviewed: tuple[Path, str, str, str]) -> None:
+    root, away, _, _ = reviewed
+    project = Project.open(root)
+    pool = {row.id for row in project.split("pool")}
+    assert away in pool
+    rejected = {row.id for row in list_rejected_rows(project)}
+    assert away in rejected
+    everything = draw_control(
+        project,
+        [r.proposal for r in list_rows(project.store) if r.proposal.accepted] * 9,
+        len(pool),
+        list_rejected_rows(project),
+        1000,
+        [],
+        project.model("final"),
+    )
+    drawn = {p.example.id for p in everything}
+    assert drawn and not drawn & rejected
+    for issue in project.issues():
+        assert not {p.example.id for p in project.target(issue.id, count=30)} & rejected
 
 
 def test_a_person_cannot_accept_what_the_firewall_turned_down(

@@ -6,10 +6,11 @@ from residency.errors import StoreError
 from residency.loop.assess import assess_stored_answers
 from residency.loop.item_outcomes import find_issue_outcomes
 from residency.loop.select_rows import propose_rows
+from residency.loop.settle_rows import list_rejected_rows
 from residency.nouns.example import by_id
 from residency.nouns.proposal import Proposal
-from residency.project.named_models import find_model
 from residency.project.dev_split import split_dev
+from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
 
 
@@ -30,4 +31,7 @@ def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposa
     failed = find_issue_outcomes(issues[0], assessed)
     failing = [examples[k] for k, bad in failed.items() if bad and k in half]
     issue = issues[0]
-    return propose_rows(ws, [issue], {issue.id: failing}, assessed.model, count=count)
+    exclude = list_rejected_rows(ws)
+    return propose_rows(
+        ws, [issue], {issue.id: failing}, assessed.model, exclude=exclude, count=count
+    )

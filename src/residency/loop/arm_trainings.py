@@ -16,6 +16,7 @@ from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.fine_tune import fine_tune_base
 from residency.loop.item_outcomes import KnownIssue, find_issue_outcomes
 from residency.loop.select_rows import draw_control, list_accepted_rows
+from residency.loop.settle_rows import list_rejected_rows
 from residency.loop.stages import run_stage_once
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
@@ -144,7 +145,7 @@ def train_control(ws: Workspace, last: LastArms, number: int) -> Assessment:
         ws,
         last.accepted,
         len(last.accepted),
-        [],
+        list_rejected_rows(ws),
         last.number + 1000 * (number - 1),  # a draw of its own: no round counts so far
         last.aimed,
         last.main.model,

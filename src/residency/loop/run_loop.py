@@ -29,7 +29,12 @@ from residency.loop.run_plan import tell_whole_run
 from residency.loop.sealed_arms import measure_sealed_arms
 from residency.loop.sealed_test import compare_falls_of_issues, open_sealed_test
 from residency.loop.select_rows import list_accepted_rows, select_targeted_rows
-from residency.loop.settle_rows import list_seen_rows, settle_rows, wait_for_review
+from residency.loop.settle_rows import (
+    list_rejected_rows,
+    list_seen_rows,
+    settle_rows,
+    wait_for_review,
+)
 from residency.loop.stages import run_stage_once
 from residency.nouns.example import Example
 from residency.nouns.proposal import Proposal
@@ -167,8 +172,8 @@ def run_rounds(ws: Workspace, reference: Assessment) -> RoundsDone:
                 sort_by_need(still_open, verdicts),
                 current,
                 finding_half,
-                list_seen_rows(proposed, "main"),
-                list_seen_rows(proposed, "control"),
+                [*list_seen_rows(proposed, "main"), *list_rejected_rows(ws)],
+                [*list_seen_rows(proposed, "control"), *list_rejected_rows(ws)],
                 number + 1,
             )
             proposed += proposals

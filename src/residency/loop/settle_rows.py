@@ -41,6 +41,12 @@ def list_seen_rows(proposals: Sequence[Proposal], arm: str) -> list[Example]:
     return [p.example for p in proposals if p.accepted and p.arm == arm]
 
 
+def list_rejected_rows(ws: Workspace) -> list[Example]:
+    """Pool rows that a person rejected, in this run or an earlier one: none is drawn, by any arm."""
+    rejected = {d.example for d in read_decisions(ws.store).values() if d.decision == "reject"}
+    return [row for row in ws.split("pool") if row.id in rejected] if rejected else []
+
+
 def decide_proposals(ws: Workspace, proposals: Sequence[Proposal]) -> list[Proposal]:
     """Proposals as people have decided by now; edited rows are held against dev and test again."""
     return screen_edited(ws, apply_decisions(proposals, read_decisions(ws.store)))
