@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from residency.report.svg import Drawing, Role, clip_text
+from residency.report.svg import Anchor, Drawing, Role, clip_text
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
 
@@ -120,7 +120,7 @@ def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
         name = f"{row['name']}, {row['rows']} rows" if row["rows"] else str(row["name"])
         hint = f"{name}: {score['mean']:.1%} [{score['low']:.1%}, {score['high']:.1%}], {seconds:.2f} s"
         drawing.dot(x, y, role, hint=hint, hollow=not row["on_front"])
-        anchor = "end" if x > width * 0.6 else "start"
+        anchor: Anchor = "end" if x > width * 0.6 else "start"
         drawing.text(
             x + (-8 if anchor == "end" else 8), y - 6, clip_text(name, 30), "ink", anchor=anchor
         )
