@@ -78,3 +78,24 @@ def spoil_answers(root: Path, text: str) -> None:
             db.execute(
                 "UPDATE run_examples SET body = ? WHERE example = ?", (json.dumps(body), example)
             )
+
+
+def tell_answers_apart(root: Path) -> None:
+    """Let each answer end in words of its own: a tiny model says the same to everything."""
+    from residency.store.stored_bodies import read_response
+    from residency.text.words import hash_text
+
+    with sqlite3.connect(root / ".residency" / "store.db") as db:
+        for old, stored in db.execute("SELECT id, body FROM responses").fetchall():
+            body = json.loads(stored)
+            body["text"] += f" word {hash_text(old)[-6:]}"
+            new = read_response(body).id
+            db.execute(
+                "UPDATE responses SET id = ?, body = ? WHERE id = ?", (new, json.dumps(body), old)
+            )
+            for table in ("findings", "outcomes"):
+                db.execute(f"UPDATE {table} SET response = ? WHERE response = ?", (new, old))
+            db.execute(
+                "UPDATE findings SET body = json_set(body, '$.response', ?) WHERE response = ?",
+                (new, new),
+            )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from finished_run import CONTROL, EVIL, copy_run, spoil_answers
+from finished_run import CONTROL, EVIL, copy_run, spoil_answers, tell_answers_apart
 from residency.commands.arena import KIND
 from residency.commands.collect import find_worst_answers
 from residency.commands.project import Project
@@ -23,8 +22,6 @@ from residency.loop.measure_kinds import load_notes
 from residency.report.clean_text import clean_text
 from residency.results.run_results import RunResults
 from residency.store.store import Store
-from residency.store.stored_bodies import read_response
-from residency.text.words import hash_text
 from residency.web.app import create_app
 from residency.web.pages.chat import make_event
 from residency.web.pages.review import name_pair
@@ -43,24 +40,6 @@ def root(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     spoil_answers(copy, HOSTILE)
     tell_answers_apart(copy)
     return copy
-
-
-def tell_answers_apart(root: Path) -> None:
-    """Let each answer end in words of its own: a tiny model says the same to everything."""
-    with sqlite3.connect(root / ".residency" / "store.db") as db:
-        for old, stored in db.execute("SELECT id, body FROM responses").fetchall():
-            body = json.loads(stored)
-            body["text"] += f" word {hash_text(old)[-6:]}"
-            new = read_response(body).id
-            db.execute(
-                "UPDATE responses SET id = ?, body = ? WHERE id = ?", (new, json.dumps(body), old)
-            )
-            for table in ("findings", "outcomes"):
-                db.execute(f"UPDATE {table} SET response = ? WHERE response = ?", (new, old))
-            db.execute(
-                "UPDATE findings SET body = json_set(body, '$.response', ?) WHERE response = ?",
-                (new, new),
-            )
 
 
 @pytest.fixture(scope="module")

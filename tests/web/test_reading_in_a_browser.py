@@ -1,0 +1,107 @@
+"""Reading, blind review, better answers, data and chat by keys and clicks, in Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser import WIDTHS, Watched, open_browser, serve
+from finished_run import EVIL, copy_run, spoil_answers, tell_answers_apart
+from residency.commands.arena import KIND
+from residency.commands.project import Project
+from residency.commands.read import draw_sample
+from residency.loop.measure_kinds import load_notes
+from residency.results.run_results import RunResults
+from residency.store.store import Store
+from residency.web.pages.review import name_pair
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def root(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = copy_run(finished_run, tmp_path_factory.mktemp("read") / "project")
+    spoil_answers(copy, f"{EVIL}<img src=x onerror=alert(1)>")
+    tell_answers_apart(copy)
+    draw_sample(Project.open(copy))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with serve(root) as served:
+        yield served
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_pages_fit_the_screen_and_no_text_becomes_markup(
+    browser: Any, address: str, width: int
+) -> None:
+    watched = Watched(browser, width, dark=width == WIDTHS[0])
+    for path in ("/read", "/read/modes", "/review", "/write", "/data", "/data/left-out", "/chat"):
+        watched.page.goto(address + path)
+        assert watched.page.locator("h1").count() == 1, path
+        assert watched.page.locator("img, iframe, main script").count() == 0, path
+        watched.check()
+
+
+def test_an_answer_is_noted_with_keys_alone_and_grouped(
+    browser: Any, address: str, root: Path
+) -> None:
+    watched = Watched(browser, WIDTHS[1])
+    page = watched.page
+    page.goto(f"{address}/read")
+    page.keyboard.press("j")
+    page.keyboard.press("n")
+    page.keyboard.type("no <b>colour</b>")
+    page.keyboard.press("Control+Enter")
+    page.locator("article.noted").wait_for()
+    page.goto(f"{address}/read/modes")
+    page.locator("ul.picks input").first.check()
+    page.locator("#mode").fill("no colour")
+    page.get_by_role("button", name="Put them there").click()
+    page.get_by_role("heading", name="no colour").wait_for()
+    (note,) = [n for n in load_notes(Store(root, create=False)) if n.text]
+    assert (note.text, note.mode) == ("no <b>colour</b>", "no colour")
+    watched.check()
+
+
+def test_a_vote_by_key_is_stored_and_the_next_pair_comes(
+    browser: Any, address: str, root: Path
+) -> None:
+    store = Store(root, create=False)
+    results = RunResults(store)
+    watched = Watched(browser, WIDTHS[0])
+    page = watched.page
+    page.goto(f"{address}/review")
+    page.get_by_role("button", name="Begin, or go on").click()
+    page.wait_for_url(f"**/{name_pair(results.models[0].id, results.final_id)}")
+    before = len(store.records(KIND))
+    first = page.locator("input[name=showing]").get_attribute("value")
+    page.keyboard.press("1")
+    page.wait_for_function(
+        "key => document.querySelector('input[name=showing]')?.value !== key", arg=first
+    )
+    assert len(store.records(KIND)) == before + 1
+    watched.check()
+
+
+def test_two_answers_stream_side_by_side(browser: Any, address: str) -> None:
+    watched = Watched(browser, WIDTHS[1])
+    page = watched.page
+    page.goto(f"{address}/chat")
+    page.locator("textarea[name=message]").fill(f"Here is my red cup {EVIL}")
+    page.keyboard.press("Control+Enter")
+    page.locator("summary", has_text="This is wrong").nth(1).wait_for()
+    assert page.locator("#talk .note", has_text="weights").count() == 2
+    assert page.locator("img, main script").count() == 0
+    watched.check()
