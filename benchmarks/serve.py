@@ -160,6 +160,7 @@ async def ask(
         "max_tokens": tokens,
         "temperature": 0,
         "stream": True,
+        "stream_options": {"include_usage": True},  # pieces of text are not tokens
     }
     began = time.perf_counter()
     first, pieces, counted = 0.0, 0, 0

@@ -19,7 +19,8 @@ class AnswerText:
     """One answer's text as it grows: nothing leaves that may still be taken back.
 
     Held back are a character whose bytes are not all there, what may begin a stop string, and
-    thinking, which is no part of the answer. Then moderators see it, and say what may leave.
+    thinking, which is no part of the answer. Then moderators see it, and say what may leave; where none
+    of them may change a text, they see it once, when it is complete.
 
     Args:
         decode: ids → text. stops: strings that end the answer. is_thinking: whether ids end within
@@ -36,6 +37,7 @@ class AnswerText:
         self._decode, self._stops, self._is_thinking = decode, tuple(stops), is_thinking
         self._moderators = moderators
         self._stride = min((m.stride for m in moderators), default=1)
+        self._may_change = any(m.may_change for m in moderators)
         self._judged = -1
         self.sent = ""
         self.refused = False
@@ -47,7 +49,7 @@ class AnswerText:
             return ""
         final = finish is not None
         sure = text if final else self._find_sure(tokens)
-        if self._moderators:
+        if self._moderators and (final or self._may_change):
             if not final and len(sure) - max(self._judged, 0) < self._stride:
                 return ""
             sure = await asyncio.to_thread(self._judge, sure, final)
