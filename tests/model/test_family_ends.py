@@ -16,6 +16,8 @@ from transformers import (
     GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    LogitsProcessor,
+    LogitsProcessorList,
     PreTrainedTokenizerFast,
 )
 
@@ -95,6 +97,20 @@ def save_base(folder: Path, family: Family) -> Path:
     return folder
 
 
+class SayEnd(LogitsProcessor):
+    """Writes the end of a turn at a place, as a trained model would."""
+
+    def __init__(self, place: int, end: int) -> None:
+        self.place, self.end = place, end
+
+    def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """The end alone can be picked there."""
+        if ids.shape[1] >= self.place:
+            scores = torch.full_like(scores, -torch.inf)
+            scores[:, self.end] = 0.0
+        return scores
+
+
 def teach_one_answer(base: Path, chat: ChatFormat) -> tuple[list[TokenRow], list[int]]:
     """Rows that say the same short thing, and the prompt that they answer."""
     asked = Message("user", "Hi")
@@ -117,7 +133,7 @@ def test_pain_33_every_end_of_a_family_leaves_and_stock_generate_stops(
     rows, prompt = teach_one_answer(base, chat)
     assert turn_end in rows[0].ids
     settings = TrainConfig(
-        rank=8, layers="all", epochs=80, batch_size=4, learning_rate=2e-2, warmup=0
+        rank=8, layers="all", epochs=4, batch_size=4, learning_rate=2e-2, warmup=0
     )
     run = train(base, rows, settings, tmp_path / "run", TrainOptions(seed=1))
     proof = merge_adapter(base, run.folder, tmp_path / "merged")
@@ -137,6 +153,8 @@ def test_pain_33_every_end_of_a_family_leaves_and_stock_generate_stops(
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
         max_new_tokens=16,
         do_sample=False,
+        logits_processor=LogitsProcessorList([SayEnd(len(prompt) + 3, turn_end)]),
     )[0, len(prompt) :].tolist()
+    assert out.count(turn_end) == 1
     assert out[-1] == turn_end
-    assert len(out) < 16
+    assert len(out) <= 4
