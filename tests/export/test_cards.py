@@ -154,3 +154,20 @@ def test_a_dataset_card_is_valid_and_holds_counts_alone() -> None:
         DataFacts("t", "ds", {"train": 2000}, 2000, {}, {}, Licence("data", "unknown", "set it"))
     )
     assert DatasetCard(unknown).data.license == "unknown"
+
+
+def test_rows_of_the_pool_are_not_called_training_rows() -> None:
+    from residency.commands.export_cards import count_origins
+    from residency.nouns.example import Example, Message
+
+    turns = (Message("user", "Hi"), Message("assistant", "Yes?"))
+    rows = [
+        Example(turns), Example(turns, split="pool"), Example(turns, why="is-1a pool:embedding"),
+        Example(turns, why="teacher small for is-1a2b3c4d"),
+    ]  # fmt: skip
+    assert count_origins(rows) == {
+        "the user's own training rows": 1,
+        "rows of the user's pool, drawn for issues": 1,
+        "drawn for an issue: pool, by embedding": 1,
+        "teacher small for …": 1,
+    }

@@ -77,7 +77,9 @@ def count_origins(examples: Iterable[Example]) -> dict[str, int]:
     words: Counter[str] = Counter()
     for example in examples:
         why = example.why
-        if why == "user":
+        if why == "user" and example.split == "pool":
+            words["rows of the user's pool, drawn for issues"] += 1
+        elif why == "user":
             words["the user's own training rows"] += 1
         elif match := re.match(r"is-\w+ (\w+):?(\S*)", why):
             origin, selector = match.groups()

@@ -204,7 +204,7 @@ def _write_issues(issues: Sequence[CardIssue]) -> list[str]:
 
 
 def _write_verdict(title: str, v: Verdict) -> str:
-    change = f"{-100 * v.delta:+.1f} [{-100 * v.high:+.1f}, {-100 * v.low:+.1f}]"
+    change = f"{0.0 - 100 * v.delta:+.1f} [{-100 * v.high:+.1f}, {-100 * v.low:+.1f}]"
     unscored = f" ({v.unscored} unscored)" if v.unscored else ""
     return (
         f"| {escape_markdown(title)} | {'sealed test' if v.split == 'test' else v.split} | {v.n}{unscored} "
