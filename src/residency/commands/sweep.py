@@ -8,7 +8,6 @@ from typing import Any
 from residency.commands.estimate import estimate
 from residency.loop.estimate_error import ESTIMATE_RECORD, hash_training
 from residency.project.workspace import Workspace
-from residency.sweep.plan import SweepPlan
 from residency.sweep.run_sweep import Sweep
 from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.sweep_result import SweepResult
@@ -41,16 +40,6 @@ def sweep(ws: Workspace, options: SweepOptions) -> SweepResult:
     opened = open_sweep(ws, options)
     with ws.store.writer("sweep"):
         return opened.run(opened.plan())
-
-
-def plan_only(ws: Workspace, options: SweepOptions) -> SweepPlan:
-    """What a sweep would do: its costs are measured by a probe, nothing is trained.
-
-    Raises:
-        UserError: nothing fits the time.
-    """
-    with ws.store.writer("sweep"):
-        return open_sweep(ws, options).plan()
 
 
 def estimate_once(ws: Workspace) -> Any:

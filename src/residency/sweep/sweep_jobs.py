@@ -15,7 +15,10 @@ from residency.project.workspace import Workspace
 from residency.sweep.cell import Cell, Variant
 from residency.sweep.cell_functions import write_rows
 
-MODULE = "residency.sweep.cell_functions"
+FROZEN = "residency.sweep.cell_functions:compute_frozen"
+CELL = "residency.sweep.cell_functions:run_cell"
+BASE = "residency.sweep.cell_functions:answer_base"
+PROBE = "residency.sweep.cell_functions:time_answers"
 DECISIVE = {
     "model": ("max_length", "device", "fold_system"),
     "data": ("truncation", "instruction"),
@@ -82,7 +85,7 @@ class SweepJobs:
         settings = self.open_variant(variant).config.train
         if settings.method != "lora" or settings.layers == "all":
             return None
-        job = self._make("compute_frozen", variant, {}, memory, f"{variant.base}: frozen layers")
+        job = self._make(FROZEN, variant, {}, memory, f"{variant.base}: frozen layers")
         kept = {"method": "lora", "layers": str(settings.layers), "precision": settings.precision}
         config = {**job.arguments["config"], "train": {**kept, "quantize": settings.quantize}}
         return replace(job, arguments={**job.arguments, "config": config})
@@ -93,7 +96,7 @@ class SweepJobs:
         seed = self.ws.config.project.seed + cell.repeat
         needs = {"frozen": frozen.id} if frozen else {}
         own = {"rows": cell.rows, "seed": seed}
-        job = self._make("run_cell", cell.variant, own, memory, cell.title, needs)
+        job = self._make(CELL, cell.variant, own, memory, cell.title, needs)
         return (frozen, job) if frozen else (job,)
 
     def make_base(self, variant: Variant, memory: int = 0) -> list[Job]:
@@ -102,16 +105,14 @@ class SweepJobs:
         titles = {False: "zero-shot", True: "few-shot"}
         bare = Variant(variant.base)
         return [
-            self._make(
-                "answer_base", bare, {"few_shot": way}, memory, f"{variant.base}: {titles[way]}"
-            )
+            self._make(BASE, bare, {"few_shot": way}, memory, f"{variant.base}: {titles[way]}")
             for way in ways
         ]
 
     def make_probe(self, variant: Variant) -> Job:
         """A few answers of the bare base, for their time."""
         title = f"{variant.base}: time of an answer"
-        return self._make("time_answers", Variant(variant.base), {}, 0, title)
+        return self._make(PROBE, Variant(variant.base), {}, 0, title)
 
     def _make(
         self,
@@ -131,7 +132,7 @@ class SweepJobs:
         config["train"] = ws.config.train.model_dump(mode="json", exclude={"track"})
         config["project"] = {"seed": self.ws.config.project.seed}
         return Job(
-            f"{MODULE}:{function}",
+            function,
             {**arguments, "base": ws.base.identity, "config": config},
             inputs={"rows": self.put_rows()},
             needs=needs or {},
