@@ -63,7 +63,7 @@ def simulate_arms(rng: np.random.Generator, world: ArmWorld = ArmWorld()) -> Sim
     def answer(effects: np.ndarray) -> tuple[dict[tuple[str, str], bool | None], np.ndarray]:
         chance = 1 / (1 + np.exp(-(base + effects[:, None])))
         failed = rng.random(shape) < chance
-        checks = {
+        checks: dict[tuple[str, str], bool | None] = {
             (f"issue {i}", f"item {i} {j}"): bool(failed[i, j])
             for i in range(world.issues)
             for j in range(world.items)
