@@ -141,9 +141,7 @@ class TextModel(Scorer, Protocol):
         """What the model writes, its likeliest tokens, in the order of ``requests``."""
         ...
 
-    def score_texts(
-        self, texts: Sequence[str], *, progress: Progress = no_progress
-    ) -> list[float]:
+    def score_texts(self, texts: Sequence[str], *, progress: Progress = no_progress) -> list[float]:
         """log p of every token of each text (nats), in windows of the model's context."""
         ...
 

@@ -10,8 +10,8 @@ from residency.loop.item_outcomes import find_issue_outcomes
 from residency.nouns.finding import Finding
 from residency.nouns.issue import Issue
 from residency.nouns.model import Model
-from residency.project.named_models import find_model
 from residency.project.dev_split import split_dev
+from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
 
 

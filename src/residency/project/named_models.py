@@ -19,9 +19,7 @@ ENDPOINT = "endpoint:"
 def make_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
     """The bare base under zero-shot prompting, or under few-shot with these examples; not stored."""
     prompting = prompting_name(shots)
-    return Model(
-        base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash}
-    )
+    return Model(base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash})
 
 
 def register_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:

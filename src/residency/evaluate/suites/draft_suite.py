@@ -275,4 +275,3 @@ def _write_value(value: Any) -> str:
 def _write_comment(text: str) -> str:
     """Text of the user's data inside a comment: no character that ends or breaks it."""
     return "".join(c if c.isprintable() else " " for c in text)
-
