@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from residency.serve import run_server
+from residency.http.listening import BoundedProtocol
 from served import Served, serve_project
 from small import save_model, save_project
 
@@ -167,7 +167,7 @@ def test_garbage_on_the_wire(served: Served) -> None:
 def test_slow_clients_hold_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of a head: the connection ends by itself, and others are answered meanwhile."""
     check_alive(served)
-    monkeypatch.setattr(run_server, "HEADER_SECONDS", 3.0)
+    monkeypatch.setattr(BoundedProtocol, "header_seconds", 3.0)
     half = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
     clients = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(40)]
     try:

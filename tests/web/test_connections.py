@@ -12,12 +12,13 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from residency.http.listening import BoundedProtocol
 from residency.web import server
 
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(server, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(BoundedProtocol, "header_seconds", 0.3)
     app = FastAPI()
 
     @app.get("/slow")

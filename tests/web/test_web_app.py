@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from finished_run import CONTROL, EVIL, copy_run, spoil_answers
 from residency.cli.invoke import run_command_line
 from residency.errors import ConfigError
+from residency.http.listening import is_local
 from residency.report.clean_text import clean_text
 from residency.results.issue_items import count_changes, list_changes
 from residency.results.item_list import list_items
@@ -21,7 +22,7 @@ from residency.store.store import Store
 from residency.web.app import create_app
 from residency.web.pages.issues import ISSUE_ITEMS
 from residency.web.paging import make_pager
-from residency.web.security import HEADERS, check_host, host_name, is_local
+from residency.web.security import HEADERS, check_host, host_name
 
 LOCAL = "http://127.0.0.1:8642"
 TOKEN = "a-long-enough-token"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from residency.evaluate.suites.sensitivity import (
     BLIND,
     PROBES,
+    ProbeName,
     Sensitivity,
     list_blind_spots,
 )
 from residency.results.number_formats import format_percent
 
-_DENY = ("negated", "another", "empty")
+_DENY: tuple[ProbeName, ...] = ("negated", "another", "empty")
 """Probes that no useful score passes; one answer for all may rightly be the commonest class."""
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from residency.errors import ConfigError
+from residency.http.listening import is_local
 from residency.serve.api_errors import ApiError
 
 SHORTEST_KEY = 16
@@ -42,16 +42,6 @@ def read_keys(text: str, host: str, where: str) -> tuple[bytes, ...]:
             next_step=f"leave --host out, or export {where}=… with at least {SHORTEST_KEY} characters",
         )
     return keys
-
-
-def is_local(host: str) -> bool:
-    """Whether a host name or address can be reached from this machine alone."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class RequestGuard:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import socket
@@ -12,38 +11,12 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from residency.config.serve import ServeConfig
 from residency.errors import UserError
+from residency.http.listening import BoundedProtocol
 
-HEADER_SECONDS = 15.0
-"""A connection that has not sent a whole request's head after this long is closed."""
 KEEP_ALIVE_SECONDS = 30
-
-
-class BoundedProtocol(H11Protocol):
-    """HTTP/1.1 that closes a connection on which no request arrives in time."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock."""
-        super().connection_made(transport)
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._close_if_idle)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        super().connection_lost(exc)
-
-    def _close_if_idle(self) -> None:
-        # `cycle` is the request being answered; without one the client has sent none, or half.
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
-        else:
-            self._deadline = self.loop.call_later(HEADER_SECONDS, self._close_if_idle)
 
 
 class DrainingServer(uvicorn.Server):

@@ -8,7 +8,6 @@ our pages alone, which no other origin can read.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from residency.errors import ConfigError, UserError
+from residency.http.listening import is_local
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -47,16 +47,6 @@ MOST_BYTES = 256 * 1024 * 1024
 
 class ForeignRequestError(UserError):
     """A request to write came without the token of a page of ours."""
-
-
-def is_local(host: str) -> bool:
-    """Whether a host name or address can be reached from this machine alone."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def check_host(host: str, token: str) -> None:

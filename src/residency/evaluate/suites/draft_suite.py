@@ -269,7 +269,7 @@ def _write_suite(
 
 
 def _write_value(value: Any) -> str:
-    return tomlkit.item(value).as_string()
+    return str(tomlkit.item(value).as_string())
 
 
 def _write_comment(text: str) -> str:
