@@ -49,7 +49,9 @@ def run_command(
     if control is not None:
         overrides["target.control"] = control
     with ProgressDisplay() as progress:
-        project = Project.open(directory, overrides=overrides, full=full, progress=progress)
+        project = Project.open(
+            directory, overrides=overrides, full=full, as_opened=False, progress=progress
+        )
         done = project.store.stage(project.run_id, StageKey(StageName.COMPLETE)) is not None
         if not done:
             progress.say(f"Base model: {project.base.note or project.base.name}")

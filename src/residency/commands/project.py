@@ -30,6 +30,7 @@ from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
 from residency.project.check_names import check_names
 from residency.project.named_models import find_model
+from residency.project.opened_base import find_opened_base
 from residency.project.settings_file import find_project_root, read_config
 from residency.results.run_summary import RunSummary, summarise_run
 from residency.results.trace import Trace, trace_id
@@ -68,6 +69,7 @@ class Project(StoredTables):
         *,
         overrides: Mapping[str, Any] | None = None,
         full: bool = False,
+        as_opened: bool = True,
         progress: Progress = no_progress,
     ) -> Self:
         """Open the project at or above ``root``.
@@ -75,13 +77,20 @@ class Project(StoredTables):
         Args:
             overrides: settings by dotted name, e.g. ``{"model.base": "tiny"}``.
             full: use every row, whatever ``data.limit`` says.
+            as_opened: with the base of the run that was opened last, where that run was started with
+                ``--base`` and the settings still name the same one as then.
             progress: called as long work goes on.
 
         Raises:
             ConfigError: there is no project, or its settings are wrong.
         """
         folder = find_project_root(Path(root))
-        project = cls(folder, read_config(folder, overrides), full=full, progress=progress)
+        config = read_config(folder)
+        chosen = dict(overrides or {})
+        if as_opened and "model.base" not in chosen and (base := find_opened_base(folder, config)):
+            chosen["model.base"] = base
+        project = cls(folder, read_config(folder, chosen), full=full, progress=progress)
+        project.base_in_settings = config.model.base
         check_names(folder, project.config)
         return project
 

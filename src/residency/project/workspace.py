@@ -77,6 +77,8 @@ class Workspace:
         load_project_plugins(root, config.project.plugins)
         self.full = full
         self.progress = progress
+        self.base_in_settings = config.model.base
+        """What ``residency.toml`` names; another one than ``config.model.base`` after ``--base``."""
 
     # --- settings -------------------------------------------------------------------------
 
@@ -290,7 +292,12 @@ class Workspace:
         self.record_run()
         if self.store.latest_run() != self.run_id:
             with self.store.writer("run"):
-                self.store.add_record(RecordKind.RUN_OPENED, self.run_id, {"full": self.full})
+                body = {
+                    "full": self.full,
+                    "base": self.config.model.base,
+                    "base_in_settings": self.base_in_settings,
+                }
+                self.store.add_record(RecordKind.RUN_OPENED, self.run_id, body)
         return self.run_id
 
     def latest_run(self) -> str:
