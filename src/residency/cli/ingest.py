@@ -24,7 +24,7 @@ def ingest_command(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="[DIR] FILE...", help="Logs and traces, or the word log: the server's own."
+            metavar="[DIR] FILES", help="Logs and traces, or the word log: the server's own."
         ),
     ],
     keep_personal: Annotated[
