@@ -123,7 +123,7 @@ def test_the_same_seed_gives_the_same_curve() -> None:
     assert fit(cells).to_dict() != fit(cells, seed=1).to_dict()
 
 
-def test_words_say_where_a_goal_is_reached_and_when_rows_are_not_what_lacks() -> None:
+def test_pain_47_words_say_how_many_rows_a_goal_takes_and_when_rows_do_not_help() -> None:
     falling = fit(simulate(lambda n: 0.6 * (n / 30) ** -0.7, 0, items=400, seeds=(3, 3, 3, 3)))
     median, low, high = falling.rows_until(0.08)
     assert low <= median <= high

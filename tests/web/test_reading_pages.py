@@ -219,7 +219,7 @@ def test_rows_that_were_left_out_stand_beside_what_they_resemble(client: TestCli
     assert client.get("/data/left-out?kind=none").status_code == 200
 
 
-def test_two_models_answer_and_what_they_say_is_saved_or_noted(
+def test_pain_48_each_answer_names_its_weights_and_is_saved_or_noted(
     client: TestClient, store: Store, root: Path
 ) -> None:
     results = RunResults(store)

@@ -124,7 +124,7 @@ def status(before: str, after: str, **limits: Any) -> dict[str, str]:
     return {change.name: change.status for change in compared.changes}
 
 
-def test_lm_eval_files_are_paired_by_document_whatever_their_order(tmp_path: Path) -> None:
+def test_pain_49_lm_eval_files_are_paired_by_document_whatever_their_order(tmp_path: Path) -> None:
     before = [lm_eval_row(n, True) for n in range(30)]
     after = [lm_eval_row(n, n >= 15) for n in reversed(range(30))]
     old = write_lines(tmp_path / "a" / f"samples_sums_{WHEN}.jsonl", before)
