@@ -93,7 +93,7 @@ def test_rules_vote_once_and_the_board_shows_them(
     a, b = names(project)
     folder = str(project.root)
     assert run_command_line(["arena", "rules", folder, a, b, "--json"]) == 0
-    first = json.loads(capsys.readouterr().out)
+    first = json.loads(capsys.readouterr().out)["rows"]
     assert len(first) > 0
     assert arena.vote_by_rules(project, b, a) == []
     assert run_command_line(["arena", "board", folder, "--json", "--anchor", a]) == 0

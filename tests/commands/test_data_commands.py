@@ -247,7 +247,7 @@ def test_collect_ends_with_the_input_and_keeps_what_was_given(project: Path) -> 
 
 def test_collect_json_asks_nothing(project: Path) -> None:
     result = run("collect", project, "--model", "base", "--limit", 5, "--json")
-    items = json.loads(result.stdout)
+    items = json.loads(result.stdout)["rows"]
     assert len(items) == 5
     assert all({"example", "answer", "failures", "score"} == set(item) for item in items)
     scores = [item["score"] for item in items if item["score"] is not None]
@@ -298,7 +298,7 @@ def test_an_id_is_never_cut(
 
 def test_data_list_show_and_diff(versions: tuple[Path, Path, Path]) -> None:
     project, first, second = versions
-    listed = json.loads(run("data", "list", project, "--json").stdout)
+    listed = json.loads(run("data", "list", project, "--json").stdout)["rows"]
     assert {v["id"] for v in listed} == {first.name, second.name}
     assert first.name in told(run("data", "list", project))
 

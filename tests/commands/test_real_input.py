@@ -39,7 +39,13 @@ def finish(folder: Path, *, limit: str = "") -> None:
     text = path.read_text().replace("[model]", "[model]\nthreads = 1\nmax_length = 400")
     if limit:
         text = text.replace("[data]", f"[data]\nlimit = {limit}")
-    path.write_text(text + SETTINGS)
+    for table in SETTINGS.strip().split("\n["):
+        name, settings = table.strip("[").split("]\n", 1)
+        if f"\n[{name}]\n" in text:  # init wrote this table already
+            text = text.replace(f"\n[{name}]\n", f"\n[{name}]\n{settings}\n")
+        else:
+            text += f"\n[{name}]\n{settings}\n"
+    path.write_text(text)
     assert run_command_line(["run", str(folder)]) == 0
     summary = Project.open(folder).status()
     assert summary.complete

@@ -100,7 +100,9 @@ class RayCluster:
         self._ray = ray
         if address not in ("", "auto", "local"):
             check_reachable(address)
-        options: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
+        options: dict[str, Any] = {"address": address or "local"}
+        if not address:  # "local": never a cluster that somebody else started on this machine
+            options["num_cpus"] = workers
         try:
             ray.init(**options, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # Ray raises many kinds, its own timeout a bare Exception

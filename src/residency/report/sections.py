@@ -37,6 +37,7 @@ NOTABLE_RATE = 0.05
 
 _SECTIONS = {
     "answer": "Answer",
+    "next": "Next",
     "rounds": "Rounds",
     "test": "Sealed test",
     "sees": "What the score can see",
@@ -52,10 +53,21 @@ _SECTIONS = {
 
 
 def list_sections(
-    *, baseline: bool, benchmarks: bool, sensitivity: bool = False, sweep: bool = False
+    *,
+    baseline: bool,
+    benchmarks: bool,
+    actions: bool = False,
+    sensitivity: bool = False,
+    sweep: bool = False,
 ) -> dict[str, str]:
     """Ids and titles of the sections; links are named as the sections are."""
-    shown = {"baseline": baseline, "bench": benchmarks, "sees": sensitivity, "sweep": sweep}
+    shown = {
+        "next": actions,
+        "baseline": baseline,
+        "bench": benchmarks,
+        "sees": sensitivity,
+        "sweep": sweep,
+    }
     absent = {name for name, there in shown.items() if not there}
     return {name: title for name, title in _SECTIONS.items() if name not in absent}
 

@@ -64,6 +64,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
     benchmarks = sections.read_benchmarks(results)
     sweep = read_sweep(results)
     table = results.sensitivity
+    actions = list_next_actions(results)
     return env.get_template("report.html.j2").render(
         version=version("residency"),
         css=read_asset(env, "style.css"),
@@ -74,6 +75,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         toc=sections.list_sections(
             baseline=bool(baseline),
             benchmarks=bool(benchmarks),
+            actions=bool(actions),
             sensitivity=bool(table),
             sweep=bool(sweep),
         ),
@@ -82,7 +84,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         blind_spots=describe_blind_spots(table) if table else "",
         results=results,
         head=write_headline(results),
-        actions=list_next_actions(results),
+        actions=actions,
         stop=stop_sentence(results),
         has_plan=bool(results.results_of_rounds(StageName.PLAN)),
         score_chart=draw_score_chart(results.models),

@@ -46,7 +46,7 @@ class Guesser:
 
 
 def test_names_stand_for_one_or_many_tasks() -> None:
-    assert len(TASKS) == 5 + 57
+    assert len(TASKS) == 6 + 57
     assert len(find_tasks(["mmlu"])) == 57
     assert len(find_tasks(["mmlu_stem"])) == 19
     assert [t.name for t in find_tasks(["arc", "arc_easy"])] == ["arc_easy", "arc_challenge"]
