@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,10 +42,9 @@ def finish(folder: Path, *, limit: str = "") -> None:
         text = text.replace("[data]", f"[data]\nlimit = {limit}")
     for table in SETTINGS.strip().split("\n["):
         name, settings = table.strip("[").split("]\n", 1)
-        if f"\n[{name}]\n" in text:  # init wrote this table already
-            text = text.replace(f"\n[{name}]\n", f"\n[{name}]\n{settings}\n")
-        else:
-            text += f"\n[{name}]\n{settings}\n"
+        head = re.search(rf"^\[{name}\].*\n", text, re.MULTILINE)
+        at = head.end() if head else len(text)  # init may have written this table already
+        text = text[:at] + ("" if head else f"\n[{name}]\n") + f"{settings}\n" + text[at:]
     path.write_text(text)
     assert run_command_line(["run", str(folder)]) == 0
     summary = Project.open(folder).status()
