@@ -156,7 +156,10 @@
   });
 
   // --- what begins by itself ----------------------------------------------------------------
+  const begun = new WeakSet(); // an element whose content is swapped is begun once all the same
   const listen = (element) => {
+    if (begun.has(element)) return;
+    begun.add(element);
     const source = new EventSource(element.getAttribute("hx-sse"));
     source.onmessage = (event) => {
       if (element.isConnected) swap(element, event.data); else source.close();
@@ -178,7 +181,8 @@
       const trigger = triggerOf(element);
       if (trigger === "load") send(element);
       const every = /^every (\d+)s$/.exec(trigger);
-      if (!every) return;
+      if (!every || begun.has(element)) return;
+      begun.add(element);
       const timer = setInterval(() => {
         if (element.isConnected) send(element); else clearInterval(timer);
       }, 1000 * Number(every[1]));
