@@ -30,7 +30,7 @@ def describe_blind_spots(table: Sensitivity) -> str:
         passed = [
             f"{PROBES[probe.name]} in {format_percent(probe.value, 0)}"
             for probe in table.probes
-            if probe.name != "reference" and probe.value
+            if probe.name != "reference" and probe.value and probe.value >= 0.005  # not "0 %"
         ]
         said = f"; it passes {', '.join(passed)}" if passed else ""
         return f"On {table.items} dev items the score told these wrong answers from right ones{said}.{tail}"
