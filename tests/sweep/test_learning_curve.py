@@ -129,6 +129,8 @@ def test_pain_47_words_say_how_many_rows_a_goal_takes_and_when_rows_do_not_help(
     assert low <= median <= high
     expected = 30 * (0.6 / 0.12) ** (1 / 0.7)
     assert low <= expected <= high
+    _, low, high = falling.rows_until(0.08)  # beyond twice the data: the interval holds the truth
+    assert low <= 30 * (0.6 / 0.08) ** (1 / 0.7) <= high
     said = describe_issue("urgency", falling, 0.12)
     assert said[0].startswith("*urgency* reaches 12 % at about ")
     assert "Twice the rows (480)" in said[1]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from residency.commands.collect import Item, add_training_rows, screen_new_rows
+from residency.commands.detached_process import start_command
 from residency.data.collected_rows import hash_prompt, read_collected
 from residency.errors import DataError, StoreError, StoreLockedError, UserError
-from residency.files.atomic_write import write_bytes
 from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
 from residency.project.progress_file import is_alive
@@ -146,25 +143,10 @@ def start_answering(root: Path, model: str, rows: int) -> int:
     if is_answering(root):
         raise StoreLockedError("the pool is being answered already", next_step="wait for the rows")
     folder = root / FOLDER
-    words = [sys.executable, "-m", "residency", "collect", str(root), "--json"]
-    words += ["--model", model, "--limit", str(rows)]
-    try:
-        with (folder / LOG_FILE).open("wb") as log:
-            child = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,  # the end of the pages is not its end
-                cwd=root,
-            )
-        write_bytes(folder / NOTE_FILE, json.dumps({"pid": child.pid}).encode())
-    except OSError as error:
-        raise StoreError(
-            f"it cannot be started: {error.strerror or error}", where=str(folder)
-        ) from error
-    threading.Thread(target=child.wait, daemon=True).start()
-    return child.pid
+    words = ["collect", str(root), "--json", "--model", model, "--limit", str(rows)]
+    return start_command(
+        words, root, log=folder / LOG_FILE, note=folder / NOTE_FILE, errors_only=True
+    )
 
 
 def is_answering(root: Path) -> bool:

@@ -89,7 +89,8 @@ class Project(StoredTables):
         chosen = dict(overrides or {})
         if as_opened and "model.base" not in chosen and (base := find_opened_base(folder, config)):
             chosen["model.base"] = base
-        project = cls(folder, read_config(folder, chosen), full=full, progress=progress)
+        used = read_config(folder, chosen) if chosen else config
+        project = cls(folder, used, full=full, progress=progress)
         project.base_in_settings = config.model.base
         check_names(folder, project.config)
         return project

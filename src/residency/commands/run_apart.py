@@ -6,13 +6,11 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from residency.commands.detached_process import start_command
 from residency.errors import StoreError, StoreLockedError
 from residency.files.atomic_write import write_bytes
 from residency.project.progress_file import (
@@ -89,26 +87,8 @@ def start_run(root: Path, options: Sequence[str] = ()) -> int:
             next_step="watch it, or stop it first; nothing is lost",
         )
     folder = root / FOLDER
-    words = [sys.executable, "-m", "residency", "run", str(root), *options]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOG_FILE).open("wb") as log:
-            child = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # the end of who started it is not its end
-                cwd=root,
-            )
-        write_bytes(folder / NOTE_FILE, json.dumps({"pid": child.pid}).encode())
-    except OSError as error:
-        raise StoreError(
-            f"the run cannot be started: {error.strerror or error}", where=str(folder)
-        ) from error
-    # somebody has to take note of its end, or it stays in the list of processes
-    threading.Thread(target=child.wait, daemon=True).start()
-    return child.pid
+    words = ["run", str(root), *options]
+    return start_command(words, root, log=folder / LOG_FILE, note=folder / NOTE_FILE)
 
 
 def stop_run(root: Path) -> int:
