@@ -321,27 +321,24 @@ def test_a_server_that_only_fails_is_given_up_and_what_came_is_kept(server: Fake
 
 
 def test_answers_in_flight_when_another_is_refused_are_kept(server: Fake) -> None:
-    both = threading.Barrier(2)
+    all_there, refused = threading.Barrier(3), threading.Event()
 
     def act(handler: Handler, question: str, asked: int) -> None:
-        if question != "q0":
-            both.wait(5)
+        all_there.wait(60)
         if question == "q1":
             handler.reply(401, "no")
+            refused.set()
         else:
+            refused.wait(60)
+            time.sleep(0.3)  # the refusal has been read by then, mostly
             handler.answer("fine")
 
     server.act = act
     kept: list[int] = []
-
-    def busy(index: int, generation: Generation) -> None:
-        kept.append(index)
-        while index == 0 and (both.n_waiting or len(server.bodies) < 3 or server.flying):
-            time.sleep(0.01)
-        time.sleep(0.2)
-
     with client(server, concurrency=3) as endpoint, pytest.raises(EndpointError, match="401"):
-        endpoint.generate(prompts(3), Sampling(), on_result=busy)
+        endpoint.generate(
+            prompts(3), Sampling(), on_result=lambda index, generation: kept.append(index)
+        )
     assert sorted(kept) == [0, 2]
 
 

@@ -42,6 +42,8 @@ from residency.secrets import hide_secrets
 
 _HOPELESS = 8
 """Items in a row that fail after all their retries: a server in trouble, not a bad item."""
+_IN_FLIGHT_SECONDS = 10.0
+"""How long a refusal of one request waits for the others that are on their way."""
 _DOUBTFUL = frozenset({403, 404})
 """A wrong model or address, or one prompt that a filter refuses: another prompt tells which."""
 _PROBE = Prompt((Message("user", "Hello"),), key="probe")
@@ -136,8 +138,9 @@ class EndpointGenerator:
                 ``on_result``.
         """
         results: dict[int, Generation] = {}
-        ended = self._start_workers(prompts, sampling)
+        ended, workers = self._start_workers(prompts, sampling)
         unreached = failed = 0
+        wait_until = 0.0
         try:
             while len(results) < len(prompts):
                 try:
@@ -146,6 +149,7 @@ class EndpointGenerator:
                     progress(self._make_event(len(results), len(prompts)))
                     continue
                 if isinstance(outcome, BaseException):
+                    wait_until = time.monotonic() + _IN_FLIGHT_SECONDS
                     raise outcome
                 self.calls.append(outcome.call)
                 unreached = 0 if outcome.reached else unreached + 1
@@ -161,7 +165,10 @@ class EndpointGenerator:
                     on_result(index, outcome.generation)
                 progress(self._make_event(len(results), len(prompts)))
         except EndpointError:
-            while on_result is not None and not ended.empty():  # answers that came meanwhile
+            self._stopped.set()
+            for worker in workers:  # answers on their way are paid for: they are worth a wait
+                worker.join(max(0.0, wait_until - time.monotonic()))
+            while on_result is not None and not ended.empty():
                 index, outcome = ended.get()
                 if isinstance(outcome, _Outcome) and not outcome.call.error:
                     self.calls.append(outcome.call)
@@ -173,8 +180,8 @@ class EndpointGenerator:
 
     def _start_workers(
         self, prompts: Sequence[Prompt], sampling: Sampling
-    ) -> queue.SimpleQueue[tuple[int, _Outcome | BaseException]]:
-        """Threads that ask, and the queue that their answers come through.
+    ) -> tuple[queue.SimpleQueue[tuple[int, _Outcome | BaseException]], list[threading.Thread]]:
+        """The queue that answers come through, and the threads that ask.
 
         Daemons: after Ctrl-C or an error the process need not wait for requests in flight.
         """
@@ -200,9 +207,13 @@ class EndpointGenerator:
                     stopped.set()
                     ended.put((index, error))
 
-        for _ in range(min(self.config.concurrency, len(prompts))):
-            threading.Thread(target=work_off, name="endpoint", daemon=True).start()
-        return ended
+        workers = [
+            threading.Thread(target=work_off, name="endpoint", daemon=True)
+            for _ in range(min(self.config.concurrency, len(prompts)))
+        ]
+        for worker in workers:
+            worker.start()
+        return ended, workers
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Iterator[str]:
         """The answer to one conversation in pieces of text, as the server sends them.
