@@ -52,8 +52,8 @@ def fill_store(root: Path, answers: int) -> None:
     root.mkdir(parents=True)
     (root / "residency.toml").write_text('[project]\nname = "scale"\n')
     store = Store(root)
-    dev = [_example("dev", number) for number in range(max(1, answers // 5))]
-    test = [_example("test", number) for number in range(max(1, answers // 10))]
+    dev = [make_example("dev", number) for number in range(max(1, answers // 5))]
+    test = [make_example("test", number) for number in range(max(1, answers // 10))]
     models = [Model("base", prompting) for prompting in ("zero-shot", "few-shot:4:ab")]
     models += [Model("base", adapter=f"sha256:{n}", round=n) for n in (1, 2)]
     with store.writer("benchmark"):
@@ -64,19 +64,19 @@ def fill_store(root: Path, answers: int) -> None:
             store.add_record(RecordKind.SCOPE, RUN, {"scope": split})
             for model in several:
                 store.add_model(model)
-                _answer(store, split, model, examples, rng)
+                answer_items(store, split, model, examples, rng)
         for number, arm, model in zip(
             (0, 0, 1, 2), ("zero-shot", "few-shot", "main", "main"), models, strict=True
         ):
-            figures = {"label": f"round {number}, {arm}", "scores": _scores(len(dev))}
+            figures = {"label": f"round {number}, {arm}", "scores": make_scores(len(dev))}
             store.add_round(RUN, Round(number, arm, None, model.id, 0, 1.0), figures)
-        _add_issues(store, models, len(dev))
+        add_issues(store, models, len(dev))
         store.finish_stage(RUN, StageKey(StageName.DATA), 0.0, {"result": {"rows": {}}})
         store.finish_stage(RUN, StageKey(StageName.COMPLETE), 0.0, {"result": {}})
     store.close()
 
 
-def _example(split: Any, number: int) -> Example:
+def make_example(split: Any, number: int) -> Example:
     message = Message(
         "user", f"{split} request {number}: my kettle leaks, order A-{number:06d}. " * 2
     )
@@ -86,7 +86,7 @@ def _example(split: Any, number: int) -> Example:
     )
 
 
-def _answer(
+def answer_items(
     store: Store, split: str, model: Model, examples: list[Example], rng: random.Random
 ) -> None:
     share = 0.3 / (1 + model.round)
@@ -106,7 +106,7 @@ def _answer(
         store.add_findings(split, findings)
 
 
-def _scores(items: int) -> dict[str, Any]:
+def make_scores(items: int) -> dict[str, Any]:
     score = {"mean": 0.8, "low": 0.7, "high": 0.9, "floor": 0.8, "items": items}
     score |= {"scored_items": items, "checks": items, "scored_checks": items, "coverage": 1.0}
     rate = {"rate": 0.2, "low": 0.1, "high": 0.3, "failed": items // 5, "scored": items}
@@ -114,7 +114,7 @@ def _scores(items: int) -> dict[str, Any]:
     return {"score": score, "kinds": dict.fromkeys(FAILING_KINDS, rate)}
 
 
-def _add_issues(store: Store, models: list[Model], items: int) -> None:
+def add_issues(store: Store, models: list[Model], items: int) -> None:
     slices = [Slice(), Slice("tag", "tag=3")]
     issues = [
         Issue(kind, each, "d", "1", 0.05, 0, models[0].id, f"{kind} in {each.name}")
