@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from scipy import stats
-
 from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.candidates import Candidate
+from residency.stats.exact_tests import hypergeometric_tail
 
 _NOTABLE = 0.1
 _CHANCE = 0.05
@@ -107,7 +106,7 @@ def _hypergeometric_tail(c: Candidate, left: set[int], failing: set[int]) -> flo
     """Chance of as many failures in as many items drawn blindly from those left."""
     inside = left & set(c.items)
     bad = len(inside & failing)
-    return float(stats.hypergeom.sf(bad - 1, len(left), len(left & failing), len(inside)))
+    return hypergeometric_tail(bad, len(inside), len(left & failing), len(left))
 
 
 def _same_failures(c: Candidate, other: Candidate) -> bool:

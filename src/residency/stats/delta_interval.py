@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 FEWEST_GROUPS = 6
 """Below so many groups no exact test can reach 5 %: nothing is claimed, the interval is (−1, 1)."""
@@ -14,6 +15,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 _LEVELS = (_NODES + 1) / 2
 
 
+@lru_cache(maxsize=65536)
 def delta_interval(
     fixed: float, broken: float, n: float, *, level: float = 0.95, design: float = 1.0
 ) -> tuple[float, float]:
@@ -26,11 +28,11 @@ def delta_interval(
     if n <= 0:
         return -1.0, 1.0
     c, b, items = fixed / design, broken / design, n / design
-    changed = special.betaincinv(c + b + 1, items - c - b + 1, _LEVELS)
+    inverse = 0.5 / special.betaincinv(c + b + 1, items - c - b + 1, _LEVELS)
     weights = _WEIGHTS / 2
 
     def below(x: float) -> float:
-        share = np.clip((1 + x / changed) / 2, 0.0, 1.0)
+        share = np.minimum(np.maximum(0.5 + x * inverse, 0.0), 1.0)
         return float(weights @ special.betainc(c + 0.5, b + 0.5, share))
 
     # Where every item changed the same way the posterior's tail leaves the estimate out.
@@ -65,20 +67,16 @@ def interval_of_differences(
     least = 1 / (float(np.mean(sizes)) if sizes else 6.0)
     seen = float(((values - values.mean()) ** 2).sum())
     design = max(least, seen / free) if free > 0 else 1.0
-    normal = float(stats.norm.ppf((1 + level) / 2))
-    design *= (float(stats.t.ppf((1 + level) / 2, groups - 1)) / normal) ** 2
+    few = float(special.stdtrit(groups - 1, (1 + level) / 2) / special.ndtri((1 + level) / 2))
+    design *= few**2
     return delta_interval(falls, rises, groups, level=level, design=design)
 
 
 def _invert_posterior(below: Callable[[float], float], target: float) -> float:
-    low, high = -1.0, 1.0
-    for _ in range(30):
-        middle = (low + high) / 2
-        if below(middle) < target:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    ends = below(-1.0) - target, below(1.0) - target
+    if ends[0] >= 0 or ends[1] <= 0:
+        return -1.0 if ends[0] >= 0 else 1.0
+    return float(optimize.brentq(lambda x: below(x) - target, -1.0, 1.0, xtol=1e-9))
 
 
 def score_interval(fixed: int, broken: int, n: int, *, level: float = 0.95) -> tuple[float, float]:

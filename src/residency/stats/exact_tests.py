@@ -9,6 +9,7 @@ is one item it is the exact McNemar test.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,7 +34,7 @@ class SignFlipTest:
 
     def largest_attainable(self, p: float) -> float:
         """The largest attainable p ≤ ``p``, or 0: what one such test risks at threshold ``p``."""
-        index = int(np.searchsorted(self.attainable, p * (1 + 1e-12), side="right"))
+        index = bisect_right(self.attainable, p * (1 + 1e-12))
         return self.attainable[index - 1] if index else 0.0
 
 
@@ -167,3 +168,16 @@ def binomial_tail_p(failing: float, n: int, rate: float) -> float:
         return 1.0
     count = min(n, math.ceil(failing - 1e-9))
     return 1.0 if count >= n else float(special.bdtr(count, n, rate))
+
+
+def hypergeometric_tail(bad: int, drawn: int, failing: int, n: int) -> float:
+    """Chance of ``bad`` failures or more among ``drawn`` of ``n`` items of which ``failing`` fail."""
+    if bad <= max(0, drawn + failing - n):
+        return 1.0
+    k = np.arange(bad, min(drawn, failing) + 1)
+    logs = _log_choose(failing, k) + _log_choose(n - failing, drawn - k)
+    return min(1.0, float(np.exp(logs - _log_choose(n, drawn)).sum()))
+
+
+def _log_choose(n: int, k: Any) -> Any:
+    return special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)

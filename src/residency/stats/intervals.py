@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from residency.stats.delta_interval import FEWEST_GROUPS, delta_interval
 
@@ -22,8 +22,8 @@ def clopper_pearson(events: float, n: float, level: float = 0.95) -> tuple[float
     if n <= 0:
         return 0.0, 1.0
     tail = (1 - level) / 2
-    low = 0.0 if events <= 0 else float(stats.beta.ppf(tail, events, n - events + 1))
-    high = 1.0 if events >= n else float(stats.beta.ppf(1 - tail, events + 1, n - events))
+    low = 0.0 if events <= 0 else float(special.betaincinv(events, n - events + 1, tail))
+    high = 1.0 if events >= n else float(special.betaincinv(events + 1, n - events, 1 - tail))
     return low, high
 
 

@@ -140,48 +140,61 @@ def pair_outcomes(
         groups: item → group; an item without an entry is its own group.
         only: the items to use (the measuring half); None means all.
     """
-    observed: dict[str, list[tuple[int, int]]] = {}
-    worst: dict[str, list[int]] = {}
-    best: dict[str, list[int]] = {}
+    groups = groups or {}
+    rows: dict[str, list[tuple[bool | None, bool | None]]] = {}
     fixed: list[str] = []
     broken: list[str] = []
-    n = unscored = lost = gained = 0
-    for key in before:
+    silent = 0
+    for key, was in before.items():
         if key not in after or (only is not None and key not in only):
             continue
-        was, now = before[key], after[key]
-        group = (groups.get(key) or key) if groups else key
+        now = after[key]
         if was is None and now is None:
-            unscored += 1
+            silent += 1
             continue
-        if was is None or now is None:
-            unscored += 1
-            lost += now is None
-            gained += was is None
-        # The bounds: a lost answer fails (or passes) after, a gained one passed (or failed) before.
-        worst.setdefault(group, []).append(int(bool(was)) - int(now is None or now))
-        best.setdefault(group, []).append(int(was is None or was) - int(bool(now)))
-        if was is None or now is None:
-            continue
-        n += 1
-        observed.setdefault(group, []).append((int(was), int(now)))
-        if was and not now:
-            fixed.append(key)
-        elif now and not was:
-            broken.append(key)
+        rows.setdefault(groups.get(key) or key, []).append((was, now))
+        if was is not None and now is not None and was != now:
+            (fixed if was else broken).append(key)
+    lost = sum(now is None for pairs in rows.values() for _, now in pairs)
+    gained = sum(was is None for pairs in rows.values() for was, _ in pairs)
+    scored = _list_scored(rows) if lost + gained else list(rows.values())
+    earlier = tuple(sum(bool(was) for was, _ in pairs) / len(pairs) for pairs in scored)
+    later = tuple(sum(bool(now) for _, now in pairs) / len(pairs) for pairs in scored)
+    worst = best = tuple(was - now for was, now in zip(earlier, later, strict=True))
+    if lost + gained:
+        worst, best = _bound_missing(rows)
     return Paired(
-        n=n,
-        unscored=unscored,
+        n=sum(len(pairs) for pairs in scored),
+        unscored=silent + lost + gained,
         lost=lost,
         gained=gained,
         fixed_ids=tuple(sorted(fixed)),
         broken_ids=tuple(sorted(broken)),
-        before=tuple(sum(was for was, _ in rows) / len(rows) for rows in observed.values()),
-        after=tuple(sum(now for _, now in rows) / len(rows) for rows in observed.values()),
-        sizes=tuple(len(rows) for rows in observed.values()),
-        worst=tuple(sum(rows) / len(rows) for rows in worst.values()),
-        best=tuple(sum(rows) / len(rows) for rows in best.values()),
+        before=earlier,
+        after=later,
+        sizes=tuple(len(pairs) for pairs in scored),
+        worst=worst,
+        best=best,
     )
+
+
+_Rows = Mapping[str, list[tuple[bool | None, bool | None]]]
+
+
+def _list_scored(rows: _Rows) -> list[list[tuple[bool | None, bool | None]]]:
+    """Each group's items that were scored in both; groups without any are left out."""
+    scored = [[pair for pair in pairs if None not in pair] for pairs in rows.values()]
+    return [pairs for pairs in scored if pairs]
+
+
+def _bound_missing(rows: _Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Differences by group at the bounds: a lost answer fails (or passes) after, a gained one passed
+    (or failed) before."""
+    worst, best = [], []
+    for pairs in rows.values():
+        worst.append(sum(bool(w) - (n is None or n) for w, n in pairs) / len(pairs))
+        best.append(sum((w is None or w) - bool(n) for w, n in pairs) / len(pairs))
+    return tuple(worst), tuple(best)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -182,21 +183,23 @@ def _permute_trainings(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     ways = math.comb(pooled.size, a.size)
     # With arms of equal size every assignment and its mirror are equally far from zero.
     smallest = min(1.0, (2 if a.size == b.size else 1) / ways)
-    observed = abs(float(a.mean() - b.mean()))
+    observed = abs(float(a.mean() - b.mean())) - 1e-12
     if ways > _MOST:
         rng = np.random.default_rng(0)
-        chosen = [rng.permutation(pooled.size)[: a.size] for _ in range(20_000)]
-        hits = 1 + sum(
-            _measure_distance(pooled, index, b.size) >= observed - 1e-12 for index in chosen
-        )
-        return hits / 20_001, smallest
-    hits = sum(
-        _measure_distance(pooled, np.asarray(index), b.size) >= observed - 1e-12
-        for index in combinations(range(pooled.size), a.size)
-    )
-    return hits / ways, smallest
+        chosen = np.stack([rng.permutation(pooled.size)[: a.size] for _ in range(20_000)])
+        return (1 + _count_as_far(pooled, chosen, observed)) / 20_001, smallest
+    return _count_as_far(pooled, _list_assignments(pooled.size, a.size), observed) / ways, smallest
 
 
-def _measure_distance(pooled: np.ndarray, index: np.ndarray, others: int) -> float:
-    inside = float(pooled[index].sum())
-    return abs(inside / index.size - (float(pooled.sum()) - inside) / others)
+@lru_cache(maxsize=8)
+def _list_assignments(trainings: int, chosen: int) -> np.ndarray:
+    """Every way to choose so many of the trainings, shape (ways, chosen)."""
+    return np.asarray(list(combinations(range(trainings), chosen)), np.int16)
+
+
+def _count_as_far(pooled: np.ndarray, chosen: np.ndarray, observed: float) -> int:
+    """Assignments whose means are at least as far apart as those observed."""
+    inside = pooled[chosen].sum(axis=1)
+    others = pooled.size - chosen.shape[1]
+    apart = inside / chosen.shape[1] - (float(pooled.sum()) - inside) / others
+    return int((np.abs(apart) >= observed).sum())
