@@ -88,6 +88,18 @@ def test_no_file_is_long_and_most_are_short() -> None:
     assert statistics.median(lengths.values()) <= TYPICAL
 
 
+def test_a_step_of_the_loop_takes_what_it_needs_and_only_the_story_takes_the_whole() -> None:
+    whole = []
+    for module, path in modules().items():
+        if room_of(module) != "residency.loop":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = ast.unparse(node.annotation or node) if isinstance(node, ast.arg) else ""
+            if "Workspace" in named:
+                whole.append(module)
+    assert whole == ["residency.loop.run_loop"]
+
+
 def test_files_import_each_other_in_no_circle() -> None:
     uses = {m: find_uses(m, path.read_text(encoding="utf-8")) for m, path in modules().items()}
     assert sum(map(len, uses.values())) > 500  # the search sees the imports

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from residency.config.diagnose import DiagnoseConfig
 from residency.diagnose.error_budget import TEST_SHARE, run_alpha
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasRun, HasSettings
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
 
 
-def take_alpha(ws: Workspace) -> float:
+def take_alpha(ws: HasSettings) -> float:
     """This run's share of ``diagnose.alpha``; taken once, before anything is judged."""
     taken = ws.store.records(RecordKind.ALPHA_TAKEN, ws.run_id)
     if taken:
@@ -28,12 +28,12 @@ def take_alpha(ws: Workspace) -> float:
     return alpha
 
 
-def settings_at_share(ws: Workspace) -> DiagnoseConfig:
+def settings_at_share(ws: HasSettings) -> DiagnoseConfig:
     """The settings of verdicts, with this run's share in place of the whole of α."""
     return ws.config.diagnose.model_copy(update={"alpha": take_alpha(ws)})
 
 
-def take_test_alpha(ws: Workspace) -> float:
+def take_test_alpha(ws: HasSettings) -> float:
     """What this opening of the sealed test may spend.
 
     A fifth of the run's share, or of the share of as manieth a run as this opening is, if that is
@@ -49,7 +49,7 @@ def take_test_alpha(ws: Workspace) -> float:
     return TEST_SHARE * min(take_alpha(ws), at_opening)
 
 
-def _list_earlier_runs(ws: Workspace) -> list[str]:
+def _list_earlier_runs(ws: HasRun) -> list[str]:
     """Runs that began to judge before this one, on dev or test rows that it uses too."""
     own = _list_measured(ws, ws.record_run())
     return [
@@ -59,12 +59,12 @@ def _list_earlier_runs(ws: Workspace) -> list[str]:
     ]
 
 
-def _has_judged(ws: Workspace, run: str) -> bool:
+def _has_judged(ws: HasRun, run: str) -> bool:
     return bool(ws.store.records(RecordKind.ALPHA_TAKEN, run)) or (
         ws.store.stage(run, StageKey.of_round(StageName.PLAN, 1)) is not None
         or bool(ws.store.verdicts(run))  # by a version that froze no plan
     )
 
 
-def _list_measured(ws: Workspace, run: str) -> set[str]:
+def _list_measured(ws: HasRun, run: str) -> set[str]:
     return {*ws.store.corpus_ids(run, "dev"), *ws.store.corpus_ids(run, "test")}

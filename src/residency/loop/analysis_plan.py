@@ -10,14 +10,14 @@ from residency.loop.alpha_ledger import take_alpha, take_test_alpha
 from residency.loop.item_outcomes import KnownIssue, map_groups
 from residency.loop.stages import run_stage_once
 from residency.nouns.content_id import content_id
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasRows
 from residency.store.stage_key import StageKey, StageName
 
 TEST = "exact sign-flip over groups, step-down over issues, worst-case bounds for missing answers"
 
 
 def freeze_plan(
-    ws: Workspace, known: Mapping[str, KnownIssue], half: set[str], number: int
+    ws: HasRows, known: Mapping[str, KnownIssue], half: set[str], number: int
 ) -> dict[str, Any]:
     """Store what round ``number`` will be judged by, before it is trained; the first writing counts.
 

@@ -22,7 +22,7 @@ from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.nouns.proposal import Proposal
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasAnswers, HasRows, HasRun, HasSettings
 from residency.stats.training_permutation import count_needed_trainings, measure_noise
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
@@ -54,7 +54,7 @@ class LastArms:
 
 
 def pair_arms(
-    ws: Workspace,
+    ws: HasRun,
     number: int,
     models: tuple[Assessment, Assessment],
     rows: tuple[Sequence[Example], Sequence[Example], Sequence[Example]],
@@ -86,7 +86,7 @@ class ArmTrainings:
     control: list[Assessment]
 
 
-def train_arms(ws: Workspace, last: LastArms) -> ArmTrainings:
+def train_arms(ws: HasAnswers, last: LastArms) -> ArmTrainings:
     """As many trainings of each arm as the plan says, each answered on dev."""
     plan = plan_trainings(ws, last)
     arms = ArmTrainings([last.main], [last.control])
@@ -97,7 +97,7 @@ def train_arms(ws: Workspace, last: LastArms) -> ArmTrainings:
     return arms
 
 
-def plan_trainings(ws: Workspace, last: LastArms) -> dict[str, Any]:
+def plan_trainings(ws: HasRows, last: LastArms) -> dict[str, Any]:
     """How many trainings of each arm, fixed and stored before any of them is trained."""
 
     def make() -> dict[str, Any]:
@@ -118,7 +118,7 @@ def plan_trainings(ws: Workspace, last: LastArms) -> dict[str, Any]:
     return run_stage_once(ws, StageKey(StageName.ARMS_PLAN), make)
 
 
-def count_trainings(ws: Workspace, minutes_each: float) -> int:
+def count_trainings(ws: HasSettings, minutes_each: float) -> int:
     """Trainings of each arm, the round's own counted: ``rounds.trainings``, or what fits in time."""
     settings = ws.config.rounds
     if not settings.minutes:
@@ -127,7 +127,7 @@ def count_trainings(ws: Workspace, minutes_each: float) -> int:
     return min(most, 1 + int(settings.minutes / max(minutes_each, 1e-6)))
 
 
-def estimate_minutes(ws: Workspace, last: LastArms) -> float:
+def estimate_minutes(ws: HasRows, last: LastArms) -> float:
     """Minutes that one more training of each arm takes with its answers, from those of the round."""
     seconds = 0.0
     share = 1 + len(ws.split("test")) / max(1, len(ws.split("dev")))
@@ -139,7 +139,7 @@ def estimate_minutes(ws: Workspace, last: LastArms) -> float:
     return seconds / 60
 
 
-def train_control(ws: Workspace, last: LastArms, number: int) -> Assessment:
+def train_control(ws: HasAnswers, last: LastArms, number: int) -> Assessment:
     """The control arm again, with another draw and another seed."""
     drawn = draw_control(
         ws,
@@ -155,7 +155,7 @@ def train_control(ws: Workspace, last: LastArms, number: int) -> Assessment:
 
 
 def _train_again(
-    ws: Workspace, last: LastArms, arm: Arm, rows: Sequence[Example], number: int
+    ws: HasAnswers, last: LastArms, arm: Arm, rows: Sequence[Example], number: int
 ) -> Assessment:
     first = last.main if arm == "main" else last.control
     name = f"{ARM_WORDS[arm]} {number}"
@@ -172,7 +172,7 @@ def _train_again(
     return answer_and_assess(ws, model, "dev", stage=f"arms: dev {name}", draft=first.model)
 
 
-def _find_parent(ws: Workspace, assessed: Assessment) -> str | None:
+def _find_parent(ws: HasRun, assessed: Assessment) -> str | None:
     """The parent of a model's dataset, so that the same rows are the same version again."""
     dataset = assessed.model.dataset
     return ws.store.dataset(dataset).parent if dataset else None

@@ -20,7 +20,8 @@ from residency.nouns.finding import Finding
 from residency.nouns.model import Model
 from residency.nouns.response import Response
 from residency.project.named_models import label_model
-from residency.project.workspace import Workspace, hash_rows
+from residency.project.step_needs import HasAnswers, HasMeasures
+from residency.project.workspace import hash_rows
 from residency.stats.sample_reducer import Outcomes, Reduce, item_outcomes, kind_outcomes
 from residency.store.record_kind import RecordKind
 from residency.text.label_values import find_label_values
@@ -50,7 +51,7 @@ class Assessment:
 
 
 def assess_answers(
-    ws: Workspace, model: Model, examples: Sequence[Example], responses: Sequence[Response]
+    ws: HasMeasures, model: Model, examples: Sequence[Example], responses: Sequence[Response]
 ) -> Assessment:
     """Grade and look for errors. Nothing is generated; stored findings are reused."""
     scope = content_id(
@@ -118,7 +119,7 @@ def find_known_words(train: Sequence[Example]) -> set[str]:
 
 
 def answer_and_assess(
-    ws: Workspace,
+    ws: HasAnswers,
     model: Model,
     split: Split,
     *,
@@ -132,7 +133,7 @@ def answer_and_assess(
     return assess_answers(ws, model, examples, responses)
 
 
-def assess_stored_answers(ws: Workspace, model: Model, split: Split) -> Assessment:
+def assess_stored_answers(ws: HasAnswers, model: Model, split: Split) -> Assessment:
     """What a model answered before, graded and diagnosed.
 
     Raises:

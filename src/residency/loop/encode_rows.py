@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from residency.data.token_rows import EncodedRows, encode_rows
 from residency.errors import DataError
 from residency.nouns.example import Example
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasBase
 
 
-def encode_examples(ws: Workspace, rows: Sequence[Example]) -> EncodedRows:
+def encode_examples(ws: HasBase, rows: Sequence[Example]) -> EncodedRows:
     """Rows as tokens, from the cache where they are."""
     return encode_rows(
         rows,
@@ -21,7 +21,7 @@ def encode_examples(ws: Workspace, rows: Sequence[Example]) -> EncodedRows:
     )
 
 
-def encode_trained_rows(ws: Workspace, rows: Sequence[Example]) -> EncodedRows:
+def encode_trained_rows(ws: HasBase, rows: Sequence[Example]) -> EncodedRows:
     """``encode``, of rows that are to be trained.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from residency.nouns.content_id import content_id
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasBase
 from residency.store.record_kind import RecordKind
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ESTIMATE_RECORD = RecordKind.ESTIMATE
 
 
-def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:
+def estimate_against(ws: HasBase, result: TrainResult) -> dict[str, Any]:
     """The last estimate for this base and these settings against a real run; empty without one.
 
     ``memory_error`` and ``time_error`` are (estimate − real) / real; time is of all steps and, where
@@ -37,7 +37,7 @@ def estimate_against(ws: Workspace, result: TrainResult) -> dict[str, Any]:
     }
 
 
-def hash_training(ws: Workspace) -> str:
+def hash_training(ws: HasBase) -> str:
     return content_id(
         ESTIMATE_RECORD,
         {

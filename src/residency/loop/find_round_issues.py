@@ -6,12 +6,12 @@ from residency.diagnose.find_issues import find_issues
 from residency.loop.assess import Assessment
 from residency.loop.item_outcomes import KnownIssue
 from residency.loop.stages import run_stage_once
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasMeasures
 from residency.store.stage_key import StageKey, StageName
 
 
 def add_issues(
-    ws: Workspace, known: dict[str, KnownIssue], found_in: Assessment, half: set[str], number: int
+    ws: HasMeasures, known: dict[str, KnownIssue], found_in: Assessment, half: set[str], number: int
 ) -> list[str]:
     """Issues that the finding half shows in these answers and that were not known; their ids."""
     issues = find_issues(

@@ -17,13 +17,13 @@ from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.project.dev_split import split_dev
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasBase, HasSettings
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
 
 
 def fine_tune_base(
-    ws: Workspace,
+    ws: HasBase,
     rows: Sequence[Example],
     *,
     round_: int,
@@ -143,7 +143,7 @@ def fine_tune_base(
     return model
 
 
-def encode_checkpoint_rows(ws: Workspace) -> Sequence[TokenRow]:
+def encode_checkpoint_rows(ws: HasBase) -> Sequence[TokenRow]:
     """Rows whose loss chooses the best step: the part of dev that finds errors.
 
     The part that measures chooses nothing, or its figures would flatter the chosen step.
@@ -152,7 +152,7 @@ def encode_checkpoint_rows(ws: Workspace) -> Sequence[TokenRow]:
     return encode_examples(ws, [row for row in ws.split("dev") if row.id in finding]).rows
 
 
-def data_settings(ws: Workspace) -> dict[str, Any]:
+def data_settings(ws: HasSettings) -> dict[str, Any]:
     """Settings that decide what a row becomes."""
     return {
         "max_length": ws.config.model.max_length,

@@ -10,11 +10,11 @@ from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.loop.measure_benchmarks import measure_benchmarks, open_benchmark_files
 from residency.loop.stages import run_stage_once
 from residency.nouns.model import Model
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasEngine, HasSettings
 from residency.store.stage_key import StageKey, StageName
 
 
-def check_guard_tasks(ws: Workspace) -> None:
+def check_guard_tasks(ws: HasSettings) -> None:
     """Read the benchmarks that ``rounds.guard`` names: a missing file stops a run at its start.
 
     Raises:
@@ -27,7 +27,7 @@ def check_guard_tasks(ws: Workspace) -> None:
             write_requests(task, splits, limit=1, shots=0)
 
 
-def measure_forgetting(ws: Workspace, base: Model, final: Model) -> dict[str, Any] | None:
+def measure_forgetting(ws: HasEngine, base: Model, final: Model) -> dict[str, Any] | None:
     """The final model against the bare base, item by item; None where no benchmark is named."""
     tasks, items = ws.config.rounds.guard, ws.config.rounds.guard_items
     if not tasks or base.id == final.id:

@@ -19,12 +19,12 @@ from residency.loop.item_outcomes import (
 from residency.loop.stages import run_stage_once
 from residency.nouns.issue import Issue
 from residency.nouns.verdict import Verdict
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasRun, HasSettings
 from residency.store.stage_key import StageKey, StageName
 
 
 def judge_issues(
-    ws: Workspace,
+    ws: HasSettings,
     known: Mapping[str, KnownIssue],
     fresh: Sequence[str],
     previous: Assessment,
@@ -89,7 +89,7 @@ def sort_by_need(issues: Sequence[Issue], verdicts: Sequence[Verdict]) -> list[I
 
 
 def compare_round_arms(
-    ws: Workspace,
+    ws: HasRun,
     known: Mapping[str, KnownIssue],
     main: Assessment,
     control: Assessment,

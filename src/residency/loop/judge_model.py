@@ -6,10 +6,10 @@ from residency.evaluate.judge.answer_cache import FileCache
 from residency.evaluate.judge.judge import Judge
 from residency.interfaces import Generator
 from residency.project.endpoints import open_configured_endpoint
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasSettings
 
 
-def make_judge(ws: Workspace, generator: Generator, name: str) -> Judge:
+def make_judge(ws: HasSettings, generator: Generator, name: str) -> Judge:
     """A judge whose answers are cached in the project, so that nothing is asked twice."""
     return Judge(
         generator,
@@ -20,7 +20,7 @@ def make_judge(ws: Workspace, generator: Generator, name: str) -> Judge:
     )
 
 
-def open_judge(ws: Workspace) -> Judge:
+def open_judge(ws: HasSettings) -> Judge:
     """The judge at the endpoint in ``[judge]``.
 
     Raises:

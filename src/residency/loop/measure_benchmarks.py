@@ -21,7 +21,7 @@ from residency.loop.benchmark_contamination import (
 from residency.nouns.content_id import content_id
 from residency.nouns.model import Model
 from residency.project.named_models import require_local
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasEngine, HasSettings
 from residency.store.record_kind import RecordKind
 from residency.text.words import hash_text
 
@@ -73,7 +73,7 @@ class BenchReport:
 
 
 def measure_benchmarks(
-    ws: Workspace,
+    ws: HasEngine,
     tasks: Sequence[str],
     models: Sequence[tuple[str, Model]],
     *,
@@ -123,7 +123,7 @@ def measure_benchmarks(
     return report
 
 
-def open_benchmark_files(ws: Workspace, tasks: Sequence[Task], data: str = "") -> Splits:
+def open_benchmark_files(ws: HasSettings, tasks: Sequence[Task], data: str = "") -> Splits:
     """The benchmark files that ``data`` or the settings name, or the hub's.
 
     Tasks from files that name their own data need none.

@@ -17,7 +17,7 @@ from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.project.named_kinds import NamedKind, read_kinds
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasSettings
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 
@@ -31,7 +31,7 @@ def load_notes(store: Store, model: str = "") -> list[Note]:
     return replay_notes(rows, store.records(RecordKind.MODE, MODES_KEY))
 
 
-def describe_kinds(ws: Workspace, model: str) -> dict[str, Any]:
+def describe_kinds(ws: HasSettings, model: str) -> dict[str, Any]:
     """What the findings of named kinds follow from; empty where there are none."""
     kinds = [kind for kind in read_kinds(ws.root) if kind.by != "rule" or not kind.usable]
     if not kinds:
@@ -49,7 +49,7 @@ def describe_kinds(ws: Workspace, model: str) -> dict[str, Any]:
 
 
 def measure_kinds(
-    ws: Workspace, model: str, examples: Sequence[Example], responses: Sequence[Response]
+    ws: HasSettings, model: str, examples: Sequence[Example], responses: Sequence[Response]
 ) -> list[Finding]:
     """Findings of the kinds by judge and by reading; *unscored* where nothing measures them."""
     kinds = read_kinds(ws.root)
@@ -83,7 +83,7 @@ def measure_kinds(
 
 
 def _ask_judge(
-    ws: Workspace, kind: NamedKind, examples: Sequence[Example], responses: Sequence[Response]
+    ws: HasSettings, kind: NamedKind, examples: Sequence[Example], responses: Sequence[Response]
 ) -> list[Finding]:
     report = open_judge(ws).check(
         Rubric(kind.name, kind.criterion), examples, responses, progress=ws.progress

@@ -14,12 +14,12 @@ from residency.evaluate.suites.suite import Suite
 from residency.loop.assess import find_known_words
 from residency.loop.stages import run_stage_once
 from residency.nouns.finding import Finding
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasMeasures
 from residency.store.stage_key import StageKey, StageName
 from residency.text.label_values import find_label_values
 
 
-def record_sensitivity(ws: Workspace) -> None:
+def record_sensitivity(ws: HasMeasures) -> None:
     """Keep the table of this run's suite with the run; nothing where dev has no references."""
 
     def make() -> dict[str, object]:
@@ -29,7 +29,7 @@ def record_sensitivity(ws: Workspace) -> None:
     run_stage_once(ws, StageKey(StageName.SENSITIVITY), make)
 
 
-def measure_sensitivity(ws: Workspace, suite: Suite | None = None) -> Sensitivity | None:
+def measure_sensitivity(ws: HasMeasures, suite: Suite | None = None) -> Sensitivity | None:
     """What the project's suite, or another one, makes of right and wrong answers to dev items.
 
     Where answers without any fault are counted, detectors look at the probes as well.

@@ -15,13 +15,13 @@ from residency.loop.encode_rows import encode_examples
 from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.project.named_models import require_local
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasEngine
 
 
 class StoredModelSignals:
     """Losses by a stored model and by its base, measured once a model and row; its gradients."""
 
-    def __init__(self, ws: Workspace, model: Model) -> None:
+    def __init__(self, ws: HasEngine, model: Model) -> None:
         self._ws, self._model = ws, model
         self._losses: dict[tuple[str, bool], float] = {}
 

@@ -14,12 +14,12 @@ from residency.loop.stages import run_stage_once
 from residency.loop.trained_rows_preview import preview_trained_rows
 from residency.nouns.round import Round
 from residency.project.named_models import label_model
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasAnswers, HasMeasures, HasRows, HasRun
 from residency.store.stage_key import StageKey, StageName
 
 
 def record_round(
-    ws: Workspace, number: int, arm: str, assessed: Assessment, *, trained: int, seconds: float
+    ws: HasRun, number: int, arm: str, assessed: Assessment, *, trained: int, seconds: float
 ) -> None:
     """The round's figures; the first writing counts, so a resumed call keeps the first minutes."""
     model = assessed.model
@@ -30,7 +30,7 @@ def record_round(
     )
 
 
-def record_data(ws: Workspace) -> None:
+def record_data(ws: HasAnswers) -> None:
     """What was read, removed and split, for status and report."""
     counts = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
     run_stage_once(
@@ -48,7 +48,7 @@ def record_data(ws: Workspace) -> None:
     )
 
 
-def measure_detectors(ws: Workspace) -> dict[str, dict[str, Any]]:
+def measure_detectors(ws: HasMeasures) -> dict[str, dict[str, Any]]:
     """How far each detector can be trusted, on the labelled answers of the package."""
     qualities = detector_quality(ws.embedder, ws.config.diagnose)
     return {
@@ -63,7 +63,7 @@ def measure_detectors(ws: Workspace) -> dict[str, dict[str, Any]]:
     }
 
 
-def record_expectations(ws: Workspace, known: Mapping[str, KnownIssue], half: set[str]) -> None:
+def record_expectations(ws: HasRows, known: Mapping[str, KnownIssue], half: set[str]) -> None:
     """Before training: the smallest fall that each issue's items can show."""
 
     groups = map_groups(ws.split("dev"))

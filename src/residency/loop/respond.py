@@ -11,7 +11,7 @@ from residency.nouns.example import Example, Message
 from residency.nouns.model import Model
 from residency.nouns.response import Response
 from residency.project.named_models import label_model, require_local
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasBase, HasEngine, HasRun
 from residency.store.record_kind import RecordKind
 
 CALL_RECORD = RecordKind.ENDPOINT_CALL
@@ -22,7 +22,7 @@ CALL_RECORD = RecordKind.ENDPOINT_CALL
 
 
 def respond(
-    ws: Workspace,
+    ws: HasEngine,
     model: Model,
     examples: Sequence[Example],
     *,
@@ -90,7 +90,7 @@ def respond(
     return responses
 
 
-def record_call(ws: Workspace, model: Model, example: Example, generator: Generator | None) -> None:
+def record_call(ws: HasRun, model: Model, example: Example, generator: Generator | None) -> None:
     """Keep the tokens that an endpoint counted for its latest answer; we see no ids of them."""
     if calls := getattr(generator, "calls", None):
         row = {"example": example.id, "answer_tokens": calls[-1].answer_tokens or 0}
@@ -98,7 +98,7 @@ def record_call(ws: Workspace, model: Model, example: Example, generator: Genera
 
 
 def _require_same_prompting(
-    ws: Workspace, model: Model, shots: Sequence[Example], missing: int
+    ws: HasBase, model: Model, shots: Sequence[Example], missing: int
 ) -> None:
     what = f"{missing} answers are not stored"
     require_local(ws, model, what)
@@ -116,7 +116,7 @@ def build_prompt(example: Example, shots: Sequence[Example]) -> tuple[Message, .
 
 
 def build_response(
-    ws: Workspace, model: Model, example: Example, sample: int, g: Generation
+    ws: HasEngine, model: Model, example: Example, sample: int, g: Generation
 ) -> Response:
     """A generation, filed."""
     return Response(

@@ -46,6 +46,7 @@ from residency.project.named_models import (
     label_model,
     register_base_model,
 )
+from residency.project.step_needs import HasAnswers
 from residency.project.workspace import Workspace
 from residency.results.run_summary import RunSummary, summarise_run
 from residency.store.stage_key import StageKey, StageName
@@ -75,7 +76,7 @@ def run_loop(ws: Workspace) -> RunSummary:
         return summarise_run(ws.store, run_id)
 
 
-def complete_run(ws: Workspace) -> None:
+def complete_run(ws: HasAnswers) -> None:
     """Prompted base, rounds, sealed test, and what was forgotten."""
     baselines = answer_prompted_baselines(ws)
     reference = max(baselines.values(), key=rank_by_floor)
@@ -104,7 +105,7 @@ def rank_by_floor(assessed: Assessment) -> float:
 # --- round 0 ------------------------------------------------------------------------------
 
 
-def answer_prompted_baselines(ws: Workspace) -> dict[str, Assessment]:
+def answer_prompted_baselines(ws: HasAnswers) -> dict[str, Assessment]:
     """Round 0: the base model on dev, zero-shot and (if asked for) few-shot."""
     out = {}
     arms: dict[str, list[Example]] = {ZERO_SHOT: []}
@@ -132,7 +133,7 @@ class RoundsDone:
     last_arms: LastArms | None
 
 
-def run_rounds(ws: Workspace, reference: Assessment) -> RoundsDone:
+def run_rounds(ws: HasAnswers, reference: Assessment) -> RoundsDone:
     """Fine-tuning rounds until every issue is resolved or the budget is spent."""
     finding_half, measuring_half = split_dev(ws)
     known: dict[str, KnownIssue] = {}
@@ -192,7 +193,7 @@ def run_rounds(ws: Workspace, reference: Assessment) -> RoundsDone:
 
 
 def train_and_assess(
-    ws: Workspace, number: int, arm: str, rows: Sequence[Example], previous: Assessment
+    ws: HasAnswers, number: int, arm: str, rows: Sequence[Example], previous: Assessment
 ) -> Assessment:
     """Train the base on these rows, then answer dev (the previous answers serve as drafts)."""
     start = time.monotonic()

@@ -18,7 +18,7 @@ from residency.project.progress_file import (
     write_plan,
     write_position,
 )
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasRows, HasSettings
 
 WRITE_EVERY = 2.0
 """Seconds between two writings of that file."""
@@ -33,7 +33,7 @@ class PlannedStage:
     work: int
 
 
-def plan_run(ws: Workspace) -> list[PlannedStage]:
+def plan_run(ws: HasRows) -> list[PlannedStage]:
     """Every stage that a run can have, in order; it may end before the last round."""
     samples, settings = ws.config.generate.samples, ws.config.train
     measured: tuple[Split, Split] = ("dev", "test")
@@ -57,7 +57,7 @@ def plan_run(ws: Workspace) -> list[PlannedStage]:
     return [*stages, *further[len(trained) :]]
 
 
-def plan_arms(ws: Workspace, rows: int, dev: int, test: int) -> list[PlannedStage]:
+def plan_arms(ws: HasSettings, rows: int, dev: int, test: int) -> list[PlannedStage]:
     """Further trainings of both arms, and every training on the sealed test (of ``test`` answers).
 
     Where minutes decide how many there are, none are planned beside the round's own.
@@ -164,7 +164,7 @@ def describe_left(seconds: float, is_whole: bool) -> str:
 
 
 @contextlib.contextmanager
-def tell_whole_run(ws: Workspace) -> Iterator[None]:
+def tell_whole_run(ws: HasRows) -> Iterator[None]:
     """While inside, the workspace's progress also tells how far the whole run is."""
     before = ws.progress
     stages = plan_run(ws)

@@ -18,7 +18,7 @@ from residency.loop.item_outcomes import (
 )
 from residency.loop.stages import run_stage_once
 from residency.nouns.issue import Issue
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasAnswers
 from residency.stats.fall_difference import compare_falls
 from residency.store.stage_key import StageKey, StageName
 
@@ -40,7 +40,7 @@ FIGURES = (
 
 
 def measure_sealed_arms(
-    ws: Workspace, last: LastArms, arms: ArmTrainings, alpha: float
+    ws: HasAnswers, last: LastArms, arms: ArmTrainings, alpha: float
 ) -> dict[str, Any]:
     """Every training of both arms answers the sealed items; the two questions of the arms.
 
@@ -74,7 +74,7 @@ def measure_sealed_arms(
     return run_stage_once(ws, StageKey(StageName.ARMS_TESTED), make)
 
 
-def _answer_test(ws: Workspace, side: Sequence[Assessment], arm: Arm) -> list[Assessment]:
+def _answer_test(ws: HasAnswers, side: Sequence[Assessment], arm: Arm) -> list[Assessment]:
     out = []
     for number, one in enumerate(side, 1):
         stage = f"arms: test {ARM_WORDS[arm]} {number}"

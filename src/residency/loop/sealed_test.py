@@ -19,7 +19,7 @@ from residency.loop.stages import run_stage_once
 from residency.nouns.model import Model
 from residency.nouns.verdict import Verdict, VerdictStatus
 from residency.project.named_models import ZERO_SHOT, choose_project_shots, label_model
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasAnswers, HasSettings
 from residency.stats.fall_difference import compare_falls
 from residency.stats.multiplicity import adjust_by_holm
 from residency.stats.paired_outcomes import pair_outcomes
@@ -28,7 +28,7 @@ from residency.store.stage_key import StageKey, StageName
 
 
 def open_sealed_test(
-    ws: Workspace, baselines: Sequence[Assessment], reference: Model, final: Model
+    ws: HasAnswers, baselines: Sequence[Assessment], reference: Model, final: Model
 ) -> None:
     """Base against final on the sealed split, once."""
     key = StageKey(StageName.TEST, final.id)
@@ -80,7 +80,7 @@ def open_sealed_test(
 
 
 def compare_falls_of_issues(
-    ws: Workspace, reference: Assessment, final: Assessment, measuring: set[str]
+    ws: HasAnswers, reference: Assessment, final: Assessment, measuring: set[str]
 ) -> list[dict[str, Any]]:
     """Did an issue fall further on dev than on the sealed test, from base to final?
 
@@ -115,7 +115,7 @@ def compare_falls_of_issues(
 
 
 def confirm_issues(
-    ws: Workspace, before: Assessment, after: Assessment
+    ws: HasSettings, before: Assessment, after: Assessment
 ) -> tuple[list[Verdict], dict[str, VerdictStatus]]:
     """Verdicts on every issue, and what became of every kind over all items, as one family.
 

@@ -15,7 +15,7 @@ from residency.nouns.issue import Issue
 from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
 from residency.overlap.firewall import screen_rows
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasAnswers, HasRows
 from residency.store.stage_key import StageKey, StageName
 from residency.targeting.preferences import pair_failures
 from residency.targeting.selectors.named_selectors import find_selector
@@ -24,7 +24,7 @@ from residency.targeting.selectors.selector import SelectionRequest
 
 
 def select_targeted_rows(
-    ws: Workspace,
+    ws: HasAnswers,
     issues: Sequence[Issue],
     current: Assessment,
     half: set[str],
@@ -60,7 +60,7 @@ def select_targeted_rows(
 
 
 def propose_rows(
-    ws: Workspace,
+    ws: HasAnswers,
     issues: Sequence[Issue],
     failing: Mapping[str, Sequence[Example]],
     model: Model,
@@ -95,7 +95,7 @@ def propose_rows(
 
 
 def pair_proposals(
-    ws: Workspace, proposals: Sequence[Proposal], issues: Sequence[Issue], model: Model
+    ws: HasAnswers, proposals: Sequence[Proposal], issues: Sequence[Issue], model: Model
 ) -> list[Proposal]:
     """With ``train.objective = "dpo"``, proposals whose row has no worse answer get the model's own.
 
@@ -128,7 +128,7 @@ def pair_proposals(
 
 
 def draw_control(
-    ws: Workspace,
+    ws: HasAnswers,
     proposals: Sequence[Proposal],
     count: int,
     control_used: Sequence[Example],
@@ -154,7 +154,7 @@ def draw_control(
     return drawn
 
 
-def screen_proposals(ws: Workspace, proposals: Sequence[Proposal]) -> list[Proposal]:
+def screen_proposals(ws: HasRows, proposals: Sequence[Proposal]) -> list[Proposal]:
     """Proposals after the firewall: what comes near dev or test is turned down, with the reason."""
     protected = [*ws.split("dev"), *ws.split("test")]
     background = [*ws.split("train"), *ws.split("pool")]

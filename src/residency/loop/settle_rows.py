@@ -14,7 +14,7 @@ from residency.loop.select_rows import list_accepted_rows, screen_proposals
 from residency.nouns.example import Example
 from residency.nouns.proposal import Proposal
 from residency.project.row_decisions import RowDecision, apply_decisions, read_decisions
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasRows, HasRun, HasSettings
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
 
@@ -24,7 +24,7 @@ class ReviewWaitingError(UserError):
 
 
 def settle_rows(
-    ws: Workspace, proposals: Sequence[Proposal], number: int
+    ws: HasRows, proposals: Sequence[Proposal], number: int
 ) -> tuple[list[Example], list[Example]]:
     """Rows that round ``number`` trains beside train, of all proposals so far: targeted, control.
 
@@ -41,25 +41,25 @@ def list_seen_rows(proposals: Sequence[Proposal], arm: str) -> list[Example]:
     return [p.example for p in proposals if p.accepted and p.arm == arm]
 
 
-def list_rejected_rows(ws: Workspace) -> list[Example]:
+def list_rejected_rows(ws: HasRows) -> list[Example]:
     """Pool rows that a person rejected, in this run or an earlier one: none is drawn, by any arm."""
     rejected = {d.example for d in read_decisions(ws.store).values() if d.decision == "reject"}
     return [row for row in ws.split("pool") if row.id in rejected] if rejected else []
 
 
-def decide_proposals(ws: Workspace, proposals: Sequence[Proposal]) -> list[Proposal]:
+def decide_proposals(ws: HasRows, proposals: Sequence[Proposal]) -> list[Proposal]:
     """Proposals as people have decided by now; edited rows are held against dev and test again."""
     return screen_edited(ws, apply_decisions(proposals, read_decisions(ws.store)))
 
 
-def screen_edited(ws: Workspace, proposals: Sequence[Proposal]) -> list[Proposal]:
+def screen_edited(ws: HasRows, proposals: Sequence[Proposal]) -> list[Proposal]:
     """Rows that a person edited, through the firewall; the others as they are."""
     edited = [p for p in proposals if p.origin == "person" and p.accepted]
     screened = {p.id: p for p in screen_proposals(ws, edited)} if edited else {}
     return [screened.get(p.id, p) for p in proposals]
 
 
-def freeze_decisions(ws: Workspace, number: int) -> dict[str, RowDecision]:
+def freeze_decisions(ws: HasRun, number: int) -> dict[str, RowDecision]:
     """Decisions that count for a round: those until it was trained."""
     key = StageKey.of_round(StageName.ROWS, number)
     stored = ws.store.stage(ws.run_id, key)
@@ -76,7 +76,7 @@ def freeze_decisions(ws: Workspace, number: int) -> dict[str, RowDecision]:
     return decisions
 
 
-def wait_for_review(ws: Workspace, proposals: Sequence[Proposal], number: int) -> None:
+def wait_for_review(ws: HasSettings, proposals: Sequence[Proposal], number: int) -> None:
     """With ``target.review``, end here until a person said that the rows of a round are looked at.
 
     Raises:

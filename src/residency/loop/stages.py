@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from residency.interfaces import Progress, ProgressEvent
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasRun
 from residency.store.stage_key import StageKey
 
 T = TypeVar("T")
 
 
-def run_stage_once(ws: Workspace, key: StageKey, make: Callable[[], T]) -> T:
+def run_stage_once(ws: HasRun, key: StageKey, make: Callable[[], T]) -> T:
     """Do a step whose result is JSON once; afterwards give the stored result."""
     stored = ws.store.stage(ws.run_id, key)
     if stored is not None:

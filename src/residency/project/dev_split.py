@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from residency.diagnose.dev_halves import split_halves
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasRows
 
 
-def split_dev(ws: Workspace) -> tuple[set[str], set[str]]:
+def split_dev(ws: HasRows) -> tuple[set[str], set[str]]:
     """Ids of the dev items that find issues, and of those that measure them.
 
     They belong to the project and not to a run: the seed is that of its first run, and what

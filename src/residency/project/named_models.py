@@ -8,7 +8,7 @@ from residency.errors import StoreError, UserError
 from residency.evaluate.baselines.prompting import choose_shots, prompting_name
 from residency.nouns.example import Example
 from residency.nouns.model import Model
-from residency.project.workspace import Workspace
+from residency.project.step_needs import HasBase, HasRows
 from residency.store.stage_key import StageKey, StageName
 
 ZERO_SHOT = "zero-shot"
@@ -16,13 +16,13 @@ ENDPOINT = "endpoint:"
 """How the base of a model at an endpoint begins."""
 
 
-def make_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
+def make_base_model(ws: HasBase, shots: Sequence[Example] = ()) -> Model:
     """The bare base under zero-shot prompting, or under few-shot with these examples; not stored."""
     prompting = prompting_name(shots)
     return Model(base=ws.base.identity, prompting=prompting, settings={"chat": ws.chat_format.hash})
 
 
-def register_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
+def register_base_model(ws: HasBase, shots: Sequence[Example] = ()) -> Model:
     """``make_base_model``, stored."""
     model = make_base_model(ws, shots)
     if not ws.store.has_model(model.id):
@@ -31,7 +31,7 @@ def register_base_model(ws: Workspace, shots: Sequence[Example] = ()) -> Model:
     return model
 
 
-def choose_project_shots(ws: Workspace) -> list[Example]:
+def choose_project_shots(ws: HasRows) -> list[Example]:
     """The fixed examples of the few-shot prompt, from train."""
     return choose_shots(ws.split("train"), ws.config.evaluate.few_shot, ws.config.project.seed)
 
@@ -45,7 +45,7 @@ def label_model(model: Model) -> str:
     return f"round {model.round}" + (", control" if model.arm == "control" else "")
 
 
-def require_local(ws: Workspace, model: Model, what: str) -> None:
+def require_local(ws: HasBase, model: Model, what: str) -> None:
     """The loaded base must not answer in another model's name.
 
     Raises:
@@ -62,7 +62,7 @@ def require_local(ws: Workspace, model: Model, what: str) -> None:
         )
 
 
-def find_model(ws: Workspace, name: str) -> Model:
+def find_model(ws: HasBase, name: str) -> Model:
     """A model by name: ``base``, ``few-shot``, ``final``, ``round-N``, ``round-N-control``, or an id.
 
     Raises:
@@ -93,6 +93,6 @@ def find_model(ws: Workspace, name: str) -> Model:
     )
 
 
-def choose_model_shots(ws: Workspace, model: Model) -> list[Example]:
+def choose_model_shots(ws: HasRows, model: Model) -> list[Example]:
     """The few-shot examples that a model is prompted with."""
     return [] if model.prompting == ZERO_SHOT else choose_project_shots(ws)
