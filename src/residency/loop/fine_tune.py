@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from residency.config.train import TrainConfig
 from residency.data.dataset_versions import make_version
@@ -14,12 +15,43 @@ from residency.loop.estimate_error import estimate_against
 from residency.loop.extendable_training import copy_kept_training, keep_training, remove_abandoned
 from residency.loop.stages import rename_stage, run_stage_once
 from residency.nouns.content_id import content_id
+from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.project.dev_split import split_dev
 from residency.project.step_needs import HasBase, HasSettings
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
+
+if TYPE_CHECKING:
+    from residency.train.train_options import TrainOptions
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One training as it was asked for: rows in a stored version, settings, seed, and its name."""
+
+    rows: Sequence[Example]
+    version: DatasetVersion
+    settings: TrainConfig
+    seed: int
+    stage: str
+    keeps: bool
+    extend: float
+
+    def key(self, ws: HasBase, *, before: bool = False) -> str:
+        """Content id of all that decides the result; ``before``: of the training it extends."""
+        settings = ws.config.train if before else self.settings
+        body: dict[str, Any] = {
+            "base": ws.base.identity,
+            "dataset": self.version.id,
+            "settings": settings.model_dump(mode="json"),
+            "seed": self.seed,
+            "device": ws.config.model.device,
+        }
+        if self.extend and not before:  # not what so many epochs from the start would give
+            body["extended"] = self.extend
+        return content_id("train", body)
 
 
 def fine_tune_base(
@@ -45,102 +77,97 @@ def fine_tune_base(
     Raises:
         DataError: no row is left to train on. UserError: there is no training to extend.
     """
-    from residency.train.follow_ranks import lead_training
-    from residency.train.train_options import TrainOptions
-
-    asked = ws.config.train
-    seed = ws.config.project.seed if seed is None else seed
+    settings = ws.config.train
     if extend:
-        asked = asked.model_copy(update={"epochs": asked.epochs + extend})
+        settings = settings.model_copy(update={"epochs": settings.epochs + extend})
     version = make_version(
         rows, ws.chat_format, settings=data_settings(ws), parent=parent, note=note
     )
     ws.store.add_dataset(version)
-
-    def key_of(settings: TrainConfig, extended: float = 0.0) -> str:
-        body: dict[str, Any] = {
-            "base": ws.base.identity,
-            "dataset": version.id,
-            "settings": settings.model_dump(mode="json"),
-            "seed": seed,
-            "device": ws.config.model.device,
-        }
-        if extended:  # not what so many epochs from the start would give
-            body["extended"] = extended
-        return content_id("train", body)
-
-    key = key_of(asked, extend)
-    stage = stage or f"round {round_}: train" + (" control" if arm == "control" else "")
-
-    def make() -> dict[str, Any]:
-        encoded = encode_trained_rows(ws, rows)
-        dev = encode_checkpoint_rows(ws) if ws.config.train.eval_every else []
-        folders = ws.store.folder / "work"
-        work = folders / key
-        if extend:
-            copy_kept_training(folders / key_of(ws.config.train), work)
-        result = lead_training(
-            ws.base.path,
-            encoded.rows,
-            asked,
-            work,
-            TrainOptions(
-                extend=bool(extend),
-                base_name=ws.config.model.base,
-                seed=seed,
-                threads=ws.config.model.threads,
-                device=ws.config.model.device,
-                trunk_cache=ws.store.folder / "cache" / "trunk",
-                hashes={
-                    "data": version.id,
-                    "template": ws.chat_format.hash,
-                    "tokenizer": ws.chat_format.tokenizer_hash,
-                    "base": ws.base.identity,
-                },
-                dev=dev,
-                progress=rename_stage(ws.progress, stage),
-                on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
-            ),
-        )
-        for note in result.notes:
-            ws.progress(
-                ProgressEvent(stage, result.steps, result.steps, "steps", {"trouble": note})
-            )
-        adapter = ws.store.artifacts.put_folder(result.folder)
-        if kept and not extend:
-            keep_training(work)
-        else:
-            shutil.rmtree(work, ignore_errors=True)
-        remove_abandoned(folders, ws.store, ws.run_id)
-        return {
-            "adapter": adapter,
-            "training": key,
-            "steps": result.steps,
-            "tokens": result.tokens,
-            "trained_tokens": result.trained_tokens,
-            "seconds": result.seconds,
-            "memory": result.memory,
-            "estimate": estimate_against(ws, result),
-            "final_loss": result.losses[-1],
-            "dropped": list(encoded.dropped_ids),
-            "notes": list(result.notes),
-        }
-
-    made = run_stage_once(ws, StageKey(StageName.TRAIN, key), make)
+    training = _Training(
+        rows,
+        version,
+        settings,
+        seed=ws.config.project.seed if seed is None else seed,
+        stage=stage or f"round {round_}: train" + (" control" if arm == "control" else ""),
+        keeps=kept and not extend,
+        extend=extend,
+    )
+    key = StageKey(StageName.TRAIN, training.key(ws))
+    made = run_stage_once(ws, key, lambda: _train_and_store(ws, training))
     model = Model(
         base=ws.base.identity,
         adapter=made["adapter"],
         dataset=version.id,
-        seed=seed,
+        seed=training.seed,
         round=round_,
         arm=arm,
-        settings={"chat": ws.chat_format.hash, "train": asked.model_dump(mode="json")},
+        settings={"chat": ws.chat_format.hash, "train": settings.model_dump(mode="json")},
     )
     ws.store.add_model(model)
-    ws.store.add_record(RecordKind.TRAINING, model.id, made) if not ws.store.records(
-        RecordKind.TRAINING, model.id
-    ) else None
+    if not ws.store.records(RecordKind.TRAINING, model.id):
+        ws.store.add_record(RecordKind.TRAINING, model.id, made)
     return model
+
+
+def _train_and_store(ws: HasBase, training: _Training) -> dict[str, Any]:
+    """Train in a work folder, put the adapter into the store, and say what it took."""
+    from residency.train.follow_ranks import lead_training
+
+    encoded = encode_trained_rows(ws, training.rows)
+    folders = ws.store.folder / "work"
+    work = folders / training.key(ws)
+    if training.extend:
+        copy_kept_training(folders / training.key(ws, before=True), work)
+    options = _choose_options(ws, training)
+    result = lead_training(ws.base.path, encoded.rows, training.settings, work, options)
+    for trouble in result.notes:
+        ws.progress(
+            ProgressEvent(training.stage, result.steps, result.steps, "steps", {"trouble": trouble})
+        )
+    adapter = ws.store.artifacts.put_folder(result.folder)
+    if training.keeps:
+        keep_training(work)
+    else:
+        shutil.rmtree(work, ignore_errors=True)
+    remove_abandoned(folders, ws.store, ws.run_id)
+    return {
+        "adapter": adapter,
+        "training": training.key(ws),
+        "steps": result.steps,
+        "tokens": result.tokens,
+        "trained_tokens": result.trained_tokens,
+        "seconds": result.seconds,
+        "memory": result.memory,
+        "estimate": estimate_against(ws, result),
+        "final_loss": result.losses[-1],
+        "dropped": list(encoded.dropped_ids),
+        "notes": list(result.notes),
+    }
+
+
+def _choose_options(ws: HasBase, training: _Training) -> TrainOptions:
+    """What the training loop is told beside rows and settings."""
+    from residency.train.train_options import TrainOptions
+
+    key = training.key(ws)
+    return TrainOptions(
+        extend=bool(training.extend),
+        base_name=ws.config.model.base,
+        seed=training.seed,
+        threads=ws.config.model.threads,
+        device=ws.config.model.device,
+        trunk_cache=ws.store.folder / "cache" / "trunk",
+        hashes={
+            "data": training.version.id,
+            "template": ws.chat_format.hash,
+            "tokenizer": ws.chat_format.tokenizer_hash,
+            "base": ws.base.identity,
+        },
+        dev=encode_checkpoint_rows(ws) if ws.config.train.eval_every else [],
+        progress=rename_stage(ws.progress, training.stage),
+        on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
+    )
 
 
 def encode_checkpoint_rows(ws: HasBase) -> Sequence[TokenRow]:
