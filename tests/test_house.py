@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src"
 LONGEST = 400
 TYPICAL = 150
+SCREEN = 50
+"""Lines of a function's own body: without docstring, signature and the functions inside it."""
 
 
 @cache
@@ -86,6 +88,31 @@ def test_no_file_is_long_and_most_are_short() -> None:
     lengths = {m: len(p.read_text(encoding="utf-8").splitlines()) for m, p in modules().items()}
     assert {m: n for m, n in lengths.items() if n > LONGEST} == {}
     assert statistics.median(lengths.values()) <= TYPICAL
+
+
+def count_own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    body = function.body
+    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]
+    if not body:
+        return 0
+    inside = (n for n in ast.walk(function) if n is not function)
+    held = sum(
+        (n.end_lineno or 0) - n.lineno + 1
+        for n in inside
+        if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 - held
+
+
+def test_a_function_fits_on_a_screen() -> None:
+    long = {}
+    for module, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                long[f"{module}.{node.name}"] = count_own_lines(node)
+    assert len(long) > 3000  # the search sees the functions
+    assert {name: lines for name, lines in long.items() if lines > SCREEN} == {}
 
 
 def test_a_step_of_the_loop_takes_what_it_needs_and_only_the_story_takes_the_whole() -> None:

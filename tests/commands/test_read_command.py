@@ -11,6 +11,7 @@ from finished_run import CONTROL, EVIL, copy_run
 from residency.cli.invoke import run_command_line
 from residency.commands import read as work
 from residency.commands.project import Project
+from residency.commands.propose_kind import add_kind, propose_kind
 from residency.commands.suite import try_suite, write_suite_draft
 from residency.errors import ConfigError, SuiteError, UserError
 from residency.loop.assess import assess_stored_answers
@@ -92,11 +93,11 @@ def test_a_rule_of_ones_own_joins_the_suite_under_the_modes_name(project: Projec
     reading = read_all(project, "ann", bad=2)
     project.group_notes([note.id for note in reading.ungrouped], "too long", reader="ann")
     rule = {"rule": "length", "unit": "chars", "max": 1}
-    proposal = work.propose_kind(project, "too long", "rule", rule=rule, reader="ann")
+    proposal = propose_kind(project, "too long", "rule", rule=rule, reader="ann")
     assert proposal.agreement is not None
     assert proposal.agreement.tn == 2  # it marks every answer, the two failing ones among them
     assert not proposal.kind.usable  # and the fine ones as well
-    work.add_kind(project, proposal)
+    add_kind(project, proposal)
     before = Project.open(project.root)
     assert "suite:too long" not in {r.detector for r in before.suite.rules}
     assessed = assess_stored_answers(before, before.model("base"), "dev")
@@ -113,9 +114,9 @@ def test_a_judge_needs_an_endpoint_and_a_rule_needs_fine_answers(project: Projec
     reading = read_all(project, "ann", bad=1000)
     project.group_notes([note.id for note in reading.ungrouped], "all bad", reader="ann")
     with pytest.raises(UserError, match="0 fine ones"):
-        work.propose_kind(project, "all bad", "rule", reader="ann")
+        propose_kind(project, "all bad", "rule", reader="ann")
     with pytest.raises(ConfigError, match="no endpoint"):
-        work.propose_kind(project, "all bad", "judge", reader="ann")
+        propose_kind(project, "all bad", "judge", reader="ann")
 
 
 def test_kinds_are_appended_and_hostile_names_stay_names(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
     from residency.commands.project import Project
-    from residency.commands.read import KindProposal, Reading
+    from residency.commands.propose_kind import KindProposal
+    from residency.commands.read import Reading
 
 
 def read_command(
@@ -66,6 +67,7 @@ def read_command(
     Example: residency read demo --kind "wrong tone" --by rule
     """
     from residency.commands import read as work
+    from residency.commands.propose_kind import add_kind, propose_kind
 
     person = reader or getpass.getuser()
     with ProgressDisplay() as progress:
@@ -83,7 +85,7 @@ def read_command(
             work.rename_mode(project, *_split(rename, "--rename MODE=NAME"), person)
         proposal = None
         if kind:
-            proposal = work.propose_kind(
+            proposal = propose_kind(
                 project,
                 kind,
                 by,
@@ -92,7 +94,7 @@ def read_command(
                 reader=person,
             )
             if not dry_run:
-                work.add_kind(project, proposal)
+                add_kind(project, proposal)
         groups = work.suggest_modes(project, chosen) if suggest else []
     reading = work.load_reading(project.store, project.root, chosen, person)
     if as_json:

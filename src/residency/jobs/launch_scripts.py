@@ -142,38 +142,10 @@ def write_kubernetes(launch: Launch) -> str:
             next_step="--image REGISTRY/IMAGE:TAG --claim NAME",
         )
     labels = {"app": launch.name}
-    limits: dict[str, object] = {"cpu": str(launch.cpus)}
-    if launch.memory:
-        limits["memory"] = f"{launch.memory}i"
-    if launch.gpus:
-        limits["nvidia.com/gpu"] = launch.gpus
-    container = {
-        "name": "training",
-        "image": launch.image,
-        "command": [
-            "torchrun",
-            f"--nnodes={launch.nodes}",
-            f"--nproc-per-node={launch.processes}",
-            f"--max-restarts={RESTARTS}",
-            "--rdzv-backend=c10d",
-            f"--rdzv-id={launch.name}",
-            f"--rdzv-endpoint={launch.name}-0.{launch.name}:{PORT}",
-            "-m",
-            "residency",
-            launch.command,
-            launch.project,
-        ],
-        "env": [{"name": "OMP_NUM_THREADS", "value": str(max(1, launch.cpus // launch.processes))}],
-        "resources": {"limits": limits},
-        "volumeMounts": [
-            {"name": "project", "mountPath": launch.project},
-            {"name": "shared-memory", "mountPath": "/dev/shm"},
-        ],
-    }
     pod = {
         "subdomain": launch.name,
         "restartPolicy": "OnFailure",
-        "containers": [container],
+        "containers": [_describe_container(launch)],
         "volumes": [
             {"name": "project", "persistentVolumeClaim": {"claimName": launch.claim}},
             {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
@@ -216,3 +188,35 @@ def read_seconds(text: str) -> int:
         parts = [0, *parts, *([0] if len(parts) == 1 else [])]
     hours, minutes, seconds = parts
     return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _describe_container(launch: Launch) -> dict[str, object]:
+    """The container of one machine: torchrun, what it may use, and where the project lies."""
+    limits: dict[str, object] = {"cpu": str(launch.cpus)}
+    if launch.memory:
+        limits["memory"] = f"{launch.memory}i"
+    if launch.gpus:
+        limits["nvidia.com/gpu"] = launch.gpus
+    return {
+        "name": "training",
+        "image": launch.image,
+        "command": [
+            "torchrun",
+            f"--nnodes={launch.nodes}",
+            f"--nproc-per-node={launch.processes}",
+            f"--max-restarts={RESTARTS}",
+            "--rdzv-backend=c10d",
+            f"--rdzv-id={launch.name}",
+            f"--rdzv-endpoint={launch.name}-0.{launch.name}:{PORT}",
+            "-m",
+            "residency",
+            launch.command,
+            launch.project,
+        ],
+        "env": [{"name": "OMP_NUM_THREADS", "value": str(max(1, launch.cpus // launch.processes))}],
+        "resources": {"limits": limits},
+        "volumeMounts": [
+            {"name": "project", "mountPath": launch.project},
+            {"name": "shared-memory", "mountPath": "/dev/shm"},
+        ],
+    }

@@ -76,39 +76,21 @@ class PretrainRun:
             self.tokenizer,
             run,
         )
-        steps = max(1, run.tokens // run.batch_tokens)
-        batches = PackedBatches(
-            files,
-            [corpus.share for corpus in self.corpora],
-            context=run.context,
-            batch_tokens=run.batch_tokens,
-            steps=steps,
-            seed=run.seed,
-        )
+        batches = self._pack_batches(files)
         self._describe_corpora(files, batches)
         before = held.before(base, identity, self.out, self.device) if self.start else {}
-
-        def measure(model: Any) -> float:
-            """The score of a checkpoint: minus the mean bits per byte over what is trained on."""
-            bits = held.bits(model)
-            self.say("held out: " + ", ".join(f"{k} {v:.4f} bits/byte" for k, v in bits.items()))
-            self._append_row("held-out.jsonl", {"bits_per_byte": bits})
-            if run.samples:
-                self._append_row("samples.jsonl", held.samples(model))
-            trained_on = [bits[c.name] for c in self.corpora if c.name in bits]
-            return -sum(trained_on) / len(trained_on) if trained_on else -math.inf
 
         result = train(
             base,
             batches,
-            self._train_settings(steps),
+            self._train_settings(batches.steps),
             self.out,
             TrainOptions(
                 seed=run.seed,
                 threads=self.threads,
                 device=self.device,
                 hashes={"base": identity, "data": batches.fingerprint},
-                evaluate=measure,
+                evaluate=lambda model: self._measure_held_out(model, held),
                 progress=self.progress,
                 on_event=self._log_event,
                 checkpoint_every=run.checkpoint_every,
@@ -128,6 +110,27 @@ class PretrainRun:
         )
         self._write_record(record, files, batches)
         return record
+
+    def _pack_batches(self, files: Sequence[TokenFile]) -> PackedBatches:
+        run = self.recipe.run
+        return PackedBatches(
+            files,
+            [corpus.share for corpus in self.corpora],
+            context=run.context,
+            batch_tokens=run.batch_tokens,
+            steps=max(1, run.tokens // run.batch_tokens),
+            seed=run.seed,
+        )
+
+    def _measure_held_out(self, model: Any, held: HeldOutText) -> float:
+        """The score of a checkpoint: minus the mean bits per byte over what is trained on."""
+        bits = held.bits(model)
+        self.say("held out: " + ", ".join(f"{k} {v:.4f} bits/byte" for k, v in bits.items()))
+        self._append_row("held-out.jsonl", {"bits_per_byte": bits})
+        if self.recipe.run.samples:
+            self._append_row("samples.jsonl", held.samples(model))
+        trained_on = [bits[c.name] for c in self.corpora if c.name in bits]
+        return -sum(trained_on) / len(trained_on) if trained_on else -math.inf
 
     def find_base(self) -> tuple[Path, str]:
         """The folder to start from, and its identity."""

@@ -8,9 +8,10 @@ import json
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from residency.errors import UserError
-from residency.evaluate.suites.sensitivity import PROBES
+from residency.evaluate.suites.sensitivity import PROBES, Sensitivity
 from residency.files.atomic_write import write_text
 from residency.report import sections
 from residency.report.highlight import highlight_trained
@@ -57,9 +58,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
     env = make_environment()
     script = read_asset(env, "report.js")
     digest = base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
-    mains = [model for model in results.models if model.arm == "main"]
     titles = {issue.issue.id: issue.title for issue in results.issues}
-    curves = {m.label: results.loss_curve(m) for m in results.models if m.training}
     baseline = sections.read_baseline(results)
     benchmarks = sections.read_benchmarks(results)
     sweep = read_sweep(results)
@@ -79,40 +78,69 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
             sensitivity=bool(table),
             sweep=bool(sweep),
         ),
-        probe_words=PROBES,
-        probe_rules=list(dict.fromkeys(n for p in table.probes for n in p.rules)) if table else [],
-        blind_spots=describe_blind_spots(table) if table else "",
         results=results,
         head=write_headline(results),
         actions=actions,
         stop=stop_sentence(results),
         has_plan=bool(results.results_of_rounds(StageName.PLAN)),
-        score_chart=draw_score_chart(results.models),
-        rate_charts=[
-            (kind, draw_rate_chart(kind, results.models))
-            for kind in sections.choose_charted_kinds(results)
-        ],
         test=results.test,
         test_sides=results.test_sides,
         test_rows=sections.list_test_rows(results),
-        forest=draw_forest_chart(results.issues),
         issue_samples=sections.load_issue_samples(results),
-        arm_tables=sections.list_arm_tables(results),
-        arm_lines=tell_arms(results.arms_tested, results.arms_plan),
-        fall_lines=tell_falls(results.falls, titles),
         issue_titles=titles,
         lineage=trace_lineage(results),
         rejected=[p for rows in results.proposals.values() for p in rows if not p.accepted],
-        loss=draw_loss_chart(curves),
         baseline=baseline,
         benchmarks=benchmarks,
         sweep=sweep,
-        dropped=sum(len(m.training.dropped) for m in mains if m.training),
-        token_rows=[highlight_trained(row) for row in results.data.shown],
-        rows_shown=results.answers.first_examples("train", 2),
         statuses_seen={issue.status for issue in results.issues}
         | {v.status for issue in results.issues for v in issue.verdicts},
         record=sections.list_record(results),
-        time_chart=draw_time_chart(sections.list_times(results)),
         settings_text=json.dumps(results.settings, indent=1, ensure_ascii=False),
+        **_draw_charts(results),
+        **_describe_sensitivity(table),
+        **_describe_arms(results, titles),
+        **_show_rows(results),
     )
+
+
+def _draw_charts(results: RunResults) -> dict[str, Any]:
+    return {
+        "score_chart": draw_score_chart(results.models),
+        "rate_charts": [
+            (kind, draw_rate_chart(kind, results.models))
+            for kind in sections.choose_charted_kinds(results)
+        ],
+        "forest": draw_forest_chart(results.issues),
+        "loss": draw_loss_chart(
+            {m.label: results.loss_curve(m) for m in results.models if m.training}
+        ),
+        "time_chart": draw_time_chart(sections.list_times(results)),
+    }
+
+
+def _describe_sensitivity(table: Sensitivity | None) -> dict[str, Any]:
+    return {
+        "probe_words": PROBES,
+        "probe_rules": list(dict.fromkeys(n for p in table.probes for n in p.rules))
+        if table
+        else [],
+        "blind_spots": describe_blind_spots(table) if table else "",
+    }
+
+
+def _describe_arms(results: RunResults, titles: dict[str, str]) -> dict[str, Any]:
+    return {
+        "arm_tables": sections.list_arm_tables(results),
+        "arm_lines": tell_arms(results.arms_tested, results.arms_plan),
+        "fall_lines": tell_falls(results.falls, titles),
+    }
+
+
+def _show_rows(results: RunResults) -> dict[str, Any]:
+    trained = [m.training for m in results.models if m.arm == "main" and m.training]
+    return {
+        "dropped": sum(len(training.dropped) for training in trained),
+        "token_rows": [highlight_trained(row) for row in results.data.shown],
+        "rows_shown": results.answers.first_examples("train", 2),
+    }

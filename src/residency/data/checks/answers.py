@@ -109,12 +109,44 @@ class Answers:
     def figures(self) -> list[Figure]:
         """What was seen."""
         rows = len(self._lengths)
+        flagged = (
+            (
+                self.refusals,
+                "refusals",
+                "answers that refuse",
+                "keep only those that your model shall learn to give; drop the rest",
+            ),
+            (
+                self.boilerplate,
+                "boilerplate",
+                "answers with chatbot phrases (Sure! …, I hope this helps)",
+                "cut the phrases, or the model will write them every time",
+            ),
+            (
+                self.repetitive,
+                "repetitive",
+                "answers that repeat themselves",
+                "drop or shorten: repetition is learnt at once",
+            ),
+            (
+                self.cut,
+                "cut_off",
+                "answers that seem to be cut off",
+                "complete or drop them: the model learns to stop there",
+            ),
+        )
+        return [
+            *self._measure_lengths(rows),
+            *(flags.figure(name, title, rows, action) for flags, name, title, action in flagged),
+            self._count_same(rows),
+        ]
+
+    def _measure_lengths(self, rows: int) -> tuple[Figure, Figure]:
         lengths = np.frombuffer(self._lengths, np.int32) if rows else np.zeros(1, np.int32)
         prompts = np.frombuffer(self._prompts, np.int32) if rows else np.zeros(1, np.int32)
         asked = prompts > 0
         ratio = float(np.median(lengths[asked] / prompts[asked])) if asked.any() else 0.0
-        often = [(k, n) for k, n in self._same.most_common(5) if n > max(2, 0.01 * rows)]
-        return [
+        return (
             Figure(
                 "answer_words",
                 "length of the answers, median",
@@ -130,43 +162,22 @@ class Answers:
             Figure(
                 "answer_ratio", "answer to prompt, median ratio of words", rows, rows, value=ratio
             ),
-            self.refusals.figure(
-                "refusals",
-                "answers that refuse",
-                rows,
-                "keep only those that your model shall learn to give; drop the rest",
+        )
+
+    def _count_same(self, rows: int) -> Figure:
+        often = [(k, n) for k, n in self._same.most_common(5) if n > max(2, 0.01 * rows)]
+        return Figure(
+            "same_answer",
+            "answers given to many prompts",
+            sum(n for _, n in often),
+            rows,
+            "warn" if often else "info",
+            examples=tuple(
+                Sighting(self._first[k].source, f"{n} times: {self._first[k].excerpt}")
+                for k, n in often
             ),
-            self.boilerplate.figure(
-                "boilerplate",
-                "answers with chatbot phrases (Sure! …, I hope this helps)",
-                rows,
-                "cut the phrases, or the model will write them every time",
-            ),
-            self.repetitive.figure(
-                "repetitive",
-                "answers that repeat themselves",
-                rows,
-                "drop or shorten: repetition is learnt at once",
-            ),
-            self.cut.figure(
-                "cut_off",
-                "answers that seem to be cut off",
-                rows,
-                "complete or drop them: the model learns to stop there",
-            ),
-            Figure(
-                "same_answer",
-                "answers given to many prompts",
-                sum(n for _, n in often),
-                rows,
-                "warn" if often else "info",
-                examples=tuple(
-                    Sighting(self._first[k].source, f"{n} times: {self._first[k].excerpt}")
-                    for k, n in often
-                ),
-                action="right for labels; for free text keep a few" if often else "",
-            ),
-        ]
+            action="right for labels; for free text keep a few" if often else "",
+        )
 
 
 def repeated_share(words: list[str], n: int = 4) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from residency.evaluate.arena.bradley_terry import (
     ELO,
     RIDGE,
+    Fit,
     Fitter,
     Floats,
     Games,
@@ -159,12 +160,37 @@ def make_leaderboard(
     )
     covariance = sandwich_covariance(data, fitted)
     shift = ANCHOR - (fitted.theta[data.models.index(anchor)] * ELO if anchor else 0.0)
-    low, high = np.quantile(theta_draws, [0.025, 0.975], axis=0) * ELO + shift
+    rows = _make_standings(data, fitted, theta_draws, covariance, shift, used)
+    return Leaderboard(
+        standings=tuple(sorted(rows, key=lambda row: (row.component, -row.score, row.model))),
+        votes=len(used),
+        prompts=len(set(data.prompts.tolist())),
+        raters=len(set(data.raters.tolist())),
+        style=_style_covariates(fitted.beta, beta_draws) if texts is not None else {},
+        ties=None if fitted.log_tie is None else tie_share(fitted.log_tie),
+        ties_interval=None if fitted.log_tie is None else _ties_interval(tie_draws),
+        models=data.models,
+        theta=tuple(fitted.theta.tolist()),
+        covariance=tuple(tuple(row) for row in covariance.tolist()),
+        draws=theta_draws,
+    )
+
+
+def _make_standings(
+    data: Games,
+    fitted: Fit,
+    draws: Floats,
+    covariance: Floats,
+    shift: float,
+    used: Sequence[Vote],
+) -> list[Standing]:
+    """Each model's line; ``draws`` (bootstrap draws × models) are in log odds, ``shift`` in Elo."""
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0) * ELO + shift
     score = fitted.theta * ELO + shift
     robust = Z95 * ELO * np.sqrt(np.maximum(np.diag(covariance)[: len(score)], 0))
     tally, elo = _tally_votes(used), online_elo(used)
     components = data.components
-    rows = [
+    return [
         Standing(
             model=name,
             score=float(score[i]),
@@ -181,19 +207,6 @@ def make_leaderboard(
         )
         for i, name in enumerate(data.models)
     ]
-    return Leaderboard(
-        standings=tuple(sorted(rows, key=lambda row: (row.component, -row.score, row.model))),
-        votes=len(used),
-        prompts=len(set(data.prompts.tolist())),
-        raters=len(set(data.raters.tolist())),
-        style=_style_covariates(fitted.beta, beta_draws) if texts is not None else {},
-        ties=None if fitted.log_tie is None else tie_share(fitted.log_tie),
-        ties_interval=None if fitted.log_tie is None else _ties_interval(tie_draws),
-        models=data.models,
-        theta=tuple(fitted.theta.tolist()),
-        covariance=tuple(tuple(row) for row in covariance.tolist()),
-        draws=theta_draws,
-    )
 
 
 def online_elo(votes: Sequence[Vote], *, k: float = K_FACTOR) -> dict[str, float]:

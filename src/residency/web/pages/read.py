@@ -8,18 +8,17 @@ from fastapi import FastAPI, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
+from residency.commands.propose_kind import add_kind, propose_kind
 from residency.commands.read import (
     LONGEST_NOTE,
     SAMPLE,
     Reading,
     SampledAnswer,
-    add_kind,
     draw_sample,
     load_reading,
     make_grouping,
     make_note,
     make_renaming,
-    propose_kind,
     suggest_modes,
 )
 from residency.errors import UserError

@@ -1,0 +1,135 @@
+"""``residency read``: a failure mode that people found becomes a kind that later rounds measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from residency.diagnose.open_coding import Note, findings_of_notes
+from residency.errors import UserError
+from residency.evaluate.judge.agreement import Agreement, measure_agreement
+from residency.evaluate.judge.judge import list_verdicts
+from residency.evaluate.judge.prompts import Rubric
+from residency.evaluate.suites.draft_rule import draft_rule, is_good_enough, measure_rule
+from residency.loop.judge_model import open_judge
+from residency.loop.measure_kinds import load_notes
+from residency.nouns.example import Example
+from residency.nouns.response import Response
+from residency.project.named_kinds import NamedKind, Way, append_kind, read_kinds
+from residency.project.workspace import Workspace
+from residency.store.record_kind import RecordKind
+
+
+@dataclass(frozen=True)
+class KindProposal:
+    """A kind as it would be measured, and how far that agrees with the notes.
+
+    ``agreement`` stands on answers that drafted nothing; ``fails`` and ``fine`` count the notes.
+    """
+
+    kind: NamedKind
+    agreement: Agreement | None
+    fails: int
+    fine: int
+
+    def describe(self) -> str:
+        """What it is worth, in a sentence."""
+        if self.agreement is None:
+            return "Measured by people alone: what nobody has read stays unscored."
+        a = self.agreement
+        said = (
+            f"It finds {a.tn} of {a.tn + a.fp} answers with “{self.kind.name}” and lets "
+            f"{a.tp} of {a.tp + a.fn} fine ones pass"
+        )
+        if a.unscored:
+            said += f" ({a.unscored} could not be scored)"
+        if self.kind.usable:
+            return f"{said}: good enough to count by."
+        return (
+            f"{said}: not good enough, so it stays unscored. More notes, another rule or a judge "
+            "may do better."
+        )
+
+
+def propose_kind(
+    ws: Workspace,
+    mode: str,
+    by: Way,
+    *,
+    criterion: str = "",
+    rule: Mapping[str, Any] | None = None,
+    severity: float = 0.5,
+    reader: str = "",
+) -> KindProposal:
+    """How a mode would be measured, and how well. Nothing is written but a judge's answers.
+
+    Args:
+        by: ``rule``: one drafted from the notes, or ``rule``; ``judge``: ``criterion``, asked of
+            the endpoint in ``[judge]``; ``reading``: by people alone; ``nothing``: no longer.
+
+    Raises:
+        UserError: no such mode, or too few notes. ConfigError: no judge is named.
+    """
+    notes = load_notes(ws.store)
+    if mode not in {note.mode for note in notes if note.mode} and by != "nothing":
+        raise UserError(f"there is no mode {mode!r}", next_step="residency read DIR lists them")
+    labels = _label_answers(notes, mode)
+    fails = sum(not passed for passed in labels.values())
+    counts = fails, len(labels) - fails
+    made = NamedKind(mode, by, severity=severity, who=reader)
+    if by in ("reading", "nothing"):
+        return KindProposal(made, None, *counts)
+    responses = list(ws.store.responses_by_id(labels).values())
+    examples = _load_examples(ws, responses)
+    table: Mapping[str, Any] = {}
+    if by == "judge":
+        criterion = criterion or f"Is the answer free of this failure: {mode}?"
+        report = open_judge(ws).check(
+            Rubric(mode, criterion), examples, responses, progress=ws.progress
+        )
+        agreement = measure_agreement(list_verdicts(report.findings), dict(labels))
+    elif rule is not None:
+        table = rule
+        agreement = measure_rule(dict(rule), examples, responses, labels, embedder=ws.embedder)
+    else:
+        drafted = draft_rule(examples, responses, labels, embedder=ws.embedder)
+        if drafted is None:
+            raise UserError(
+                f"no rule tells {counts[0]} answers with {mode!r} from {counts[1]} fine ones",
+                next_step="read and note more answers, the fine ones too, or use --by judge",
+            )
+        table, agreement = drafted.table, drafted.measured
+    kind = NamedKind(
+        mode,
+        by,
+        rule=table,
+        criterion=criterion if by == "judge" else "",
+        severity=severity,
+        usable=is_good_enough(agreement),
+        agreement={
+            name: value
+            for name, value in agreement.to_dict().items()
+            if name in ("tp", "fn", "tn", "fp", "unscored")
+        },
+        who=reader,
+    )
+    return KindProposal(kind, agreement, *counts)
+
+
+def add_kind(ws: Workspace, proposal: KindProposal) -> NamedKind:
+    """Let later rounds measure a kind: it goes to the end of ``kinds.toml``."""
+    read_kinds(ws.root)  # a file that cannot be read is told before anything is added to it
+    kind = append_kind(ws.root, proposal.kind)
+    ws.store.add_record(RecordKind.NAMED_KIND, kind.name, kind.to_dict())
+    return kind
+
+
+def _load_examples(ws: Workspace, responses: Sequence[Response]) -> list[Example]:
+    return [ws.store.example(key) for key in dict.fromkeys(r.example for r in responses)]
+
+
+def _label_answers(notes: Sequence[Note], mode: str) -> dict[str, bool]:
+    """Response id → fine (True) or with this mode (False); other failures say nothing of it."""
+    findings = findings_of_notes(notes, {mode: 0.5})
+    return {f.response: f.status == "pass" for f in findings if f.status != "unscored"}
