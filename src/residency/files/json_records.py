@@ -13,6 +13,7 @@ from residency.errors import DataError
 from residency.files.decompress import open_bytes
 from residency.files.opening import find_encoding, find_rows_within, undecodable_error
 from residency.files.record import Record
+from residency.files.turn_lists import is_turn_list
 
 LONGEST_LINE = 1 << 28
 """Bytes of one line, and characters of one row of an array."""
@@ -78,6 +79,9 @@ def _describe_error(error: Exception) -> str:
 
 
 def _make_record(number: int, value: Any) -> Record:
+    """The value as a row; a bare list of turns is the row of a conversation."""
+    if is_turn_list(value):
+        value = {"messages": value}
     if not isinstance(value, dict):
         return Record(number, None, f"a JSON object is expected, found {type(value).__name__}")
     return Record(number, value)
@@ -139,6 +143,10 @@ class _ArrayReader:
         first, rows, counted = self._line, 0, False
         while self._skip_between():
             if self._buffer[self._at] == "]":
+                self._at += 1
+                if self._skip_between():
+                    reason = "more text after the array's end: it was not read"
+                    yield Record(self._line, None, reason)
                 return
             counted = counted or (rows == 1 and self._line == first)
             position = rows + 1 if counted else self._line

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from residency.errors import DataError
 from residency.files.decompress import DAMAGED, damaged_error, inner_suffix, open_bytes
+from residency.files.turn_lists import is_turn, is_turn_list
 
 Kind = Literal["jsonl", "json", "csv", "parquet", "arrow", "sqlite", "yaml", "text"]
 
@@ -34,6 +35,11 @@ ROW_LISTS = {
     "segments",
     "annotations",
     "replies",
+    "responses",
+    "suggestions",
+    "choices",
+    "options",
+    "answers",
 }
 """Lists of objects that are a part of one row, not rows."""
 
@@ -104,7 +110,7 @@ def find_kind(path: Path) -> Kind:
     if suffix in _TABLE_ENDINGS:
         return "csv"
     if _ARRAY.match(text) and suffix not in _PROSE_ENDINGS:
-        return "json"
+        return "jsonl" if _has_conversation_lines(text) else "json"
     if text[0] == "{":
         first, _, tail = text.partition("\n")
         try:
@@ -123,6 +129,15 @@ def find_kind(path: Path) -> Kind:
     if suffix in (".yaml", ".yml"):
         return "yaml"
     return "text"
+
+
+def _has_conversation_lines(text: str) -> bool:
+    """Whether the first line is a conversation, as a list of turns, and another list follows."""
+    first, _, tail = text.partition("\n")
+    try:
+        return tail.lstrip().startswith("[") and is_turn_list(json.loads(first))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _refuse_known_binary(path: Path, head: bytes) -> None:
@@ -179,9 +194,10 @@ def find_rows_within(value: dict[str, Any]) -> list[Any]:
     lists = [
         rows
         for name, rows in value.items()
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict) and name not in ROW_LISTS
+        if isinstance(rows, list) and rows and isinstance(rows[0], dict) and not is_turn(rows[0])
     ]
-    return lists[0] if len(lists) == 1 and not ROW_LISTS & value.keys() else []
+    names = {name.strip().lower() for name in value}
+    return lists[0] if len(lists) == 1 and not ROW_LISTS & names else []
 
 
 def undecodable_error(path: Path, error: UnicodeDecodeError) -> DataError:

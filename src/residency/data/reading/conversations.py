@@ -13,6 +13,8 @@ from typing import Any
 
 from residency.data.reading.clean_text import RowError, clean_text, describe_type, is_missing
 from residency.data.reading.tool_calls import read_named_calls, read_openai_calls, read_tools
+from residency.data.reading.turn_shapes import expand_turn, read_refusal
+from residency.files.turn_lists import ASSISTANT_KEYS, SPEAKER_KEYS, USER_KEYS, WORDS_KEYS
 from residency.nouns.example import Message, Role
 
 _ROLES: dict[str, Role] = {
@@ -27,6 +29,14 @@ _ROLES: dict[str, Role] = {
     "bard": "assistant",
     "model": "assistant",
     "bot": "assistant",
+    "chatbot": "assistant",
+    "ai": "assistant",
+    "agent": "assistant",
+    "customer": "user",
+    "humanmessage": "user",
+    "aimessage": "assistant",
+    "systemmessage": "system",
+    "toolmessage": "tool",
     "tool": "tool",
     "function": "tool",
     "observation": "tool",
@@ -37,6 +47,9 @@ _ROLES: dict[str, Role] = {
 }
 _CALL_ROLES = {"function_call", "tool_call"}
 _THINKING = ("reasoning", "thinking")
+_THINKING_KEYS = ("reasoning_content", "thinking", "reasoning", "thought")
+_TEXT_PARTS = ("text", "input_text", "output_text")
+_CALL_PARTS = ("tool_call", "tool_use")
 
 LEARN_MARKS: dict[str, bool] = {
     "weight": True,
@@ -58,8 +71,13 @@ READ_KEYS = {
     "content",
     "value",
     "tool_calls",
-    "reasoning_content",
-    "thinking",
+    "function_call",
+    "refusal",
+    *SPEAKER_KEYS,
+    *WORDS_KEYS,
+    *USER_KEYS,
+    *ASSISTANT_KEYS,
+    *_THINKING_KEYS,
     "input",
     "tools",
     "trained",
@@ -83,7 +101,11 @@ def read_messages(value: Any, field: str) -> tuple[Message, ...]:
         value = [value]
     if not isinstance(value, list) or not value:
         raise RowError("a list of messages is expected", field)
-    return tuple(_read_message(raw, f"{field}[{n}]") for n, raw in enumerate(value))
+    return tuple(
+        _read_message(turn, f"{field}[{n}]")
+        for n, raw in enumerate(value)
+        for turn in expand_turn(raw)
+    )
 
 
 def list_unread_keys(value: Any) -> set[str]:
@@ -92,7 +114,8 @@ def list_unread_keys(value: Any) -> set[str]:
         value = [value]
     if not isinstance(value, list):
         return set()
-    return {str(key) for raw in value if isinstance(raw, Mapping) for key in raw} - READ_KEYS
+    keys = {str(key) for raw in value if isinstance(raw, Mapping) for key in raw}
+    return {key for key in keys if key.strip().lower() not in READ_KEYS}
 
 
 def _read_message(raw: Any, field: str) -> Message:
@@ -106,10 +129,13 @@ def _read_message(raw: Any, field: str) -> Message:
     calls = read_openai_calls(raw.get("tool_calls"), f"{field}.tool_calls")
     if str(name).lower() in _CALL_ROLES:
         calls, content = read_named_calls(content, field), ""
-    thinking = raw.get("reasoning_content") or raw.get("thinking") or ""
+    thoughts_beside = [v for key in _THINKING_KEYS if isinstance(v := raw.get(key), str) and v]
+    thinking = thoughts_beside[0] if thoughts_beside else ""
+    if content is None and role == "assistant":
+        content = read_refusal(raw)
     if isinstance(content, list):
         thoughts = [p for p in content if isinstance(p, Mapping) and p.get("type") in _THINKING]
-        thinking = thinking or "".join(str(p.get("value", p.get("text", ""))) for p in thoughts)
+        thinking = thinking or "".join(map(_read_thought, thoughts))
         content = [p for p in content if p not in thoughts]
         content, calls_within = _split_parts(content, f"{field}.content")
         calls = (*calls, *calls_within)
@@ -126,6 +152,11 @@ def _read_message(raw: Any, field: str) -> Message:
         tools=read_tools(raw.get("tools"), f"{field}.tools"),
         trained=role != "assistant" or _is_learned(raw, field),
     )
+
+
+def _read_thought(part: Mapping[str, Any]) -> str:
+    """The text of a part of thinking, under any of the names that it has."""
+    return str(next((part[key] for key in ("value", "text", "thinking") if part.get(key)), ""))
 
 
 def _is_learned(raw: Mapping[str, Any], field: str) -> bool:
@@ -228,10 +259,15 @@ def _split_parts(parts: Sequence[Any], field: str) -> tuple[str, tuple[dict[str,
         kind = part.get("type") if isinstance(part, Mapping) else None
         if isinstance(part, str):
             texts.append(part)
-        elif kind == "text":
+        elif kind in _TEXT_PARTS or (
+            kind is None and isinstance(part, Mapping) and isinstance(part.get("text"), str)
+        ):
             texts.append(str(part.get("text", part.get("value", ""))))
-        elif kind == "tool_call":
-            calls += read_named_calls(part.get("value", part.get("tool_call")), field)
+        elif kind in _CALL_PARTS:
+            call = part.get("value", part.get("tool_call"))
+            if call is None:  # Anthropic's, its name and input beside the type
+                call = {"name": part.get("name"), "arguments": part.get("input", {})}
+            calls += read_named_calls(call, field)
         elif kind is None:
             raise RowError(f"text is expected, found {describe_type(part)}", field)
         else:

@@ -57,13 +57,18 @@ def preview_file(path: Path, columns: Mapping[str, str], *, split_at: str = "") 
     names = tuple(dict.fromkeys(str(key) for row in values for key in row))
     config = DataConfig(columns=dict(columns), split_at=split_at)
     try:
-        mapping = find_mapping(values, columns=config.columns, where=source.name)
+        mapping = find_mapping(
+            values,
+            columns=config.columns,
+            where=source.name,
+            raw_text=bool(split_at) or source.kind == "text",
+        )
     except DataError as error:
         return FilePreview(str(path), names, dict(columns), "", [], [], f"{error}")
     reader = RowReader(source.name, config, "train", need_answer=True, mapping=mapping)
     examples: list[Example] = []
     refused: list[str] = []
-    for record in records:
+    for record in mapping.layout.join_records(iter(records)):
         item, _ = reader.read_record(record)
         if isinstance(item, Example):
             examples.append(item)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +19,18 @@ from residency.data.reading.layouts.layout import (
     RowFields,
 )
 from residency.errors import DataError
+from residency.files.turn_lists import is_turn
 
 RAW = ("text", "text-label")
 """Layouts that are taken only where rows hold nothing else that could be asked or answered."""
+
+_IDS = {"id", "idx", "index", "uuid", "_id", "created_at", "updated_at", "timestamp", "date"}
+_NO_WORDS = _IDS | {
+    "url", "source", "date", "time", "timestamp", "created", "created_at", "updated_at", "lang",
+    "language", "license", "licence", "author", "user", "file", "path", "title", "meta", "metadata",
+    "split", "dataset", "subset", "domain", "tags", "group", "weight", "year", "page", "line",
+}  # fmt: skip
+"""Columns that say where a text comes from, and not what a model should answer."""
 
 COLUMNS_HINT = (
     "name your columns: --column question=NAME --column response=NAME, or in residency.toml: "
@@ -49,8 +60,12 @@ def find_mapping(
     layout: str = "auto",
     columns: Mapping[str, str] | None = None,
     where: str = "",
+    raw_text: bool = False,
 ) -> RowMapping:
     """The layout that fits most of ``rows``, and its columns.
+
+    Args:
+        raw_text: texts stay as they are, also where they look like written-out chats.
 
     Raises:
         DataError: no layout fits, or several could be meant; a named layout or column does not
@@ -72,10 +87,16 @@ def find_mapping(
         raise _no_layout(rows, layout, where)
     if layout != "auto":
         return _with_marks(rows, fitting[0][1], named)
-    asking = [(fits, mapping) for fits, mapping in fitting if mapping.layout.name not in RAW]
+    asking = [
+        (fits, mapping)
+        for fits, mapping in fitting
+        if mapping.layout.name not in RAW
+        and not (mapping.layout.name == "chat-text" and (raw_text or 2 * fits < len(rows)))
+    ]
     if not asking:
         return _with_marks(rows, _choose_raw(rows, fitting, named, where), named)
-    fits, mapping = max(asking, key=lambda pair: pair[0])
+    # Columns that the user names say what is meant: an export that holds them is read by them.
+    fits, mapping = max(asking, key=lambda pair: (named.keys() <= pair[1].columns.keys(), pair[0]))
     if 2 * fits < len(rows):
         raise DataError(
             f"only {fits} of the first {len(rows)} rows are of the layout {mapping}",
@@ -89,7 +110,21 @@ def _no_layout(rows: Sequence[Mapping[str, Any]], layout: str, where: str) -> Da
     present = _list_columns(rows)
     wanted = f"the layout {layout!r}" if layout != "auto" else "any known layout"
     fields = f"the fields {', '.join(present)} do" if present else "rows without fields do"
-    return DataError(f"{fields} not make {wanted}", where=where, next_step=COLUMNS_HINT)
+    return DataError(f"{fields} not make {wanted}", where=where, next_step=_suggest_columns(rows))
+
+
+def _suggest_columns(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How to name the columns, with those of the file where it has just two of text."""
+    columns = dict.fromkeys(str(key) for row in rows for key in row)
+    texts = [name for name in columns if name.strip() and name.strip().lower() not in _IDS]
+    if len(texts) != 2 or not all(isinstance(row.get(name), str) for row in rows for name in texts):
+        return COLUMNS_HINT
+    asked, answered = (shlex.quote(name) for name in texts)
+    return (
+        f"if {asked} is the question and {answered} the answer: --column question={asked} "
+        f"--column response={answered}, or in residency.toml: [data] columns = "
+        f"{{question = {json.dumps(texts[0])}, response = {json.dumps(texts[1])}}}"
+    )
 
 
 def _choose_raw(
@@ -109,6 +144,13 @@ def _choose_raw(
         return plain
     text = plain.columns["text"]
     present = _list_columns(rows)
+    if 2 * sum(map(is_turn, rows)) > len(rows) and not named:
+        raise DataError(
+            "each row is one turn of a conversation",
+            where=where,
+            next_step='put the turns of a conversation into one row, {"messages": […]}; or '
+            f'[data] format = "text" to train on {text} as raw text',
+        )
     labelled = by_name.get("text-label")
     if labelled is not None:
         column = labelled.columns["class"]
@@ -132,7 +174,29 @@ def _choose_raw(
             next_step=f"--column question={text} --column response={doubtful[0]}, or "
             f'[data] format = "text" to train on {text} as raw text',
         )
+    classes = [c for c in present if c != text and "class" not in named and _hold_classes(rows, c)]
+    if classes:
+        raise DataError(
+            f"beside {text} stands {', '.join(classes)}, whose values come again and again: a class "
+            "to tell?",
+            where=where,
+            next_step=f"--column class={classes[0]}, or "
+            f'[data] format = "text" to train on {text} as raw text',
+        )
     return plain
+
+
+def _hold_classes(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether a column holds a few short words or small numbers again and again, and is not about
+    where the text comes from."""
+    if column.strip().lower() in _NO_WORDS:
+        return False
+    values = [row.get(column) for row in rows if not is_missing(row.get(column))]
+    short = all(
+        isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= 40
+        for value in values
+    )
+    return short and 2 <= len(set(values)) <= 20 and _are_classes(values)
 
 
 def _are_classes(values: Sequence[Any]) -> bool:

@@ -69,11 +69,12 @@ def map_row(
     system = row.text("system")
     if system and not (messages and messages[0].role == "system"):
         messages = (Message("system", system), *messages)
-    changes: tuple[str, ...] = ()
+    changes = read.left_out
     if len(messages) > 1:
-        messages, changes = trim_empty_turns(
+        messages, trimmed = trim_empty_turns(
             messages, need_answer=need_answer and read.rejected is None
         )
+        changes += trimmed
     if fold_system:
         messages = _fold_system(messages)
     return MappedRow(

@@ -123,11 +123,21 @@ class RowReader:
         if answered or (not self.need_answer and last.role != "assistant"):
             return
         raise RowError(
-            "no answer to train on (empty or missing)"
+            self._describe_no_answer()
             if self.need_answer
             else "the last assistant message is empty",
             columns.get("response") or columns.get("messages") or columns.get("conversations", ""),
         )
+
+    def _describe_no_answer(self) -> str:
+        """Why nothing can be trained on: an empty answer, or no column that holds answers."""
+        mapping = self.mapping
+        if mapping and "response" in mapping.layout.may and "response" not in mapping.columns:
+            return (
+                "no answer to train on: no column is named response, output, completion or answer "
+                "(--column response=NAME)"
+            )
+        return "no answer to train on (empty or missing)"
 
 
 def write_rejects(rejects: Iterable[Reject], path: Path) -> None:

@@ -171,6 +171,7 @@ class SourceReader:
                 layout=self._config.format,
                 columns=self._config.columns,
                 where=self._source.name,
+                raw_text=bool(self._config.split_at) or self._source.kind == "text",
             )
             if need_answer is None:
                 answers = "response" in mapping.columns or any("instances" in v for v in values)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from residency.data.reading.clean_text import RowError, clean_text, is_missing
+from residency.data.reading.conversations import read_messages
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
+from residency.files.turn_lists import is_turn_list
 from residency.nouns.example import Message
 
 _PROMPT_NAMES = ("prompt", "instruction", "question", "text", "input")
@@ -29,7 +32,7 @@ class LabelStudioLayout(Layout):
 
     def read_row(self, row: RowFields) -> LayoutRow:
         """The task's text; the first annotation that was not cancelled as its answer."""
-        prompt = _read_prompt(row.value("data"), row.column("data"))
+        prompt = _read_prompt(row, row.value("data"), row.column("data"))
         field = row.column("annotations")
         results: Any = next(
             (
@@ -48,7 +51,61 @@ class LabelStudioLayout(Layout):
             if not isinstance(result, Mapping) or not isinstance(result.get("value"), Mapping):
                 raise RowError("a result with a value is expected", field)
             answers[str(result.get("from_name", ""))] = _read_result(result["value"], field)
-        return _make_row(row, prompt, answers)
+        return _make_row(prompt, answers)
+
+
+class LabelStudioTableLayout(Layout):
+    """Label Studio's short exports (JSON-MIN, CSV, TSV): a column for each text and each question."""
+
+    name = "label-studio-table"
+    about = "Label Studio's JSON-MIN and CSV exports: the text's column, and the one of its answer"
+
+    _OWN: ClassVar[frozenset[str]] = frozenset(
+        ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement")
+    )
+
+    def fits_row(self, row: RowFields) -> bool:
+        """The columns that Label Studio adds."""
+        return {"annotation_id", "annotator"} <= row.values.keys()
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """The text by its name; the only other column is the answer.
+
+        Raises:
+            RowError: several columns could be the answer.
+        """
+        others = {
+            str(k): v for k, v in row.values.items() if k not in self._OWN and not is_missing(v)
+        }
+        asked = next((k for k in others if k.strip().lower() in _PROMPT_NAMES), None)
+        asked = asked or next((k for k, v in others.items() if is_turn_list(v)), None)
+        if asked is None:
+            raise RowError(
+                f"which column is the prompt? ({', '.join(others) or 'none'}): name them with "
+                "--column question=NAME --column response=NAME"
+            )
+        answers = {k: v for k, v in others.items() if k != asked}
+        if len(answers) > 1:
+            raise RowError(
+                f"which column is the answer? ({', '.join(answers)}): --column question={asked} "
+                "--column response=NAME"
+            )
+        prompt = _read_prompt(row, {asked: others[asked]}, asked)
+        return _make_row(prompt, {k: _read_table_answer(v, k) for k, v in answers.items()})
+
+
+def _read_table_answer(value: Any, column: str) -> str:
+    """A choice, several (``{"choices": …}``), or texts, each also as JSON text within a CSV."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return clean_text(value, column)
+    if isinstance(value, Mapping):
+        return _read_result(value, column)
+    if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        raise RowError("marks on parts of the text are no text to answer with", column)
+    return _join_values(value, column, "\n")
 
 
 class ArgillaLayout(Layout):
@@ -70,14 +127,15 @@ class ArgillaLayout(Layout):
         """The fields as the prompt, the responses as the answer."""
         values = row.values
         if isinstance(values.get("fields"), Mapping):
-            names = dict.fromkeys(
-                str(name)
-                for key in ("responses", "suggestions")
-                if isinstance(values.get(key), Mapping)
-                for name in values[key]
-            )
-            answers = {name: _read_nested_answer(values, name) for name in names}
-            return _make_row(row, _read_prompt(values["fields"], "fields"), answers)
+            responses = _by_question(values.get("responses"))
+            suggested = _by_question(values.get("suggestions"))
+            answers = {
+                name: _first_answer(
+                    responses.get(name), _value_of(suggested.get(name)), f"responses.{name}"
+                )
+                for name in dict.fromkeys((*responses, *suggested))
+            }
+            return _make_row(_read_prompt(row, values["fields"], "fields"), answers)
         columns = _answer_columns(values)
         if not columns:
             raise RowError("no responses", "responses")
@@ -87,7 +145,7 @@ class ArgillaLayout(Layout):
             if isinstance(value, str) and "." not in key and "-" not in key and key not in _META
         }
         answers = {name: _read_column_answer(values, name) for name in columns}
-        return _make_row(row, _read_prompt(fields, "fields"), answers)
+        return _make_row(_read_prompt(row, fields, "fields"), answers)
 
 
 _META = ("id", "_server_id", "external_id", "status", "metadata", "inserted_at", "updated_at")
@@ -99,14 +157,29 @@ def _answer_columns(values: Mapping[str, Any]) -> list[str]:
     return flat or [key for key in values if f"{key}-suggestion" in values]
 
 
-def _read_nested_answer(values: Mapping[str, Any], name: str) -> str:
-    responses = values.get("responses")
-    responses = responses.get(name) if isinstance(responses, Mapping) else None
-    suggestions = values.get("suggestions")
-    suggested = suggestions.get(name) if isinstance(suggestions, Mapping) else None
-    if isinstance(suggested, Mapping):
-        suggested = suggested.get("value")
-    return _first_answer(responses, suggested, f"responses.{name}")
+def _by_question(value: Any) -> dict[str, Any]:
+    """Responses or suggestions by question: Argilla 2 keys them so, Argilla 1 lists people's forms
+    (``values``) and suggestions (``question_name``)."""
+    if isinstance(value, Mapping):
+        return {str(name): answer for name, answer in value.items()}
+    answers: dict[str, Any] = {}
+    for form in value if isinstance(value, list) else ():
+        if not isinstance(form, Mapping):
+            continue
+        if "question_name" in form:
+            answers[str(form["question_name"])] = form
+            continue
+        given = form.get("values")
+        for name, answer in given.items() if isinstance(given, Mapping) else ():
+            value_given = _value_of(answer)
+            answers.setdefault(str(name), []).append(
+                {"status": form.get("status"), "value": value_given}
+            )
+    return answers
+
+
+def _value_of(answer: Any) -> Any:
+    return answer.get("value") if isinstance(answer, Mapping) else answer
 
 
 def _read_column_answer(values: Mapping[str, Any], name: str) -> str:
@@ -131,20 +204,29 @@ def _first_answer(responses: Any, suggested: Any, field: str) -> str:
     return "" if is_missing(suggested) else _join_values(suggested, field)
 
 
-def _read_prompt(fields: Mapping[str, Any], where: str) -> str:
-    """The text that was shown: by its name, else the only one.
+def _read_prompt(row: RowFields, fields: Mapping[str, Any], where: str) -> tuple[Message, ...]:
+    """The text that was shown: by its name, else the only one; or the conversation that was shown.
 
     Raises:
         RowError: none, or several and none of a known name.
     """
+    for name, value in fields.items():
+        if is_turn_list(value):
+            turns = read_messages(value, f"{where}.{name}")
+            system = row.instruction and turns[0].role != "system"
+            return (Message("system", row.instruction), *turns) if system else turns
     texts = {str(k): v for k, v in fields.items() if isinstance(v, str) and v.strip()}
-    known = next((texts[name] for name in _PROMPT_NAMES if name in texts), None)
+    plain = {name.strip().lower(): text for name, text in texts.items()}
+    known = next((plain[name] for name in _PROMPT_NAMES if name in plain), None)
     if known is None and len(texts) == 1:
         known = next(iter(texts.values()))
     if known is None:
         names = ", ".join(texts) or "none"
         raise RowError(f"which text is the prompt? (texts: {names})", where)
-    return clean_text(known, where)
+    text = clean_text(known, where)
+    return (
+        Message("user", row.instruction, input=text) if row.instruction else Message("user", text),
+    )
 
 
 def _read_result(value: Mapping[str, Any], field: str) -> str:
@@ -152,6 +234,11 @@ def _read_result(value: Mapping[str, Any], field: str) -> str:
     for kind in ("choices", "text", "rating", "number", "taxonomy"):
         if kind in value and "start" not in value:
             return _join_values(value[kind], field, "\n" if kind == "text" else ", ")
+    if "selected" in value:
+        raise RowError(
+            "a comparison is no text to answer with; export pairs as prompt, chosen and rejected",
+            field,
+        )
     raise RowError(f"a result of {', '.join(map(str, value))} is no text to answer with", field)
 
 
@@ -159,17 +246,26 @@ def _join_values(value: Any, field: str, between: str = ", ") -> str:
     if isinstance(value, list):
         return between.join(_join_values(item, field, " > ") for item in value)
     if isinstance(value, Mapping):
-        raise RowError("text is expected, found an object", field)
+        ranked = "rank" in value
+        raise RowError(
+            "a ranking is no text to answer with; export pairs as prompt, chosen and rejected"
+            if ranked
+            else "text is expected, found an object",
+            field,
+        )
     return clean_text(str(value), field)
 
 
-def _make_row(row: RowFields, prompt: str, answers: Mapping[str, str]) -> LayoutRow:
-    """One question's answer as it is; of several a line each, ``name: answer``."""
+def _make_row(prompt: tuple[Message, ...], answers: Mapping[str, str]) -> LayoutRow:
+    """One question's answer as it is; of several a line each, ``name: answer``.
+
+    The answer takes the place of a last turn of the assistant's, which is what was judged.
+    """
     texts = {name: text for name, text in answers.items() if text.strip()}
     lines: Iterable[str] = texts.values()
     if len(answers) > 1:
         lines = (f"{name}: {text}" for name, text in texts.items())
     answer = "\n".join(lines)
-    user = Message("user", row.instruction, input=prompt) if row.instruction else None
-    turns = (Message("assistant", answer),) if answer else ()
-    return LayoutRow((user or Message("user", prompt), *turns))
+    if answer and prompt[-1].role == "assistant":
+        prompt = prompt[:-1]
+    return LayoutRow((*prompt, Message("assistant", answer)) if answer else prompt)

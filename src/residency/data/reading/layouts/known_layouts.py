@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from residency.data.reading.layouts.annotation_exports import ArgillaLayout, LabelStudioLayout
+from residency.data.reading.layouts.annotation_exports import (
+    ArgillaLayout,
+    LabelStudioLayout,
+    LabelStudioTableLayout,
+)
 from residency.data.reading.layouts.layout import SHARED_FIELDS, Layout
 from residency.data.reading.layouts.messages import MessagesLayout, SegmentsLayout, ShareGPTLayout
+from residency.data.reading.layouts.multiple_choice import MultipleChoiceLayout
 from residency.data.reading.layouts.open_assistant import OpenAssistantLayout
 from residency.data.reading.layouts.preference import PreferenceLayout
 from residency.data.reading.layouts.promptfoo import PromptfooLayout
-from residency.data.reading.layouts.raw_text import TextLabelLayout, TextLayout
+from residency.data.reading.layouts.raw_text import (
+    ChatTextLayout,
+    TextLabelLayout,
+    TextLayout,
+)
 from residency.data.reading.layouts.single_turn import (
     AlpacaLayout,
     InputOutputLayout,
@@ -21,16 +30,19 @@ from residency.plugins import find_plugins
 BUILT_IN: tuple[type[Layout], ...] = (
     OpenAssistantLayout,
     LabelStudioLayout,
+    LabelStudioTableLayout,
     ArgillaLayout,
     PromptfooLayout,
     PreferenceLayout,
     MessagesLayout,
     ShareGPTLayout,
     SegmentsLayout,
+    MultipleChoiceLayout,
     AlpacaLayout,
     PromptLayout,
     QuestionLayout,
     InputOutputLayout,
+    ChatTextLayout,
     TextLabelLayout,
     TextLayout,
 )

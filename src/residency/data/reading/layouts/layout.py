@@ -26,6 +26,7 @@ RESPONSE_COLUMNS = (
     "solution",
     "ground_truth",
     "expected_output",
+    "answers",
 )
 COLUMNS: dict[str, tuple[str, ...]] = {
     "instruction": ("instruction",),
@@ -33,12 +34,28 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "response": RESPONSE_COLUMNS,
     "prompt": ("prompt",),
     "question": ("question", "query"),
-    "messages": ("messages",),
+    "messages": ("messages", "contents", "chat", "dialogue", "dialog", "turns", "items"),
     "conversations": ("conversations", "conversation"),
-    "chosen": ("chosen", "chosen_messages", "chosen_response"),
-    "rejected": ("rejected", "rejected_messages", "rejected_response"),
+    "chosen": (
+        "chosen",
+        "chosen_messages",
+        "chosen_response",
+        "response_chosen",
+        "preferred_output",
+        "preferred",
+        "response_j",
+    ),
+    "rejected": (
+        "rejected",
+        "rejected_messages",
+        "rejected_response",
+        "response_rejected",
+        "non_preferred_output",
+        "dispreferred",
+        "response_k",
+    ),
     "text": ("text", "content"),
-    "system": ("system", "system_prompt"),
+    "system": ("system", "system_prompt", "systeminstruction", "system_instruction"),
     "tools": ("tools", "functions"),
     "history": ("history",),
     "tags": ("tags",),
@@ -86,6 +103,8 @@ class RowFields:
         column = self.column(field)
         if is_missing(value):
             return ""
+        if isinstance(value, Mapping) and isinstance(value.get("parts"), list):  # Gemini's
+            value = value["parts"]
         if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
             value = join_parts(value, column)
         if isinstance(value, Mapping | list | tuple | bytes):
@@ -113,10 +132,14 @@ class RowFields:
 
 @dataclass(frozen=True)
 class LayoutRow:
-    """A row as a conversation. ``rejected`` is the worse answer of a pair."""
+    """A row as a conversation.
+
+    ``rejected`` is the worse answer of a pair; ``left_out`` says in words what else the row holds.
+    """
 
     messages: tuple[Message, ...]
     rejected: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class Layout:

@@ -28,8 +28,11 @@ class MessagesLayout(Layout):
     field: ClassVar[str] = "messages"
 
     def fits_row(self, row: RowFields) -> bool:
-        """A list, or the JSON text of one."""
-        return isinstance(row.value(self.field), list | str)
+        """A list of turns, or the JSON text of one."""
+        value = row.value(self.field)
+        if isinstance(value, str):
+            return value.lstrip()[:1] in ("[", "{")
+        return isinstance(value, list) and not any(isinstance(turn, str) for turn in value)
 
     def read_row(self, row: RowFields) -> LayoutRow:
         """The messages, after the settings' instruction where they bring no system message."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from residency.data.reading.clean_text import RowError, clean_text
+from residency.data.reading.clean_text import RowError, clean_text, is_missing
 from residency.data.reading.conversations import read_messages
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.files.record import Record
 from residency.nouns.example import Message
 
+OTHER_PATHS = "other replies of the tree than the best-ranked were left out"
 _DEPTH = 500
 """Turns of a conversation; a tree that is deeper is broken."""
 
@@ -19,8 +20,8 @@ _DEPTH = 500
 class OpenAssistantLayout(Layout):
     """Conversation trees; of each the path of the best-ranked replies is read.
 
-    Files of single messages are joined to trees first: their records of one tree must stand
-    together, as they do in the public files.
+    Files of single messages are joined to trees first, in whatever order they stand; they are held
+    in memory until the file's end.
     """
 
     name = "open-assistant"
@@ -36,32 +37,31 @@ class OpenAssistantLayout(Layout):
 
     def join_records(self, records: Iterator[Record]) -> Iterator[Record]:
         """Records of single messages, joined to trees; trees as they are."""
-
-        def tree_of(record: Record) -> Any:
+        trees: dict[str, list[Record]] = {}
+        for record in records:
             values = record.values or {}
-            if "message_id" not in values:
-                return ("line", record.line)
             tree = values.get("message_tree_id")
-            return ("tree", str(tree)) if tree else ("line", record.line)
-
-        for (kind, _), group in itertools.groupby(records, tree_of):
-            if kind == "line":
-                yield from group
+            if "message_id" not in values or is_missing(tree):
+                yield record
             else:
-                yield _join_tree(list(group))
+                trees.setdefault(str(tree), []).append(record)
+        yield from map(_join_tree, trees.values())
 
     def read_row(self, row: RowFields) -> LayoutRow:
         """The first prompt, then the best reply of each turn."""
         turns: list[Message] = []
+        others = False
         node = row.values.get("prompt")
         while isinstance(node, Mapping):
             turns += _read_node(node, len(turns))
             if len(turns) > _DEPTH:
                 raise RowError(f"more than {_DEPTH} turns", "prompt")
-            node = _best_reply(node.get("replies"))
+            replies = _living_replies(node.get("replies"))
+            others = others or len(replies) > 1
+            node = _best_reply(replies)
         if not turns:
             raise RowError("no conversation tree", "prompt")
-        return LayoutRow(tuple(turns))
+        return LayoutRow(tuple(turns), left_out=(OTHER_PATHS,) if others else ())
 
 
 def _read_node(node: Mapping[str, Any], number: int) -> tuple[Message, ...]:
@@ -72,31 +72,45 @@ def _read_node(node: Mapping[str, Any], number: int) -> tuple[Message, ...]:
     )
 
 
-def _best_reply(replies: Any) -> Mapping[str, Any] | None:
-    """The reply of the lowest rank that was not deleted; those without a rank come last."""
+def _living_replies(replies: Any) -> list[Mapping[str, Any]]:
+    """Replies that were not deleted."""
     if not isinstance(replies, list):
-        return None
-    living = [r for r in replies if isinstance(r, Mapping) and not r.get("deleted")]
-    ranks = [r.get("rank") for r in living]
-    order = sorted(
-        range(len(living)),
-        key=lambda n: (not isinstance(ranks[n], int | float), ranks[n] or 0, n),
-    )
-    return living[order[0]] if order else None
+        return []
+    return [r for r in replies if isinstance(r, Mapping) and not _is_true(r.get("deleted"))]
+
+
+def _is_true(value: Any) -> bool:
+    """Tables hold the words of a truth value."""
+    return value is True or str(value).lower() == "true"
+
+
+def _best_reply(replies: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The reply of the lowest rank; those without a rank come last."""
+    ranks = [_read_rank(reply.get("rank")) for reply in replies]
+    return replies[min(range(len(replies)), key=lambda n: (ranks[n], n))] if replies else None
+
+
+def _read_rank(value: Any) -> float:
+    """The rank as a number, also where a table holds it as text; without one: infinity."""
+    try:
+        rank = float(value)
+    except (TypeError, ValueError):
+        return math.inf
+    return math.inf if math.isnan(rank) else rank
 
 
 def _join_tree(records: list[Record]) -> Record:
     """One tree of the messages of one tree."""
-    nodes: dict[str, dict[str, Any]] = {}
+    nodes = {
+        str((r.values or {}).get("message_id")): {**(r.values or {}), "replies": []}
+        for r in records
+    }
     root: dict[str, Any] | None = None
-    for record in records:
-        values = record.values or {}
-        node = dict(values, replies=[])
-        nodes[str(values.get("message_id"))] = node
-        parent = nodes.get(str(values.get("parent_id")))
-        if parent is not None:
+    for node in nodes.values():
+        parent = nodes.get(str(node.get("parent_id")))
+        if parent is not None and parent is not node:
             parent["replies"].append(node)
-        elif root is None and not values.get("parent_id"):
+        elif root is None and is_missing(node.get("parent_id")):
             root = node
     if root is None:
         return Record(

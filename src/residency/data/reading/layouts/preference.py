@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from residency.data.reading.clean_text import RowError, clean_text
-from residency.data.reading.conversations import list_unread_keys, read_messages
+from residency.data.reading.conversations import list_unread_keys, read_messages, with_tools
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.layouts.single_turn import read_question
+from residency.data.reading.marked_turns import read_marked_turns
+from residency.data.reading.tool_calls import read_tools
 from residency.nouns.example import Message
 
 
@@ -24,6 +27,8 @@ class PreferenceLayout(Layout):
         prompt = self._read_prompt(row)
         chosen = _read_side(row.value("chosen"), row.column("chosen"))
         rejected = _read_side(row.value("rejected"), row.column("rejected"))
+        if prompt and prompt[-1].role == "assistant":
+            prompt = _drop_answer(prompt, chosen, rejected)
         if len(chosen) > 1 or len(rejected) > 1:  # whole conversations on both sides
             if chosen[:-1] != rejected[:-1]:
                 raise RowError(
@@ -47,20 +52,37 @@ class PreferenceLayout(Layout):
 
     def _read_prompt(self, row: RowFields) -> tuple[Message, ...]:
         for field in ("messages", "conversations"):
-            if row.value(field):
+            if isinstance(row.value(field), list | str) and row.value(field):
                 return read_messages(row.value(field), row.column(field))
         for field in ("instruction", "prompt", "question"):
             value = row.value(field)
             if isinstance(value, list) and value:
                 return read_messages(value, row.column(field))
+            if isinstance(value, str) and (turns := read_marked_turns(value)):
+                return turns
             if row.text(field):
                 return (read_question(row, field),)
+        asked = row.value("input")
+        if isinstance(asked, Mapping) and "messages" in asked:  # OpenAI's files for DPO
+            messages = read_messages(asked["messages"], f"{row.column('input')}.messages")
+            return with_tools(
+                messages, read_tools(asked.get("tools"), f"{row.column('input')}.tools")
+            )
         return ()
+
+
+def _drop_answer(
+    prompt: tuple[Message, ...], chosen: tuple[Message, ...], rejected: tuple[Message, ...]
+) -> tuple[Message, ...]:
+    """The prompt without one of the two answers at its end, which some files repeat there."""
+    answers = {chosen[-1].content, rejected[-1].content}
+    return prompt[:-1] if prompt[-1].content in answers else prompt
 
 
 def _read_side(value: Any, field: str) -> tuple[Message, ...]:
     if isinstance(value, str):
-        messages: tuple[Message, ...] = (Message("assistant", clean_text(value, field)),)
+        turns = read_marked_turns(clean_text(value, field))
+        messages = turns or (Message("assistant", value),)
     else:
         messages = read_messages(value, field)
     if messages[-1].role != "assistant" or not messages[-1].content.strip():

@@ -1,4 +1,4 @@
-"""Rows of text: raw (``text``), or with a class to tell (``text-label``)."""
+"""Rows of text: raw (``text``), a written-out chat (``chat-text``), or with a class (``text-label``)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 from residency.data.reading.clean_text import RowError, is_missing
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.layouts.single_turn import read_answer
+from residency.data.reading.marked_turns import read_marked_turns
 from residency.nouns.example import Message
 
 
@@ -43,6 +44,34 @@ class TextLayout(Layout):
             )
             return LayoutRow((user, *answer))
         return LayoutRow((Message("assistant", text),))
+
+
+class ChatTextLayout(Layout):
+    """A conversation written out as one text; the template writes the marks anew."""
+
+    name = "chat-text"
+    needs = ("text",)
+    about = (
+        "`text` that begins with a chat's mark (`### Human:`, ChatML, `[INST]`, …): its turns, without "
+        'the marks; `--split-at` or `format = "text"` leaves it raw'
+    )
+    asks = True
+
+    def fits_row(self, row: RowFields) -> bool:
+        """The text has a question and an answer between marks."""
+        text = row.value("text")
+        return isinstance(text, str) and any(
+            turn.role == "assistant" for turn in read_marked_turns(text)
+        )
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """The turns, after the settings' instruction where there is no system turn."""
+        turns = read_marked_turns(row.needed_text("text"))
+        if not turns:
+            raise RowError("no mark of a turn at the beginning", row.column("text"))
+        if row.instruction and turns[0].role != "system":
+            turns = (Message("system", row.instruction), *turns)
+        return LayoutRow(turns)
 
 
 class TextLabelLayout(Layout):

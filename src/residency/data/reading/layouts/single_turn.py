@@ -8,6 +8,7 @@ from typing import Any
 from residency.data.reading.clean_text import RowError, clean_text, is_missing
 from residency.data.reading.conversations import list_unread_keys, read_messages
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
+from residency.data.reading.marked_turns import read_marked_turns
 from residency.nouns.example import Message
 
 
@@ -68,10 +69,11 @@ class PromptLayout(Layout):
     def read_row(self, row: RowFields) -> LayoutRow:
         """The prompt's messages, then the completion's."""
         prompt = row.value("prompt")
-        if isinstance(prompt, str) or is_missing(prompt):
+        turns = read_marked_turns(row.text("prompt")) if isinstance(prompt, str) else ()
+        if not turns and (isinstance(prompt, str) or is_missing(prompt)):
             messages: tuple[Message, ...] = (read_question(row, "prompt"),)
         else:
-            messages = read_messages(prompt, row.column("prompt"))
+            messages = turns or read_messages(prompt, row.column("prompt"))
             if row.instruction and messages[0].role != "system":
                 messages = (Message("system", row.instruction), *messages)
         return LayoutRow((*messages, *read_answer(row)))
@@ -146,9 +148,25 @@ def read_answer(row: RowFields) -> tuple[Message, ...]:
     if value is None and isinstance(scored := row.values.get("reward_model"), Mapping):
         value = scored.get("ground_truth")  # verl keeps the answer there
         text = "" if is_missing(value) else clean_text(str(value), "reward_model.ground_truth")
+    elif (answers := _list_answers(value)) is not None:
+        if len(answers) > 1:
+            raise RowError(
+                f"{len(answers)} different answers; one is expected", row.column("response")
+            )
+        text = clean_text(answers[0], row.column("response")) if answers else ""
     else:
         text = row.text("response")
     return (Message("assistant", text),) if text.strip() else ()
+
+
+def _list_answers(value: Any) -> list[str] | None:
+    """The different answers of a list of texts, or of SQuAD's ``{"text": […]}``; None for another
+    value."""
+    if isinstance(value, Mapping):
+        value = value.get("text")
+    if not isinstance(value, list) or not all(isinstance(answer, str) for answer in value):
+        return None
+    return list(dict.fromkeys(answer.strip() for answer in value if answer.strip()))
 
 
 def _are_messages(value: Any) -> bool:
