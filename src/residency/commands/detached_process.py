@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +14,12 @@ from pathlib import Path
 
 from residency.errors import StoreError
 from residency.files.atomic_write import write_bytes
+from residency.project.progress_file import is_alive
+from residency.secrets import hide_secrets
+from residency.text.terminal_text import make_safe
+
+_LOG_BYTES = 8000
+_LAST_LINES = 12
 
 
 def start_command(
@@ -45,3 +54,49 @@ def start_command(
     # somebody has to take note of its end, or it stays in the list of processes
     threading.Thread(target=child.wait, daemon=True).start()
     return child.pid
+
+
+def find_command(note: Path) -> int:
+    """The process that a note names, while it is alive and one of Residency's; 0 otherwise."""
+    process = read_note(note).get("pid", 0)
+    return process if process and is_alive(process) and is_ours(process) else 0
+
+
+def end_command(note: Path) -> int:
+    """Tell the process that a note names to end (SIGTERM); its id, 0 where there is none."""
+    process = find_command(note)
+    if process:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+    return process
+
+
+def read_note(path: Path) -> dict[str, int]:
+    """What a note says; nothing where it is missing or damaged."""
+    try:
+        body = json.loads(path.read_bytes())
+        return {key: int(value) for key, value in body.items()} if isinstance(body, dict) else {}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def is_ours(process: int) -> bool:
+    """Whether a process is one of Residency's: an id may belong to another program by now."""
+    import psutil
+
+    try:
+        return any("residency" in word for word in psutil.Process(process).cmdline())
+    except (psutil.Error, ValueError):
+        return False
+
+
+def read_last_words(path: Path) -> str:
+    """The last lines of what a command said, safe to be shown."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [line.rstrip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
+    return "\n".join(make_safe(hide_secrets(line)) for line in lines[-_LAST_LINES:])

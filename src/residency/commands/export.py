@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from residency.commands.export_log import ExportLog
 from residency.errors import ConfigError, ParityError, UserError
 from residency.export.export_formats import FORMATS, QUANTISATIONS, ExportFormat
 from residency.files.atomic_write import open_draft_folder, write_text
@@ -109,9 +110,14 @@ def export(
     from residency.export.export_model import ModelSource, write_export
     from residency.export.regrade_issues import assess_model
 
-    with ws.store.writer("export"):
+    log = ExportLog(ws.store, model.id)
+    begun = {"model": name, "folder": str(out.resolve()), "format": chosen}
+    begun |= {"margin": margin, "graded": grade}
+    begun |= {"quantisations": list(quantisations) if chosen in ("gguf", "ollama") else []}
+    with ws.store.writer("export"), log.follow(begun):
         issues = ws.store.issues(ws.latest_run()) if ws.store.latest_run() else []
         before = assess_model(ws, model) if grade else None
+        log.add_score(_read_score(before))
         source = ModelSource(
             ws.base.path,
             ws.store.artifacts.folder(model.adapter),
@@ -122,9 +128,10 @@ def export(
         )
         with open_draft_folder(out) as draft, tempfile.TemporaryDirectory() as work:
             files = write_export(source, chosen, draft, Path(work), quantisations)
-            rows = [
-                _prove_and_grade(ws, model, source, file, before, issues, margin) for file in files
-            ]
+            rows = []
+            for file in files:
+                rows.append(_prove_and_grade(ws, model, source, file, before, issues, margin))
+                log.add_file(rows[-1])
             for row, file in zip(rows, files, strict=True):
                 if row.refused and file.path.is_file():
                     file.path.unlink()
@@ -134,6 +141,7 @@ def export(
             licences = gather_licences(ws, model)
             _write_cards(ws, model, draft, name, rows, licences, chosen)
             mark_folder(draft)
+        log.add_end(source.notes, licences.sentences)
     result = ExportResult(out, _read_score(before), rows, source.notes, licences.sentences)
     return _push_result(result, push, token, public)
 

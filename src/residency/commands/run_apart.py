@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from residency.commands.detached_process import start_command
+from residency.commands.detached_process import (
+    is_ours,
+    read_last_words,
+    read_note,
+    start_command,
+)
 from residency.errors import StoreError, StoreLockedError
 from residency.files.atomic_write import write_bytes
 from residency.project.progress_file import (
@@ -20,14 +25,10 @@ from residency.project.progress_file import (
     read_plan,
     read_position,
 )
-from residency.secrets import hide_secrets
 from residency.store.store import FOLDER
-from residency.text.terminal_text import make_safe
 
 NOTE_FILE = "run.json"
 LOG_FILE = "run.log"
-_LOG_BYTES = 8000
-_LAST_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ class RunState:
 def read_run_state(root: Path) -> RunState:
     """What a project's run does at this moment."""
     folder = root / FOLDER
-    position, note = read_position(folder), _read_note(folder / NOTE_FILE)
+    position, note = read_position(folder), read_note(folder / NOTE_FILE)
     own = note.get("pid", 0)
-    started = bool(own) and is_alive(own) and _is_ours(own)
+    started = bool(own) and is_alive(own) and is_ours(own)
     process = own if started else (position.process if position else _find_holder(folder))
     return RunState(
         process=process,
@@ -67,7 +68,7 @@ def read_run_state(root: Path) -> RunState:
         position=position if process else None,
         plan=read_plan(folder),
         stopping=bool(process) and note.get("stopping") == process,
-        last_words="" if process else _read_last_words(folder / LOG_FILE),
+        last_words="" if process else read_last_words(folder / LOG_FILE),
     )
 
 
@@ -98,7 +99,7 @@ def stop_run(root: Path) -> int:
         StoreError: none goes on.
     """
     state = read_run_state(root)
-    if not state.is_running or not _is_ours(state.process):
+    if not state.is_running or not is_ours(state.process):
         raise StoreError("no run goes on here", next_step="nothing has to be stopped")
     with contextlib.suppress(OSError):
         note = json.dumps({"pid": state.process, "stopping": state.process})
@@ -106,14 +107,6 @@ def stop_run(root: Path) -> int:
     with contextlib.suppress(ProcessLookupError):
         os.kill(state.process, signal.SIGTERM)
     return state.process
-
-
-def _read_note(path: Path) -> dict[str, int]:
-    try:
-        body = json.loads(path.read_bytes())
-        return {key: int(value) for key, value in body.items()} if isinstance(body, dict) else {}
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _find_holder(folder: Path) -> int:
@@ -124,25 +117,4 @@ def _find_holder(folder: Path) -> int:
         is_run = note["command"] == "run"
     except (OSError, ValueError, TypeError, KeyError):
         return 0
-    return process if is_run and is_alive(process) and _is_ours(process) else 0
-
-
-def _is_ours(process: int) -> bool:
-    """Whether a process is one of Residency's: an id may belong to another program by now."""
-    import psutil
-
-    try:
-        return any("residency" in word for word in psutil.Process(process).cmdline())
-    except (psutil.Error, ValueError):
-        return False
-
-
-def _read_last_words(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _LOG_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    lines = [line.rstrip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
-    return "\n".join(make_safe(hide_secrets(line)) for line in lines[-_LAST_LINES:])
+    return process if is_run and is_alive(process) and is_ours(process) else 0

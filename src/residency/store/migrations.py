@@ -96,6 +96,11 @@ STEPS: tuple[Step, ...] = (
         "CREATE TABLE traffic (id VARCHAR(32) PRIMARY KEY, time FLOAT NOT NULL, expires FLOAT, "
         "body TEXT NOT NULL)",
     ),
+    (
+        # with (example) alone SQLite read a whole run to find a page of its rows
+        "DROP INDEX run_examples_by_example",
+        "CREATE INDEX run_examples_by_run ON run_examples (run, example)",
+    ),
 )
 
 _SERIAL = {"sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT", "postgresql": "SERIAL PRIMARY KEY"}

@@ -26,6 +26,8 @@ class RecordKind(StrEnum):
     """Key: model. Its figures on public benchmarks."""
     BENCHMARKS_COMPARED = "bench compared"
     """Key: run. The last comparison of models on public benchmarks."""
+    EXPORT = "export"
+    """Key: model. One step of an export: it began, a file was proved and graded, it ended."""
     SWEEP = "sweep"
     """Key: run. Curves, sizes and advice of the last sweep."""
     ESTIMATE = "estimate"

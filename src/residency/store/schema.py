@@ -51,7 +51,7 @@ run_examples = Table(
     Column("position", Integer, primary_key=True),
     Column("example", String(32), ForeignKey("examples.id"), nullable=False),
     Column("body", Text, nullable=False),
-    Index("run_examples_by_example", "example"),
+    Index("run_examples_by_run", "run", "example"),
 )
 
 datasets = Table(

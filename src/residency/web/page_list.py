@@ -17,6 +17,7 @@ MODULES = (
     "write",
     "data",
     "chat",
+    "ship",
 )
 """Files of ``web/pages``; each has ``add_routes(app, site)``."""
 
@@ -41,5 +42,6 @@ LINKS = (
     Link("/write", "Write"),
     Link("/data", "Data"),
     Link("/chat", "Chat"),
+    Link("/ship", "Ship"),
     Link("/report", "Report"),
 )
