@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -484,3 +485,55 @@ def test_pain_03_rows_whose_end_was_cut_are_counted(base: Path, tmp_path: Path) 
     result = train(base, rows, SETTINGS, tmp_path, TrainOptions(seed=1))
     assert result.notes[0] == "1 of 22 rows train no end token (cut?)"
     assert len(result.notes) == 2  # the other tells what share of the weights is trained
+
+
+def test_a_metric_of_the_written_weights_chooses_the_step_and_resumes_bit_for_bit(
+    base: Path, tmp_path: Path
+) -> None:
+    """Evaluation draws random numbers and reads the folder; the training does not notice."""
+    settings = SETTINGS.model_copy(update={"eval_every": 4, "dropout": 0.2})
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def evaluate(folder: Path) -> float:
+        torch.rand(7)
+        seen.append(adapter(folder))
+        return float(sum(value.abs().sum() for value in seen[-1].values())) % 1.0
+
+    options = TrainOptions(seed=1, evaluate_folder=evaluate, checkpoint_every=5)
+    whole = train(base, make_rows(), settings, tmp_path / "whole", options)
+    scores = dict(whole.evaluations)
+    assert list(scores) == [4, 8, 12, 16, 18]
+    assert whole.best_score == max(scores.values())
+    assert same(adapter(whole.folder), seen[list(scores).index(whole.best_step)])
+    assert not (tmp_path / "whole" / "scored").exists()
+
+    class CutError(Exception):
+        pass
+
+    def cut(event: Mapping[str, float]) -> None:
+        if event["step"] == 11:
+            raise CutError
+
+    part = TrainOptions(seed=1, evaluate_folder=evaluate, checkpoint_every=5, on_event=cut)
+    with pytest.raises(CutError):
+        train(base, make_rows(), settings, tmp_path / "cut", part)
+    resumed = train(base, make_rows(), settings, tmp_path / "cut", options)
+    assert (resumed.evaluations, resumed.losses) == (whole.evaluations, whole.losses)
+    assert same(adapter(resumed.folder), adapter(whole.folder))
+    silent = SETTINGS.model_copy(update={"dropout": 0.2})
+    plain = train(base, make_rows(), silent, tmp_path / "plain", TrainOptions(seed=1))
+    assert plain.losses == whole.losses
+
+
+def test_while_nothing_is_right_the_last_step_is_kept_and_patience_waits(
+    base: Path, tmp_path: Path
+) -> None:
+    settings = SETTINGS.model_copy(update={"eval_every": 3, "early_stopping": 2})
+    right = iter([0.0, 0.0, 0.0, 0.5, 0.4, 0.4])
+    options = TrainOptions(evaluate_folder=lambda folder: next(right))
+    result = train(base, make_rows(), settings, tmp_path / "run", options)
+    assert (result.best_step, result.stopped_early, result.steps) == (12, False, 18)
+    right = iter([0.0, 0.5, 0.4, 0.4])
+    options = TrainOptions(evaluate_folder=lambda folder: next(right))
+    result = train(base, make_rows(), settings, tmp_path / "stopped", options)
+    assert (result.best_step, result.stopped_early, result.steps) == (6, True, 12)

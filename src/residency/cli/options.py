@@ -28,10 +28,19 @@ ModelName = Annotated[
 OpenSplit = Literal["dev", "train", "pool"]
 """Splits that may be looked at whenever one likes; test is sealed."""
 SplitName = Annotated[OpenSplit, typer.Option("--split", help="Examples of this split.")]
+MetricName = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        help="Choose the best step by answers written while training: primary, checks, faultless, a rule.",
+    ),
+]
 ItemLimit = Annotated[int, typer.Option("--limit", min=0, help="Items at most; 0: all.")]
 
 
-def open_project(directory: Path, progress: ProgressDisplay, base: str = "") -> Project:
+def open_project(
+    directory: Path, progress: ProgressDisplay, base: str = "", metric: str = ""
+) -> Project:
     """The project, with progress shown. A folder without one is refused before anything is loaded."""
     from residency.project.settings_file import find_project_root
 
@@ -39,6 +48,8 @@ def open_project(directory: Path, progress: ProgressDisplay, base: str = "") -> 
     from residency.commands.project import Project
 
     overrides: dict[str, Any] = {"model.base": base} if base else {}
+    if metric:
+        overrides["train.metric"] = metric
     return Project.open(root, overrides=overrides, progress=progress)
 
 

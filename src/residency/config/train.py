@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -65,5 +65,22 @@ class TrainConfig(Section):
     """Steps between evaluations while training; 0 evaluates never, and the last step is kept."""
     early_stopping: int = Field(0, ge=0)
     """Stop after so many evaluations without a better score; 0 never stops early."""
+    metric: str = ""
+    """What chooses the best step, from answers written while training: `primary` (what models are compared by), `checks`, `faultless`, or a rule of the suite; empty: the loss. Without `eval_every` once an epoch."""
+    metric_rows: Literal["dev", "train"] = "dev"
+    """Rows that are answered for it: of the part of dev that finds issues, or rows held out of train, which then train nothing."""
+    metric_items: int = Field(50, ge=1)
+    """How many of them: fewer are faster, and noisier."""
     track: Literal["", "tensorboard", "wandb", "mlflow", "trackio"] = ""
     """Also send each step's metrics to this tracker (extra `track`); W&B leaves the machine."""
+
+    def name_what_decides(self) -> dict[str, Any]:
+        """The settings as plain values, by which a training is known.
+
+        Those of the metric only where there is one: trainings from before it keep their names.
+        """
+        settings = self.model_dump(mode="json")
+        if not self.metric:
+            for name in ("metric", "metric_rows", "metric_items"):
+                del settings[name]
+        return settings

@@ -74,23 +74,7 @@ def assess_answers(
             ws.store.add_record(RecordKind.SCOPE, ws.record_run(), {"scope": scope})
     findings = ws.store.findings(scope, responses)
     if {f.response for f in findings} != {r.id for r in responses}:
-        keep_reasoning = ws.config.evaluate.reasoning == "keep"
-        findings = grade_responses(
-            ws.suite, examples, responses, embedder=ws.embedder, keep_reasoning=keep_reasoning
-        )
-        train = ws.split("train")
-        views = responses if keep_reasoning else list(map(view_without_reasoning, responses))
-        detected = run_detectors(
-            examples,
-            views,
-            known_words=find_known_words(train),
-            embedder=ws.embedder,
-            config=ws.config.diagnose,
-            max_new_tokens=ws.config.generate.max_new_tokens,
-            label_values=find_label_values(train),
-        )
-        findings += detected if keep_reasoning else shift_spans(detected, responses)
-        findings += measure_kinds(ws, model.id, examples, responses)
+        findings = find_errors(ws, model.id, examples, responses)
         with ws.store.writer("eval"):
             ws.store.add_findings(scope, findings)
     reduce = ws.config.evaluate.reduce
@@ -103,6 +87,29 @@ def assess_answers(
         classes=ws.classes,
     )
     return Assessment(model, list(examples), list(responses), findings, scores, reduce)
+
+
+def find_errors(
+    ws: HasMeasures, model: str, examples: Sequence[Example], responses: Sequence[Response]
+) -> list[Finding]:
+    """What suite, detectors and the project's own kinds find in answers of a model; nothing is stored."""
+    keep_reasoning = ws.config.evaluate.reasoning == "keep"
+    findings = grade_responses(
+        ws.suite, examples, responses, embedder=ws.embedder, keep_reasoning=keep_reasoning
+    )
+    train = ws.split("train")
+    views = responses if keep_reasoning else list(map(view_without_reasoning, responses))
+    detected = run_detectors(
+        examples,
+        views,
+        known_words=find_known_words(train),
+        embedder=ws.embedder,
+        config=ws.config.diagnose,
+        max_new_tokens=ws.config.generate.max_new_tokens,
+        label_values=find_label_values(train),
+    )
+    findings += detected if keep_reasoning else shift_spans(detected, responses)
+    return findings + measure_kinds(ws, model, examples, responses)
 
 
 def find_known_words(train: Sequence[Example]) -> set[str]:

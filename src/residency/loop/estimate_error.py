@@ -42,7 +42,7 @@ def hash_training(ws: HasBase) -> str:
         ESTIMATE_RECORD,
         {
             "base": ws.base.identity,
-            "settings": ws.config.train.model_dump(mode="json"),
+            "settings": ws.config.train.name_what_decides(),
             "device": ws.config.model.device,
             "threads": ws.config.model.threads,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from residency.interfaces import ProgressEvent, TokenRow
 from residency.loop.encode_rows import encode_examples, encode_trained_rows
 from residency.loop.estimate_error import estimate_against
 from residency.loop.extendable_training import copy_kept_training, keep_training, remove_abandoned
+from residency.loop.metric_while_training import hold_out_rows, make_metric
 from residency.loop.stages import rename_stage, run_stage_once
 from residency.nouns.content_id import content_id
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.project.dev_split import split_dev
-from residency.project.step_needs import HasBase, HasSettings
+from residency.project.step_needs import HasAnswers, HasBase, HasSettings
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
 
@@ -41,11 +43,13 @@ class _Training:
 
     def key(self, ws: HasBase, *, before: bool = False) -> str:
         """Content id of all that decides the result; ``before``: of the training it extends."""
-        settings = ws.config.train if before else self.settings
+        settings = self.settings
+        if before:
+            settings = settings.model_copy(update={"epochs": ws.config.train.epochs})
         body: dict[str, Any] = {
             "base": ws.base.identity,
             "dataset": self.version.id,
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.name_what_decides(),
             "seed": self.seed,
             "device": ws.config.model.device,
         }
@@ -55,7 +59,7 @@ class _Training:
 
 
 def fine_tune_base(
-    ws: HasBase,
+    ws: HasAnswers,
     rows: Sequence[Example],
     *,
     round_: int,
@@ -77,22 +81,18 @@ def fine_tune_base(
     Raises:
         DataError: no row is left to train on. UserError: there is no training to extend.
     """
-    settings = ws.config.train
-    if extend:
-        settings = settings.model_copy(update={"epochs": settings.epochs + extend})
-    version = make_version(
-        rows, ws.chat_format, settings=data_settings(ws), parent=parent, note=note
-    )
-    ws.store.add_dataset(version)
-    training = _Training(
+    training = _describe_training(
+        ws,
         rows,
-        version,
-        settings,
-        seed=ws.config.project.seed if seed is None else seed,
+        parent=parent,
+        note=note,
+        seed=seed,
         stage=stage or f"round {round_}: train" + (" control" if arm == "control" else ""),
         keeps=kept and not extend,
         extend=extend,
     )
+    version, settings = training.version, training.settings
+    ws.store.add_dataset(version)
     key = StageKey(StageName.TRAIN, training.key(ws))
     made = run_stage_once(ws, key, lambda: _train_and_store(ws, training))
     model = Model(
@@ -102,7 +102,7 @@ def fine_tune_base(
         seed=training.seed,
         round=round_,
         arm=arm,
-        settings={"chat": ws.chat_format.hash, "train": settings.model_dump(mode="json")},
+        settings={"chat": ws.chat_format.hash, "train": settings.name_what_decides()},
     )
     ws.store.add_model(model)
     if not ws.store.records(RecordKind.TRAINING, model.id):
@@ -110,7 +110,51 @@ def fine_tune_base(
     return model
 
 
-def _train_and_store(ws: HasBase, training: _Training) -> dict[str, Any]:
+def name_training(
+    ws: HasAnswers, rows: Sequence[Example], *, parent: str | None, note: str, seed: int | None
+) -> StageKey:
+    """The stage under which ``fine_tune_base`` keeps this training; nothing is trained."""
+    training = _describe_training(ws, rows, parent=parent, note=note, seed=seed)
+    return StageKey(StageName.TRAIN, training.key(ws))
+
+
+def _describe_training(
+    ws: HasAnswers,
+    rows: Sequence[Example],
+    *,
+    parent: str | None,
+    note: str,
+    seed: int | None,
+    stage: str = "",
+    keeps: bool = False,
+    extend: float = 0.0,
+) -> _Training:
+    """Rows in a version, settings and seed of a training."""
+    rows = hold_out_rows(ws, rows)
+    version = make_version(
+        rows, ws.chat_format, settings=data_settings(ws), parent=parent, note=note
+    )
+    return _Training(
+        rows,
+        version,
+        _choose_settings(ws, rows, extend),
+        seed=ws.config.project.seed if seed is None else seed,
+        stage=stage,
+        keeps=keeps,
+        extend=extend,
+    )
+
+
+def _choose_settings(ws: HasSettings, rows: Sequence[Example], extend: float) -> TrainConfig:
+    """The training's settings; a metric is asked once an epoch where no other number is given."""
+    settings = ws.config.train
+    changed: dict[str, Any] = {"epochs": settings.epochs + extend} if extend else {}
+    if settings.metric and not settings.eval_every:
+        changed["eval_every"] = math.ceil(len(rows) / settings.batch_size)
+    return settings.model_copy(update=changed) if changed else settings
+
+
+def _train_and_store(ws: HasAnswers, training: _Training) -> dict[str, Any]:
     """Train in a work folder, put the adapter into the store, and say what it took."""
     from residency.train.follow_ranks import lead_training
 
@@ -141,16 +185,18 @@ def _train_and_store(ws: HasBase, training: _Training) -> dict[str, Any]:
         "memory": result.memory,
         "estimate": estimate_against(ws, result),
         "final_loss": result.losses[-1],
+        "evaluations": [list(pair) for pair in result.evaluations],
+        "best_step": result.best_step,
         "dropped": list(encoded.dropped_ids),
         "notes": list(result.notes),
     }
 
 
-def _choose_options(ws: HasBase, training: _Training) -> TrainOptions:
+def _choose_options(ws: HasAnswers, training: _Training) -> TrainOptions:
     """What the training loop is told beside rows and settings."""
     from residency.train.train_options import TrainOptions
 
-    key = training.key(ws)
+    key, score = training.key(ws), make_metric(ws)
     return TrainOptions(
         extend=bool(training.extend),
         base_name=ws.config.model.base,
@@ -164,7 +210,8 @@ def _choose_options(ws: HasBase, training: _Training) -> TrainOptions:
             "tokenizer": ws.chat_format.tokenizer_hash,
             "base": ws.base.identity,
         },
-        dev=encode_checkpoint_rows(ws) if ws.config.train.eval_every else [],
+        evaluate_folder=score,
+        dev=encode_checkpoint_rows(ws) if training.settings.eval_every and not score else [],
         progress=rename_stage(ws.progress, training.stage),
         on_event=lambda event: ws.store.add_metrics(key, int(event["step"]), event),
     )

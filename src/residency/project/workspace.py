@@ -50,6 +50,9 @@ SETTINGS_ADDED_LATER = (
     ("rounds", "trainings"),
     ("rounds", "minutes"),
     ("rounds", "runs"),
+    ("train", "metric"),
+    ("train", "metric_rows"),
+    ("train", "metric_items"),
 )
 """Settings that stored runs do not know: at their default they are no part of a run's fingerprint."""
 

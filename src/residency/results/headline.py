@@ -150,9 +150,9 @@ def _primary_sentence(
             f". Of the single checks {format_percent(checks[0], 0)} and "
             f"{format_percent(checks[1], 0)} passed"
         )
-    if change.low > 0 and change.worst > 0:
+    if change.is_better and change.worst > 0:
         return "yes", f"{_BETTER} On {figures}."
-    if change.high < 0 and change.best < 0:
+    if change.is_worse and change.best < 0:
         return "worse", f"No, it is worse. On {figures}."
     return "no", f"No difference could be shown. On {figures}."
 

@@ -76,7 +76,7 @@ def mean_interval(
 
     Clopper–Pearson on the effective sample size where values are shares, ``delta_interval`` on
     effective counts where they are differences: the counts carry the variance between groups that
-    is seen, at most ten times what yes/no values would. So it never has width 0, also where
+    is seen, at most ten times what a yes or no of each group would. So it never has width 0, also where
     all values agree or only a rare one does not.
 
     (nan, nan) without values; (−inf, inf) below ``FEWEST_GROUPS`` groups: so few say nothing.
@@ -95,7 +95,7 @@ def mean_interval(
     if signed or y.min() < 0:
         falls, rises = float(y[y > 0].sum()), float(-y[y < 0].sum())
         free = (falls + rises - (falls - rises) ** 2 / n) / n**2
-        design = max(0.1, variance / free) if free > 0 and variance > 0 else n / count
+        design = max(0.1 * n / count, variance / free) if free > 1e-12 else n / count
         return delta_interval(falls, rises, n, level=level, design=design / float(few))
     spread = mean * (1 - mean)
     if spread <= 0 or variance <= 0:

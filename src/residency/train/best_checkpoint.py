@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from residency.interfaces import TokenRow
 from residency.model.load_model import quiet_transformers
-from residency.train.batch_source import as_objective
 from residency.train.checkpoint import RunState
 from residency.train.train_engine import Engine
 
@@ -19,31 +20,31 @@ class BestCheckpoint:
     """Scores the model every ``eval_every`` steps and at the end; higher is better.
 
     Args:
-        evaluate: gets the model and gives its score: a metric of the task.
-        dev: rows whose negative loss is the score when ``evaluate`` is None.
+        score: the score of the model as it is; None: nothing is scored, and the last step is kept.
+            It is asked on rank 0, and on every rank where weights are sharded.
         weights: of the best step so far, from a checkpoint.
     """
 
     def __init__(
         self,
         engine: Engine,
-        evaluate: Callable[[Any], float] | None,
-        dev: Sequence[TokenRow],
+        score: Callable[[], float] | None,
         weights: dict[str, Tensor] | None,
     ) -> None:
-        self.engine, self.evaluate, self.weights = engine, evaluate, weights
-        self.dev = as_objective(dev, engine.settings.objective)
+        self.engine, self.score, self.weights = engine, score, weights
 
     def evaluate_if_due(self, state: RunState, *, last: bool) -> None:
         """Evaluate if it is time; note the score, keep the best weights, stop when patience is over."""
         settings = self.engine.settings
         due = last or (settings.eval_every and state.step % settings.eval_every == 0)
-        if not due or (self.evaluate is None and not self.dev):
+        if not due or self.score is None:
             return
-        score = self._measure_score()
-        state.evaluations.append((state.step, score))
-        known = dict(state.evaluations)
-        if state.best_step == 0 or score > known[state.best_step]:
+        state.evaluations.append((state.step, self._measure(self.score)))
+        score = state.evaluations[-1][1]
+        best = dict(state.evaluations).get(state.best_step, -math.inf)
+        if (
+            score > best or score == best == 0.0
+        ):  # while nothing is right no step is better than the next
             state.best_step = state.step
             self.weights = {
                 name: value.clone() for name, value in self.engine.trained_weights().items()
@@ -52,13 +53,40 @@ class BestCheckpoint:
         patience = settings.early_stopping
         state.stopped_early = not last and bool(patience) and since >= patience
 
-    def _measure_score(self) -> float:
+    def _measure(self, score: Callable[[], float]) -> float:
         """Rank 0's score. Sharded weights are gathered by all ranks together: all of them evaluate."""
-        engine, score = self.engine, 0.0
+        engine, value = self.engine, 0.0
         if engine.world.first or engine.sharded is not None:
-            if self.evaluate is None:
-                score = -engine.mean_loss(self.dev)
-            else:
-                with engine.evaluation_mode() as model, torch.no_grad(), quiet_transformers():
-                    score = float(engine.with_weights(self.evaluate, model))
-        return engine.world.agree(score)
+            devices = [engine.device] if engine.device.type == "cuda" else []
+            with torch.random.fork_rng(devices):  # what is drawn meanwhile changes no later step
+                value = score()
+        return engine.world.agree(value)
+
+
+def score_model(engine: Engine, evaluate: Callable[[Any], float]) -> float:
+    """A metric of the model itself, in its evaluation mode."""
+    with engine.evaluation_mode() as model, torch.no_grad(), quiet_transformers():
+        return float(engine.with_weights(evaluate, model))
+
+
+def score_folder(
+    engine: Engine,
+    base: Path,
+    folder: Path,
+    state: RunState,
+    evaluate: Callable[[Path], float],
+    write: Callable[..., None],
+) -> float:
+    """A metric of the weights as they are, written as the result will be. 0 on ranks but the first.
+
+    ``write``: ``write_trained_model``, told what the result declares.
+    """
+    weights = engine.gather_weights()
+    if not engine.world.first:
+        return 0.0
+    written = folder / f"step-{state.step}"
+    try:
+        write(engine, base, written, state, weights=weights)
+        return float(evaluate(written))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -40,6 +40,7 @@ def lead_training(
                     "hashes": dict(options.hashes),
                     "extend": options.extend,
                 },
+                "scores": options.evaluate_folder is not None,
             }
         )
     return train(base, rows, settings, out, options)
@@ -53,11 +54,17 @@ def follow_trainings() -> None:
         options = TrainOptions(
             trunk_cache=Path(trunk) if trunk else None,
             dev=[_unpack_row(row) for row in job["dev"]],
+            evaluate_folder=_leave_to_first if job["scores"] else None,
             **job["options"],
         )
         rows = [_unpack_row(row) for row in job["rows"]]
         train(Path(job["base"]), rows, TrainConfig(**job["settings"]), Path(job["out"]), options)
     team.leave()
+
+
+def _leave_to_first(folder: Path) -> float:
+    """Rank 0 alone scores; that there is something to score makes the others wait for it."""
+    return 0.0
 
 
 def dismiss_followers() -> None:

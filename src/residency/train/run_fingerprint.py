@@ -16,8 +16,12 @@ def make_fingerprint(
     source: Batches, settings: TrainConfig, seed: int, hashes: Mapping[str, str]
 ) -> dict[str, Any]:
     """Everything that changes the result, by name."""
-    result = settings.model_dump(exclude={"track", "sharding"})  # what changes the result
-    named = {f"train.{key}": value for key, value in result.items()}
+    apart = ("track", "sharding")  # they change no result
+    named = {
+        f"train.{key}": value
+        for key, value in settings.name_what_decides().items()
+        if key not in apart
+    }
     named |= {f"hash.{key}": value for key, value in hashes.items()}
     return {**named, "rows": source.fingerprint, "seed": seed}
 

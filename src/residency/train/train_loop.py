@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from residency.model.end_ids import find_trained_ends
 from residency.model.load_model import load_model, pick_device, stored_dtype
 from residency.train import checkpoint
 from residency.train.batch_source import Batches, EpochBatches, as_objective
-from residency.train.best_checkpoint import BestCheckpoint
+from residency.train.best_checkpoint import BestCheckpoint, score_folder, score_model
 from residency.train.distributed import World, join_world
 from residency.train.reporter import STAGE, Reporter
 from residency.train.row_checks import check_source, find_end_ids
@@ -78,7 +79,8 @@ def train(
         best_weights = checkpoint.restore_checkpoint(path, state, engine)
     state.frozen_seconds += frozen_seconds
     state.notes = notes
-    best = BestCheckpoint(engine, options.evaluate, options.dev, best_weights)
+    score = _choose_score(engine, source, base, out, state, options)
+    best = BestCheckpoint(engine, score, best_weights)
     team.wait()  # every rank has read its checkpoint
 
     _make_steps(engine, source, state, best, out, options)
@@ -88,8 +90,6 @@ def train(
         engine.load_weights(best.weights)
     trained = engine.gather_weights()
     if team.first:
-        rows = source.rows if isinstance(source, EpochBatches) else ()
-        ends = find_trained_ends(rows, base, find_end_ids(engine.model))
         write_trained_model(
             engine,
             base,
@@ -97,10 +97,36 @@ def train(
             state,
             base_name=options.base_name,
             weights=trained,
-            ends=ends,
+            ends=_list_ends(engine, source, base),
         )
     team.wait()
     return make_result(out, state, notes)
+
+
+def _list_ends(engine: Engine, source: Batches, base: Path) -> tuple[int, ...]:
+    """Ids that the rows teach to end an answer."""
+    rows = source.rows if isinstance(source, EpochBatches) else ()
+    return tuple(find_trained_ends(rows, base, find_end_ids(engine.model)))
+
+
+def _choose_score(
+    engine: Engine,
+    source: Batches,
+    base: Path,
+    out: Path,
+    state: checkpoint.RunState,
+    options: TrainOptions,
+) -> Callable[[], float] | None:
+    """What scores the model as it is; None where nothing does."""
+    evaluate, evaluate_folder = options.evaluate, options.evaluate_folder
+    if evaluate_folder is not None:
+        ends = _list_ends(engine, source, base)
+        write = partial(write_trained_model, base_name=options.base_name, ends=ends)
+        return lambda: score_folder(engine, base, out / "scored", state, evaluate_folder, write)
+    if evaluate is not None:
+        return lambda: score_model(engine, evaluate)
+    dev = as_objective(options.dev, engine.settings.objective)
+    return (lambda: -engine.mean_loss(dev)) if dev else None
 
 
 def _load_engine(

@@ -27,7 +27,9 @@ class TrainOptions:
         resume: go on with a run that lies in the folder; False begins anew.
         extend: go on with more epochs on purpose. checkpoint_every: steps between checkpoints.
         evaluate: gets the model every ``eval_every`` steps and at the end; higher is better.
-        dev: rows whose negative loss is the score when ``evaluate`` is None.
+        evaluate_folder: gets a folder with the weights so far, written as the result will be; it is
+            removed afterwards. Taken before ``evaluate``.
+        dev: rows whose negative loss is the score when neither is given.
         progress: for people. on_event: metrics of each step, for programs.
         make_engine: the engine's class (pretraining brings its own optimizer).
     """
@@ -42,6 +44,7 @@ class TrainOptions:
     extend: bool = False
     checkpoint_every: int = CHECKPOINT_EVERY
     evaluate: Callable[[Any], float] | None = None
+    evaluate_folder: Callable[[Path], float] | None = None
     dev: Sequence[TokenRow] = ()
     progress: Progress = no_progress
     on_event: Callable[[Mapping[str, float]], None] | None = None

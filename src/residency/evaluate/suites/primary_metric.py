@@ -82,7 +82,7 @@ def choose_primary(suite: Suite, examples: Sequence[Example]) -> PrimaryMetric:
         SuiteError: ``primary`` names neither a rule of the suite nor a metric.
     """
     if suite.primary:
-        return _find_named(suite)
+        return find_metric(suite, suite.primary, suite.source)
     for name in ("choices", "fields", "exact", "numeric"):
         for rule in suite.rules:
             if name != rule.NAME or rule.field or getattr(rule, "compare", True) is False:
@@ -93,8 +93,12 @@ def choose_primary(suite: Suite, examples: Sequence[Example]) -> PrimaryMetric:
     return PrimaryMetric()
 
 
-def _find_named(suite: Suite) -> PrimaryMetric:
-    name = suite.primary
+def find_metric(suite: Suite, name: str, where: str) -> PrimaryMetric:
+    """The metric of that name: ``checks``, ``faultless``, or a rule of the suite.
+
+    Raises:
+        SuiteError: there is none; ``where`` it was named.
+    """
     if name == CHECKS:
         return PrimaryMetric(CHECKS, _TITLES[CHECKS], "checks")
     if name == FAULTLESS:
@@ -104,9 +108,8 @@ def _find_named(suite: Suite) -> PrimaryMetric:
             return _make_metric(suite, rule.detector, rule.NAME)
     known = [FAULTLESS, CHECKS, *(rule.detector.removeprefix("suite:") for rule in suite.rules)]
     raise SuiteError(
-        f"'primary' names {name!r}, which is no metric and no rule of the suite"
-        f"{suggest_name(name, known)}",
-        where=suite.source,
+        f"{name!r} is no metric and no rule of the suite{suggest_name(name, known)}",
+        where=where,
         next_step=f"one of: {', '.join(dict.fromkeys(known))}",
     )
 

@@ -102,7 +102,8 @@ def compare_primary(
     """The paired change of the primary metric (after − before) over items judged on both sides.
 
     ``worst`` is the change if every item that only one side could be judged on spoke against the
-    later model: a claim stands only where it holds there too. None without an item in common.
+    later model, ``worst_low`` the lower end of its interval (``best``, ``best_high``: for it): a claim
+    stands only where it holds there too. None without an item in common.
     """
     if before is None or after is None or before.name != after.name:
         return None
@@ -114,6 +115,7 @@ def compare_primary(
     low, high = mean_interval(
         list(shared.values()), [groups.get(i, i) for i in shared], signed=True, level=LEVEL
     )
+    places = [groups.get(i, i) for i in pairs]
     against = [(0.0 if b is None else b) - (1.0 if a is None else a) for a, b in pairs.values()]
     in_favour = [(1.0 if b is None else b) - (0.0 if a is None else a) for a, b in pairs.values()]
     return {
@@ -124,4 +126,6 @@ def compare_primary(
         "one_sided": len(pairs) - len(shared),
         "worst": sum(against) / len(against),
         "best": sum(in_favour) / len(in_favour),
+        "worst_low": max(mean_interval(against, places, signed=True, level=LEVEL)[0], -1.0),
+        "best_high": min(mean_interval(in_favour, places, signed=True, level=LEVEL)[1], 1.0),
     }
