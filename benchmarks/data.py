@@ -4,6 +4,7 @@
     python benchmarks/data.py duplicates             near-duplicates against rensa alone
     python benchmarks/data.py scale --rows 10000 100000 1000000
     python benchmarks/data.py real FOLDER… --base DIR  the table of docs/data.md, a line a file
+    python benchmarks/data.py sets FOLDER             licence, rows and layouts, a line a set
 
 Rows are tickets of the example, varied by numbers and words so that they are not duplicates.
 Every figure is printed with what it was measured on; docs/data.md quotes them.
@@ -241,6 +242,10 @@ SUSPECTS = {
 }
 
 
+NO_ROWS = ("SOURCE.txt", "README.md", "README_zh.md", "REPO_LICENSE", "REPO_MODEL_LICENSE")
+"""Files beside the data that hold no rows."""
+
+
 def real(folders: list[Path], base: str) -> None:
     """What the doctor finds in every data file of some folders, as lines of a Markdown table."""
     from residency.commands.check import check
@@ -271,6 +276,44 @@ def real(folders: list[Path], base: str) -> None:
         )
 
 
+def sets(folder: Path) -> None:
+    """Each folder of public files: licence, rows and the layouts that they are read as, in Markdown."""
+    from collections import Counter
+
+    from residency.config.data import DataConfig
+    from residency.data.reading.source_reader import read_sources
+    from residency.errors import ResidencyError
+
+    print("| set | licence as its source states it | files | rows | refused | read as (files) |")
+    print("|---|---|---|---|---|---|")
+    for one in sorted(p for p in folder.iterdir() if p.is_dir()):
+        notes = (
+            (one / "SOURCE.txt").read_text(encoding="utf-8")
+            if (one / "SOURCE.txt").exists()
+            else ""
+        )
+        licence = next((n[8:].strip() for n in notes.splitlines() if n.startswith("licence:")), "")
+        layouts: Counter[str] = Counter()
+        rows = rejected = 0
+        for path in sorted(p for p in one.rglob("*") if p.is_file() and p.name not in NO_ROWS):
+            try:
+                read = read_sources(
+                    [str(path)], DataConfig(), "dev", folder, need_answer=False
+                ).files
+            except ResidencyError:
+                layouts["asked about or refused"] += 1
+                continue
+            layouts[read[0].layout] += 1
+            rows, rejected = rows + read[0].rows, rejected + read[0].rejected
+        kinds = ", ".join(
+            f"`{k}` {n}" if " " not in k else f"{k} {n}" for k, n in layouts.most_common()
+        )
+        print(
+            f"| {one.name} | {licence} | {layouts.total()} | {rows} | {rejected} | {kinds} |",
+            flush=True,
+        )
+
+
 def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(item) for item in value]
@@ -280,13 +323,18 @@ def _rounded(value: Any) -> Any:
 def main() -> None:
     """Run one of the benchmarks and print its figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["tokens", "duplicates", "scale", "one-check", "real"])
+    parser.add_argument(
+        "what", choices=["tokens", "duplicates", "scale", "one-check", "real", "sets"]
+    )
     parser.add_argument("paths", nargs="*")
     parser.add_argument("--base", default="smollm2-135m")
     parser.add_argument("--rows", type=int, nargs="*", default=[20_000])
     args = parser.parse_args()
     if args.what == "one-check":
         print(json.dumps(one_check(Path(args.paths[0]), args.base)))
+        return
+    if args.what == "sets":
+        sets(Path(args.paths[0]))
         return
     if args.what == "real":
         real([Path(path) for path in args.paths], args.base)

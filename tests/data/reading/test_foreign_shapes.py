@@ -276,6 +276,11 @@ CHOICES: dict[str, dict[str, Any]] = {
     "ARC": {"choices": {"text": ["3", "4", "5"], "label": ["A", "B", "C"]}, "answerKey": "B"},
     "number as text": {"endings": ["x", "y", "z"], "label": "1"},
     "numbers": {"choices": [3, 4, 5], "answer": 4},
+    "columns by letter": {"A": "3", "B": "4", "C": "5", "answer": "B"},
+    "columns by number": {"choice0": "3", "choice1": "4", "choice2": "5", "answer": "1"},
+    "numbers of columns": {"choice0": "1", "choice1": "2", "choice2": "3", "answer": "1"},
+    "columns from 1": {"option1": "1", "option2": "2", "option3": "3", "answer": 2},
+    "options": {"Option A": "x", "Option B": "y", "Option C": "z", "Answer": "b"},
 }
 
 

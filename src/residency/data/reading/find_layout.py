@@ -189,7 +189,8 @@ def _choose_raw(
 def _hold_classes(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
     """Whether a column holds a few short words or small numbers again and again, and is not about
     where the text comes from."""
-    if column.strip().lower() in _NO_WORDS:
+    name = column.strip().lower()
+    if name in _NO_WORDS or name.endswith("id"):
         return False
     values = [row.get(column) for row in rows if not is_missing(row.get(column))]
     short = all(
@@ -257,7 +258,9 @@ def _match_columns(
     present: dict[str, str] = {}  # columns by their names in small letters
     for row in rows:
         for key in row:
-            present.setdefault(str(key).strip().lower(), key)
+            plain = str(key).strip().lower()
+            present.setdefault(plain, key)
+            present.setdefault(plain.replace(" ", "_").replace("-", "_"), key)
             present[key] = key  # a name that is spelt exactly so comes first
     names = {**COLUMNS, **layout.columns}
     matched: dict[str, str] = {}

@@ -26,6 +26,7 @@ RESPONSE_COLUMNS = (
     "solution",
     "ground_truth",
     "expected_output",
+    "best_answer",
     "answers",
 )
 COLUMNS: dict[str, tuple[str, ...]] = {

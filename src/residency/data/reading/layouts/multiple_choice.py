@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -11,27 +12,44 @@ from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.layouts.single_turn import read_question
 from residency.nouns.example import Message
 
+_SERIES = tuple(
+    [pattern.format(sign) for sign in signs]
+    for signs in ("abcdefghij", "0123456789", "123456789")
+    for pattern in ("choice{}", "choice_{}", "option{}", "option_{}", "op{}", "{}")
+    if pattern != "{}" or signs[0] == "a"
+)
+"""Names of columns that hold a choice each, in order: ``choice0``, ``option_a``, ``A``."""
+_LEAST_COLUMNS = 3
+_CHOICE_COLUMNS = tuple(
+    write(name)
+    for series in _SERIES
+    for name in series
+    for write in (str.lower, str.upper, str.title)
+)
+
 
 class MultipleChoiceLayout(Layout):
     """The choices become lines of the prompt, ``A. …``; the answer is the letter of the right one."""
 
     name = "multiple-choice"
-    needs = ("question", "choices")
-    may = ("input", "correct")
+    needs = ("question",)
+    may = ("choices", "input", "correct")
+    also_reads = _CHOICE_COLUMNS
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "question": ("question", "query", "ctx", "prompt"),
         "choices": ("choices", "options", "endings"),
         "correct": ("answer", "answerkey", "answer_key", "label", "answer_idx", "answer_index"),
     }
     about = (
-        "`question`, `choices` (or `options`, `endings`) as a list or by letter, and `answer` as letter, "
-        "number from 0 or text: the choices stand in the prompt, the letter is the answer"
+        "`question`, `choices` (or `options`, `endings`; or `A`, `B`, …, `choice0`, … of a table), and "
+        "`answer` as letter, number from 0 or text: the choices stand in the prompt, the letter is the "
+        "answer"
     )
     asks = True
 
     def fits_row(self, row: RowFields) -> bool:
         """A text, and at least two choices."""
-        choices = row.value("choices")
+        choices, _ = _find_choices(row)
         return isinstance(row.value("question"), str) and isinstance(choices, list | Mapping)
 
     def read_row(self, row: RowFields) -> LayoutRow:
@@ -41,7 +59,8 @@ class MultipleChoiceLayout(Layout):
             RowError: fewer than two choices, or the answer is none of them.
         """
         field = row.column("choices")
-        choices = _read_choices(row.value("choices"), field)
+        listed, first = _find_choices(row)
+        choices = _read_choices(listed, field)
         asked = read_question(row, "question")
         lines = "\n".join(f"{label}. {text}" for label, text in choices.items())
         user = (
@@ -52,9 +71,27 @@ class MultipleChoiceLayout(Layout):
         right = row.value("correct")
         if is_missing(right):
             return LayoutRow((user,))
-        plain = not any(isinstance(c, int) for c in _list_texts(row.value("choices")))
+        plain = not any(isinstance(c, int) for c in _list_texts(listed))
+        if first and str(right).strip().isdecimal():
+            right, plain = int(right) - int(first), True
         label = _find_label(right, choices, plain, row.column("correct"))
         return LayoutRow((user, Message("assistant", label)))
+
+
+def _find_choices(row: RowFields) -> tuple[Any, str]:
+    """The list of choices, or those of columns that hold one each; None where there are none.
+
+    Beside it the number of the first column where columns are numbered, since a number then names one.
+    """
+    if row.value("choices") is not None:
+        return row.value("choices"), ""
+    plain = {str(key).strip().lower().replace(" ", "_"): value for key, value in row.values.items()}
+    for series in _SERIES:
+        texts = list(itertools.takewhile(lambda v: not is_missing(v), map(plain.get, series)))
+        if len(texts) >= _LEAST_COLUMNS and row.value("correct") is not None:
+            first = series[0][-1]
+            return [str(text) for text in texts], first if first.isdecimal() else ""
+    return None, ""
 
 
 def _list_texts(value: Any) -> list[Any]:
@@ -115,6 +152,6 @@ def _find_label(right: Any, choices: Mapping[str, str], plain: bool, field: str)
         texts = [label for label, text in choices.items() if text.casefold() == word.casefold()]
         if len(texts) == 1:
             return texts[0]
-    if word.isdecimal() and int(word) < len(labels):
+    if word.isdecimal() and len(word) < 4 and int(word) < len(labels):
         return labels[int(word)]
     raise RowError(f"{word[:60]!r} is none of the choices {', '.join(labels)}", field)
