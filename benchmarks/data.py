@@ -298,7 +298,7 @@ def sets(folder: Path) -> None:
         for path in sorted(p for p in one.rglob("*") if p.is_file() and p.name not in NO_ROWS):
             try:
                 read = read_sources(
-                    [str(path)], DataConfig(), "dev", folder, need_answer=False
+                    [str(path)], DataConfig(), "train", folder, need_answer=False
                 ).files
             except ResidencyError:
                 layouts["asked about or refused"] += 1
