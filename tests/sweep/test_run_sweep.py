@@ -13,7 +13,7 @@ from residency.commands.sweep import KnownEstimate
 from residency.jobs.job_store import FolderJobStore
 from residency.nouns.response import Response
 from residency.store.record_kind import RecordKind
-from residency.sweep.cell_functions import read_answers
+from residency.jobs.job_workspace import read_answers
 from residency.sweep.run_sweep import Sweep
 from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.sweep_result import SweepResult

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from residency.cli.json_output import to_jsonable
-from residency.cli.options import Directory
+from residency.cli.options import Directory, MetricName
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line, quote_path
 
@@ -25,6 +25,16 @@ def run_command(
     control: Annotated[
         bool | None, typer.Option(help="Train the control arm (random rows) as well.")
     ] = None,
+    metric: MetricName = "",
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Trainings and answers in so many processes.")
+    ] = 1,
+    cluster: Annotated[
+        str, typer.Option(help="Ray cluster: auto, host:port, ray://…, or local.")
+    ] = "",
+    artifacts: Annotated[
+        str, typer.Option(help="Folder or fsspec URL that all machines reach, for the jobs' files.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """The main job: prompted base, issues, fine-tuning, verdicts, targeted data, sealed test.
@@ -34,6 +44,8 @@ def run_command(
     Example: residency run demo
 
     Example: residency run demo --base tiny
+
+    Example: residency run demo --jobs 2
     """
     from residency.cli.result_tables import show_summary
     from residency.commands.project import Project
@@ -48,6 +60,8 @@ def run_command(
         overrides["project.seed"] = seed
     if control is not None:
         overrides["target.control"] = control
+    if metric:
+        overrides["train.metric"] = metric
     with ProgressDisplay() as progress:
         project = Project.open(
             directory, overrides=overrides, full=full, as_opened=False, progress=progress
@@ -57,7 +71,7 @@ def run_command(
             progress.say(f"Base model: {project.base.note or project.base.name}")
             for note in project.corpus.notes:
                 progress.say(f"Data: {note}")
-        summary = project.run()
+        summary = project.run(jobs=jobs, cluster=cluster, artifacts=artifacts)
     if as_json:
         print_json(
             json.dumps({**to_jsonable(summary), "seconds": summary.seconds}, ensure_ascii=False)

@@ -18,13 +18,13 @@ from residency.commands.compare import Compared, compare
 from residency.commands.diagnose import Diagnosis, diagnose
 from residency.commands.evaluate import evaluate
 from residency.commands.merge import merge
+from residency.commands.run import run
 from residency.commands.stored_tables import StoredTables
 from residency.commands.target import target
 from residency.commands.train import train
 from residency.errors import StoreError
 from residency.interfaces import Progress, no_progress
 from residency.loop.assess import Assessment
-from residency.loop.run_loop import run_loop
 from residency.nouns.example import Example, Message, Split
 from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from residency.commands.gate import GateReport
     from residency.commands.ingest import Ingested
     from residency.commands.moderate import Moderation
-    from residency.commands.read import KindProposal, Reading
+    from residency.commands.propose_kind import KindProposal
+    from residency.commands.read import Reading
     from residency.commands.suite import DraftedSuite
     from residency.diagnose.open_coding import Note
     from residency.evaluate.baselines.baseline_report import BaselineReport
@@ -116,9 +117,14 @@ class Project(StoredTables):
         finally:
             with_run.close()
 
-    def run(self) -> RunSummary:
-        """The main job: rounds until the issues are resolved or the budget is spent."""
-        return run_loop(self)
+    def run(self, *, jobs: int = 1, cluster: str = "", artifacts: str = "") -> RunSummary:
+        """The main job: rounds until the issues are resolved or the budget is spent.
+
+        Args:
+            jobs: trainings and answers in so many processes of this machine. cluster: on a Ray
+                cluster instead. artifacts: folder or URL that its machines reach.
+        """
+        return run(self, jobs=jobs, cluster=cluster, artifacts=artifacts)
 
     def status(self) -> RunSummary:
         """The latest run, from the store alone."""
@@ -300,7 +306,7 @@ class Project(StoredTables):
         add: bool = True,
     ) -> KindProposal:
         """Let later rounds measure a mode, and say how well that agrees with the notes."""
-        from residency.commands.read import add_kind, propose_kind
+        from residency.commands.propose_kind import add_kind, propose_kind
 
         proposal = propose_kind(self, mode, by, criterion=criterion, reader=reader)
         if add:

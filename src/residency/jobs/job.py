@@ -14,11 +14,11 @@ from residency.nouns.content_id import content_id
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job takes while it runs: bytes of memory, CPU threads, GPUs."""
+    """What a job takes while it runs: bytes of memory, CPU threads, GPUs (None: one, where there is any)."""
 
     memory: int = 0
     threads: int = 1
-    gpus: float = 0.0
+    gpus: float | None = None
 
 
 @dataclass(frozen=True)

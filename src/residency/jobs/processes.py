@@ -91,7 +91,8 @@ class Processes:
                 continue
             if line is not None and "progress" in line:
                 stage, done, total, unit = line["progress"]
-                self._progress(ProgressEvent(f"{job.title}: {stage}", done, total, unit))
+                name = stage if stage.startswith(job.title) else f"{job.title}: {stage}"
+                self._progress(ProgressEvent(name, done, total, unit))
                 continue
             del self._busy[job.id]
             if line is None:

@@ -57,15 +57,22 @@ class RayJobs:
         """See ``Runner``: no node of the cluster may be too small."""
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         for job in jobs:
-            wanted = _ask(job)
+            wanted = self._ask(job)
             if not any(_fits(wanted, node) for node in nodes):
                 need = job.resources
                 raise UserError(
-                    f"no node of the cluster has {need.threads} threads, {need.gpus:g} GPUs and "
+                    f"no node of the cluster has {need.threads} threads, {wanted['GPU']:g} GPUs and "
                     f"{format_memory(need.memory)} together",
                     where=job.title or job.id,
                     next_step="add such a node, or leave this base out",
                 )
+
+    def _ask(self, job: Job) -> dict[str, float]:
+        """What Ray is to set aside; a task that asks for no GPU sees none."""
+        need = job.resources
+        some = 1.0 if self._ray.cluster_resources().get("GPU") else 0.0
+        gpus = some if need.gpus is None else need.gpus
+        return {"CPU": need.threads, "GPU": gpus, "memory": need.memory}
 
     def has_room(self, job: Job) -> bool:
         """See ``Runner``: Ray keeps the queue."""
@@ -73,7 +80,7 @@ class RayJobs:
 
     def start(self, job: Job) -> None:
         """See ``Runner``."""
-        wanted = _ask(job)
+        wanted = self._ask(job)
         options: dict[str, Any] = {"num_cpus": wanted["CPU"], "num_gpus": wanted["GPU"]}
         if wanted["memory"]:
             options["memory"] = wanted["memory"]
@@ -96,11 +103,6 @@ class RayJobs:
         if "error" in line:
             return Outcome(job, "failed", error=unpack_error(line["error"]))
         return Outcome(job, "done", JobResult(**line["result"]))
-
-
-def _ask(job: Job) -> dict[str, float]:
-    need = job.resources
-    return {"CPU": need.threads, "GPU": need.gpus, "memory": need.memory}
 
 
 def _fits(wanted: dict[str, float], node: dict[str, float]) -> bool:

@@ -13,11 +13,17 @@ from typing import Any, Literal
 
 from residency.loop.alpha_ledger import take_alpha
 from residency.loop.assess import Assessment, answer_and_assess
-from residency.loop.fine_tune import fine_tune_base
 from residency.loop.item_outcomes import KnownIssue, find_issue_outcomes
 from residency.loop.select_rows import draw_control, list_accepted_rows
 from residency.loop.settle_rows import list_rejected_rows
 from residency.loop.stages import run_stage_once
+from residency.loop.work_ahead import (
+    NOTHING_AHEAD,
+    AnswerOrder,
+    TrainingOrder,
+    WorkAhead,
+    carry_out_training,
+)
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
@@ -86,13 +92,19 @@ class ArmTrainings:
     control: list[Assessment]
 
 
-def train_arms(ws: HasAnswers, last: LastArms) -> ArmTrainings:
+def train_arms(ws: HasAnswers, last: LastArms, ahead: WorkAhead = NOTHING_AHEAD) -> ArmTrainings:
     """As many trainings of each arm as the plan says, each answered on dev."""
     plan = plan_trainings(ws, last)
-    arms = ArmTrainings([last.main], [last.control])
+    orders: list[tuple[TrainingOrder, TrainingOrder]] = []
     for number in range(2, plan["trainings"] + 1):
-        arms.control.append(train_control(ws, last, number))
-        arms.main.append(_train_again(ws, last, "main", [*last.train, *last.extra], number))
+        control = _order_again(ws, last, "control", draw_control_rows(ws, last, number), number)
+        main = _order_again(ws, last, "main", [*last.train, *last.extra], number)
+        orders.append((control, main))
+    ahead.do_trainings([order for pair in orders for order in pair])
+    arms = ArmTrainings([last.main], [last.control])
+    for control, main in orders:
+        arms.control.append(_train_again(ws, control))
+        arms.main.append(_train_again(ws, main))
     run_stage_once(ws, StageKey(StageName.ARMS_TRAINED), lambda: _describe_trainings(last, arms))
     return arms
 
@@ -139,8 +151,8 @@ def estimate_minutes(ws: HasRows, last: LastArms) -> float:
     return seconds / 60
 
 
-def train_control(ws: HasAnswers, last: LastArms, number: int) -> Assessment:
-    """The control arm again, with another draw and another seed."""
+def draw_control_rows(ws: HasAnswers, last: LastArms, number: int) -> list[Example]:
+    """The rows of one more training of the control arm: another draw."""
     drawn = draw_control(
         ws,
         last.accepted,
@@ -150,26 +162,31 @@ def train_control(ws: HasAnswers, last: LastArms, number: int) -> Assessment:
         last.aimed,
         last.main.model,
     )
-    rows = [*last.train, *list_accepted_rows(drawn, "control")]
-    return _train_again(ws, last, "control", rows, number)
+    return [*last.train, *list_accepted_rows(drawn, "control")]
 
 
-def _train_again(
+def _order_again(
     ws: HasAnswers, last: LastArms, arm: Arm, rows: Sequence[Example], number: int
-) -> Assessment:
+) -> TrainingOrder:
+    """An arm's training with another seed."""
     first = last.main if arm == "main" else last.control
     name = f"{ARM_WORDS[arm]} {number}"
-    model = fine_tune_base(
-        ws,
-        rows,
+    return TrainingOrder(
+        rows=rows,
         round_=last.number,
         arm=arm,
         parent=_find_parent(ws, first),
         note=f"round {last.number}, {name}",
+        answers=AnswerOrder("dev", f"arms: dev {name}", draft=first.model),
         seed=ws.config.project.seed + number - 1,
         stage=f"arms: train {name}",
     )
-    return answer_and_assess(ws, model, "dev", stage=f"arms: dev {name}", draft=first.model)
+
+
+def _train_again(ws: HasAnswers, order: TrainingOrder) -> Assessment:
+    model = carry_out_training(ws, order)
+    answers = order.answers
+    return answer_and_assess(ws, model, answers.split, stage=answers.stage, draft=answers.draft)
 
 
 def _find_parent(ws: HasRun, assessed: Assessment) -> str | None:

@@ -102,7 +102,7 @@ class RunProgress:
 
     def _tell_position(self, event: ProgressEvent) -> None:
         number = self._find_stage(event.stage)
-        if number is None:
+        if number is None or number < self._number:  # beside a later one, by another process
             return
         now = time.monotonic()
         is_new = number != self._number

@@ -17,6 +17,7 @@ from residency.loop.item_outcomes import (
     map_groups,
 )
 from residency.loop.stages import run_stage_once
+from residency.loop.work_ahead import NOTHING_AHEAD, AnswerOrder, WorkAhead
 from residency.nouns.issue import Issue
 from residency.project.step_needs import HasAnswers
 from residency.stats.fall_difference import compare_falls
@@ -40,7 +41,11 @@ FIGURES = (
 
 
 def measure_sealed_arms(
-    ws: HasAnswers, last: LastArms, arms: ArmTrainings, alpha: float
+    ws: HasAnswers,
+    last: LastArms,
+    arms: ArmTrainings,
+    alpha: float,
+    ahead: WorkAhead = NOTHING_AHEAD,
 ) -> dict[str, Any]:
     """Every training of both arms answers the sealed items; the two questions of the arms.
 
@@ -52,9 +57,12 @@ def measure_sealed_arms(
     """
 
     def make() -> dict[str, Any]:
-        sealed = ArmTrainings(
-            _answer_test(ws, arms.main, "main"), _answer_test(ws, arms.control, "control")
+        targeted, control = (
+            _order_answers(arms.main, "main"),
+            _order_answers(arms.control, "control"),
         )
+        ahead.do_answers([*targeted, *control])
+        sealed = ArmTrainings(_answer_test(ws, targeted), _answer_test(ws, control))
         questions = {
             split: {name: _ask(last, side, name, half, alpha) for name in ("aimed", "rest")}
             for split, side, half in (("dev", arms, last.measuring), ("test", sealed, None))
@@ -74,12 +82,20 @@ def measure_sealed_arms(
     return run_stage_once(ws, StageKey(StageName.ARMS_TESTED), make)
 
 
-def _answer_test(ws: HasAnswers, side: Sequence[Assessment], arm: Arm) -> list[Assessment]:
+def _order_answers(side: Sequence[Assessment], arm: Arm) -> list[AnswerOrder]:
+    """Every training of an arm on the sealed items; the first one's answers serve as drafts."""
+    return [
+        AnswerOrder("test", f"arms: test {ARM_WORDS[arm]} {number}", one.model, draft=side[0].model)
+        for number, one in enumerate(side, 1)
+    ]
+
+
+def _answer_test(ws: HasAnswers, orders: Sequence[AnswerOrder]) -> list[Assessment]:
     out = []
-    for number, one in enumerate(side, 1):
-        stage = f"arms: test {ARM_WORDS[arm]} {number}"
-        ws.progress(ProgressEvent(stage, 0, len(ws.split("test")), "answers"))
-        out.append(answer_and_assess(ws, one.model, "test", stage=stage, draft=side[0].model))
+    for order in orders:
+        assert order.model is not None
+        ws.progress(ProgressEvent(order.stage, 0, len(ws.split("test")), "answers"))
+        out.append(answer_and_assess(ws, order.model, "test", stage=order.stage, draft=order.draft))
     return out
 
 

@@ -16,6 +16,7 @@ from residency.loop.assess import Assessment, answer_and_assess, assess_stored_a
 from residency.loop.item_outcomes import compare_kinds, find_issue_outcomes, map_groups
 from residency.loop.score_change import compare_scores
 from residency.loop.stages import run_stage_once
+from residency.loop.work_ahead import NOTHING_AHEAD, AnswerOrder, WorkAhead
 from residency.nouns.model import Model
 from residency.nouns.verdict import Verdict, VerdictStatus
 from residency.project.named_models import ZERO_SHOT, choose_project_shots, label_model
@@ -28,7 +29,11 @@ from residency.store.stage_key import StageKey, StageName
 
 
 def open_sealed_test(
-    ws: HasAnswers, baselines: Sequence[Assessment], reference: Model, final: Model
+    ws: HasAnswers,
+    baselines: Sequence[Assessment],
+    reference: Model,
+    final: Model,
+    ahead: WorkAhead = NOTHING_AHEAD,
 ) -> None:
     """Base against final on the sealed split, once."""
     key = StageKey(StageName.TEST, final.id)
@@ -40,14 +45,14 @@ def open_sealed_test(
             RecordKind.TEST_OPENED, ws.run_id, {"final": final.id, "base": reference.id}
         )
     start = time.monotonic()
-    after = answer_and_assess(ws, final, "test", stage=f"sealed test: {label_model(final)}")
-    sides = {}
-    for baseline in baselines:
-        shots = [] if baseline.model.prompting == ZERO_SHOT else choose_project_shots(ws)
-        stage = f"sealed test: {label_model(baseline.model)}"
-        sides[baseline.model.id] = answer_and_assess(
-            ws, baseline.model, "test", stage=stage, shots=shots
-        )
+    orders = [_order_answers(ws, model) for model in (final, *(b.model for b in baselines))]
+    ahead.do_answers(orders)
+    after, *others = (
+        answer_and_assess(ws, model, "test", stage=order.stage, shots=order.shots)
+        for order in orders
+        if (model := order.model) is not None
+    )
+    sides = {assessed.model.id: assessed for assessed in others}
     before = sides[reference.id]
     verdicts, kinds = confirm_issues(ws, before, after)
     ws.store.add_verdicts(ws.run_id, verdicts)
@@ -77,6 +82,12 @@ def open_sealed_test(
             },
         },
     )
+
+
+def _order_answers(ws: HasAnswers, model: Model) -> AnswerOrder:
+    """A model's answers to the sealed items, prompted as on dev."""
+    shots = [] if model.prompting == ZERO_SHOT else choose_project_shots(ws)
+    return AnswerOrder("test", f"sealed test: {label_model(model)}", model, shots)
 
 
 def compare_falls_of_issues(

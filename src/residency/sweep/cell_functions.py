@@ -1,38 +1,28 @@
 """What a sweep's jobs do, wherever they run: frozen layers, trainings with their answers, bare bases.
 
-A job opens a workspace in its own work folder, on the rows that lie in its inputs: it needs neither
-the project's folder nor its store.
+Each works in a workspace of its own (``jobs.job_workspace``).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from residency.config.settings import Config
-from residency.data.corpus import Corpus
-from residency.files.atomic_write import write_json_lines
 from residency.interfaces import ProgressEvent
 from residency.jobs.job import JobContext
+from residency.jobs.job_workspace import TRUNK, link_trunk, open_workspace, write_answers
 from residency.loop.encode_rows import encode_trained_rows
 from residency.loop.fine_tune import fine_tune_base
 from residency.loop.respond import respond
 from residency.nouns.example import Example
 from residency.nouns.model import Model
-from residency.nouns.response import Response
 from residency.project.named_models import choose_project_shots, register_base_model
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.sweep.cell import choose_rows
 
-ROWS, ANSWERS, TRUNK = "rows.jsonl", "answers.jsonl", "trunk"
-TEMPLATE = "template.jinja"
 PROBED_ITEMS = 12
 """Items that are answered to learn how long an answer takes."""
 
@@ -63,7 +53,7 @@ def run_cell(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """One training and its answers to dev; gives the model, and what both took."""
     ws = open_workspace(arguments, context, seed=arguments["seed"])
     if "frozen" in context.needed_files:
-        _link_trunk(context.needed_files["frozen"] / TRUNK, ws.store.folder / "cache" / TRUNK)
+        link_trunk(context.needed_files["frozen"] / TRUNK, ws)
     rows = choose_rows(ws.split("train"), arguments["rows"], arguments["seed"])
     with ws.store.writer("sweep"):
         model = fine_tune_base(ws, rows, round_=1, arm="main", parent=None, note="residency sweep")
@@ -103,58 +93,6 @@ def time_answers(arguments: dict[str, Any], context: JobContext) -> dict[str, An
     return {"seconds_each": (time.monotonic() - began) / max(1, len(few))}
 
 
-def open_workspace(
-    arguments: Mapping[str, Any], context: JobContext, *, seed: int | None = None
-) -> Workspace:
-    """A workspace in the job's work folder, on the rows of its inputs.
-
-    Args:
-        seed: of the training. Beside it, all of dev that is there chooses the best step: what
-            measures was left out of it (``write_rows``).
-    """
-    config = Config.model_validate(arguments["config"])
-    model = {"base": context.place["base"], "threads": context.place["threads"]}
-    template = context.inputs["rows"] / TEMPLATE
-    if template.exists():
-        model["template"] = str(template)
-    config = config.model_copy(update={"model": config.model.model_copy(update=model)})
-    rows = read_rows(context.inputs["rows"])
-    if seed is not None:
-        finding = config.diagnose.model_copy(update={"finding_share": 1.0})
-        project = config.project.model_copy(update={"seed": seed})
-        config = config.model_copy(update={"diagnose": finding, "project": project})
-        rows = [row for row in rows if row.split == "train" or "finds" in row.tags]
-    ws = Workspace(context.work, config, full=True, progress=context.progress)
-    ws.corpus = Corpus(rows)
-    return ws
-
-
-def write_rows(folder: Path, examples: Sequence[Example], finding: set[str], template: str) -> None:
-    """Train and dev as a job's input. A dev row's tags say only whether it may find or choose."""
-    rows = []
-    for example in examples:
-        row = example.to_dict()
-        row["tags"] = ["finds"] if example.id in finding else []
-        rows.append(row)
-    write_json_lines(folder / ROWS, rows)
-    if template:
-        (folder / TEMPLATE).write_text(template, encoding="utf-8")
-
-
-def read_rows(folder: Path) -> list[Example]:
-    """The inverse of ``write_rows``."""
-    with (folder / ROWS).open(encoding="utf-8") as lines:
-        return [Example.from_dict(json.loads(line)) for line in lines]
-
-
-def read_answers(folder: Path) -> list[Response]:
-    """The answers that a job wrote."""
-    from residency.store.stored_bodies import read_response
-
-    with (folder / ANSWERS).open(encoding="utf-8") as lines:
-        return [read_response(json.loads(line)) for line in lines]
-
-
 def _answer(
     ws: Workspace, model: Model, shots: Sequence[Example], context: JobContext
 ) -> dict[str, Any]:
@@ -162,22 +100,9 @@ def _answer(
     began = time.monotonic()
     responses = respond(ws, model, dev, shots=shots, stage="dev")
     seconds = time.monotonic() - began
-    write_json_lines(context.out / ANSWERS, [asdict(response) for response in responses])
+    write_answers(context.out, responses)
     return {
         "answers": len(responses),
         "answer_seconds": seconds,
         "answer_tokens": sum(len(response.token_ids) for response in responses),
     }
-
-
-def _link_trunk(source: Path, target: Path) -> None:
-    """The shared states where the training looks for them; what it adds stays with it."""
-    if source.is_dir() and not target.exists():
-        shutil.copytree(source, target, copy_function=_link_or_copy)
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or a system without links
-        shutil.copy2(source, target)

@@ -9,6 +9,7 @@ from typing import Any
 from residency.diagnose.find_issues import find_issues
 from residency.jobs.job import JobResult
 from residency.jobs.job_store import JobStore
+from residency.jobs.job_workspace import read_answers
 from residency.loop.assess import Assessment, assess_answers
 from residency.loop.item_outcomes import find_issue_outcomes
 from residency.nouns.issue import Issue
@@ -16,7 +17,6 @@ from residency.nouns.model import Model
 from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.sweep.cell import Cell
-from residency.sweep.cell_functions import read_answers
 
 
 @dataclass(frozen=True)

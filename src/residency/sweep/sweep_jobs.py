@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from residency.jobs.job import Job, Resources
 from residency.jobs.job_store import JobStore
+from residency.jobs.job_workspace import (
+    choose_job_settings,
+    locate_base,
+    put_rows,
+    read_template,
+)
 from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.sweep.cell import Cell, Variant
-from residency.sweep.cell_functions import write_rows
 
 FROZEN = "residency.sweep.cell_functions:compute_frozen"
 CELL = "residency.sweep.cell_functions:run_cell"
 BASE = "residency.sweep.cell_functions:answer_base"
 PROBE = "residency.sweep.cell_functions:time_answers"
-DECISIVE = {
-    "model": ("max_length", "device", "fold_system"),
-    "data": ("truncation", "instruction"),
-    "generate": ("max_new_tokens", "temperature", "samples", "stop"),
-    "evaluate": ("few_shot",),
-}
-"""Settings beside ``[train]`` that decide what a job gives; the template's text and the rows are inputs."""
 
 
 class TrainingEstimate(Protocol):
@@ -57,13 +53,10 @@ class SweepJobs:
         """Train and dev as an artifact that every job reads; its content hash."""
         if not self._rows:
             ws = self.ws
-            rows = [*ws.split("train"), *ws.split("dev")]
             finding, _ = split_dev(ws)
-            path = ws.config.model.template
-            template = (ws.root / path).read_text(encoding="utf-8") if path else ""
-            with tempfile.TemporaryDirectory() as folder:
-                write_rows(Path(folder), rows, finding, template)
-                self._rows = self.store.put_folder(Path(folder))
+            rows = [*ws.split("train"), *ws.split("dev")]
+            template = read_template(ws)
+            self._rows = put_rows(self.store, rows, finding=finding, template=template)
         return self._rows
 
     def open_variant(self, variant: Variant) -> Workspace:
@@ -124,30 +117,15 @@ class SweepJobs:
         needs: dict[str, str] | None = None,
     ) -> Job:
         ws = self.open_variant(variant)
-        config = {
-            name: {key: value for key, value in section.items() if key in DECISIVE[name]}
-            for name, section in ws.config.model_dump(mode="json").items()
-            if name in DECISIVE
-        }
-        config["train"] = ws.config.train.model_dump(mode="json", exclude={"track"})
-        config["project"] = {"seed": self.ws.config.project.seed}
         return Job(
             function,
-            {**arguments, "base": ws.base.identity, "config": config},
+            {**arguments, "base": ws.base.identity, "config": choose_job_settings(ws)},
             inputs={"rows": self.put_rows()},
             needs=needs or {},
-            place={"base": self._find_base(ws), "threads": self.threads},
+            place={"base": locate_base(ws), "threads": self.threads},
             resources=Resources(memory=memory, threads=max(1, self.threads)),
             title=title,
         )
-
-    def _find_base(self, ws: Workspace) -> str:
-        """The base's name, or where its files lie when it is a folder or a file of the user's."""
-        name = ws.config.model.base
-        local = ws.root / name
-        if local.exists():
-            return str(local.resolve())
-        return str(Path(name).resolve()) if Path(name).exists() else name
 
 
 def list_jobs(groups: Sequence[Sequence[Job]]) -> list[Job]:
