@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from residency.commands.collect import Item, add_training_rows, screen_new_rows
@@ -35,29 +35,48 @@ def list_worst_stored(
     were answered better before are left out, and of several samples the worst is shown.
     """
     done = set(read_collected(root).prompts)
-    outcomes = results.answers.outcomes(model, "pool")
+    order, total = _order_worst(results, model)
+    left: list[tuple[Example, str]] = []
+    written, start = 0, 0
+    while len(left) < offset + limit and (some := order(start, _CHUNK)):
+        start += _CHUNK
+        answers = dict(some)
+        for example in results.answers.examples([key for key, _ in some]):
+            if hash_prompt(example) in done:
+                written += 1
+            else:
+                left.append((example, answers[example.id]))
+    shown = left[offset : offset + limit]
+    responses = results.answers.responses({response for _, response in shown})
+    judged = results.answers.outcomes(model, "pool", [example.id for example, _ in shown])
+    items = []
+    for example, key in shown:
+        if key in responses:
+            own = [row for row in judged[example.id] if row.response == key]
+            items.append(Item(example, responses[key], results.answers.failed_kinds(own), None))
+    return items, total - written
+
+
+Slice = Callable[[int, int], Sequence[tuple[str, str]]]
+
+
+def _order_worst(results: RunResults, model: str) -> tuple[Slice, int]:
+    """Parts of the pool's items with their worst answers (ids), most failures first; and how many."""
+    answers = results.answers
+    if answers.has_one_answer(model):
+        asked = answers.ask_items("pool")
+
+        def read(start: int, count: int) -> Sequence[tuple[str, str]]:
+            return results.store.worst_answers(asked, model, offset=start, limit=count)
+
+        return read, results.store.count_judged(asked, model)
     worst = {
-        example: max(rows, key=lambda row: len(row.failed)) for example, rows in outcomes.items()
+        example: max(rows, key=lambda row: len(row.failed))
+        for example, rows in answers.outcomes(model, "pool").items()
     }
     order = sorted(worst, key=lambda example: (-len(worst[example].failed), example))
-    left: list[Example] = []
-    written = 0
-    for start in range(0, len(order), _CHUNK):
-        if len(left) >= offset + limit:
-            break
-        some = results.answers.examples(order[start : start + _CHUNK])
-        fresh = [example for example in some if hash_prompt(example) not in done]
-        written += len(some) - len(fresh)
-        left += fresh
-    shown = left[offset : offset + limit]
-    responses = results.answers.responses({worst[example.id].response for example in shown})
-    items = []
-    for example in shown:
-        row = worst[example.id]
-        if row.response in responses:
-            failures = results.answers.failed_kinds([row])
-            items.append(Item(example, responses[row.response], failures, None))
-    return items, len(order) - written
+    pairs = [(example, worst[example].response) for example in order]
+    return lambda start, count: pairs[start : start + count], len(pairs)
 
 
 def add_better_answer(

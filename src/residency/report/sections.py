@@ -159,7 +159,7 @@ def list_arm_tables(results: RunResults) -> list[ArmTable]:
             ArmRow(
                 result,
                 result.arms[number],
-                sum(p.accepted and p.arm == "main" for p in result.proposals),
+                result.drawn,
                 adjusted.get(result.issue.id),
             )
             for result in results.issues

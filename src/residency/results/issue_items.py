@@ -75,6 +75,65 @@ def list_changes(answers: JudgedAnswers, result: IssueResult) -> list[ItemChange
     return [item for key in sorted(ordered) for item in ordered[key]]
 
 
+@dataclass(frozen=True)
+class ChangePage:
+    """Some of an issue's items, and all of them counted.
+
+    ``total`` fit the filter; ``right`` are those that were fixed and fail nothing else.
+    """
+
+    rows: list[ItemChange]
+    total: int
+    counts: dict[Change, int]
+    right: int
+
+
+def page_changes(
+    answers: JudgedAnswers, result: IssueResult, *, change: str = "", offset: int = 0, limit: int
+) -> ChangePage:
+    """A page of ``list_changes``, cut and counted by the database where it can.
+
+    Args:
+        change: only items that changed so.
+    """
+    issue = result.issue
+    before, after = result.compared_models
+    numbers = answers.number_checks(issue.kind, issue.detector)
+    if not numbers.are_few or not answers.has_one_answer(before, after):
+        return _page_in_memory(list_changes(answers, result), change, offset, limit)
+    by = issue.slice.by
+    asked = answers.ask_items(
+        "dev",
+        tag=issue.slice.value if by == "tag" else "",
+        members=None if by in ("all", "tag") else issue.slice.members,
+    )
+    counted = answers.store.count_changes(asked, before, after, numbers)
+    counts: dict[Change, int] = {}
+    for number, name in enumerate(CHANGES):
+        if count := sum(n for (own, _), n in counted.items() if own == number):
+            counts[name] = count
+    if change and change not in CHANGES:
+        return ChangePage([], 0, counts, counted.get((0, False), 0))
+    wanted = next((n for n, name in enumerate(CHANGES) if name == change), None)
+    rows = answers.store.issue_page(
+        asked, before, after, numbers, change=wanted, offset=offset, limit=limit
+    )
+    return ChangePage(
+        rows=[ItemChange(r.example, CHANGES[r.change], *r[2:]) for r in rows],
+        total=sum(n for name, n in counts.items() if change in ("", name)),
+        counts=counts,
+        right=counted.get((0, False), 0),
+    )
+
+
+def _page_in_memory(
+    changes: Sequence[ItemChange], change: str, offset: int, limit: int
+) -> ChangePage:
+    fitting = [item for item in changes if change in ("", item.change)]
+    right = sum(item.change == "fixed" and not item.other_failures for item in changes)
+    return ChangePage(fitting[offset : offset + limit], len(fitting), count_changes(changes), right)
+
+
 def name_change(before: bool | None, after: bool | None) -> Change:
     """What became of an item that failed (True), passed (False) or could not be scored (None)."""
     if before is None or after is None:

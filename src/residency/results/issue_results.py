@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from residency.nouns.issue import Issue
-from residency.nouns.proposal import Proposal
 from residency.nouns.verdict import Verdict
 from residency.results.arm_figures import NoiseFloor
 from residency.results.figures import Expectation, IssueArms
@@ -19,7 +18,8 @@ class IssueResult:
 
     ``verdicts`` are those on dev by round, ``confirmed`` the one on the sealed test,
     ``expected`` what could be shown before training, ``arms`` the comparison of targeted with
-    random rows by round, ``proposals`` the rows that it asked for, ``final`` the model that the
+    random rows by round, ``drawn`` how many rows it asked for that passed the firewall (of the
+    targeted arm), ``final`` the model that the
     sealed test judged, ``noise`` how far two trainings differ on it. ``title`` names the detector too
     where two detectors found the same failure.
     """
@@ -30,7 +30,7 @@ class IssueResult:
     confirmed: Verdict | None
     expected: Expectation | None
     arms: dict[int, IssueArms]
-    proposals: list[Proposal]
+    drawn: int
     final: str = ""
     noise: NoiseFloor | None = None
 
@@ -69,7 +69,7 @@ def join_issues(
     verdicts: Sequence[Verdict],
     expected: Sequence[Expectation],
     arms: Mapping[int, Sequence[IssueArms]],
-    proposals: Sequence[Proposal],
+    drawn: Mapping[str, int],
     final: str = "",
     noise: Mapping[str, NoiseFloor] | None = None,
 ) -> list[IssueResult]:
@@ -96,7 +96,7 @@ def join_issues(
                 for row in rows
                 if row.issue == issue.id
             },
-            proposals=[p for p in proposals if p.issue == issue.id],
+            drawn=drawn.get(issue.id, 0),
             final=final,
             noise=(noise or {}).get(issue.id),
         )

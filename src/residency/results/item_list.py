@@ -64,12 +64,23 @@ def list_items(
             and the last.
     """
     answers, models = results.answers, main_models(results)
-    ids = list(answers.positions("dev"))
-    if tag:
-        ids = [key for key, tags in answers.tags("dev").items() if tag in tags]
-    if kind or change:
-        ids = _filter_items(answers, models, ids, kind, change)
-    shown = ids[offset : offset + limit]
+    numbers = answers.number_checks(kind) if kind else None
+    ids = [model.id for model in models]
+    if numbers is None or numbers.are_few:
+        can_count = not (kind or change) or answers.has_one_answer(*ids)
+    else:
+        can_count = False
+    if can_count:
+        failed = None if numbers is None else numbers.failed
+        shown, total = results.store.filter_items(
+            answers.ask_items("dev", tag=tag), ids, failed,
+            change=change, offset=offset, limit=limit,
+        )  # fmt: skip
+    else:
+        tags = answers.tags("dev")
+        fitting = [key for key in answers.positions("dev") if not tag or tag in tags[key]]
+        fitting = _filter_items(answers, models, fitting, kind, change)
+        shown, total = fitting[offset : offset + limit], len(fitting)
     columns = [answers.outcomes(model.id, "dev", shown) for model in models]
     only = {kind} if kind else ()
     rows = [
@@ -82,7 +93,7 @@ def list_items(
         )
         for example in answers.examples(shown)
     ]
-    return ItemPage(rows, len(ids))
+    return ItemPage(rows, total)
 
 
 def _filter_items(
@@ -140,4 +151,4 @@ def list_answers(results: RunResults, example: Example) -> list[ItemAnswer]:
 
 def list_tags(results: RunResults) -> list[str]:
     """Every tag of the dev items."""
-    return sorted({tag for tags in results.answers.tags("dev").values() for tag in tags})
+    return results.store.split_tags(results.run, "dev")

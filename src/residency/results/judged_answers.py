@@ -10,14 +10,16 @@ from functools import cached_property
 from typing import cast
 
 from residency.errors import StoreError
-from residency.nouns.example import SPLITS, Example, Split
+from residency.nouns.example import Example, Split
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.results.kinds import kind_order
 from residency.stats.sample_reducer import Reduce, reduce_outcomes
 from residency.store.answer_tables import Outcome
+from residency.store.item_pages import CheckNumbers, ItemsAsked
 from residency.store.packed_findings import Check
 from residency.store.record_kind import RecordKind
+from residency.store.run_tables import MOST_FITTING
 from residency.store.store import Store
 
 
@@ -25,11 +27,12 @@ class JudgedAnswers:
     """The answers of a run's models, under the run's own suite and detectors."""
 
     def __init__(self, store: Store, run: str, reduce: Callable[[], str]) -> None:
-        self._store = store
+        self.store = store
         self._run = run
         self._reduce = reduce
         self._outcomes: dict[tuple[str, Split], dict[str, list[Outcome]]] = {}
         self._shared: dict[tuple[str, Split], dict[int, tuple[int, ...]]] = {}
+        self._single: dict[str, bool] = {}
         self._tags: dict[Split, dict[str, tuple[str, ...]]] = {}
         self._positions: dict[Split, dict[str, int]] = {}
 
@@ -38,24 +41,24 @@ class JudgedAnswers:
     def positions(self, split: Split) -> dict[str, int]:
         """Place of each example of a split, by id."""
         if split not in self._positions:
-            ids = self._store.corpus_ids(self._run, split)
+            ids = self.store.corpus_ids(self._run, split)
             self._positions[split] = {key: number for number, key in enumerate(ids)}
         return self._positions[split]
 
     def tags(self, split: Split) -> dict[str, tuple[str, ...]]:
         """Tags of each example of a split, by id, in order."""
         if split not in self._tags:
-            self._tags[split] = self._store.corpus_tags(self._run, split)
+            self._tags[split] = self.store.corpus_tags(self._run, split)
         return self._tags[split]
 
     def examples(self, ids: Sequence[str]) -> list[Example]:
         """Examples of the run, in the order of the ids."""
-        examples = self._store.corpus_examples(self._run, ids)
+        examples = self.store.corpus_examples(self._run, ids)
         return [examples[key] for key in ids if key in examples]
 
     def first_examples(self, split: Split, count: int) -> list[Example]:
         """The first examples of a split."""
-        return self._store.corpus(self._run, split, limit=count)
+        return self.store.corpus(self._run, split, limit=count)
 
     def find_example(self, prefix: str) -> Example:
         """One example of the run by id or the beginning of its id.
@@ -63,9 +66,10 @@ class JudgedAnswers:
         Raises:
             StoreError: none or several begin so.
         """
-        for split in sorted(SPLITS, key=("dev", "test", "train", "pool").index):
-            fitting = [key for key in self.positions(split) if key.startswith(prefix)]
-            if len(fitting) == 1:
+        known = self.store.find_examples(self._run, prefix)
+        for split in ("dev", "test", "train", "pool"):
+            fitting = [key for own, key in known if own == split]
+            if len(fitting) == 1 and len(known) < MOST_FITTING:
                 return self.examples(fitting)[0]
         raise StoreError(
             f"no single example begins with {prefix!r}", next_step="give more of its id"
@@ -76,24 +80,24 @@ class JudgedAnswers:
     @cached_property
     def scopes(self) -> list[str]:
         """What the run's answers were judged against, oldest first."""
-        records = self._store.records(RecordKind.SCOPE, self._run)
+        records = self.store.records(RecordKind.SCOPE, self._run)
         return list(dict.fromkeys(record["scope"] for record in records))
 
     @cached_property
     def checks(self) -> dict[int, Check]:
         """What checks said, by number."""
-        return self._store.checks()
+        return self.store.checks()
 
     def outcomes(
         self, model: str, split: Split, examples: Sequence[str] | None = None
     ) -> dict[str, list[Outcome]]:
         """A model's judged answers by example: of a whole split, or of some examples."""
         if examples is not None:
-            return _by_example(self._store.outcomes(self.scopes, model, examples))
+            return _by_example(self.store.outcomes(self.scopes, model, examples))
         key = (model, split)
         if key not in self._outcomes:
             positions = self.positions(split)
-            rows = self._store.outcomes(self.scopes, model)
+            rows = self.store.outcomes(self.scopes, model)
             self._outcomes[key] = _by_example(row for row in rows if row.example in positions)
         return self._outcomes[key]
 
@@ -104,6 +108,28 @@ class JudgedAnswers:
             for number, check in self.checks.items()
             if (check.kind, check.detector, check.status) == (kind, detector, status)
         )
+
+    def number_checks(self, kind: str, detector: str = "") -> CheckNumbers:
+        """Numbers of the checks of a kind (of one detector, or of any) that failed and passed."""
+        own: dict[str, set[int]] = {"fail": set(), "pass": set()}
+        for number, check in self.checks.items():
+            if check.kind == kind and detector in ("", check.detector) and check.status in own:
+                own[check.status].add(number)
+        return CheckNumbers(frozenset(own["fail"]), frozenset(own["pass"]))
+
+    def has_one_answer(self, *models: str) -> bool:
+        """Whether each of these models answered each item once at most: then the database counts."""
+        for model in models:
+            if model not in self._single:
+                self._single[model] = self.store.has_one_answer(model, self.scopes)
+        return all(self._single[model] for model in models)
+
+    def ask_items(
+        self, split: Split, *, tag: str = "", members: Sequence[str] | None = None
+    ) -> ItemsAsked:
+        """Items of a split, as the run judged them."""
+        chosen = None if members is None else tuple(members)
+        return ItemsAsked(self._run, split, tuple(self.scopes), tag, chosen)
 
     def item_failures(
         self, model: str, split: Split, kind: str, detector: str
@@ -175,14 +201,14 @@ class JudgedAnswers:
 
     def responses(self, ids: Iterable[str]) -> dict[str, Response]:
         """Responses by id."""
-        return self._store.responses_by_id(ids)
+        return self.store.responses_by_id(ids)
 
     def findings(self, responses: Sequence[Response]) -> dict[str, list[Finding]]:
         """What was found in these answers, by response id; failures in the order of their kinds."""
         latest: dict[tuple[str, str, str], list[Finding]] = {}
         for scope in self.scopes:
             own: dict[tuple[str, str, str], list[Finding]] = {}
-            for finding in self._store.findings(scope, responses):
+            for finding in self.store.findings(scope, responses):
                 key = (finding.response, finding.detector, finding.kind)
                 own.setdefault(key, []).append(finding)
             latest.update(own)

@@ -155,9 +155,8 @@ def _serve_issues(results: RunResults, failing: list[IssueResult]) -> Iterator[N
     """What to do about issues that still fail, the worst first: look, then draw or write rows."""
     worst = failing[0]
     sizes = results.store.corpus_sizes(results.run)
-    drawn = [p for rows in results.proposals.values() for p in rows if p.accepted]
-    used = {p.example.id for p in drawn if p.arm == "main"}
-    left = max(0, sizes.get("pool", 0) - len(used))
+    used = results.store.count_drawn_examples(results.run)
+    left = max(0, sizes.get("pool", 0) - used)
     rows = "1 pool row is left" if left == 1 else f"{left} pool rows are left"
     named = ", ".join(_tell_rate(issue) for issue in failing[:2])
     more = f" and {len(failing) - 2} more" if len(failing) > 2 else ""

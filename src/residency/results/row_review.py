@@ -12,8 +12,9 @@ from residency.nouns.finding import Finding
 from residency.nouns.proposal import Proposal
 from residency.nouns.response import Response
 from residency.overlap.nearest_items import NearestItems
-from residency.project.row_decisions import RowDecision, read_decisions
+from residency.project.row_decisions import RowDecision
 from residency.results.run_results import RunResults
+from residency.store.drawn_pages import DrawnAsked
 
 RowState = Literal["undecided", "accepted", "edited", "rejected", "firewall"]
 ROW_STATES: tuple[RowState, ...] = ("undecided", "accepted", "edited", "rejected", "firewall")
@@ -70,28 +71,35 @@ class RowCase:
 
 
 def list_drawn_rows(
-    results: RunResults, *, issue: str = "", number: int = 0, state: str = ""
+    results: RunResults,
+    *,
+    issue: str = "",
+    number: int = 0,
+    state: str = "",
+    example: str = "",
+    offset: int = 0,
+    limit: int | None = None,
 ) -> list[DrawnRow]:
     """Targeted rows of a run, those of the latest round first, undecided before decided.
 
     Args:
-        issue: only of this issue (id). number: only of this round. state: only these.
+        issue: only of this issue (id). number: only of this round. state: only these. example: only
+            this row (id). offset, limit: a page of them.
     """
-    decisions = read_decisions(results.store)
-    rows = [
-        DrawnRow(round_, proposal, decisions.get(proposal.example.id))
-        for round_, proposals in results.proposals.items()
-        for proposal in proposals
-        if proposal.arm == "main" and issue in ("", proposal.issue) and number in (0, round_)
+    asked = DrawnAsked(results.run, issue, number, state, example)
+    rows = results.store.drawn_page(asked, offset=offset, limit=limit)
+    return [
+        DrawnRow(round_, proposal, RowDecision.from_dict(said) if said else None)
+        for round_, proposal, said in rows
     ]
-    fitting = [row for row in rows if state in ("", row.state)]
-    return sorted(fitting, key=lambda row: (-row.round, ROW_STATES.index(row.state) > 0))
 
 
-def count_states(rows: Sequence[DrawnRow]) -> dict[RowState, int]:
+def count_drawn_states(
+    results: RunResults, *, issue: str = "", number: int = 0
+) -> dict[RowState, int]:
     """How many rows stand where."""
-    states = [row.state for row in rows]
-    return {state: states.count(state) for state in ROW_STATES if state in states}
+    counts = results.store.count_drawn_states(DrawnAsked(results.run, issue, number))
+    return {state: counts[state] for state in ROW_STATES if state in counts}
 
 
 def load_cases(results: RunResults, rows: Sequence[DrawnRow]) -> list[RowCase]:

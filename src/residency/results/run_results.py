@@ -227,7 +227,7 @@ class RunResults:
             verdicts=self.store.verdicts(self.run),
             expected=[read_figures(Expectation, row) for row in expected],
             arms=self.arms,
-            proposals=[row for rows in self.proposals.values() for row in rows],
+            drawn=self.store.count_drawn(self.run),
             final=self.test.final if self.test else "",
             noise=self.noise,
         )

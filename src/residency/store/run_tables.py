@@ -18,6 +18,9 @@ from residency.store.database import Database, chunked, insert_missing, write_ti
 from residency.store.record_kind import RecordKind
 from residency.store.stored_bodies import read_dataset, read_model
 
+MOST_FITTING = 50
+"""Ids that the beginning of one is compared with; more are not told apart by it."""
+
 
 class RunTables(Database):
     """What a run works on, and the models it made."""
@@ -120,6 +123,20 @@ class RunTables(Database):
         query = select(table.c.example).where(table.c.run == run, table.c.split == split)
         with self._read() as connection:
             return [row[0] for row in connection.execute(query.order_by(table.c.position))]
+
+    def find_examples(self, run: str, prefix: str) -> list[tuple[str, str]]:
+        """Splits and ids of a run's examples that begin so, ``MOST_FITTING`` at most."""
+        table = schema.run_examples
+        query = select(table.c.split, table.c.example).where(
+            table.c.run == run, table.c.example.startswith(prefix, autoescape=True)
+        )
+        if (
+            not self.is_shared
+        ):  # the range lets SQLite's index find what LIKE looks for in every row
+            query = query.where(table.c.example >= prefix, table.c.example < prefix + "\uffff")
+        with self._read() as connection:
+            rows = connection.execute(query.limit(MOST_FITTING))
+            return [(str(split), str(example)) for split, example in rows]
 
     def corpus_tags(self, run: str, split: Split) -> dict[str, tuple[str, ...]]:
         """Tags of a run's examples by id, in order."""

@@ -14,6 +14,7 @@ from sqlalchemy import func, select, text
 from residency.store import schema
 from residency.store.answer_tables import AnswerTables
 from residency.store.artifacts import Artifacts
+from residency.store.drawn_pages import DrawnPages
 from residency.store.issue_tables import IssueTables
 from residency.store.log_tables import LogTables
 from residency.store.request_tables import RequestTables
@@ -23,7 +24,9 @@ from residency.store.traffic_tables import TrafficTables
 FOLDER = ".residency"
 
 
-class Store(RunTables, AnswerTables, IssueTables, LogTables, RequestTables, TrafficTables):
+class Store(
+    RunTables, AnswerTables, IssueTables, LogTables, RequestTables, TrafficTables, DrawnPages
+):
     """The stored side of a project.
 
     Args:

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from residency.results.arm_sentences import tell_arms, tell_falls
-from residency.results.issue_items import count_changes, list_changes, load_samples
+from residency.results.issue_items import load_samples, page_changes
 from residency.results.issue_ledger import list_ledger_rounds, list_ledger_rows
-from residency.results.row_review import count_states, list_drawn_rows
+from residency.results.row_review import count_drawn_states
 from residency.web.paging import Page, make_pager
 from residency.web.site import Site
 
@@ -41,10 +41,10 @@ def add_routes(app: FastAPI, site: Site) -> None:
     def show_issue(request: Request, issue: str, change: str = "", page: Page = 1) -> Response:
         results = site.results(request)
         result = results.issue(issue)
-        changes = list_changes(results.answers, result)
-        fitting = [item for item in changes if change in ("", item.change)]
-        pager = make_pager(len(fitting), page, ISSUE_ITEMS, change=change)
-        shown = fitting[pager.start : pager.stop]
+        offset = (page - 1) * ISSUE_ITEMS
+        items = page_changes(
+            results.answers, result, change=change, offset=offset, limit=ISSUE_ITEMS
+        )
         return site.page(
             request,
             "issue.html.j2",
@@ -53,11 +53,11 @@ def add_routes(app: FastAPI, site: Site) -> None:
             command=f"residency trace {result.issue.id}",
             results=results,
             view=result,
-            samples=load_samples(results.answers, result.issue, shown),
-            others={item.example: item.other_failures for item in shown},
-            whole=sum(item.change == "fixed" and not item.other_failures for item in changes),
-            counts=count_changes(changes),
-            drawn=count_states(list_drawn_rows(results, issue=result.issue.id)),
+            samples=load_samples(results.answers, result.issue, items.rows),
+            others={item.example: item.other_failures for item in items.rows},
+            whole=items.right,
+            counts=items.counts,
+            drawn=count_drawn_states(results, issue=result.issue.id),
             change=change,
-            pager=pager,
+            pager=make_pager(items.total, page, ISSUE_ITEMS, change=change),
         )

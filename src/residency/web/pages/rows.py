@@ -13,7 +13,7 @@ from residency.commands.rows import decide_row, finish_review
 from residency.errors import DataError
 from residency.project.row_decisions import Decision
 from residency.results.next_actions import find_waiting_round
-from residency.results.row_review import count_states, list_drawn_rows, load_cases
+from residency.results.row_review import count_drawn_states, list_drawn_rows, load_cases
 from residency.web.paging import Page, make_pager
 from residency.web.site import NotStartedError, Site
 
@@ -32,9 +32,13 @@ def add_routes(app: FastAPI, site: Site) -> None:
         results = site.results(request)
         chosen = results.issue(issue) if issue else None
         own = chosen.issue.id if chosen else ""
-        every = list_drawn_rows(results, issue=own, number=number)
-        fitting = [row for row in every if state in ("", row.state)]
-        pager = make_pager(len(fitting), page, SHOWN_ROWS, issue=own, state=state)
+        counts = count_drawn_states(results, issue=own, number=number)
+        total = sum(n for name, n in counts.items() if state in ("", name))
+        pager = make_pager(total, page, SHOWN_ROWS, issue=own, state=state)
+        rows = list_drawn_rows(
+            results, issue=own, number=number, state=state,
+            offset=(page - 1) * SHOWN_ROWS, limit=SHOWN_ROWS,
+        )  # fmt: skip
         return site.page(
             request,
             "rows.html.j2",
@@ -43,9 +47,9 @@ def add_routes(app: FastAPI, site: Site) -> None:
             command=f"rows --issue {own}" if own else "rows",
             issue=chosen,
             state=state,
-            counts=count_states(every),
+            counts=counts,
             waiting=find_waiting_round(results),
-            cases=load_cases(results, fitting[pager.start : pager.stop]),
+            cases=load_cases(results, rows),
             pager=pager,
         )
 
@@ -73,10 +77,10 @@ def add_routes(app: FastAPI, site: Site) -> None:
         if not request.headers.get("HX-Request"):
             return site.went(request, "/rows")
         results = site.results(request)
-        drawn = [r for r in list_drawn_rows(results) if r.proposal.example.id == row]
+        drawn = list_drawn_rows(results, example=row, limit=1)
         if not drawn:
             raise NotStartedError("the row is not there any more", next_step="load the page again")
-        return site.part(request, "row_case.html.j2", case=load_cases(results, drawn[:1])[0])
+        return site.part(request, "row_case.html.j2", case=load_cases(results, drawn)[0])
 
     @app.post("/rows-reviewed")
     def finish(request: Request) -> Response:

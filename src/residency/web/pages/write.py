@@ -83,8 +83,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
     def show_state(request: Request, model: str = "") -> Response:
         results, root = site.results(request), site.need_root(request)
         chosen = _choose_model(results, model)
-        known = results.answers.positions("pool")
-        stored = sum(r.example in known for r in results.store.responses(chosen))
+        stored = results.store.count_answered(results.run, "pool", chosen)
         running = is_answering(root)
         return site.part(
             request, "write_state.html.j2", stored=stored, running=running, model=chosen

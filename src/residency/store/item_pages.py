@@ -1,0 +1,339 @@
+"""Long lists cut and counted by the database: items, an issue's items, two models on one split.
+
+What is asked here takes one answer an item and model (``has_one_answer``); with several samples
+the caller reduces them itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    JSON,
+    Alias,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from residency.nouns.example import Split
+from residency.store import schema
+from residency.store.database import Database
+
+MOST_NUMBERS = 60
+"""Numbers of checks that one question may name; beyond it the caller counts by itself."""
+_READ_AT_ONCE = 5000
+
+
+@dataclass(frozen=True)
+class ItemsAsked:
+    """Which answers are spoken of: of a run's split, as they were judged under these scopes.
+
+    ``tag`` and ``members`` (example ids) narrow the items; empty and None take all.
+    """
+
+    run: str
+    split: Split
+    scopes: tuple[str, ...]
+    tag: str = ""
+    members: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class CheckNumbers:
+    """Numbers of the checks that say that an answer fails, and that it passes."""
+
+    failed: frozenset[int]
+    passed: frozenset[int]
+
+    @property
+    def are_few(self) -> bool:
+        """Whether the database can be asked by them."""
+        return len(self.failed) + len(self.passed) <= MOST_NUMBERS
+
+
+class ChangedItem(NamedTuple):
+    """An item before and after. ``change``: its number in ``ItemPages.issue_page``; answers by id."""
+
+    example: str
+    change: int
+    before: str
+    after: str
+    other_failures: int
+
+
+class PairedItem(NamedTuple):
+    """An item with what the checks said of two models' answers, as it stands in the store."""
+
+    example: str
+    group: str
+    failed_before: str
+    repeated_before: str
+    failed_after: str
+    repeated_after: str
+
+
+class ItemPages(Database):
+    """Pages of items, and their counts."""
+
+    def has_one_answer(self, model: str, scopes: Sequence[str]) -> bool:
+        """Whether each item was answered by a model once at most, and judged under one scope."""
+        table = schema.outcomes
+        query = select(func.count(), func.count(table.c.example.distinct()))
+        query = query.where(table.c.model == model, table.c.scope.in_(scopes))
+        with self._read() as connection:
+            rows, examples = connection.execute(query).one()
+        return bool(rows == examples)
+
+    # --- an issue's items ------------------------------------------------------------------
+
+    def count_changes(
+        self, asked: ItemsAsked, before: str, after: str, numbers: CheckNumbers
+    ) -> dict[tuple[int, bool], int]:
+        """Items by change (0 fixed, 1 still failing, 2 broken, 3 passing, 4 unscored) and whether
+        the later answer fails another check."""
+        change, others, _, query = self._changes(asked, before, after, numbers)
+        other = case((others > 0, 1), else_=0)
+        counted = query.with_only_columns(change, other, func.count()).group_by(change, other)
+        with self._read() as connection:
+            return {(int(c), bool(o)): int(n) for c, o, n in connection.execute(counted)}
+
+    def issue_page(
+        self,
+        asked: ItemsAsked,
+        before: str,
+        after: str,
+        numbers: CheckNumbers,
+        *,
+        change: int | None = None,
+        offset: int = 0,
+        limit: int = 10,
+    ) -> list[ChangedItem]:
+        """Some of an issue's items: by change, wholly right answers first, then as in the data."""
+        number, others, columns, query = self._changes(asked, before, after, numbers)
+        page = query.with_only_columns(columns[0], number, columns[1], columns[2], others)
+        if change is not None:
+            page = page.where(number == change)
+        order = (number, case((others > 0, 1), else_=0), columns[3])
+        page = page.order_by(*order).offset(offset).limit(limit)
+        with self._read() as connection:
+            return [ChangedItem(*row) for row in connection.execute(page)]
+
+    def _changes(
+        self, asked: ItemsAsked, before: str, after: str, numbers: CheckNumbers
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any], list[ColumnElement[Any]], Select[Any]]:
+        rows, then, now, query = self._pair(asked, before, after)
+        was, bad = _says_failed(then, numbers), _says_failed(now, numbers)
+        change = case(
+            (or_(was.is_(None), bad.is_(None)), 4),
+            (and_(was == 1, bad == 0), 0),
+            (and_(was == 1, bad == 1), 1),
+            (and_(was == 0, bad == 1), 2),
+            else_=3,
+        )
+        others = _count_numbers(now.c.failed)
+        for number in sorted(numbers.failed):
+            others = others - case((now.c.failed.contains(f",{number},"), 1), else_=0)
+        columns = [rows.c.example, then.c.response, now.c.response, rows.c.position]
+        return change, others, columns, query
+
+    def _pair(
+        self, asked: ItemsAsked, before: str, after: str
+    ) -> tuple[Alias, Alias, Alias, Select[Any]]:
+        rows = schema.run_examples.alias("r")
+        then, now = schema.outcomes.alias("b"), schema.outcomes.alias("a")
+        query = select(rows.c.example).select_from(
+            rows.join(then, _of_model(then, rows, before, asked)).join(
+                now, _of_model(now, rows, after, asked)
+            )
+        )
+        return rows, then, now, query.where(self._fits(rows, asked))
+
+    # --- items and what several models failed in them --------------------------------------
+
+    def filter_items(
+        self,
+        asked: ItemsAsked,
+        models: Sequence[str],
+        failed: Collection[int] | None,
+        *,
+        change: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[list[str], int]:
+        """A page of items, in order, and how many fit.
+
+        Args:
+            failed: check numbers of which one of the models' answers holds one; None: no matter.
+            change: ``fixed``, ``broken``, ``failing`` or ``ok`` between the first model that answered
+                and the last; items that fewer than two answered have none.
+        """
+        rows = schema.run_examples.alias("r")
+        source: Any = rows
+        fails: list[ColumnElement[Any]] = []
+        if failed is not None or change:
+            for number, model in enumerate(models):
+                table = schema.outcomes.alias(f"o{number}")
+                source = source.outerjoin(table, _of_model(table, rows, model, asked))
+                bad = table.c.failed != "" if failed is None else _holds(table.c.failed, failed)
+                fails.append(case((table.c.response.is_(None), null()), (bad, 1), else_=0))
+        query = select(rows.c.example).select_from(source).where(self._fits(rows, asked))
+        if failed is not None:
+            query = query.where(or_(*[each == 1 for each in fails]) if fails else false())
+        if change:
+            query = query.where(_has_change(fails, change))
+        page = query.order_by(rows.c.position).offset(offset).limit(limit)
+        with self._read() as connection:
+            total = connection.execute(select(func.count()).select_from(query.subquery())).scalar()
+            return [str(row[0]) for row in connection.execute(page)], int(total or 0)
+
+    def split_tags(self, run: str, split: Split) -> list[str]:
+        """Every tag of a run's split, sorted."""
+        rows = schema.run_examples
+        tags = self._each_tag(rows)
+        query = select(tags.c.value).select_from(rows.join(tags, literal(1) == 1))
+        query = query.where(rows.c.run == run, rows.c.split == split).distinct()
+        with self._read() as connection:
+            return sorted(str(row[0]) for row in connection.execute(query))
+
+    # --- two models, and the worst answers ---------------------------------------------------
+
+    def paired_items(self, asked: ItemsAsked, before: str, after: str) -> Iterator[PairedItem]:
+        """Every item that both models answered, in order, read a few thousand at a time."""
+        rows, then, now, query = self._pair(asked, before, after)
+        columns = (then.c.failed, then.c.repeated, now.c.failed, now.c.repeated)
+        query = query.with_only_columns(
+            rows.c.example, self._json_text(rows.c.body, "group"), *columns
+        ).order_by(rows.c.position)
+        with self._read() as connection:
+            read = connection.execution_options(yield_per=_READ_AT_ONCE).execute(query)
+            for part in read.partitions():
+                for example, group, *texts in part:
+                    yield PairedItem(example, group or "", *texts)
+
+    def worst_answers(
+        self, asked: ItemsAsked, model: str, *, offset: int = 0, limit: int = 200
+    ) -> list[tuple[str, str]]:
+        """Items with the answer that fails most checks (ids), most failures first."""
+        rows, answers = schema.run_examples.alias("r"), schema.outcomes.alias("o")
+        failures = _count_numbers(answers.c.failed)
+        query = (
+            select(rows.c.example, answers.c.response)
+            .select_from(rows.join(answers, _of_model(answers, rows, model, asked)))
+            .where(self._fits(rows, asked))
+            .order_by(failures.desc(), rows.c.example)
+            .offset(offset)
+            .limit(limit)
+        )
+        with self._read() as connection:
+            return [(str(e), str(r)) for e, r in connection.execute(query)]
+
+    def count_judged(self, asked: ItemsAsked, model: str) -> int:
+        """Items that a model's answer was judged on."""
+        rows, answers = schema.run_examples.alias("r"), schema.outcomes.alias("o")
+        source = rows.join(answers, _of_model(answers, rows, model, asked))
+        query = select(func.count()).select_from(source).where(self._fits(rows, asked))
+        with self._read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def count_answered(self, run: str, split: Split, model: str) -> int:
+        """Items of a split that a model has answered, whether judged or not."""
+        rows, answers = schema.run_examples, schema.responses
+        query = (
+            select(func.count(answers.c.example.distinct()))
+            .select_from(answers.join(rows, rows.c.example == answers.c.example))
+            .where(answers.c.model == model, rows.c.run == run, rows.c.split == split)
+        )
+        with self._read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    # --- pieces of queries -------------------------------------------------------------------
+
+    def _fits(self, rows: Any, asked: ItemsAsked) -> ColumnElement[bool]:
+        fits = and_(rows.c.run == asked.run, rows.c.split == asked.split)
+        if asked.tag:
+            fits = and_(fits, self._has_tag(rows, asked.tag))
+        if asked.members is not None:
+            ids = json.dumps(asked.members)
+            each: Any = (
+                func.json_array_elements_text(cast(ids, JSON))
+                if self.is_shared
+                else func.json_each(ids)
+            )
+            fits = and_(fits, rows.c.example.in_(select(each.table_valued("value").c.value)))
+        return fits
+
+    def _has_tag(self, rows: Any, tag: str) -> ColumnElement[bool]:
+        if self.is_shared:
+            return cast(rows.c.body, JSONB)["tags"].contains([tag])
+        # most rows without it are passed over before their JSON is read
+        written = json.dumps(tag, ensure_ascii=False)
+        tags = self._each_tag(rows)
+        return and_(
+            rows.c.body.contains(written, autoescape=True),
+            select(literal(1)).select_from(tags).where(tags.c.value == tag).exists(),
+        )
+
+    def _each_tag(self, rows: Any) -> Any:
+        if self.is_shared:
+            each: Any = func.jsonb_array_elements_text(cast(rows.c.body, JSONB)["tags"])
+            return each.table_valued("value").render_derived()
+        return func.json_each(rows.c.body, "$.tags").table_valued("value")
+
+    def _json_text(self, column: Any, key: str) -> ColumnElement[Any]:
+        """A text of a row's JSON."""
+        if self.is_shared:
+            return cast(column, JSONB)[key].astext
+        return func.json_extract(column, f"$.{key}")
+
+
+def _of_model(table: Alias, rows: Any, model: str, asked: ItemsAsked) -> ColumnElement[bool]:
+    return and_(
+        table.c.model == model,
+        table.c.scope.in_(asked.scopes),
+        table.c.example == rows.c.example,
+    )
+
+
+def _holds(column: Any, numbers: Collection[int]) -> ColumnElement[bool]:
+    """Whether a written list of numbers holds one of these."""
+    return or_(false(), *[column.contains(f",{number},") for number in sorted(numbers)])
+
+
+def _says_failed(table: Alias, numbers: CheckNumbers) -> ColumnElement[Any]:
+    """1 where an answer fails, 0 where it passes, nothing where it could not be scored."""
+    return case(
+        (_holds(table.c.failed, numbers.failed), 1),
+        (_holds(table.c.repeated, numbers.passed), 0),
+        else_=null(),
+    )
+
+
+def _count_numbers(column: Any) -> ColumnElement[Any]:
+    """How many numbers stand in ``,3,17,``."""
+    commas = func.length(column) - func.length(func.replace(column, ",", ""))
+    return cast(case((column == "", 0), else_=commas - 1), Integer)
+
+
+def _has_change(fails: Sequence[ColumnElement[Any]], change: str) -> ColumnElement[bool]:
+    if len(fails) < 2:
+        return false()
+    first, last = func.coalesce(*fails), func.coalesce(*reversed(fails))
+    answered = sum(case((each.is_(None), 0), else_=1) for each in fails)
+    wanted = {"fixed": (1, 0), "broken": (0, 1), "failing": (1, 1), "ok": (0, 0)}.get(change)
+    if wanted is None:
+        return false()
+    return and_(answered >= 2, first == wanted[0], last == wanted[1])
