@@ -132,8 +132,11 @@ def pairs(ws: Workspace, a: str, b: str, *, split: Split = "dev", limit: int = 0
     return pair_up(by_id(examples), *sides)
 
 
-def stored_pairs(store: Store, run: str, a: str, b: str) -> Pairs:
+def stored_pairs(store: Store, run: str, a: str, b: str, *, most: int = 0) -> Pairs:
     """Two models' stored answers to the dev items of a run, in the order of their ids.
+
+    Args:
+        most: items at most; ids are hashes, so the first of them are a sample. 0: all.
 
     Of several ways of sampling the one counts in which both answered most.
 
@@ -141,11 +144,14 @@ def stored_pairs(store: Store, run: str, a: str, b: str) -> Pairs:
         UserError: they share no item.
     """
     first, second = sorted((a, b))
-    examples = by_id(store.corpus(run, "dev"))
-    sides = [
-        [r for r in store.responses(model) if r.sample == 0 and r.example in examples]
-        for model in (first, second)
-    ]
+    if most and store.corpus_sizes(run).get("dev", 0) > most:
+        ids = sorted(store.corpus_ids(run, "dev"))[:most]
+        examples = store.corpus_examples(run, ids)
+        both_sides = [store.responses_of(model, ids) for model in (first, second)]
+    else:
+        examples = by_id(store.corpus(run, "dev"))
+        both_sides = [store.responses(model) for model in (first, second)]
+    sides = [[r for r in own if r.sample == 0 and r.example in examples] for own in both_sides]
     shared = Counter(r.sampling for r in sides[0])
     both = {way: min(n, sum(r.sampling == way for r in sides[1])) for way, n in shared.items()}
     way = max(both, key=lambda sampling: both[sampling], default=None)

@@ -263,8 +263,11 @@ def screen_new_rows(
 def add_training_rows(
     ws: Workspace, rows: Sequence[Example], *, model: str = "", failures: Sequence[str] = ()
 ) -> None:
-    """Add rows to the project's file of collected rows and to the store's record of them."""
-    with ws.store.writer("collect"):
+    """Add rows to the project's file of collected rows and to the store's record of them.
+
+    A run that goes on need not end for it: it has read its rows, and the next one reads these.
+    """
+    with ws.store.people("collect"):
         append_collected(ws.root, rows, model=model, failures=failures)
         for row in rows:
             ws.store.add_record(

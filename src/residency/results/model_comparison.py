@@ -85,7 +85,7 @@ def compare_models(results: RunResults, before: str, after: str) -> ComparedMode
         )
     kinds_then = {key: answers.failed_kinds(then[key]) for key in shared}
     kinds_now = {key: answers.failed_kinds(now[key]) for key in shared}
-    groups = {e.id: e.group or e.id for e in answers.examples(shared)}
+    groups = results.store.corpus_groups(results.run, "dev")
     kinds = {ANY: _compare_any(answers, then, now, kinds_then, kinds_now, groups)}
     seen = {kind for several in (kinds_then, kinds_now) for own in several.values() for kind in own}
     for kind in sorted(seen, key=kind_order):

@@ -90,6 +90,15 @@ class AnswerTables(Database):
                     responses[str(key)] = read_response(json.loads(body))
         return responses
 
+    def responses_of(self, model: str, examples: Iterable[str]) -> list[Response]:
+        """A model's responses to some examples (ids), and nothing else is read."""
+        table = schema.responses
+        rows: list[Response] = []
+        for some in chunked(examples):
+            query = select(table.c.body).where(table.c.example.in_(some), table.c.model == model)
+            rows += [read_response(body) for body in self._bodies(query)]
+        return rows
+
     def responses_to(self, example: str) -> list[Response]:
         """Every model's answers to one example."""
         table = schema.responses

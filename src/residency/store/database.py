@@ -94,6 +94,22 @@ class Database:
         finally:
             self._lock.release_lock()
 
+    @contextmanager
+    def people(self, command: str) -> Iterator[None]:
+        """The lock of what people add, for a file of theirs and its record together.
+
+        It is held for a moment, while a run may hold the writer lock for hours. Nobody who holds it
+        takes the writer lock, so neither waits for the other for ever.
+
+        Raises:
+            StoreLockedError: somebody else adds, for ten seconds now.
+        """
+        self._log_lock.take_lock(command, wait=10.0)
+        try:
+            yield
+        finally:
+            self._log_lock.release_lock()
+
     # --- for the tables --------------------------------------------------------------------
 
     @contextmanager

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from residency.nouns.content_id import canonical_json
 from residency.nouns.dataset_version import DatasetVersion
@@ -146,6 +147,18 @@ class RunTables(Database):
         with self._read() as connection:
             rows = connection.execute(query)
             return {example: tuple(json.loads(body).get("tags", ())) for example, body in rows}
+
+    def corpus_groups(self, run: str, split: Split) -> dict[str, str]:
+        """The group of each of a run's examples, by id; its own id where it has none."""
+        table = schema.run_examples
+        group: Any = (
+            cast(table.c.body, JSONB)["group"].astext
+            if self.is_shared
+            else func.json_extract(table.c.body, "$.group")
+        )
+        query = select(table.c.example, group).where(table.c.run == run, table.c.split == split)
+        with self._read() as connection:
+            return {key: own or key for key, own in connection.execute(query)}
 
     def corpus_sizes(self, run: str) -> dict[str, int]:
         """A run's examples counted by split."""

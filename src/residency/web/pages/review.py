@@ -23,6 +23,8 @@ from residency.web.site import Site
 
 MOST_SESSIONS = 50
 """Sessions that are kept ready; an older one is made anew when it goes on."""
+MOST_PAIRS = 2000
+"""Items of one session; of more, a sample that is the same for everybody."""
 BOARD_DRAWS = 200
 _ANSWERS: dict[str, Answer] = {name: name for name in get_args(Answer)}
 
@@ -64,7 +66,7 @@ class Sessions:
         done = [Vote.from_dict(row) for row in store.records(KIND)]
         names = [name for model in results.models for name in (model.id, model.label)]
         review = Review(
-            stored_pairs(store, results.run, a, b),
+            stored_pairs(store, results.run, a, b, most=MOST_PAIRS),
             rater,
             names=[*names, config.model.base, results.data.base.name],
             done=done,
