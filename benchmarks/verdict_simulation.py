@@ -12,7 +12,9 @@ import argparse
 import dataclasses
 import json
 import math
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from residency.diagnose.simulate_projects import simulate_fall, simulate_run
 from residency.diagnose.simulated_project import World
 from residency.stats.intervals import clopper_pearson
 
-KINDS_OF_WORLD = {
+KINDS_OF_WORLD: dict[str, dict[str, Any]] = {
     "only luck": {},
     "groups of 4": {"paraphrases": 4},
     "trainings differ": {"training": 0.5},
@@ -43,9 +45,9 @@ ARM_WORLDS = {
 }
 
 
-def count_false_claims(projects: int, seed: int, sizes: list[int]) -> list[dict[str, object]]:
+def count_false_claims(projects: int, seed: int, sizes: list[int]) -> list[dict[str, Any]]:
     """Projects with a claim that is not true of the models compared, and coverage of Δ."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for name, settings in KINDS_OF_WORLD.items():
         for items in sizes:
             for drift in (0.0, 0.8):
@@ -70,14 +72,37 @@ def count_false_claims(projects: int, seed: int, sizes: list[int]) -> list[dict[
                         "coverage": sum(run.covered for run in runs) / intervals
                         if intervals
                         else None,
+                        "intervals": intervals,
                     }
                 )
+                print(f"{name}, {items} items: done", file=sys.stderr, flush=True)
     return rows
 
 
-def measure_power(projects: int, seed: int, sizes: list[int]) -> list[dict[str, object]]:
+def pool_worlds(claims: list[dict[str, Any]], projects: int) -> list[dict[str, Any]]:
+    """The same over all worlds, by the number of dev items."""
+    rows = []
+    for items in sorted({row["items"] for row in claims}):
+        own = [row for row in claims if row["items"] == items]
+        false = round(sum(row["false"] * projects for row in own))
+        told = sum(row["intervals"] for row in own)
+        rows.append(
+            {
+                "items": items,
+                "projects": len(own) * projects,
+                "false": false / (len(own) * projects),
+                "false_high": clopper_pearson(false, len(own) * projects)[1],
+                "worst": max(row["false"] for row in own),
+                "coverage": sum((row["coverage"] or 0) * row["intervals"] for row in own) / told,
+                "intervals": told,
+            }
+        )
+    return rows
+
+
+def measure_power(projects: int, seed: int, sizes: list[int]) -> list[dict[str, Any]]:
     """One issue truly falls by the stated minimum detectable effect: how often it is found."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for paraphrases in (1, 4):
         for items in sizes:
             rng = np.random.default_rng(seed)
@@ -102,9 +127,9 @@ def measure_power(projects: int, seed: int, sizes: list[int]) -> list[dict[str, 
     return rows
 
 
-def ask_of_arms(projects: int, seed: int) -> list[dict[str, object]]:
+def ask_of_arms(projects: int, seed: int) -> list[dict[str, Any]]:
     """How often two models, these rows, and the choice of rows are said to differ."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for name, world in ARM_WORLDS.items():
         for trainings in (1, 4, 8):
             rng = np.random.default_rng(seed)
@@ -128,9 +153,9 @@ def ask_of_arms(projects: int, seed: int) -> list[dict[str, object]]:
     return rows
 
 
-def count_rerun_claims(projects: int, seed: int) -> list[dict[str, object]]:
+def count_rerun_claims(projects: int, seed: int) -> list[dict[str, Any]]:
     """Projects in which nothing changes, run 1, 3 and 6 times: any false claim in any run."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for runs in (1, 3, 6):
         rng = np.random.default_rng(seed)
         claimed = [simulate_reruns(rng, runs=runs) for _ in range(projects)]
@@ -139,7 +164,7 @@ def count_rerun_claims(projects: int, seed: int) -> list[dict[str, object]]:
     return rows
 
 
-def print_claims(claims: list[dict[str, object]]) -> None:
+def print_claims(claims: list[dict[str, Any]]) -> None:
     """The table of false claims, as Markdown."""
     print("| world | dev items | truly falls | issues | claims | false | naive | coverage |")
     print("|---|---|---|---|---|---|---|---|")
@@ -153,7 +178,19 @@ def print_claims(claims: list[dict[str, object]]) -> None:
         )
 
 
-def print_power(power: list[dict[str, object]]) -> None:
+def print_pooled(pooled: list[dict[str, Any]]) -> None:
+    """The table over all worlds, as Markdown."""
+    print("\n| dev items | projects | any false claim | in the worst world | coverage of Δ |")
+    print("|---|---|---|---|---|")
+    for row in pooled:
+        print(
+            f"| {row['items']} | {row['projects']} | {row['false']:.1%} (at most "
+            f"{row['false_high']:.1%}) | {row['worst']:.1%} | {row['coverage']:.1%} of "
+            f"{row['intervals']} |"
+        )
+
+
+def print_power(power: list[dict[str, Any]]) -> None:
     """The table of power, as Markdown."""
     print("\n| dev items | items a group | issues with a finite effect | median effect | found |")
     print("|---|---|---|---|---|")
@@ -170,7 +207,7 @@ def print_power(power: list[dict[str, object]]) -> None:
         )
 
 
-def print_arms(arms: list[dict[str, object]]) -> None:
+def print_arms(arms: list[dict[str, Any]]) -> None:
     """The table of arms, as Markdown."""
     print(
         "\n| world | trainings of each | truly | two models | these rows | the choice | coverage |"
@@ -179,12 +216,12 @@ def print_arms(arms: list[dict[str, object]]) -> None:
     for row in arms:
         coverage = "–" if row["coverage"] is None else f"{row['coverage']:.0%}"
         print(
-            f"| {row['world']} | {row['trainings']} | {100 * row['true']:+.1f} "  # type: ignore[operator]
+            f"| {row['world']} | {row['trainings']} | {100 * row['true']:+.1f} "
             f"| {row['models']:.1%} | {row['rows']:.1%} | {row['choice']:.1%} | {coverage} |"
         )
 
 
-def print_reruns(reruns: list[dict[str, object]]) -> None:
+def print_reruns(reruns: list[dict[str, Any]]) -> None:
     """The table of runs after runs, as Markdown."""
     print("\n| runs | any false claim, with the ledger | each run with the whole of α |")
     print("|---|---|---|")
@@ -202,10 +239,12 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=["claims", "power", "arms", "reruns"])
     options = parser.parse_args()
     projects, seed, items = options.projects, options.seed, options.items
-    made: dict[str, list[dict[str, object]]] = {}
+    made: dict[str, list[dict[str, Any]]] = {}
     if "claims" in options.tables:
         made["claims"] = count_false_claims(projects, seed, items)
         print_claims(made["claims"])
+        made["pooled"] = pool_worlds(made["claims"], projects)
+        print_pooled(made["pooled"])
     if "power" in options.tables:
         made["power"] = measure_power(projects, seed, items)
         print_power(made["power"])

@@ -48,6 +48,9 @@ COMMANDS: dict[str, Command] = {
     "read": Command(
         "residency.cli.read:read_command", "Read answers, note failures, name their kinds."
     ),
+    "label": Command(
+        "residency.cli.label:label_command", "Say which answers really fail; rates are corrected."
+    ),
     "train": Command("residency.cli.train:train_command", "Train once on the stored data."),
     "eval": Command(
         "residency.cli.evaluate:evaluate_command", "Generate and grade answers of a model."

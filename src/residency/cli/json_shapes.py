@@ -277,6 +277,14 @@ SHAPES: dict[str, JsonShape] = {
     "suite draft": JsonShape("A drafted suite, and what it can tell apart."),
     "suite test": JsonShape("What the suite passes and fails of right and wrong answers."),
     "read": JsonShape("Answers that a person reads, with notes, modes and suggestions."),
+    "label": JsonShape(
+        "An issue's rate by people's labels.",
+        {
+            "left": "ids of answers to label next, flagged and others in turn",
+            "labels": "of this kind on the model's answers",
+            "corrected": "rate, low, high, and the counts behind them; null with too few labels",
+        },
+    ),
     "rows": JsonShape(
         "Rows that issues drew, and what people decided.", row_fields={"id": "", "issue": ""}
     ),

@@ -155,6 +155,8 @@ def describe_issue(row: IssueRow) -> Text:
         text.append(test.status, style=status_colour(test.status) or "not bold")
     elif test is not None:
         text.append("; sealed: no item could be scored in both", style="not bold")
+    if row.labelled:
+        text.append(f"\n{row.labelled.sentence}", style="not bold")
     if row.noise and row.noise.words:
         said = f"\ntwo trainings differ by, in points: {row.noise.words}"
         text.append(said, style="not bold dim")

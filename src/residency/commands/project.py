@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from residency.commands.check import Checked
     from residency.commands.gate import GateReport
     from residency.commands.ingest import Ingested
+    from residency.commands.label import Labelling
     from residency.commands.moderate import Moderation
     from residency.commands.propose_kind import KindProposal
     from residency.commands.read import Reading
@@ -289,6 +290,17 @@ class Project(StoredTables):
         from residency.commands.read import add_note
 
         return add_note(self, response, text, reader)
+
+    def label(
+        self, issue: str, labels: Mapping[str, bool] | None = None, *, person: str = ""
+    ) -> Labelling:
+        """Say of answers (ids) whether they really have an issue's failure; its rate by all labels."""
+        from residency.commands.label import add_label, open_labelling
+
+        state = open_labelling(self, issue, person=person)
+        for response, fails in (labels or {}).items():
+            add_label(self, response, state.issue.kind, fails, person)
+        return open_labelling(self, issue, person=person) if labels else state
 
     def group_notes(self, notes: Sequence[str], mode: str, *, reader: str) -> None:
         """Put notes (ids) into a failure mode; an empty name takes them out of theirs."""

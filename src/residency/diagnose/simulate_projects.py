@@ -24,7 +24,6 @@ from residency.diagnose.simulated_project import (
 )
 from residency.diagnose.verdicts import stated_mde
 from residency.nouns.issue import Issue
-from residency.stats.delta_interval import interval_of_differences
 from residency.stats.exact_tests import mcnemar_p
 from residency.stats.paired_outcomes import pair_outcomes
 
@@ -167,9 +166,9 @@ def _holds_truth(
 ) -> bool | None:
     """Whether the interval of Δ holds the true difference; None: not looked at."""
     counts = decision.counts
-    if counts.groups < 12 or counts.unscored or decision.status.startswith("new"):
+    if counts.groups < 12 or decision.status.startswith("new"):
         return None
-    low, high = interval_of_differences(counts.differences, counts.sizes)
+    low, high = counts.interval()
     truth = project.true_rate(issue, before) - project.true_rate(issue, after)
     return low <= truth <= high
 

@@ -23,7 +23,6 @@ from residency.diagnose.decisions import Comparison, Decision, decide_statuses
 from residency.diagnose.error_budget import round_alpha
 from residency.nouns.issue import Issue
 from residency.nouns.verdict import Verdict
-from residency.stats.delta_interval import interval_of_differences
 from residency.stats.intervals import clopper_pearson
 from residency.stats.paired_outcomes import Paired, pair_outcomes
 from residency.stats.power import minimum_detectable
@@ -119,7 +118,7 @@ def _make_verdict(
     earlier: Verdict | None,
 ) -> Verdict:
     counts = decision.counts
-    low, high = interval_of_differences(counts.differences, counts.sizes)
+    low, high = counts.interval()
     mde = _find_mde(counts, decision.alpha)
     return Verdict(
         issue=comparison.issue.id,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from residency.diagnose.dev_halves import split_halves
 from residency.errors import DataError, StoreError
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.results.issue_results import IssueResult
+from residency.results.measuring_items import find_measuring
 from residency.results.run_results import RunResults
 from residency.stats.sample_reducer import Outcomes
 
@@ -83,7 +83,7 @@ def read_run_side(results: RunResults, model: str = "") -> GateSide:
         )
     answers = results.answers
     examples = answers.examples(list(answers.positions("dev")))
-    measuring = _find_measuring(results, examples)
+    measuring = find_measuring(results.store, results.settings, examples)
     kinds = sorted({(check.kind, check.detector) for check in answers.checks.values()})
     outcomes = {
         key: {item: bad for item, (bad, _) in answers.item_failures(chosen, "dev", *key).items()}
@@ -104,17 +104,6 @@ def read_run_side(results: RunResults, model: str = "") -> GateSide:
         groups={e.id: e.group or e.id for e in examples},
         measuring=measuring,
     )
-
-
-def _find_measuring(results: RunResults, examples: list[Example]) -> frozenset[str]:
-    """Items that found no issue in any run of the project; the seed is that of its first run."""
-    known = [results.store.run(run).get("settings", {}) for run in results.store.runs()]
-    seed = int(known[0].get("project", {}).get("seed", 0)) if known else 0
-    measuring = {e.id for e in examples}
-    for settings in (*known, results.settings):
-        share = float(settings.get("diagnose", {}).get("finding_share", 0.4))
-        measuring &= split_halves(examples, seed, share=share)[1]
-    return frozenset(measuring)
 
 
 def _read_issue(result: IssueResult, examples: list[Example]) -> GateIssue:

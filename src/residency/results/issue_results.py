@@ -10,6 +10,7 @@ from residency.nouns.verdict import Verdict
 from residency.results.arm_figures import NoiseFloor
 from residency.results.figures import Expectation, IssueArms
 from residency.results.kinds import issue_title
+from residency.stats.labelled_rate import LabelledRate
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class IssueResult:
     ``expected`` what could be shown before training, ``arms`` the comparison of targeted with
     random rows by round, ``drawn`` how many rows it asked for that passed the firewall (of the
     targeted arm), ``final`` the model that the
-    sealed test judged, ``noise`` how far two trainings differ on it. ``title`` names the detector too
+    sealed test judged, ``noise`` how far two trainings differ on it, ``labelled`` the final model's rate
+    corrected by people's labels. ``title`` names the detector too
     where two detectors found the same failure.
     """
 
@@ -33,6 +35,7 @@ class IssueResult:
     drawn: int
     final: str = ""
     noise: NoiseFloor | None = None
+    labelled: LabelledRate | None = None
 
     @property
     def latest(self) -> Verdict | None:
@@ -72,10 +75,11 @@ def join_issues(
     drawn: Mapping[str, int],
     final: str = "",
     noise: Mapping[str, NoiseFloor] | None = None,
+    labelled: Mapping[str, LabelledRate] | None = None,
 ) -> list[IssueResult]:
     """Issues with what belongs to each, oldest round first, within it in ``order`` (of ids).
 
-    ``final`` is the model that statuses speak of, where it is known; ``noise`` is by issue.
+    ``final`` is the model that statuses speak of, where it is known; ``noise`` and ``labelled`` are by issue.
     """
     position = {key: number for number, key in enumerate(order)}
     known = {row.issue: row for row in expected}
@@ -99,6 +103,7 @@ def join_issues(
             drawn=drawn.get(issue.id, 0),
             final=final,
             noise=(noise or {}).get(issue.id),
+            labelled=(labelled or {}).get(issue.id),
         )
         for issue, title in zip(ordered, titles, strict=True)
     ]

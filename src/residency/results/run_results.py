@@ -36,12 +36,15 @@ from residency.results.figures import (
     Training,
     read_figures,
 )
+from residency.results.issue_labels import correct_rates, has_labels
 from residency.results.issue_results import IssueResult, join_issues
 from residency.results.judged_answers import JudgedAnswers
 from residency.results.kinds import kind_order
 from residency.results.leading_figures import LeadingFigures, choose_leading_figures
+from residency.results.measuring_items import find_measuring
 from residency.results.model_results import ModelResult
 from residency.secrets import mask_values
+from residency.stats.labelled_rate import LabelledRate
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import FinishedStage, StageKey, StageName
 from residency.store.store import Store
@@ -230,6 +233,23 @@ class RunResults:
             drawn=self.store.count_drawn(self.run),
             final=self.test.final if self.test else "",
             noise=self.noise,
+            labelled=self.labelled,
+        )
+
+    @cached_property
+    def labelled(self) -> dict[str, LabelledRate]:
+        """The final model's rates on dev corrected by people's labels, by issue; only where there are
+        enough."""
+        if not has_labels(self.store, self.final_id):
+            return {}
+        examples = self.answers.examples(list(self.answers.positions("dev")))
+        return correct_rates(
+            self.store,
+            self.answers,
+            self.store.issues(self.run),
+            self.final_id,
+            find_measuring(self.store, self.settings, examples),
+            examples,
         )
 
     def issue(self, prefix: str) -> IssueResult:

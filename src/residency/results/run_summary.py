@@ -21,6 +21,7 @@ from residency.results.figures import (
 )
 from residency.results.notebook import describe_summary, draw_summary
 from residency.results.run_results import RunResults
+from residency.stats.labelled_rate import LabelledRate
 from residency.store.stage_key import StageKey, StageName
 from residency.store.store import Store
 
@@ -40,7 +41,8 @@ class IssueRow:
 
     ``verdicts`` are those on dev, by round; ``confirmed`` is the one on the sealed test.
     ``expected`` holds the items and the smallest fall that they can show, told before training;
-    ``latest`` the verdict that speaks of the final model, ``noise`` how far two trainings differ.
+    ``latest`` the verdict that speaks of the final model, ``noise`` how far two trainings differ,
+    ``labelled`` the final model's rate corrected by people's labels.
     """
 
     issue: Issue
@@ -51,6 +53,7 @@ class IssueRow:
     status: str = "open"
     latest: Verdict | None = None
     noise: NoiseFloor | None = None
+    labelled: LabelledRate | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,6 +128,7 @@ def summarise_run(store: Store, run: str = "") -> RunSummary:
                 r.status,
                 r.latest,
                 r.noise,
+                r.labelled,
             )
             for r in results.issues
         ],

@@ -33,7 +33,7 @@ class Paired:
         before, after: mean failure of each group, over its items scored in both.
         sizes: how many such items each group has.
         worst: differences by group where every lost item is counted as failing after and every
-            gained one as passing before. best: the reverse.
+            gained one as passing before. best: the reverse. bound_sizes: their items.
     """
 
     n: int
@@ -47,6 +47,7 @@ class Paired:
     sizes: tuple[int, ...] = field(repr=False)
     worst: tuple[float, ...] = field(repr=False)
     best: tuple[float, ...] = field(repr=False)
+    bound_sizes: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def fixed(self) -> int:
@@ -114,6 +115,18 @@ class Paired:
             return 1.0
         return max(self.p_value, sign_flip_test(bound).p_value)
 
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Interval of Δ, over what missing answers could do to it (``interval_of_differences``).
+
+        Where answers are missing on one side it reaches from the lower end with all of them against
+        the later model to the upper end with all of them for it.
+        """
+        low, high = interval_of_differences(self.differences, self.sizes, level=level)
+        if self.lost + self.gained:
+            low = min(low, interval_of_differences(self.worst, self.bound_sizes, level=level)[0])
+            high = max(high, interval_of_differences(self.best, self.bound_sizes, level=level)[1])
+        return low, high
+
     @property
     def worst_after(self) -> float:
         """Failure rate after with every lost item counted as a failing group of its own."""
@@ -175,6 +188,7 @@ def pair_outcomes(
         sizes=tuple(len(pairs) for pairs in scored),
         worst=worst,
         best=best,
+        bound_sizes=tuple(len(pairs) for pairs in rows.values()),
     )
 
 
@@ -229,5 +243,5 @@ def compare_paired(
     Rounds and several issues need ``judge_round``, which pays for looking often.
     """
     counts = pair_outcomes(before, after, groups=groups)
-    low, high = interval_of_differences(counts.differences, counts.sizes, level=level)
+    low, high = counts.interval(level)
     return PairedComparison(counts, low, high, level)

@@ -38,6 +38,8 @@ class RecordKind(StrEnum):
     """Key: model. What a judge's verdicts add up to."""
     LABEL = "label"
     """Key: criterion. One person's label of one answer."""
+    KIND_LABEL = "kind label"
+    """Key: kind of failure. One person says whether an answer really has it."""
     COLLECTED = "collected"
     """Key: example. A row that a person wrote."""
     READING_SAMPLE = "reading sample"
@@ -58,6 +60,7 @@ OF_PEOPLE = frozenset(
     {
         RecordKind.VOTE,
         RecordKind.LABEL,
+        RecordKind.KIND_LABEL,
         RecordKind.COLLECTED,
         RecordKind.READING_SAMPLE,
         RecordKind.NOTE,
