@@ -12,7 +12,7 @@ from residency.diagnose.simulated_project import World
 from residency.stats.training_permutation import compare_trainings, count_needed_trainings
 
 
-def share(world: ArmWorld, tries: int = 80) -> tuple[float, float, float]:
+def share(world: ArmWorld, tries: int = 120) -> tuple[float, float, float]:
     rng = np.random.default_rng(11)
     drawn = [simulate_arms(rng, world) for _ in range(tries)]
     return tuple(
@@ -35,7 +35,7 @@ def test_rows_that_are_an_average_draw_are_not_said_to_differ() -> None:
 
 
 def test_a_real_gain_is_found() -> None:
-    _, rows, choice = share(ArmWorld(trainings=6, seed=0.2, draw=0.3, gain=1.6, chosen=True), 30)
+    _, rows, choice = share(ArmWorld(trainings=6, seed=0.2, draw=0.3, gain=1.6, chosen=True), 120)
     assert rows > 0.8
     assert choice > 0.6
 
