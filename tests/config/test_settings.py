@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from residency import errors
+from residency.commands.check import check
 from residency.config.settings import Config, load_config, parse_config
 from residency.errors import ConfigError, ResidencyError
 
@@ -66,3 +68,27 @@ def test_errors_are_picklable_standard_and_have_an_exit_code() -> None:
         if kind not in (ResidencyError, errors.UserError):
             standard = [b for b in kind.__mro__ if b.__module__ == "builtins"]
             assert len(standard) > 3, f"{kind.__name__} is no standard-library error"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"data": {"split": {"train": 0.0, "dev": 0}}}, "a share above 0"),
+        ({"data": {"split": {"trian": 0.5}}}, "data.split.trian: input should be 'train'"),
+        ({"data": {"limit": 4}}, "data.limit: input should be a table"),
+        ({"train": {"batch_size": 10**20}}, "at most 2^53"),
+        ({"train": {"learning_rate": -(10.0**20)}}, "at most 2^53"),
+        ({"train": {"epochs": float("inf")}}, "finite"),
+    ],
+)
+def test_settings_out_of_range_are_refused_in_words(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=r"train|data") as caught:
+        parse_config(table)
+    assert said in str(caught.value)
+
+
+def test_a_settings_file_that_is_a_folder_is_told_by_check(tmp_path: Path) -> None:
+    (tmp_path / "residency.toml").mkdir()
+    (tmp_path / "rows.jsonl").write_text('{"question": "a", "answer": "b"}\n')
+    with pytest.raises(ConfigError, match="is a folder"):
+        check(tmp_path)

@@ -154,7 +154,7 @@ def _settings(
     if "://" in str(target):  # a database or a file on the hub: kept as it is written
         return Path(), _of_source(str(target), base, columns, split_at), False
     target = Path(target)
-    if (target / CONFIG_NAME).is_file():
+    if (target / CONFIG_NAME).exists():  # a folder of that name is refused in words
         overrides = {"model.base": base} if base else {}
         if columns:
             overrides["data.columns"] = columns  # type: ignore[assignment]

@@ -120,7 +120,8 @@ def _draft_suite(made: Initialised) -> Initialised:
     except ResidencyError as error:
         made.found["suite"] = f"none was drafted ({error.what})"
         return made
-    said = f"drafted with {len(drafted.draft.tables)} rules from {drafted.draft.references} rows"
+    rules = len(drafted.draft.tables)
+    said = f"drafted with {rules} rule{'s' * (rules != 1)} from {drafted.draft.references} rows"
     if drafted.drafted is not None:
         said += f". {describe_blind_spots(drafted.drafted)}"
     made.found["suite"] = said
@@ -241,7 +242,8 @@ def _look_at_files(
             if split == "train" and len(raw) > len(result.examples) / 2:
                 _need_prompts(raw, path, files)
             counts[split] += len(result.examples)
-            found[str(path)] = f"{len(result.examples)} rows, {result.format}" + (
+            rows = "1 row" if len(result.examples) == 1 else f"{len(result.examples)} rows"
+            found[str(path)] = f"{rows}, {result.format}" + (
                 f", {len(result.rejects)} refused (the first: {result.rejects[0]})"
                 if result.rejects
                 else ""

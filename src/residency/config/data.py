@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
@@ -56,3 +56,11 @@ class DataConfig(Section):
     """Folder with local copies of ARC, HellaSwag, MMLU or TruthfulQA; `residency check` lists training rows that come near them."""
     cluster: ClusterAddress = SecretUrl("")
     """Ray cluster over which `residency check` spreads its passes: `auto`, `host:port`, `ray://…`, or `local` for processes on this machine; empty: this process."""
+
+    @field_validator("split")
+    @classmethod
+    def _need_a_share(cls, split: dict[Split, float]) -> dict[Split, float]:
+        """Shares of nothing divide nothing."""
+        if not sum(split.values()) > 0:
+            raise ValueError("a share above 0 is expected")
+        return split

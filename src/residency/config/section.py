@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+LARGEST_NUMBER = 2**53
+"""Numbers up to here are exact in every file that settings are written to."""
 
 
 class Section(BaseModel):
@@ -28,4 +32,6 @@ class Section(BaseModel):
             raise ValueError("a number is expected")
         if wanted is bool and not isinstance(value, bool):
             raise ValueError("true or false is expected")
+        if is_number and abs(value) > LARGEST_NUMBER and value not in (inf, -inf):
+            raise ValueError("a number of at most 2^53 is expected")
         return value

@@ -108,7 +108,8 @@ def _describe_mistake(
     line = find_line(text, path) if text else None
     if item["type"] == "extra_forbidden":
         return line, f"unknown setting {key!r}{_suggest_name(kind, path)}"
-    message = item["msg"].removeprefix("Value error, ")
+    key = key.removesuffix(".[key]")
+    message = item["msg"].removeprefix("Value error, ").replace("a valid dictionary", "a table")
     if item["type"] != "value_error":
         message = message[:1].lower() + message[1:]
     if item["type"] in ("variable_name", "string_type"):

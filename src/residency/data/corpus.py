@@ -117,7 +117,11 @@ def load_corpus(
     )
     if not any(e.split == "train" for e in corpus.examples):
         why = f"; the first rejected row: {rejects[0]}" if rejects else ""
-        raise DataError(f"no training row is left{why}", where=", ".join(data.train))
+        raise DataError(
+            f"no training row is left{why}",
+            where=", ".join(data.train),
+            next_step="residency check tells of every row where it went; add rows, or change data.split",
+        )
     _need_prompts(corpus)
     notes = _write_notes(corpus, rejects, missing, config.train.objective)
     changed = Counter[str]()
