@@ -11,8 +11,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-from scale import RUN, add_issues, answer_items, make_example, make_scores
-
 from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
@@ -20,6 +18,7 @@ from residency.nouns.round import Round
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
 from residency.store.store import Store
+from scale import RUN, add_issues, answer_items, make_example, make_scores
 
 SPLITS = {"train": 1.0, "dev": 1.0, "pool": 1.0, "test": 0.1}
 """Rows of each split for each item of dev."""
@@ -64,7 +63,7 @@ def _propose_rows(store: Store, rows: dict[str, list[Example]]) -> None:
         for n, row in enumerate(rows["pool"][::10])
     ]
     store.add_proposals(RUN, 1, proposals)
-    store.finish_stage(RUN, StageKey(StageName.TARGET, 1), 0.0, {"result": {}})
+    store.finish_stage(RUN, StageKey.of_round(StageName.TARGET, 1), 0.0, {"result": {}})
 
 
 def _write_rows(path: Path, rows: list[Example]) -> None:

@@ -48,7 +48,7 @@ def test_every_page_fits_the_screen_and_no_text_becomes_markup(
     watched = Watched(browser, width, dark=width == WIDTHS[0])
     for path in (
         *("/", "/issues", f"/issues/{issue}", "/rows", "/items", f"/items/{item}", "/runs"),
-        *("/compare", "/start", "/run"),
+        *("/compare", "/start", "/run", "/ship"),
     ):
         watched.page.goto(address + path)
         assert watched.page.locator("h1, .question").count() >= 1, path
@@ -120,6 +120,28 @@ def test_any_two_models_are_chosen_and_compared(browser: Any, address: str, widt
     assert page.evaluate("document.activeElement.matches('[data-item]')")
     page.locator("#flip").select_option(index=1)
     page.wait_for_url(re.compile("flip=[a-z]"))
+    watched.check()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_ship_asks_the_gate_and_says_how_to_serve(browser: Any, address: str, width: int) -> None:
+    watched = Watched(browser, width)
+    page = watched.page
+    page.goto(f"{address}/ship")
+    page.locator("#gate-answer .verdict-line").wait_for()
+    page.get_by_label("what is not shown to be within it fails, too").check()
+    page.get_by_role("button", name="Ask").click()
+    page.locator("#gate-answer code", has_text="--strict").wait_for()
+    page.locator("#use-figures", has_text="No server has run yet").wait_for()
+    picks = page.locator("fieldset.picks")
+    assert not picks.is_visible()
+    page.locator("#format").select_option("gguf")
+    assert picks.is_visible()
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]"
+        ".filter(e => !e.labels.length && !e.ariaLabel).length"
+    )
+    assert unnamed == 0
     watched.check()
 
 

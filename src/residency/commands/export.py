@@ -111,7 +111,7 @@ def export(
     from residency.export.regrade_issues import assess_model
 
     log = ExportLog(ws.store, model.id)
-    begun = {"model": name, "folder": str(out.resolve()), "format": chosen}
+    begun: dict[str, object] = {"model": name, "folder": str(out.resolve()), "format": chosen}
     begun |= {"margin": margin, "graded": grade}
     begun |= {"quantisations": list(quantisations) if chosen in ("gguf", "ollama") else []}
     with ws.store.writer("export"), log.follow(begun):

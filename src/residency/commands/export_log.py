@@ -122,7 +122,7 @@ class ExportLog:
     @contextmanager
     def follow(self, body: Mapping[str, Any]) -> Iterator[None]:
         """Tell that it begins, and why it ends without a result where it does."""
-        self._add("begun", body | {"process": os.getpid()})
+        self._add("begun", {**body, "process": os.getpid()})
         try:
             yield
         except ResidencyError as error:

@@ -107,7 +107,7 @@ def page_changes(
         tag=issue.slice.value if by == "tag" else "",
         members=None if by in ("all", "tag") else issue.slice.members,
     )
-    counted = answers.store.count_changes(asked, before, after, numbers)
+    counted = answers.count_changes(asked, before, after, numbers)
     counts: dict[Change, int] = {}
     for number, name in enumerate(CHANGES):
         if count := sum(n for (own, _), n in counted.items() if own == number):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from residency.errors import StoreError
 from residency.nouns.example import Example, Split
@@ -33,6 +33,7 @@ class JudgedAnswers:
         self._outcomes: dict[tuple[str, Split], dict[str, list[Outcome]]] = {}
         self._shared: dict[tuple[str, Split], dict[int, tuple[int, ...]]] = {}
         self._single: dict[str, bool] = {}
+        self._changes: dict[tuple[ItemsAsked, str, str, CheckNumbers], dict[Any, int]] = {}
         self._tags: dict[Split, dict[str, tuple[str, ...]]] = {}
         self._positions: dict[Split, dict[str, int]] = {}
 
@@ -130,6 +131,15 @@ class JudgedAnswers:
         """Items of a split, as the run judged them."""
         chosen = None if members is None else tuple(members)
         return ItemsAsked(self._run, split, tuple(self.scopes), tag, chosen)
+
+    def count_changes(
+        self, asked: ItemsAsked, before: str, after: str, numbers: CheckNumbers
+    ) -> dict[tuple[int, bool], int]:
+        """An issue's items as the store counts them, once for all its pages."""
+        key = (asked, before, after, numbers)
+        if key not in self._changes:
+            self._changes[key] = self.store.count_changes(*key)
+        return self._changes[key]
 
     def item_failures(
         self, model: str, split: Split, kind: str, detector: str

@@ -17,6 +17,8 @@ from residency.results.run_results import RunResults
 from residency.store.drawn_pages import DrawnAsked
 
 RowState = Literal["undecided", "accepted", "edited", "rejected", "firewall"]
+MOST_COMPARED = 20_000
+"""Items of dev and test that a page of rows is held against without being asked."""
 ROW_STATES: tuple[RowState, ...] = ("undecided", "accepted", "edited", "rejected", "firewall")
 """What became of a proposed row; ``firewall``: it came near dev or test, and nobody can accept it."""
 
@@ -60,6 +62,7 @@ class RowCase:
     """A row with what speaks for and against it.
 
     ``served`` is the failing item that drew it, with the answer that failed (``response``) and why.
+    ``neighbours`` is None where they were not looked for: among very many items that takes seconds.
     """
 
     row: DrawnRow
@@ -67,7 +70,7 @@ class RowCase:
     served: Example | None
     response: Response | None
     failures: list[Finding]
-    neighbours: list[Neighbour]
+    neighbours: list[Neighbour] | None
 
 
 def list_drawn_rows(
@@ -109,7 +112,10 @@ def load_cases(results: RunResults, rows: Sequence[DrawnRow]) -> list[RowCase]:
         results.run, [row.proposal.near for row in rows if row.proposal.near]
     )
     failing = _load_failing(results, rows)
-    neighbours = _find_neighbours(results, [row.example for row in rows])
+    sizes = results.store.corpus_sizes(results.run)
+    neighbours: Sequence[list[Neighbour] | None] = [None] * len(rows)
+    if sizes.get("dev", 0) + sizes.get("test", 0) <= MOST_COMPARED:
+        neighbours = find_neighbours(results, [row.example for row in rows])
     return [
         RowCase(
             row=row,
@@ -156,7 +162,8 @@ def _load_failing(
 _NEAREST: WeakKeyDictionary[RunResults, dict[Split, NearestItems]] = WeakKeyDictionary()
 
 
-def _find_neighbours(results: RunResults, rows: Sequence[Example]) -> list[list[Neighbour]]:
+def find_neighbours(results: RunResults, rows: Sequence[Example]) -> list[list[Neighbour]]:
+    """The nearest item of dev and of test for each row; the first call reads both splits."""
     splits: tuple[Split, Split] = ("dev", "test")
     if results not in _NEAREST:
         _NEAREST[results] = {s: NearestItems(results.store.corpus(results.run, s)) for s in splits}

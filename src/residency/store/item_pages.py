@@ -7,13 +7,12 @@ the caller reduces them itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
-    Alias,
     ColumnElement,
     Integer,
     Select,
@@ -35,7 +34,6 @@ from residency.store.database import Database
 
 MOST_NUMBERS = 60
 """Numbers of checks that one question may name; beyond it the caller counts by itself."""
-_READ_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -73,17 +71,6 @@ class ChangedItem(NamedTuple):
     before: str
     after: str
     other_failures: int
-
-
-class PairedItem(NamedTuple):
-    """An item with what the checks said of two models' answers, as it stands in the store."""
-
-    example: str
-    group: str
-    failed_before: str
-    repeated_before: str
-    failed_after: str
-    repeated_after: str
 
 
 class ItemPages(Database):
@@ -152,7 +139,7 @@ class ItemPages(Database):
 
     def _pair(
         self, asked: ItemsAsked, before: str, after: str
-    ) -> tuple[Alias, Alias, Alias, Select[Any]]:
+    ) -> tuple[Any, Any, Any, Select[Any]]:
         rows = schema.run_examples.alias("r")
         then, now = schema.outcomes.alias("b"), schema.outcomes.alias("a")
         query = select(rows.c.example).select_from(
@@ -209,20 +196,7 @@ class ItemPages(Database):
         with self._read() as connection:
             return sorted(str(row[0]) for row in connection.execute(query))
 
-    # --- two models, and the worst answers ---------------------------------------------------
-
-    def paired_items(self, asked: ItemsAsked, before: str, after: str) -> Iterator[PairedItem]:
-        """Every item that both models answered, in order, read a few thousand at a time."""
-        rows, then, now, query = self._pair(asked, before, after)
-        columns = (then.c.failed, then.c.repeated, now.c.failed, now.c.repeated)
-        query = query.with_only_columns(
-            rows.c.example, self._json_text(rows.c.body, "group"), *columns
-        ).order_by(rows.c.position)
-        with self._read() as connection:
-            read = connection.execution_options(yield_per=_READ_AT_ONCE).execute(query)
-            for part in read.partitions():
-                for example, group, *texts in part:
-                    yield PairedItem(example, group or "", *texts)
+    # --- answered items ------------------------------------------------------------------------
 
     def worst_answers(
         self, asked: ItemsAsked, model: str, *, offset: int = 0, limit: int = 200
@@ -296,11 +270,12 @@ class ItemPages(Database):
     def _json_text(self, column: Any, key: str) -> ColumnElement[Any]:
         """A text of a row's JSON."""
         if self.is_shared:
-            return cast(column, JSONB)[key].astext
+            text: ColumnElement[Any] = cast(column, JSONB)[key].astext
+            return text
         return func.json_extract(column, f"$.{key}")
 
 
-def _of_model(table: Alias, rows: Any, model: str, asked: ItemsAsked) -> ColumnElement[bool]:
+def _of_model(table: Any, rows: Any, model: str, asked: ItemsAsked) -> ColumnElement[bool]:
     return and_(
         table.c.model == model,
         table.c.scope.in_(asked.scopes),
@@ -313,7 +288,7 @@ def _holds(column: Any, numbers: Collection[int]) -> ColumnElement[bool]:
     return or_(false(), *[column.contains(f",{number},") for number in sorted(numbers)])
 
 
-def _says_failed(table: Alias, numbers: CheckNumbers) -> ColumnElement[Any]:
+def _says_failed(table: Any, numbers: CheckNumbers) -> ColumnElement[Any]:
     """1 where an answer fails, 0 where it passes, nothing where it could not be scored."""
     return case(
         (_holds(table.c.failed, numbers.failed), 1),
@@ -332,7 +307,9 @@ def _has_change(fails: Sequence[ColumnElement[Any]], change: str) -> ColumnEleme
     if len(fails) < 2:
         return false()
     first, last = func.coalesce(*fails), func.coalesce(*reversed(fails))
-    answered = sum(case((each.is_(None), 0), else_=1) for each in fails)
+    answered: ColumnElement[Any] = literal(0)
+    for each in fails:
+        answered = answered + case((each.is_(None), 0), else_=1)
     wanted = {"fixed": (1, 0), "broken": (0, 1), "failing": (1, 1), "ok": (0, 0)}.get(change)
     if wanted is None:
         return false()

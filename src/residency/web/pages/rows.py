@@ -13,7 +13,12 @@ from residency.commands.rows import decide_row, finish_review
 from residency.errors import DataError
 from residency.project.row_decisions import Decision
 from residency.results.next_actions import find_waiting_round
-from residency.results.row_review import count_drawn_states, list_drawn_rows, load_cases
+from residency.results.row_review import (
+    count_drawn_states,
+    find_neighbours,
+    list_drawn_rows,
+    load_cases,
+)
 from residency.web.paging import Page, make_pager
 from residency.web.site import NotStartedError, Site
 
@@ -81,6 +86,13 @@ def add_routes(app: FastAPI, site: Site) -> None:
         if not drawn:
             raise NotStartedError("the row is not there any more", next_step="load the page again")
         return site.part(request, "row_case.html.j2", case=load_cases(results, drawn)[0])
+
+    @app.get("/rows/{row}/near")
+    def show_near(request: Request, row: str) -> Response:
+        results = site.results(request)
+        drawn = list_drawn_rows(results, example=row, limit=1)
+        near = find_neighbours(results, [r.example for r in drawn])
+        return site.part(request, "row_near.html.j2", neighbours=near[0] if near else [])
 
     @app.post("/rows-reviewed")
     def finish(request: Request) -> Response:
