@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+
+import numpy as np
 
 from residency.nouns.example import Example, Message
 
@@ -40,3 +43,27 @@ def failures(theme: str, *tags: str) -> list[Example]:
         row(f"The device at home: {text}, please help.", *tags, split="dev")
         for text in THEMES[theme]
     ]
+
+
+class KnownSignals:
+    """Losses that are known: the case number after training, twice as much before."""
+
+    def measure_losses(self, rows: Sequence[Example], *, trained: bool) -> np.ndarray:
+        numbers = [
+            float(r.messages[0].input.partition("case ")[2].split(":")[0] or 0) for r in rows
+        ]
+        after = np.array(numbers) + 1
+        return after if trained else 2 * after + np.array(numbers)
+
+    def measure_gradients(self, rows: Sequence[Example]) -> np.ndarray:
+        """One direction a theme, which the words of the row tell."""
+        marks = (
+            ("drip", "puddle", "leak"),
+            ("grind", "rattl", "whine"),
+            ("courier", "track", "lost"),
+        )
+        out = np.full((len(rows), 4), 0.01, np.float32)
+        for n, r in enumerate(rows):
+            for k, words in enumerate(marks):
+                out[n, k] += any(word in r.messages[0].input for word in words)
+        return out

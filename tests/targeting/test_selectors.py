@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pool_rows import THEMES, failures, make_pool
+from pool_rows import THEMES, KnownSignals, failures, make_pool
 from residency.embedding.wordllama import WordLlamaEmbedder
 from residency.errors import ConfigError
-from residency.nouns.example import Example
 from residency.nouns.issue import Issue, Slice
 from residency.nouns.proposal import Proposal
 from residency.plugins import register_plugin
@@ -25,30 +22,6 @@ from residency.targeting.selectors.selector import (
 )
 
 NAMES = ("embedding", "slice", "loss", "loss-drop", "gradient", "auto")
-
-
-class Signals:
-    """Losses that are known: the case number after training, twice as much before."""
-
-    def measure_losses(self, rows: Sequence[Example], *, trained: bool) -> np.ndarray:
-        numbers = [
-            float(r.messages[0].input.partition("case ")[2].split(":")[0] or 0) for r in rows
-        ]
-        after = np.array(numbers) + 1
-        return after if trained else 2 * after + np.array(numbers)
-
-    def measure_gradients(self, rows: Sequence[Example]) -> np.ndarray:
-        """One direction a theme, which the words of the row tell."""
-        marks = (
-            ("drip", "puddle", "leak"),
-            ("grind", "rattl", "whine"),
-            ("courier", "track", "lost"),
-        )
-        out = np.full((len(rows), 4), 0.01, np.float32)
-        for n, r in enumerate(rows):
-            for k, words in enumerate(marks):
-                out[n, k] += any(word in r.messages[0].input for word in words)
-        return out
 
 
 def issue(theme: str) -> Issue:
@@ -69,7 +42,7 @@ def request_() -> SelectionRequest:
         max_rows=21,
         seed=0,
         embedder=WordLlamaEmbedder(),
-        signals=Signals(),
+        signals=KnownSignals(),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from residency.loop.aims import list_aims
 from residency.loop.alpha_ledger import take_alpha
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.item_outcomes import KnownIssue, find_issue_outcomes
@@ -28,7 +29,13 @@ from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.nouns.proposal import Proposal
-from residency.project.step_needs import HasAnswers, HasRows, HasRun, HasSettings
+from residency.project.step_needs import (
+    HasAnswers,
+    HasMeasures,
+    HasRows,
+    HasRun,
+    HasSettings,
+)
 from residency.stats.training_permutation import count_needed_trainings, measure_noise
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
@@ -60,7 +67,7 @@ class LastArms:
 
 
 def pair_arms(
-    ws: HasRun,
+    ws: HasMeasures,
     number: int,
     models: tuple[Assessment, Assessment],
     rows: tuple[Sequence[Example], Sequence[Example], Sequence[Example]],
@@ -79,8 +86,11 @@ def pair_arms(
         if proposal.accepted and proposal.arm == "main"
     ]
     accepted = proposals[: len(rows[1])]  # a person may have turned some of them down
-    drew = {row.why.partition(" ")[0] for row in rows[1]}
-    aimed = [issue for issue, _ in known.values() if issue.id in drew]
+    trained, proposed = {row.id for row in rows[1]}, {p.example.id for p in proposals}
+    # A row that a person edited is no longer the proposed one: it still says which issue drew it.
+    edited = {row.why.partition(" ")[0] for row in rows[1] if row.id not in proposed}
+    drew = [p for p in proposals if p.example.id in trained or p.issue in edited]
+    aimed = list_aims([issue for issue, _ in known.values()], drew, ws.slices)
     return LastArms(number, *models, *rows, accepted, dict(known), aimed, measuring)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from residency.loop.assess import Assessment
@@ -17,6 +17,7 @@ from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.nouns.proposal import Proposal
 from residency.project.step_needs import HasAnswers
+from residency.targeting.selectors.predicted_fall import PartResponse
 
 
 @dataclass
@@ -35,8 +36,11 @@ def draw_next_rows(
     current: Assessment,
     finding: set[str],
     number: int,
+    responses: Mapping[str, PartResponse] | None = None,
 ) -> str:
     """Add the rows of round ``number`` for these issues, neediest first; or why there are none.
+
+    ``responses`` says, by issue, what earlier rounds did to it.
 
     Raises:
         ReviewWaitingError: people have to look at the proposals first.
@@ -50,6 +54,7 @@ def draw_next_rows(
         [*list_seen_rows(drawn.proposed, "main"), *rejected],
         [*list_seen_rows(drawn.proposed, "control"), *rejected],
         number,
+        responses,
     )
     drawn.proposed += proposals
     if not list_accepted_rows(proposals, "main"):

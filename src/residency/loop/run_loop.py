@@ -24,6 +24,7 @@ from residency.loop.judge import compare_round_arms, is_open, judge_issues, sort
 from residency.loop.lost_trainings import reopen_lost_trainings
 from residency.loop.measure_sensitivity import record_sensitivity
 from residency.loop.metric_while_training import check_metric
+from residency.loop.part_responses import measure_responses
 from residency.loop.record_run import record_data, record_expectations, record_round
 from residency.loop.run_plan import tell_whole_run
 from residency.loop.sealed_arms import measure_sealed_arms
@@ -184,7 +185,8 @@ def run_rounds(
             reason = "the budget of rounds is spent"
         else:
             needy = sort_by_need(still_open, verdicts)
-            reason = draw_next_rows(ws, drawn, needy, current, finding_half, number + 1)
+            responses = measure_responses(ws, known, current, finding_half)
+            reason = draw_next_rows(ws, drawn, needy, current, finding_half, number + 1, responses)
         if reason:
             run_stage_once(ws, StageKey.of_round(StageName.STOP, number), lambda why=reason: why)  # type: ignore[misc]
             break

@@ -9,6 +9,7 @@ from residency.interfaces import ProgressEvent
 from residency.loop.assess import Assessment, assess_answers
 from residency.loop.item_outcomes import find_issue_outcomes
 from residency.loop.model_signals import StoredModelSignals
+from residency.loop.part_responses import list_trained_rows
 from residency.loop.respond import respond
 from residency.nouns.example import Example, by_id
 from residency.nouns.issue import Issue
@@ -19,6 +20,7 @@ from residency.project.step_needs import HasAnswers, HasRows
 from residency.store.stage_key import StageKey, StageName
 from residency.targeting.preferences import pair_failures
 from residency.targeting.selectors.named_selectors import find_selector
+from residency.targeting.selectors.predicted_fall import PartResponse
 from residency.targeting.selectors.random_rows import draw_random_rows
 from residency.targeting.selectors.selector import SelectionRequest
 
@@ -31,22 +33,15 @@ def select_targeted_rows(
     used: Sequence[Example],
     control_used: Sequence[Example],
     number: int,
+    responses: Mapping[str, PartResponse] | None = None,
 ) -> list[Proposal]:
     """Rows for the next round: for each open issue from the pool, and as many at random."""
     stored = ws.store.stage(ws.run_id, StageKey.of_round(StageName.TARGET, number))
     if stored is not None:
         return ws.store.proposals(ws.run_id, number)
     ws.progress(ProgressEvent(f"round {number}: targeted rows", 0, len(issues), "issues"))
-    examples = by_id(current.examples)
-    failing = {
-        issue.id: [
-            examples[key]
-            for key, has_failed in find_issue_outcomes(issue, current).items()
-            if has_failed and key in half
-        ]
-        for issue in issues
-    }
-    proposals = propose_rows(ws, issues, failing, current.model, exclude=used)
+    failing = gather_failures(issues, current, half)
+    proposals = propose_rows(ws, issues, failing, current.model, exclude=used, responses=responses)
     if ws.config.target.control:
         accepted_count = sum(p.accepted for p in proposals)
         proposals += draw_control(
@@ -59,6 +54,21 @@ def select_targeted_rows(
     return ws.store.proposals(ws.run_id, number)
 
 
+def gather_failures(
+    issues: Sequence[Issue], current: Assessment, half: set[str]
+) -> dict[str, list[Example]]:
+    """Issue id → the examples of ``half`` (the finding one) that fail it in these answers."""
+    examples = by_id(current.examples)
+    return {
+        issue.id: [
+            examples[key]
+            for key, has_failed in find_issue_outcomes(issue, current).items()
+            if has_failed and key in half
+        ]
+        for issue in issues
+    }
+
+
 def propose_rows(
     ws: HasAnswers,
     issues: Sequence[Issue],
@@ -66,16 +76,19 @@ def propose_rows(
     model: Model,
     *,
     exclude: Sequence[Example] = (),
+    responses: Mapping[str, PartResponse] | None = None,
     count: int | None = None,
+    selector: str | None = None,
 ) -> list[Proposal]:
     """Pool rows for these issues by the project's selector, held against dev and test.
 
     Args:
         failing: issue id → its failing examples of the finding half. model: whose failures they are.
-        exclude: rows in use. count: most rows an issue, in place of ``target.rows_per_issue``.
+        exclude: rows in use. responses: what earlier rounds did to an issue, by its id. count: most rows an issue, in place of ``target.rows_per_issue``.
+        selector: in place of ``target.selector``.
 
     Raises:
-        ConfigError: ``target.selector`` names no selector.
+        ConfigError: no selector has that name.
     """
     settings, taken = ws.config.target, {example.id for example in exclude}
     request = SelectionRequest(
@@ -87,10 +100,13 @@ def propose_rows(
         seed=ws.config.project.seed,
         embedder=ws.embedder,
         signals=StoredModelSignals(ws, model),
+        trained=list_trained_rows(ws, model),
+        slices=ws.slices,
+        responses=responses or {},
     )
     if not request.issues:
         return []
-    proposals = screen_proposals(ws, find_selector(settings.selector)(request))
+    proposals = screen_proposals(ws, find_selector(selector or settings.selector)(request))
     return pair_proposals(ws, proposals, issues, model)
 
 

@@ -14,7 +14,8 @@ class Proposal:
     """One row suggested for an issue, with provenance.
 
     ``origin`` is ``pool``, ``person``, ``teacher`` or ``template``; ``selector`` names the method;
-    ``near`` is the failing example that drew it; ``accepted`` is False with a ``reason``
+    ``near`` is the failing example that drew it; ``part`` the slice of the issue that it was drawn
+    for, as ``by: value``, where that is less than the issue's own; ``accepted`` is False with a ``reason``
     when the firewall or a person turned it down. ``arm`` is ``main`` or ``control``.
     """
 
@@ -27,6 +28,7 @@ class Proposal:
     arm: str = "main"
     accepted: bool = True
     reason: str = ""
+    part: str = ""
 
     @cached_property
     def id(self) -> str:

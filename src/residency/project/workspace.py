@@ -201,14 +201,14 @@ class Workspace:
         """Slices beside the tags: classes and field values, words of prompts, and where nobody
         tagged a row, prompts of like meaning.
 
-        Rows of test and pool join too, so that an issue can be confirmed there and rows be found
-        for it; they shape nothing.
+        Rows of train, test and pool join too, so that an issue can be confirmed, rows be found for
+        it and those be counted that it has; they shape nothing.
         """
         from residency.diagnose.cluster_slices import cluster_slices
         from residency.diagnose.feature_slices import slice_by_features
 
         dev = self.split("dev")
-        others = [*self.split("test"), *self.split("pool")]
+        others = [*self.split("train"), *self.split("test"), *self.split("pool")]
         features = slice_by_features(dev, also=others)
         if any(example.tags for example in dev):
             return features

@@ -1,44 +1,68 @@
-"""The automatic choice of a selector, issue by issue, on train and pool rows alone.
+"""The automatic choice: parts of the task first, each with its budget; the rest by nearness.
 
-A slice that is a tag is served by the tag: rows of it are what is missing. An issue that no tag
-tells is served by nearness to its failures, the only thing that is known of it.
+It looks at train and pool rows and at the finding half of dev alone. The parts are the slices that
+issues name, and those that tell where whole-task issues fail; what they cannot use goes to issues
+that no part tells, by nearness to their failures, the only thing that is known of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from residency.nouns.proposal import Proposal
 from residency.targeting.selectors.embedding import select_by_embedding
-from residency.targeting.selectors.selector import SelectionRequest, share_budget
-from residency.targeting.selectors.slices import rank_slice_rows, select_by_slice
+from residency.targeting.selectors.parts import Part, find_parts
+from residency.targeting.selectors.predicted_fall import PartNeed, learn_rate, spread_budget
+from residency.targeting.selectors.selector import DistinctRows, SelectionRequest
 
-LEAST_SLICE_ROWS = 5
-"""Pool rows from which on a slice can be drawn from."""
+SELECTOR = "parts-1"
 
 
 def select_automatically(request: SelectionRequest) -> list[Proposal]:
-    """By slice where the pool has rows of it, else by embedding; an equal budget for every issue."""
-    counts = [
-        len(rank_slice_rows(issue, request.failing[issue.id], request.pool, seed=request.seed))
-        for issue in request.issues
-    ]
-    by_slice = [count >= LEAST_SLICE_ROWS for count in counts]
-    available = [
-        count if sliced else len(request.pool)
-        for count, sliced in zip(counts, by_slice, strict=True)
-    ]
-    shares = share_budget(available, most_each=request.rows_per_issue, most=request.max_rows)
-    budgets = {
-        kind: sum(share for share, sliced in zip(shares, by_slice, strict=True) if sliced is kind)
-        for kind in (True, False)
-    }
-    issues = {
-        kind: [i for i, sliced in zip(request.issues, by_slice, strict=True) if sliced is kind]
-        for kind in (True, False)
-    }
-    sliced = select_by_slice(replace(request, issues=issues[True], max_rows=budgets[True]))
-    taken = {p.example.id for p in sliced}
-    free = [row for row in request.pool if row.id not in taken]
-    rest = replace(request, issues=issues[False], pool=free, max_rows=budgets[False])
-    return sliced + select_by_embedding(rest)
+    """Rows of the parts, by predicted fall; what is left of the budget by nearness."""
+    parts = find_parts(request)
+    needs = [measure_need(request, part) for part in parts]
+    shares = spread_budget(needs, most_each=request.rows_per_issue, most=request.max_rows)
+    proposals = draw_parts(parts, shares)
+    served = {proposal.issue for proposal in proposals}
+    unserved = [issue for issue in request.issues if issue.id not in served]
+    taken = {proposal.example.id for proposal in proposals}
+    rest = replace(
+        request,
+        issues=unserved,
+        pool=[row for row in request.pool if row.id not in taken],
+        max_rows=request.max_rows - len(proposals),
+    )
+    return proposals + (select_by_embedding(rest) if unserved and rest.max_rows > 0 else [])
+
+
+def measure_need(request: SelectionRequest, part: Part) -> PartNeed:
+    """What decides the part's share of the budget."""
+    return PartNeed(
+        failures=len(part.failures),
+        trained=part.trained,
+        available=len(part.rows),
+        pool_share=len(part.rows) / max(1, len(request.pool)),
+        rate=learn_rate(request.responses.get(part.issue.id)),
+    )
+
+
+def draw_parts(parts: Sequence[Part], shares: Sequence[int]) -> list[Proposal]:
+    """Each part's share of its rows, at random, none twice; in turns, so that a part within another
+    gets its own."""
+    distinct = DistinctRows()
+    queues = [iter(part.rows) for part in parts]
+    taken: list[list[Proposal]] = [[] for _ in parts]
+    open_parts = list(range(len(parts)))
+    while open_parts:
+        for n in list(open_parts):
+            row = None
+            if len(taken[n]) < shares[n]:
+                row = next((row for row in queues[n] if distinct.add_if_new(row)), None)
+            if row is None:
+                open_parts.remove(n)
+                continue
+            part = parts[n]
+            taken[n].append(Proposal(part.issue.id, row, "pool", SELECTOR, 1.0, part=part.name))
+    return [proposal for proposals in taken for proposal in proposals]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
-from residency.nouns.issue import Issue
+from residency.nouns.issue import Issue, Slice
 from residency.nouns.proposal import Proposal
+from residency.targeting.selectors.predicted_fall import PartResponse
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -44,6 +45,9 @@ class SelectionRequest:
         rows_per_issue: most rows an issue. max_rows: most rows over all issues.
         seed: any random choice follows from it and from row ids.
         signals: losses of rows by the current model and its base.
+        trained: rows that the current model was trained on.
+        slices: classes, field values, words and clusters; tags are known from the rows.
+        responses: issue id → what earlier rounds did to it, where they gave it rows.
     """
 
     issues: Sequence[Issue]
@@ -54,6 +58,9 @@ class SelectionRequest:
     seed: int
     embedder: Embedder
     signals: ModelSignals
+    trained: Sequence[Example] = ()
+    slices: Sequence[Slice] = ()
+    responses: Mapping[str, PartResponse] = field(default_factory=dict)
 
 
 Selector = Callable[[SelectionRequest], list[Proposal]]
