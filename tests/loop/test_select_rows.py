@@ -10,6 +10,7 @@ import pytest
 from finished_run import copy_run, share_finished_run
 from residency.commands.project import Project
 from residency.commands.target import target
+from residency.errors import ConfigError
 from residency.loop.select_rows import draw_control
 from residency.project.named_models import find_model
 
@@ -42,6 +43,15 @@ def test_every_selector_draws_pool_rows_for_an_issue(
     for proposals in drawn:
         assert len({p.example.id for p in proposals}) == len(proposals) <= 4
         assert {p.example.id for p in proposals} <= pool
+
+
+def test_a_selector_can_be_named_for_one_call(finished: Path, tmp_path: Path) -> None:
+    project = open_with_selector(finished, tmp_path / "copy", "auto")
+    issues = project.issues()
+    drawn = [p for i in issues for p in target(project, i.id, count=4, selector="embedding")]
+    assert {p.selector for p in drawn} == {"embedding-2"}
+    with pytest.raises(ConfigError, match="no selector is called 'nearest'"):
+        target(project, issues[0].id, selector="nearest")
 
 
 def test_the_control_arm_is_as_large_as_the_targeted_one_after_the_firewall(

@@ -27,27 +27,34 @@ def target_command(
             min=0, show_default=False, help="Rows at most; left out: target.rows_per_issue."
         ),
     ] = 0,
+    selector: Annotated[
+        str,
+        typer.Option(show_default=False, help="How rows are chosen; left out: target.selector."),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Propose pool rows for one issue, after the firewall. The data stays as it is.
 
     Example: residency target demo is-1a2b3c --limit 10
+    Example: residency target demo is-1a2b3c --selector gradient
     """
     directory, (issue,) = split_folder(arguments, ["ISSUE"])
     with ProgressDisplay() as progress:
-        proposals = open_project(directory, progress).target(issue, count=limit or None)
+        proposals = open_project(directory, progress).target(
+            issue, count=limit or None, selector=selector or None
+        )
     if as_json:
         print_json(json.dumps(to_jsonable(proposals), ensure_ascii=False))
         return
     table = Table(title=f"Rows for {issue}", title_justify="left", header_style="bold")
-    for column in ("example", "score", "near", "accepted", "prompt"):
+    for column in ("example", "score", "near or part", "accepted", "prompt"):
         table.add_column(column)
     for p in proposals:
         last = p.example.prompt[-1]
         table.add_row(
             p.example.id[:11],
             f"{p.score:.2f}",
-            p.near[:11],
+            p.part or p.near[:11],
             "yes" if p.accepted else p.reason,
             (last.input or last.content)[:90],
         )

@@ -153,9 +153,11 @@ class Project(StoredTables):
         """Errors and issues in a model's stored dev answers. Nothing is generated."""
         return diagnose(self, model)
 
-    def target(self, issue: str, *, count: int | None = None) -> list[Proposal]:
+    def target(
+        self, issue: str, *, count: int | None = None, selector: str | None = None
+    ) -> list[Proposal]:
         """Rows proposed for one issue, after the firewall. Nothing is added to the data."""
-        return target(self, issue, count=count)
+        return target(self, issue, count=count, selector=selector)
 
     def compare(self, before: str, after: str, split: Split = "dev") -> Compared:
         """Two models on the same items, paired."""

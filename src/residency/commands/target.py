@@ -14,10 +14,16 @@ from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
 
 
-def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposal]:
+def target(
+    ws: Workspace, key: str, *, count: int | None = None, selector: str | None = None
+) -> list[Proposal]:
     """Pool rows for one stored issue (id or prefix), drawn by the final model's failures.
 
+    Args:
+        count: most rows. selector: in place of ``target.selector``.
+
     Raises:
+        ConfigError: no selector has that name.
         StoreError: no such issue, or its failures are not stored.
     """
     issues = [i for i in ws.store.issues(ws.latest_run()) if i.id.startswith(key)]
@@ -33,5 +39,11 @@ def target(ws: Workspace, key: str, *, count: int | None = None) -> list[Proposa
     issue = issues[0]
     exclude = list_rejected_rows(ws)
     return propose_rows(
-        ws, [issue], {issue.id: failing}, assessed.model, exclude=exclude, count=count
+        ws,
+        [issue],
+        {issue.id: failing},
+        assessed.model,
+        exclude=exclude,
+        count=count,
+        selector=selector,
     )

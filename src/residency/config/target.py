@@ -10,10 +10,10 @@ from residency.config.section import Section
 class TargetConfig(Section):
     """How rows are chosen for issues that persist."""
 
-    selector: str = "embedding"
-    """How pool rows are chosen: embedding (near the failures), slice (an equal budget a slice), loss, loss-drop, gradient, auto, or a plugin's name."""
+    selector: str = "auto"
+    """How pool rows are chosen: auto (for the parts of the task that fail, by predicted fall), slice (an equal budget a slice), embedding (near the failures), loss, loss-drop, gradient, or a plugin's name."""
     rows_per_issue: int = Field(24, ge=1)
-    """Targeted rows an issue."""
+    """Most targeted rows an issue; with `auto`, a part of the task that asks."""
     max_rows: int = Field(120, ge=1)
     """Most targeted rows a round."""
     control: bool = True

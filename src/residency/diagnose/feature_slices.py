@@ -15,7 +15,7 @@ from residency.text.answer_fields import find_fields
 from residency.text.words import list_ngrams, split_words
 
 _FEWEST = 8
-_MOST_VALUES = 40
+_MOST_VALUES = 60
 _MOST_WORDS = 40
 _LONGEST_CLASS = 5
 _SHARE = 0.5
