@@ -33,6 +33,7 @@ STATUSES = (
     "regressed",
     "new",
     "newly detected",
+    "missing answers",
 )
 
 
