@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -13,8 +14,10 @@ import pytest
 from residency.commands.project import Project
 from residency.commands.sweep import KnownEstimate
 from residency.errors import UserError
-from residency.interfaces import ProgressEvent
+from residency.interfaces import Progress, ProgressEvent
+from residency.jobs.job_store import JobStore
 from residency.jobs.loop_jobs import JobOptions
+from residency.jobs.run_jobs import ThisProcess
 from residency.store.stage_key import StageName
 from small import save_model, save_project
 
@@ -28,7 +31,10 @@ class StoppedError(Exception):
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
-    """The same project run in one process, and with ``jobs=2``, where a worker and the command die."""
+    """The same project run in one process, and as jobs.
+
+    The second one dies in round 2; when it goes on, in two processes, one of them is killed.
+    """
     folder = tmp_path_factory.mktemp("runs")
     model = save_model(folder / "model")
     roots = [save_project(folder / name, model) for name in ("one", "several")]
@@ -38,27 +44,34 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project
     one = Project.open(roots[0])
     one.run()
     killed: list[int] = []
-    stopped: list[str] = []
+
+    def stop(event: ProgressEvent) -> None:
+        if event.stage.startswith("round 2: dev"):
+            raise StoppedError
 
     def kill(event: ProgressEvent) -> None:
-        if event.stage.startswith("round 2: train") and event.unit == "steps" and not killed:
-            for worker in find_workers():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    os.kill(worker.pid, signal.SIGKILL)
-                    killed.append(worker.pid)
-        if event.stage.startswith("arms: dev") and not stopped:
-            stopped.append(event.stage)
-            raise StoppedError
+        if event.stage.startswith("arms: train") and event.unit == "steps" and not killed:
+            worker = find_workers()[0]
+            os.kill(worker.pid, signal.SIGKILL)
+            killed.append(worker.pid)
 
     estimate = KnownEstimate(memory=2**20, step_seconds=0.05, frozen_seconds=0.1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("residency.commands.run.estimate_once", lambda ws: estimate)
-        with pytest.raises(StoppedError):
-            Project.open(roots[1], progress=kill).run(jobs=2)
-        assert killed and not find_workers(), "workers end with the command"
-        several = Project.open(roots[1])
+        with pytest.MonkeyPatch.context() as here:
+            here.setattr("residency.jobs.loop_jobs.open_runner", open_here)
+            with pytest.raises(StoppedError):
+                Project.open(roots[1], progress=stop).run(jobs=2)
+        several = Project.open(roots[1], progress=kill)
         several.run(jobs=2)
+    assert killed and not find_workers(), "workers end with the command"
     return one, several
+
+
+@contextlib.contextmanager
+def open_here(store: JobStore, *, progress: Progress, **_: Any) -> Iterator[ThisProcess]:
+    """Jobs in this process, which need no other one to be started."""
+    yield ThisProcess(store, progress)
 
 
 def find_workers() -> list[psutil.Process]:

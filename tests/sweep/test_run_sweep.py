@@ -11,9 +11,9 @@ import pytest
 from residency.commands.project import Project
 from residency.commands.sweep import KnownEstimate
 from residency.jobs.job_store import FolderJobStore
+from residency.jobs.job_workspace import read_answers
 from residency.nouns.response import Response
 from residency.store.record_kind import RecordKind
-from residency.jobs.job_workspace import read_answers
 from residency.sweep.run_sweep import Sweep
 from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.sweep_result import SweepResult
