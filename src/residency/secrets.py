@@ -31,7 +31,7 @@ _DATABASE_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 """Parameters of libpq, SQLAlchemy and ours."""
-_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[^\s\"'<>]+")
 
 _UNRESERVED = "%!$&'()*+,;=~"
 """What may stand in a password of an address as it is; ``%`` because it may be escaped already."""

@@ -17,6 +17,8 @@ from residency.text.words import split_words
 _ITEMS_A_CLUSTER = 20
 _MOST = 16
 _KEYWORDS = 3
+_LONGEST = 40
+"""Letters of the longest word that can name a cluster."""
 _COMMON = 0.5
 
 
@@ -97,7 +99,7 @@ def name_clusters(texts: Sequence[Sequence[str]], labels: Sequence[int]) -> dict
     overall: Counter[str] = Counter()
     inside: dict[int, Counter[str]] = {label: Counter() for label in set(labels)}
     for text, label in zip(texts, labels, strict=True):
-        found = {word for word in text if len(word) > 2 and not word.isdigit()}
+        found = {word for word in text if 2 < len(word) <= _LONGEST and not word.isdigit()}
         overall.update(found)
         inside[label].update(found)
     mean = len(texts) / max(1, len(inside))

@@ -27,7 +27,7 @@ _NUMBER = re.compile(
 _NOT_A_NUMBER = re.compile(
     r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)"  # a date
     r"|\d{1,2}:\d{2}(?::\d{2})?(?!\d)"  # a time
-    r"|\d+(?:\.\d+){3,}"  # an address, a long version
+    r"|(?<!\d)\d+(?:\.\d+){3,}"  # an address, a long version
     r"|[vV]\d+(?:\.\d+)+"
     r"|0[xX][0-9a-fA-F]+"
 )
@@ -114,12 +114,15 @@ def _differs_little(
 def _iterate_candidates(text: str) -> Iterable[re.Match[str]]:
     """Matches that may be numbers: not within a word, a date, a time or a version."""
     skipped = [match.span() for match in _NOT_A_NUMBER.finditer(text) if not _is_grouped(match)]
+    at = 0
     for match in _NUMBER.finditer(text):
         start = match.start()
+        while at < len(skipped) and skipped[at][1] <= start:
+            at += 1
         before = text[start - 1 : start]
         if before and (before.isalnum() or before == "_"):
             continue
-        if any(first <= start < last for first, last in skipped):
+        if at < len(skipped) and skipped[at][0] <= start:
             continue
         yield match
 

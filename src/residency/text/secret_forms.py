@@ -20,6 +20,7 @@ _OWN_FORMS = (
     ("Hugging Face Token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
     ("Google API Key", re.compile(r"\bAIza[A-Za-z0-9_-]{35}")),
     ("GitHub Fine-grained Token", re.compile(r"\bgithub_pat_[A-Za-z0-9_]{50,}")),
+    ("NPM tokens", re.compile(r":_authToken=\s*(?:npm_[A-Za-z0-9]{20,}|[A-Fa-f0-9-]{36})")),
 )
 
 
@@ -28,12 +29,14 @@ def _load_detectors() -> list[Any]:
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     # Left out: entropy and keyword detectors (made for source code; prose is full of false
-    # alarms) and public IP addresses (no secret).
+    # alarms), public IP addresses (no secret), and NPM's, which takes minutes on a row of slashes
+    # (ours above).
     unfit = {
         "Base64HighEntropyString",
         "HexHighEntropyString",
         "KeywordDetector",
         "IPPublicDetector",
+        "NpmDetector",
     }
     match: dict[str, Any] = get_mapping_from_secret_type_to_class()
     return [made() for name, made in sorted(match.items()) if made.__name__ not in unfit]

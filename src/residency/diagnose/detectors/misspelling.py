@@ -36,6 +36,8 @@ _SURE_SHARE = 0.8
 _ENGLISH_SHARE = 0.6
 _SOME_SHARE = 0.45
 _FEWEST_WORDS = 5
+_LONGEST = 40
+"""Letters of the longest token that can be a word; a longer one is noise, and takes minutes."""
 _STEM = 2.2
 _SUFFIXES = (
     "s",
@@ -144,7 +146,7 @@ def _iterate_checked(item: Item) -> Iterator[tuple[int, int, str]]:
         in_code = before in "_@#\\$<." or after in "_(=[" or (after == "." and next_after.isalnum())
         if in_code or before.isdigit() or after.isdigit():
             continue
-        if len(token) < 4 or not token.isascii():
+        if not 4 <= len(token) <= _LONGEST or not token.isascii():
             continue
         # Capitalised inside a sentence: a name. At its start it may be any word.
         if token[1:] != token[1:].lower():
