@@ -14,7 +14,7 @@ from residency.commands.export_log import ExportLog, list_exports
 from residency.data.collected_rows import read_collected
 from residency.errors import ParityError
 from residency.export.proof import FileProof
-from residency.export.regrade_issues import IssueChange
+from residency.nouns.issue_change import IssueChange
 from residency.results.row_review import list_drawn_rows
 from residency.results.run_results import RunResults
 from residency.store.store import Store

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from residency.cli.json_output import to_jsonable
 from residency.cli.options import Json, ModelName, open_project, split_folder
 from residency.cli.progress import ProgressDisplay
+from residency.cli.show_answer import show_answer
 from residency.cli.terminal import console, print_heading, print_json, print_line
 from residency.text.terminal_text import make_safe
 
@@ -76,12 +76,7 @@ def _ask_person(project: Project, state: Labelling, person: str) -> None:
     for number, key in enumerate(state.left, 1):
         example, response = work.read_answer(project, key)
         print_heading(f"{number} of {len(state.left)}: {state.title}")
-        console.print(Text(make_safe(example.prompt_text), style="bold"))
-        console.print(Text("\nThe model:", style="dim"))
-        console.print(Text(make_safe(response.text).strip() or "(nothing)"))
-        if example.reference:
-            console.print(Text("\nIn your data:", style="dim"))
-            console.print(Text(make_safe(example.reference), style="green"))
+        show_answer(example, response)
         answer = _ask_key(state.issue.kind)
         if answer == "q":
             return

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from residency.cli.options import Directory, Json, ModelName, open_project
 from residency.cli.progress import ProgressDisplay
+from residency.cli.show_answer import show_answer
 from residency.cli.terminal import (
     console,
     format_interval,
@@ -22,7 +22,6 @@ from residency.cli.terminal import (
     print_json,
     print_line,
 )
-from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
     from residency.commands.project import Project
@@ -125,12 +124,7 @@ def _read_answers(project: Project, reading: Reading, person: str) -> None:
     for number, answer in enumerate(reading.left, done + 1):
         example, response = work.find_answer(project, answer)
         print_heading(f"{number} of {len(reading.sample)}: {answer.chosen}, {answer.cluster}")
-        console.print(Text(make_safe(example.prompt_text), style="bold"))
-        console.print(Text("\nThe model:", style="dim"))
-        console.print(Text(make_safe(response.text).strip() or "(nothing)"))
-        if example.reference:
-            console.print(Text("\nIn your data:", style="dim"))
-            console.print(Text(make_safe(example.reference), style="green"))
+        show_answer(example, response)
         try:
             typed = console.input(
                 "\nThe first failure, in your words (empty: fine, s: skip, q: stop): "

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from residency.export.export_model import ExportedFile, ModelSource
     from residency.export.licences import LicenceCheck
     from residency.export.proof import FileProof
-    from residency.export.regrade_issues import IssueChange
     from residency.loop.assess import Assessment
+    from residency.nouns.issue_change import IssueChange
     from residency.nouns.model import Model
 
 MARGIN = 0.05

@@ -12,26 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from residency.errors import ResidencyError
+from residency.nouns.issue_change import IssueChange
 from residency.project.progress_file import is_alive
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 
 if TYPE_CHECKING:
     from residency.commands.export import FileResult
-
-
-@dataclass(frozen=True)
-class FileIssue:
-    """An issue in the model's own answers and in a file's: failure rates, and the rise's interval."""
-
-    issue: str
-    title: str
-    n: int
-    before: float
-    after: float
-    rise: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,7 @@ class LoggedFile:
     ended: int = 0
     expected_ends: int = 0
     speed: float = 0.0
-    issues: tuple[FileIssue, ...] = ()
+    issues: tuple[IssueChange, ...] = ()
 
 
 @dataclass
@@ -177,7 +164,7 @@ def _add_event(export: LoggedExport, event: str, record: Mapping[str, Any]) -> N
         export.score = record["score"]
     elif event == "file":
         proof = {k: v for k, v in record["proof"].items() if k != "bos"}
-        issues = tuple(FileIssue(**row) for row in record["issues"])
+        issues = tuple(IssueChange(**row) for row in record["issues"])
         told = {name: record[name] for name in ("file", "size", "score", "refused")}
         export.files.append(LoggedFile(**told, **proof, issues=issues))
     elif event == "ended":

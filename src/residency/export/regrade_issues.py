@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from residency.interfaces import Generator
 from residency.loop.assess import Assessment, assess_answers
 from residency.loop.item_outcomes import find_issue_outcomes, map_groups
 from residency.loop.respond import respond
 from residency.nouns.issue import Issue
+from residency.nouns.issue_change import IssueChange
 from residency.nouns.model import Model
 from residency.project.named_models import ENDPOINT, ZERO_SHOT
 from residency.project.workspace import Workspace
 from residency.results.kinds import issue_title
 from residency.stats.paired_outcomes import compare_paired
-
-
-@dataclass(frozen=True)
-class IssueChange:
-    """An issue in the model's own answers and in the exported file's, on the same dev items.
-
-    Attributes:
-        issue: its id. n: items scored in both. before, after: failure rates on them.
-        rise: after minus before. low, high: its 95 % interval.
-    """
-
-    issue: str
-    title: str
-    n: int
-    before: float
-    after: float
-    rise: float
-    low: float
-    high: float
 
 
 def answer_dev(
