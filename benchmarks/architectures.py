@@ -119,26 +119,66 @@ SIZES: dict[str, Any] = {
     "eos_token_id": 2,
     "initializer_range": 0.2,
 }
+GEMMA3N = {
+    "vocab_size_per_layer_input": VOCABULARY,
+    "hidden_size_per_layer_input": 8,
+    "num_kv_shared_layers": 0,
+    "activation_sparsity_pattern": [0.5, 0.0],
+}
+GEMMA4 = {
+    "vocab_size_per_layer_input": VOCABULARY,
+    "hidden_size_per_layer_input": 8,
+    "global_head_dim": 12,
+}
+QWEN4 = {
+    "indexer_n_heads": 2,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 12,
+    "indexer_budget": 64,
+    "indexer_compress_ratio": 4,
+}
+BYTES = {
+    "hidden_size": 48,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "vocab_size": VOCABULARY,
+}
 SPECIAL: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1]},
+    "blt": {
+        "encoder_hash_byte_group_vocab": 50,
+        "patcher_config": BYTES | {"num_attention_heads": 4},
+        "encoder_config": BYTES | {"num_attention_heads": 4, "hidden_size_global": 96},
+        "decoder_config": BYTES | {"num_attention_heads": 4, "hidden_size_global": 96},
+        "global_config": BYTES
+        | {"hidden_size": 96, "num_attention_heads": 4, "num_hidden_layers": 2},
+    },
     "codegen": {"rotary_dim": 8},
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
     "falcon_h1": {"mamba_d_ssm": 96},
-    "gemma3n_text": {
-        "vocab_size_per_layer_input": VOCABULARY,
-        "hidden_size_per_layer_input": 8,
-        "num_kv_shared_layers": 0,
-        "activation_sparsity_pattern": [0.5, 0.0],
-    },
+    "gemma3n": {"text_config": GEMMA3N},
+    "gemma3n_text": GEMMA3N,
+    "gemma4": {"text_config": GEMMA4},
+    "gemma4_text": GEMMA4,
+    "gemma4_unified": {"text_config": {"global_head_dim": 12}},
+    "gemma4_unified_text": {"global_head_dim": 12},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 24},
     "gptj": {"rotary_dim": 8},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
     "mamba2": {"num_heads": 4, "head_dim": 24, "expand": 2},
     "phi3": {"rope_parameters": None},
+    "qwen4_exp": {"text_config": QWEN4},
+    "qwen4_exp_text": QWEN4,
     "recurrent_gemma": {"lru_width": 48, "attention_window_size": 24},
     "reformer": {"axial_pos_embds": False, "is_decoder": True},
+    "stablelm": {"partial_rotary_factor": 0.5},
     "xlnet": {"d_inner": 64},
+    "xlstm": {"hidden_size": 64, "embedding_dim": 64, "qk_dim_factor": 1.0},
+    "xmod": {"default_language": "en_XX"},
+    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["mamba", "hybrid"] * 2},
+    "zamba2": {"num_hidden_layers": 4, "layers_block_type": ["mamba", "hybrid"] * 2},
+    "zaya": {"num_experts_per_tok": 1},
 }
 """What a kind needs beside ``SIZES``."""
 LISTS = ("layer_types", "mlp_layer_types", "layers_block_type", "attn_type_list")
@@ -186,7 +226,14 @@ def shrink_config(kind: str) -> Any:
         inner = getattr(default, part, None)
         if inner is not None and hasattr(inner, "to_dict"):
             settings[part] = {**inner.to_dict(), **sizes_for(inner)}
-    settings |= SPECIAL.get(kind, {})
+    for key, value in SPECIAL.get(kind, {}).items():
+        inside = isinstance(value, dict) and isinstance(settings.get(key), dict)
+        settings[key] = settings[key] | value if inside else value
+    for part in (settings, *(value for value in settings.values() if isinstance(value, dict))):
+        if (
+            "global_head_dim" in part
+        ):  # Gemma 4 writes it into a table of layers unless there is one
+            part.pop("per_layer_config", None)
     for flag in ("is_decoder",):
         if flag in default.to_dict():
             settings[flag] = True

@@ -11,6 +11,7 @@ from transformers import (
     BartConfig,
     BigBirdPegasusConfig,
     BlenderbotConfig,
+    GitConfig,
 )
 
 from infer_models import engine, folder, prompts, tokenizer
@@ -68,6 +69,20 @@ def test_decoders_that_count_from_the_padding_answer_alone(kind: str, tmp_path: 
         )[0, len(ids) :].tolist()
         assert list(answer.token_ids) == out[: len(answer.token_ids)]
         assert len(answer.token_ids) in (8, len(out))
+
+
+def test_a_model_that_masks_other_tokens_with_a_cache_answers_alone() -> None:
+    """GIT takes the first places of its cache for an image's, whatever the padding is."""
+    torch.manual_seed(0)
+    vision = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "image_size": 32, "patch_size": 16,
+    }  # fmt: skip
+    config = GitConfig(
+        vision_config=vision, vocab_size=400, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, initializer_range=0.3,
+    )  # fmt: skip
+    assert GenericModel(AutoModelForCausalLM.from_config(config).eval()).one_by_one
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "gemma", "mistral-window"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,12 @@ import transformers
 
 from residency.errors import ModelError
 from residency.infer.local_engine import LocalEngine
+from residency.model.decoder import Decoder
+from residency.model.find_layers import layer_stack, target_modules
 from residency.model.load_model import load_model
+from residency.model.lora_linear import LoraLinear, replace_module
+from residency.model.peft_adapter import check_shared_weights
+from residency.train.flat_batch import flatten_rows
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "architectures.py"
 WORKING = {
@@ -25,6 +31,12 @@ WORKING = {
     "qwen3_moe": "a mixture whose experts lie in one parameter",
     "phi3": "one product for queries, keys and values",
     "bloom": "positions as biases of attention",
+}
+REFUSED = {
+    "hrm_text": "cannot tell which module holds the 16 decoder layers",
+    "prophetnet": "transformers cannot write with it",
+    "reformer": "no gradient passes its layers",
+    "xmod": "what transformers writes with it is not what it learns",
 }
 
 
@@ -44,6 +56,53 @@ def test_it_trains_answers_and_merges_as_transformers_does(
 ) -> None:
     result = matrix.try_kind(kind, tmp_path)
     assert result["outcome"] == "works", result
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_cannot_work_is_refused_at_load_alike_by_training_and_evaluation(
+    kind: str, matrix: ModuleType, tmp_path: Path
+) -> None:
+    result = matrix.try_kind(kind, tmp_path)
+    assert result["outcome"] == "refused" and REFUSED[kind] in result["eval"], result
+
+
+def build_model(kind: str, matrix: ModuleType) -> Any:
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(matrix.shrink_config(kind)).eval()
+
+
+@pytest.mark.parametrize("kind", ["llama4_text", "rembert"])
+def test_losses_are_the_models_own_where_body_or_head_are_odd(
+    kind: str, matrix: ModuleType
+) -> None:
+    """Llama 4's text model is named as in the larger one; RemBERT's head has several layers."""
+    model = build_model(kind, matrix)
+    decoder = Decoder(model)
+    rows = matrix.make_rows()[:2]
+    batch = flatten_rows(rows, share=False)
+    with torch.no_grad():
+        states = decoder.hidden_states(batch.ids, batch.positions, batch.layout, batch.predict)
+        mean = decoder.token_losses(states, batch.labels).mean()
+    assert float(mean) == pytest.approx(matrix.mean_nll(model, rows), abs=1e-4)
+
+
+def test_layers_that_count_twice_are_found(matrix: ModuleType) -> None:
+    model = build_model("longcat_flash", matrix)
+    assert model.config.num_hidden_layers == 2 * len(layer_stack(model).layers)
+
+
+def test_weights_that_layers_share_are_not_adapted(matrix: ModuleType, tmp_path: Path) -> None:
+    """An update of one layer's use would, once merged, be every layer's."""
+    model = build_model("zamba", matrix)
+    chosen = target_modules(model, "all", [])
+    assert chosen and not any(".shared_transf." in path for path in chosen)
+    shared = [n for n, m in model.named_modules() if n.endswith("shared_transf.self_attn.q_proj")]
+    assert len(shared) == 2
+    for path in shared:
+        replace_module(model, path, LoraLinear(model.get_submodule(path), 2, 1.0))
+    with pytest.raises(ModelError, match="changes one weight twice"):
+        check_shared_weights(model, tmp_path)
 
 
 def test_a_masked_model_is_refused_alike_by_training_and_evaluation(

@@ -44,7 +44,8 @@ class GenericModel:
         """Whether sequences go alone because padding before them changes what they give.
 
         Recurrent states cannot leave padding out, and some models count positions from it (the
-        decoders of BART and its kin, which take no ``position_ids``); the latter is measured.
+        decoders of BART and its kin, which take no ``position_ids``), or mask other tokens than these
+        once there is a cache (GIT); the latter are measured.
         """
         return bool(getattr(self.model, "_is_stateful", False)) or not self._ignores_padding()
 
@@ -52,11 +53,18 @@ class GenericModel:
         vocabulary = self.model.config.get_text_config().vocab_size
         short, long = ([(7 * at + 1) % vocabulary for at in range(n)] for n in _PROBE_LENGTHS)
         with torch.inference_mode():
-            alone, _, _ = self.compute_logits([short], 1)
-            padded, _, _ = self.compute_logits([short, long], 1)
+            alone, padded = self._probe_steps([short]), self._probe_steps([short, long])
         full = next(self.model.parameters()).dtype == torch.float32
-        difference = (alone[0] - padded[0]).abs().max() / alone.abs().max().clamp_min(1e-6)
+        difference = (alone - padded).abs().max() / alone.abs().max().clamp_min(1e-6)
         return float(difference) <= (_FULL_TOLERANCE if full else _HALF_TOLERANCE)
+
+    def _probe_steps(self, sequences: Sequence[Sequence[int]]) -> Tensor:
+        """[2, vocabulary] logits of the first sequence: after its tokens, and after one more."""
+        first, past, mask = self.compute_logits(sequences, 1, True)
+        mask = torch.cat([mask, mask.new_ones(len(sequences), 1)], 1)
+        ids = mask.new_ones(len(sequences), 1)
+        second = self._run_model(ids, mask, 1, past, True).logits[:, -1:].float()
+        return torch.cat([first[0], second[0]])
 
     def replace_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Write these weights over the base's own; those of the last call are put back first."""

@@ -7,15 +7,21 @@ alone must have the same logits at all tokens before.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
 
 from residency.errors import ModelError
+from residency.model.find_layers import Stack
 
 LENGTH = 9
 TOLERANCE = {torch.float32: 1e-3}
 """Largest difference relative to the largest logit, by number format; others 5e-2."""
+WRITTEN = 3
+"""Tokens that each model writes when it is loaded: the first without a cache, the others with it."""
+WRITING_TOLERANCE = {torch.float32: 1e-2}
+"""As ``TOLERANCE``, for a step with a cache, which sums in another order; others 0.2."""
 
 
 @torch.no_grad()
@@ -59,31 +65,100 @@ def prove_causal(model: Any, where: str) -> None:
 
 @torch.no_grad()
 def prove_writes(model: Any, where: str) -> None:
-    """Refuse a hybrid without any attention layer where transformers cannot write with it.
+    """Refuse a model with which transformers cannot write, or not what its forward says.
 
-    Such models count what they have read by the cache of an attention layer; training runs, and
-    every answer would fail. Models that are recurrent throughout (Mamba) have a count of their own.
+    Training runs the whole text at once, writing takes one token at a time with a cache. Some
+    architectures fail with it (hybrids without an attention layer; ProphetNet), some lose a part
+    of what they have read (GIT on text alone): training would go well, and no answer would show it.
 
     Raises:
-        ModelError: the forward with a cache fails.
+        ModelError: ``generate`` fails, or its logits are not those of the whole text.
     """
-    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["attention"]
-    if any("attention" in kind and "linear" not in kind for kind in kinds):
-        return
-    row = _probe_rows(model)[:1, :2].to(next(model.parameters()).device)
+    row = _probe_rows(model)[:1].to(next(model.parameters()).device)
     was_training = model.training
     model.eval()
     try:
-        model(input_ids=row, attention_mask=torch.ones_like(row), use_cache=True)
+        gap = _measure_writing(model, row)
     except Exception as error:
+        lines = str(error).splitlines()
+        kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["attention"]
+        said, step = "", "use a model of text alone with which transformers itself can write"
+        if not any("attention" in kind and "linear" not in kind for kind in kinds):
+            said = f"no layer of the model has attention ({', '.join(sorted(set(kinds)))}), and "
+            step = "use a model of this kind with attention layers (layer_types in config.json)"
         raise ModelError(
-            f"no layer of the model has attention ({', '.join(sorted(set(kinds)))}), and "
-            "transformers cannot write with it",
+            f"{said}transformers cannot write with it "
+            f"({type(error).__name__}: {lines[0] if lines else ''})",
             where=where,
-            next_step="use a model of this kind with attention layers (layer_types in config.json)",
+            next_step=step,
         ) from error
     finally:
         model.train(was_training)
+    if not gap <= WRITING_TOLERANCE.get(next(model.parameters()).dtype, 0.2):
+        raise ModelError(
+            "what transformers writes with it is not what it learns: with a cache, a token's logits "
+            f"differ by {gap:.1e} of the largest from those of the whole text at once",
+            where=where,
+            next_step="use a model of text alone; a newer transformers may write with this one",
+        )
+
+
+def prove_trains(model: Any, stack: Stack, where: str) -> None:
+    """Refuse a model through whose layers no gradient finds its way to an adapter.
+
+    Reversible layers (Reformer) compute their own backward, and only where their input needs one.
+
+    Raises:
+        ModelError: the last layer's weights do not take part in the gradient.
+    """
+    weights = [p for p in stack.layers[-1].parameters() if p.is_floating_point() and p.ndim > 1]
+    if not weights:  # quantised: nothing here can be asked
+        return
+    row = _probe_rows(model)[:1].to(weights[0].device)
+    wanted = [p.requires_grad for p in model.parameters()]
+    model.requires_grad_(False)
+    for weight in weights:
+        weight.requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            logits = model(
+                input_ids=row, attention_mask=torch.ones_like(row), use_cache=False
+            ).logits
+    finally:
+        for parameter, want in zip(model.parameters(), wanted, strict=True):
+            parameter.requires_grad_(want)
+    if not logits.requires_grad:
+        raise ModelError(
+            f"adapters of a {type(model).__name__} cannot be trained: no gradient passes its layers",
+            where=where,
+            next_step="use another architecture (docs/architectures.md lists those that work)",
+        )
+
+
+def _measure_writing(model: Any, row: torch.Tensor) -> float:
+    """How far stock ``generate``'s logits lie from those of a forward over the same tokens."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    model.generation_config = GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            out = model.generate(
+                row,
+                attention_mask=torch.ones_like(row),
+                max_new_tokens=WRITTEN,
+                do_sample=False,
+                output_logits=True,
+                return_dict_in_generate=True,
+            )
+    finally:
+        model.generation_config = own
+    ids = out.sequences[:, : row.shape[1] + WRITTEN - 1]
+    whole = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits
+    want = whole[0, -WRITTEN:].float()
+    got = torch.cat(list(out.logits)).float()
+    return float((got - want).abs().max() / want.abs().max().clamp(min=1e-6))
 
 
 def _probe_rows(model: Any) -> torch.Tensor:

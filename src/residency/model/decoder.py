@@ -156,7 +156,11 @@ class Decoder(DecoderPasses):
             return False
         weight, bias = self._head_weights()
         generator = torch.Generator().manual_seed(0)
-        hidden = torch.randn(3, weight.shape[1], generator=generator)
+        one = torch.zeros(1, dtype=torch.long, device=self.device)
+        size = self._run_alone(one).shape[-1]
+        if size != weight.shape[1]:  # a head of several layers (RemBERT)
+            return False
+        hidden = torch.randn(3, size, generator=generator)
         hidden = hidden.to(self.device, weight.dtype)
         # Large enough that a soft cap bends them.
         hidden *= 100 / nn.functional.linear(hidden, weight).abs().max().clamp(min=1e-6)

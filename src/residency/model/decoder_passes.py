@@ -52,6 +52,17 @@ class _Skip(nn.Module):
         return hidden_states
 
 
+def _find_body(model: Any, stack: Stack) -> nn.Module:
+    """What turns tokens into the states that the head reads.
+
+    A text model cut out of a larger one (Llama 4) is named as in the larger one, and then finds
+    itself: its part that holds the layers is the body.
+    """
+    named = getattr(model, model.base_model_prefix, None) or model.get_decoder()
+    part: Any = model.get_submodule(stack.path.split(".")[0]) if named is model else named
+    return part  # type: ignore[no-any-return]
+
+
 class DecoderPasses:
     """A causal language model seen as: tokens → hidden states → loss.
 
@@ -69,9 +80,8 @@ class DecoderPasses:
         self.length_class = LengthClasses(model.config.get_text_config())
         self.balance: RouterBalance | None = None
         self._routed: tuple[Tensor, ...] = ()
-        # A text model cut out of a larger one (Llama 4) may be named as in the larger one.
-        self.body: nn.Module = getattr(model, model.base_model_prefix, None) or model.get_decoder()
         self.stack: Stack = layer_stack(model)
+        self.body: nn.Module = _find_body(model, self.stack)
         self.flat, self.reason = False, "padding was asked for"
         self.last: LastLayer | None = None
         self.head_matches = False
@@ -218,7 +228,7 @@ class DecoderPasses:
         handles = [
             module.register_forward_hook(replace_states)
             for module in bodies.values()
-            if isinstance(module, nn.Module)
+            if isinstance(module, nn.Module) and module is not self.model
         ]
         try:
             one = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)

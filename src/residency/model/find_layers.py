@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,25 +34,44 @@ class Stack:
 
 
 def layer_stack(model: Any) -> Stack:
-    """The decoder layers: the ModuleList as long as ``config.num_hidden_layers``.
+    """The decoder layers: the ModuleList as long as the configuration says.
 
     Raises:
         ModelError: there is none, or more than one.
     """
-    wanted = model.config.get_text_config().num_hidden_layers
+    return find_stack(model, type(model).__name__)
+
+
+def find_stack(model: Any, where: str) -> Stack:
+    """As ``layer_stack``; ``where`` is what the error names.
+
+    A layer with two attentions may count twice in ``num_hidden_layers`` (LongCat-Flash):
+    ``num_layers`` is looked for too.
+    """
+    config = model.config.get_text_config()
+    count = getattr(config, "num_hidden_layers", None)
+    for length in (count, getattr(config, "num_layers", None)):
+        outer = _list_stacks(model, length) if length else []
+        if len(outer) == 1:
+            return outer[0]
+    raise ModelError(
+        f"cannot tell which module holds the {count or ''} decoder layers of a "
+        f"{type(model).__name__} (found {len(_list_stacks(model, count)) if count else 0})".replace(
+            "  ", " "
+        ),
+        where=where,
+        next_step="use a model whose layers run once a token, one after another",
+    )
+
+
+def _list_stacks(model: nn.Module, count: int) -> list[Stack]:
+    """The ModuleLists of this length that lie in no other one of it."""
     stacks = []
     for path, module in model.named_modules():
         for name, child in module.named_children():
-            if isinstance(child, nn.ModuleList) and len(child) == wanted:
+            if isinstance(child, nn.ModuleList) and len(child) == count:
                 stacks.append(Stack(module, name, f"{path}.{name}" if path else name))
-    outer = [s for s in stacks if not any(s.path.startswith(f"{o.path}.") for o in stacks)]
-    if len(outer) != 1:
-        raise ModelError(
-            f"cannot tell which module holds the {wanted} decoder layers (found {len(outer)})",
-            where=type(model).__name__,
-            next_step='train every weight with train.method = "full"',
-        )
-    return outer[0]
+    return [s for s in stacks if not any(s.path.startswith(f"{o.path}.") for o in stacks)]
 
 
 def first_trained_layer(layers: str, total: int) -> int:
@@ -117,8 +137,17 @@ def _acts_as_linear(module: nn.Linear) -> bool:
     )
 
 
+def _list_shared_weights(stack: Stack) -> set[int]:
+    """Identities of the parameters that belong to more than one decoder layer."""
+    owners = Counter(id(p) for layer in stack.layers for p in layer.parameters())
+    return {identity for identity, count in owners.items() if count > 1}
+
+
 def target_modules(model: Any, layers: str, targets: list[str]) -> list[str]:
     """Paths of the modules to adapt: every linear layer of the chosen decoder layers.
+
+    Weights that several decoder layers share (Zamba) stay as they are: an update of one layer
+    would, once merged, be every layer's.
 
     Args:
         model: the model. layers: ``"all"`` or ``"top-N"``.
@@ -129,12 +158,13 @@ def target_modules(model: Any, layers: str, targets: list[str]) -> list[str]:
     """
     stack = layer_stack(model)
     start = first_trained_layer(layers, len(stack.layers))
+    shared = _list_shared_weights(stack)
     paths, names = [], set()
     for index, layer in enumerate(stack.layers):
         for path, module in layer.named_modules():
             if not is_linear(module):
                 continue
-            if is_bypassed(layer, path):
+            if is_bypassed(layer, path) or id(module.weight) in shared:
                 continue
             name = path.rsplit(".", 1)[-1]
             names.add(name)

@@ -16,7 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from residency.errors import ConfigError, MissingExtraError, ModelError
-from residency.model.causality import prove_causal, prove_writes
+from residency.model.causality import prove_causal, prove_trains, prove_writes
+from residency.model.find_layers import find_stack
 from residency.model.folder_checks import check_model_folder
 from residency.model.four_bits import make_differentiable
 from residency.model.kernels import use_fast_products
@@ -99,8 +100,10 @@ def load_model(
         use_fast_products(model)
         make_differentiable(model)
     if not is_own_base(path):
-        prove_causal(model, str(path))
-        prove_writes(model, str(path))
+        with quiet_transformers():
+            prove_causal(model, str(path))
+            prove_trains(model, find_stack(model, str(path)), str(path))
+            prove_writes(model, str(path))
     if adapter is not None:
         load_adapter(model, Path(adapter))
         if merge:

@@ -11,7 +11,12 @@ from torch import Tensor
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError
 from residency.model.find_layers import first_trained_layer, layer_stack, target_modules
-from residency.model.lora_experts import LoraExperts, count_experts, find_expert_weights
+from residency.model.lora_experts import (
+    LoraExperts,
+    count_experts,
+    find_expert_weights,
+    list_by_weight,
+)
 from residency.model.lora_linear import LoraLinear, replace_module, update_scale
 
 Adapter = LoraLinear | LoraExperts
@@ -78,7 +83,11 @@ def _find_linear(model: Any, settings: TrainConfig, has_experts: bool) -> list[s
         if not targets:
             return []
     try:
-        return target_modules(model, settings.layers, targets)
+        paths = target_modules(model, settings.layers, targets)
+        if settings.dora or settings.dropout:  # PEFT has neither for weights given by name
+            named = set(list_by_weight(model, paths))
+            paths = [path for path in paths if path not in named] or paths
+        return paths
     except ConfigError:
         if has_experts and not targets:
             return []

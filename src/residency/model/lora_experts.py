@@ -110,6 +110,18 @@ def find_expert_weights(layer: nn.Module, experts: int) -> dict[str, list[str]]:
     return stacked
 
 
+_RENAMED = {"gate", "w1", "w2", "w3", "gate_proj", "up_proj", "down_proj"}
+"""Names that PEFT takes, in a mixture's ``target_modules``, for the single experts of older files, and
+turns into the stacked ones with twice the rank: a shared expert's or dense layer's update would be lost."""
+
+
+def list_by_weight(model: Any, paths: Sequence[str]) -> list[str]:
+    """Of these linear modules those whose weight PEFT must be given by name, as a parameter."""
+    if not count_experts(model):
+        return []
+    return [path for path in paths if path.rsplit(".", 1)[-1] in _RENAMED]
+
+
 def count_experts(model: Any) -> int:
     """Experts a layer as the configuration says; 0 for a model that is no mixture."""
     config = model.config.get_text_config()

@@ -17,7 +17,7 @@ from residency.errors import ModelError
 from residency.files.write_errors import raise_os_errors
 from residency.model.find_layers import layer_stack
 from residency.model.lora import Adapter, all_adapters
-from residency.model.lora_experts import LoraExperts
+from residency.model.lora_experts import LoraExperts, list_by_weight
 from residency.model.lora_linear import LoraLinear, lora_modules, replace_module, update_scale
 
 _PREFIX = "base_model.model."
@@ -62,7 +62,8 @@ def save_adapter(
     from peft import LoraConfig
 
     modules = list(lora_modules(model))
-    experts = [
+    by_weight = list_by_weight(model, [path for path, _ in modules])
+    parameters = [f"{path}.weight" for path in by_weight] + [
         f"{path}.{name}"
         for path, layer in all_adapters(model)
         if isinstance(layer, LoraExperts)
@@ -71,6 +72,7 @@ def save_adapter(
     stack = layer_stack(model)
     inner = [path.removeprefix(stack.path + ".").split(".", 1) for path, _ in modules]
     chosen = sorted({int(index) for index, _ in inner})
+    named = {path.rsplit(".", 1)[-1] for path, _ in modules if path not in by_weight}
     partial = bool(chosen) and len(chosen) < len(stack.layers)
     config = LoraConfig(
         task_type="CAUSAL_LM",
@@ -81,8 +83,8 @@ def save_adapter(
         lora_dropout=settings.dropout,
         use_rslora=settings.rslora,
         use_dora=settings.dora,
-        target_modules=sorted({name.rsplit(".", 1)[-1] for _, name in inner}),
-        target_parameters=experts or None,
+        target_modules=sorted(named),
+        target_parameters=parameters or None,
         layers_to_transform=chosen if partial else None,
         layers_pattern=stack.attribute if partial else None,
         fan_in_fan_out=any(layer.transposed for _, layer in modules),
@@ -126,6 +128,7 @@ def load_adapter(model: Any, folder: Path) -> None:
     paths = sorted({key.removeprefix(_PREFIX).rsplit(".lora_", 1)[0] for key in state} - stacked)
     for path in paths:
         used += _load_layer(model, folder, path, config, state)
+    check_shared_weights(model, folder)
     if used != len(state):
         known = {
             f"{_PREFIX}{p}.lora_{kind}"
@@ -147,6 +150,23 @@ def load_adapter(model: Any, folder: Path) -> None:
         )
     if not any(value.any() for name, value in state.items() if ".lora_B" in name):
         raise ModelError("the adapter changes nothing: every B is zero", where=str(folder))
+
+
+def check_shared_weights(model: Any, folder: Path) -> None:
+    """Two updates of one weight (layers that share theirs) cannot be merged, here or by PEFT.
+
+    Raises:
+        ModelError: naming two such modules.
+    """
+    owners: dict[int, str] = {}
+    for path, layer in lora_modules(model):
+        other = owners.setdefault(id(layer.weight), path)
+        if other != path:
+            raise ModelError(
+                f"the adapter changes one weight twice: {other} and {path} share it",
+                where=str(folder),
+                next_step="train an adapter here, which leaves shared weights alone",
+            )
 
 
 def _check_scale(config: Mapping[str, Any], folder: Path) -> None:
@@ -184,8 +204,9 @@ def _load_experts(
     for path, module in list(model.named_modules()):
         names = [
             name
-            for name, _ in module.named_parameters(recurse=False)
-            if any(f".{path}.{name}".endswith(f".{target}") for target in wanted)
+            for name, weight in module.named_parameters(recurse=False)
+            if weight.ndim == 3  # a linear layer's weight is read as that layer's update
+            and any(f".{path}.{name}".endswith(f".{target}") for target in wanted)
         ]
         if not names or isinstance(module, LoraLinear):
             continue
