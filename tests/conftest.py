@@ -24,3 +24,9 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from finished_run import share_finished_run
 
     return share_finished_run(tmp_path_factory)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests go first, so that no worker is left with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

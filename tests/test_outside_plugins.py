@@ -14,6 +14,8 @@ import pytest
 
 from small import make_rows, save_model, save_project
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r'```\w+ title="(?P<name>[^"]+)"\n(?P<body>.*?)```', re.S)
 

@@ -25,6 +25,8 @@ from residency.files.write_errors import raise_os_errors
 from residency.interfaces import ProgressEvent
 from small import make_rows, save_model, save_project
 
+pytestmark = pytest.mark.slow
+
 
 def test_user_mistakes_exit_with_2_and_say_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -146,7 +148,7 @@ def test_pain_18_a_bad_row_is_named_by_file_line_and_field(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [json.dumps(row) for row in make_rows(4, "train")]
-    rows[2] = json.dumps({"instruction": "x", "input": "y", "response": ["no text"]})
+    rows[2] = json.dumps({"instruction": "x", "input": "y", "response": ["no text", 3]})
     (tmp_path / "train.jsonl").write_text("\n".join(rows))
     (tmp_path / "residency.toml").write_text('[data]\ntrain = ["train.jsonl"]\n')
     run_command_line(["check", str(tmp_path), "--base", "tiny", "--json"])
@@ -192,9 +194,14 @@ def test_json_has_no_infinity() -> None:
 def test_signals_end_a_run_politely_and_it_goes_on(tmp_path: Path, name: str, code: int) -> None:
     root = save_project(tmp_path / "project", save_model(tmp_path / "model"), rounds=1, epochs=400)
     command = [sys.executable, "-m", "residency", "run", str(root)]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+    # Tests may run under nohup, whose children ignore SIGHUP, as they should.
+    before = signal.signal(getattr(signal, name), signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+    finally:
+        signal.signal(getattr(signal, name), before)
     assert process.stderr
     told = ""
     for line in process.stderr:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import residency
 from small import save_model, save_project
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_project_runs_and_reports_from_python(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from residency.commands.skill import read_skill
 from residency.commands.tool_server import ProjectTools, ToolLimits, build_tool_server, check_name
 from residency.errors import ConfigError, UserError
 
+pytestmark = pytest.mark.slow
+
 mcp = pytest.importorskip("mcp", reason="mcp is not installed")
 
 

@@ -21,6 +21,8 @@ from residency.jobs.run_jobs import ThisProcess
 from residency.store.stage_key import StageName
 from small import save_model, save_project
 
+pytestmark = pytest.mark.slow
+
 TIMES = ("seconds", "memory", "minutes_each", "estimate", "at", "id")
 """What may differ between two runs of the same: times, and a plan's id, which holds one."""
 

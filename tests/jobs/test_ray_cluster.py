@@ -16,6 +16,8 @@ from residency.jobs.job_store import FolderJobStore
 from residency.jobs.open_runner import open_runner
 from residency.jobs.run_jobs import ThisProcess, run_jobs
 
+pytestmark = pytest.mark.slow
+
 HELPERS = str(Path(job_functions.__file__).parent)
 
 

@@ -88,4 +88,4 @@ def test_no_rows_and_rows_without_words() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("aZ9' ’_-\t\n\x1c.K\u212a"), max_size=60))
 def test_words_of_ascii_are_those_of_the_expression(text: str) -> None:
-    assert split_words(text) == _PLAIN_WORD.findall(text.lower())
+    assert split_words(text) == _PLAIN_WORD.findall(text.lower().replace("\u2019", "'"))

@@ -22,6 +22,8 @@ from residency.errors import ConfigError, ModelError, UserError
 from residency.export.vllm_command import write_vllm_command
 from small import save_model, save_project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:

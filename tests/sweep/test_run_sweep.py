@@ -19,6 +19,8 @@ from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.sweep_result import SweepResult
 from small import save_model, save_project
 
+pytestmark = pytest.mark.slow
+
 ESTIMATE = KnownEstimate(memory=2**20, step_seconds=0.05, frozen_seconds=0.1)
 
 

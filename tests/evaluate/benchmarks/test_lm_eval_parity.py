@@ -16,6 +16,7 @@ from residency.infer.local_engine import LocalEngine
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # lm-eval's own imports warn
     pytest.mark.usefixtures("offline"),
 ]

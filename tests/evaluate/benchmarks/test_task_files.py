@@ -17,6 +17,8 @@ from residency.evaluate.benchmarks.task_registry import find_tasks
 from residency.infer.local_engine import LocalEngine
 from residency.plugins import register_plugin
 
+pytestmark = pytest.mark.slow
+
 WORDS = [
     "the",
     "cat",
