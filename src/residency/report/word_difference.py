@@ -9,6 +9,8 @@ from markupsafe import Markup, escape
 
 MOST_WORDS = 1500
 """Longer texts are shown as they are: comparing them word by word would take seconds."""
+_MOST_PAIRS = 500_000
+"""Above so many pairs of pieces, frequent ones are no anchors: a loop of one word would take seconds."""
 _PIECES = re.compile(r"\s+|[\w'’]+|[^\w\s]")
 
 
@@ -18,7 +20,8 @@ def mark_difference(before: str, after: str) -> tuple[Markup, Markup]:
     if max(len(first), len(second)) > 2 * MOST_WORDS:
         return escape(before), escape(after)
     old, new = Markup(), Markup()
-    matcher = SequenceMatcher(a=first, b=second, autojunk=False)
+    is_long = len(first) * len(second) > _MOST_PAIRS
+    matcher = SequenceMatcher(a=first, b=second, autojunk=is_long)
     for what, a, b, c, d in matcher.get_opcodes():
         gone, come = "".join(first[a:b]), "".join(second[c:d])
         if what == "equal":
