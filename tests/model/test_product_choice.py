@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from residency.model import product_choice
-from residency.model.product_choice import onednn_available, onednn_preferred
+from residency.model.product_choice import (
+    onednn_available,
+    onednn_preferred,
+    single_rows_plain,
+)
 from residency.model.thread_waiting import SETTINGS, let_threads_sleep
 
 needs_onednn = pytest.mark.skipif(not onednn_available(), reason="this PyTorch has no oneDNN")
@@ -46,6 +50,26 @@ def test_the_faster_is_chosen_and_kept(
 
 
 @needs_onednn
+@pytest.mark.parametrize(
+    ("packed", "plain", "chosen"), [(1.0, 2.0, False), (1.0, 0.98, False), (1.0, 0.8, True)]
+)
+def test_single_rows_have_a_choice_of_their_own(
+    packed: float, plain: float, chosen: bool, times: list[tuple[float, float]],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    times.append((1.0, 2.0))
+    singles = [(packed, plain)]
+    monkeypatch.setattr(product_choice, "time_single_rows", singles.pop)
+    for _ in range(2):  # the second time as another process
+        single_rows_plain.cache_clear()
+        onednn_preferred.cache_clear()
+        assert single_rows_plain() is chosen
+    single_rows_plain.cache_clear()
+    (kept,) = json.loads((tmp_path / "products.json").read_text()).values()
+    assert kept["onednn"] is True and kept["packed_row"] is not chosen
+
+
+@needs_onednn
 @pytest.mark.parametrize("text", ["", "[]", '{"x": 1}', "{"])
 def test_a_damaged_note_is_measured_again(
     text: str, times: list[tuple[float, float]], tmp_path: Path
@@ -59,6 +83,8 @@ def test_a_damaged_note_is_measured_again(
 def test_the_measurement_times_both() -> None:
     onednn, mkl = product_choice.time_products()
     assert 0 < onednn < 60 and 0 < mkl < 60
+    packed, plain = product_choice.time_single_rows()
+    assert 0 < packed < 60 and 0 < plain < 60
 
 
 def test_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

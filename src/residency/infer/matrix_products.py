@@ -2,21 +2,29 @@
 
 On CPUs whose fp32 products go through MKL's AVX2 kernels (AMD), oneDNN's AVX-512 kernels are
 about 2.5 times as fast at the same precision, and a weight packed once serves every batch size.
-The packed weight is a reordering: unpacking gives the original bit for bit.
+The packed weight is a reordering: unpacking gives the original bit for bit. For a single row, which
+is what one answer alone brings, some processors read the plain weight faster than the packed one:
+where that was measured here (``single_rows_plain``), a weight is unpacked beside the packed one when
+single rows keep coming, as long as all of them together stay small.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from residency.model.product_choice import onednn_preferred
+from residency.model.product_choice import onednn_preferred, single_rows_plain
 
 _PACK_ROWS = 256
-"""Row hint for packing; the blocked layout chosen at 256 is as fast at 1 to 2048 rows."""
+"""Row hint for packing; the blocked layout chosen at 256 is as fast at 2 to 2048 rows."""
+_SINGLES_BEFORE = 16
+"""Single rows that a weight has seen before it is unpacked: one answer alone, not the end of a batch."""
+_PLAIN_BYTES = 1 << 30
+"""Most memory for weights that lie unpacked beside the packed ones."""
 
 
 class Linear(Protocol):
@@ -36,16 +44,55 @@ class DenseLinear:
         return torch.nn.functional.linear(x, self.weight, self.bias)
 
 
-class PackedLinear:
-    """x·Wᵀ + b in fp32 with a weight packed for oneDNN."""
+class PlainRoom:
+    """How much memory unpacked weights may still take, all models of this process together."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for so many bytes; then they are taken."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """The bytes of a weight that is gone."""
+        self.left += size
+
+
+_room = PlainRoom(_PLAIN_BYTES)
+
+
+class PackedLinear:
+    """x·Wᵀ + b in fp32 with a weight packed for oneDNN.
+
+    Args:
+        weight: [out, in]. bias: [out]. plain_rows: whether single rows go to the plain weight.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, plain_rows: bool = False) -> None:
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _PACK_ROWS)
         self.bias = bias
+        self.plain: Tensor | None = None
+        self._bytes = weight.numel() * weight.element_size()
+        self._singles_left = _SINGLES_BEFORE if plain_rows else -1
 
     def __call__(self, x: Tensor) -> Tensor:
+        if self._singles_left >= 0 and x.shape[0] == 1:
+            if self.plain is not None:
+                return torch.nn.functional.linear(x, self.plain, self.bias)
+            self._count_single()
         out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
         return out
+
+    def _count_single(self) -> None:
+        self._singles_left -= 1
+        if self._singles_left < 0 and _room.take(self._bytes):
+            self.plain = self.packed.to_dense()
+            weakref.finalize(self, _room.give_back, self._bytes)
+            self._singles_left = 0
 
 
 class Bf16Linear:
@@ -120,5 +167,5 @@ def make_linear(
     if precision == "bf16":
         return Bf16Linear(weight, bias)
     if can_pack(weight.device) and weight.dtype == torch.float32:
-        return PackedLinear(weight, bias)
+        return PackedLinear(weight, bias, plain_rows=single_rows_plain())
     return DenseLinear(weight, bias)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import platform
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +25,8 @@ SHAPE = (725, 1536, 576)
 ADVANTAGE = 1.05
 """How many times as fast MKL must be to be chosen: within noise oneDNN stays, as its buffers do."""
 TIMES = 5
+SINGLE_WEIGHTS = 32
+"""Weights of 3.5 MB through which a single row goes, packed and plain."""
 
 
 @lru_cache(maxsize=1)
@@ -41,15 +44,28 @@ def onednn_preferred() -> bool:
     """Whether fp32 products go to oneDNN here: what was measured first on this machine."""
     if not onednn_available():
         return False
+    return _choose_once("onednn", "mkl", time_products)
+
+
+@lru_cache(maxsize=1)
+def single_rows_plain() -> bool:
+    """Whether a single row is faster by the plain weight than by one packed for oneDNN, here."""
+    return onednn_preferred() and not _choose_once("packed_row", "plain_row", time_single_rows)
+
+
+def _choose_once(way: str, other: str, measure: Callable[[], tuple[float, float]]) -> bool:
+    """Whether ``way`` is taken and not ``other``: what was measured first here, and written down."""
     file, key = cache_dir() / "products.json", _describe_machine()
     choices = _read_choices(file)
-    if isinstance(choices.get(key), dict) and isinstance(choices[key].get("onednn"), bool):
-        return bool(choices[key]["onednn"])
-    onednn, mkl = time_products()
-    choice = mkl > onednn / ADVANTAGE
-    choices[key] = {"onednn": choice, "onednn_seconds": onednn, "mkl_seconds": mkl}
+    known = choices.get(key)
+    row = known if isinstance(known, dict) else {}
+    if isinstance(row.get(way), bool):
+        return bool(row[way])
+    seconds, other_seconds = measure()
+    choice = other_seconds > seconds / ADVANTAGE
+    row |= {way: choice, f"{way}_seconds": seconds, f"{other}_seconds": other_seconds}
     with contextlib.suppress(OSError):  # a cache that cannot be written is measured again
-        write_json(file, choices)
+        write_json(file, choices | {key: row})
     return choice
 
 
@@ -69,6 +85,27 @@ def time_products() -> tuple[float, float]:
             else:
                 torch.nn.functional.linear(x, weight)
             if turn:  # the first makes code and buffers
+                best[number] = min(best[number], time.perf_counter() - began)
+    return best[0], best[1]
+
+
+@torch.no_grad()
+def time_single_rows() -> tuple[float, float]:
+    """Seconds of one row through many weights, packed and plain: more of them than caches hold."""
+    _, outputs, inputs = SHAPE
+    x = torch.ones(1, inputs)
+    plain = [torch.full((outputs, inputs), float(number)) for number in range(SINGLE_WEIGHTS)]
+    packed = [torch.ops.mkldnn._reorder_linear_weight(weight, 256) for weight in plain]
+    best = [float("inf"), float("inf")]
+    for turn in range(TIMES + 1):
+        for number in (0, 1):
+            began = time.perf_counter()
+            for place in range(SINGLE_WEIGHTS):
+                if number == 0:
+                    torch.ops.mkldnn._linear_pointwise(x, packed[place], None, "none", [], "")
+                else:
+                    torch.nn.functional.linear(x, plain[place])
+            if turn:
                 best[number] = min(best[number], time.perf_counter() - began)
     return best[0], best[1]
 

@@ -1,0 +1,49 @@
+"""Products of the fused path: a single row gives what it gives in a batch, packed or plain."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from residency.infer import matrix_products
+from residency.infer.matrix_products import PackedLinear, PlainRoom
+from residency.model.product_choice import onednn_available
+
+pytestmark = pytest.mark.skipif(not onednn_available(), reason="this PyTorch has no oneDNN")
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> PlainRoom:
+    """Room for one weight of 48 x 32 numbers, and not for two."""
+    own = PlainRoom(48 * 32 * 4 + 100)
+    monkeypatch.setattr(matrix_products, "_room", own)
+    return own
+
+
+@torch.inference_mode()
+def test_rows_that_come_singly_go_to_the_plain_weight_and_give_the_same(room: PlainRoom) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(48, 32, generator=generator)
+    bias = torch.randn(48, generator=generator)
+    rows = torch.randn(60, 32, generator=generator)
+    product = PackedLinear(weight, bias, plain_rows=True)
+    expected = rows.double() @ weight.double().T + bias.double()
+    for row, right in zip(rows, expected, strict=True):
+        torch.testing.assert_close(product(row[None])[0].double(), right, rtol=1e-5, atol=1e-5)
+    assert product.plain is not None and torch.equal(product.plain, weight)
+    torch.testing.assert_close(product(rows).double(), expected, rtol=1e-5, atol=1e-5)
+    assert room.left == 100
+    del product
+    assert room.left == 48 * 32 * 4 + 100  # what a model took is free when it is gone
+
+
+@torch.inference_mode()
+def test_a_weight_without_room_and_one_for_batches_stay_packed(room: PlainRoom) -> None:
+    weight = torch.ones(64, 32)
+    without_room = PackedLinear(weight, None, plain_rows=True)
+    for_batches = PackedLinear(weight[:8], None, plain_rows=True)
+    for _ in range(40):
+        assert bool((without_room(torch.ones(1, 32)) == 32).all())
+        assert bool((for_batches(torch.ones(2, 32)) == 32).all())
+    assert without_room.plain is None and for_batches.plain is None
+    assert room.left == 48 * 32 * 4 + 100
