@@ -16,6 +16,7 @@ import argparse
 import concurrent.futures
 import json
 import multiprocessing
+import re
 import sys
 import tempfile
 import traceback
@@ -164,13 +165,19 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "gemma4_unified_text": {"global_head_dim": 12},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": 24},
     "gptj": {"rotary_dim": 8},
+    "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
     "mamba2": {"num_heads": 4, "head_dim": 24, "expand": 2},
     "phi3": {"rope_parameters": None},
     "qwen4_exp": {"text_config": QWEN4},
     "qwen4_exp_text": QWEN4,
-    "recurrent_gemma": {"lru_width": 48, "attention_window_size": 24},
+    "recurrent_gemma": {
+        "lru_width": 48,
+        "attention_window_size": 24,
+        "num_hidden_layers": 3,
+        "layer_types": ["linear_attention", "linear_attention", "sliding_attention"],
+    },
     "reformer": {"axial_pos_embds": False, "is_decoder": True},
     "stablelm": {"partial_rotary_factor": 0.5},
     "xlnet": {"d_inner": 64},
@@ -515,7 +522,7 @@ def write_table(results: list[dict[str, Any]]) -> str:
             if r.get(name) and r[name] != "equal"
         )
         if r["outcome"] == "refused":
-            said = r["eval"].removeprefix("refused: ")
+            said = re.sub(r"^refused: (\S*/)?base: ", "", r["eval"])
         lines.append(
             f"| `{r['kind']}` | {r['outcome']} | {r.get('path', '')} | {said.replace('|', '¦')} |"
         )

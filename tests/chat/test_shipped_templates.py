@@ -208,3 +208,60 @@ def test_a_system_message_is_folded_only_when_asked() -> None:
         assert folded.prompt_ids(turns) == encoded.ids[: len(folded.prompt_ids(turns))]
     chatml = (TEMPLATES / "qwen2_5.jinja").read_text()
     assert ChatFormat(tokenizer_for(chatml), chatml, fold_system=True).template.endswith(chatml)
+
+
+def trained(chat: ChatFormat, turns: list[Message]) -> list[str]:
+    encoded = chat.encode(turns)
+    return [text for text, learn in chat.pieces(encoded.ids, encoded.mask) if learn]
+
+
+def test_an_end_token_that_stands_between_turns_alone_ends_the_last_one_too() -> None:
+    """Qwen1.5 closes every turn but the last: its end token closes the user's turns as well."""
+    text = (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content }}"
+        "{% if (loop.last and add_generation_prompt) or not loop.last %}{{ '<|im_end|>' + '\n' }}"
+        "{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
+    chat = ChatFormat(tokenizer_for(text))
+    turns = [Message("user", "Hello"), Message("assistant", "Yes.")] * 2
+    assert trained(chat, turns) == ["Yes.<|im_end|>", "Yes.<|im_end|>"]
+    assert "<|im_end|>" in " ".join(chat.notes)
+    begins_alone = text.replace("<|im_end|>", "")
+    with pytest.raises(TemplateError, match="no end token follows"):
+        ChatFormat(tokenizer_for(begins_alone))
+
+
+DROPPING = (
+    "{% for m in messages %}{% if m.role == 'user' %}{{ '<|user|>' + m.content }}"
+    "{% elif m.role == 'assistant' %}{{ '<|bot|>' + m.content + eos_token }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|bot|>' }}{% endif %}"
+)
+IN_THE_LAST_QUESTION = (
+    "{% if messages[0].role == 'system' %}{% set told = messages[0].content + '\n\n' %}"
+    "{% set messages = messages[1:] %}{% endif %}{% for m in messages %}"
+    "{% if m.role == 'user' %}{{ '<|user|>' + (told if loop.last and told is defined else '') }}"
+    "{{ m.content + '<|bot|>' }}{% else %}{{ m.content + eos_token }}{% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("text", [DROPPING, IN_THE_LAST_QUESTION], ids=["dropped", "last"])
+def test_a_system_message_is_never_lost_silently(text: str) -> None:
+    """Llama 2's short templates leave it out; Mistral Nemo asks with it, and would train without."""
+    turns = [
+        Message("system", "Be kind."),
+        *[Message("user", "Hello"), Message("assistant", "Yes.")] * 2,
+    ]
+    chat = ChatFormat(tokenizer_for(text))
+    assert not chat.writes_system
+    assert trained(chat, turns[1:]) == ["Yes.<EOS>", "Yes.<EOS>"]
+    for call in (lambda: chat.encode(turns), lambda: chat.prompt_ids(turns[:2])):
+        with pytest.raises(TemplateError, match="leaves the system message out") as caught:
+            call()
+        assert "fold_system = true" in str(caught.value)
+    folded = ChatFormat(tokenizer_for(text), fold_system=True)
+    assert "Be kind.\n\nHello" in folded.render(turns)
+    assert trained(folded, turns) == ["Yes.<EOS>", "Yes.<EOS>"]
+    assert folded.encode(turns).ids[: len(folded.prompt_ids(turns[:2]))] == folded.prompt_ids(
+        turns[:2]
+    )

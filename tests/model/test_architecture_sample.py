@@ -36,7 +36,6 @@ REFUSED = {
     "hrm_text": "cannot tell which module holds the 16 decoder layers",
     "prophetnet": "transformers cannot write with it",
     "reformer": "no gradient passes its layers",
-    "xmod": "what transformers writes with it is not what it learns",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,3 +64,30 @@ def test_a_hybrid_without_attention_is_refused_and_recurrent_models_are_not(tmp_
     small = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}
     mamba = transformers.MambaConfig(**small)
     prove_writes(transformers.AutoModelForCausalLM.from_config(mamba).eval(), "here")
+
+
+def test_a_model_that_writes_otherwise_than_it_learns_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cache that loses a token: training goes well, and every answer is another model's."""
+    model = tiny("llama")
+    prove_writes(model, "here")
+    forward = model.forward
+
+    def forget_first(*args: Any, **kwargs: Any) -> Any:
+        cached = kwargs.get("past_key_values")
+        if cached is not None and cached.get_seq_length() and kwargs["input_ids"].shape[1] == 1:
+            kwargs["attention_mask"][:, 0] = 0
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model, "forward", forget_first)
+    with pytest.raises(ModelError, match="what transformers writes with it is not what it learns"):
+        prove_writes(model, "here")
+
+
+def test_a_model_that_is_given_other_positions_in_writing_is_refused() -> None:
+    """RoBERTa's positions begin after the padding id's; ``generate`` counts them from zero."""
+    config = transformers.RobertaConfig(**BERT, is_decoder=True, initializer_range=0.3)
+    torch.manual_seed(0)
+    with pytest.raises(ModelError, match="what transformers writes with it is not what it learns"):
+        prove_writes(transformers.AutoModelForCausalLM.from_config(config).eval(), "here")

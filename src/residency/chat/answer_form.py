@@ -129,8 +129,8 @@ class AnswerProbe:
         if not self._has_end_token():
             added = endings[0].text
             notes.append(
-                f"the template writes no end token after the last answer: {added}, which begins the "
-                "next turn, is trained as its end"
+                f"the template writes no end token after the last answer: {added}, which follows "
+                "earlier ones, is trained as its end"
             )
         if close:
             notes.append(
@@ -195,9 +195,15 @@ class AnswerProbe:
         return next((t for t in tokens if t[1] >= after and self._ends_turn(t[0])), None)
 
     def _opening_tokens(self, prompt: str) -> set[int]:
-        """Tokens that open the assistant's turn: what begins every turn ends none."""
+        """Tokens that open the assistant's turn: what begins every turn ends none.
+
+        What stands right after the question, before an opening of another kind, closes the user's
+        turn (Qwen1.5 ends every turn but the last one so).
+        """
         asked = prompt.rfind(_QUESTION.content) + len(_QUESTION.content)
-        return {token for token, start, _ in self._tokens(prompt) if start >= asked}
+        after = [t for t in self._tokens(prompt) if t[1] >= asked and self._ends_turn(t[0])]
+        closes = len(after) > 1 and after[0][1] == asked
+        return {token for token, _, _ in (after[1:] if closes else after)}
 
     def _has_end_token(self) -> bool:
         text = self._render([_QUESTION, Message("assistant", _ANSWERS[0])], False)

@@ -272,8 +272,13 @@ class ChatFormat:
         return remove_marks(self._render_marked(messages, prompt=prompt))
 
     def _render_marked(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
-        """The rendered text, the texts of control tokens in messages marked as text."""
-        return self._template.render(messages, prompt=prompt, protect=self._special_text)
+        """The rendered text, the texts of control tokens in messages marked as text.
+
+        A system message that the template leaves out is refused.
+        """
+        text = self._template.render(messages, prompt=prompt, protect=self._special_text)
+        self._template.check_system(messages)
+        return text
 
     def _write_conversation(self, messages: Sequence[Message]) -> str:
         """A conversation that ends with an answer, in the form in which the answer is trained."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import jinja2
@@ -18,6 +19,11 @@ from residency.chat.special_text import SpecialText
 from residency.chat.template_limits import LimitedEnvironment, TemplateLimitError, limit_filter
 from residency.errors import TemplateError
 from residency.nouns.example import Message
+
+_FOLD = (
+    "set fold_system = true under [model] in residency.toml: the system message then opens the "
+    "first user message"
+)
 
 
 class ChatTemplate:
@@ -92,9 +98,11 @@ class ChatTemplate:
             AttributeError,
             OverflowError,
         ) as error:
+            system = bool(messages) and messages[0].role == "system"
             raise TemplateError(
                 f"the chat template refuses these messages: {error}",
-                next_step="change the roles in the row, or name another template "
+                next_step=(f"{_FOLD}; or " if system else "")
+                + "change the roles in the row, or name another template "
                 "in residency.toml ([model] template)",
             ) from None
 
@@ -115,14 +123,37 @@ class ChatTemplate:
         except TemplateError:
             return False
 
-    @property
+    @cached_property
     def shows_system(self) -> bool:
-        """Whether it writes a system message."""
+        """Whether it writes a system message, in the prompt and in the conversation, at one place.
+
+        Some put it into the last message if that is the user's (Mistral Nemo): it is asked with
+        the system message, and would be trained without.
+        """
         turns = [Message("system", "Probe of the system."), Message("user", "Hello")]
+        answered = [*turns, Message("assistant", "Probe."), Message("user", "And then")]
         try:
-            return "Probe of the system." in self.render(turns, prompt=True)
+            places = {self.render(turns, prompt=True).find("Probe of the system.")}
+            for more in (answered[:3], answered):
+                places.add(self.render(more).find("Probe of the system."))
         except TemplateError:
             return False
+        return len(places) == 1 and places != {-1}
+
+    def check_system(self, messages: Sequence[Message]) -> None:
+        """Refuse a system message that would be lost.
+
+        Raises:
+            TemplateError: the template leaves it out, or writes it in some renderings alone.
+        """
+        if not messages or messages[0].role != "system" or not messages[0].content:
+            return
+        if not self.shows_system:
+            raise TemplateError(
+                "the chat template leaves the system message out, or writes it in the last user "
+                "message alone",
+                next_step=_FOLD,
+            )
 
     def _wants_parts(self) -> bool:
         """Whether it writes a content only as a list of parts (models of text and images)."""

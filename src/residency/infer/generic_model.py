@@ -59,8 +59,11 @@ class GenericModel:
         return float(difference) <= (_FULL_TOLERANCE if full else _HALF_TOLERANCE)
 
     def _probe_steps(self, sequences: Sequence[Sequence[int]]) -> Tensor:
-        """[2, vocabulary] logits of the first sequence: after its tokens, and after one more."""
+        """[1 or 2, vocabulary] logits of the first sequence: after its tokens, and, where there is a
+        cache, after one more."""
         first, past, mask = self.compute_logits(sequences, 1, True)
+        if past is None:
+            return first[0]
         mask = torch.cat([mask, mask.new_ones(len(sequences), 1)], 1)
         ids = mask.new_ones(len(sequences), 1)
         second = self._run_model(ids, mask, 1, past, True).logits[:, -1:].float()

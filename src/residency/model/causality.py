@@ -68,8 +68,8 @@ def prove_writes(model: Any, where: str) -> None:
     """Refuse a model with which transformers cannot write, or not what its forward says.
 
     Training runs the whole text at once, writing takes one token at a time with a cache. Some
-    architectures fail with it (hybrids without an attention layer; ProphetNet), some lose a part
-    of what they have read (GIT on text alone): training would go well, and no answer would show it.
+    architectures fail with it (hybrids without an attention layer; ProphetNet), some are given other
+    positions (RoBERTa and its kin): training would go well, and no answer would show it.
 
     Raises:
         ModelError: ``generate`` fails, or its logits are not those of the whole text.
@@ -96,7 +96,7 @@ def prove_writes(model: Any, where: str) -> None:
         model.train(was_training)
     if not gap <= WRITING_TOLERANCE.get(next(model.parameters()).dtype, 0.2):
         raise ModelError(
-            "what transformers writes with it is not what it learns: with a cache, a token's logits "
+            "what transformers writes with it is not what it learns: in writing, a token's logits "
             f"differ by {gap:.1e} of the largest from those of the whole text at once",
             where=where,
             next_step="use a model of text alone; a newer transformers may write with this one",
