@@ -14,7 +14,7 @@ from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, format_percent, print_json, print_line, quote_path
 
 if TYPE_CHECKING:
-    from residency.evaluate.suites.sensitivity import Sensitivity
+    from residency.evaluate.suites.sensitivity_table import Sensitivity
 
 app = typer.Typer(no_args_is_help=True, help="Draft a test suite; see what a suite can tell apart.")
 
@@ -84,7 +84,7 @@ def test_command(
 
 def show_sensitivity(title: str, table: Sensitivity) -> None:
     """The table, and in a sentence what the score cannot see."""
-    from residency.evaluate.suites.sensitivity import PROBES
+    from residency.evaluate.suites.sensitivity_table import PROBES
     from residency.results.blind_spots import describe_blind_spots
 
     grid = Table(title=f"{title}: {table.metric}", title_justify="left", header_style="bold")

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from residency.commands.suite import DraftedSuite
     from residency.diagnose.open_coding import Note
     from residency.evaluate.baselines.baseline_report import BaselineReport
-    from residency.evaluate.suites.sensitivity import Sensitivity
+    from residency.evaluate.suites.sensitivity_table import Sensitivity
     from residency.loop.measure_benchmarks import BenchReport
     from residency.model.merging import MergeProof
     from residency.project.endpoints import Endpoint

@@ -13,7 +13,7 @@ from residency.config.settings import CONFIG_NAME
 from residency.errors import SuiteError
 from residency.evaluate.suites.draft_suite import SuiteDraft, draft_suite
 from residency.evaluate.suites.load_suite import load_suite
-from residency.evaluate.suites.sensitivity import Sensitivity
+from residency.evaluate.suites.sensitivity_table import Sensitivity
 from residency.evaluate.suites.suite import Suite
 from residency.files.atomic_write import write_text
 from residency.loop.measure_sensitivity import measure_sensitivity

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from residency.diagnose.run_detectors import run_detectors
-from residency.evaluate.suites.sensitivity import (
-    ProbeName,
-    Sensitivity,
-    make_probes,
-    measure_probes,
-    probe_responses,
-)
+from residency.evaluate.suites.sensitivity import make_probes, measure_probes, probe_responses
+from residency.evaluate.suites.sensitivity_table import ProbeName, Sensitivity
 from residency.evaluate.suites.suite import Suite
 from residency.loop.assess import find_known_words
 from residency.loop.stages import run_stage_once

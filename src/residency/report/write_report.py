@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import UserError
-from residency.evaluate.suites.sensitivity import PROBES, Sensitivity
+from residency.evaluate.suites.sensitivity_table import PROBES, Sensitivity
 from residency.files.atomic_write import write_text
 from residency.report import sections
 from residency.report.highlight import highlight_trained

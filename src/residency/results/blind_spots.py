@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from residency.evaluate.suites.sensitivity import (
+from residency.evaluate.suites.sensitivity_table import (
     BLIND,
     PROBES,
     ProbeName,

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from residency.errors import StoreError
-from residency.evaluate.suites.sensitivity import Sensitivity, read_sensitivity
+from residency.evaluate.suites.sensitivity_table import Sensitivity, read_sensitivity
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.proposal import Proposal
 from residency.results.alpha_share import AlphaShare

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special
 
 FEWEST_GROUPS = 6
 """Below so many groups no exact test can reach 5 %: nothing is claimed, the interval is (−1, 1)."""
@@ -76,6 +76,9 @@ def _invert_posterior(below: Callable[[float], float], target: float) -> float:
     ends = below(-1.0) - target, below(1.0) - target
     if ends[0] >= 0 or ends[1] <= 0:
         return -1.0 if ends[0] >= 0 else 1.0
+    # Imported here: half of a second, and figures that are only shown do not need it.
+    from scipy import optimize
+
     return float(optimize.brentq(lambda x: below(x) - target, -1.0, 1.0, xtol=1e-9))
 
 
@@ -87,7 +90,7 @@ def score_interval(fixed: int, broken: int, n: int, *, level: float = 0.95) -> t
     """
     if n <= 0:
         return -1.0, 1.0
-    critical = float(stats.norm.ppf((1 + level) / 2))
+    critical = float(special.ndtri((1 + level) / 2))
     estimate = (fixed - broken) / n
 
     def far(delta: float) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from residency.stats.delta_interval import FEWEST_GROUPS, delta_interval
 
@@ -54,7 +54,7 @@ def rate_interval(
     if variance <= 0:
         return clopper_pearson(p * n, n, level)
     tail = (1 + level) / 2
-    few = (stats.t.ppf(tail, n - 1) / stats.t.ppf(tail, count - 1)) ** 2
+    few = (special.stdtrit(n - 1, tail) / special.stdtrit(count - 1, tail)) ** 2
     effective = min(p * (1 - p) / variance * float(few), float(n))
     return clopper_pearson(p * effective, effective, level)
 
@@ -91,7 +91,7 @@ def mean_interval(
     n, mean = len(y), float(y.mean())
     totals = np.bincount(index, y - mean, count)
     variance = count / (count - 1) * float((totals**2).sum()) / n**2
-    few = (stats.norm.ppf((1 + level) / 2) / stats.t.ppf((1 + level) / 2, count - 1)) ** 2
+    few = (special.ndtri((1 + level) / 2) / special.stdtrit(count - 1, (1 + level) / 2)) ** 2
     if signed or y.min() < 0:
         falls, rises = float(y[y > 0].sum()), float(-y[y < 0].sum())
         free = (falls + rises - (falls - rises) ** 2 / n) / n**2

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from residency.stats.delta_interval import (
     FEWEST_GROUPS,
@@ -200,5 +200,9 @@ def _student_interval(rises: Sequence[float]) -> tuple[float, float]:
     if len(rises) < FEWEST_GROUPS:
         return -np.inf, np.inf
     values = np.asarray(rises, np.float64)
-    half = float(stats.t.ppf(0.975, len(rises) - 1)) * float(values.std(ddof=1)) / len(rises) ** 0.5
+    half = (
+        float(special.stdtrit(len(rises) - 1, 0.975))
+        * float(values.std(ddof=1))
+        / len(rises) ** 0.5
+    )
     return float(values.mean()) - half, float(values.mean()) + half

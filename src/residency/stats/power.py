@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from residency.stats.exact_tests import mcnemar_p, sign_flip_test
 
@@ -15,12 +16,19 @@ _TRIALS = 200
 _STEPS = 12
 
 
+def _load_binomial() -> Any:
+    """SciPy's binomial. Imported here: it takes a second, and figures that are only shown need none."""
+    from scipy.stats import binom
+
+    return binom
+
+
 @lru_cache(maxsize=4096)
 def _fewest_fixes(n: int, alpha: float) -> tuple[int, ...]:
     """For each number of changes N = 0…n the fewest fixes that give exact p ≤ alpha (N+1: none)."""
     fewest = []
     for changed in range(n + 1):
-        worse = int(stats.binom.ppf(alpha / 2, changed, 0.5)) if changed else 0
+        worse = int(_load_binomial().ppf(alpha / 2, changed, 0.5)) if changed else 0
         while worse >= 0 and mcnemar_p(changed - worse, worse) > alpha:
             worse -= 1
         fewest.append(changed - worse if worse >= 0 else changed + 1)
@@ -41,8 +49,8 @@ def chance_to_show(n: int, alpha: float, base_rate: float, fall: float) -> float
         return 0.0
     counts = np.arange(n + 1)
     needed = np.asarray(_fewest_fixes(n, alpha))
-    enough = stats.binom.sf(needed - 1, counts, fixes / changed)
-    return float(stats.binom.pmf(counts, n, min(1.0, changed)) @ enough)
+    enough = _load_binomial().sf(needed - 1, counts, fixes / changed)
+    return float(_load_binomial().pmf(counts, n, min(1.0, changed)) @ enough)
 
 
 def chance_from_failures(n: int, failing: int, alpha: float, mended: float) -> float:
@@ -58,8 +66,8 @@ def chance_from_failures(n: int, failing: int, alpha: float, mended: float) -> f
     fixed, broken = np.arange(failing + 1), np.arange(n - failing + 1)
     needed = np.asarray(_fewest_fixes(n, alpha))
     enough = fixed[:, None] >= needed[fixed[:, None] + broken[None, :]]
-    of_fixed = stats.binom.pmf(fixed, failing, 1 - after)
-    of_broken = stats.binom.pmf(broken, n - failing, after)
+    of_fixed = _load_binomial().pmf(fixed, failing, 1 - after)
+    of_broken = _load_binomial().pmf(broken, n - failing, after)
     return float(of_fixed @ enough @ of_broken)
 
 
@@ -162,7 +170,7 @@ def _reaches_alpha(differences: np.ndarray, alpha: float) -> bool:
     if not changed.size or 2.0 ** (1 - changed.size) > alpha:
         return False
     z = float(changed.sum() / np.sqrt((changed**2).sum()))
-    needed = float(stats.norm.isf(alpha / 2))
+    needed = float(-special.ndtri(alpha / 2))
     if abs(z - needed) > 0.4:
         return z > needed
     return sign_flip_test(differences.tolist()).p_value <= alpha

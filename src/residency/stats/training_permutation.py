@@ -21,7 +21,7 @@ from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 _MOST = 200_000
 _MOST_TRAININGS = 20
@@ -159,8 +159,8 @@ def compare_by_welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     parts = float(a.var(ddof=1)) / a.size, float(b.var(ddof=1)) / b.size
     error = math.sqrt(sum(parts))
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (a.size - 1) + parts[1] ** 2 / (b.size - 1))
-    p_value = float(2 * stats.t.sf(abs(float(a.mean() - b.mean())) / error, freedom))
-    return p_value, float(stats.t.isf(0.025, freedom)) * error
+    p_value = float(2 * special.stdtr(freedom, -abs(float(a.mean() - b.mean())) / error))
+    return p_value, float(special.stdtrit(freedom, 0.975)) * error
 
 
 def measure_noise(rates: Sequence[float]) -> float | None:
@@ -175,7 +175,7 @@ def _predict_draw(control: np.ndarray, delta: float) -> float:
     spread = float(control.std(ddof=1)) * math.sqrt(1 + 1 / control.size)
     if spread <= 1e-9:
         return 0.0 if abs(delta) > 1e-9 else 1.0
-    return float(2 * stats.t.sf(abs(delta) / spread, control.size - 1))
+    return float(2 * special.stdtr(control.size - 1, -abs(delta) / spread))
 
 
 def _permute_trainings(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:

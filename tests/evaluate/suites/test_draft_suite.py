@@ -14,12 +14,10 @@ from residency.evaluate.suites.draft_suite import draft_suite
 from residency.evaluate.suites.load_suite import load_suite
 from residency.evaluate.suites.primary_metric import choose_primary
 from residency.evaluate.suites.rule_registry import list_rules
-from residency.evaluate.suites.sensitivity import (
+from residency.evaluate.suites.sensitivity import make_probes, measure_probes, negate_reference
+from residency.evaluate.suites.sensitivity_table import (
     Sensitivity,
     list_blind_spots,
-    make_probes,
-    measure_probes,
-    negate_reference,
     read_sensitivity,
 )
 from residency.evaluate.suites.suite import Suite

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from residency.evaluate.suites.grade import grade_responses
 from residency.evaluate.suites.primary_metric import PrimaryMetric
+from residency.evaluate.suites.sensitivity_table import ProbeFigures, ProbeName, Sensitivity
 from residency.evaluate.suites.suite import Suite
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
@@ -24,59 +24,7 @@ from residency.text.answer_fields import find_fields, normalise_answer
 from residency.text.json_answers import UnjudgeableJsonError, read_json, strip_fence
 from residency.text.negation import negate_text
 
-ProbeName = Literal["reference", "negated", "another", "empty", "canned"]
-PROBES: dict[ProbeName, str] = {
-    "reference": "the reference itself",
-    "negated": "the reference with its statements turned around",
-    "another": "another row's answer",
-    "empty": "nothing",
-    "canned": "one answer for all items",
-}
 MOST_ITEMS = 100
-BLIND = 0.5
-"""From this value on, a wrong answer passes as a right one does."""
-
-
-@dataclass(frozen=True)
-class ProbeFigures:
-    """One probe's figures: ``value`` is the primary metric's mean over ``scored`` of ``items``;
-    ``rules`` the share that passes each rule, by detector; ``sample`` one of its answers."""
-
-    name: ProbeName
-    value: float | None
-    items: int
-    scored: int
-    rules: dict[str, float] = field(default_factory=dict)
-    sample: str = ""
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """The table: what a suite's primary metric makes of each probe."""
-
-    suite: str
-    metric: str
-    items: int
-    probes: tuple[ProbeFigures, ...]
-
-    def probe(self, name: ProbeName) -> ProbeFigures | None:
-        """One row; None where it could not be tried."""
-        return next((probe for probe in self.probes if probe.name == name), None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; the inverse of ``read_sensitivity``."""
-        return {
-            "suite": self.suite,
-            "metric": self.metric,
-            "items": self.items,
-            "probes": [asdict(probe) for probe in self.probes],
-        }
-
-
-def read_sensitivity(body: Mapping[str, Any]) -> Sensitivity:
-    """The table from the store's JSON."""
-    probes = tuple(ProbeFigures(**probe) for probe in body["probes"])
-    return Sensitivity(str(body["suite"]), str(body["metric"]), int(body["items"]), probes)
 
 
 def make_probes(
@@ -177,16 +125,6 @@ def negate_reference(text: str) -> str | None:
         done = value.end
     turned = "".join([*out, text[done:]])
     return turned if turned != text else None
-
-
-def list_blind_spots(table: Sensitivity) -> list[ProbeFigures]:
-    """Probes that are wrong answers and yet pass as right in half of the items or more."""
-    out = []
-    for name in ("negated", "another", "empty", "canned"):
-        probe = table.probe(name)
-        if probe is not None and probe.value is not None and probe.value >= BLIND:
-            out.append(probe)
-    return out
 
 
 def _deny(value: Any) -> Any:
