@@ -330,3 +330,64 @@ def test_one_answer_in_a_list_is_the_answer_and_several_are_refused(tmp_path: Pa
     result = read_rows(tmp_path, rows)
     assert list_turns(result) == [[("user", "q"), ("assistant", "a")]]
     assert "2 different answers" in result.rejects[0].reason
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (
+            {
+                "messages": [{"role": "user", "content": "Where?"}],
+                "chosen": {"role": "assistant", "content": "Here.", "reasoning_content": "I look."},
+                "rejected": {"role": "assistant", "content": "No.", "reasoning_content": "Hm."},
+            },
+            "reasoning cannot be kept apart",
+        ),
+        (
+            {
+                "messages": [{"role": "user", "content": "Where?"}],
+                "chosen": {"role": "assistant", "content": None, "tool_calls": [CALL]},
+                "rejected": {"role": "assistant", "content": "No."},
+            },
+            "calls a tool",
+        ),
+        (
+            {
+                "system": "Be kind.",
+                "messages": [
+                    {"role": "system", "content": "Be short."},
+                    {"role": "user", "content": "Where?"},
+                    {"role": "assistant", "content": "Here."},
+                ],
+            },
+            "another system message",
+        ),
+    ],
+)
+def test_what_would_be_lost_of_a_row_refuses_it(
+    row: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    """One answer with reasoning and one without would teach the reasoning, not the answer."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text((json.dumps(row) + "\n") * 2, encoding="utf-8")
+    read = read_sources([str(path)], DataConfig(train=[str(path)]), "train", tmp_path)
+    assert not read.examples
+    assert reason in str(read.rejects[0].reason)
+
+
+def test_a_system_column_joins_definitions_of_tools_that_stand_alone(tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "find", "parameters": {}}}
+    row = {
+        "system": "Be kind.",
+        "input": {"messages": [{"role": "user", "content": "Where?"}], "tools": [tool]},
+        "chosen": "Here.",
+        "rejected": "No.",
+    }
+    path = tmp_path / "rows.jsonl"
+    path.write_text((json.dumps(row) + "\n") * 2, encoding="utf-8")
+    read = read_sources([str(path)], DataConfig(train=[str(path)]), "train", tmp_path)
+    first = read.examples[0].messages[0]
+    assert (first.role, first.content, len(first.tools)) == ("system", "Be kind.", 1)

@@ -66,9 +66,7 @@ def map_row(
         raise RowError("the row is labelled as a bad answer", mapping.columns["label"])
     read = mapping.layout.read_row(row)
     messages = _insert_history(read.messages, row)
-    system = row.text("system")
-    if system and not (messages and messages[0].role == "system"):
-        messages = (Message("system", system), *messages)
+    messages = _add_system(messages, row.text("system"), row.column("system"))
     changes = read.left_out
     if len(messages) > 1:
         messages, trimmed = trim_empty_turns(
@@ -85,6 +83,23 @@ def map_row(
         _read_weight(row),
         changes,
     )
+
+
+def _add_system(messages: tuple[Message, ...], system: str, field: str) -> tuple[Message, ...]:
+    """The conversation after the system message that its row tells apart.
+
+    Raises:
+        RowError: the conversation begins with another one.
+    """
+    if not system:
+        return messages
+    if not messages or messages[0].role != "system":
+        return (Message("system", system), *messages)
+    if not messages[0].content.strip():  # definitions of tools alone
+        return (replace(messages[0], content=system), *messages[1:])
+    if messages[0].content.strip() != system.strip():
+        raise RowError("the conversation begins with another system message", field)
+    return messages
 
 
 def _fold_system(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -38,6 +38,12 @@ class PreferenceLayout(Layout):
                 prompt = chosen[:-1]
         if not prompt:
             raise RowError("no prompt for the two answers", row.column("chosen"))
+        if rejected[-1].thinking:  # the better answer alone would keep its own
+            raise RowError(
+                "the worse answer's reasoning cannot be kept apart: write it into its content as "
+                "<think>…</think>, or leave it out of both answers",
+                row.column("rejected"),
+            )
         if chosen[-1].content == rejected[-1].content:
             raise RowError("chosen and rejected are the same", row.column("rejected"))
         return LayoutRow((*prompt, chosen[-1]), rejected[-1].content)
@@ -85,6 +91,8 @@ def _read_side(value: Any, field: str) -> tuple[Message, ...]:
         messages = turns or (Message("assistant", value),)
     else:
         messages = read_messages(value, field)
+    if messages[-1].tool_calls:
+        raise RowError("an answer that calls a tool cannot be compared with another", field)
     if messages[-1].role != "assistant" or not messages[-1].content.strip():
         raise RowError("no assistant answer at the end", field)
     return messages
