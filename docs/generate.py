@@ -124,6 +124,7 @@ def json_page() -> str:
         "`schema`: `residency.COMMAND/VERSION`. A version rises when a field goes away or changes its",
         "meaning; fields may be added within one. Lists stand under `rows`. A number that JSON cannot hold is",
         "`null`. Rates and scores are shares from 0 to 1, `low` and `high` the ends of a 95 % interval.",
+        "`residency schema COMMAND` (or the name: `residency schema residency.gate/1`) prints the JSON Schema.",
         "",
     ]
     for name, shape in SHAPES.items():

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import typer
+from jsonschema import Draft202012Validator
 
 from finished_run import copy_run
 from residency.cli.app import COMMANDS, load_command
 from residency.cli.invoke import run_command_line
-from residency.cli.json_schemas import add_schema, name_schema
+from residency.cli.json_schemas import add_schema, make_schema, name_schema
 from residency.cli.json_shapes import SHAPES, WITHOUT_JSON
 from residency.results.run_results import RunResults
 from residency.store.store import Store
@@ -74,6 +75,8 @@ def test_what_is_printed_is_what_is_documented(
         assert code in (0, 1), (line, told.err)
         body = json.loads(told.out)
         words = " ".join(line[:2]) if " ".join(line[:2]) in SHAPES else line[0]
+        problems = list(Draft202012Validator(make_schema(words)).iter_errors(body))
+        assert not problems, (words, problems[0].message)
         shape = SHAPES[words]
         assert body.pop("schema") == f"residency.{words.replace(' ', '-')}/{shape.version}"
         if shape.row_fields:
@@ -81,3 +84,23 @@ def test_what_is_printed_is_what_is_documented(
             assert set(shape.row_fields) <= set(body["rows"][0]), words
         else:  # fields may be added within a version, and none may go away
             assert set(shape.fields) <= set(body), words
+
+
+def test_every_output_has_a_json_schema_that_can_be_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_command_line(["schema"]) == 0
+    names = capsys.readouterr().out.split()
+    assert names == [name_schema(command.split()) for command in SHAPES]
+    for name, command in zip(names, SHAPES, strict=True):
+        Draft202012Validator.check_schema(make_schema(command))
+        assert make_schema(name) == make_schema(command)
+    assert run_command_line(["schema", "data", "list"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["title"] == "residency.data-list/1"
+    right = {"schema": "residency.data-list/1", "rows": []}
+    assert Draft202012Validator(schema).is_valid(right)
+    for wrong in ({"schema": "residency.data-list/1"}, right | {"schema": "residency.run/1"}):
+        assert not Draft202012Validator(schema).is_valid(wrong)
+    assert run_command_line(["schema", "nothing"]) == 2
+    assert "residency schema" in capsys.readouterr().err

@@ -102,6 +102,9 @@ COMMANDS: dict[str, Command] = {
         "residency.cli.moderate:moderate_command", "Try moderation on a text: seen, done, left."
     ),
     "mcp": Command("residency.cli.mcp:mcp_command", "A project's commands as tools of MCP."),
+    "schema": Command(
+        "residency.cli.schema:schema_command", "JSON Schema of what a command prints with --json."
+    ),
     "skill": Command(
         "residency.cli.skill:skill_command", "How a coding assistant uses Residency: one page."
     ),

@@ -1,8 +1,8 @@
 """What a command prints with ``--json`` gets the name of its shape.
 
 The first field of every output is ``schema``, ``residency.COMMAND/VERSION``. A version rises when a
-field goes away or changes its meaning; fields may be added within one. ``docs/json.md`` is made of
-``json_shapes``.
+field goes away or changes its meaning; fields may be added within one. ``docs/json.md`` and the JSON
+Schemas of ``residency schema`` are made of ``json_shapes``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from residency.cli.json_shapes import SHAPES
+from residency.cli.json_shapes import FIELD_TYPES, SHAPES
+from residency.errors import ConfigError
 
 running_command: ContextVar[tuple[str, ...]] = ContextVar("running_command", default=())
 """The words of the command that runs: ``("data", "list")``."""
@@ -44,3 +45,44 @@ def add_schema(text: str, words: Sequence[str]) -> str:
         return text
     inner = rest[1:].lstrip()
     return f'{{"schema": {name}{"" if inner.startswith("}") else ", "}{inner}'
+
+
+def make_schema(asked: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a command's output.
+
+    Documented fields are required, and others may come; the type of a field is told where it is the same
+    in every output.
+
+    Args:
+        asked: a command's words, or the name that stands in its output (``residency.data-list/1``).
+
+    Raises:
+        ConfigError: no command prints that.
+    """
+    by_name = {name_schema(command.split()): command for command in SHAPES}
+    command = by_name.get(asked, asked.removeprefix("residency "))
+    shape = SHAPES.get(command)
+    if shape is None:
+        raise ConfigError(
+            f"no command prints {asked!r} as JSON", next_step="residency schema names them all"
+        )
+    name = name_schema(command.split())
+    properties: dict[str, Any] = {"schema": {"const": name}}
+    properties |= {key: _describe_field(key, text) for key, text in shape.fields.items()}
+    if shape.row_fields:
+        rows = {key: _describe_field(key, text) for key, text in shape.row_fields.items()}
+        row = {"type": "object", "properties": rows, "required": list(rows)}
+        properties["rows"] = {"type": "array", "items": row}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": name,
+        "description": shape.about,
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+    }
+
+
+def _describe_field(key: str, meaning: str) -> dict[str, Any]:
+    kind = {"type": FIELD_TYPES[key]} if key in FIELD_TYPES else {}
+    return kind | ({"description": meaning} if meaning else {})

@@ -15,6 +15,17 @@ class JsonShape:
     version: int = 1
 
 
+FIELD_TYPES: dict[str, str] = {
+    **dict.fromkeys(("complete", "healthy", "passed", "here", "accepted"), "boolean"),
+    **dict.fromkeys(("id", "run", "stopped", "report", "line"), "string"),
+    **dict.fromkeys(
+        ("rounds", "stages", "conclusion", "looked_at", "problems", "repaired"), "array"
+    ),
+    **dict.fromkeys(("checks", "parents", "answers", "notes"), "array"),
+    **dict.fromkeys(("limits", "failing"), "object"),
+}
+"""JSON type of fields that have the same one wherever they stand."""
+
 _RUN = {
     "run": "id of the run",
     "complete": "whether it came to its end",
@@ -354,6 +365,7 @@ SHAPES: dict[str, JsonShape] = {
 WITHOUT_JSON = {
     "web": "serves pages until it is ended",
     "mcp": "speaks a protocol on its own pipe",
+    "schema": "prints JSON Schemas, or their names",
     "arena review": "asks a person, answer by answer; arena board --json has what came of it",
     "judge label": "asks a person, answer by answer; judge run --json has what came of it",
 }
