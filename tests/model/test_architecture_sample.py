@@ -19,6 +19,7 @@ from residency.infer.local_engine import LocalEngine
 from residency.model.decoder import Decoder
 from residency.model.find_layers import layer_stack, target_modules
 from residency.model.load_model import load_model
+from residency.model.lora_experts import count_experts, find_expert_weights
 from residency.model.lora_linear import LoraLinear, replace_module
 from residency.model.peft_adapter import check_shared_weights
 from residency.train.flat_batch import flatten_rows
@@ -88,6 +89,8 @@ def test_losses_are_the_models_own_where_body_or_head_are_odd(
 
 def test_layers_that_count_twice_are_found(matrix: ModuleType) -> None:
     model = build_model("longcat_flash", matrix)
+    stacked = find_expert_weights(layer_stack(model).layers[0], count_experts(model))
+    assert [sorted(names) for names in stacked.values()] == [["down_proj", "gate_up_proj"]]
     assert model.config.num_hidden_layers == 2 * len(layer_stack(model).layers)
 
 

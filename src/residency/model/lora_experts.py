@@ -100,13 +100,14 @@ def find_expert_weights(layer: nn.Module, experts: int) -> dict[str, list[str]]:
     for path, module in layer.named_modules():
         if type(module).__module__.startswith("torch.nn"):
             continue
-        names = [
-            name
+        sizes = {
+            name: weight.shape[0]
             for name, weight in module.named_parameters(recurse=False)
-            if weight.ndim == 3 and weight.shape[0] == experts and weight.is_floating_point()
-        ]
-        if names and path:
-            stacked[path] = names
+            if weight.ndim == 3 and weight.is_floating_point()
+        }
+        # Beside one stack of them another may hold more (LongCat's experts that do nothing).
+        if experts in sizes.values() and path:
+            stacked[path] = list(sizes)
     return stacked
 
 
