@@ -268,3 +268,30 @@ def test_negative_counts_are_refused() -> None:
                  ["run", ".", "--seed", "-1"], ["run", ".", "--rounds", "0"],
                  ["target", ".", "is-1", "--limit", "-1"], ["check", ".", "--show", "-1"]):  # fmt: skip
         assert run_command_line(line) == 2
+
+
+def test_rows_that_the_template_refuses_are_counted_and_told_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = [("system", "Be kind."), ("user", "Hello {}"), ("assistant", "Yes {}")]
+    rows = [
+        {"messages": [{"role": role, "content": text.format(n)} for role, text in turns]}
+        for n in range(6)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "chat.jinja").write_text(
+        "{% for m in messages %}{% if m.role == 'user' %}{{ 'Q: ' + m.content + '\\n' }}"
+        "{% elif m.role == 'assistant' %}{{ 'A: ' + m.content + eos_token }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'A: ' }}{% endif %}",
+        encoding="utf-8",
+    )
+    (tmp_path / "residency.toml").write_text(
+        '[project]\nname = "p"\n[model]\nbase = "tiny"\ntemplate = "chat.jinja"\n'
+        '[data]\ntrain = ["rows.jsonl"]\n',
+        encoding="utf-8",
+    )
+    run_command_line(["check", str(tmp_path)])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "leaves the system message out" in told
+    assert told.count("→ set fold_system = true under [model]") == 1
+    assert "1 thing to look at" in told

@@ -119,6 +119,7 @@ def show_report(report: CheckReport) -> None:
     for note in report.notes:
         print_note(note, "dim")
     warnings = len(report.warnings) + bool(report.rejected) + bool(report.removed)
+    warnings += bool(report.ledger and report.ledger.refused)
     rows_kept = count_things(sum(report.kept.values()), "row")
     line = f"{rows_kept} kept; {count_things(warnings, 'thing')} to look at"
     console.print(Text(f"{line}; {report.seconds:.1f} s", style="bold"))
@@ -195,6 +196,8 @@ def _show_ledger(ledger: Ledger) -> None:
         print_note(f"the template refuses {row.source}: {row.reason}", "red")
     if len(ledger.refused) > 3:
         print_note(f"… and {len(ledger.refused) - 3} more", "red")
+    for step in dict.fromkeys(row.next_step for row in ledger.refused if row.next_step):
+        print_note(f"→ {step}", "dim")
 
 
 def draw_histogram(values: list[float], bins: int = 40) -> str:

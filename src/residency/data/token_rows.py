@@ -25,7 +25,7 @@ from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Message
 
 _BLOCK = 512
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Raised whenever the same example would give other ids than before."""
 
 

@@ -73,7 +73,7 @@ class Findings:
         try:
             rows = encode_example(view.example, chat)
         except TemplateError as error:
-            self.ledger.refuse(view.example, error.what)
+            self.ledger.refuse(view.example, error.what, error.next_step)
             self.untrainable.add(view, error.what)
             return
         if not sum(len(self.ledger.add(row)) for row in rows):

@@ -56,6 +56,7 @@ class Affected:
     lost: int = 0
     lost_trained: int = 0
     reason: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,9 +224,11 @@ class LedgerBuilder:
         self._affected += later._affected
         self._refused += later._refused
 
-    def refuse(self, example: Example, reason: str) -> None:
-        """A row that the chat template refuses."""
-        self._refused.append(Affected(example.id, example.source, 0, "refused", reason=reason))
+    def refuse(self, example: Example, reason: str, next_step: str = "") -> None:
+        """A row that the chat template refuses, and what to do about it."""
+        self._refused.append(
+            Affected(example.id, example.source, 0, "refused", reason=reason, next_step=next_step)
+        )
 
     def ledger(self) -> Ledger:
         """The figures so far."""
