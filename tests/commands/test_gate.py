@@ -178,3 +178,13 @@ def test_gate_from_python(finished_run: Path, tmp_path: Path) -> None:
         project.gate("previous")
     project.store.close()
     shutil.rmtree(project.root)
+
+
+def test_a_log_in_the_folders_place_is_told_how_logs_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "after it.json"
+    log.write_text("{}")
+    assert run_command_line(["gate", str(log), "--baseline", "previous"]) == 2
+    told = capsys.readouterr().err
+    assert f"residency gate --before EARLIER --after '{log}'" in " ".join(told.split())

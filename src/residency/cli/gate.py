@@ -11,7 +11,7 @@ from rich.table import Table
 
 from residency.cli.json_output import to_jsonable
 from residency.cli.options import Json
-from residency.cli.terminal import console, print_json, print_line
+from residency.cli.terminal import console, print_json, print_line, quote_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,9 +90,16 @@ def _gate_project(
     folder: Path, baseline: str, save: Path | None, limits: GateLimits, as_json: bool
 ) -> None:
     from residency.commands.gate import gate, save_baseline
+    from residency.errors import UserError
     from residency.project.settings_file import find_project_root, read_config
     from residency.store.store import Store
 
+    if folder.is_file():
+        raise UserError(
+            "the gate of a project takes its folder; logs of other programs are named as two sides",
+            where=str(folder),
+            next_step=f"residency gate --before EARLIER --after {quote_path(folder)}",
+        )
     root = find_project_root(folder)
     store = Store(root, read_config(root).project.store, create=False)
     try:
