@@ -94,7 +94,7 @@ def main() -> None:
     """Measure and print one line for each way of rounding."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("base", nargs="?", default="smollm2-135m")
-    parser.add_argument("--files", default="f16,q8_0,q6_k,q5_k_m,q4_k_m,q4_0")
+    parser.add_argument("--files", default="f16,q8_0,q6_k,q5_k_m,q4_k_m,q4_1,q4_0")
     options = parser.parse_args()
     base = resolve_base(options.base)
     chat = ChatFormat(load_tokenizer(base.path))

@@ -27,7 +27,7 @@ def export_command(
     quantise: Annotated[
         str,
         typer.Option(
-            help="GGUF: f32, f16, q8_0, q6_k, q5_k_m, q4_k_m, q4_k, q4_0; several with commas."
+            help="GGUF: f32, f16, q8_0, q6_k, q5_k_m, q4_k_m, q4_k, q4_1, q4_0; several with commas."
         ),
     ] = "q8_0",
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("export"),

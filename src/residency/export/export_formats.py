@@ -41,6 +41,7 @@ QUANTISATIONS = {
         Quantisation("q5_k_m", "Q5_K", "Q5_1", "Q8_0", 17, "Q6_K", "Q8_0"),
         Quantisation("q4_k_m", "Q4_K", "Q5_0", "Q8_0", 15, "Q6_K", "Q8_0"),
         Quantisation("q4_k", "Q4_K", "Q5_0", "Q8_0", 14),
+        Quantisation("q4_1", "Q4_1", "F16", "Q8_0", 3),
         Quantisation("q4_0", "Q4_0", "F16", "Q8_0", 2),
     )
 }
