@@ -172,12 +172,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "phi3": {"rope_parameters": None},
     "qwen4_exp": {"text_config": QWEN4},
     "qwen4_exp_text": QWEN4,
-    "recurrent_gemma": {
-        "lru_width": 48,
-        "attention_window_size": 24,
-        "num_hidden_layers": 3,
-        "layer_types": ["linear_attention", "linear_attention", "sliding_attention"],
-    },
+    "recurrent_gemma": {"lru_width": 48, "attention_window_size": 24},
     "reformer": {"axial_pos_embds": False, "is_decoder": True},
     "stablelm": {"partial_rotary_factor": 0.5},
     "xlnet": {"d_inner": 64},
