@@ -18,12 +18,13 @@ from residency.commands.compare import Compared, compare
 from residency.commands.diagnose import Diagnosis, diagnose
 from residency.commands.evaluate import evaluate
 from residency.commands.merge import merge
+from residency.commands.notebook_progress import choose_progress
+from residency.commands.people_steps import PeopleSteps
 from residency.commands.run import run
-from residency.commands.stored_tables import StoredTables
 from residency.commands.target import target
 from residency.commands.train import train
 from residency.errors import StoreError
-from residency.interfaces import Progress, no_progress
+from residency.interfaces import Progress
 from residency.loop.assess import Assessment
 from residency.nouns.example import Example, Message, Split
 from residency.nouns.model import Model
@@ -40,25 +41,20 @@ if TYPE_CHECKING:
     from residency.commands.check import Checked
     from residency.commands.gate import GateReport
     from residency.commands.ingest import Ingested
-    from residency.commands.label import Labelling
     from residency.commands.moderate import Moderation
-    from residency.commands.propose_kind import KindProposal
-    from residency.commands.read import Reading
     from residency.commands.suite import DraftedSuite
-    from residency.diagnose.open_coding import Note
     from residency.evaluate.baselines.baseline_report import BaselineReport
     from residency.evaluate.suites.sensitivity_table import Sensitivity
     from residency.loop.measure_benchmarks import BenchReport
     from residency.model.merging import MergeProof
     from residency.project.endpoints import Endpoint
-    from residency.project.named_kinds import Way
     from residency.results.usage import Usage
     from residency.sweep.sweep_options import SweepOptions
     from residency.sweep.sweep_result import SweepResult
     from residency.train.estimate import Estimate
 
 
-class Project(StoredTables):
+class Project(PeopleSteps):
     """A project's folder and everything that can be done with it.
 
     Each method is the command of the same name; it works on stored rows and returns nouns.
@@ -72,7 +68,7 @@ class Project(StoredTables):
         overrides: Mapping[str, Any] | None = None,
         full: bool = False,
         as_opened: bool = True,
-        progress: Progress = no_progress,
+        progress: Progress | None = None,
     ) -> Self:
         """Open the project at or above ``root``.
 
@@ -81,7 +77,7 @@ class Project(StoredTables):
             full: use every row, whatever ``data.limit`` says.
             as_opened: with the base of the run that was opened last, where that run was started with
                 ``--base`` and the settings still name the same one as then.
-            progress: called as long work goes on.
+            progress: called as long work goes on; default: bars in a notebook, silence elsewhere.
 
         Raises:
             ConfigError: there is no project, or its settings are wrong.
@@ -92,7 +88,7 @@ class Project(StoredTables):
         if as_opened and "model.base" not in chosen and (base := find_opened_base(folder, config)):
             chosen["model.base"] = base
         used = read_config(folder, chosen) if chosen else config
-        project = cls(folder, used, full=full, progress=progress)
+        project = cls(folder, used, full=full, progress=progress or choose_progress())
         project.base_in_settings = config.model.base
         check_names(folder, project.config)
         return project
@@ -279,53 +275,6 @@ class Project(StoredTables):
         from residency.commands.suite import try_suite
 
         return try_suite(self)
-
-    def read(self, model: str = "final", *, reader: str = "", count: int = 100) -> Reading:
-        """A sample of a model's answers to read, with notes, modes and how far reading is."""
-        from residency.commands.read import draw_sample, load_reading
-
-        chosen = draw_sample(self, model=model, count=count)
-        return load_reading(self.store, self.root, chosen, reader)
-
-    def note(self, response: str, text: str, *, reader: str) -> Note:
-        """Note the first failure of an answer; an empty text says that it is fine."""
-        from residency.commands.read import add_note
-
-        return add_note(self, response, text, reader)
-
-    def label(
-        self, issue: str, labels: Mapping[str, bool] | None = None, *, person: str = ""
-    ) -> Labelling:
-        """Say of answers (ids) whether they really have an issue's failure; its rate by all labels."""
-        from residency.commands.label import add_label, open_labelling
-
-        state = open_labelling(self, issue, person=person)
-        for response, fails in (labels or {}).items():
-            add_label(self, response, state.issue.kind, fails, person)
-        return open_labelling(self, issue, person=person) if labels else state
-
-    def group_notes(self, notes: Sequence[str], mode: str, *, reader: str) -> None:
-        """Put notes (ids) into a failure mode; an empty name takes them out of theirs."""
-        from residency.commands.read import group_notes
-
-        group_notes(self, notes, mode, reader)
-
-    def name_kind(
-        self,
-        mode: str,
-        by: Way = "rule",
-        *,
-        criterion: str = "",
-        reader: str = "",
-        add: bool = True,
-    ) -> KindProposal:
-        """Let later rounds measure a mode, and say how well that agrees with the notes."""
-        from residency.commands.propose_kind import add_kind, propose_kind
-
-        proposal = propose_kind(self, mode, by, criterion=criterion, reader=reader)
-        if add:
-            add_kind(self, proposal)
-        return proposal
 
     def report(self, out: str | Path = "", *, run: str = "") -> Path:
         """One self-contained HTML file of the latest run, or of ``run``; where it was written.
