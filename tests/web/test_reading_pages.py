@@ -20,6 +20,7 @@ from residency.data.collected_rows import read_collected
 from residency.evaluate.arena.votes import Vote
 from residency.loop.measure_kinds import load_notes
 from residency.report.clean_text import clean_text
+from residency.results.issue_labels import load_labels
 from residency.results.run_results import RunResults
 from residency.store.store import Store
 from residency.web.app import create_app
@@ -104,6 +105,33 @@ def test_answers_are_noted_and_notes_are_grouped(
     assert "kinds.toml" in added.text
     assert 'name = "odd"' in (root / "kinds.toml").read_text()
     (root / "kinds.toml").unlink()
+
+
+def test_an_issues_answers_are_labelled_blindly_and_correct_its_rate(
+    client: TestClient, store: Store
+) -> None:
+    results = RunResults(store)
+    issue = results.issues[0].issue
+    page = client.get(f"/issues/{issue.id}/labels")
+    assert page.status_code == 200 and is_clean(page.text)
+    assert f"/issues/{issue.id}/labels" in client.get(f"/issues/{issue.id}").text
+    first, second = re.findall(r'id="label-([^"]+)"', page.text)[:2]
+    # Nothing on the page says what the detector made of an answer.
+    case = page.text[page.text.index(f"label-{first}") : page.text.index(f"label-{second}")]
+    other = page.text[page.text.index(f"label-{second}") :]
+    shape = [re.sub(r"<[^>]*>", "", part).split() for part in (case, other)]
+    assert not {"passed", "failed", "flagged"} & {word.lower() for part in shape for word in part}
+    path = f"/issues/{issue.id}/labels/{first}"
+    saved = post(client, path, {"fails": "yes"})
+    assert saved.status_code == 200 and is_clean(saved.text) and "1 label" in saved.text
+    assert load_labels(store, issue.kind, results.final_id)[first] is True
+    assert post(client, path, {"fails": "no"}).status_code == 200  # a person may think again
+    assert load_labels(store, issue.kind, results.final_id)[first] is False
+    assert first not in client.get(f"/issues/{issue.id}/labels").text
+    assert post(client, path, {"fails": "perhaps"}).status_code in (400, 422)
+    assert post(client, f"/issues/{issue.id}/labels/r-0", {"fails": "yes"}).status_code == 404
+    assert client.post(path, data={"fails": "yes"}).status_code == 403
+    assert post(client, path, {"fails": "yes"}, script=False).status_code == 303
 
 
 def test_a_review_names_no_model_in_any_byte(client: TestClient, store: Store) -> None:

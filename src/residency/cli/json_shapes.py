@@ -291,7 +291,7 @@ SHAPES: dict[str, JsonShape] = {
     "label": JsonShape(
         "An issue's rate by people's labels.",
         {
-            "left": "ids of answers to label next, flagged and others in turn",
+            "left": "ids of answers to label next, as many flagged ones as others, in a blind order",
             "labels": "of this kind on the model's answers",
             "corrected": "rate, low, high, and the counts behind them; null with too few labels",
         },

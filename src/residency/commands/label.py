@@ -32,7 +32,7 @@ class Labelling:
 
     Attributes:
         issue, title, model: of which answers.
-        left: answers that ``person`` may label next, flagged and others in turn, each drawn blindly.
+        left: answers that ``person`` may label next, as many flagged ones as others, in a blind order.
         given: labels of this kind on the model's answers, whoever gave them.
         corrected: the rate by them; None where they are too few.
     """
@@ -118,13 +118,15 @@ def open_labelling(
 
 
 def _draw_in_turn(sides: Mapping[bool, Sequence[str]], seed: int) -> list[str]:
-    """Flagged and other answers in turn, each side in a blind order."""
+    """A flagged and another answer a pair, each side in a blind order, and so within a pair."""
     orders = []
     for flag in (True, False):
         order = list(sides[flag])
         random.Random(f"{seed} {flag}").shuffle(order)
         orders.append(order)
-    return [one for pair in zip_longest(*orders) for one in pair if one is not None]
+    toss = random.Random(f"{seed} pairs")
+    pairs = [pair if toss.random() < 0.5 else pair[::-1] for pair in zip_longest(*orders)]
+    return [one for pair in pairs for one in pair if one is not None]
 
 
 def make_label(ws: Workspace, response: str, fails: bool, person: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ MODULES = (
     "live_run",
     "overview",
     "issues",
+    "label",
     "rows",
     "items",
     "read",
