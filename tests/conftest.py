@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from residency import plugins, secrets
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -16,6 +19,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes depends on the machine and its load: no property is about that.
 settings.register_profile("residency", deadline=None)
 settings.load_profile("residency")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_secrets_and_plugins() -> Iterator[None]:
+    """What the projects of one file taught this process, the next file does not know."""
+    secrets_before = set(secrets._remembered)
+    plugins_before = {group: dict(known) for group, known in plugins._registered.items()}
+    files_before = dict(plugins._loaded_files)
+    yield
+    secrets._remembered.clear()
+    secrets._remembered.update(secrets_before)
+    for group, known in plugins_before.items():
+        plugins._registered[group] = known
+    plugins._loaded_files.clear()
+    plugins._loaded_files.update(files_before)
 
 
 @pytest.fixture(scope="session")

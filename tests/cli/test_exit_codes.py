@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heard_signals import hear_signal
 from limits import files_of_at_most
 from residency.cli import app as cli
 from residency.cli.invoke import Stopped, call_guarded, run_command_line, stop_on_signals
@@ -194,14 +195,10 @@ def test_json_has_no_infinity() -> None:
 def test_signals_end_a_run_politely_and_it_goes_on(tmp_path: Path, name: str, code: int) -> None:
     root = save_project(tmp_path / "project", save_model(tmp_path / "model"), rounds=1, epochs=400)
     command = [sys.executable, "-m", "residency", "run", str(root)]
-    # Tests may run under nohup, whose children ignore SIGHUP, as they should.
-    before = signal.signal(getattr(signal, name), signal.SIG_DFL)
-    try:
+    with hear_signal(getattr(signal, name)):
         process = subprocess.Popen(
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
-    finally:
-        signal.signal(getattr(signal, name), before)
     assert process.stderr
     told = ""
     for line in process.stderr:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from heard_signals import hear_signal
 from residency.config.endpoint import EndpointConfig
 from residency.errors import ConfigError, EndpointError
 from residency.http.endpoint_generator import EndpointGenerator
@@ -422,9 +423,10 @@ def test_an_interrupt_does_not_wait_for_requests_in_flight(server: Fake) -> None
     server.act = lambda handler, question, asked: (
         handler.answer("fine") if question == "q0" else hold.wait(60) and None
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", CUT, server.url], stdout=subprocess.PIPE, text=True
-    )
+    with hear_signal(signal.SIGINT):
+        child = subprocess.Popen(
+            [sys.executable, "-c", CUT, server.url], stdout=subprocess.PIPE, text=True
+        )
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == "fine\n"
