@@ -50,8 +50,9 @@ class Labelling:
         if self.corrected is not None:
             rate = self.corrected
             return f"{self.title}: {100 * rate.seen:.0f} % of {rate.n} by the detector; {rate.sentence}."
+        labels = "1 label" if self.given == 1 else f"{self.given} labels"
         return (
-            f"{self.title}: {self.given} labels. At least {FEWEST_LABELS} of answers that the detector "
+            f"{self.title}: {labels}. At least {FEWEST_LABELS} of answers that the detector "
             f"flags and {FEWEST_LABELS} of others correct its rate."
         )
 
