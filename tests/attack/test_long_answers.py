@@ -7,6 +7,7 @@ hours: with a pattern that goes back and forth, forty thousand letters never end
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from residency.evaluate.suites.suite import Suite
 from residency.moderation.offensive_words import score_offence
 from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
+from residency.report.word_difference import mark_difference
 from residency.secrets import mask_addresses
 from residency.text.answer_fields import find_fields, normalise_answer
 from residency.text.facts import find_facts
@@ -130,3 +132,87 @@ def test_a_schema_judges_any_answer_or_says_that_it_cannot(
 def test_a_pattern_that_no_validator_should_run_is_refused(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(SuiteError, match="not a JSON Schema"):
         write_suite(tmp_path, {"rule": "json_schema", "schema": {"pattern": pattern}})
+
+
+def in_circle(part: dict[str, Any]) -> dict[str, Any]:
+    return {"$defs": {"a": part}, "$ref": "#/$defs/a"}
+
+
+HERE = {"$ref": "#/$defs/a"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"not": {"$ref": "#"}},
+        {"$dynamicAnchor": "x", "allOf": [{"$dynamicRef": "#x"}]},
+        in_circle({"allOf": [{"type": "string"}, HERE]}),
+        in_circle({"anyOf": [{"type": "string"}, {"if": HERE}]}),
+        in_circle({"oneOf": [{"then": HERE, "if": True}]}),
+        in_circle({"dependentSchemas": {"k": {"else": HERE}}}),
+        {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+    ],
+)
+def test_a_schema_that_judges_by_itself_is_refused(tmp_path: Path, schema: dict[str, Any]) -> None:
+    with pytest.raises(SuiteError, match="circle"):
+        write_suite(tmp_path, {"rule": "json_schema", "schema": schema})
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"type": "array", "items": {"$ref": "#"}}, "[[], [[]]]", "[[1]]"),
+        (
+            {
+                "$dynamicAnchor": "x",
+                "type": "object",
+                "additionalProperties": {"$dynamicRef": "#x"},
+            },
+            '{"a": {"b": {}}}',
+            '{"a": {"b": 1}}',
+        ),
+        (
+            {
+                "$defs": {"n": {"type": "integer"}},
+                "allOf": [{"$ref": "#/$defs/n"}],
+                "not": {"const": 3},
+            },
+            "4",
+            "3",
+        ),
+        (
+            {"properties": {"not": {"properties": {"allOf": {"$ref": "#"}}}}, "type": "object"},
+            '{"not": {"allOf": {}}}',
+            '{"not": {"allOf": 1}}',
+        ),
+        ({"enum": [{"$ref": "#"}]}, '{"$ref": "#"}', '{"$ref": "x"}'),
+    ],
+)
+def test_a_schema_of_nested_values_is_no_circle(
+    tmp_path: Path, schema: dict[str, Any], good: str, bad: str
+) -> None:
+    item, suite = make_item(), write_suite(tmp_path, {"rule": "json_schema", "schema": schema})
+    answers = [Response("m", item.id, good), Response("m2", item.id, bad)]
+    assert [f.status for f in grade_responses(suite, [item], answers)] == ["pass", "fail"]
+
+
+def test_words_of_a_loop_differ_without_being_lost() -> None:
+    before, after = "a b " * 700, "b a " * 700 + "end"
+    for marked, text in zip(mark_difference(before, after), (before, after), strict=True):
+        assert re.sub(r"</?(?:del|ins)>", "", marked) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "is_secret"),
+    [
+        ("//registry.npmjs.org/:_authToken=npm_" + "a1B2" * 9, True),
+        ("//npm.example.com:8080/x/:_authToken= 0a1b2c3d-0000-4000-8000-0123456789ab", True),
+        (":_authToken=npm_" + "Zz9" * 12, True),
+        ("set :_authToken=${NPM_TOKEN} in .npmrc, and never write it out", False),
+        ("the option _authToken is deprecated in npm_config_authentication_files", False),
+        ("/" * 4000 + ":_authToken=", False),
+    ],
+)
+def test_tokens_of_npm_are_told_by_their_own_form(text: str, is_secret: bool) -> None:
+    assert any(kind == "NPM tokens" for kind, _, _ in find_secrets(text)) is is_secret

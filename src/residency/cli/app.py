@@ -138,7 +138,7 @@ class PlainCommand(TyperCommand):
         pieces = [
             re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1", p) for p in super().collect_usage_pieces(ctx)
         ]
-        return [re.sub(r"^\[(\[DIR\].*)\](\.\.\.)?$", r"\1", piece) for piece in pieces]
+        return [re.sub(r"^\[(\[.*)\](\.\.\.)?$", r"\1", piece) for piece in pieces]
 
     def invoke(self, ctx: Any) -> Any:
         """Run it; a folder that is no project, or a wrong setting, is refused before torch loads."""

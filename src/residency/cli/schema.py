@@ -13,7 +13,7 @@ from residency.cli.json_output import to_jsonable
 def schema_command(
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="COMMAND", help="A command's words, or the name in its output."),
+        typer.Argument(metavar="[COMMAND]", help="A command's words, or the name in its output."),
     ] = None,
 ) -> None:
     """Print the JSON Schema of what a command prints with --json; without a command, all their names.

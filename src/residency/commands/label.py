@@ -24,6 +24,7 @@ from residency.results.measuring_items import find_measuring
 from residency.results.run_results import RunResults
 from residency.stats.labelled_rate import FEWEST_LABELS, LabelledRate
 from residency.store.record_kind import RecordKind
+from residency.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,13 @@ def _draw_in_turn(sides: Mapping[bool, Sequence[str]], seed: int) -> list[str]:
     return [one for pair in pairs for one in pair if one is not None]
 
 
-def make_label(ws: Workspace, response: str, fails: bool, person: str) -> dict[str, Any]:
+def make_label(store: Store, response: str, fails: bool, person: str) -> dict[str, Any]:
     """The record of a label.
 
     Raises:
         StoreError: there is no such answer. UserError: nobody said who labels.
     """
-    answer = ws.store.responses_by_id([response]).get(response)
+    answer = store.responses_by_id([response]).get(response)
     if answer is None:
         raise StoreError(f"there is no answer {response}", next_step="residency label DIR ISSUE")
     if not person.strip():
@@ -146,7 +147,7 @@ def make_label(ws: Workspace, response: str, fails: bool, person: str) -> dict[s
 
 def add_label(ws: Workspace, response: str, kind: str, fails: bool, person: str) -> None:
     """Append one person's label; a later one of the same person replaces it. Raises as ``make_label``."""
-    body = make_label(ws, response, fails, person)
+    body = make_label(ws.store, response, fails, person)
     ws.store.add_record(RecordKind.KIND_LABEL, kind, body)
 
 
@@ -180,7 +181,7 @@ def import_labels(ws: Workspace, path: Path, labelling: Labelling, person: str) 
             )
         who = str(row.get("person") or person)
         try:
-            bodies.append(make_label(ws, response, row["fails"], who))
+            bodies.append(make_label(ws.store, response, row["fails"], who))
         except (StoreError, UserError) as error:
             raise DataError(error.what, where=where, next_step=error.next_step) from None
     for body in bodies:

@@ -26,9 +26,9 @@ def _load_binomial() -> Any:
 @lru_cache(maxsize=4096)
 def _fewest_fixes(n: int, alpha: float) -> tuple[int, ...]:
     """For each number of changes N = 0…n the fewest fixes that give exact p ≤ alpha (N+1: none)."""
-    fewest = []
+    fewest, binomial = [], _load_binomial()
     for changed in range(n + 1):
-        worse = int(_load_binomial().ppf(alpha / 2, changed, 0.5)) if changed else 0
+        worse = int(binomial.ppf(alpha / 2, changed, 0.5)) if changed else 0
         while worse >= 0 and mcnemar_p(changed - worse, worse) > alpha:
             worse -= 1
         fewest.append(changed - worse if worse >= 0 else changed + 1)
@@ -49,8 +49,9 @@ def chance_to_show(n: int, alpha: float, base_rate: float, fall: float) -> float
         return 0.0
     counts = np.arange(n + 1)
     needed = np.asarray(_fewest_fixes(n, alpha))
-    enough = _load_binomial().sf(needed - 1, counts, fixes / changed)
-    return float(_load_binomial().pmf(counts, n, min(1.0, changed)) @ enough)
+    binomial = _load_binomial()
+    enough = binomial.sf(needed - 1, counts, fixes / changed)
+    return float(binomial.pmf(counts, n, min(1.0, changed)) @ enough)
 
 
 def chance_from_failures(n: int, failing: int, alpha: float, mended: float) -> float:
@@ -66,8 +67,9 @@ def chance_from_failures(n: int, failing: int, alpha: float, mended: float) -> f
     fixed, broken = np.arange(failing + 1), np.arange(n - failing + 1)
     needed = np.asarray(_fewest_fixes(n, alpha))
     enough = fixed[:, None] >= needed[fixed[:, None] + broken[None, :]]
-    of_fixed = _load_binomial().pmf(fixed, failing, 1 - after)
-    of_broken = _load_binomial().pmf(broken, n - failing, after)
+    binomial = _load_binomial()
+    of_fixed = binomial.pmf(fixed, failing, 1 - after)
+    of_broken = binomial.pmf(broken, n - failing, after)
     return float(of_fixed @ enough @ of_broken)
 
 

@@ -66,7 +66,7 @@ def published(count: int, pool: int) -> Rows:
 
 
 def test_the_harness_is_equalled_on_a_real_model(local: LocalEngine) -> None:
-    rows = published(3, 20)
+    rows = published(6, 20)
     found = harness(
         {name: found for name, found in rows.items() if not name.startswith("truthful")},
         local.model,

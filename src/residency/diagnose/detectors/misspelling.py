@@ -21,7 +21,7 @@ from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
 from residency.text.words import split_words
 
-NAME, VERSION = "misspelling", "5"
+NAME, VERSION = "misspelling", "6"
 _INSIDE = re.compile(r"(?<=[^\W\d_] )[^\W\d_]+|(?<=[,;)] )[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNKNOWN, _FREQUENT = 1.5, 3.0

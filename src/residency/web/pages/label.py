@@ -16,6 +16,8 @@ from residency.web.site import Site
 
 SHOWN_ANSWERS = 5
 """Answers to label on one page."""
+MOST_LEFT = 1_000_000
+"""Answers that are counted as left: all."""
 
 
 def add_routes(app: FastAPI, site: Site) -> None:
@@ -24,13 +26,13 @@ def add_routes(app: FastAPI, site: Site) -> None:
     @app.get("/issues/{issue}/labels")
     def show_answers(request: Request, issue: str) -> Response:
         results = site.results(request)
-        state = _open(site, request, issue)
+        state = _load_labelling(site, request, issue)
         return site.page(
             request,
             "label.html.j2",
             here="/issues",
             title=f"Label: {state.title}",
-            command=f"residency label {state.issue.id}",
+            command=f"label {state.issue.id}",
             results=results,
             state=state,
             cases=_load_cases(results, state.left[:SHOWN_ANSWERS]),
@@ -45,21 +47,20 @@ def add_routes(app: FastAPI, site: Site) -> None:
     ) -> Response:
         person = site.need_person(request)
         kind = site.results(request).issue(issue).issue.kind
-        with open_to_write(site, request) as ws:
-            body = make_label(ws, response, fails == "yes", person)
+        body = make_label(site.store(request), response, fails == "yes", person)
         site.write(request, RecordKind.KIND_LABEL, kind, body)
         if not request.headers.get("HX-Request"):
             return site.went(request, f"/issues/{issue}/labels")
-        state = _open(site, request, issue)
+        state = _load_labelling(site, request, issue)
         cases = _load_cases(site.results(request), [response])
         return site.part(
             request, "label_saved.html.j2", state=state, case=cases[0], fails=fails == "yes"
         )
 
 
-def _open(site: Site, request: Request, issue: str) -> Labelling:
+def _load_labelling(site: Site, request: Request, issue: str) -> Labelling:
     with open_to_write(site, request) as ws:
-        return open_labelling(ws, issue, person=site.person(request), count=1000)
+        return open_labelling(ws, issue, person=site.person(request), count=MOST_LEFT)
 
 
 def _load_cases(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, ClassVar
 
 import jsonschema_rs
 from pydantic import Field, field_validator
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
 from residency.evaluate.suites.check_result import (
     Check,
@@ -23,6 +20,7 @@ from residency.evaluate.suites.check_result import (
 )
 from residency.evaluate.suites.format_kind import FORMAT
 from residency.evaluate.suites.rule import Rule
+from residency.evaluate.suites.schema_references import check_references
 from residency.text.json_answers import UnjudgeableJsonError, read_json, strip_fence
 
 MAX_MESSAGE = 300
@@ -127,49 +125,6 @@ def build_validator(schema: dict[str, Any]) -> Any:
 
 def _refuse_fetch(address: str) -> Any:
     raise ValueError(f"{address} is outside the schema, and nothing is fetched")
-
-
-def check_references(schema: dict[str, Any]) -> None:
-    """Every reference of a schema leads to a place inside it.
-
-    Raises:
-        ValueError: one leads to the network, to a file or nowhere, or is a circle of references.
-    """
-    resource = DRAFT202012.create_resource(schema)
-    base = str(schema.get("$id", ""))
-    resolver = Registry().with_resource(base, resource).resolver(base)
-    targets: dict[str, str] = {}
-    for name, reference in _list_references(schema):
-        try:
-            target = resolver.lookup(reference).contents
-        except (Unresolvable, ValueError, AttributeError, TypeError):
-            raise ValueError(
-                f"{name} {reference!r} leads to no place inside the schema (nothing is fetched)"
-            ) from None
-        if isinstance(target, dict) and isinstance(target.get("$ref"), str):
-            targets[reference] = target["$ref"]
-    for start in targets:
-        seen, at = set(), start
-        while at in targets:
-            if at in seen:
-                raise ValueError(f"$ref {start!r} leads in a circle")
-            seen.add(at)
-            at = targets[at]
-
-
-def _list_references(node: Any) -> Iterator[tuple[str, str]]:
-    """Keyword and value of every reference; what stands as data (enum, const …) is none."""
-    nodes = [node]
-    while nodes:
-        inner = nodes.pop()
-        if isinstance(inner, list):
-            nodes.extend(inner)
-        elif isinstance(inner, dict):
-            for key, value in inner.items():
-                if key in ("$ref", "$dynamicRef") and isinstance(value, str):
-                    yield key, value
-                elif key not in ("enum", "const", "default", "examples"):
-                    nodes.append(value)
 
 
 def _path_of(error: Any) -> str:
