@@ -101,6 +101,7 @@ def test_rules_vote_once_and_the_board_shows_them(
     anchor = next(s for s in board["standings"] if s["model"] == a)
     assert anchor["score"] == pytest.approx(1000)
     assert board["votes"] == len(first)
+    assert sum(project.arena().by_rater.values()) == len(first)
     assert run_command_line(["arena", "board", folder, "--style"]) == 0
     assert "Bradley" not in capsys.readouterr().err
 

@@ -190,6 +190,10 @@ def test_the_command_judges_by_the_endpoint_of_the_settings(
         assert run_command_line(command) == 0
         # The item whose answers could not be read is asked again, in both orders; no other.
         assert json.loads(capsys.readouterr().out)["asked"] == 2
+        again = Project.open(project.root).judge(
+            "Is the answer correct and complete?", model=name_of(project)
+        )
+        assert (again.passes, again.scored) == (found["passes"], found["scored"])
         assert run_command_line(command[:-1]) == 0
         told = capsys.readouterr().out
         assert "1 answers could not be read" in " ".join(told.split())

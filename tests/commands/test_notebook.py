@@ -14,6 +14,7 @@ from residency.commands.notebook_progress import NotebookProgress, choose_progre
 from residency.commands.project import Project
 from residency.errors import StoreError, UserError
 from residency.interfaces import WHOLE_RUN, ProgressEvent, no_progress
+from residency.secrets import remember_secret
 
 
 @pytest.fixture
@@ -66,6 +67,17 @@ def test_fast_events_are_not_all_drawn(kernel: list[str]) -> None:
     for done in range(1001):
         show(ProgressEvent("train", done, 1000, "steps"))
     assert len(kernel) < 100 and "1,000/1,000 steps" in kernel[-1]
+
+
+def test_trouble_stays_in_sight_once_a_kind_and_without_a_key(kernel: list[str]) -> None:
+    remember_secret("sk-SECRET-123")
+    show = NotebookProgress()
+    for done in range(20):
+        said = {"trouble": "<b>HTTP 429</b> for sk-SECRET-123"}
+        show(ProgressEvent("eval", done, 100, "answers", said))
+    show(ProgressEvent("eval", 100, 100, "answers"))
+    assert kernel[-1].count("HTTP 429") == 1
+    assert "SECRET" not in kernel[-1] and "<b>" not in kernel[-1]
 
 
 def test_better_answers_by_id_become_training_rows_and_never_of_dev(

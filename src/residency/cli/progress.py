@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from residency.cli.terminal import cut_text, errors, format_number
 from residency.interfaces import WHOLE_RUN, ProgressEvent
+from residency.project.stage_pace import StagePace
 from residency.secrets import hide_secrets
 from residency.text.terminal_text import make_safe
 
@@ -36,7 +37,7 @@ class ProgressDisplay:
             console=errors,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._started: dict[str, tuple[float, int]] = {}
+        self._pace = StagePace()
         self._printed: dict[str, float] = {}
         self._last_lines: dict[str, tuple[int, int]] = {}
         self._told: set[str] = set()
@@ -61,10 +62,7 @@ class ProgressDisplay:
                 self._print_plan(event)
             return
         now = time.monotonic()
-        start, first = self._started.setdefault(event.stage, (now, event.done))
-        if event.done < first:  # a stage of the same name began anew
-            start, first = self._started[event.stage] = (now, event.done)
-        seconds, steps = now - start, event.done - first
+        seconds, steps = self._pace.measure(event)
         rate = steps / seconds if seconds > 0.5 else 0.0
         detail = "  ".join(
             f"{key} {format_number(value)}"

@@ -9,11 +9,14 @@ from html import escape
 from typing import Any
 
 from residency.interfaces import WHOLE_RUN, Progress, ProgressEvent, no_progress
+from residency.project.stage_pace import StagePace
 from residency.results.number_formats import format_duration
 from residency.secrets import hide_secrets
 
 EVERY = 0.3
 """Seconds between two drawings."""
+MOST_TROUBLES = 5
+"""Lines of what went wrong that stay in sight."""
 
 
 def choose_progress() -> Progress:
@@ -31,25 +34,34 @@ class NotebookProgress:
     def __init__(self) -> None:
         self._draw: Callable[[Any], Any] | None = None
         self._drawn = 0.0
-        self._began: dict[str, tuple[float, int]] = {}
-        self._lines: dict[str, str] = {}
-        self._stage = ""
+        self._pace = StagePace()
+        self._whole = self._now = self._stage = ""
+        self._troubles: list[str] = []
 
     def __call__(self, event: ProgressEvent) -> None:
         now = time.monotonic()
-        start, first = self._began.setdefault(event.stage, (now, event.done))
-        if event.done < first:  # a stage of the same name began anew
-            start, first = self._began[event.stage] = (now, event.done)
-        is_whole = event.stage == WHOLE_RUN
-        left = event.detail.get("left") if is_whole else None
-        steps = event.done - first
-        if not is_whole and steps and now - start > 1 and event.done < event.total:
-            left = f"{format_duration((now - start) / steps * (event.total - event.done))} left"
-        self._lines[WHOLE_RUN if is_whole else "stage"] = _write_line(event, str(left or ""))
+        seconds, steps = self._pace.measure(event)
+        if (
+            event.stage == WHOLE_RUN
+        ):  # its stages are of unlike length, so it says itself what is left
+            self._whole = _write_line(event, str(event.detail.get("left", "")))
+        else:
+            going = steps and seconds > 1 and event.done < event.total
+            left = seconds / steps * (event.total - event.done) if going else 0.0
+            self._now = _write_line(event, f"{format_duration(left)} left" if left else "")
+        self._note_trouble(event)
         is_new, self._stage = event.stage != self._stage, event.stage
         if is_new or event.done >= event.total or now - self._drawn >= EVERY:
             self._drawn = now
-            self._show("".join(self._lines[key] for key in sorted(self._lines, reverse=True)))
+            self._show("".join((self._whole, self._now, *self._troubles)))
+
+    def _note_trouble(self, event: ProgressEvent) -> None:
+        """Each kind once, as it may come with every request; the last few stay in sight."""
+        if said := event.detail.get("trouble"):
+            line = f"<div>{escape(hide_secrets(f'{event.stage}: {said}'))}</div>"
+            if line not in self._troubles:
+                self._troubles = [*self._troubles, line][-MOST_TROUBLES:]
+                self._drawn = 0.0
 
     def _show(self, html: str) -> None:
         # IPython is there, since it runs this; nobody else needs it.

@@ -96,15 +96,26 @@ class PeopleSteps(StoredTables):
         return board(self, rater=rater, style=style)
 
     def judge(
-        self, criterion: str, *, name: str = "criterion", model: str = "final", limit: int = 0
+        self,
+        criterion: str,
+        *,
+        name: str = "criterion",
+        model: str = "final",
+        reference: bool = False,
+        limit: int = 0,
     ) -> Judged:
-        """Let the judge of ``[judge]`` say of a model's stored dev answers whether they meet a criterion."""
+        """Let the judge of ``[judge]`` say of a model's stored dev answers whether they meet a criterion.
+
+        Args:
+            name: the criterion's, under which verdicts are stored. reference: show the judge the
+                reference answer. limit: items at most; 0 takes all.
+        """
         from residency.commands.judge import judge, make_judge
         from residency.evaluate.judge.prompts import Rubric
         from residency.project.endpoints import open_configured_endpoint
 
         who = make_judge(self, *open_configured_endpoint(self.config.judge, "judge"))
-        return judge(self, who, Rubric(name, criterion), model=model, limit=limit)
+        return judge(self, who, Rubric(name, criterion, reference), model=model, limit=limit)
 
     def group_notes(self, notes: Sequence[str], mode: str, *, reader: str) -> None:
         """Put notes (ids) into a failure mode; an empty name takes them out of theirs."""
