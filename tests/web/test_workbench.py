@@ -134,6 +134,10 @@ def test_what_comes_next_is_three_actions_with_reasons_the_same_in_status_and_pa
         for action in actions:
             assert action.command in text, path
     assert [a.reason for a in actions if not a.reason] == []
+    # Whoever is told to read is led to answers, in the terminal as on the page.
+    for action in actions:
+        if action.title.startswith("Read what fails"):
+            assert action.command.split()[0] in ("label", "read")
     assert "Go on with the run" not in {a.title for a in actions}  # it is complete
 
 

@@ -180,8 +180,8 @@ def _serve_issues(results: RunResults, failing: list[IssueResult]) -> Iterator[N
         )
     yield NextAction(
         f"Read what fails: {worst.title}",
-        f"{_tell_rate(worst)}. Twenty answers tell more than the rate does.",
-        f"target {worst.issue.id}",
+        f"{_tell_rate(worst)}. Twenty answers tell more than the rate does, and say how far to trust it.",
+        f"label {worst.issue.id}",
         f"/issues/{worst.issue.id}?change=still+failing",
         62.0,
     )
