@@ -78,6 +78,8 @@ def test_an_answer_is_noted_with_keys_alone_and_grouped(
 def test_a_vote_by_key_is_stored_and_the_next_pair_comes(
     browser: Any, address: str, root: Path
 ) -> None:
+    from playwright.sync_api import expect
+
     store = Store(root, create=False)
     results = RunResults(store)
     watched = Watched(browser, WIDTHS[0])
@@ -88,9 +90,7 @@ def test_a_vote_by_key_is_stored_and_the_next_pair_comes(
     before = len(store.records(KIND))
     first = page.locator("input[name=showing]").get_attribute("value")
     page.keyboard.press("1")
-    page.wait_for_function(
-        "key => document.querySelector('input[name=showing]')?.value !== key", arg=first
-    )
+    expect(page.locator("input[name=showing]")).not_to_have_value(first)
     assert len(store.records(KIND)) == before + 1
     watched.check()
 
