@@ -26,14 +26,14 @@ def _forget_secrets_and_plugins() -> Iterator[None]:
     """What the projects of one file taught this process, the next file does not know."""
     secrets_before = set(secrets._remembered)
     plugins_before = {group: dict(known) for group, known in plugins._registered.items()}
-    files_before = dict(plugins._loaded_files)
+    files_before = dict(plugins._files)
     yield
     secrets._remembered.clear()
     secrets._remembered.update(secrets_before)
     for group, known in plugins_before.items():
         plugins._registered[group] = known
-    plugins._loaded_files.clear()
-    plugins._loaded_files.update(files_before)
+    plugins._files.clear()
+    plugins._files.update(files_before)
 
 
 @pytest.fixture(scope="session")

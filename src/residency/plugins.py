@@ -3,14 +3,21 @@
 Two ways in. A package names an entry point in one of ``GROUPS``; a project names Python files in
 ``[project] plugins``, which call ``register_plugin``. Both are the user's own code: it runs with
 the user's rights (SECURITY.md).
+
+What a file registers belongs to the projects that name this file: two projects in one process (a
+notebook, the workbench) do not see each other's plugins (``use_plugin_files``).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,12 +27,37 @@ Group = Literal["detectors", "rules", "layouts", "selectors", "benchmarks"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 """Entry points are named ``residency.`` and one of these, e.g. ``residency.detectors``."""
 
-_registered: dict[Group, dict[str, Any]] = {group: {} for group in GROUPS}
-_loaded_files: dict[Path, str] = {}
+Registered = dict[Group, dict[str, Any]]
+
+
+def _make_table() -> Registered:
+    return {group: {} for group in GROUPS}
+
+
+@dataclass
+class PluginFile:
+    """A plugin file as it was run: what it registered, and the text that ran.
+
+    The text is kept since a project's results hang on what ran, and not on what the file says now.
+    """
+
+    path: Path
+    text: str
+    module: str
+    registered: Registered = field(default_factory=_make_table)
+
+
+_registered: Registered = _make_table()
+"""What was registered outside of any plugin file: by a script or a notebook, for all projects."""
+
+_files: dict[Path, PluginFile] = {}
+_running: ContextVar[PluginFile | None] = ContextVar("running", default=None)
+_in_use: ContextVar[tuple[PluginFile, ...] | None] = ContextVar("in_use", default=None)
 
 
 def register_plugin(group: Group, name: str, plugin: Any) -> None:
-    """Add a plugin from Python. The same name again takes the place of the first.
+    """Add a plugin from Python: for the projects that name the plugin file that calls this, or for
+    every project when no plugin file does. The same name again takes the place of the first.
 
     Raises:
         ConfigError: there is no such group.
@@ -36,16 +68,34 @@ def register_plugin(group: Group, name: str, plugin: Any) -> None:
             where="register_plugin",
             next_step=f"one of: {', '.join(GROUPS)}",
         )
-    _registered[group][name] = plugin
+    file = _running.get()
+    (file.registered if file else _registered)[group][name] = plugin
 
 
 def find_plugins(group: Group) -> dict[str, Any]:
-    """Plugins of a group by name: those of installed packages, then those registered here.
+    """Plugins of a group by name: of installed packages, of this process, of the files in use.
+
+    Outside of ``use_plugin_files`` those are all files that were run here: a command works on one
+    project alone.
 
     Raises:
         ConfigError: a package's entry point cannot be imported.
     """
-    return _load_entry_points(group) | _registered[group]
+    plugins = _load_entry_points(group) | _registered[group]
+    files = _in_use.get()
+    for file in _files.values() if files is None else files:
+        plugins |= file.registered[group]
+    return plugins
+
+
+@contextmanager
+def use_plugin_files(files: Sequence[PluginFile]) -> Iterator[None]:
+    """Within it, in this thread, the plugins of these files alone are found beside the packages'."""
+    token = _in_use.set(tuple(files))
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
 
 
 @cache
@@ -64,28 +114,43 @@ def _load_entry_points(group: Group) -> dict[str, Any]:
     return plugins
 
 
-def load_plugin_file(path: Path) -> None:
-    """Run a project's plugin file, once a process.
+def load_plugin_file(path: Path) -> PluginFile:
+    """Run a project's plugin file: once a process, and again when its text has changed.
 
     Raises:
-        ConfigError: the file is not there, or it raises.
+        ConfigError: the file is not there or cannot be read, or it raises.
     """
     path = path.resolve()
-    if path in _loaded_files:
-        return
-    name = f"residency_plugin_{len(_loaded_files)}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ConfigError(
-            "no such plugin file", where=str(path), next_step="correct `plugins` under [project]"
-        )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    _loaded_files[path] = name
     try:
-        spec.loader.exec_module(module)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the plugin file cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}",
+            where=str(path),
+            next_step="correct `plugins` under [project]",
+        ) from None
+    known = _files.get(path)
+    if known is None or known.text != text:
+        known = _files[path] = _run_file(path, text)
+    return known
+
+
+def _run_file(path: Path, text: str) -> PluginFile:
+    name = f"residency_plugin_{len(_files)}_{path.stem}"
+    spec = spec_from_loader(name, loader=None, origin=str(path))
+    assert spec is not None  # only a package without a loader has none
+    module = module_from_spec(spec)
+    module.__file__ = str(path)
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # before it runs: dataclasses and pickle look there
+    file = PluginFile(path, text, name)
+    token = _running.set(file)
+    try:
+        exec(compile(text, str(path), "exec"), vars(module))
     except BaseException as error:
-        del sys.modules[name], _loaded_files[path]
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
         if isinstance(error, KeyboardInterrupt):
             raise
         raise ConfigError(
@@ -93,3 +158,6 @@ def load_plugin_file(path: Path) -> None:
             where=str(path),
             next_step="mend it, or take it out of `plugins` under [project]",
         ) from error
+    finally:
+        _running.reset(token)
+    return file

@@ -43,6 +43,7 @@ def no_plugins_left(monkeypatch: pytest.MonkeyPatch) -> None:
     import residency.plugins as plugins
 
     monkeypatch.setitem(plugins._registered, "detectors", {})
+    monkeypatch.setattr(plugins, "_files", {})
 
 
 def test_a_detector_of_a_project_file_runs_through_diagnose_and_into_the_report(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from inspect import isfunction
 from pathlib import Path
 
 import pytest
 
+from residency.commands.people_steps import PeopleSteps
 from residency.commands.project import Project
+from residency.commands.stored_tables import StoredTables
+from residency.diagnose.detectors.registry import find_detectors
 from residency.errors import ConfigError
-from residency.plugins import find_plugins
+from residency.plugins import find_plugins, use_plugin_files
+from residency.project.check_names import check_names
+from residency.project.project_plugins import with_own_plugins
 from small import save_project
 
 
@@ -36,6 +42,47 @@ def test_a_plugin_file_runs_once_when_the_project_is_opened(root: Path) -> None:
         Project.open(root)
     assert (root / "runs").read_text() == "x"
     assert find_plugins("selectors")["own-selector"] is len
+    with (root / "own.py").open("a") as file:
+        file.write("register_plugin('selectors', 'other-selector', max)\n")
+    Project.open(root)
+    assert (root / "runs").read_text() == "xx", "a changed file is another plugin"
+    assert find_plugins("selectors")["other-selector"] is max
+
+
+def test_two_projects_in_one_process_have_each_its_own_plugins(tmp_path: Path) -> None:
+    """A detector of one name, in two projects that are open at once, as in a notebook."""
+    projects = []
+    for number in (1, 2):
+        root = save_project(tmp_path / f"project{number}", tmp_path / "model")
+        (root / "own.py").write_text(
+            "from dataclasses import dataclass\n"
+            "from residency.diagnose.detectors.registry import Detector\n"
+            "from residency.plugins import register_plugin\n"
+            "@dataclass\n"
+            "class State:\n"
+            f"    number: int = {number}\n"
+            f"register_plugin('detectors', 'mine', Detector('mine', '{number}', lambda i, c: []))\n"
+            f"register_plugin('detectors', 'only-{number}', Detector('only-{number}', '1', len))\n"
+        )
+        change(root, "[project]\n", '[project]\nplugins = ["own.py"]\n')
+        change(root, "[diagnose]\n", f'[diagnose]\ndetectors = ["mine", "only-{number}"]\n')
+        projects.append(Project.open(root))
+    for number, project in enumerate(projects, start=1):
+        seen = with_own_plugins(lambda project: find_detectors())(project)
+        assert seen["mine"].version == str(number)
+        assert f"only-{number}" in seen and f"only-{3 - number}" not in seen
+        check_with = with_own_plugins(lambda project: check_names(project.root, project.config))
+        check_with(project)
+    with pytest.raises(ConfigError, match="only-1"), use_plugin_files(projects[1].plugin_files):
+        check_names(projects[0].root, projects[0].config)
+
+
+def test_every_public_method_of_a_project_is_scoped() -> None:
+    classes = (Project, PeopleSteps, StoredTables)
+    methods = {n: m for c in classes for n, m in vars(c).items() if isfunction(m)}
+    public = [name for name in methods if not name.startswith("_")]
+    assert len(public) > 30
+    assert all(hasattr(methods[name], "__wrapped__") for name in public)
 
 
 @pytest.mark.parametrize("name", ["absent.py", "../outside.py", "broken.py", "leaving.py"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from residency.commands.stored_tables import StoredTables
 from residency.nouns.example import Example
+from residency.project.project_plugins import scope_plugins
 from residency.results.table_rows import TableRows
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from residency.project.named_kinds import Way
 
 
+@scope_plugins
 class PeopleSteps(StoredTables):
     """Methods of ``Project`` for people who judge answers; each is the command of the same name."""
 

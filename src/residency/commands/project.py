@@ -29,9 +29,11 @@ from residency.loop.assess import Assessment
 from residency.nouns.example import Example, Message, Split
 from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
+from residency.plugins import use_plugin_files
 from residency.project.check_names import check_names
 from residency.project.named_models import find_model
 from residency.project.opened_base import find_opened_base
+from residency.project.project_plugins import scope_plugins
 from residency.project.settings_file import find_project_root, read_config
 from residency.results.run_summary import RunSummary, summarise_run
 from residency.results.trace import Trace, trace_id
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from residency.train.estimate import Estimate
 
 
+@scope_plugins
 class Project(PeopleSteps):
     """A project's folder and everything that can be done with it.
 
@@ -90,7 +93,8 @@ class Project(PeopleSteps):
         used = read_config(folder, chosen) if chosen else config
         project = cls(folder, used, full=full, progress=progress or choose_progress())
         project.base_in_settings = config.model.base
-        check_names(folder, project.config)
+        with use_plugin_files(project.plugin_files):
+            check_names(folder, project.config)
         return project
 
     def __repr__(self) -> str:

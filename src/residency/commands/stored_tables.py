@@ -9,6 +9,7 @@ from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
 from residency.nouns.response import Response
 from residency.project.named_models import find_model
+from residency.project.project_plugins import scope_plugins
 from residency.project.row_decisions import Decision, RowDecision
 from residency.project.workspace import Workspace
 from residency.results.judged_answers import JudgedAnswers
@@ -16,6 +17,7 @@ from residency.results.run_results import RunResults
 from residency.results.table_rows import TableRows
 
 
+@scope_plugins
 class StoredTables(Workspace):
     """Methods of ``Project`` that read the store and load nothing else.
 

@@ -16,7 +16,7 @@ from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Split
 from residency.nouns.issue import Slice
 from residency.nouns.response import Sampling
-from residency.project.project_plugins import load_project_plugins, read_plugin
+from residency.project.project_plugins import load_project_plugins, with_own_plugins
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.text.words import hash_text
@@ -77,7 +77,7 @@ class Workspace:
     ) -> None:
         self.root = root
         self.config = config
-        load_project_plugins(root, config.project.plugins)
+        self.plugin_files = load_project_plugins(root, config.project.plugins)
         self.full = full
         self.progress = progress
         self.base_in_settings = config.model.base
@@ -152,6 +152,7 @@ class Workspace:
         return open_embedder(self.config.evaluate.embedder, self.config.embedding)
 
     @cached_property
+    @with_own_plugins
     def suite(self) -> Suite:
         """The test suite that the settings name, or the default one."""
         from residency.evaluate.suites.load_suite import load_suite
@@ -179,6 +180,7 @@ class Workspace:
     # --- examples -------------------------------------------------------------------------
 
     @cached_property
+    @with_own_plugins
     def corpus(self) -> Corpus:
         """Every example, read, checked and split; the test suite's own items are part of dev."""
         from residency.data.corpus import load_corpus
@@ -320,8 +322,8 @@ class Workspace:
         for section, name in SETTINGS_ADDED_LATER:
             if settings[section][name] == defaults[section][name]:
                 settings[section].pop(name)
-        if plugins := self.config.project.plugins:
-            settings["project"]["plugins"] = [hash_text(read_plugin(self.root, f)) for f in plugins]
+        if self.plugin_files:
+            settings["project"]["plugins"] = [hash_text(file.text) for file in self.plugin_files]
         for section, names in SETTINGS_WITHOUT_RESULT.items():
             for name in names:
                 settings[section].pop(name)

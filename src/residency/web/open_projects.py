@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from residency.config.settings import CONFIG_NAME
 from residency.data.collected_rows import COLLECTED
+from residency.plugins import use_plugin_files
 from residency.project.named_kinds import KINDS_FILE
 from residency.project.settings_file import read_config
 from residency.project.workspace import Workspace
@@ -36,7 +37,7 @@ class OpenProjects:
             if known is None or known[0] != stamp:
                 known = stamp, Workspace(root, read_config(root)), threading.Lock()
                 self._opened[root] = known
-        with known[2]:
+        with known[2], use_plugin_files(known[1].plugin_files):
             yield known[1]
 
 
@@ -53,7 +54,8 @@ def open_to_write(site: Site, request: Request) -> Iterator[Workspace]:
     """The project with a store of its own, for one request that writes through a command."""
     ws = site.workspace(request)
     try:
-        yield ws
+        with use_plugin_files(ws.plugin_files):
+            yield ws
     finally:
         if "store" in vars(ws):
             ws.store.close()
