@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from colour_server import Server, serve_colours
 from residency.commands.project import Project
 from residency.commands.sweep import KnownEstimate
 from residency.jobs.job_store import FolderJobStore
 from residency.jobs.job_workspace import read_answers
 from residency.nouns.response import Response
+from residency.project.endpoints import open_named_endpoint
 from residency.store.record_kind import RecordKind
 from residency.sweep.run_sweep import Sweep
 from residency.sweep.sweep_options import SweepOptions
@@ -94,3 +96,21 @@ def test_several_processes_give_the_same_bits(
     several = run_sweep(project, jobs=2, artifacts=str(tmp_path / "several"))
     assert read_cells(tmp_path / "several") == read_cells(project.store.folder / "sweep")
     assert [c.words for c in several.curves] == [c.words for c in one.curves]
+
+
+def test_an_endpoint_is_a_row_of_the_size_table_and_asked_once(
+    swept: tuple[Project, SweepResult],
+) -> None:
+    project, before = swept
+    with serve_colours() as url:
+        endpoint = open_named_endpoint(url, "big", price_in=1.0, price_out=2.0)
+        result = run_sweep(project, endpoint=endpoint)
+        asked = len(Server.asked)
+        again = run_sweep(project, endpoint=open_named_endpoint(url, "big"))
+        assert len(Server.asked) == asked == len(project.split("dev"))
+    (row,) = [row for row in result.sizes if row.name not in {one.name for one in before.sizes}]
+    assert "big" in row.name and row.rows == row.trainings == 0 and row.memory is None
+    assert row.cost == pytest.approx(1000 * (20 * 1.0 + 6 * 2.0) / 1e6)
+    assert row.tokens_per_second and row.score.mean == 1.0 and row.on_front
+    assert result.curves[0].words == before.curves[0].words, "what was trained is what it was"
+    assert [one.cost for one in again.sizes if one.name == row.name] == [None]

@@ -80,6 +80,9 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command(
         "residency.cli.sweep:sweep_command", "How much model, how much data: curves and sizes."
     ),
+    "search": Command(
+        "residency.cli.search:search_command", "Search better settings for training, and confirm."
+    ),
     "launch": Command(
         "residency.cli.launch:launch_command", "A script for one training on several machines."
     ),

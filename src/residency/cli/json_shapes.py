@@ -300,6 +300,15 @@ SHAPES: dict[str, JsonShape] = {
         "Rows that issues drew, and what people decided.", row_fields={"id": "", "issue": ""}
     ),
     "sweep": JsonShape("The plan of a sweep, or its result."),
+    "search": JsonShape(
+        "The plan of a search for settings, or its result.",
+        {
+            "trials": "settings, trainings, score on the items that choose, whether stopped",
+            "best": "settings of [train]; empty when the project's own were best",
+            "gain": "the best minus the project's own, by fresh trainings on other items",
+            "words": "what it shows",
+        },
+    ),
     "launch": JsonShape("What was started, or would be."),
     "ingest": JsonShape(
         "What was read from production, and how all traffic stands against dev.",

@@ -55,6 +55,13 @@ def sweep_command(
     hour_price: Annotated[
         float, typer.Option(min=0, help="Price of an hour of the machine that answers.")
     ] = 0.0,
+    endpoint: Annotated[
+        str, typer.Option(help="Also ask this OpenAI-compatible URL; dev's prompts are sent there.")
+    ] = "",
+    endpoint_model: Annotated[str, typer.Option(help="Model name sent to it.")] = "",
+    key_env: Annotated[str, typer.Option(help="Environment variable with its key.")] = "",
+    price_in: Annotated[float, typer.Option(help="Its price of a million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(help="Its price of a million answer tokens.")] = 0.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, train nothing.")
     ] = False,
@@ -70,6 +77,7 @@ def sweep_command(
     Example: residency sweep demo --base tiny --base smollm2-135m --jobs 2 --dry-run
     """
     from residency.commands.sweep import open_sweep
+    from residency.project.endpoints import open_named_endpoint
     from residency.sweep.sweep_options import SweepOptions
 
     options = SweepOptions(
@@ -84,6 +92,7 @@ def sweep_command(
         cluster=cluster,
         artifacts=artifacts,
         hour_price=hour_price,
+        endpoint=open_named_endpoint(endpoint, endpoint_model, key_env, price_in, price_out),
     )
     with ProgressDisplay() as progress:
         project = open_project(directory, progress)
@@ -176,7 +185,7 @@ def build_size_table(result: SweepResult) -> Table:
             format_figure(row.score),
             _format_pair(row.minutes, row.predicted_minutes, lambda m: f"{m:.1f} min"),
             _format_pair(row.memory, row.predicted_memory, lambda b: format_size(int(b))),
-            f"{row.tokens_per_second:.0f}",
+            "–" if row.tokens_per_second is None else f"{row.tokens_per_second:.0f}",
             f"{row.answer_seconds:.2f}",
         ]
         table.add_row(*cells, *((f"{row.cost:.2f}" if row.cost is not None else "–",) * with_cost))

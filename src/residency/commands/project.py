@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from residency.model.merging import MergeProof
     from residency.project.endpoints import Endpoint
     from residency.results.usage import Usage
+    from residency.sweep.search_options import SearchOptions
+    from residency.sweep.search_result import SearchResult
     from residency.sweep.sweep_options import SweepOptions
     from residency.sweep.sweep_result import SweepResult
     from residency.train.estimate import Estimate
@@ -212,6 +214,13 @@ class Project(PeopleSteps):
         from residency.sweep.sweep_options import SweepOptions
 
         return sweep(self, options or SweepOptions())
+
+    def search(self, options: SearchOptions | None = None) -> SearchResult:
+        """Better settings of ``[train]``: tried, and the best confirmed by fresh trainings."""
+        from residency.commands.search import search_settings
+        from residency.sweep.search_options import SearchOptions
+
+        return search_settings(self, options or SearchOptions())
 
     def baseline(
         self,

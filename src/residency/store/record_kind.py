@@ -30,6 +30,8 @@ class RecordKind(StrEnum):
     """Key: model. One step of an export: it began, a file was proved and graded, it ended."""
     SWEEP = "sweep"
     """Key: run. Curves, sizes and advice of the last sweep."""
+    SEARCH = "search"
+    """Key: run. Trials of settings, and the best against the project's own."""
     ESTIMATE = "estimate"
     """Key: base and settings. Memory and time that a training would need."""
     VOTE = "vote"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from residency.errors import DataError
-from residency.interfaces import ProgressEvent
 from residency.jobs.job import Job, JobResult
 from residency.jobs.job_store import JobStore, open_job_store
 from residency.jobs.open_runner import open_runner
@@ -23,15 +22,10 @@ from residency.sweep.cell import Cell, Variant
 from residency.sweep.curve_words import describe_issue, describe_score
 from residency.sweep.learning_curve import CellOutcomes, LearningCurve, fit_curve
 from residency.sweep.measured_cells import Measured, MeasuredCells, fail_items, retitle, score_items
-from residency.sweep.plan import SweepPlan, VariantCost, plan_sweep
-from residency.sweep.size_table import (
-    SizeRow,
-    average_items,
-    mark_front,
-    measure_figure,
-    recommend_row,
-)
-from residency.sweep.sweep_jobs import EstimateTraining, SweepJobs, list_jobs
+from residency.sweep.measured_sizes import list_sizes, measure_endpoint
+from residency.sweep.plan import SweepPlan, plan_sweep
+from residency.sweep.size_table import mark_front, recommend_row
+from residency.sweep.sweep_jobs import EstimateTraining, SweepJobs, list_jobs, measure_cost
 from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.sweep_result import NamedCurve, SweepResult
 
@@ -75,7 +69,7 @@ class Sweep:
                 f"a sweep needs 3 train rows and 2 dev items; there are {len(train)} and {len(dev)}",
                 where="residency.toml [data]",
             )
-        costs = {variant.key: self._measure_cost(variant) for variant in self.variants}
+        costs = {v.key: measure_cost(self.jobs, v, self.estimate) for v in self.variants}
         answers = len(dev) * self.ws.config.generate.samples
         ways = 2 if self.ws.config.evaluate.few_shot else 1
         frozen = {cost.layer_key: cost.frozen_seconds for cost in costs.values()}
@@ -124,30 +118,13 @@ class Sweep:
                     progress=self.ws.progress,
                 )
             measured.all.sort(key=lambda m: (m.name, m.rows, m.cell.repeat if m.cell else 0))
+            if self.options.endpoint is not None:
+                measured.all.append(measure_endpoint(self.ws, self.options.endpoint))
             result = self._conclude(run, plan, measured, time.monotonic() - began)
             self.ws.store.add_record(RecordKind.SWEEP, run, result.to_dict())
         return result
 
-    # --- costs ------------------------------------------------------------------------------
-
-    def _measure_cost(self, variant: Variant) -> VariantCost:
-        ws = self.jobs.open_variant(variant)
-        self.ws.progress(ProgressEvent("sweep: estimate", 0, 0, "", {"doing": variant.name}))
-        estimate = self.estimate(ws)
-        probe = self.jobs.make_probe(variant)
-        with open_runner(self.store) as runner:
-            answered = run_jobs([probe], self.store, runner)[probe.id].value
-        frozen = self.jobs.make_frozen(variant)
-        done = frozen is None or self.store.find_result(frozen.id) is not None
-        return VariantCost(
-            step_seconds=estimate.step_seconds,
-            batch_size=ws.config.train.batch_size,
-            epochs=ws.config.train.epochs,
-            memory=estimate.memory,
-            frozen_seconds=0.0 if done else estimate.frozen_seconds,
-            answer_seconds=answered["seconds_each"],
-            layer_key=frozen.id if frozen else variant.key,
-        )
+    # --- jobs ---------------------------------------------------------------------------------
 
     def _list_cells(self, plan: SweepPlan) -> list[tuple[str, Cell | None, Sequence[Job]]]:
         """Bare bases and planned trainings, each with its jobs in order."""
@@ -173,7 +150,9 @@ class Sweep:
         groups = map_groups(self.ws.split("dev"))
         metric = self.ws.primary_metric.title
         curves, notes = self._fit_curves(measured, issues, half, groups, metric)
-        sizes = mark_front(self._list_sizes(plan, measured, issues, half, groups))
+        costs = {variant.name: plan.costs[variant.key] for variant in self.variants}
+        price = self.options.hour_price
+        sizes = mark_front(list_sizes(measured.all, issues, half, groups, costs, price))
         best, advice = recommend_row(sizes, groups, metric)
         if plan.left_out:
             notes.append(
@@ -250,58 +229,6 @@ class Sweep:
         ]
         return fit_curve(outcomes, index, seed=self.ws.config.project.seed)
 
-    def _list_sizes(
-        self,
-        plan: SweepPlan,
-        measured: MeasuredCells,
-        issues: Sequence[Issue],
-        half: set[str],
-        groups: Mapping[str, str],
-    ) -> list[SizeRow]:
-        """Each bare base, and each variant at its most rows."""
-        most: dict[str, list[Measured]] = {}
-        for one in measured.all:
-            there = most.get(one.name, [])
-            if not there or one.rows >= there[0].rows:
-                most[one.name] = [*(m for m in there if m.rows == one.rows), one]
-        costs = {variant.name: plan.costs[variant.key] for variant in self.variants}
-        rows = []
-        for name, ones in most.items():
-            scores = [score_items(one, half) for one in ones]
-            answer = sum(one.value["answer_seconds"] for one in ones) / max(
-                1, sum(one.value["answers"] for one in ones)
-            )
-            tokens = sum(one.value["answer_tokens"] for one in ones)
-            seconds = sum(one.value["answer_seconds"] for one in ones)
-            trainings = [one.value["training"] for one in ones if "training" in one.value]
-            cost = costs.get(name) if trainings else None
-            price = self.options.hour_price
-            rows.append(
-                SizeRow(
-                    name=name,
-                    rows=ones[0].rows,
-                    trainings=len(trainings),
-                    score=measure_figure(scores, groups),
-                    issues={
-                        issue.id: measure_figure([fail_items(issue, m, half) for m in ones], groups)
-                        for issue in issues
-                    },
-                    minutes=_mean([t["seconds"] / 60 for t in trainings]),
-                    predicted_minutes=cost.predict_training(ones[0].rows) / 60 if cost else None,
-                    memory=max((int(t["memory"]) for t in trainings), default=None),
-                    predicted_memory=cost.memory if cost else None,
-                    tokens_per_second=tokens / seconds if seconds else 0.0,
-                    answer_seconds=answer,
-                    cost=1000 * answer / 3600 * price if price else None,
-                    by_item=average_items(scores),
-                )
-            )
-        return rows
-
 
 def _subtract_from_one(values: Mapping[str, float | None]) -> dict[str, float | None]:
     return {item: None if value is None else 1.0 - value for item, value in values.items()}
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None

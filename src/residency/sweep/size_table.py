@@ -31,7 +31,8 @@ class SizeRow:
         name: of the variant or way. rows: it was trained on; 0: the bare base.
         trainings: how many are averaged. score: the primary metric. issues: failure rate by id.
         minutes, memory: of one training, measured; predicted_*: by the estimate.
-        tokens_per_second: of answering. answer_seconds: an answer's share of the time.
+        tokens_per_second: of answering; None where a server counted no tokens. answer_seconds: an
+            answer's share of the time (of an endpoint: its whole wait).
         cost: of 1000 requests; None without a price.
         by_item: each measuring item's mean score over the trainings.
     """
@@ -45,7 +46,7 @@ class SizeRow:
     predicted_minutes: float | None
     memory: int | None
     predicted_memory: int | None
-    tokens_per_second: float
+    tokens_per_second: float | None
     answer_seconds: float
     cost: float | None
     by_item: Mapping[str, float] = field(default_factory=dict, repr=False)

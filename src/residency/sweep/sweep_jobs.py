@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from residency.interfaces import ProgressEvent
 from residency.jobs.job import Job, Resources
 from residency.jobs.job_store import JobStore
 from residency.jobs.job_workspace import (
@@ -14,9 +15,12 @@ from residency.jobs.job_workspace import (
     put_rows,
     read_template,
 )
+from residency.jobs.open_runner import open_runner
+from residency.jobs.run_jobs import run_jobs
 from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.sweep.cell import Cell, Variant
+from residency.sweep.plan import VariantCost
 
 FROZEN = "residency.sweep.cell_functions:compute_frozen"
 CELL = "residency.sweep.cell_functions:run_cell"
@@ -131,3 +135,24 @@ class SweepJobs:
 def list_jobs(groups: Sequence[Sequence[Job]]) -> list[Job]:
     """Jobs of several cells, each once, in order."""
     return list({job.id: job for group in groups for job in group}.values())
+
+
+def measure_cost(jobs: SweepJobs, variant: Variant, estimate: EstimateTraining) -> VariantCost:
+    """What a variant takes: by the estimate, and by a few answers of its bare base."""
+    ws = jobs.open_variant(variant)
+    ws.progress(ProgressEvent("estimate", 0, 0, "", {"doing": variant.name}))
+    estimated = estimate(ws)
+    probe = jobs.make_probe(variant)
+    with open_runner(jobs.store) as runner:
+        answered = run_jobs([probe], jobs.store, runner)[probe.id].value
+    frozen = jobs.make_frozen(variant)
+    done = frozen is None or jobs.store.find_result(frozen.id) is not None
+    return VariantCost(
+        step_seconds=estimated.step_seconds,
+        batch_size=ws.config.train.batch_size,
+        epochs=ws.config.train.epochs,
+        memory=estimated.memory,
+        frozen_seconds=0.0 if done else estimated.frozen_seconds,
+        answer_seconds=answered["seconds_each"],
+        layer_key=frozen.id if frozen else variant.key,
+    )

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError, UserError
+from residency.project.endpoints import Endpoint
 from residency.sweep.cell import Variant
 
 SHARES = (0.12, 0.25, 0.5, 1.0)
@@ -29,6 +30,7 @@ class SweepOptions:
         jobs: processes on this machine. cluster: a Ray cluster's address, in their place.
         artifacts: folder or fsspec URL for the jobs' files; empty: in ``.residency``.
         hour_price: of the machine that answers, in any currency; 0: not counted.
+        endpoint: a server that answers dev too, for a row of the size table. It is sent the prompts.
     """
 
     bases: tuple[str, ...] = ()
@@ -42,6 +44,7 @@ class SweepOptions:
     cluster: str = ""
     artifacts: str = ""
     hour_price: float = 0.0
+    endpoint: Endpoint | None = None
 
     def __post_init__(self) -> None:
         """Raises ``UserError`` for what cannot be meant."""

@@ -1,0 +1,147 @@
+"""What a search for settings found: the trials, and the best against the project's own, afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from residency.stats.intervals import mean_interval
+from residency.sweep.size_table import average_items
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One choice of settings.
+
+    Attributes:
+        settings: of ``[train]``, by name; none: the project's own. trainings: that were made.
+        score: mean of the primary metric over the items that choose and the trainings; None where
+            training failed. stopped: it was left for worse than the best before all its seeds.
+        failure: why training failed.
+    """
+
+    settings: Mapping[str, Any]
+    trainings: int
+    score: float | None
+    stopped: bool = False
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The best settings minus the project's own: fresh trainings, items that chose nothing.
+
+    Attributes:
+        mean, low, high: of the difference, with its 95 % interval over items and trainings.
+        best, own: means. items: that measured. trainings: of each.
+    """
+
+    mean: float
+    low: float
+    high: float
+    best: float
+    own: float
+    items: int
+    trainings: int
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A finished search.
+
+    Attributes:
+        metric: title of the primary metric. trials: in the order in which they were tried.
+        best: settings of the best trial; empty when the project's own were best.
+        gain: None where nothing was confirmed. words: what it shows, in sentences.
+        seconds: of this call.
+    """
+
+    run: str
+    metric: str
+    trials: tuple[Trial, ...]
+    best: Mapping[str, Any]
+    gain: Gain | None
+    words: tuple[str, ...]
+    seconds: float
+    notes: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: what the store keeps and ``--json`` prints."""
+        return asdict(self)
+
+
+def measure_gain(
+    best: Sequence[Mapping[str, float | None]],
+    own: Sequence[Mapping[str, float | None]],
+    groups: Mapping[str, str],
+) -> Gain | None:
+    """The difference of two settings, each by several trainings; None without shared items.
+
+    The interval is that of the paired items, widened by the noise of the trainings: Student's t on
+    the pooled variance of the trainings' means. An item that could not be judged counts as 0.
+
+    Args:
+        best, own: by training, each item's score. groups: of items, by id.
+    """
+    mine, theirs = (average_items([_count_unscored(one) for one in ones]) for ones in (best, own))
+    shared = [item for item in mine if item in theirs]
+    if not shared:
+        return None
+    differences = [mine[item] - theirs[item] for item in shared]
+    mean = sum(differences) / len(differences)
+    low, high = mean_interval(differences, [groups.get(i, i) for i in shared], signed=True)
+    means = [[np.mean(list(_count_unscored(one).values())) for one in ones] for ones in (best, own)]
+    degrees = sum(len(side) - 1 for side in means)
+    spread = sum(float(np.var(side, ddof=1)) * (len(side) - 1) for side in means if len(side) > 1)
+    noise = spread / degrees * sum(1 / len(side) for side in means) if degrees else 0.0
+    trained = float(stdtrit(degrees, 0.975)) * noise**0.5 if degrees else float("inf")
+    low = max(-1.0, mean - ((mean - low) ** 2 + trained**2) ** 0.5)
+    high = min(1.0, mean + ((high - mean) ** 2 + trained**2) ** 0.5)
+    return Gain(
+        mean=mean,
+        low=low if isfinite(low) else -1.0,
+        high=high if isfinite(high) else 1.0,
+        best=sum(mine[item] for item in shared) / len(shared),
+        own=sum(theirs[item] for item in shared) / len(shared),
+        items=len(shared),
+        trainings=min(len(best), len(own)),
+    )
+
+
+def describe_settings(settings: Mapping[str, Any]) -> str:
+    """Settings as people read them."""
+    words = [f"{name.replace('_', ' ')} {value}" for name, value in settings.items()]
+    return ", ".join(words) or "the project's own settings"
+
+
+def describe_gain(best: Mapping[str, Any], gain: Gain | None, metric: str, tried: int) -> list[str]:
+    """What was found, and how sure it is."""
+    if not best or gain is None:
+        return [
+            f"None of {tried} settings did better than the project's own on the items that choose: "
+            "nothing was confirmed, keep yours."
+        ]
+    figures = (
+        f"{metric} {100 * gain.best:.1f} % against {100 * gain.own:.1f} % with the project's own: "
+        f"{100 * gain.mean:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+    )
+    basis = (
+        f"{gain.trainings} fresh trainings of each, {gain.items} items that chose nothing, paired"
+    )
+    if gain.low > 0:
+        said = f"Take {describe_settings(best)}: {figures}."
+    elif gain.high < 0:
+        said = f"Keep the project's own settings: {describe_settings(best)} won by luck. {figures}."
+    else:
+        said = f"No difference could be shown: {describe_settings(best)} was best of {tried}. {figures}."
+    return [said, f"This rests on {basis}. The sealed test was not opened."]
+
+
+def _count_unscored(scores: Mapping[str, float | None]) -> dict[str, float]:
+    """What could not be judged wins nothing."""
+    return {item: value or 0.0 for item, value in scores.items()}
