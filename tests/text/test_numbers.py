@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from residency.text.numbers import Number, find_convention, find_numbers, is_near
+from residency.text.number_words import find_number_words
+from residency.text.numbers import Number, drop_labels, find_convention, find_numbers, is_near
 
 WRITTEN = {
     "5,99": [5.99],
@@ -41,6 +42,20 @@ WRITTEN = {
     "version 1.2.3.4": [],
     "１２": [12],
     "no": [],
+    "3 1/2 cups": [3.5],
+    "2023 3/2": [2023, 1.5],
+    "2 \\times 10^{5}": [200000],
+    "\\frac{1}{2} and \\dfrac{3}{4}": [0.5, 0.75],
+    "-$5, −€ 5,50 and -US$ 7": [-5, -5.5, -7],
+    "minus 5": [-5],
+    "7 minus 5": [7, 5],
+    "7 - 5": [7, 5],
+    "共15个，第3章": [15, 3],
+    "총15개": [15],
+    "มี15คน": [15],
+    "1,2,3": [1, 2, 3],
+    "1999,2000,2001": [1999, 2000, 2001],
+    "1,0000,0000": [100000000],
     "total: 42.": [42],
 }
 
@@ -51,6 +66,81 @@ def test_numbers_as_people_write_them(text: str) -> None:
     assert [n.value for n in numbers] == pytest.approx(WRITTEN[text])
     for number in numbers:
         assert any(character.isnumeric() for character in text[number.start : number.end])
+
+
+SCALED = {
+    "3,5 Mio. €": 3.5e6,
+    "$1.2M": 1.2e6,
+    "$5m": 5e6,
+    "5 m": 5,
+    "5k": 5000,
+    "2 crore": 2e7,
+    "3 mil millones": 3e9,
+    "2 Milliarden": 2e9,
+    "120 тыс.": 120e3,
+    "3万": 30000,
+    "3億5000万": 350e6,
+    "5 millimetres": 5,
+    "5 Mb/s": 5,
+}
+
+
+@pytest.mark.parametrize("text", SCALED)
+def test_what_multiplies_a_number_is_read(text: str) -> None:
+    numbers = find_numbers(text)
+    assert [n.amount for n in numbers] == pytest.approx([SCALED[text]])
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted", "near"),
+    [
+        ("3,500,000", "3.5 million", True),
+        ("3.5", "3.5 million", True),
+        ("3.5 billion", "3.5 million", False),
+        ("3.6 million", "3.5 million", False),
+        ("(1,234.50)", "-1234.5", None),
+        ("(1,234.50)", "1234.5", True),
+        ("7/10", "7", None),
+        ("7/10", "0.7", True),
+        ("1,234,56", "1234.56", None),
+    ],
+)
+def test_amounts_are_compared_as_people_mean_them(
+    answer: str, wanted: str, near: bool | None
+) -> None:
+    assert is_near(find_numbers(answer)[0], find_numbers(wanted)[0], 0) is near
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("7, since\n1. a\n2. b", 7),
+        ("42. That is all", 42),
+        ("it has 12 cases of COVID-19", 12),
+        ("B-52", 52),
+        ("1. Paris", 1),
+    ],
+)
+def test_marks_of_lists_and_names_are_no_answer(text: str, last: float) -> None:
+    assert drop_labels(find_numbers(text), text)[-1].value == last
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("twenty-five", [25]),
+        ("Two hundred and five thousand", [205000]),
+        ("fünf", [5]),
+        ("Trois.", [3]),
+        ("it happened only once when the payment was due to be made", []),
+        ("三十五 and 二〇二六", [35, 2026]),
+        ("这是一个很长的问题，没有数字在里面", []),
+        ("一", [1]),
+        ("三万五千", [35000]),
+    ],
+)
+def test_numbers_as_words(text: str, values: list[int]) -> None:
+    assert [value for value, _, _ in find_number_words(text)] == values
 
 
 def test_percent_is_told() -> None:

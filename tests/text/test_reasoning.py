@@ -36,6 +36,12 @@ def test_pain_42_reasoning_between_known_marks_is_no_answer(opening: str, closin
         ),
         ("<THINK>a</THINK>B", "B"),
         ("I think that 3 < 4", "I think that 3 < 4"),
+        ("< think >a</ think >B", "B"),
+        ("analysisWe look.assistantfinalParis", "Paris"),
+        ("analysis of the final text", "analysis of the final text"),
+        ("<|channel|>analysis<|message|>a<|end|><|channel|>final<|message|>B<|return|>", "B"),
+        ("Steps: a [BEGIN FINAL RESPONSE]\nB\n[END FINAL RESPONSE]<|end|>", "B"),
+        ("<think>a</think><answer>B</answer>", "<answer>B</answer>"),
     ],
 )
 def test_what_remains_is_the_answer(text: str, answer: str) -> None:
@@ -44,4 +50,6 @@ def test_what_remains_is_the_answer(text: str, answer: str) -> None:
 
 def test_a_second_reasoning_that_is_cut_is_cut_too() -> None:
     assert find_answer("<think>a</think>B<think>c", cut=True).cut_in_reasoning
+    assert find_answer("analysisThe user asks", cut=True).cut_in_reasoning
+    assert not find_answer("analysis of it", cut=True).cut_in_reasoning
     assert not find_answer("Use <think> to begin", cut=True).cut_in_reasoning

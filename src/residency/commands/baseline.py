@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from residency.errors import DataError, StoreError, UserError
@@ -24,6 +25,7 @@ from residency.evaluate.baselines.prompting import (
     with_context,
     zero_shot,
 )
+from residency.evaluate.suites.grade import read_judged
 from residency.interfaces import Generation, Generator, ProgressEvent, Prompt
 from residency.loop.assess import assess_answers
 from residency.loop.respond import CALL_RECORD, build_response, record_call
@@ -102,6 +104,9 @@ def baseline(
             reduce=ws.config.evaluate.reduce,
             primary=ws.primary_metric,
             classes=ws.classes,
+            read=partial(
+                read_judged, ws.suite, keep_reasoning=ws.config.evaluate.reasoning == "keep"
+            ),
         )
         ws.store.add_record(
             RecordKind.BASELINE, ws.store.latest_run() or ws.run_id, report.to_dict()

@@ -11,17 +11,6 @@ from residency.text.function_words import FUNCTION_WORDS
 from residency.text.numbers import find_numbers
 from residency.text.words import split_words
 
-_SCALES = {
-    "thousand": 1e3,
-    "k": 1e3,
-    "million": 1e6,
-    "m": 1e6,
-    "mn": 1e6,
-    "billion": 1e9,
-    "bn": 1e9,
-    "trillion": 1e12,
-}
-_SCALE = re.compile(r"[\s-]?(thousand|million|billion|trillion|mn|bn|[kKmM])\b")
 _HEDGE = re.compile(
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|circa|ca\.?|close to"
     r"|over|more than|under|less than|up to|at least|at most)|[~≈])\s*[$€£]?\s*$",
@@ -110,13 +99,11 @@ def _place_numbers(text: str) -> list[_Placed]:
     clauses.append((start, len(text)))
     placed = []
     for number in find_numbers(text):
-        if number.value is None:
+        if number.amount is None:
             continue
-        scale = _SCALE.match(text, number.end)
-        value = number.value * (_SCALES[scale[1].lower()] if scale else 1.0)
         around = next((text[a:b] for a, b in clauses if a <= number.start < b), "")
         words = frozenset(
             w for w in split_words(around) if w not in _EMPTY and not any(c.isdigit() for c in w)
         )
-        placed.append(_Placed(value, number.start, number.end, words))
+        placed.append(_Placed(number.amount, number.start, number.end, words))
     return placed

@@ -66,9 +66,9 @@ def _differ_in_numbers(a: str, b: str) -> str | None:
 
 def _spell_number(number: Number, text: str) -> str:
     mark = "%" if number.is_percent else ""
-    if number.value is None:
+    if number.amount is None:
         return text[number.start : number.end]
-    return f"{number.value:.12g}{mark}"
+    return f"{number.amount:.12g}{mark}"
 
 
 def _list_spelled(values: set[str]) -> str:

@@ -15,30 +15,60 @@ from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.text.reasoning import find_answer
 
+READING = 2
+"""Version of what is read as an answer; stored findings of another one are not reused."""
+
+
+@dataclass(frozen=True)
+class ExtractedText:
+    """Characters ``start:end`` of a text, and what they say (a JSON string without its escapes)."""
+
+    start: int
+    end: int
+    text: str
+
 
 @dataclass(frozen=True)
 class JudgedAnswer:
-    """One response and the characters ``start:end`` of its text that are judged."""
+    """One response and the characters ``start:end`` of its text that are judged.
+
+    ``said`` is what they say where that is not the characters themselves; ``wanted`` is the part of
+    the example's reference that they are compared with, where it is not the whole.
+    """
 
     example: Example
     response: Response
     start: int
     end: int
+    said: str | None = None
+    wanted: str | None = None
 
     @cached_property
     def text(self) -> str:
         """The text that is judged."""
-        return self.response.text[self.start : self.end]
+        return self.response.text[self.start : self.end] if self.said is None else self.said
+
+    @property
+    def reference(self) -> str | None:
+        """The text that it is compared with."""
+        return self.example.reference if self.wanted is None else self.wanted
 
 
 def judge_answer(
     example: Example, response: Response, *, keep_reasoning: bool = False
 ) -> JudgedAnswer:
-    """A response with what of it is judged; the whole of it where reasoning is kept."""
+    """A response with what of it is judged; the whole of it where reasoning is kept.
+
+    A reference that reasons is read like the answer: what is compared follows the reasoning.
+    """
     if keep_reasoning:
         return JudgedAnswer(example, response, 0, len(response.text))
     answer = find_answer(response.text, cut=response.finish == "length")
-    return JudgedAnswer(example, response, answer.start, answer.end)
+    wanted = example.reference
+    if wanted is not None:
+        place = find_answer(wanted)
+        wanted = wanted[place.start : place.end]
+    return JudgedAnswer(example, response, answer.start, answer.end, wanted=wanted)
 
 
 def answer_without_reasoning(response: Response) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from residency.diagnose.run_detectors import choose_detectors, run_detectors
 from residency.errors import StoreError
-from residency.evaluate.judged_answer import shift_spans, view_without_reasoning
-from residency.evaluate.suites.grade import grade_responses
+from residency.evaluate.judged_answer import READING, shift_spans, view_without_reasoning
+from residency.evaluate.suites.grade import grade_responses, read_judged
 from residency.evaluate.suites.scores import Scores, summarise_scores
 from residency.loop.measure_kinds import describe_kinds, measure_kinds
 from residency.loop.respond import respond
@@ -62,7 +62,7 @@ def assess_answers(
             "detectors": {d.name: d.version for d in choose_detectors(ws.config.diagnose)},
             "budget": ws.config.generate.max_new_tokens,
             "embedder": ws.embedder.name,
-            "reasoning": ws.config.evaluate.reasoning,
+            "reasoning": [ws.config.evaluate.reasoning, READING],
             "examples": hash_rows(examples),
             "known": hash_rows(ws.split("train")),
             **describe_kinds(ws, model.id),
@@ -85,6 +85,7 @@ def assess_answers(
         reduce=reduce,
         primary=ws.primary_metric,
         classes=ws.classes,
+        read=partial(read_judged, ws.suite, keep_reasoning=ws.config.evaluate.reasoning == "keep"),
     )
     return Assessment(model, list(examples), list(responses), findings, scores, reduce)
 

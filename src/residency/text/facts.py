@@ -81,8 +81,8 @@ def find_facts(text: str, *, names: bool = True, context: Iterable[str] = ()) ->
             facts.append(Fact("code", match[0], match[0].casefold()))
             rest = rest[: match.start()] + " " * len(match[0]) + rest[match.end() :]
     for number in find_numbers(rest, context=context):
-        if number.value is not None:
-            facts.append(Fact("number", rest[number.start : number.end], f"{number.value:g}"))
+        if number.amount is not None:
+            facts.append(Fact("number", rest[number.start : number.end], f"{number.amount:.12g}"))
     if names:
         facts += _find_names(rest)
     return list({(fact.kind, fact.key): fact for fact in facts}.values())

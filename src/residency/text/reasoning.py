@@ -16,7 +16,16 @@ MARKS: tuple[tuple[str, str], ...] = (
     ("<thought>", "</thought>"),
     ("<reasoning>", "</reasoning>"),
     ("<reason>", "</reason>"),
+    ("<thoughts>", "</thoughts>"),
+    ("<scratchpad>", "</scratchpad>"),
+    ("<inner_monologue>", "</inner_monologue>"),
+    ("<antThinking>", "</antThinking>"),
+    ("<longcat_think>", "</longcat_think>"),
+    ("<mm:think>", "</mm:think>"),
     ("<seed:think>", "</seed:think>"),
+    ("&lt;think&gt;", "&lt;/think&gt;"),
+    ("<|thinking|>", "<|/thinking|>"),
+    ("<unused94>", "<unused95>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
@@ -26,11 +35,31 @@ MARKS: tuple[tuple[str, str], ...] = (
 )
 """Opening and closing marks of reasoning."""
 
-_PATTERNS = tuple(
-    # A mark in quotes or code is spoken of, not used.
-    tuple(re.compile(rf"(?<![`'\"“]){re.escape(mark)}", re.IGNORECASE) for mark in marks)
-    for marks in MARKS
+ANSWER_MARKS: tuple[tuple[str, str], ...] = (
+    ("", "<|return|>"),
+    ("", "<|end|>"),
+    ("<|begin_of_solution|>", "<|end_of_solution|>"),
+    ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+    ("[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"),
 )
+"""What some families write around the answer itself: marks that no task asks for."""
+_BARE_CHANNELS = re.compile(r"\Aanalysis.*?assistant\s?final(?:json)?", re.DOTALL)
+"""Channels whose marks were dropped as special tokens: *analysis … assistantfinal …*."""
+_BARE_BEGIN = re.compile(r"analysis[A-Z]")
+_FIRST_CHARACTERS = re.compile(r"[<\[◁]|&lt;")
+"""Every mark begins so."""
+_LEADING_FINAL = ("[BEGIN FINAL RESPONSE]",)
+"""Marks before which everything is reasoning, though nothing opened it."""
+
+
+def _mark_pattern(mark: str) -> re.Pattern[str]:
+    """A mark of reasoning; one in quotes or code is spoken of, not used. A tag may hold spaces."""
+    spaced = re.sub(r"\A<(/?)(\w+)>\Z", r"<\\s*\1\\s*\2\\s*>", mark)
+    body = spaced if spaced != mark else re.escape(mark)
+    return re.compile(rf"(?<![`'\"“]){body}", re.IGNORECASE)
+
+
+_PATTERNS = tuple(tuple(map(_mark_pattern, marks)) for marks in MARKS)
 
 
 @dataclass(frozen=True)
@@ -51,7 +80,32 @@ def find_answer(text: str, *, cut: bool = False) -> AnswerPlace:
     Args:
         cut: the text was cut by the token limit: an open mark then means a cut reasoning.
     """
+    place = _find_after_reasoning(text, cut=cut)
+    start, end = _strip_answer_marks(text, place.start, place.end)
+    return AnswerPlace(start, end, place.cut_in_reasoning)
+
+
+def _strip_answer_marks(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without the marks that a family writes around its answers."""
+    for opening, closing in ANSWER_MARKS:
+        if opening in _LEADING_FINAL and opening in text[start:end]:
+            start = _skip_space(text, text.index(opening, start) + len(opening))
+        elif opening and text.startswith(opening, start, end):
+            start = _skip_space(text, start + len(opening))
+        trimmed = text[start:end].rstrip()
+        if trimmed.endswith(closing):
+            end = start + len(trimmed[: -len(closing)].rstrip())
+    return start, end
+
+
+def _find_after_reasoning(text: str, *, cut: bool) -> AnswerPlace:
     whole_text = AnswerPlace(0, len(text))
+    if channels := _BARE_CHANNELS.match(text):
+        return AnswerPlace(_skip_space(text, channels.end()), len(text))
+    if cut and _BARE_BEGIN.match(text):
+        return AnswerPlace(len(text), len(text), cut_in_reasoning=True)
+    if not _FIRST_CHARACTERS.search(text):
+        return whole_text
     for opening, closing in _PATTERNS:
         opened = [hit.start() for hit in opening.finditer(text)]
         closed = list(closing.finditer(text))

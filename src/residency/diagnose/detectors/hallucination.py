@@ -26,7 +26,7 @@ from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
 from residency.text.words import split_words
 
-NAME, VERSION = "hallucination", "3"
+NAME, VERSION = "hallucination", "4"
 _NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")
 _LIST_MARK = re.compile(r"(?m)^[ \t]{0,16}(?:\d+[.)]|[-*•])\s")
 _DATE = re.compile(

@@ -7,7 +7,7 @@ nothing. Findings are passed in, so every detector of the project may count.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from residency.evaluate.baselines.baseline_report import (
     BaselineReport,
@@ -17,8 +17,10 @@ from residency.evaluate.baselines.baseline_report import (
 )
 from residency.evaluate.baselines.measure_way import measure_way
 from residency.evaluate.baselines.recommend_way import average_values, recommend_way
+from residency.evaluate.judged_answer import JudgedAnswer, judge_answer
 from residency.evaluate.suites.primary_metric import PrimaryMetric
 from residency.nouns.example import Example
+from residency.nouns.response import Response
 from residency.stats.intervals import mean_interval
 from residency.stats.sample_reducer import Reduce, check_outcomes
 
@@ -31,6 +33,7 @@ def compare_ways(
     reduce: Reduce = "majority",
     primary: PrimaryMetric | None = None,
     classes: Sequence[str] = (),
+    read: Callable[[Example, Response], JudgedAnswer] = judge_answer,
 ) -> BaselineReport:
     """One row a contender, paired differences, and what follows from them in plain words.
 
@@ -38,9 +41,10 @@ def compare_ways(
         reduce: how several samples of an item become one outcome.
         primary: what the ways are compared by; None: the share of the suite's checks that pass.
         classes: of a closed set, in normal form.
+        read: what of a response, and of its reference, is judged.
     """
     rows = tuple(
-        measure_way(c, examples, reduce=reduce, primary=primary, classes=classes)
+        measure_way(c, examples, reduce=reduce, primary=primary, classes=classes, read=read)
         for c in contenders
     )
     title = primary.title if primary else "checks passed"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from residency.evaluate.baselines.baseline_report import BaselineRow, Contender
+from residency.evaluate.judged_answer import JudgedAnswer, judge_answer
 from residency.evaluate.suites.primary_metric import PrimaryMetric
 from residency.evaluate.suites.scores import summarise_scores
 from residency.nouns.example import Example
+from residency.nouns.response import Response
 from residency.stats.sample_reducer import Reduce
 from residency.text.words import split_words
 
@@ -21,8 +23,9 @@ def measure_way(
     reduce: Reduce = "majority",
     primary: PrimaryMetric | None = None,
     classes: Sequence[str] = (),
+    read: Callable[[Example, Response], JudgedAnswer] = judge_answer,
 ) -> BaselineRow:
-    """The figures of one contender on these examples."""
+    """The figures of one contender on these examples; ``read`` says what of a response is judged."""
     live = [r for r in contender.responses if r.finish != "error"]
     prompt_tokens = [r.prompt_tokens for r in live if r.prompt_tokens]
     answer_tokens = [len(r.token_ids) for r in live if r.token_ids] or contender.answer_tokens
@@ -42,6 +45,7 @@ def measure_way(
             reduce=reduce,
             primary=primary,
             classes=classes,
+            read=read,
         ),
         items=len({response.example for response in contender.responses}),
         errors=len(contender.responses) - len(live),

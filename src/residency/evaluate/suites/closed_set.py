@@ -63,26 +63,40 @@ def find_classes(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
     if not any(rule.NAME == "exact" and not rule.field for rule in suite.rules):
         return ()
     seen = Counter(
-        normalise_answer(example.reference) for example in examples if example.reference is not None
+        normalise_answer(_read_reference(suite, example.reference))
+        for example in examples
+        if example.reference is not None
     )
     few = 2 <= len(seen) <= MOST_CLASSES and seen.total() >= _ROWS_A_CLASS * len(seen)
     return tuple(name for name, _ in seen.most_common()) if few else ()
 
 
-def measure_closed_set(
-    classes: Sequence[str], references: Mapping[str, str], answers: Mapping[str, str]
-) -> ClosedSet | None:
-    """Accuracy and confusion of answers (item → text) against references; None without classes.
+def _read_reference(suite: Suite, reference: str) -> str:
+    """The part of a reference that answers are compared with."""
+    found = suite.extract.find_answer(reference) if suite.extract else None
+    return found.text if found else reference
 
-    An item without an answer, and an answer outside the set, are wrong.
+
+def measure_closed_set(
+    classes: Sequence[str], references: Mapping[str, str], answers: Mapping[str, Sequence[str]]
+) -> ClosedSet | None:
+    """Accuracy and confusion of answers (item → texts, one a sample); None without classes.
+
+    Counted are the items that were answered. An answer outside the set is wrong; of several samples
+    the class that most of them say counts, and a draw is not right.
     """
+    references = {item: text for item, text in references.items() if answers.get(item)}
     if not classes or not references:
         return None
     confusion: dict[str, Counter[str]] = {}
     for item, reference in references.items():
-        answer = normalise_answer(answers.get(item, ""))
-        row = confusion.setdefault(normalise_answer(reference), Counter())
-        row[answer if answer in classes else OTHER] += 1
+        wanted = normalise_answer(reference)
+        said = Counter(_find_class(text, classes) for text in answers[item])
+        chosen = max(said, key=lambda name: (said[name], name != wanted))
+        # A draw of three and more is no majority for the right one either.
+        if chosen == wanted and 2 * said[wanted] <= said.total():
+            chosen = max((name for name in said if name != wanted), key=lambda name: said[name])
+        confusion.setdefault(wanted, Counter())[chosen] += 1
     right = sum(row[name] for name, row in confusion.items())
     sizes = Counter({name: row.total() for name, row in confusion.items()})
     majority, count = sizes.most_common(1)[0]
@@ -96,6 +110,11 @@ def measure_closed_set(
         majority_share=count / len(references),
         confusion={name: dict(row) for name, row in confusion.items()},
     )
+
+
+def _find_class(text: str, classes: Sequence[str]) -> str:
+    answer = normalise_answer(text)
+    return answer if answer in classes else OTHER
 
 
 def _f1_of(name: str, confusion: Mapping[str, Counter[str]]) -> float:

@@ -1,26 +1,32 @@
 """Where in a response the answer stands: a suite's own step before its rules look at it.
 
 ``extract = "last_line"``, ``"last_number"`` or ``"json"`` (the last JSON value), or a table with a
-pattern (``{regex = 'Answer: (.*)'}``, its first group counts) or a key (``{json = "answer"}``).
+pattern (``{regex = 'Answer: (.*)'}``, its first group counts) or a key (``{json = "answer"}``, or
+``{json = "result.answer"}`` inside an object).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import regex
 
 from residency.errors import SuiteError
+from residency.evaluate.judged_answer import ExtractedText
 from residency.evaluate.suites.rule_registry import suggest_name
+from residency.text.numbers import drop_labels, find_numbers
 
 WAYS = ("regex", "last_number", "last_line", "json")
+EXTRACTION = 2
+"""Version of how answers are found."""
 SECONDS = 1.0
 """Longest search of a pattern in one response."""
-_NUMBER = regex.compile(r"[-+−]?(?:\d[\d.,'’\u00a0\u202f]*)?\d(?:[eE][-+]?\d+)?")
-_LINE = regex.compile(r"[^\r\n]*\S[^\r\n]*")
+_LINE = regex.compile(r"[^\r\n\v\f\x85\u2028\u2029]*\S[^\r\n\v\f\x85\u2028\u2029]*")
+_FENCE = regex.compile(r"\s*(?:`{3,}|~{3,})[\w+-]*\s*")
+_CITATION = regex.compile(r"\[\s*\d{1,3}\s*\]")
 _MAX_STARTS = 200
 
 
@@ -34,17 +40,17 @@ class AnswerExtraction:
     way: Literal["regex", "last_number", "last_line", "json"]
     argument: str = ""
 
-    def find_answer(self, text: str) -> tuple[int, int] | None:
-        """Characters ``start:end`` of the answer; None where there is none."""
+    def find_answer(self, text: str) -> ExtractedText | None:
+        """The answer and its characters ``start:end``; None where there is none."""
         if self.way == "last_number":
-            return _last_span(_NUMBER, text)
+            return _find_number(text)
         if self.way == "last_line":
-            return _last_span(_LINE, text)
+            return _find_line(text)
         if self.way == "json":
             return _find_json(text, self.argument)
         return self._find_pattern(text)
 
-    def _find_pattern(self, text: str) -> tuple[int, int] | None:
+    def _find_pattern(self, text: str) -> ExtractedText | None:
         try:
             hits = list(regex.compile(self.argument).finditer(text, timeout=SECONDS))
         except TimeoutError:
@@ -57,8 +63,7 @@ class AnswerExtraction:
             return None
         last = hits[-1]  # a model may think aloud first
         group = 1 if last.re.groups and last.group(1) is not None else 0
-        start, end = last.span(group)
-        return start, end
+        return ExtractedText(last.start(group), last.end(group), last.group(group))
 
 
 def make_extraction(raw: Any, *, where: str) -> AnswerExtraction:
@@ -92,50 +97,88 @@ def make_extraction(raw: Any, *, where: str) -> AnswerExtraction:
     return AnswerExtraction(way, argument)  # type: ignore[arg-type]  # checked against WAYS
 
 
-def _last_span(pattern: Any, text: str) -> tuple[int, int] | None:
-    last = None
-    for hit in pattern.finditer(text):
-        last = hit.span()
-    if last is None:
+def _find_number(text: str) -> ExtractedText | None:
+    numbers = drop_labels(find_numbers(text), text)
+    if not numbers:
         return None
-    start, end = last
-    stripped = text[start:end]
-    return start + len(stripped) - len(stripped.lstrip()), start + len(stripped.rstrip())
+    start, end = numbers[-1].start, max(numbers[-1].end, numbers[-1].scale_end)
+    return ExtractedText(start, end, text[start:end])
 
 
-def _find_json(text: str, key: str) -> tuple[int, int] | None:
-    """The last JSON object or list in a text, or the value of one of its keys."""
+def _find_line(text: str) -> ExtractedText | None:
+    """The last line that holds something besides a fence."""
+    lines = [line for line in _LINE.finditer(text) if not _FENCE.fullmatch(line.group())]
+    if not lines:
+        return None
+    line = lines[-1].group()
+    start = lines[-1].start() + len(line) - len(line.lstrip())
+    return ExtractedText(start, start + len(line.strip()), line.strip())
+
+
+def _find_json(text: str, key: str) -> ExtractedText | None:
+    """The last JSON object or list in a text, or the value of one of its keys; ``[1]`` in prose is
+    a citation where there is another value."""
+    best: ExtractedText | None = None
+    for start, end, value in _iterate_json(text):
+        if not key:
+            if best is None or not _CITATION.fullmatch(text, start, end):
+                best = ExtractedText(start, end, text[start:end])
+        else:
+            best = _find_value(text, start, end, key, value) or best
+    return best
+
+
+def _iterate_json(text: str) -> Iterator[tuple[int, int, Any]]:
+    """JSON objects and lists of a text that lie in no other, and their places."""
     decoder = json.JSONDecoder()
-    best: tuple[int, int] | None = None
     position = 0
     for _ in range(_MAX_STARTS):
         start = min(
             (i for i in (text.find("{", position), text.find("[", position)) if i >= 0), default=-1
         )
         if start < 0:
-            break
+            return
         try:
-            value, end = decoder.raw_decode(text, start)
+            value, position = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
             position = start + 1
             continue
-        position = end
-        if not key:
-            best = start, end
-        elif isinstance(value, dict) and key in value:
-            best = _find_value(text, start, end, key, value[key]) or best
-    return best
+        yield start, position, value
 
 
-def _find_value(text: str, start: int, end: int, key: str, value: Any) -> tuple[int, int] | None:
-    """Where a key's value stands in the object ``text[start:end]``; strings without their quotes."""
-    named = regex.compile(regex.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:\s*")
-    for hit in named.finditer(text, start, end):
-        try:
-            read, stop = json.JSONDecoder().raw_decode(text, hit.end())
-        except (ValueError, RecursionError):
-            continue
-        if read == value:
-            quoted = isinstance(value, str)
-            return hit.end() + quoted, stop - quoted
+def _find_value(text: str, start: int, end: int, key: str, value: Any) -> ExtractedText | None:
+    """The value of a key, or of a path of keys, of the object ``text[start:end]``; strings without
+    their quotes and escapes."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    names = {str(name).casefold(): name for name in reversed(value)}
+    name = key if key in value else names.get(key.casefold())
+    if name is None:
+        first, _, rest = key.partition(".")
+        name = names.get(first.casefold()) if rest else None
+        if name is None:
+            return None
+        inner = _locate_value(text, start, end, name, value[name])
+        return _find_value(text, *inner, rest, value[name]) if inner else None
+    place = _locate_value(text, start, end, name, value[name])
+    if place is None:
+        return None
+    found = value[name]
+    if isinstance(found, str):
+        return ExtractedText(place[0] + 1, place[1] - 1, found)
+    return ExtractedText(*place, text[place[0] : place[1]])
+
+
+def _locate_value(text: str, start: int, end: int, key: str, value: Any) -> tuple[int, int] | None:
+    """Where the value of a key stands in the object ``text[start:end]``."""
+    for written in dict.fromkeys((json.dumps(key, ensure_ascii=False), json.dumps(key))):
+        for hit in regex.finditer(regex.escape(written) + r"\s*:\s*", text, pos=start, endpos=end):
+            try:
+                read, stop = json.JSONDecoder().raw_decode(text, hit.end())
+            except (ValueError, RecursionError):
+                continue
+            if read == value:
+                return hit.end(), stop
     return None

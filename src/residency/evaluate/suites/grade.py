@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from residency.errors import SuiteError
@@ -46,8 +47,7 @@ def grade_responses(
                 where=suite.source,
                 next_step="grade with the examples that the responses were made from",
             )
-        answer = judge_answer(example, response, keep_reasoning=keep_reasoning)
-        answers.append(extract_answer(suite, answer))
+        answers.append(read_judged(suite, example, response, keep_reasoning=keep_reasoning))
     context = Context(embedder)
     findings: list[Finding] = []
     for rule in suite.rules:
@@ -57,10 +57,26 @@ def grade_responses(
     return sorted(findings, key=lambda finding: order[finding.response])
 
 
+def read_judged(
+    suite: Suite, example: Example, response: Response, *, keep_reasoning: bool = False
+) -> JudgedAnswer:
+    """What of a response a suite judges: what follows its reasoning, and of it what is extracted."""
+    return extract_answer(suite, judge_answer(example, response, keep_reasoning=keep_reasoning))
+
+
 def extract_answer(suite: Suite, answer: JudgedAnswer) -> JudgedAnswer:
-    """The part of an answer that the suite's ``extract`` finds; an empty one where it finds none."""
+    """The part of an answer that the suite's ``extract`` finds; an empty one where it finds none.
+
+    A reference that has such a part as well (a worked solution) is compared by it.
+    """
     if suite.extract is None:
         return answer
-    span = suite.extract.find_answer(answer.text)
-    start, end = span if span is not None else (answer.end - answer.start,) * 2
-    return JudgedAnswer(answer.example, answer.response, answer.start + start, answer.start + end)
+    found = suite.extract.find_answer(answer.text)
+    wanted = suite.extract.find_answer(answer.reference) if answer.reference else None
+    return dataclasses.replace(
+        answer,
+        start=answer.start + found.start if found else answer.end,
+        end=answer.start + found.end if found else answer.end,
+        said=found.text if found else "",
+        wanted=wanted.text if wanted else answer.reference,
+    )

@@ -182,7 +182,7 @@ class Rule(BaseModel):
     def make_item(self, answer: JudgedAnswer) -> Item:
         """The answer's text, or the field of it that the rule looks at."""
         example, response = answer.example, answer.response
-        reference = example.reference
+        reference = answer.reference
         if response.finish == "error":
             reason = f"no response: {response.error or 'the generator failed'}"
             return Item(example, response, "", reference, missing=reason)

@@ -15,11 +15,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from residency.evaluate.judged_answer import answer_without_reasoning
+from residency.evaluate.judged_answer import JudgedAnswer, judge_answer
 from residency.evaluate.suites.check_result import CUT
 from residency.evaluate.suites.closed_set import ClosedSet, measure_closed_set
 from residency.evaluate.suites.primary_metric import PrimaryMetric
@@ -139,6 +139,7 @@ def summarise_scores(
     reduce: Reduce = "majority",
     primary: PrimaryMetric | None = None,
     classes: Sequence[str] = (),
+    read: Callable[[Example, Response], JudgedAnswer] = judge_answer,
 ) -> Scores:
     """Scores of one model's responses.
 
@@ -151,6 +152,7 @@ def summarise_scores(
         reduce: how several samples of an item become one outcome.
         primary: the metric that models are compared by; None leaves it out.
         classes: of a closed set, in normal form.
+        read: what of a response, and of its reference, is judged (``grade.read_judged``).
     """
     by_id = {example.id: example for example in examples}
     answered = dict.fromkeys(response.example for response in responses)
@@ -188,19 +190,29 @@ def summarise_scores(
         primary=None
         if primary is None
         else measure_primary(primary, mine, examples, responses, reduce=reduce),
-        closed_set=_measure_classes(classes, examples, responses),
+        closed_set=_measure_classes(classes, examples, responses, read),
     )
 
 
 def _measure_classes(
-    classes: Sequence[str], examples: Sequence[Example], responses: Sequence[Response]
+    classes: Sequence[str],
+    examples: Sequence[Example],
+    responses: Sequence[Response],
+    read: Callable[[Example, Response], JudgedAnswer],
 ) -> ClosedSet | None:
-    """The closed set on each item's first answer."""
-    references = {e.id: e.reference for e in examples if e.reference is not None}
-    answers: dict[str, str] = {}
+    """The closed set; a cut answer is in no class."""
+    if not classes:
+        return None
+    by_id = {example.id: example for example in examples}
+    references: dict[str, str] = {}
+    answers: dict[str, list[str]] = defaultdict(list)
     for response in responses:
-        if response.finish == "stop":
-            answers.setdefault(response.example, answer_without_reasoning(response))
+        example = by_id.get(response.example)
+        if example is None or example.reference is None or response.finish == "error":
+            continue
+        judged = read(example, response)
+        references[example.id] = judged.reference or ""
+        answers[example.id].append("" if response.finish == "length" else judged.text)
     return measure_closed_set(classes, references, answers)
 
 

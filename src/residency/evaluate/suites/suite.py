@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from residency.evaluate.suites.extract_answer import AnswerExtraction
+from residency.evaluate.suites.extract_answer import EXTRACTION, AnswerExtraction
 from residency.evaluate.suites.rule import Rule
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
@@ -39,7 +39,7 @@ class Suite:
         if self.primary:
             body["primary"] = self.primary
         if self.extract is not None:
-            body["extract"] = [self.extract.way, self.extract.argument]
+            body["extract"] = [self.extract.way, self.extract.argument, EXTRACTION]
         return content_id("suite", body)
 
     @property

@@ -17,7 +17,7 @@ from residency.evaluate.suites.check_result import (
 from residency.evaluate.suites.format_kind import FORMAT
 from residency.evaluate.suites.rule import Rule
 from residency.nouns.example import Example
-from residency.text.answer_fields import normalise_answer
+from residency.text.answer_fields import could_become, normalise_answer
 
 
 class Choices(Rule):
@@ -26,7 +26,7 @@ class Choices(Rule):
 
     NAME: ClassVar[str] = "choices"
     KIND: ClassVar[str] = "wrong"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     choices: tuple[str, ...] = Field(min_length=2)
     compare: bool = True
@@ -42,7 +42,7 @@ class Choices(Rule):
         known = {normalise_answer(choice): choice for choice in self.choices}
         text = normalise_answer(item.text)
         span = item.span(0, len(item.text))
-        could_grow = text not in known and any(choice.startswith(text) for choice in known)
+        could_grow = text not in known and any(could_become(text, choice) for choice in known)
         if text in known:
             yield Check("pass", kind=self._format_kind, final=False)
         else:

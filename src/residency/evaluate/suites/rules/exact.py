@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from residency.evaluate.suites.check_result import Check, Item, fail_check, pass_check
 from residency.evaluate.suites.rule import Rule
-from residency.text.answer_fields import normalise_answer
+from residency.text.answer_fields import could_become, normalise_answer
 
 
 class Exact(Rule):
@@ -15,7 +15,7 @@ class Exact(Rule):
 
     NAME: ClassVar[str] = "exact"
     KIND: ClassVar[str] = "wrong"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     mode: Literal["normalised", "raw"] = "normalised"
     answers: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Exact(Rule):
         if text in {form(answer) for answer in wanted}:
             yield pass_check(final=False)
             return
-        could_grow = any(form(answer).startswith(text) for answer in wanted)
+        could_grow = any(could_become(text, form(answer)) for answer in wanted)
         yield fail_check(
             f"expected {wanted[0]!r}", item.span(0, len(item.text)), final=not could_grow
         )

@@ -15,19 +15,21 @@ from residency.evaluate.suites.check_result import (
     pass_check,
 )
 from residency.evaluate.suites.rule import Rule
-from residency.text.numbers import Number, find_numbers, is_near
+from residency.text.number_words import find_number_words
+from residency.text.numbers import Number, drop_labels, find_numbers, is_near
 
 
 class Numeric(Rule):
     """A number of the answer is within ``max(abs, rel · |wanted|)`` of the wanted one.
 
     Numbers are read as people write them (``5,99``, ``1 234``, ``1'000``, ``12km``); one that can
-    be read in two ways, of which only one is right, is unscored.
+    be read in two ways, of which only one is right, is unscored. An answer without digits may
+    write it as words; the marks of a list's entries are no numbers of the answer.
     """
 
     NAME: ClassVar[str] = "numeric"
     KIND: ClassVar[str] = "wrong"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     value: float | None = None
     abs_: float = Field(0.0, ge=0, alias="abs")
@@ -48,7 +50,7 @@ class Numeric(Rule):
         written = self._choose_number(item.text, context)
         if written is None:
             span = item.span(0, len(item.text))
-            yield fail_check(f"no number, expected {wanted.value:g}", span, final=False)
+            yield fail_check(f"no number, expected {wanted.amount:.12g}", span, final=False)
             return
         final = self.which == "first" and written.end < len(item.text)
         place = item.span(written.start, written.end, "number")
@@ -60,7 +62,7 @@ class Numeric(Rule):
         elif near:
             yield pass_check(value=written.value, final=final)
         else:
-            message = f"{written.value:g}, expected {wanted.value:g}"
+            message = f"{written.amount:.12g}, expected {wanted.amount:.12g}"
             yield fail_check(message, place, value=written.value, final=final)
 
     def _find_wanted(self, item: Item) -> Number | None:
@@ -69,5 +71,6 @@ class Numeric(Rule):
         return self._choose_number(item.reference or "", (item.example.prompt_text,))
 
     def _choose_number(self, text: str, context: Iterable[str]) -> Number | None:
-        numbers = find_numbers(text, context=context)
+        numbers = drop_labels(find_numbers(text, context=context), text)
+        numbers = numbers or [Number(float(v), a, b) for v, a, b in find_number_words(text)]
         return numbers[-1 if self.which == "last" else 0] if numbers else None
