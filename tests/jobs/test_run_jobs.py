@@ -195,12 +195,3 @@ def test_spoiled_or_missing_files_undo_a_result(tmp_path: Path, kind: str) -> No
     store = open_job_store(address)
     assert store.put_folder(source) == digest
     assert store.find_result("job-1") == JobResult("job-1", {"x": 1}, digest)
-
-
-def test_the_same_graph_behind_a_url(tmp_path: Path) -> None:
-    store, log = open_job_store(f"memory://{tmp_path.name}-graph"), tmp_path / "log"
-    jobs = make_graph(log)
-    results = run_jobs(jobs, store, ThisProcess(store))
-    assert results[jobs[0].id].value == {"sum": 1118}
-    assert run_jobs(jobs, store, ThisProcess(store)) == results
-    assert len(read_log(log)) == 5
