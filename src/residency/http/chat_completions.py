@@ -18,6 +18,7 @@ FORMATS = ("json_schema", "json_object", "")
 """How JSON is asked for, the strictest first; the last asks by words alone."""
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"})
 _BROKEN = frozenset({"error", "network_error", "abort", "aborted", "cancelled"})
+_REASONING = ("reasoning", "reasoning_content", "reasoning_details", "thinking")
 _PASSING = frozenset({408, 409, 425, 429})
 
 
@@ -86,10 +87,12 @@ def read_completion(raw: Any) -> Completion:
         BrokenCompletionError: the object tells of an error in place of an answer.
         KeyError, IndexError, TypeError, AttributeError, ValueError: it is no such object.
     """
-    if error := raw.get("error"):
+    if error := raw.get("error") or (raw if raw.get("object") == "error" else None):
         raise _read_error(error)
-    choice = raw["choices"][0]
+    choice = min(raw["choices"], key=_read_place)  # one was asked for; some send more, in any order
     message, ended = choice.get("message") or {}, choice.get("finish_reason")
+    if not message and isinstance(choice.get("text"), str):  # the older form of completions
+        message = {"content": choice["text"]}
     if error := choice.get("error") or message.get("error"):
         raise _read_error(error)
     if ended in _BROKEN:
@@ -99,9 +102,9 @@ def read_completion(raw: Any) -> Completion:
     error_text = ""
     if ended == "content_filter":
         finish, error_text = "error", "the server's content filter cut the answer"
-    usage = raw.get("usage") or {}
+    usage = _as_object(raw.get("usage"))
     prompt_tokens = _read_count(usage.get("prompt_tokens"))
-    details = usage.get("prompt_tokens_details") or {}
+    details = _as_object(usage.get("prompt_tokens_details"))
     generation = Generation(
         text=text, finish=finish, prompt_tokens=prompt_tokens or 0, error=error_text
     )
@@ -123,14 +126,51 @@ def read_text(message: Mapping[str, Any], *, cut: bool = False) -> str:
     """
     content = message.get("content")
     text = "".join(_read_part(part) for part in content) if isinstance(content, list) else content
-    if not text and message.get("tool_calls"):
-        return json.dumps(message["tool_calls"], ensure_ascii=False)
+    calls = message.get("tool_calls") or message.get("function_call")
+    if not text and calls:
+        return json.dumps(calls, ensure_ascii=False)
     if text is None:
-        reasoned = any(message.get(key) for key in ("reasoning", "reasoning_content"))
+        reasoned = any(message.get(key) for key in _REASONING)
         text = message.get("refusal") or ("" if cut or reasoned else None)
     if not isinstance(text, str):
         raise TypeError("content is not text")
     return text
+
+
+def join_events(text: str) -> dict[str, Any]:
+    """A completion that a server sent as server-sent events though none were asked for.
+
+    Raises:
+        ValueError: they are no pieces of a completion, or end before the answer does.
+    """
+    lines = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+    events = [json.loads(line) for line in lines if line and line != "[DONE]"]
+    if not events or not all(isinstance(event, dict) for event in events):
+        raise ValueError("no events of a completion")
+    joined: dict[str, Any] = {"choices": [{"message": {"content": ""}, "finish_reason": None}]}
+    choice = joined["choices"][0]
+    for event in events:
+        joined |= {key: event[key] for key in ("usage", "error") if event.get(key)}
+        for piece in (event.get("choices") or [])[:1]:
+            delta = _as_object(piece.get("delta") or piece.get("message"))
+            choice["message"]["content"] += read_text({"content": "", **_drop_nothing(delta)})
+            choice["finish_reason"] = piece.get("finish_reason") or choice["finish_reason"]
+    if choice["finish_reason"] is None and "[DONE]" not in lines and "error" not in joined:
+        raise ValueError("the events end before the answer does")
+    return joined
+
+
+def _drop_nothing(delta: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in delta.items() if value is not None}
+
+
+def _as_object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _read_place(choice: Mapping[str, Any]) -> int:
+    place = choice.get("index")
+    return place if isinstance(place, int) else 0
 
 
 def _read_part(part: Any) -> str:

@@ -11,7 +11,8 @@ from residency.config.secret_url import reveal_url
 from residency.errors import ConfigError
 from residency.secrets import mask_address, remember_secret
 
-_ROUTES = ("/chat/completions", "/embeddings")
+_ROUTES = ("/chat/completions", "/completions", "/responses", "/models", "/embeddings")
+"""What people copy along with a base address, the longest first."""
 
 
 def read_key_header(config: EndpointConfig) -> dict[str, str]:
@@ -58,6 +59,6 @@ def route_url(config: EndpointConfig, route: str) -> str:
             next_step="set url to the server's base address, e.g. http://localhost:8080/v1",
         )
     path = parts.path.rstrip("/")
-    for other in _ROUTES:
-        path = path.removesuffix(other)
+    copied = next((other for other in _ROUTES if path.endswith(other)), "")
+    path = path.removesuffix(copied)
     return urlunsplit((parts.scheme, parts.netloc, path + route, parts.query, ""))

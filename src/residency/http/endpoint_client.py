@@ -7,26 +7,35 @@ do (``RefusedError``) and what no request can mend (``EndpointError``).
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from residency.config.endpoint import EndpointConfig
-from residency.errors import EndpointError
+from residency.errors import ConfigError, EndpointError
+from residency.http.chat_completions import join_events
 from residency.http.credentials import read_key_header, route_url
+from residency.http.retry_after import read_retry_after
 from residency.secrets import hide_secrets, mask_address, mask_addresses
 
 _RETRIED = frozenset({408, 409, 425, 429})
 _FATAL = frozenset({301, 302, 303, 307, 308, 401, 402, 405})
 """Wrong key or address, or no credit: no other request would fare better."""
+_NO_CREDIT = re.compile(r"insufficient_quota|billing_(?:hard_)?limit|insufficient_balance")
+"""What some servers say with a 429 that no waiting mends."""
+LONGEST_ANSWER, LONGEST_VECTORS = 16 << 20, 256 << 20
+"""Bytes of the largest response that is read."""
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
+_PAY = "the account has no credit left: answers that came are kept; pay, then run the same command"
 _CHECK = "check the address, the model's name and the key"
 
 
@@ -69,14 +78,29 @@ class EndpointClient:
         self.url = route_url(config, route)
         headers = read_key_header(config)
         self.sleep = sleep or time.sleep
+        self._lacks_version = urlsplit(self.url).path == route
         self._resume_at = 0.0
         self._lock = threading.Lock()
-        self._http = httpx.Client(
-            headers=headers,
-            timeout=httpx.Timeout(config.timeout),
-            transport=transport,
-            limits=httpx.Limits(max_connections=config.concurrency),
-        )
+        self._timeout = config.timeout
+        self._longest = LONGEST_VECTORS if route == "/embeddings" else LONGEST_ANSWER
+        try:
+            self._http = httpx.Client(
+                headers=headers,
+                timeout=httpx.Timeout(config.timeout),
+                transport=transport,
+                limits=httpx.Limits(max_connections=config.concurrency),
+                trust_env=not is_this_machine(self.url),
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"the certificates of the environment cannot be read ({error})",
+                next_step="correct or unset SSL_CERT_FILE and SSL_CERT_DIR",
+            ) from None
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise ConfigError(
+                f"the proxy in the environment cannot be used ({mask_addresses(str(error))})",
+                next_step="correct or unset HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or set NO_PROXY",
+            ) from None
 
     @property
     def shown_url(self) -> str:
@@ -100,25 +124,52 @@ class EndpointClient:
             self._resume_at = max(self._resume_at, time.monotonic() + min(seconds, _LONGEST_PAUSE))
 
     def post(self, body: Mapping[str, Any]) -> Any:
-        """The JSON of one response.
+        """The JSON of one response; one that comes as events is put together.
 
         Raises:
             TryAgainError, RefusedError, EndpointError: as the module says.
         """
         try:
-            response = self._http.post(
-                self.url, content=encode_body(body), headers={"content-type": "application/json"}
-            )
+            response = self._receive(body)
         except httpx.HTTPError as error:
             lost = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             what = hide_secrets(describe_network_error(error))
             raise TryAgainError(what, reached=not lost) from None
         self.raise_for_status(response)
         try:
+            if "event-stream" in response.headers.get("content-type", ""):
+                return clean_json(join_events(response.text))
             return clean_json(response.json())
         except (ValueError, RecursionError):
             text = hide_secrets(response.text[:120])
             raise TryAgainError(f"the answer is not JSON: {text!r}") from None
+
+    def _receive(self, body: Mapping[str, Any]) -> httpx.Response:
+        """A whole response: within the time of one answer, and no longer than any answer is."""
+        began = time.monotonic()
+        with self._http.stream(
+            "POST",
+            self.url,
+            content=encode_body(body),
+            headers={"content-type": "application/json"},
+        ) as response:
+            parts, size = [], 0
+            for part in response.iter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > self._longest:
+                    raise TryAgainError(f"the answer is longer than {self._longest >> 20} MiB")
+                if time.monotonic() - began > self._timeout:
+                    raise TryAgainError("no answer in time: it comes too slowly")
+            headers = [(k, v) for k, v in response.headers.items() if k != "content-encoding"]
+            reason = response.extensions.get("reason_phrase", b"")
+            return httpx.Response(
+                response.status_code,
+                headers=headers,
+                content=b"".join(parts),
+                request=response.request,
+                extensions={"reason_phrase": reason} if reason else {},
+            )
 
     def stream(self, body: Mapping[str, Any]) -> Any:
         """An open response whose lines come in one by one (a context manager)."""
@@ -132,11 +183,11 @@ class EndpointClient:
     def raise_for_status(self, response: httpx.Response) -> None:
         """Nothing where the response is good; otherwise the error that says who may try again."""
         code = response.status_code
-        if code == 200:
+        if 200 <= code < 300:
             return
         what = hide_secrets(describe_refusal(response))
-        if code in _FATAL:
-            raise self.make_error(what)
+        if code in _FATAL or (code == 429 and _NO_CREDIT.search(response.text[:2000])):
+            raise self.make_error(what, _CHECK if code != 429 else _PAY)
         if code in _RETRIED or code >= 500:
             pause = read_retry_after(response)
             if pause is not None:
@@ -146,6 +197,8 @@ class EndpointClient:
 
     def make_error(self, what: str, next_step: str = _CHECK) -> EndpointError:
         """An error that stops everything, with the address and no secret."""
+        if self._lacks_version and "HTTP 404" in what:
+            next_step = "the address may lack its /v1: url = http://HOST/v1, as a rule"
         return EndpointError(hide_secrets(what), where=self.shown_url, next_step=next_step)
 
 
@@ -201,15 +254,12 @@ def describe_network_error(error: httpx.HTTPError) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
-def read_retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the server asks to wait, from a number or a date."""
-    value = response.headers.get("retry-after", "")
+def is_this_machine(url: str) -> bool:
+    """Whether an address leads to this machine, which no proxy reaches."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
     try:
-        seconds = float(value)
-        return max(0.0, seconds) if seconds == seconds else None
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
+        return False
