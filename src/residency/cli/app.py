@@ -163,7 +163,7 @@ class PlainCommand(TyperCommand):
 
 def find_named_folder(params: Mapping[str, Any]) -> str:
     """The project's folder as the command line names it; empty where it is left out."""
-    words = params.get("arguments") or [params.get("directory") or ""]
+    words = params.get("arguments") or [params.get("directory") or params.get("folder") or ""]
     folder = str(words[0])
     return folder if folder not in ("", ".") and Path(folder).is_dir() else ""
 

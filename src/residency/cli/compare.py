@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from residency.cli.json_output import to_jsonable
 from residency.cli.progress import ProgressDisplay
-from residency.cli.terminal import console, format_percent, print_json
+from residency.cli.terminal import console, format_percent, print_json, print_line
 
 if TYPE_CHECKING:
+    from residency.commands.compare import Compared
     from residency.evaluate.imported_logs.compare_logs import LogComparison
 from residency.cli.options import Json, SplitName, open_project, split_folder
 
@@ -44,15 +45,38 @@ def compare_command(
 
         _show_logs(compare_log_files(arguments[0], arguments[1]), as_json)
         return
-    from residency.cli.result_tables import format_short_interval
-    from residency.project.named_models import label_model
-
     directory, (before, after) = split_folder(arguments, ["A", "B"])
     with ProgressDisplay() as progress:
         compared = open_project(directory, progress).compare(before, after, split)
     if as_json:
         print_json(json.dumps(to_jsonable(compared), ensure_ascii=False))
         return
+    console.print(_build_table(compared, split))
+    print_line(_describe_primary(compared.primary), style="bold")
+    before_score, after_score = (scores["score"] for scores in compared.scores)
+    for title, key in (("checks passed of those scored", "mean"), ("checks scored", "coverage")):
+        ends = f"{format_percent(before_score[key])} → {format_percent(after_score[key])}"
+        console.print(f"{title}: {ends}")
+    one_sided = [
+        kind
+        for kind in sorted(set(compared.scores[0]["kinds"]) | set(compared.scores[1]["kinds"]))
+        if kind not in compared.kinds
+    ]
+    if one_sided:
+        console.print(
+            f"No item was scored in both for: {', '.join(one_sided)}.",
+        )
+    for name, kinds in (("fixed", compared.fixed), ("broken", compared.broken)):
+        for kind, keys in kinds.items() if items else []:
+            for key in keys:
+                console.print(f"{name} {kind} {key}")
+
+
+def _build_table(compared: Compared, split: str) -> Table:
+    """How often each kind fails on either side, on the items scored in both."""
+    from residency.cli.result_tables import format_short_interval
+    from residency.project.named_models import label_model
+
     table = Table(
         title=f"{label_model(compared.before)} → {label_model(compared.after)}, on {split}",
         title_justify="left",
@@ -71,24 +95,27 @@ def compare_command(
             f"{row['fixed']} / {row['broken']}",
             f"{row['p_value']:.1g}",
         )
-    console.print(table)
-    before_score, after_score = (scores["score"] for scores in compared.scores)
-    for title, key in (("checks passed of those scored", "mean"), ("checks scored", "coverage")):
-        ends = f"{format_percent(before_score[key])} → {format_percent(after_score[key])}"
-        console.print(f"{title}: {ends}")
-    one_sided = [
-        kind
-        for kind in sorted(set(compared.scores[0]["kinds"]) | set(compared.scores[1]["kinds"]))
-        if kind not in compared.kinds
-    ]
-    if one_sided:
-        console.print(
-            f"No item was scored in both for: {', '.join(one_sided)}.",
+    return table
+
+
+def _describe_primary(change: dict[str, Any] | None) -> str:
+    """The metric that models are compared by, on the items judged in both."""
+    if change is None:
+        return "No item was judged in both by the primary metric."
+    from residency.results.number_formats import format_interval, format_points
+
+    interval = format_interval(change["low"], change["high"], signed=True)
+    line = (
+        f"{change['title']}, of {change['n']} items judged in both: "
+        f"{format_percent(change['before'])} → {format_percent(change['after'])}, "
+        f"{format_points(change['delta'])} points, 95 % interval {interval}"
+    )
+    if change["one_sided"]:
+        line += (
+            f"; {change['one_sided']} items were judged on one side alone: with them the difference "
+            f"lies between {format_points(change['worst'])} and {format_points(change['best'])}"
         )
-    for name, kinds in (("fixed", compared.fixed), ("broken", compared.broken)):
-        for kind, keys in kinds.items() if items else []:
-            for key in keys:
-                console.print(f"{name} {kind} {key}")
+    return line
 
 
 def _are_logs(names: list[str]) -> bool:

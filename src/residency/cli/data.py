@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from residency.cli.options import Directory, Json, split_folder
-from residency.cli.terminal import console, print_json, print_line
+from residency.cli.terminal import console, print_json, print_line, quote_path
 from residency.text.terminal_text import make_safe
 
 app = typer.Typer(help="Dataset versions: list, show, diff, export.", no_args_is_help=True)
@@ -41,6 +41,9 @@ def list_command(directory: Directory = Path(), as_json: Json = False) -> None:
             for v in versions
         ]
         print_json(json.dumps(body, ensure_ascii=False))
+        return
+    if not versions:
+        print_line(f"No dataset version yet. → residency run {quote_path(directory)}")
         return
     table = Table(header_style="bold")
     for name in ("version", "rows", "trained by", "parent", "note"):

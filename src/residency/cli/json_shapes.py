@@ -172,6 +172,7 @@ SHAPES: dict[str, JsonShape] = {
             "fixed": "kind → examples",
             "broken": "kind → examples",
             "scores": "of both",
+            "primary": "the metric that models are compared by: title, n, before, after, delta, low, high, one_sided, worst, best",
         },
     ),
     "gate": JsonShape(

@@ -58,7 +58,7 @@ def build_figures_table(
     on the items that could be scored in both.
     """
     table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("", no_wrap=True)
+    table.add_column("")
     for label, _ in models:
         table.add_column(label.replace("base, ", ""), justify="right")
     if changes is not None:

@@ -88,8 +88,15 @@ class SafeConsole(Console):
         self._width = width
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As rich prints; where nobody looks, no text is broken, however long it is."""
+        """As rich prints; where nobody looks, no text is broken, however long it is.
+
+        A table that does not fit is narrowed, or written row by row.
+        """
         looked_at = self.is_terminal or "COLUMNS" in os.environ
+        if looked_at and "rich.table" in sys.modules:
+            from residency.cli.fitted_table import fit_table
+
+            objects = tuple(fit_table(item, self.width) for item in objects)
         if not looked_at and all(isinstance(item, str | Text) for item in objects):
             options.setdefault("soft_wrap", True)
         super().print(*objects, **options)

@@ -11,7 +11,14 @@ from rich.table import Table
 
 from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json
-from residency.cli.terminal import console, format_percent, print_heading, print_json, print_line
+from residency.cli.terminal import (
+    console,
+    format_percent,
+    print_heading,
+    print_json,
+    print_line,
+    quote_path,
+)
 
 if TYPE_CHECKING:
     from residency.results.usage import Percentiles, Usage
@@ -43,15 +50,15 @@ def usage_command(
         body = to_jsonable(used) | {"answered": used.answered}
         print_json(json.dumps(body, ensure_ascii=False))
         return
-    _show(used, days, project.config.moderation.offensive_threshold)
+    _show(used, days, project.config.moderation.offensive_threshold, quote_path(directory))
 
 
-def _show(used: Usage, days: float, threshold: float) -> None:
+def _show(used: Usage, days: float, threshold: float, folder: str) -> None:
     print_heading(f"Use in the last {days:g} days")
     uptime = "no server has run yet" if used.uptime is None else _describe_uptime(used)
     print_line(uptime)
     if not used.requests:
-        print_line("No request was served. → residency serve DIR")
+        print_line(f"No request was served. → residency serve {folder}")
         return
     errors = ", ".join(f"{count} × {status}" for status, count in used.errors.items())
     print_line(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from residency.evaluate.suites.primary_score import compare_primary
 from residency.loop.assess import assess_stored_answers
-from residency.loop.item_outcomes import compare_kinds, find_kind_outcomes
+from residency.loop.item_outcomes import compare_kinds, find_kind_outcomes, map_groups
 from residency.nouns.example import Split
 from residency.nouns.model import Model
 from residency.project.named_models import find_model
@@ -17,7 +18,9 @@ from residency.project.workspace import Workspace
 class Compared:
     """Two models, kind by kind, and the items on which they differ.
 
-    ``fixed`` and ``broken`` map a kind to example ids.
+    ``fixed`` and ``broken`` map a kind to example ids. ``primary`` is the metric that models are
+    compared by: its title and its paired change (``compare_primary``); None where no item was judged
+    in both.
     """
 
     before: Model
@@ -27,6 +30,7 @@ class Compared:
     fixed: dict[str, list[str]]
     broken: dict[str, list[str]]
     scores: tuple[dict[str, Any], dict[str, Any]]
+    primary: dict[str, Any] | None = None
 
 
 def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:
@@ -39,4 +43,8 @@ def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:
         fixed[kind] = [k for k in now if then.get(k) and now[k] is False]
         broken[kind] = [k for k in now if then.get(k) is False and now[k]]
     scores = (sides[0].scores.to_dict(), sides[1].scores.to_dict())
-    return Compared(sides[0].model, sides[1].model, split, kinds, fixed, broken, scores)
+    change = compare_primary(
+        sides[0].scores.primary, sides[1].scores.primary, map_groups(sides[1].examples)
+    )
+    primary = {"title": ws.primary_metric.title, **change} if change else None
+    return Compared(sides[0].model, sides[1].model, split, kinds, fixed, broken, scores, primary)

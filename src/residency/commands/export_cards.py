@@ -151,7 +151,11 @@ def _read_score(results: RunResults, model: Model) -> CardScore | None:
     before, after = choose_leading_figures(sides)
     if change is None or before.mean is None or after.mean is None:
         return None
-    return CardScore(after.title, change.n, before.mean, after.mean, change.low, change.high)
+    means = before.mean, after.mean
+    primary = test.primary_change
+    if primary is not None and primary.before is not None and primary.after is not None:
+        means = primary.before, primary.after  # over the items judged on both sides
+    return CardScore(after.title, change.n, *means, change.low, change.high)
 
 
 def _list_forgotten(results: RunResults, model: Model) -> list[str]:

@@ -241,12 +241,15 @@ class PrimaryChange(ScoreChange):
     """The change of the primary metric on the items judged on both sides.
 
     ``one_sided`` items could be judged on one side alone; ``worst`` and ``best`` are the change if
-    all of them spoke against, or for, the later model.
+    all of them spoke against, or for, the later model. ``before`` and ``after`` are the means over
+    the items judged on both sides; None in runs that did not store them.
     """
 
     one_sided: int = 0
     worst: float = 0.0
     best: float = 0.0
+    before: float | None = None
+    after: float | None = None
 
 
 @dataclass(frozen=True)

@@ -127,9 +127,11 @@ def _primary_sentence(
 ) -> tuple[Answer, str]:
     """The answer by the primary metric; the checks behind it explain it."""
     before, after = test.sides[test.reference], test.sides[test.final]
+    # Over the same items, as the difference is: means over different ones tell another story.
+    then, later = (was.mean, now.mean) if change.before is None else (change.before, change.after)
     figures = (
         f"{now.items} sealed test items, {now.title}: {before.label} "
-        f"{format_percent(was.mean, 0)}, {after.label} {format_percent(now.mean, 0)} "
+        f"{format_percent(then, 0)}, {after.label} {format_percent(later, 0)} "
         f"(difference {format_points(change.delta)} points on {change.n} items judged on both "
         f"sides, 95 % interval {format_interval(change.low, change.high, signed=True)})"
     )

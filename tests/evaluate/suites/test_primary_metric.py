@@ -22,6 +22,7 @@ from residency.evaluate.suites.suite import Suite
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import FinishReason, Response
+from residency.results.figures import PrimaryChange, read_figures
 
 
 def example(number: int, reference: str) -> Example:
@@ -212,3 +213,20 @@ def test_pain_38_requests_that_failed_count_against_the_coverage(tmp_path: Path)
     assert change is not None
     assert (change["n"], change["one_sided"]) == (8, 4)
     assert change["worst"] <= change["delta"] <= change["best"]
+
+
+@pytest.mark.parametrize("lost", [0, 3, 8])
+def test_a_change_is_over_the_items_judged_on_both_sides(tmp_path: Path, lost: int) -> None:
+    """The later model answers the hard items with errors: its mean rises, and nothing is claimed."""
+    suite = read_suite(tmp_path, {"rule": "exact"})
+    rows = [example(n, "yes") for n in range(24)]
+    texts = ["no"] * lost + ["yes"] * (24 - lost)
+    before, _, _ = score(suite, rows, texts)
+    after, _, _ = score(suite, rows, texts, ["error"] * lost + ["stop"] * (24 - lost))
+    change = compare_primary(before.primary, after.primary, {})
+    assert change is not None
+    assert change["n"] == 24 - lost and change["one_sided"] == lost
+    assert change["after"] - change["before"] == pytest.approx(change["delta"]) == 0
+    figures = read_figures(PrimaryChange, change)
+    assert not figures.is_better and not figures.is_worse
+    assert figures.before == figures.after == 1.0

@@ -101,6 +101,7 @@ def compare_primary(
 ) -> dict[str, Any] | None:
     """The paired change of the primary metric (after − before) over items judged on both sides.
 
+    ``before`` and ``after`` are the means over just these items.
     ``worst`` is the change if every item that only one side could be judged on spoke against the
     later model, ``worst_low`` the lower end of its interval (``best``, ``best_high``: for it): a claim
     stands only where it holds there too. None without an item in common.
@@ -112,6 +113,7 @@ def compare_primary(
     shared = {i: b - a for i, (a, b) in pairs.items() if a is not None and b is not None}
     if not shared:
         return None
+    means = [sum(pairs[i][side] or 0.0 for i in shared) / len(shared) for side in (0, 1)]
     low, high = mean_interval(
         list(shared.values()), [groups.get(i, i) for i in shared], signed=True, level=LEVEL
     )
@@ -120,6 +122,8 @@ def compare_primary(
     in_favour = [(1.0 if b is None else b) - (0.0 if a is None else a) for a, b in pairs.values()]
     return {
         "n": len(shared),
+        "before": means[0],
+        "after": means[1],
         "delta": sum(shared.values()) / len(shared),
         "low": max(low, -1.0),
         "high": min(high, 1.0),
