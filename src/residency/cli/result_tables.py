@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from residency.cli.terminal import console, format_percent
 from residency.results.figures import KindChange, ScoresFigures, SealedTest
-from residency.results.kinds import COMMON_KINDS
+from residency.results.kinds import COMMON_KINDS, KIND_LIMITS
 from residency.results.leading_figures import choose_leading_figures
 from residency.results.run_summary import IssueRow, RunSummary
 from residency.results.statuses import SIGNIFICANT, status_colour
@@ -63,8 +63,6 @@ def build_figures_table(
         table.add_column(label.replace("base, ", ""), justify="right")
     if changes is not None:
         table.add_column("fall on items scored in both, 95 %", justify="right")
-        table.caption = "*: stands when everything that was tested is counted"
-        table.caption_justify = "left"
     scores = [scores for _, scores in models]
 
     def add(name: str, cells: list[str], change: str = "", style: str = "") -> None:
@@ -79,11 +77,21 @@ def build_figures_table(
     if any(s.score.coverage <= _FULL_COVERAGE for s in scores):
         add("  of the checks scored", [format_percent(s.score.coverage) for s in scores])
         add("  unscored as failed", [format_percent(s.score.floor) for s in scores])
-    for kind in choose_kinds(scores, limit):
+    chosen = choose_kinds(scores, limit)
+    for kind in chosen:
         kinds = [s.kinds.get(kind) for s in scores]
         rates = [(k.rate, k.scored) if k else (None, 0) for k in kinds]
         add(*_share_count(f"fails {kind}", rates), _describe_change((changes or {}).get(kind)))
+    table.caption = "\n".join([*_list_notes(chosen, changes)]) or None
+    table.caption_justify = "left"
     return table
+
+
+def _list_notes(kinds: Sequence[str], changes: Mapping[str, KindChange] | None) -> Iterator[str]:
+    """What stands below a table of rates."""
+    if changes is not None:
+        yield "*: stands when everything that was tested is counted"
+    yield from (f"{kind}: {KIND_LIMITS[kind]}" for kind in kinds if kind in KIND_LIMITS)
 
 
 def _share_count(name: str, figures: Sequence[tuple[float | None, int]]) -> tuple[str, list[str]]:

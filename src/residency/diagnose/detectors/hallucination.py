@@ -3,8 +3,9 @@
 The source is the prompt, and the reference where there is one. A ``key: value`` field is
 supported when it says *none*, when it is a class label of that field, or when its words stand
 in the source (a typo apart). In a field that holds labels, another value describes rather than
-copies: one of its words, or of the same stem, is enough. Prose is scored when the prompt holds an input text, or inside a
-``key: value`` answer. An open question has no source: with three samples or more it is judged
+copies: one of its words, or of the same stem, is enough. Prose is scored when the prompt holds an
+input text, or inside a ``key: value`` answer; there sentences of other words than the source's, and
+such as deny it, count as well as numbers and names. An open question has no source: with three samples or more it is judged
 by self-consistency (``meaning.py``; errors made with confidence escape that), else unscored.
 What an answer *should* say is not judged here: a wrong value that stands in the source is not
 a hallucination.
@@ -21,12 +22,13 @@ from wordfreq import zipf_frequency
 from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.diagnose.detectors.misspelling import edit_distance
 from residency.diagnose.semantic_entropy import unsupported_sentences
+from residency.diagnose.sentence_support import find_unsupported
 from residency.diagnose.source_numbers import find_swapped, is_rounding
 from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
 from residency.text.words import split_words
 
-NAME, VERSION = "hallucination", "4"
+NAME, VERSION = "hallucination", "5"
 _NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")
 _LIST_MARK = re.compile(r"(?m)^[ \t]{0,16}(?:\d+[.)]|[-*•])\s")
 _DATE = re.compile(
@@ -183,6 +185,11 @@ def _against_source(item: Item, context: Context) -> Finding:
             checked.append((field.start, field.end))
             spans += _check_field(key, field, message, context)
     spans += _check_prose(item, source, checked, computes=_reference_computes(item))
+    if not structured:
+        told = [(span.start, span.end) for span in spans]
+        for span in find_unsupported(item.prose, _read_message(item), item.reference):
+            if not any(span.start < end and start < span.end for start, end in told):
+                spans.append(span)
     spans.sort(key=lambda span: span.start)
     in_fields = any(span.note.startswith("field ") for span in spans)
     return make_finding(
