@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -90,6 +92,39 @@ def test_a_group_votes_once() -> None:
     free, grouped = pair_outcomes(before, after), pair_outcomes(before, after, groups=groups)
     assert (free.better, grouped.better) == (30, 3)
     assert free.p_value < 1e-8 < grouped.p_value == pytest.approx(0.25)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([True, False, None]),
+            st.sampled_from([True, False, None]),
+            st.integers(0, 4),
+        ),
+        max_size=30,
+    )
+)
+def test_figures_of_groups_follow_their_definition(
+    rows: list[tuple[bool | None, bool | None, int]],
+) -> None:
+    before = {f"i{n}": was for n, (was, _, _) in enumerate(rows)}
+    after = {f"i{n}": now for n, (_, now, _) in enumerate(rows)}
+    groups = {f"i{n}": f"g{own}" for n, (_, _, own) in enumerate(rows)}
+    paired = pair_outcomes(before, after, groups=groups)
+    both = [(w, n, g) for w, n, g in rows if w is not None and n is not None]
+    known = [(w, n, g) for w, n, g in rows if w is not None or n is not None]
+    assert paired.n == len(both) and paired.unscored == len(rows) - len(both)
+    assert paired.lost + paired.gained == len(known) - len(both)
+    ordered = list(dict.fromkeys(g for _, _, g in known))
+    means = {g: [(w, n) for w, n, own in both if own == g] for g in ordered}
+    assert paired.before == tuple(
+        sum(w for w, _ in own) / len(own) for own in means.values() if own
+    )
+    assert paired.after == tuple(sum(n for _, n in own) / len(own) for own in means.values() if own)
+    every = {g: [(w, n) for w, n, own in known if own == g] for g in ordered}
+    worst = [sum(bool(w) - (n is None or n) for w, n in own) / len(own) for own in every.values()]
+    best = [sum((w is None or w) - bool(n) for w, n in own) / len(own) for own in every.values()]
+    assert paired.worst == pytest.approx(worst) and paired.best == pytest.approx(best)
 
 
 def test_groups_widen_the_interval() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from residency.errors import StoreError
 from residency.nouns.example import Example, Split
@@ -23,6 +23,14 @@ from residency.store.run_tables import MOST_FITTING
 from residency.store.store import Store
 
 
+class KindsSaid(NamedTuple):
+    """What some checks speak of: the kinds of all, of those that passed, and all in order."""
+
+    every: frozenset[str]
+    passed: frozenset[str]
+    named: tuple[str, ...]
+
+
 class JudgedAnswers:
     """The answers of a run's models, under the run's own suite and detectors."""
 
@@ -33,6 +41,7 @@ class JudgedAnswers:
         self._outcomes: dict[tuple[str, Split], dict[str, list[Outcome]]] = {}
         self._shared: dict[tuple[str, Split], dict[int, tuple[int, ...]]] = {}
         self._single: dict[str, bool] = {}
+        self._kinds: dict[tuple[int, ...], KindsSaid] = {}
         self._changes: dict[tuple[ItemsAsked, str, str, CheckNumbers], dict[Any, int]] = {}
         self._tags: dict[Split, dict[str, tuple[str, ...]]] = {}
         self._positions: dict[Split, dict[str, int]] = {}
@@ -184,7 +193,9 @@ class JudgedAnswers:
     ) -> tuple[str, ...]:
         """Kinds that an item fails, its samples reduced; ``only`` these, where some are named."""
         several = list(outcomes)
-        kinds = {self.checks[number].kind for outcome in several for number in outcome.failed}
+        if len(several) == 1 and not only:
+            return self._read_kinds(several[0].failed).named
+        kinds = {kind for outcome in several for kind in self._read_kinds(outcome.failed).named}
         if len(several) > 1:
             how = cast(Reduce, self._reduce())
             kinds = {
@@ -194,18 +205,35 @@ class JudgedAnswers:
             }
         return tuple(sorted(kinds & set(only) if only else kinds, key=kind_order))
 
-    def fails_kind(self, outcomes: Iterable[Outcome], kind: str) -> bool | None:
+    def fails_kind(self, outcomes: Sequence[Outcome], kind: str) -> bool | None:
         """Whether an item fails a kind, its samples reduced; None: unscored."""
+        if len(outcomes) == 1:
+            return self._fails_kind(outcomes[0], kind)
         each = [self._fails_kind(outcome, kind) for outcome in outcomes]
-        return each[0] if len(each) == 1 else reduce_outcomes(each, cast(Reduce, self._reduce()))
+        return reduce_outcomes(each, cast(Reduce, self._reduce()))
+
+    def is_scored(self, outcomes: Sequence[Outcome]) -> bool:
+        """Whether any check could judge the answers."""
+        return any(
+            outcome.failed or self._read_kinds(outcome.repeated).passed for outcome in outcomes
+        )
 
     def _fails_kind(self, outcome: Outcome, kind: str) -> bool | None:
         """Whether an answer fails a kind, whoever reported it; None: unscored."""
-        if any(self.checks[number].kind == kind for number in outcome.failed):
+        if outcome.failed and kind in self._read_kinds(outcome.failed).every:
             return True
-        repeated = (self.checks[number] for number in outcome.repeated)
-        passed = any(check.kind == kind and check.status == "pass" for check in repeated)
-        return False if passed else None
+        return False if kind in self._read_kinds(outcome.repeated).passed else None
+
+    def _read_kinds(self, numbers: tuple[int, ...]) -> KindsSaid:
+        """The kinds of some checks, read once: thousands of answers share hundreds of tuples."""
+        known = self._kinds.get(numbers)
+        if known is None:
+            checks = [self.checks[number] for number in numbers]
+            every = frozenset(check.kind for check in checks)
+            passed = frozenset(check.kind for check in checks if check.status == "pass")
+            known = KindsSaid(every, passed, tuple(sorted(every, key=kind_order)))
+            self._kinds[numbers] = known
+        return known
 
     # --- texts and evidence ---------------------------------------------------------------
 

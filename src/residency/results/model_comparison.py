@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from residency.errors import StoreError
 from residency.nouns.example import Example
@@ -26,6 +26,7 @@ FLIPS: tuple[Flip, ...] = (
     "unscored",
 )
 """In the order in which items are shown: those that flipped first."""
+Value = TypeVar("Value")
 ANY = "any failure"
 """The row of a comparison that asks whether anything at all failed in an answer."""
 
@@ -83,21 +84,21 @@ def compare_models(results: RunResults, before: str, after: str) -> ComparedMode
             "these two models have no judged answers to the same dev items",
             next_step="residency eval with each, under today's suite",
         )
-    kinds_then = {key: answers.failed_kinds(then[key]) for key in shared}
-    kinds_now = {key: answers.failed_kinds(now[key]) for key in shared}
+    sides = [_Side(answers, {key: side[key] for key in shared}) for side in (then, now)]
     groups = results.store.corpus_groups(results.run, "dev")
-    kinds = {ANY: _compare_any(answers, then, now, kinds_then, kinds_now, groups)}
-    seen = {kind for several in (kinds_then, kinds_now) for own in several.values() for kind in own}
+    kinds = {ANY: compare_paired(sides[0].fails_any(), sides[1].fails_any(), groups=groups)}
+    seen = {kind for side in sides for own in side.failed for kind in own}
     for kind in sorted(seen, key=kind_order):
-        sides = [_fails(answers, side, shared, kind) for side in (then, now)]
-        kinds[kind] = compare_paired(sides[0], sides[1], groups=groups)
+        kinds[kind] = compare_paired(sides[0].fails(kind), sides[1].fails(kind), groups=groups)
+    kinds_then, kinds_now = (side.list_failed() for side in sides)
+    scored_then, scored_now = (side.list_scored() for side in sides)
     items = [
         ComparedItem(
             example=key,
             flip=_name_flip(
                 kinds_then[key],
                 kinds_now[key],
-                _is_scored(answers, then[key]) and _is_scored(answers, now[key]),
+                scored_then[key] and scored_now[key],
             ),
             before=then[key][0].response,
             after=now[key][0].response,
@@ -138,35 +139,42 @@ def load_compared_answers(results: RunResults, items: list[ComparedItem]) -> lis
     ]
 
 
-def _compare_any(
-    answers: JudgedAnswers,
-    then: Mapping[str, list[Outcome]],
-    now: Mapping[str, list[Outcome]],
-    kinds_then: Mapping[str, tuple[str, ...]],
-    kinds_now: Mapping[str, tuple[str, ...]],
-    groups: Mapping[str, str],
-) -> PairedComparison:
-    def outcome(several: list[Outcome], kinds: tuple[str, ...]) -> bool | None:
-        return bool(kinds) if kinds or _is_scored(answers, several) else None
+class _Side:
+    """One model's items. Thousands share what their checks said: each such case is read once."""
 
-    before = {key: outcome(then[key], kinds) for key, kinds in kinds_then.items()}
-    after = {key: outcome(now[key], kinds) for key, kinds in kinds_now.items()}
-    return compare_paired(before, after, groups=groups)
+    def __init__(self, answers: JudgedAnswers, items: Mapping[str, list[Outcome]]) -> None:
+        cases: dict[tuple[tuple[int, ...], ...], int] = {}
+        self._answers = answers
+        self._cases: list[list[Outcome]] = []
+        self._case: dict[str, int] = {}
+        for key, several in items.items():
+            said = tuple(numbers for o in several for numbers in (o.failed, o.repeated))
+            case = cases.setdefault(said, len(cases))
+            if case == len(self._cases):
+                self._cases.append(several)
+            self._case[key] = case
+        self.failed = [answers.failed_kinds(several) for several in self._cases]
+        self._scored = [answers.is_scored(several) for several in self._cases]
 
+    def list_failed(self) -> dict[str, tuple[str, ...]]:
+        """The kinds that each item fails."""
+        return self._spread(self.failed)
 
-def _is_scored(answers: JudgedAnswers, outcomes: list[Outcome]) -> bool:
-    """Whether any check could judge the answers."""
-    return any(
-        outcome.failed
-        or any(answers.checks[number].status == "pass" for number in outcome.repeated)
-        for outcome in outcomes
-    )
+    def list_scored(self) -> dict[str, bool]:
+        """Whether any check could judge each item."""
+        return self._spread(self._scored)
 
+    def fails_any(self) -> dict[str, bool | None]:
+        """Whether each item fails anything (None: unscored)."""
+        cases = zip(self.failed, self._scored, strict=True)
+        return self._spread([bool(kinds) if kinds or scored else None for kinds, scored in cases])
 
-def _fails(
-    answers: JudgedAnswers, side: Mapping[str, list[Outcome]], shared: list[str], kind: str
-) -> dict[str, bool | None]:
-    return {key: answers.fails_kind(side[key], kind) for key in shared}
+    def fails(self, kind: str) -> dict[str, bool | None]:
+        """Whether each item fails a kind (None: unscored)."""
+        return self._spread([self._answers.fails_kind(case, kind) for case in self._cases])
+
+    def _spread(self, of_cases: Sequence[Value]) -> dict[str, Value]:
+        return {key: of_cases[case] for key, case in self._case.items()}
 
 
 def _name_flip(before: tuple[str, ...], after: tuple[str, ...], scored: bool) -> Flip:

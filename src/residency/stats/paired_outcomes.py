@@ -15,11 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from residency.stats.delta_interval import interval_of_differences
 from residency.stats.exact_tests import SignFlipTest, sign_e_value, sign_flip_test
+
+_Integers = np.ndarray[Any, np.dtype[np.intp]]
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,10 @@ def pair_outcomes(
         only: the items to use (the measuring half); None means all.
     """
     groups = groups or {}
-    rows: dict[str, list[tuple[bool | None, bool | None]]] = {}
+    numbers: dict[str, int] = {}
+    own: list[int] = []
+    then: list[int] = []
+    later: list[int] = []
     fixed: list[str] = []
     broken: list[str] = []
     silent = 0
@@ -165,50 +171,49 @@ def pair_outcomes(
         if was is None and now is None:
             silent += 1
             continue
-        rows.setdefault(groups.get(key) or key, []).append((was, now))
+        own.append(numbers.setdefault(groups.get(key) or key, len(numbers)))
+        then.append(_MISSING if was is None else int(was))
+        later.append(_MISSING if now is None else int(now))
         if was is not None and now is not None and was != now:
             (fixed if was else broken).append(key)
-    lost = sum(now is None for pairs in rows.values() for _, now in pairs)
-    gained = sum(was is None for pairs in rows.values() for was, _ in pairs)
-    scored = _list_scored(rows) if lost + gained else list(rows.values())
-    earlier = tuple(sum(bool(was) for was, _ in pairs) / len(pairs) for pairs in scored)
-    later = tuple(sum(bool(now) for _, now in pairs) / len(pairs) for pairs in scored)
-    worst = best = tuple(was - now for was, now in zip(earlier, later, strict=True))
+    place, was_failed, now_failed = (np.asarray(part, np.intp) for part in (own, then, later))
+    lost, gained = (int((side == _MISSING).sum()) for side in (now_failed, was_failed))
+    both = (was_failed != _MISSING) & (now_failed != _MISSING)
+    sizes, earlier, after_all = _average(place[both], was_failed[both], now_failed[both])
+    worst = best = tuple((earlier - after_all).tolist())
+    every = sizes
     if lost + gained:
-        worst, best = _bound_missing(rows)
+        # A lost answer fails (or passes) after, a gained one passed (or failed) before.
+        worst_fall = np.maximum(was_failed, 0) - np.abs(now_failed)
+        best_fall = np.abs(was_failed) - np.maximum(now_failed, 0)
+        every, lowest, highest = _average(place, worst_fall, best_fall)
+        worst, best = tuple(lowest.tolist()), tuple(highest.tolist())
     return Paired(
-        n=sum(len(pairs) for pairs in scored),
+        n=int(both.sum()),
         unscored=silent + lost + gained,
         lost=lost,
         gained=gained,
         fixed_ids=tuple(sorted(fixed)),
         broken_ids=tuple(sorted(broken)),
-        before=earlier,
-        after=later,
-        sizes=tuple(len(pairs) for pairs in scored),
+        before=tuple(earlier.tolist()),
+        after=tuple(after_all.tolist()),
+        sizes=tuple(sizes.tolist()),
         worst=worst,
         best=best,
-        bound_sizes=tuple(len(pairs) for pairs in rows.values()),
+        bound_sizes=tuple(every.tolist()),
     )
 
 
-_Rows = Mapping[str, list[tuple[bool | None, bool | None]]]
+_MISSING = -1
+"""An outcome that is not there; its absolute value is that of a failure."""
 
 
-def _list_scored(rows: _Rows) -> list[list[tuple[bool | None, bool | None]]]:
-    """Each group's items that were scored in both; groups without any are left out."""
-    scored = [[pair for pair in pairs if None not in pair] for pairs in rows.values()]
-    return [pairs for pairs in scored if pairs]
-
-
-def _bound_missing(rows: _Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Differences by group at the bounds: a lost answer fails (or passes) after, a gained one passed
-    (or failed) before."""
-    worst, best = [], []
-    for pairs in rows.values():
-        worst.append(sum(bool(w) - (n is None or n) for w, n in pairs) / len(pairs))
-        best.append(sum((w is None or w) - bool(n) for w, n in pairs) / len(pairs))
-    return tuple(worst), tuple(best)
+def _average(place: _Integers, first: _Integers, second: _Integers) -> tuple[Any, Any, Any]:
+    """Items of each group that has any, and the means of two figures over them, in the groups' order."""
+    sizes = np.bincount(place)
+    there = sizes > 0
+    means = [np.bincount(place, side)[there] / sizes[there] for side in (first, second)]
+    return sizes[there], means[0], means[1]
 
 
 @dataclass(frozen=True)
