@@ -99,13 +99,17 @@ def show_search(result: SearchResult) -> None:
 
     title = f"{result.metric}, on the items that choose"
     table = Table(title=title, title_justify="left", header_style="bold")
-    for column in ("settings", "trainings", result.metric, ""):
-        table.add_column(column, justify="right" if column == "trainings" else "left")
     ranked = sorted(result.trials, key=lambda trial: -(trial.score or 0.0))
-    for trial in ranked:
+    remarks = [
+        trial.failure or ("stopped: worse than the best, item by item" * trial.stopped)
+        for trial in ranked
+    ]
+    for column in ("settings", "trainings", result.metric, *(("remark",) if any(remarks) else ())):
+        table.add_column(column, justify="right" if column == "trainings" else "left")
+    for trial, remark in zip(ranked, remarks, strict=True):
         score = "–" if trial.score is None else f"{100 * trial.score:.1f} %"
-        remark = trial.failure or ("stopped: worse than the best, item by item" * trial.stopped)
-        table.add_row(describe_settings(trial.settings), str(trial.trainings), score, remark)
+        cells = [describe_settings(trial.settings), str(trial.trainings), score]
+        table.add_row(*cells, *((remark,) if any(remarks) else ()))
     console.print(table)
     for line in (*result.words, *result.notes):
         print_line(line)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import special
+
+from residency.stats import special
 
 FEWEST_GROUPS = 6
 """Below so many groups no exact test can reach 5 %: nothing is claimed, the interval is (−1, 1)."""

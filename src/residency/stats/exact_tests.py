@@ -16,7 +16,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import special
+
+from residency.stats import special
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -7,8 +7,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
+from residency.stats import special
 from residency.stats.delta_interval import FEWEST_GROUPS, delta_interval
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
+from residency.stats import special
 from residency.stats.delta_interval import (
     FEWEST_GROUPS,
     interval_of_differences,

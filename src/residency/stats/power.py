@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import special
 
+from residency.stats import special
 from residency.stats.exact_tests import mcnemar_p, sign_flip_test
 
 _TRIALS = 200

@@ -21,7 +21,8 @@ from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
-from scipy import special
+
+from residency.stats import special
 
 _MOST = 200_000
 _MOST_TRAININGS = 20

@@ -8,8 +8,8 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
+from residency.stats import special
 from residency.stats.intervals import mean_interval
 from residency.sweep.size_table import average_items
 
@@ -99,7 +99,7 @@ def measure_gain(
     degrees = sum(len(side) - 1 for side in means)
     spread = sum(float(np.var(side, ddof=1)) * (len(side) - 1) for side in means if len(side) > 1)
     noise = spread / degrees * sum(1 / len(side) for side in means) if degrees else 0.0
-    trained = float(stdtrit(degrees, 0.975)) * noise**0.5 if degrees else float("inf")
+    trained = float(special.stdtrit(degrees, 0.975)) * noise**0.5 if degrees else float("inf")
     low = max(-1.0, mean - ((mean - low) ** 2 + trained**2) ** 0.5)
     high = min(1.0, mean + ((high - mean) ** 2 + trained**2) ** 0.5)
     return Gain(
