@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from residency.nouns.finding import Span
@@ -24,6 +25,8 @@ from residency.text.json_answers import (
 from residency.text.words import split_words
 
 Parse = Literal["lines", "json"]
+LONGEST_REMEMBERED = 4000
+"""Characters; longer answers are rare, and would fill the memory."""
 
 EMPTY_VALUES = frozenset(
     {"", "none", "n/a", "na", "null", "unknown", "-", "not given", "not mentioned"}
@@ -154,8 +157,16 @@ def parse_answer(text: str, parse: Parse) -> Parsed:
 
     ``lines``: each line is ``key: value``; empty lines are ignored. ``json``: one object; values
     that are not strings are written as JSON. Markdown around either is read, and is a problem.
+    Several rules read the same answers, so the latest are remembered: the value is not to be changed.
     """
+    return _parse(text, parse) if len(text) > LONGEST_REMEMBERED else _parse_once(text, parse)
+
+
+def _parse(text: str, parse: Parse) -> Parsed:
     return _parse_lines(text) if parse == "lines" else _parse_json(text)
+
+
+_parse_once = lru_cache(maxsize=8192)(_parse)
 
 
 def find_fields(text: str) -> dict[str, Field]:

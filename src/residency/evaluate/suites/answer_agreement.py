@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from residency.evaluate.suites.check_result import CUT, Context, Item
-from residency.evaluate.suites.parsed_cache import ParsedCache, compare_form
+from residency.evaluate.suites.compare_form import compare_form
 from residency.evaluate.suites.rule import Rule
-from residency.text.answer_fields import normalise_answer
+from residency.text.answer_fields import normalise_answer, parse_answer
 
 Compare = Literal["normalised", "fields", "similarity"]
 NOT_ALONE = "nothing to compare with"
@@ -37,36 +37,28 @@ class AgreementRule(Rule):
             raise ValueError("'fields' needs compare = 'fields'")
         return self
 
-    def _key(self, text: str, parsed: ParsedCache) -> Hashable | None:
+    def _key(self, text: str) -> Hashable | None:
         """What two answers must share; None when the answer cannot be read."""
         if self.compare != "fields":
             return normalise_answer(text)
-        found = parsed(text).fields
+        found = parse_answer(text, self.parse).fields
         values = [found.get(name.casefold()) for name in self.fields]
         if not any(values):
             return None
         return tuple(compare_form(v) if v else None for v in values)
 
-    def _reference_key(self, item: Item, parsed: ParsedCache) -> Hashable | None:
-        return None if item.reference is None else self._key(item.reference, parsed)
+    def _reference_key(self, item: Item) -> Hashable | None:
+        return None if item.reference is None else self._key(item.reference)
 
     def _judged(
         self, items: Sequence[Item], context: Context
     ) -> tuple[list[Hashable | None], list[str], np.ndarray | None]:
         """Keys, why an item cannot be compared (or ""), and vectors for ``similarity``."""
-        parsed = ParsedCache(self.parse)
-        keys = [self._key(item.text, parsed) for item in items]
+        keys = [self._key(item.text) for item in items]
         reasons = []
         for item, key in zip(items, keys, strict=True):
             # Two cut answers differ wherever they were cut; a cut field is only the last one.
-            cut_matters = item.cut and (
-                self.compare != "fields"
-                or any(
-                    f.casefold() not in parsed(item.text).fields
-                    or parsed(item.text).last == f.casefold()
-                    for f in self.fields
-                )
-            )
+            cut_matters = item.cut and (self.compare != "fields" or self._lacks_field(item.text))
             reasons.append(CUT if cut_matters else "no field can be read" if key is None else "")
         vectors = None
         if self.compare == "similarity":
@@ -75,6 +67,12 @@ class AgreementRule(Rule):
             else:
                 vectors = context.embedder.embed([item.text for item in items])
         return keys, reasons, vectors
+
+    def _lacks_field(self, text: str) -> bool:
+        """Whether a cut answer ends before or inside a field that is compared."""
+        parsed = parse_answer(text, self.parse)
+        names = map(str.casefold, self.fields)
+        return any(name not in parsed.fields or parsed.last == name for name in names)
 
     def _agree(
         self, i: int, j: int, keys: Sequence[Hashable | None], vectors: np.ndarray | None
@@ -86,8 +84,7 @@ class AgreementRule(Rule):
     def _difference(self, i: int, j: int, items: Sequence[Item]) -> str:
         if self.compare != "fields":
             return f"another answer: {items[j].text.strip()[:120]!r}"
-        parsed = ParsedCache(self.parse)
-        mine, theirs = parsed(items[i].text).fields, parsed(items[j].text).fields
+        mine, theirs = (parse_answer(items[k].text, self.parse).fields for k in (i, j))
         parts = []
         for name in map(str.casefold, self.fields):
             a, b = mine.get(name), theirs.get(name)

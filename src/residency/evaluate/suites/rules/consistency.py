@@ -18,7 +18,6 @@ from residency.evaluate.suites.check_result import (
     leave_unscored,
     pass_check,
 )
-from residency.evaluate.suites.parsed_cache import ParsedCache
 
 
 class Consistency(AgreementRule):
@@ -33,7 +32,6 @@ class Consistency(AgreementRule):
     def check_all(self, items: Sequence[Item], context: Context) -> list[list[Check]]:
         keys, reasons, vectors = self._judged(items, context)
         groups: dict[Hashable, list[int]] = defaultdict(list)
-        parsed = ParsedCache(self.parse)
         for i, item in enumerate(items):
             if reasons[i]:
                 continue
@@ -41,7 +39,7 @@ class Consistency(AgreementRule):
             if self.over == "samples":
                 groups[model, example.id].append(i)
             elif example.group:
-                reference = self._reference_key(item, parsed)
+                reference = self._reference_key(item)
                 groups[model, example.group, item.response.sample, reference].append(i)
         others = {i: [j for j in group if j != i] for group in groups.values() for i in group}
         return [

@@ -17,9 +17,8 @@ from residency.evaluate.suites.check_result import (
     leave_unscored,
     pass_check,
 )
-from residency.evaluate.suites.parsed_cache import ParsedCache
 from residency.evaluate.suites.rule import Rule
-from residency.text.answer_fields import normalise_answer
+from residency.text.answer_fields import normalise_answer, parse_answer
 from residency.text.words import split_words
 
 _LEVEL = Literal["higher", "not_lower", "lower", "not_higher", "different", "same"]
@@ -87,7 +86,7 @@ class Directional(Rule):
                 return float(count), str(count)
             found = _NUMBER.findall(item.text)
             return (float(found[-1]), found[-1]) if found else None
-        parsed = ParsedCache(self.parse)(item.text)
+        parsed = parse_answer(item.text, self.parse)
         value = parsed.fields.get(self.of.casefold())
         if value is None or (item.cut and parsed.last == self.of.casefold()):
             return None

@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic import model_validator
 
 from residency.evaluate.suites.check_result import Check, Item, fail_check, leave_unscored
+from residency.evaluate.suites.compare_form import compare_form
 from residency.evaluate.suites.format_kind import FORMAT
-from residency.evaluate.suites.parsed_cache import compare_form
 from residency.evaluate.suites.rule import Rule
 from residency.nouns.example import Example
 from residency.text.answer_fields import Parsed, check_form, parse_answer
