@@ -87,3 +87,42 @@ def test_long_odd_texts_do_not_hang(text: str, embedder: WordLlamaEmbedder) -> N
     start = time.thread_time()
     run("A message.", "product: kettle\norder: none", [text], embedder)
     assert time.thread_time() - start < 30
+
+
+CHINESE = "北京是中华人民共和国的首都，位于华北平原北部，是全国的政治、文化中心。"
+JAPANESE = "東京は日本の首都であり、人口が最も多い都市です。多くの企業や大学がここにあります。"
+THAI = "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทยและเป็นเมืองที่มีประชากรมากที่สุด"
+
+
+@pytest.mark.parametrize("text", [CHINESE, JAPANESE, THAI])
+def test_a_loop_is_seen_in_scripts_without_spaces(text: str, embedder: WordLlamaEmbedder) -> None:
+    once, loop, spaced = text, text * 4, f"{text} " * 4
+    found = [
+        finding.status
+        for answer in (once, loop, spaced)
+        for finding in run("x", "", [answer], embedder)[1]
+        if finding.detector == "repetition"
+    ]
+    assert found == ["pass", "fail", "fail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "misspelt"),
+    [
+        ("I will send teh form and you can sign it tomorrow.", ["teh"]),
+        ("I RECIEVED THE PACKAGE YESTERDAY AND IT WAS DAMAGED.", ["RECIEVED"]),
+        ("We dont think that it works, but we shall see.", ["dont"]),
+        ("The NASA and the OECD met the WTO in a hotel.", []),
+        ("THE NEW OFFICE OPENS IN MARCH, AND EVERYBODY IS INVITED.", []),
+    ],
+)
+def test_short_capital_and_contracted_words_are_checked(
+    text: str, misspelt: list[str], embedder: WordLlamaEmbedder
+) -> None:
+    prompt = "Please answer the message of a customer in some plain words."
+    (finding,) = [
+        finding
+        for finding in run(prompt, "", [text], embedder)[1]
+        if finding.detector == "misspelling"
+    ]
+    assert [text[span.start : span.end] for span in finding.spans] == misspelt

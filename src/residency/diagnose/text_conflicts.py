@@ -7,11 +7,17 @@ for first.
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from residency.text.function_words import FUNCTION_WORDS, PRONOUNS_AND_AUXILIARIES
 from residency.text.numbers import Number, find_numbers
 from residency.text.words import split_words
 
+_OTHER_LANGUAGES = (
+    "nicht kein keine keinen keiner nie niemals ohne pas jamais aucun aucune sans nunca ningún ninguna"
+    " niet geen nooit 不 没 没有 不能 不是 不会 不可以"
+)
 _NEGATIONS = frozenset(
     [
         "not",
@@ -26,6 +32,7 @@ _NEGATIONS = frozenset(
         "nobody",
         "nowhere",
         "hardly",
+        *_OTHER_LANGUAGES.split(),
     ]
 )
 _OPPOSITES = [
@@ -37,10 +44,57 @@ _OPPOSITES = [
     "failed/passed false/true fast/slow faster/slower first/last free/paid gain/loss higher/lower",
     "inside/outside left/right less/more lock/unlock long/short lose/win maximum/minimum",
     "negative/positive north/south east/west off/on optional/required optional/mandatory",
+    "rise/fall rises/falls rose/fell rising/falling grow/shrink grew/shrank above/below approve/deny",
+    "approved/denied approved/rejected granted/denied arrive/depart arrives/departs better/worse",
+    "best/worst bigger/smaller big/small bought/sold cheap/expensive clean/dirty deep/shallow",
+    "easy/difficult empty/full found/lost guilty/innocent heavy/light high/low join/leave large/small",
+    "larger/smaller many/few narrow/wide newer/older permitted/prohibited present/absent rich/poor",
+    "same/different stronger/weaker strong/weak success/failure succeeded/failed supports/opposes",
+    "thick/thin top/bottom upper/lower waived/charged wet/dry won/lost younger/older right/wrong",
     "private/public push/pull raise/lower safe/dangerous sell/buy start/stop with/without yes/no",
 ]
 _PAIRS = frozenset(frozenset(pair.split("/")) for line in _OPPOSITES for pair in line.split())
 _PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "anti", "counter", "mis")
+_CLASSES = tuple(
+    frozenset(names.split())
+    for names in (
+        "monday tuesday wednesday thursday friday saturday sunday",
+        "montag dienstag mittwoch donnerstag freitag samstag sonntag",
+        "january february april june july august september october november december",
+        "red green blue yellow black white brown orange purple pink grey gray",
+        "spring summer autumn winter",
+        "first second third fourth fifth sixth",
+    )
+)
+"""Words of which one statement holds one: another of the same class says another thing."""
+_TIME = re.compile(
+    r"\b(?P<hour>\d{1,2})(?::(?P<minute>\d{2}))?\s?(?P<half>[ap])\.?m\b"
+    r"|\b(?P<hour24>\d{1,2}):(?P<minute24>\d{2})\b",
+    re.IGNORECASE,
+)
+_UNITS: dict[str, tuple[str, float]] = {
+    **dict.fromkeys(("mm", "millimetres", "millimeters"), ("m", 0.001)),
+    **dict.fromkeys(("cm", "centimetres", "centimeters"), ("m", 0.01)),
+    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), ("m", 1.0)),
+    **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), ("m", 1000.0)),
+    **dict.fromkeys(("inch", "inches"), ("m", 0.0254)),
+    **dict.fromkeys(("ft", "foot", "feet"), ("m", 0.3048)),
+    **dict.fromkeys(("mile", "miles"), ("m", 1609.344)),
+    **dict.fromkeys(("mg", "milligrams"), ("g", 0.001)),
+    **dict.fromkeys(("g", "gram", "grams"), ("g", 1.0)),
+    **dict.fromkeys(("kg", "kilo", "kilos", "kilograms"), ("g", 1000.0)),
+    **dict.fromkeys(("lb", "lbs", "pound", "pounds"), ("g", 453.59237)),
+    **dict.fromkeys(("ml", "millilitres", "milliliters"), ("l", 0.001)),
+    **dict.fromkeys(("l", "litre", "litres", "liter", "liters"), ("l", 1.0)),
+    **dict.fromkeys(("second", "seconds", "sec"), ("s", 1.0)),
+    **dict.fromkeys(("minute", "minutes", "min"), ("s", 60.0)),
+    **dict.fromkeys(("hour", "hours"), ("s", 3600.0)),
+    **dict.fromkeys(("day", "days"), ("s", 86400.0)),
+    **dict.fromkeys(("week", "weeks"), ("s", 604800.0)),
+    **dict.fromkeys(("month", "months"), ("month", 1.0)),
+    **dict.fromkeys(("year", "years"), ("month", 12.0)),
+}
+_UNIT = re.compile(r"[\s-]?(" + "|".join(sorted(_UNITS, key=len, reverse=True)) + r")\b(?![/²³])")
 _EMPTY = (FUNCTION_WORDS | PRONOUNS_AND_AUXILIARIES) - {word for pair in _PAIRS for word in pair}
 _ABOUT_THE_SAME = 0.5
 _CONTRACTION = re.compile(r"n['’]t\b", re.IGNORECASE)
@@ -54,14 +108,58 @@ def find_conflict(a: str, b: str) -> str | None:
     - *opposites*: of texts with much the same words one says a word where the other says its
       opposite (a list, and words that differ by un-, in-, dis-, anti- and the like).
     """
-    return _differ_in_numbers(a, b) or _differ_in_words(a, b)
+    return _differ_in_times(a, b) or _differ_in_numbers(a, b) or _differ_in_words(a, b)
+
+
+@dataclass(frozen=True)
+class _Amount:
+    """A number as it is written, and in the unit that its kind is measured in (empty: no unit)."""
+
+    plain: str
+    measured: str
+
+    def is_same(self, other: _Amount) -> bool:
+        """An amount without a unit may be in any."""
+        if self.measured and other.measured:
+            return self.measured == other.measured
+        return self.plain == other.plain
+
+
+def _differ_in_times(a: str, b: str) -> str | None:
+    left, right = (set(map(_read_time, _TIME.finditer(text))) for text in (a, b))
+    if left - right and right - left:
+        return f"times {_list_spelled(left - right)} and {_list_spelled(right - left)}"
+    return None
+
+
+def _read_time(match: re.Match[str]) -> str:
+    if match["hour24"] is not None:
+        return f"{int(match['hour24']):02d}:{match['minute24']}"
+    hour = int(match["hour"]) % 12 + (12 if match["half"].lower() == "p" else 0)
+    return f"{hour:02d}:{match['minute'] or '00'}"
 
 
 def _differ_in_numbers(a: str, b: str) -> str | None:
-    left, right = ({_spell_number(n, text) for n in find_numbers(text)} for text in (a, b))
-    if left - right and right - left:
-        return f"numbers {_list_spelled(left - right)} and {_list_spelled(right - left)}"
+    left, right = (_list_amounts(_TIME.sub(" ", text)) for text in (a, b))
+    alone = [
+        {mine.plain for mine in one if not any(mine.is_same(theirs) for theirs in other)}
+        for one, other in ((left, right), (right, left))
+    ]
+    if all(alone):
+        return f"numbers {_list_spelled(alone[0])} and {_list_spelled(alone[1])}"
     return None
+
+
+def _list_amounts(text: str) -> list[_Amount]:
+    amounts = []
+    for number in find_numbers(text):
+        unit = _UNIT.match(text, number.scale_end)
+        measured = ""
+        if unit and number.amount is not None:
+            kind, size = _UNITS[unit[1]]
+            measured = f"{number.amount * size:.6g} {kind}"
+        amounts.append(_Amount(_spell_number(number, text), measured))
+    return amounts
 
 
 def _spell_number(number: Number, text: str) -> str:
@@ -71,7 +169,7 @@ def _spell_number(number: Number, text: str) -> str:
     return f"{number.amount:.12g}{mark}"
 
 
-def _list_spelled(values: set[str]) -> str:
+def _list_spelled(values: AbstractSet[str]) -> str:
     return ", ".join(sorted(values)[:3])
 
 
@@ -88,6 +186,10 @@ def _differ_in_words(a: str, b: str) -> str | None:
         for y in plain_b - plain_a:
             if _are_opposites(x, y) and shared + 1 >= _ABOUT_THE_SAME * fewest:
                 return f"{x!r} and {y!r}"
+    for names in _CLASSES:
+        first, second = (plain_a - plain_b) & names, (plain_b - plain_a) & names
+        if first and second and shared + 1 >= _ABOUT_THE_SAME * fewest:
+            return f"{_list_spelled(first)!r} and {_list_spelled(second)!r}"
     denials = [sum(word in _NEGATIONS for word in words) % 2 for words in (mine, theirs)]
     if denials[0] != denials[1] and shared >= _ABOUT_THE_SAME * fewest:
         return "one denies what the other says"

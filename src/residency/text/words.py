@@ -79,6 +79,22 @@ def _split_unicode(lowered: str) -> list[str]:
     return words
 
 
+def place_words(text: str) -> list[tuple[str, int, int]]:
+    """Runs between white space and their places, marks included; scripts that set no spaces are cut
+    into their words."""
+    places: list[tuple[str, int, int]] = []
+    for run in re.finditer(r"\S+", text):
+        if not _HAS_UNSPACED.search(run[0]):
+            places.append((run[0], *run.span()))
+            continue
+        at = run.start()
+        for segment in map(str, WordBreaker(run[0], "en")):
+            if any(map(str.isalnum, segment)):
+                places.append((segment, at, at + len(segment)))
+            at += len(segment)
+    return places
+
+
 def list_ngrams(tokens: Sequence[Hashable], n: int) -> list[tuple[Hashable, ...]]:
     """Every run of ``n`` tokens, in order; empty when there are fewer than ``n``."""
     return list(zip(*(tokens[i:] for i in range(n)), strict=False))

@@ -20,7 +20,7 @@ from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
 from residency.text.words import split_words
 
-NAME, VERSION = "inconsistency", "4"
+NAME, VERSION = "inconsistency", "5"
 _REWORDED = 0.2
 
 

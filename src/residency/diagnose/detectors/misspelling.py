@@ -21,7 +21,7 @@ from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
 from residency.text.words import split_words
 
-NAME, VERSION = "misspelling", "6"
+NAME, VERSION = "misspelling", "7"
 _INSIDE = re.compile(r"(?<=[^\W\d_] )[^\W\d_]+|(?<=[,;)] )[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _UNKNOWN, _FREQUENT = 1.5, 3.0
@@ -146,7 +146,12 @@ def _iterate_checked(item: Item) -> Iterator[tuple[int, int, str]]:
         in_code = before in "_@#\\$<." or after in "_(=[" or (after == "." and next_after.isalnum())
         if in_code or before.isdigit() or after.isdigit():
             continue
-        if not 4 <= len(token) <= _LONGEST or not token.isascii():
+        if not token.isascii() or not (
+            4 <= len(token) <= _LONGEST or token.lower() in _load_common()
+        ):
+            continue
+        if token.isupper() and len(token) > 1 and _is_line_of_capitals(text, match.start()):
+            yield match.start(), match.end(), token.lower()
             continue
         # Capitalised inside a sentence: a name. At its start it may be any word.
         if token[1:] != token[1:].lower():
@@ -154,6 +159,13 @@ def _iterate_checked(item: Item) -> Iterator[tuple[int, int, str]]:
         if token[0].isupper() and not _starts_sentence(text, match.start()):
             continue
         yield match.start(), match.end(), token
+
+
+def _is_line_of_capitals(text: str, place: int) -> bool:
+    """Whether all words of a line are in capitals: then they are words, and no abbreviations."""
+    start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+    words = _TOKEN.findall(text[start : end if end >= 0 else len(text)][:2000])
+    return len(words) >= _FEWEST_WORDS and all(word.isupper() for word in words)
 
 
 def _starts_sentence(text: str, start: int) -> bool:

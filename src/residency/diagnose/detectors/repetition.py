@@ -12,11 +12,10 @@ from collections.abc import Sequence
 
 from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
-from residency.text.words import list_ngrams
+from residency.text.words import list_ngrams, place_words
 
-NAME, VERSION = "repetition", "3"
-_WORD = re.compile(r"\S+")
-_SENTENCE = re.compile(r"[^\n.!?]+[.!?]*")
+NAME, VERSION = "repetition", "4"
+_SENTENCE = re.compile(r"[^\n.!?。！？]+[.!?。！？]*")
 _FEWEST_NGRAMS = 12
 _MOSTLY = 0.6
 _NEW_WORDS = 0.3
@@ -32,7 +31,7 @@ def detect_repetition(items: Sequence[Item], context: Context) -> list[Finding]:
 
 def _judge_repeats(item: Item, context: Context) -> Finding:
     text, config = item.response.text, context.config
-    tokens = [(m[0].lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
+    tokens = place_words(text.lower()) if len(text.lower()) == len(text) else place_words(text)
     plain = [token.strip(".,;:!?*\"'") for token, _, _ in tokens]
     share = repeated_share(plain)
     reasons: list[str] = []
@@ -73,7 +72,7 @@ def _judge_repeats(item: Item, context: Context) -> Finding:
 
 
 def _strip_words(text: str) -> list[str]:
-    return [word.strip(".,;:!?*\"'") for word in text.lower().split()]
+    return [word.strip(".,;:!?*\"'") for word, _, _ in place_words(text.lower())]
 
 
 def repeated_share(tokens: Sequence[str], n: int = 4) -> float:
@@ -144,8 +143,8 @@ def _double_sentences(text: str) -> list[Span]:
     spans = []
     doubled = 0
     for match in _SENTENCE.finditer(text):
-        key = " ".join(_strip_words(match[0]))
-        size = len(key.split())
+        words = _strip_words(match[0])
+        key, size = " ".join(words), len(words)
         if size < 5 or "|" in key:
             continue
         counts[key] += 1
@@ -153,5 +152,5 @@ def _double_sentences(text: str) -> list[Span]:
             doubled += size
             lead = len(match[0]) - len(match[0].lstrip())
             spans.append(Span(match.start() + lead, match.end(), "said before"))
-    size = len(text.split())
+    size = len(place_words(text))
     return spans if doubled >= (0.1 if size < _LONG_TEXT else 0.25) * size else []
