@@ -14,12 +14,13 @@ from functools import lru_cache
 from residency.nouns.finding import Span
 from residency.text.function_words import FUNCTION_WORDS, PRONOUNS_AND_AUXILIARIES
 from residency.text.negation import find_flipped, is_negator
+from residency.text.number_words import find_number_words
 from residency.text.words import split_words
 
 NEW_SHARE = 0.5
 """Share of a sentence's words of content from which it is invented."""
 FEWEST_WORDS = 3
-"""Words of content below which nothing is said of a sentence."""
+"""Words of content below which nothing is said of a sentence; new ones below which it is not invented."""
 SAME_SHARE = 0.6
 """Share of a sentence's words that a sentence of the source must hold to speak of the same."""
 _MOST_SENTENCES = 500
@@ -54,7 +55,7 @@ def _is_new(words: frozenset[str], source: str) -> bool | None:
     """Whether a sentence is made of other words; None where it has too few."""
     if len(words) < FEWEST_WORDS:
         return None
-    return len(words - _find_stems(source)) >= NEW_SHARE * len(words)
+    return len(words - _find_stems(source)) >= max(FEWEST_WORDS, NEW_SHARE * len(words))
 
 
 def _find_denied(sentence: str, words: frozenset[str], source: str) -> str:
@@ -92,7 +93,8 @@ def _find_stems(source: str) -> frozenset[str]:
 
 
 def _has_content(word: str) -> bool:
-    return len(word) > 2 - (not word.isascii()) and word not in _EMPTY and not is_negator(word)
+    has_meaning = len(word) > 2 - (not word.isascii()) and word not in _EMPTY
+    return has_meaning and not is_negator(word) and not find_number_words(word)
 
 
 def _find_stem(word: str) -> str:
