@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from residency.config.data import DataConfig
 from residency.data.reading.conversations import read_messages
 from residency.data.reading.file_preview import preview_file
+from residency.data.reading.find_layout import find_mapping
 from residency.data.reading.layouts.open_assistant import OTHER_PATHS
+from residency.data.reading.map_rows import map_row
 from residency.data.reading.marked_turns import read_marked_turns
 from residency.data.reading.source_reader import ReadResult, read_sources
 from residency.errors import DataError
@@ -157,6 +159,46 @@ def test_written_out_chats_give_their_turns(talk: list[tuple[str, str]]) -> None
     for name, write in FORMS.items():
         text = "".join(itertools.starmap(write, flatten(talk)))
         assert [(m.role, m.content) for m in read_marked_turns(text)] == flatten(talk), name
+
+
+def test_a_chat_column_of_written_out_turns_with_calls_of_tools() -> None:
+    """Glaive's function calls: marks between blank lines, a mark in the system column too."""
+    row = {
+        "system": "SYSTEM: You may call functions.",
+        "chat": "USER: Rate?\n\n\nASSISTANT: <functioncall> {} <|endoftext|>\n\n\n"
+        'FUNCTION RESPONSE: {"rate": 2}\n\n\nASSISTANT: It is 2. <|endoftext|>\n\n\n',
+    }
+    mapping = find_mapping([row] * 4)
+    assert mapping.layout.name == "chat-text" and mapping.columns["text"] == "chat"
+    messages = map_row(row, mapping).messages
+    assert [(m.role, m.content) for m in messages] == [
+        ("system", "You may call functions."),
+        ("user", "Rate?"),
+        ("assistant", "<functioncall> {}"),
+        ("tool", '{"rate": 2}'),
+        ("assistant", "It is 2."),
+    ]
+
+
+def test_columns_inside_of_objects_are_named_by_their_path() -> None:
+    rows = [{"translation": {"de": f"Wort {n}", "en": f"word {n}"}, "id": n} for n in range(4)]
+    with pytest.raises(DataError) as caught:
+        find_mapping(rows)
+    assert "--column question=translation.de --column response=translation.en" in str(caught.value)
+    named = {"question": "translation.de", "response": "translation.en"}
+    mapping = find_mapping(rows, columns=named)
+    messages = map_row(rows[3], mapping).messages
+    assert [m.content for m in messages] == ["Wort 3", "word 3"]
+    with pytest.raises(DataError, match=r"translation\.fr"):
+        find_mapping(rows, columns={**named, "response": "translation.fr"})
+    many = [{"q": {"body": "a", "title": "b"}, "answers": [{"text": "c"}], "n": 1}] * 4
+    with pytest.raises(DataError, match=r"inside of objects: q\.body, q\.title"):
+        find_mapping(many)
+    mapping = find_mapping(many, columns={"question": "q.body", "response": "answers.0.text"})
+    assert [m.content for m in map_row(many[0], mapping).messages] == ["a", "c"]
+    plain = [{"q.body": "x", "q": {"body": "y"}, "a": "z"}] * 4
+    mapping = find_mapping(plain, columns={"question": "q.body", "response": "a"})
+    assert map_row(plain[0], mapping).messages[0].content == "x", "a column's own name comes first"
 
 
 @given(st.text(max_size=60))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from residency.data.reading.clean_text import clean_label, is_missing
+from residency.data.reading.column_paths import has_column, list_text_paths, read_column
 from residency.data.reading.conversations import read_yes_or_no
 from residency.data.reading.layouts.known_layouts import find_layouts
 from residency.data.reading.layouts.layout import (
@@ -115,10 +116,14 @@ def _no_layout(rows: Sequence[Mapping[str, Any]], layout: str, where: str) -> Da
 
 def _suggest_columns(rows: Sequence[Mapping[str, Any]]) -> str:
     """How to name the columns, with those of the file where it has just two of text."""
-    columns = dict.fromkeys(str(key) for row in rows for key in row)
-    texts = [name for name in columns if name.strip() and name.strip().lower() not in _IDS]
-    if len(texts) != 2 or not all(isinstance(row.get(name), str) for row in rows for name in texts):
-        return COLUMNS_HINT
+    paths = dict.fromkeys(path for row in rows for path in list_text_paths(row))
+    columns = dict.fromkeys([*(str(key) for row in rows for key in row), *paths])
+    inner = {path.split(".")[0] for path in paths if not any(path in row for row in rows)}
+    texts = [n for n in columns if n.strip() and n.strip().lower() not in _IDS and n not in inner]
+    whole = all(isinstance(read_column(row, name), str) for row in rows for name in texts)
+    if len(texts) != 2 or not whole:
+        nested = [path for path in paths if path.split(".")[0] in inner][:4]
+        return COLUMNS_HINT + (f"; inside of objects: {', '.join(nested)}" if nested else "")
     asked, answered = (shlex.quote(name) for name in texts)
     return (
         f"if {asked} is the question and {answered} the answer: --column question={asked} "
@@ -154,7 +159,7 @@ def _choose_raw(
     labelled = by_name.get("text-label")
     if labelled is not None:
         column = labelled.columns["class"]
-        values = [row.get(column) for row in rows if not is_missing(row.get(column))]
+        values = [v for row in rows if not is_missing(v := read_column(row, column))]
         if "class" in named:
             return labelled
         if any(isinstance(value, bool) for value in values) and "label" not in named:
@@ -192,7 +197,7 @@ def _hold_classes(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
     name = column.strip().lower()
     if name in _NO_WORDS or name.endswith("id"):
         return False
-    values = [row.get(column) for row in rows if not is_missing(row.get(column))]
+    values = [v for row in rows if not is_missing(v := read_column(row, column))]
     short = all(
         isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= 40
         for value in values
@@ -212,7 +217,7 @@ def _with_marks(
     column = mapping.columns.get("label")
     if column is None or "label" in named:
         return mapping
-    values = [row.get(column) for row in rows if not is_missing(row.get(column))]
+    values = [v for row in rows if not is_missing(v := read_column(row, column))]
     if values and all(read_yes_or_no(value) is not None for value in values):
         return mapping
     return replace(mapping, columns={k: v for k, v in mapping.columns.items() if k != "label"})
@@ -239,7 +244,7 @@ def _check_names(
                 where="residency.toml [data] columns",
                 next_step=f"known fields: {', '.join(known)}",
             )
-        if rows and not any(theirs in row for row in rows):
+        if rows and not any(has_column(row, theirs) for row in rows):
             raise DataError(
                 f"no column {theirs!r} (for {ours}); the file has {', '.join(_list_columns(rows))}",
                 where=where,

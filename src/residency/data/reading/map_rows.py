@@ -20,6 +20,7 @@ from residency.data.reading.conversations import (
 )
 from residency.data.reading.find_layout import RowMapping
 from residency.data.reading.layouts.layout import RowFields
+from residency.data.reading.marked_turns import read_marked_system
 from residency.data.reading.tool_calls import read_tools
 from residency.nouns.example import Message
 
@@ -66,7 +67,8 @@ def map_row(
         raise RowError("the row is labelled as a bad answer", mapping.columns["label"])
     read = mapping.layout.read_row(row)
     messages = _insert_history(read.messages, row)
-    messages = _add_system(messages, row.text("system"), row.column("system"))
+    system = read_marked_system(row.text("system"))
+    messages = _add_system(messages, system, row.column("system"))
     changes = read.left_out
     if len(messages) > 1:
         messages, trimmed = trim_empty_turns(

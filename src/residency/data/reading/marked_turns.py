@@ -1,7 +1,7 @@
 """Conversations written out as one text with the marks of a chat → messages.
 
 Read are the marks of published files: Anthropic's ``Human:`` and ``Assistant:`` between blank lines,
-Guanaco's ``### Human:``, Vicuna's ``USER:``, ChatML, and the templates of Llama 2 and 3, Mistral,
+Guanaco's ``### Human:``, Vicuna's and Glaive's ``USER:``, ChatML, and the templates of Llama 2 and 3, Mistral,
 Gemma, Zephyr and Phi. The text must begin with a mark: prose that only quotes one is prose.
 """
 
@@ -19,6 +19,7 @@ _NAMES: dict[str, Role] = {
     "gpt": "assistant",
     "model": "assistant",
     "system": "system",
+    "function response": "tool",
 }
 _WHO = "|".join(_NAMES)
 _BEGIN = re.compile(r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|\[gMASK\]<sop>)?\s*")
@@ -32,7 +33,7 @@ _FORMS = tuple(
         ),
         (rf"<start_of_turn>({_WHO})\n", r"<end_of_turn>|<eos>"),
         (rf"<\|({_WHO})\|>\n?", r"</s>|<\|end\|>|<\|endoftext\|>"),
-        (rf"(?:^|(?<=\n\n))({_WHO}): ?", r"(?!)"),
+        (rf"(?:^|(?<=\n\n))({_WHO}): ?", r"<\|endoftext\|>|</s>"),
         (rf"#{{2,3}} ?({_WHO}): ?", r"</s>"),
         (rf"(?:^|(?<=\s)|(?<=</s>))({_WHO}): ", r"</s>"),
     )
@@ -56,6 +57,11 @@ def read_marked_turns(text: str) -> tuple[Message, ...]:
     readings = [turns for turns in readings if turns and turns[0].role != "assistant"]
     answered = [turns for turns in readings if any(turn.role == "assistant" for turn in turns)]
     return next(iter((*answered, *readings)), ())
+
+
+def read_marked_system(text: str) -> str:
+    """A system message without the mark ``SYSTEM:`` that some files write before it (Glaive's)."""
+    return text.removeprefix("SYSTEM: ").strip() if text.startswith("SYSTEM: ") else text
 
 
 def _divide(body: str, mark: re.Pattern[str], end: re.Pattern[str]) -> tuple[Message, ...]:

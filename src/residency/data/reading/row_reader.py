@@ -8,6 +8,7 @@ from pathlib import Path
 
 from residency.config.data import DataConfig
 from residency.data.reading.clean_text import RowError, clean_label
+from residency.data.reading.column_paths import read_column
 from residency.data.reading.conversations import is_empty
 from residency.data.reading.find_layout import RowMapping
 from residency.data.reading.map_rows import MappedRow, map_row
@@ -74,9 +75,9 @@ class RowReader:
             reason = f"does not fit {self.mapping}: {type(error).__name__}: {error}"
             return self._reject(record, "", reason), ()
         labels = (
-            clean_label(f"{column}={record.values[column]}")
+            clean_label(f"{column}={value}")
             for column in self.config.tags
-            if record.values.get(column) not in (None, "")
+            if (value := read_column(record.values, column)) not in (None, "")
         )
         example = Example(
             messages=mapped.messages,

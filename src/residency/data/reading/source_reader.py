@@ -15,6 +15,7 @@ from typing import Any
 
 from residency.config.data import DataConfig
 from residency.data.reading.clean_text import clean_label
+from residency.data.reading.column_paths import find_root
 from residency.data.reading.find_layout import RowMapping, find_mapping
 from residency.data.reading.layouts.layout import RowFields
 from residency.data.reading.row_reader import Reject, RowReader
@@ -209,7 +210,9 @@ def _list_unused(
     values: Sequence[Mapping[str, Any]], mapping: RowMapping, tags: Sequence[str]
 ) -> tuple[str, ...]:
     """Columns that are not read, and keys within messages that are not."""
-    used = {*mapping.columns.values(), *mapping.layout.also_reads, *tags}
+    named = [*mapping.columns.values(), *tags]
+    used = {*named, *(find_root(row, column) for row in values for column in named)}
+    used |= set(mapping.layout.also_reads)
     names = dict.fromkeys(str(key) for row in values for key in row if key not in used)
     if not mapping.columns:  # an export, which the layout reads as a whole
         names = {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from residency.data.reading.clean_text import RowError, clean_text, describe_type, is_missing
+from residency.data.reading.column_paths import has_column, read_column
 from residency.data.reading.conversations import join_parts
 from residency.files.record import Record
 from residency.nouns.example import Message
@@ -92,7 +93,7 @@ class RowFields:
     def value(self, field: str) -> Any:
         """What stands in a field, None where there is none."""
         column = self.columns.get(field)
-        return None if column is None else self.values.get(column)
+        return None if column is None else read_column(self.values, column)
 
     def text(self, field: str) -> str:
         """The text of a field, empty where there is none.
@@ -126,7 +127,7 @@ class RowFields:
 
     def describe_missing(self, field: str) -> str:
         """Why a field has no text: it is empty, or the row is of another layout than the rest."""
-        if self.columns.get(field) in self.values or not self.values:
+        if has_column(self.values, self.column(field)) or not self.values:
             return "the field is empty"
         return f"the row has no such field, only {', '.join(map(str, list(self.values)[:6]))}"
 

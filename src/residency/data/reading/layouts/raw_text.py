@@ -51,8 +51,11 @@ class ChatTextLayout(Layout):
 
     name = "chat-text"
     needs = ("text",)
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "text": ("text", "content", "chat", "conversation", "dialogue", "dialog")
+    }
     about = (
-        "`text` that begins with a chat's mark (`### Human:`, ChatML, `[INST]`, …): its turns, without "
+        "`text` (or `chat`, `conversation`, `dialogue`) that begins with a chat's mark (`### Human:`, ChatML, `[INST]`, …): its turns, without "
         'the marks; `--split-at` or `format = "text"` leaves it raw'
     )
     asks = True
