@@ -98,10 +98,11 @@ def _any_text() -> ChatFormat:
     return _ANY[0]
 
 
-def test_pain_04_a_template_without_an_end_token_is_refused() -> None:
+def test_pain_04_a_template_without_an_end_token_gets_the_tokenizers_or_is_refused() -> None:
     tokenizer = tokenizer_of("chatml")
-    with pytest.raises(TemplateError, match="no end token follows the answer"):
-        ChatFormat(tokenizer, chatml(**{"<|im_end|>": ""}))
+    chat = ChatFormat(tokenizer, chatml(**{"<|im_end|>": ""}))
+    encoded = chat.encode([Message("user", "Hello"), Message("assistant", "Yes.")])
+    assert encoded.ids[-1] == tokenizer.eos_token_id and encoded.mask[-1]
     with pytest.raises(TemplateError, match="no end token follows the answer"):
         ChatFormat(tokenizer, chatml(**{"<|im_end|>": "<end>"}))
     tokenizer.chat_template = None

@@ -227,9 +227,35 @@ def test_an_end_token_that_stands_between_turns_alone_ends_the_last_one_too() ->
     turns = [Message("user", "Hello"), Message("assistant", "Yes.")] * 2
     assert trained(chat, turns) == ["Yes.<|im_end|>", "Yes.<|im_end|>"]
     assert "<|im_end|>" in " ".join(chat.notes)
-    begins_alone = text.replace("<|im_end|>", "")
+
+
+HEADED = (
+    "{% for m in messages %}{{ '### ' + m.role + ':\n' + m.content + '\n\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '### assistant:\n' }}{% endif %}"
+)
+NAMED = (
+    "{% for m in messages %}{% if not loop.first %}{{ '\n' }}{% endif %}{{ m.role + ': ' + m.content }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '\nassistant: ' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize("text", [HEADED, NAMED], ids=["SOLAR", "Falcon"])
+def test_without_any_end_token_the_tokenizers_own_ends_the_last_answer(text: str) -> None:
+    """Nothing tells where an answer ends but the next turn: the model would write that one too."""
+    tokenizer = tokenizer_for(text)
+    chat = ChatFormat(tokenizer)
+    turns = [Message("user", "Hello"), Message("assistant", "Yes.\n\nNo.")] * 2
+    end = tokenizer.eos_token
+    assert trained(chat, turns) == [f"Yes.\n\nNo.{end}"], "earlier answers are context"
+    encoded = chat.encode(turns)
+    assert encoded.context_turns == (1,)
+    asked = chat.prompt_ids(turns[:-1])
+    assert encoded.ids[: len(asked)] == asked, "what is trained is what is asked"
+    assert chat.decode(encoded.ids[len(asked) :]) == "Yes.\n\nNo."
+    assert end in " ".join(chat.notes) and "context" in " ".join(chat.notes)
+    tokenizer.eos_token = None
     with pytest.raises(TemplateError, match="no end token follows"):
-        ChatFormat(tokenizer_for(begins_alone))
+        ChatFormat(tokenizer)
 
 
 DROPPING = (

@@ -44,7 +44,9 @@ class AnswerForm:
     Attributes:
         endings: what stands after an answer; the first one after a plain answer.
         added_end: text of the end token that we write after the last answer, because the template
-            writes none. added_call_end: the same after a call of a tool.
+            writes none. added_call_end: the same after a call of a tool. closes_at_end: it is the
+            tokenizer's EOS, which stands where the template's own line ends would, and after the last
+            answer alone: earlier ones are context.
         close_thinking: what lies between thinking and answer, where the prompt opens the thinking
             and the template does not write it so. Empty for all other templates.
         answers_without_thinking: the prompt asks for an answer without thinking (it closes an empty
@@ -56,10 +58,13 @@ class AnswerForm:
     added_call_end: str = ""
     close_thinking: str = ""
     answers_without_thinking: bool = False
+    closes_at_end: bool = False
     notes: tuple[str, ...] = field(default=())
 
     def finish_conversation(self, text: str, last: Message) -> str:
         """A rendered conversation with the end token that its template leaves out."""
+        if self.closes_at_end:
+            return text.rstrip() + self.added_end
         return text + (self.added_call_end if last.tool_calls else self.added_end)
 
     def write_answer(self, prompt: str, thinking: str, content: str) -> str:
@@ -95,6 +100,7 @@ class AnswerProbe:
     Args:
         render: messages and whether a prompt is asked for → text. tokens: text → (id, start, end)
             of each token. ends_turn: whether a token may end a turn. text_of: a token's text.
+        eos: the tokenizer's end token, for templates that write none anywhere.
     """
 
     def __init__(
@@ -103,9 +109,12 @@ class AnswerProbe:
         tokens: Callable[[str], list[tuple[int, int, int]]],
         ends_turn: Callable[[int], bool],
         text_of: Callable[[int], str],
+        eos: int | None = None,
     ) -> None:
         self._render, self._tokens = render, tokens
         self._ends_turn, self._text_of = ends_turn, text_of
+        self._eos = eos
+        self._closes_at_end = False
 
     def learn_form(self) -> AnswerForm:
         """The form of this template's answers.
@@ -128,9 +137,13 @@ class AnswerProbe:
         added, call_added, notes = "", "", []
         if not self._has_end_token():
             added = endings[0].text
+            follows = (
+                "the tokenizer's own, is trained as its end, and earlier answers are context"
+                if self._closes_at_end
+                else "which follows earlier ones, is trained as its end"
+            )
             notes.append(
-                f"the template writes no end token after the last answer: {added}, which follows "
-                "earlier ones, is trained as its end"
+                f"the template writes no end token after the last answer: {added}, {follows}"
             )
         if close:
             notes.append(
@@ -144,7 +157,8 @@ class AnswerProbe:
             )
         ending, call_added = self._find_call_ending(endings[0], bool(added))
         more = (ending,) if ending is not None else ()
-        return AnswerForm((endings[0], *more), added, call_added, close, bare, tuple(notes))
+        at_end = self._closes_at_end
+        return AnswerForm((endings[0], *more), added, call_added, close, bare, at_end, tuple(notes))
 
     def _refuses_thinking(self, prompt: str) -> bool:
         """Whether an answer with thinking does not go on from the prompt, as one without does."""
@@ -181,6 +195,10 @@ class AnswerProbe:
             return Ending(text[after:], token[2] - after, token[0], before)
         begins = self._next_turn_token(answer)
         if begins is None or begins in self._opening_tokens(prompt):
+            if self._eos is not None and not text[after:].strip() and not close:
+                self._closes_at_end = True
+                mark = self._text_of(self._eos)
+                return Ending(mark, len(mark), self._eos, before)
             raise TemplateError(
                 f"no end token follows the answer ({text[after:][:40]!r} does): "
                 "the model would never learn to stop",
@@ -234,6 +252,8 @@ class AnswerProbe:
             text = self._render([_QUESTION, asked], False)
         except TemplateError:
             return None, plain.text if unended else ""
+        if self._closes_at_end:
+            return None, plain.text
         if unended:
             begins = self._next_turn_token("", called=True)
             if begins is None:

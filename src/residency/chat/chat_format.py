@@ -370,6 +370,7 @@ class ChatFormat:
             find_tokens,
             self._ends_turn,
             lambda token: str(self._added[token].content),
+            self._eos_id if self._eos_id in self._added else None,
         )
         return probe.learn_form()
 
