@@ -51,6 +51,7 @@ _AROUND = (
 )  # fmt: skip
 _BULLET = re.compile(r"(?:[-*•>]|—|–) +(?=[^\d\s])")
 _MATHS_BOX = re.compile(r"\\(?:boxed|text|mathrm|textbf|mathbf)\{(?P<inner>[^{}]+)\}")
+_OPEN_FENCE = re.compile(r"\A```[\w+-]*\s*")
 _OPEN_MARKS = re.compile(r"\A(?:\\[a-z]{0,8}\{?|[^\w\\])+")
 _LETTERED = re.compile(r"\w[)\]]")
 _LINE = re.compile(r"[^\n\r\x85\u2028\u2029]+")
@@ -68,9 +69,9 @@ def normalise_answer(text: str) -> str:
     NFKC, case folded, runs of white space as one space, without invisible characters and vowel
     points of Arabic; typeset apostrophes and hyphens are plain. At both ends it has no quotes, full
     stops, commas, colons and question marks (of any script), nor Markdown emphasis, brackets,
-    ``\\boxed{}`` or a list mark around all of it.
+    ``\\boxed{}``, a list mark or a fence around all of it.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)
+    folded = unicodedata.normalize("NFKC", strip_fence(text)[0]).casefold().translate(_PLAIN)
     plain = " ".join(folded.split()).strip(_EDGE)
     while (inner := _strip_around(plain)) != plain:
         plain = inner
@@ -82,7 +83,7 @@ def could_become(text: str, wanted: str) -> bool:
 
     A mark around it may be open yet, as in ``**par``.
     """
-    begun = _OPEN_MARKS.sub("", text)
+    begun = _OPEN_MARKS.sub("", _OPEN_FENCE.sub("", text))
     return wanted.startswith(text) or wanted.startswith(begun)
 
 

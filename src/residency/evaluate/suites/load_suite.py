@@ -29,10 +29,21 @@ HELP = "docs/suites.md shows the form of a suite"
 
 DEFAULT_RULES: tuple[dict[str, Any], ...] = (
     {"rule": "non_empty"},
-    {"rule": "exact", "mode": "normalised", "max_reference_words": 8, "severity": 0.8},
-    {"rule": "similarity", "min_reference_words": 9, "severity": 0.8},
+    {"rule": "fields", "reference_form": "json", "name": "json", "parse": "json", "order": False},
+    {"rule": "fields", "reference_form": "fields", "order": False},
+    {"rule": "exact", "reference_form": "query", "name": "query", "severity": 0.8},
+    {"rule": "numeric", "reference_form": "worked", "severity": 0.8},
+    {
+        "rule": "exact",
+        "mode": "normalised",
+        "reference_form": "text",
+        "max_reference_words": 8,
+        "severity": 0.8,
+    },
+    {"rule": "similarity", "reference_form": "text", "min_reference_words": 9, "severity": 0.8},
 )
-"""Without a suite: short references exactly, longer ones by meaning."""
+"""Without a suite: fields one by one, queries and short references exactly, worked solutions by
+their number, and longer texts by meaning."""
 
 
 def load_suite(path: Path | None, *, code_root: Path | None = None) -> Suite:
@@ -170,7 +181,8 @@ class _SuiteReader:
         rule = make_rule(raw, where=where, **scope)
         if isinstance(rule, PythonFunction):
             rule = self._load_code(rule, where)
-        concerned = (rule.tags, rule.examples, rule.min_reference_words, rule.max_reference_words)
+        words = rule.min_reference_words, rule.max_reference_words
+        concerned = (rule.tags, rule.examples, *words, rule.reference_form)
         key = (rule.detector, rule.default_kind, *concerned)
         if key in self.places:
             raise SuiteError(

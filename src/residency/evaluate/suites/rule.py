@@ -26,6 +26,7 @@ from residency.evaluate.suites.check_result import (
     leave_unscored,
     raised_check,
 )
+from residency.evaluate.suites.reference_form import ReferenceForm, find_form
 from residency.nouns.content_id import canonical_json
 from residency.nouns.example import Example
 from residency.nouns.finding import Finding
@@ -68,6 +69,8 @@ class Rule(BaseModel):
     """Only examples whose reference has at least so many words."""
     max_reference_words: int | None = Field(None, ge=0)
     """Only examples whose reference has at most so many words."""
+    reference_form: ReferenceForm = ""
+    """Only examples whose reference has this form."""
 
     @property
     def detector(self) -> str:
@@ -78,6 +81,7 @@ class Rule(BaseModel):
     def version(self) -> str:
         """The rule's code version and a hash of the settings that decide its results."""
         scope = {"name", "kind", "severity", "tags", "examples", "folder"}
+        scope |= set() if self.reference_form else {"reference_form"}
         settings = canonical_json(self.model_dump(mode="json", exclude=scope))
         return f"{self.VERSION}:{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
@@ -102,6 +106,10 @@ class Rule(BaseModel):
         if self.examples and example.id not in self.examples:
             return False
         if self.tags and not set(self.tags) & set(example.tags):
+            return False
+        if self.reference_form and (
+            example.reference is None or find_form(example.reference) != self.reference_form
+        ):
             return False
         if self.min_reference_words or self.max_reference_words is not None:
             if example.reference is None:
