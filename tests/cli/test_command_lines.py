@@ -61,6 +61,10 @@ def test_square_brackets_in_help_are_text(capsys: pytest.CaptureFixture[str]) ->
 def test_the_folder_comes_first_and_may_be_left_out(tmp_path: Path) -> None:
     folder = str(tmp_path)
     assert split_folder(["a", "b"], ["A", "B"]) == (Path(), ["a", "b"])
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "residency.toml").touch()
+    with pytest.raises(UserError, match="ISSUE is missing after the project's folder"):
+        split_folder([str(tmp_path / "project")], ["ISSUE"])
     assert split_folder([folder, "a", "b"], ["A", "B"]) == (tmp_path, ["a", "b"])
     assert split_folder(["a", "b", folder], ["A", "B"]) == (tmp_path, ["a", "b"])
     for wrong in ([], ["a"], [folder, "a", "b", "c"]):

@@ -6,6 +6,7 @@ The project's folder comes first in every command, and may be left out where one
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -61,10 +62,17 @@ def split_folder(arguments: Sequence[str], names: Sequence[str]) -> tuple[Path, 
     Raises:
         UserError: too few arguments, or too many.
     """
+    from residency.config.settings import CONFIG_NAME
     from residency.errors import UserError
 
     values = list(arguments)
     if len(values) == len(names):
+        if (Path(values[0]) / CONFIG_NAME).is_file():
+            raise UserError(
+                f"{names[-1]} is missing after the project's folder {values[0]}",
+                where="command line",
+                next_step=f"residency status {shlex.quote(values[0])} shows what there is",
+            )
         return Path(), values
     if len(values) != len(names) + 1:
         raise UserError(

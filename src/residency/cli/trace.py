@@ -20,14 +20,16 @@ def trace_command(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="[DIR] ID", help="Of a model, issue, example, response or dataset version."
+            metavar="[DIR] ID", help="Of a model, issue, example, response or dataset version; or final, round-1."
         ),
     ],
     as_json: Json = False,
 ) -> None:
     """From any id back to everything it came from.
 
-    Example: residency trace demo m-1a2b3c
+    Example: residency trace demo final
+
+    Example: residency trace demo is-1a2b3c
     """
     from residency.project.settings_file import find_project_root, read_config
     from residency.results.trace import trace_id

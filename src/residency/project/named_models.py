@@ -10,6 +10,7 @@ from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.project.step_needs import HasBase, HasRows
 from residency.store.stage_key import StageKey, StageName
+from residency.store.store import Store
 
 ZERO_SHOT = "zero-shot"
 ENDPOINT = "endpoint:"
@@ -72,17 +73,11 @@ def find_model(ws: HasBase, name: str) -> Model:
         return register_base_model(ws)
     if name == "few-shot":
         return register_base_model(ws, choose_project_shots(ws))
+    trained = find_trained_model(ws.store, name)
+    if trained:
+        return ws.store.model(trained)
     run = ws.store.latest_run()
     rounds = ws.store.rounds(run) if run else []
-    if name == "final" and run:
-        done = ws.store.stage(run, StageKey(StageName.COMPLETE))
-        mains = [r.model for r, _ in rounds if r.arm == "main"]
-        if done is not None or mains:
-            return ws.store.model(done["result"]["final"] if done else mains[-1])
-    for round_, _ in rounds:
-        suffix = "" if round_.arm == "main" else f"-{round_.arm}"
-        if name == f"round-{round_.index}{suffix}":
-            return ws.store.model(round_.model)
     ids = [key for key in ws.store.find(name) if key.startswith("m-")] if name else []
     if len(ids) == 1:
         return ws.store.model(ids[0])
@@ -91,6 +86,22 @@ def find_model(ws: HasBase, name: str) -> Model:
         f"no stored model is called {name!r}" if not ids else f"{name!r} fits {len(ids)} models",
         next_step=f"name one of: {', '.join(known)}, or an id from residency status",
     )
+
+
+def find_trained_model(store: Store, name: str) -> str:
+    """Id of the latest run's ``final``, ``round-N`` or ``round-N-control``; empty for no such name."""
+    run = store.latest_run()
+    rounds = store.rounds(run) if run else []
+    if name == "final" and run:
+        done = store.stage(run, StageKey(StageName.COMPLETE))
+        mains = [r.model for r, _ in rounds if r.arm == "main"]
+        if done is not None or mains:
+            return str(done["result"]["final"] if done else mains[-1])
+    for round_, _ in rounds:
+        suffix = "" if round_.arm == "main" else f"-{round_.arm}"
+        if name == f"round-{round_.index}{suffix}":
+            return round_.model
+    return ""
 
 
 def choose_model_shots(ws: HasRows, model: Model) -> list[Example]:

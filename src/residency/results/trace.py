@@ -7,6 +7,7 @@ from typing import Any
 
 from residency.errors import StoreError
 from residency.nouns.model import Model
+from residency.project.named_models import find_trained_model
 from residency.project.row_decisions import apply_decisions, read_decisions
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
@@ -32,12 +33,14 @@ class Trace:
 
 
 def trace_id(store: Store, key: str) -> Trace:
-    """Everything behind a model, dataset version, issue, example or response (id or prefix).
+    """Everything behind a model, dataset version, issue, example or response (id or prefix), or
+    behind a trained model by its name (``final``, ``round-1``).
 
     Raises:
         StoreError: nothing or more than one thing is meant.
     """
-    ids = store.find(key)
+    named = find_trained_model(store, key)
+    ids = [named] if named else store.find(key)
     if len(ids) != 1:
         what = "nothing stored begins" if not ids else f"{len(ids)} things begin"
         raise StoreError(
