@@ -105,6 +105,7 @@ def test_pain_32_every_model_leads_back_to_its_rows(done: Path) -> None:
     project = Project.open(done)
     final = project.model("final")
     trace = project.trace(final.id)
+    assert project.trace("final").id == final.id
     assert trace.parents[0].id == final.dataset
     assert trace.details["training"]["steps"] > 0
     issue = project.issues()[0]

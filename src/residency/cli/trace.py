@@ -20,7 +20,8 @@ def trace_command(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="[DIR] ID", help="Of a model, issue, example, response or dataset version; or final, round-1."
+            metavar="[DIR] ID",
+            help="Of a model, issue, example, response or dataset version; or final, round-1.",
         ),
     ],
     as_json: Json = False,

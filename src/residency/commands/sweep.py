@@ -11,6 +11,7 @@ from residency.project.workspace import Workspace
 from residency.sweep.run_sweep import Sweep
 from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.sweep_result import SweepResult
+from residency.sweep.watched_sweep import WatchedSweep
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,12 @@ class KnownEstimate:
 
 
 def open_sweep(ws: Workspace, options: SweepOptions) -> Sweep:
-    """A sweep that is not planned yet.
+    """A sweep that is not planned yet; what it plans and where it is, other processes can read.
 
     Raises:
         ConfigError: a setting does not take a value. UserError: an option cannot be meant.
     """
-    return Sweep(ws, options, estimate_once)
+    return WatchedSweep(ws, options, estimate_once)
 
 
 def sweep(ws: Workspace, options: SweepOptions) -> SweepResult:

@@ -35,7 +35,11 @@ def read_sweep(results: RunResults) -> SweepSection | None:
     records = results.store.records(RecordKind.SWEEP, results.run)
     if not records:
         return None
-    body = records[-1]
+    return draw_sweep(records[-1])
+
+
+def draw_sweep(body: Mapping[str, Any]) -> SweepSection:
+    """A stored result with its charts."""
     charts = [draw_curve(curve) for curve in body["curves"][:SHOWN_CURVES]]
     return SweepSection(body, charts, draw_sizes(body["sizes"], body["metric"]))
 

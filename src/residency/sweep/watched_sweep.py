@@ -161,7 +161,9 @@ def read_sweep_plan(folder: Path) -> KeptPlan | None:
     """The last plan of a project; ``folder`` is its ``.residency``. None where there is none."""
     try:
         body = json.loads((folder / FOLDER_NAME / PLAN_FILE).read_bytes())
-        given = {k: tuple(v) if isinstance(v, list) else v for k, v in body["options"].items()}
+        given: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in body["options"].items()
+        }
         return KeptPlan(SweepOptions(**given), str(body["own"]), dict(body["plan"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -18,6 +18,7 @@ MODULES = (
     "write",
     "data",
     "chat",
+    "sweep",
     "ship",
 )
 """Files of ``web/pages``; each has ``add_routes(app, site)``."""
@@ -43,6 +44,7 @@ LINKS = (
     Link("/write", "Write"),
     Link("/data", "Data"),
     Link("/chat", "Chat"),
+    Link("/sweep", "Sweep", needs_run=False),
     Link("/ship", "Ship"),
     Link("/report", "Report"),
 )
