@@ -54,6 +54,7 @@ def list_paths(root: Path) -> dict[str, str]:
         "write": "/write",
         "data": "/data",
         "chat": "/chat",
+        "sweep": "/sweep",
         "ship": "/ship",
         "report": "/report",
     }

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from residency.cli.sweep import read_shares
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError, UserError
 from residency.nouns.example import Example, Message
 from residency.sweep.cell import Variant, choose_rows
 from residency.sweep.plan import SweepPlan, VariantCost, plan_sweep
+from residency.sweep.read_lists import read_shares
 from residency.sweep.sweep_options import SweepOptions
 
 COST = VariantCost(

@@ -15,7 +15,7 @@ from browser import WIDTHS, Watched, open_browser, serve
 from finished_run import EVIL, copy_run
 from residency.commands import run_apart, sweep_apart
 from residency.commands.sweep_apart import read_sweep_state, write_sweep_words
-from residency.errors import UserError
+from residency.errors import StoreLockedError, UserError
 from residency.interfaces import ProgressEvent, no_progress
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
@@ -186,6 +186,10 @@ def test_one_process_writes_at_a_time(root: Path, monkeypatch: pytest.MonkeyPatc
         said = client.post("/sweep/start", data={"csrf": csrf, "base": "tiny"})
         assert said.status_code == 409
     assert client.post("/sweep/stop", data={"csrf": csrf}).status_code == 404
+    monkeypatch.setattr(run_apart, "is_alive", lambda _: True)
+    (root / ".residency" / "writer.json").write_text('{"command": "sweep", "pid": 1}')
+    with pytest.raises(StoreLockedError, match="residency sweep works on this project"):
+        run_apart.start_run(root)
 
 
 def test_a_watch_tells_what_is_done_and_how_long_the_rest_takes(tmp_path: Path) -> None:

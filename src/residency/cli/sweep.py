@@ -15,7 +15,6 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_heading, print_json, print_line, quote_path
-from residency.errors import UserError
 
 if TYPE_CHECKING:
     from residency.sweep.plan import SweepPlan
@@ -78,6 +77,7 @@ def sweep_command(
     """
     from residency.commands.sweep import open_sweep
     from residency.project.endpoints import open_named_endpoint
+    from residency.sweep.read_lists import read_shares
     from residency.sweep.sweep_options import SweepOptions
 
     options = SweepOptions(
@@ -109,24 +109,6 @@ def sweep_command(
     elif result is not None:
         show_sweep(result)
         print_line(f"Next: residency report {quote_path(directory)}")
-
-
-def read_shares(text: str) -> tuple[float, ...]:
-    """``12,25,50,100`` as shares.
-
-    Raises:
-        UserError: something there is no number.
-    """
-    try:
-        return tuple(
-            float(part.strip().removesuffix("%")) / 100 for part in text.split(",") if part.strip()
-        )
-    except ValueError:
-        raise UserError(
-            f"{text!r} is no list of numbers",
-            where="--sizes",
-            next_step="for example --sizes 12,25,50,100",
-        ) from None
 
 
 def describe_plan(plan: SweepPlan) -> list[str]:

@@ -79,7 +79,7 @@ def start_run(root: Path, options: Sequence[str] = ()) -> int:
         options: further words of the command line.
 
     Raises:
-        StoreLockedError: a run goes on already. StoreError: the folder cannot be written.
+        StoreLockedError: a run, or something else that writes, goes on already. StoreError: the folder cannot be written.
     """
     state = read_run_state(root)
     if state.is_running:
@@ -88,6 +88,13 @@ def start_run(root: Path, options: Sequence[str] = ()) -> int:
             next_step="watch it, or stop it first; nothing is lost",
         )
     folder = root / FOLDER
+    command, process = _read_holder(folder)
+    if process and process != os.getpid():  # our own writing ends with its request
+        raise StoreLockedError(
+            f"residency {command} works on this project (process {process}), and one process "
+            "writes at a time",
+            next_step="wait until it ends, or stop it; what it did is kept",
+        )
     words = ["run", str(root), *options]
     return start_command(words, root, log=folder / LOG_FILE, note=folder / NOTE_FILE)
 
@@ -111,10 +118,15 @@ def stop_run(root: Path) -> int:
 
 def _find_holder(folder: Path) -> int:
     """The process that holds the writer lock for a run and has not told yet where it is."""
+    command, process = _read_holder(folder)
+    return process if command == "run" else 0
+
+
+def _read_holder(folder: Path) -> tuple[str, int]:
+    """The command that holds the writer lock, and its process; 0 where none does."""
     try:
         note = json.loads((folder / "writer.json").read_bytes())
-        process = int(note["pid"])
-        is_run = note["command"] == "run"
+        command, process = str(note["command"]), int(note["pid"])
     except (OSError, ValueError, TypeError, KeyError):
-        return 0
-    return process if is_run and is_alive(process) and is_ours(process) else 0
+        return "", 0
+    return (command, process) if is_alive(process) and is_ours(process) else ("", 0)

@@ -16,6 +16,7 @@ from residency.nouns.issue import Issue
 from residency.nouns.model import Model
 from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
+from residency.results.kinds import issue_title
 from residency.sweep.cell import Cell
 
 
@@ -114,5 +115,5 @@ def fail_items(issue: Issue, measured: Measured, half: set[str]) -> dict[str, fl
 
 
 def retitle(issues: Sequence[Issue]) -> list[Issue]:
-    """The issues, each with some title."""
-    return [issue if issue.title else replace(issue, title=issue.kind) for issue in issues]
+    """The issues, each with a title in words."""
+    return [replace(issue, title=issue_title(issue)) for issue in issues]
