@@ -1,7 +1,8 @@
 """Server time of every page of the workbench on a project, and pictures of them for the documents.
 
     python benchmarks/pages.py PROJECT
-    python benchmarks/pages.py PROJECT --pictures docs/pages
+    python benchmarks/pages.py PROJECT --pictures pages
+    python benchmarks/pages.py PROJECT --pictures docs/pages --only overview,issue,rows,review,sweep --widths 1440
     python benchmarks/pages.py FOLDER --items 100000
 
 Each page is asked for `--times` times by one visitor in this process, after once to load what is
@@ -19,6 +20,7 @@ import socket
 import statistics
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
@@ -29,8 +31,6 @@ from residency.results.run_results import RunResults
 from residency.store.store import Store
 from residency.web.app import create_app
 from residency.web.server import make_settings
-
-WIDTHS = (390, 1440)
 
 
 def list_paths(root: Path) -> dict[str, str]:
@@ -46,7 +46,7 @@ def list_paths(root: Path) -> dict[str, str]:
         "compare": "/compare",
         "issues": "/issues",
         "issue": f"/issues/{issue}",
-        "rows": f"/rows?issue={issue}",
+        "rows": "/rows",
         "items": "/items",
         "item": f"/items/{item}",
         "read": "/read",
@@ -81,8 +81,8 @@ def measure(root: Path, times: int) -> None:
         print(f"| {name} | {first_work:.0f} | {middle:.0f} | {work:.0f} | {size:.0f} |", flush=True)
 
 
-def take_pictures(root: Path, out: Path) -> None:
-    """A picture of each page at each width, of its first screens."""
+def take_pictures(root: Path, out: Path, names: Sequence[str], widths: Sequence[int]) -> None:
+    """A picture of each page at each width, of its first screen."""
     from playwright.sync_api import sync_playwright
 
     with socket.socket() as free:
@@ -97,11 +97,16 @@ def take_pictures(root: Path, out: Path) -> None:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        for width in WIDTHS:
-            page = browser.new_page(viewport={"width": width, "height": 900})
-            for name, path in list_paths(root).items():
+        paths = list_paths(root)
+        for width in widths:
+            page = browser.new_page(viewport={"width": width, "height": 820})
+            for name in names or paths:
+                path = paths[name]
                 page.goto(f"http://127.0.0.1:{port}{path}", wait_until="load")
                 page.wait_for_timeout(1500)
+                late = page.locator("[hx-trigger=load] > .empty")  # parts that come after the page
+                while late.count():
+                    page.wait_for_timeout(500)
                 page.screenshot(path=out / f"{name}-{width}.png")
         browser.close()
     server.should_exit = True
@@ -113,6 +118,8 @@ def main() -> None:
     parser.add_argument("project", type=Path)
     parser.add_argument("--times", type=int, default=9)
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--only", default="", help="names of pages, with commas")
+    parser.add_argument("--widths", default="390,1440")
     parser.add_argument("--items", type=int, default=0)
     given = parser.parse_args()
     if given.items and not given.project.exists():
@@ -120,7 +127,9 @@ def main() -> None:
 
         fill_many_items(given.project, given.items)
     if given.pictures:
-        take_pictures(given.project, given.pictures)
+        names = [name for name in given.only.split(",") if name]
+        widths = [int(width) for width in given.widths.split(",")]
+        take_pictures(given.project, given.pictures, names, widths)
     else:
         measure(given.project, given.times)
 

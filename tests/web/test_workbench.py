@@ -11,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from finished_run import EVIL, copy_run, spoil_answers
+from residency.commands.compare import describe_primary
+from residency.commands.project import Project
 from residency.project.row_decisions import read_decisions
 from residency.project.settings_file import read_config
 from residency.report.word_difference import mark_difference
@@ -107,6 +109,11 @@ def test_two_models_are_compared_flipped_items_first_with_an_interval_beside_eac
     shown = load_compared_answers(results, compared.items[:10])
     assert [own.example.id for own in shown] == re.findall(r'href="/items/([^"]+)"', page)
     assert client.get("/compare", params={"before": "m-none", "after": last}).status_code == 404
+    chosen = {"before": first, "after": last}
+    told = client.get("/compare/metric", params=chosen).text
+    line = describe_primary(Project.open(root).compare(first, last).primary)
+    assert line in told and "judged in both" in line, "the page says what the command says"
+    assert client.get("/compare/metric", params={**chosen, "before": "m-none"}).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -45,6 +45,8 @@ def compare_command(
 
         _show_logs(compare_log_files(arguments[0], arguments[1]), as_json)
         return
+    from residency.commands.compare import describe_primary
+
     directory, (before, after) = split_folder(arguments, ["A", "B"])
     with ProgressDisplay() as progress:
         compared = open_project(directory, progress).compare(before, after, split)
@@ -52,7 +54,7 @@ def compare_command(
         print_json(json.dumps(to_jsonable(compared), ensure_ascii=False))
         return
     console.print(_build_table(compared, split))
-    print_line(_describe_primary(compared.primary), style="bold")
+    print_line(describe_primary(compared.primary), style="bold")
     before_score, after_score = (scores["score"] for scores in compared.scores)
     for title, key in (("checks passed of those scored", "mean"), ("checks scored", "coverage")):
         ends = f"{format_percent(before_score[key])} → {format_percent(after_score[key])}"
@@ -96,26 +98,6 @@ def _build_table(compared: Compared, split: str) -> Table:
             f"{row['p_value']:.1g}",
         )
     return table
-
-
-def _describe_primary(change: dict[str, Any] | None) -> str:
-    """The metric that models are compared by, on the items judged in both."""
-    if change is None:
-        return "No item was judged in both by the primary metric."
-    from residency.results.number_formats import format_interval, format_points
-
-    interval = format_interval(change["low"], change["high"], signed=True)
-    line = (
-        f"{change['title']}, of {change['n']} items judged in both: "
-        f"{format_percent(change['before'])} → {format_percent(change['after'])}, "
-        f"{format_points(change['delta'])} points, 95 % interval {interval}"
-    )
-    if change["one_sided"]:
-        line += (
-            f"; {change['one_sided']} items were judged on one side alone: with them the difference "
-            f"lies between {format_points(change['worst'])} and {format_points(change['best'])}"
-        )
-    return line
 
 
 def _are_logs(names: list[str]) -> bool:

@@ -20,6 +20,7 @@ from residency.results.model_comparison import (
 )
 from residency.results.model_list import find_run_of, list_runs
 from residency.results.run_results import RunResults
+from residency.web.open_projects import find_open_projects
 from residency.web.paging import Page, make_pager
 from residency.web.site import Site
 
@@ -69,14 +70,29 @@ def add_comparison(app: FastAPI, site: Site) -> None:
             final=results.final_id or results.models[-1].id if results.models else "",
         )
 
+    told: dict[tuple[str, str, str, str], str] = {}
+
+    @app.get("/compare/metric")
+    def show_metric(request: Request, before: str, after: str) -> Response:
+        """What models are compared by, as ``residency compare`` says it; graded when it is asked for."""
+        from residency.commands.compare import compare, describe_primary
+
+        root, run = site.need_root(request), site.results(request).run
+        key = (str(root), run, before, after)
+        if key not in told:
+            with find_open_projects(site).use(root) as ws:
+                told[key] = describe_primary(compare(ws, before, after, "dev").primary)
+        return site.part(request, "compare_metric.html.j2", line=told[key])
+
     @app.get("/compare")
     def show_comparison(
         request: Request, before: str = "", after: str = "", flip: str = "", page: Page = 1
     ) -> Response:
         final = site.results(request).final_id
         runs = list_runs(site.store(request), lambda run: site.results(request, run))
-        newest = runs[0].models
-        before = before or (newest[0][0].id if newest else "")
+        # A run may be known by its answers alone (a sweep under a changed suite): it has no models.
+        first = next((run.models[0][0].id for run in runs if run.is_latest and run.models), "")
+        before = before or first
         after = after or final or before
         results = site.results(request, find_run_of(runs, after))
         mine = known.setdefault(results, {})
