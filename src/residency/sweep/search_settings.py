@@ -25,6 +25,7 @@ from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.sweep.cell import Cell, Variant
+from residency.sweep.changed_settings import read_setting
 from residency.sweep.measured_cells import MeasuredCells, score_items
 from residency.sweep.plan import START_SECONDS, VariantCost
 from residency.sweep.search_options import SearchOptions
@@ -159,7 +160,7 @@ class Search:
         study = _open_study(self.ws.config.project.seed)
         tried: list[Trial] = []
         own = self.ws.config.train
-        study.enqueue_trial({name: _plain(getattr(own, name)) for name in self.space})
+        study.enqueue_trial({name: read_setting(own, name) for name in self.space})
         for number in range(trials):
             if number > 1 and self._is_out_of_time():
                 return tried, [
@@ -262,10 +263,6 @@ def _open_study(seed: int) -> optuna.Study:
         pruner = optuna.pruners.WilcoxonPruner(p_threshold=SURE)
         sampler = optuna.samplers.TPESampler(seed=seed)
         return optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def _require_optuna() -> None:

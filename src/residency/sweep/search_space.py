@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from residency.config.train import TrainConfig
-from residency.errors import ConfigError, UserError
+from residency.errors import UserError
+from residency.sweep.changed_settings import change_settings, read_setting
 
 SEARCHABLE = (
     "learning_rate",
@@ -84,7 +83,7 @@ def read_space(words: Sequence[str], train: TrainConfig) -> dict[str, Range | Ch
         taken = [_check(name, part.strip(), train) for part in parts]
         own = getattr(train, name)
         if not dots and taken:
-            space[name] = tuple(dict.fromkeys([*taken, _plain(own)]))
+            space[name] = tuple(dict.fromkeys([*taken, read_setting(train, name)]))
             continue
         numbers = [v for v in taken if isinstance(v, int | float) and not isinstance(v, bool)]
         if len(numbers) != 2 or numbers[0] >= numbers[1]:
@@ -104,18 +103,4 @@ def _check(name: str, text: str, train: TrainConfig) -> Any:
         value = json.loads(text)
     except ValueError:
         value = text
-    try:
-        changed = TrainConfig.model_validate({**train.model_dump(mode="json"), name: value})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(
-            f"{name} = {text}: {first['msg'].removeprefix('Value error, ')}",
-            where="--vary",
-            next_step="see docs/configuration.md for what [train] takes",
-        ) from None
-    return _plain(getattr(changed, name))
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON and a search know."""
-    return value if isinstance(value, bool | int | float) else str(value)
+    return read_setting(change_settings(train, {name: value}, "--vary"), name)

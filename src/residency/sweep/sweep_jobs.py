@@ -20,6 +20,7 @@ from residency.jobs.run_jobs import run_jobs
 from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.sweep.cell import Cell, Variant
+from residency.sweep.changed_settings import change_settings
 from residency.sweep.plan import VariantCost
 
 FROZEN = "residency.sweep.cell_functions:compute_frozen"
@@ -67,9 +68,7 @@ class SweepJobs:
         """The project under a variant's base and settings, with the project's store and rows."""
         if variant.key not in self._opened:
             config = self.ws.config
-            train = type(config.train).model_validate(
-                {**config.train.model_dump(mode="json"), **variant.settings}
-            )
+            train = change_settings(config.train, variant.settings, variant.name)
             model = config.model.model_copy(update={"base": variant.base, "threads": self.threads})
             changed = config.model_copy(update={"train": train, "model": model})
             opened = Workspace(self.ws.root, changed, full=self.ws.full, progress=self.ws.progress)

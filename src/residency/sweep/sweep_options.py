@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from residency.config.train import TrainConfig
-from residency.errors import ConfigError, UserError
+from residency.errors import UserError
 from residency.project.endpoints import Endpoint
 from residency.sweep.cell import Variant
+from residency.sweep.changed_settings import change_settings
 
 SHARES = (0.12, 0.25, 0.5, 1.0)
 MOST_TRAININGS = 2000
@@ -73,15 +72,7 @@ class SweepOptions:
         out = []
         for base, *values in itertools.product(bases, *varied.values()):
             changed = dict(zip(varied, values, strict=True))
-            try:
-                TrainConfig.model_validate({**settings.model_dump(mode="json"), **changed})
-            except ValidationError as error:
-                first = error.errors()[0]
-                raise ConfigError(
-                    f"{first['loc'][-1]}: {first['msg'].removeprefix('Value error, ')}",
-                    where="sweep",
-                    next_step="see docs/configuration.md for what [train] takes",
-                ) from None
+            change_settings(settings, changed, "sweep")
             out.append(Variant(str(base), changed))
         if len(out) * len(self.shares) * self.seeds > MOST_TRAININGS:
             raise UserError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-_UNITS = [
+SMALL_NUMBERS = (
     "zero",
     "one",
     "two",
@@ -30,9 +30,10 @@ _UNITS = [
     "seventeen",
     "eighteen",
     "nineteen",
-]
+)
+"""Zero to nineteen, in order."""
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_ENGLISH = {word: value for value, word in enumerate(_UNITS)}
+_ENGLISH = {word: value for value, word in enumerate(SMALL_NUMBERS)}
 _ENGLISH |= {word: 20 + 10 * place for place, word in enumerate(_TENS)}
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6}
 _OTHERS = (

@@ -26,6 +26,7 @@ from residency.diagnose.sentence_support import find_unsupported
 from residency.diagnose.source_numbers import find_swapped, is_rounding
 from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
+from residency.text.number_words import SMALL_NUMBERS
 from residency.text.words import split_words
 
 NAME, VERSION = "hallucination", "5"
@@ -59,26 +60,8 @@ _COMMON_NAME = 4.4
 _FEWEST_SAMPLES = 3
 _EMPTY_WORDS = frozenset(["no", "not", "a", "an", "the", "of", "and", "or", "is", "it", "in", "to"])
 _JOINED = re.compile(r"\s*(?:,|/|;|&|\band\b|\bor\b)\s*")
-_COUNTS = {
-    word: str(number)
-    for number, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-        ]
-    )
-}
+_COUNTS = {word: str(number) for number, word in enumerate(SMALL_NUMBERS[:13])}
+"""As many as people write out in words."""
 
 
 class _Source:

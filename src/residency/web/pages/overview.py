@@ -70,19 +70,14 @@ def add_comparison(app: FastAPI, site: Site) -> None:
             final=results.final_id or results.models[-1].id if results.models else "",
         )
 
-    told: dict[tuple[str, str, str, str], str] = {}
-
     @app.get("/compare/metric")
     def show_metric(request: Request, before: str, after: str) -> Response:
         """What models are compared by, as ``residency compare`` says it; graded when it is asked for."""
         from residency.commands.compare import compare, describe_primary
 
-        root, run = site.need_root(request), site.results(request).run
-        key = (str(root), run, before, after)
-        if key not in told:
-            with find_open_projects(site).use(root) as ws:
-                told[key] = describe_primary(compare(ws, before, after, "dev").primary)
-        return site.part(request, "compare_metric.html.j2", line=told[key])
+        with find_open_projects(site).use(site.need_root(request)) as ws:
+            line = describe_primary(compare(ws, before, after, "dev").primary)
+        return site.part(request, "compare_metric.html.j2", line=line)
 
     @app.get("/compare")
     def show_comparison(
