@@ -18,6 +18,7 @@ from typing import IO, Any
 import zstandard
 
 from residency.errors import DataError
+from residency.files.lfs_pointer import BEGINNING, NEXT_STEP
 
 SUFFIXES = (".gz", ".zst", ".bz2", ".xz")
 """Endings of compressed files: the name before them says what is inside."""
@@ -41,10 +42,15 @@ def open_bytes(path: Path) -> IO[bytes]:
     Reading raises one of ``DAMAGED`` where a compressed file is cut off or broken.
 
     Raises:
-        OSError: it cannot be opened. DataError (while reading): it opens to far more than it is.
+        OSError: it cannot be opened.
+        DataError: it is a Git LFS pointer; while reading: it opens to far more than it is.
     """
     with path.open("rb") as probe:
-        head = probe.read(6)
+        head = probe.read(len(BEGINNING))
+    if head == BEGINNING:
+        raise DataError(
+            "a Git LFS pointer, not the file itself", where=str(path), next_step=NEXT_STEP
+        )
     kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
     if not kind:
         return path.open("rb")

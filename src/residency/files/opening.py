@@ -47,6 +47,16 @@ _ARRAY = re.compile(r"\[\s*[\[\]{\"\d-]")
 """How a JSON array begins; a text may begin with a bracket, too."""
 _PROSE_ENDINGS = {".txt", ".text", ".md"}
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
+_PAGE_ENDINGS = {".html", ".htm", ".xhtml", ".xml"}
+_PAGE = re.compile(r"<!doctype html|<html[\s>]", re.IGNORECASE)
+_BINARY_TABLES = {
+    ".parquet": "Parquet",
+    ".arrow": "Arrow",
+    ".feather": "Arrow",
+    ".sqlite": "SQLite",
+    ".sqlite3": "SQLite",
+    ".db": "SQLite",
+}
 _BINARY = {
     b"PK\x03\x04": "a zip archive or office file",
     b"%PDF": "a PDF file",
@@ -107,6 +117,7 @@ def find_kind(path: Path) -> Kind:
     text = decode_head(head, path).lstrip()
     if not text:
         raise DataError("the file is empty", where=str(path), next_step="remove it from the list")
+    _refuse_other_content(path, suffix, text)
     if suffix in _TABLE_ENDINGS:
         return "csv"
     if _ARRAY.match(text) and suffix not in _PROSE_ENDINGS:
@@ -129,6 +140,19 @@ def find_kind(path: Path) -> Kind:
     if suffix in (".yaml", ".yml"):
         return "yaml"
     return "text"
+
+
+def _refuse_other_content(path: Path, suffix: str, text: str) -> None:
+    """Pages that were saved in a file's place, and texts named as binary tables."""
+    page = bool(_PAGE.match(text)) and suffix not in _PROSE_ENDINGS | _PAGE_ENDINGS
+    if not page and suffix not in _BINARY_TABLES:
+        return
+    what = "an HTML page" if page else f"no {_BINARY_TABLES[suffix]} file"
+    raise DataError(
+        f"{what}: it begins with {text[:40].splitlines()[0]!r}",
+        where=str(path),
+        next_step="download the file itself (a site's raw or download link)",
+    )
 
 
 def _has_conversation_lines(text: str) -> bool:

@@ -28,7 +28,7 @@ from residency.infer.generic_model import GenericModel
 from residency.infer.logits_rules import LogitsRules, check_rules
 from residency.infer.raw_text import complete_texts, score_whole_texts
 from residency.infer.scoring import score_fused, score_generic
-from residency.infer.sequences import Ending, Run, name_random_stream
+from residency.infer.sequences import Ending, Run, describe_foreign_token, name_random_stream
 from residency.infer.shared_prefix import run_whole_sequence
 from residency.infer.trunk_states import TrunkStates
 from residency.interfaces import (
@@ -106,7 +106,8 @@ class LocalEngine:
         config = (stored or self.model).config
         self.context: int = read_context_length(config)
         self.settings = read_generation_settings(self.base)
-        check_rules(self.settings, config.get_text_config().vocab_size, str(self.base / FILE))
+        self._vocabulary = int(config.get_text_config().vocab_size)
+        check_rules(self.settings, self._vocabulary, str(self.base / FILE))
         self._fused_base: FusedModel | None = None
         self._adapter: Path | None = None
         depth = first_trained_layer(layers, config.get_text_config().num_hidden_layers)
@@ -264,13 +265,11 @@ class LocalEngine:
     def _start_run(self, index: int, prompt: Prompt, sampling: Sampling) -> Run | Generation:
         ids = self.chat.prompt_ids(prompt.messages)
         room = self.context - len(ids)
+        wrong = describe_foreign_token(ids, self._vocabulary)
         if not ids or room < 1:
-            return Generation(
-                text="",
-                finish="error",
-                prompt_tokens=len(ids),
-                error=f"the prompt has {len(ids)} tokens, the model's context {self.context}",
-            )
+            wrong = f"the prompt has {len(ids)} tokens, the model's context {self.context}"
+        if wrong:
+            return Generation(text="", finish="error", prompt_tokens=len(ids), error=wrong)
         budget = min(sampling.max_new_tokens, room)
         return Run(
             index=index,

@@ -24,6 +24,16 @@ AnswerRule = Callable[[Sequence[int], "Tensor"], "Tensor"]
 """(tokens of the answer so far, scores [vocabulary]) → scores [vocabulary]."""
 
 
+def describe_foreign_token(ids: Sequence[int], vocabulary: int) -> str:
+    """What is wrong with a prompt that holds an id beyond the embeddings; empty: nothing."""
+    if not ids or max(ids) < vocabulary:
+        return ""
+    return (
+        f"the prompt holds the token {max(ids)}, for which the model has no weights "
+        f"(its embeddings have {vocabulary} rows)"
+    )
+
+
 @dataclass
 class Run:
     """A prompt and what has been generated for it so far.

@@ -36,6 +36,7 @@ from residency.model.model_cache import cache_dir
 from residency.model.model_cards import read_card
 from residency.model.own_bases import shipped_folder
 from residency.model.stored_tokenizer import StoredTokenizer
+from residency.model.tokenizer_fits import check_tokenizer_fits
 
 Source = Literal["pypi", "hub"]
 KNOWN_BASES = (*PACKAGED, "tiny")
@@ -178,11 +179,17 @@ def _resolve_folder(path: Path, full: bool) -> BaseModel:
     if (path / MANIFEST).exists():
         manifest = verify_folder(path, full=full)
         return BaseModel(path.name, path, manifest["identity"], "", manifest.get("note", ""))
-    check_model_folder(path)
-    check_tokenizer_files(path)
+    _check_folder(path)
     digest = folder_sha256(path, cache_dir() / "hashed", full=full)
     name = path.resolve().name
     return BaseModel(name, path, f"{name}@folder:sha256:{digest}", "")
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a folder of anyone's before anything of it is loaded."""
+    config = check_model_folder(path)
+    check_tokenizer_files(path)
+    check_tokenizer_fits(path, config)
 
 
 def _resolve_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> BaseModel:
@@ -220,8 +227,7 @@ def _resolve_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> Base
             f"cannot fetch {repo} from the hub: {message_lines[0] if message_lines else type(error).__name__}",
             next_step=OFFLINE_STEP,
         ) from error
-    check_model_folder(folder)
-    check_tokenizer_files(folder)
+    _check_folder(folder)
     digest = (
         combined_sha256(describe_files(model_files(folder)))
         if full_check

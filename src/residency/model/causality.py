@@ -52,6 +52,13 @@ def prove_causal(model: Any, where: str) -> None:
         ) from error
     finally:
         model.train(was_training)
+    if not torch.isfinite(first).all():
+        raise ModelError(
+            "the model's logits are NaN or infinite, on plain text already",
+            where=where,
+            next_step="the weights overflow, or were saved from a training that diverged: use "
+            "another copy",
+        )
     gap = float((first - second).abs().max() / first.abs().max().clamp(min=1e-6))
     if not gap <= TOLERANCE.get(next(model.parameters()).dtype, 5e-2):
         raise ModelError(

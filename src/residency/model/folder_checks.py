@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import ModelError
+from residency.files.lfs_pointer import NEXT_STEP, is_lfs_pointer
 
 INDEX = "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"
 _RESAVE = "load and save it once with save_pretrained, on a machine that trusts it"
 
 
@@ -21,9 +23,11 @@ def check_model_folder(path: Path) -> dict[str, Any]:
     """The folder's ``config.json``, where folder and configuration can be used.
 
     Raises:
-        ModelError: not a folder with a model; its weights are pickled, incomplete or quantised;
-            it needs code of its own.
+        ModelError: not a folder with a model; its weights are pickled, incomplete or quantised,
+            or an adapter lies beside them; it needs code of its own.
     """
+    _check_pointers(path)
+    _check_adapter(path)
     config = _read_config(path)
     _check_code(path, config)
     check_not_quantised(path, config)
@@ -62,6 +66,37 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ModelError("config.json holds no object", where=str(file))
     return config
+
+
+def _check_pointers(path: Path) -> None:
+    """Files that a clone without Git LFS left as pointers."""
+    for file in sorted(path.glob("*")) if path.is_dir() else ():
+        if file.suffix in {".safetensors", ".json", ".model"} and is_lfs_pointer(file):
+            raise ModelError(
+                "a Git LFS pointer, not the file itself", where=str(file), next_step=NEXT_STEP
+            )
+
+
+def _check_adapter(path: Path) -> None:
+    """An adapter alone, or beside weights: transformers would add it where PEFT is installed."""
+    file = path / ADAPTER
+    if not file.is_file():
+        return
+    try:
+        base = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path") or "?"
+    except (ValueError, OSError, AttributeError):
+        base = "?"
+    if (path / "config.json").is_file():
+        what = f"a model and an adapter of {base} ({ADAPTER}) lie in one folder"
+        step = f"move {ADAPTER} and its weights elsewhere; or, to begin with the adapter, "
+    else:
+        what, step = f"an adapter of {base}, not a model", ""
+    raise ModelError(
+        what,
+        where=str(path),
+        next_step=step + "fold it into its base with PEFT (merge_and_unload, then save_pretrained "
+        "into a new folder) and name that folder",
+    )
 
 
 def _check_code(path: Path, config: Mapping[str, Any]) -> None:

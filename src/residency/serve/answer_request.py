@@ -16,7 +16,7 @@ from residency.errors import DataError, MissingExtraError, TemplateError
 from residency.infer.live_engine import LiveEngine
 from residency.infer.live_run import LiveRun
 from residency.infer.request_rules import RepetitionCost, TokenBias
-from residency.infer.sequences import AnswerRule
+from residency.infer.sequences import AnswerRule, describe_foreign_token
 from residency.nouns.example import Message
 from residency.nouns.moderation_decision import ModerationDecision
 from residency.nouns.response import Sampling
@@ -303,6 +303,9 @@ class Answering:
         context = self.service.live.context
         if not ids:
             raise refuse_parameter(param, "it holds no token.")
+        foreign = describe_foreign_token(ids, self.service.live.vocabulary)
+        if foreign:
+            raise refuse_parameter(param, f"{foreign}.")
         if len(ids) >= context:
             raise ApiError(
                 400, f"{param}: {len(ids)} tokens leave no room in the model's context of {context}.",
