@@ -24,12 +24,11 @@ settings.load_profile("residency")
 @pytest.fixture(scope="module", autouse=True)
 def _forget_secrets_and_plugins() -> Iterator[None]:
     """What the projects of one file taught this process, the next file does not know."""
-    secrets_before = set(secrets._remembered)
+    secrets_before = (list(secrets._in_messages), list(secrets._in_data))
     plugins_before = {group: dict(known) for group, known in plugins._registered.items()}
     files_before = dict(plugins._files)
     yield
-    secrets._remembered.clear()
-    secrets._remembered.update(secrets_before)
+    secrets._in_messages[:], secrets._in_data[:] = secrets_before
     for group, known in plugins_before.items():
         plugins._registered[group] = known
     plugins._files.clear()

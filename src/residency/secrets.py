@@ -7,19 +7,28 @@ they refuse); ``mask_address`` says which part of an address is secret. Addresse
 
 from __future__ import annotations
 
+import html
+import json
 import re
+from base64 import b64encode
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
-SHORTEST = 4
-"""Letters from which a secret is looked for in other texts; a shorter one stands in every text."""
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_SECRET_WORDS = r"(?:key|token|secret|passw|pwd|signature|credential|auth)"
-_PARAMETER = re.compile(
-    rf"([?&;#])([^=&?;#\s]*{_SECRET_WORDS}[^=&?;#\s]*|sig|pw|pass)=([^&#\s]*)", re.IGNORECASE
+_SECRET_NAME = re.compile(
+    r"key|token|secret|passw|pwd|signature|credential|auth|bearer|hmac|jwt"
+    r"|(?:^|[_.-])(?:sig|sas|pw|pass|pat|pin|otp|sid|code|session)(?:$|[_.-])",
+    re.IGNORECASE,
 )
+"""Names of variables and parameters that hold secrets (``code``: Azure's functions)."""
+_PARAMETER = re.compile(r"([?&;#])([^=&?;#\s]+)=((?:[^&;#\s]|;(?![^=&?;#\s]+=))*)")
+_KEY_LIKE = re.compile(
+    r"(?=[^&]*[0-9])(?=[^&]*[A-Za-z])[A-Za-z0-9_+/=%]{20,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.IGNORECASE,
+)
+"""Values that are keys, whatever their parameter is called."""
 REFERENCE = re.compile(r"\$\{(keyring:[^/{}]+/[^{}]+|[A-Za-z_][A-Za-z0-9_]*)\}")
 """A secret by name: ``${NAME}`` of the environment, ``${keyring:SERVICE/USER}`` of the system's keyring."""
 _WITHOUT_PASSWORD = ("hf", "file", "sqlite")
@@ -36,27 +45,117 @@ _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[^\s\"'<>]+")
 _UNRESERVED = "%!$&'()*+,;=~"
 """What may stand in a password of an address as it is; ``%`` because it may be escaped already."""
 
-_remembered: set[str] = set()
+SHORTEST = 4
+"""Letters from which a secret is looked for in messages; a shorter one stands in every text."""
+_SHORTEST_ENCODED = 8
+"""Letters from which it is looked for in base64 and hexadecimal too."""
+_WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]*|[0-9.,+-]*|.{,5}", re.DOTALL)
+_LONGEST_WORD = 16
+_PIECE = 16
+"""Letters of a long key's beginning or end by which a piece of it is known."""
+
+_in_messages: list[str] = []
+"""Every form of the secrets that were used, the longest first."""
+_in_data: list[str] = []
+"""Those of them that are no words or numbers."""
 
 
 def remember_secret(secret: str) -> None:
     """Take this out of every text that ``hide_secrets`` sees from now on, however it is escaped."""
-    for form in (secret, unquote(secret), quote(secret, safe=""), quote(unquote(secret), safe="")):
-        if len(form) >= SHORTEST:
-            _remembered.add(form)
+    forms = _write_forms(secret) if len(secret) >= SHORTEST else set()
+    added = {form for form in forms if len(form) >= SHORTEST} - {*_in_messages}
+    if added:
+        _in_messages[:] = sorted({*_in_messages, *added}, key=len, reverse=True)
+    if added and not (len(secret) < _LONGEST_WORD and _WORD.fullmatch(secret)):
+        _in_data[:] = sorted({*_in_data, *added}, key=len, reverse=True)
+
+
+def hide_secrets(text: str) -> str:
+    """A message without any secret that was used in this process."""
+    return _hide(text, _in_messages)
+
+
+def hide_secrets_in_data(text: str) -> str:
+    """As ``hide_secrets``, for answers, rows and figures: there a password such as *test* or *1234*
+    is a word or a number, which nobody could tell from the others."""
+    return _hide(text, _in_data)
+
+
+def _hide(text: str, forms: list[str]) -> str:
+    for form in forms:
+        if form in text:
+            text = text.replace(form, MASK)
+    return text
+
+
+class StreamedSecrets:
+    """Takes secrets out of a text that comes in pieces, which may cut them anywhere."""
+
+    def __init__(self) -> None:
+        self._waiting = ""
+
+    def feed(self, piece: str) -> str:
+        """What may be shown so far; what may be the beginning of a secret waits."""
+        text = self._waiting + piece
+        cut = min((_find_beginning(text, form) for form in _in_data), default=len(text))
+        while True:  # nor is a secret cut that ends in the beginning of another one
+            starts = [
+                text.find(form, max(0, cut - len(form) + 1), cut + len(form) - 1)
+                for form in _in_data
+            ]
+            if max(starts, default=-1) < 0:
+                break
+            cut = min(at for at in starts if at >= 0)
+        self._waiting = text[cut:]
+        return hide_secrets_in_data(text[:cut])
+
+    def flush(self) -> str:
+        """What waited, at the end of the text."""
+        text, self._waiting = self._waiting, ""
+        return hide_secrets_in_data(text)
+
+
+def _find_beginning(text: str, secret: str) -> int:
+    """Where a secret begins that the text does not end any more; the text's length if nowhere."""
+    first = max(0, len(text) - len(secret) + 1)
+    return next((at for at in range(first, len(text)) if secret.startswith(text[at:])), len(text))
+
+
+def _write_forms(secret: str) -> set[str]:
+    """A secret as servers, libraries and files may write it."""
+    plain = {secret, unquote(secret)}
+    forms = set(plain)
+    for text in plain:
+        forms |= {quote(text, safe, errors="surrogatepass") for safe in ("", "/", _UNRESERVED)}
+        forms |= {
+            quote_plus(text, errors="surrogatepass"),
+            html.escape(text),
+            html.escape(text, quote=False),
+        }
+        forms |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        forms |= {text.replace("/", "\\/"), repr(text)[1:-1]}
+        if len(text) >= _SHORTEST_ENCODED:
+            forms |= _encode_forms(text.encode("utf-8", "surrogatepass"))
+        if len(text) >= 2 * _PIECE and _KEY_LIKE.fullmatch(text.replace("-", "").replace(".", "")):
+            forms |= {text[:_PIECE], text[-_PIECE:]}
+    escaped = {form for form in forms if "%" in form}
+    return forms | {re.sub("%[0-9A-F]{2}", lambda c: c[0].lower(), form) for form in escaped}
+
+
+def _encode_forms(data: bytes) -> set[str]:
+    """Bytes in hexadecimal, and in base64 wherever they stand in what is encoded."""
+    forms = {data.hex(), data.hex().upper()}
+    for before in range(3):
+        # letters that hold nothing but bits of ``data``: what stands beside it changes the others
+        encoded = b64encode(bytes(before) + data).decode()
+        inner = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        forms |= {inner, inner.replace("+", "-").replace("/", "_")}
+    return forms
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable or parameter of this name holds a secret."""
-    return re.search(rf"{_SECRET_WORDS}|(^|_)(pw|pass)(_|$)", name, re.IGNORECASE) is not None
-
-
-def hide_secrets(text: str) -> str:
-    """The text without any secret that was used in this process."""
-    for secret in sorted(_remembered, key=len, reverse=True):
-        if secret in text:
-            text = text.replace(secret, MASK)
-    return text
+    return _SECRET_NAME.search(name) is not None
 
 
 def mask_addresses(text: str) -> str:
@@ -86,26 +185,45 @@ def mask_address(address: str) -> tuple[str, list[str]]:
     if user is not None:
         name, colon, password = user.partition(":")
         secret = password if colon else name
-        if _is_written_out(secret) and (colon or scheme.lower().startswith("http")):
+        if _is_written_out(secret) and (colon or "http" in scheme.lower()):
             secrets += _read_secrets(secret)
             user = f"{name}:{MASK}" if colon else MASK
         rest = f"{user}@{rest}"
 
     def hide(found: re.Match[str]) -> str:
-        if not _is_written_out(found[3]):
-            return found[0]
-        secrets.append(found[3])
-        return f"{found[1]}{found[2]}={MASK}"
+        shown, values = _mask_parameter(found)
+        secrets.extend(values)
+        return shown
 
     start = min((rest.find(sign) for sign in "?#" if sign in rest), default=len(rest))
     return f"{scheme}://{rest[:start]}{_PARAMETER.sub(hide, rest[start:])}", secrets
 
 
+def _is_secret_parameter(name: str, value: str) -> bool:
+    return is_secret_name(unquote(name)) or _KEY_LIKE.fullmatch(value) is not None
+
+
+def _mask_parameter(found: re.Match[str]) -> tuple[str, list[str]]:
+    """A parameter to show, and the secrets in it."""
+    if not (_is_secret_parameter(found[2], found[3]) and _is_written_out(found[3])):
+        return found[0], []
+    return f"{found[1]}{found[2]}={MASK}", [found[3]]
+
+
 def _read_secrets(secret: str) -> list[str]:
     """The secret, and every part of it that a message about the address could repeat alone."""
     parts = [part for part in re.split(r"[/?#@:]", secret) if not part.isdigit()]
-    inside = [found[3] for found in _PARAMETER.finditer(secret)]
+    pairs = [(found[2], found[3]) for found in _PARAMETER.finditer(secret)]
+    inside = [value for name, value in pairs if _is_secret_parameter(name, value)]
     return list(dict.fromkeys(filter(_is_written_out, [secret, *parts, *inside])))
+
+
+def mask_mistake(text: str) -> str:
+    """What somebody wrote where an address was expected: it may be one without its scheme."""
+    shown, secrets = mask_address(mask_addresses(text))
+    if not secrets and "@" in shown and MASK not in shown:
+        shown = f"{MASK}@{shown.rpartition('@')[2]}"
+    return _PARAMETER.sub(lambda found: _mask_parameter(found)[0], shown)
 
 
 def quote_password(address: str) -> str:
@@ -127,7 +245,7 @@ def quote_password(address: str) -> str:
 
 def _split_user(scheme: str, rest: str) -> tuple[str | None, str]:
     """What stands before the last ``@`` that can end a name and password, and what follows it."""
-    if scheme in _WITHOUT_PASSWORD:
+    if scheme in _WITHOUT_PASSWORD and not re.match(r"[^/@:]+:[^/@]+@", rest):
         return None, rest
     end = rest.rfind("@", 0, _find_parameters(scheme, rest))
     return (rest[:end], rest[end + 1 :]) if end >= 0 else (None, rest)

@@ -115,7 +115,7 @@ def test_references_are_taken_from_the_environment(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_was_revealed_is_hidden_in_every_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "_remembered", set())
+    monkeypatch.setattr(secrets, "_in_messages", [])
     SecretUrl("postgresql://bob:s%40cret-MARKER@db/faq").reveal()
     for text in ("s%40cret-MARKER", "s@cret-MARKER", "s%2540cret-MARKER"):
         assert "MARKER" not in secrets.hide_secrets(f"authentication of {text} failed")

@@ -21,7 +21,7 @@ from residency.cli.app import COMMANDS, CommandStoppedError, build_app
 from residency.cli.ranks import count_processes, run_on_ranks
 from residency.errors import ResidencyError
 from residency.model.thread_waiting import let_threads_sleep
-from residency.secrets import hide_secrets, mask_addresses, remember_secret
+from residency.secrets import hide_secrets, mask_address, mask_addresses, remember_secret
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """What the operating system says where nothing more can be written."""
@@ -29,17 +29,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 INTERRUPTED = 130
 """The shell's exit code for a command that Ctrl-C stopped; 128 + the signal's number."""
 
-SECRET_VARIABLES = (
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "RESIDENCY_WEB_TOKEN",
-    "OPENAI_API_KEY",
-    "WANDB_API_KEY",
-    "MLFLOW_TRACKING_PASSWORD",
-    "MLFLOW_TRACKING_TOKEN",
-    "PGPASSWORD",
-)
-"""Variables that libraries read by themselves; what they hold is in no message either."""
+SECRET_ENDINGS = ("_API_KEY", "_ACCESS_KEY", "_SECRET", "_TOKEN", "PASSWORD", "_PASSWD")
+"""How variables end that libraries read by themselves (of hubs, databases, object stores)."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -58,8 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_command_line(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
-    for variable in SECRET_VARIABLES:
-        remember_secret(os.environ.get(variable, ""))
+    _remember_environment()
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
     name = next((a for a in arguments if not a.startswith("-")), "") or _completed_command()
@@ -74,6 +64,16 @@ def run_command_line(arguments: list[str]) -> int:
         return call_guarded(lambda: run_on_ranks(name, call), debug=debug)
     with stop_on_signals():
         return call_guarded(call, debug=debug)
+
+
+def _remember_environment() -> None:
+    """Passwords and keys that libraries read by themselves: in no message either."""
+    for name, value in os.environ.items():
+        if name.lower().endswith("_proxy"):
+            for secret in mask_address(value if "://" in value else f"http://{value}")[1]:
+                remember_secret(secret)
+        elif name.upper().endswith(SECRET_ENDINGS):
+            remember_secret(value)
 
 
 def _completed_command() -> str:

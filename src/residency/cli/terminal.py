@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.segment import Segment
 from rich.text import Text
 
-from residency.secrets import hide_secrets, mask_addresses
+from residency.secrets import hide_secrets_in_data, mask_addresses
 from residency.text.terminal_text import escape_in_json, make_safe
 
 __all__ = [
@@ -46,7 +46,7 @@ class SafeRenderable:
             if segment.control:
                 yield segment
             else:
-                yield Segment(make_safe(hide_secrets(segment.text)), segment.style)
+                yield Segment(make_safe(hide_secrets_in_data(segment.text)), segment.style)
 
 
 class _SafeHook:
@@ -142,7 +142,7 @@ def print_json(text: str) -> None:
     from residency.cli.json_schemas import add_schema, running_command
 
     text = add_schema(text, running_command.get())
-    sys.stdout.write(escape_in_json(hide_secrets(mask_addresses(text))) + "\n")
+    sys.stdout.write(escape_in_json(hide_secrets_in_data(mask_addresses(text))) + "\n")
     sys.stdout.flush()
 
 

@@ -26,14 +26,13 @@ from residency.config.moderation import ModerationConfig
 from residency.config.parse_toml import TomlTextError, parse_toml
 from residency.config.project import ProjectConfig
 from residency.config.rounds import RoundsConfig
-from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
 from residency.config.serve import ServeConfig
 from residency.config.target import TargetConfig
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError
 from residency.nouns.example import SPLITS
-from residency.secrets import mask_addresses
+from residency.secrets import mask_addresses, mask_mistake
 
 CONFIG_NAME = "residency.toml"
 T = TypeVar("T", bound=Section)
@@ -115,7 +114,7 @@ def _describe_mistake(
     if item["type"] in ("variable_name", "string_type"):
         return line, f"{key}: {message}"
     found = item.get("input")
-    value = repr(str(SecretUrl(found))) if isinstance(found, str) else mask_addresses(repr(found))
+    value = repr(mask_mistake(found)) if isinstance(found, str) else mask_addresses(repr(found))
     value = value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
     return line, f"{key}: {message} (found {value})"
 

@@ -11,7 +11,7 @@ from typing import Any
 from residency.interfaces import Generation, Prompt
 from residency.nouns.example import Message
 from residency.nouns.response import FinishReason, Sampling
-from residency.secrets import hide_secrets
+from residency.secrets import hide_secrets, hide_secrets_in_data
 
 ROUTE = "/chat/completions"
 FORMATS = ("json_schema", "json_object", "")
@@ -98,7 +98,7 @@ def read_completion(raw: Any) -> Completion:
     if ended in _BROKEN:
         raise BrokenCompletionError(f"the server ended the answer with {ended!r}")
     finish: FinishReason = "length" if ended in _CUT else "stop"
-    text = hide_secrets(read_text(message, cut=finish == "length"))
+    text = hide_secrets_in_data(read_text(message, cut=finish == "length"))
     error_text = ""
     if ended == "content_filter":
         finish, error_text = "error", "the server's content filter cut the answer"
@@ -188,7 +188,7 @@ def _read_error(error: Any) -> BrokenCompletionError:
     if isinstance(error, Mapping):
         what, code = error.get("message") or error, error.get("code")
     passing = not isinstance(code, int) or code >= 500 or code in _PASSING
-    return BrokenCompletionError(" ".join(str(what).split())[:200], passing=passing)
+    return BrokenCompletionError(hide_secrets(" ".join(str(what).split()))[:200], passing=passing)
 
 
 def _read_count(value: Any) -> int | None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from residency.config.endpoint import EndpointConfig
 from residency.config.secret_url import reveal_url
 from residency.errors import ConfigError
-from residency.secrets import mask_address, remember_secret
+from residency.secrets import mask_mistake, remember_secret
 
 _ROUTES = ("/chat/completions", "/completions", "/responses", "/models", "/embeddings")
 """What people copy along with a base address, the longest first."""
@@ -55,7 +55,7 @@ def route_url(config: EndpointConfig, route: str) -> str:
         known = False
     if not known:
         raise ConfigError(
-            f"the endpoint's url is {mask_address(str(config.url))[0]!r}",
+            f"the endpoint's url is {mask_mistake(str(config.url))!r}",
             next_step="set url to the server's base address, e.g. http://localhost:8080/v1",
         )
     path = parts.path.rstrip("/")

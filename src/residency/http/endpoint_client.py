@@ -141,7 +141,7 @@ class EndpointClient:
                 return clean_json(join_events(response.text))
             return clean_json(response.json())
         except (ValueError, RecursionError):
-            text = hide_secrets(response.text[:120])
+            text = hide_secrets(response.text[:4000])[:120]
             raise TryAgainError(f"the answer is not JSON: {text!r}") from None
 
     def _receive(self, body: Mapping[str, Any]) -> httpx.Response:
@@ -233,7 +233,7 @@ def describe_refusal(response: httpx.Response) -> str:
     """Status and the server's own words, in one line."""
     if target := response.headers.get("location"):
         return f"HTTP {response.status_code}: the address has moved to {mask_addresses(target)}"
-    line = " ".join(read_error_text(response).split())[:200]
+    line = hide_secrets(" ".join(read_error_text(response).split()))[:200]
     return f"HTTP {response.status_code} {response.reason_phrase}: {line}".rstrip(": ")
 
 

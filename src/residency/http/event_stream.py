@@ -10,7 +10,7 @@ from httpx_sse import EventSource, SSEError
 
 from residency.http.chat_completions import BrokenCompletionError, read_completion, read_text
 from residency.http.endpoint_client import EndpointClient, clean_json, describe_network_error
-from residency.secrets import hide_secrets
+from residency.secrets import StreamedSecrets
 
 
 def stream_answer(client: EndpointClient, body: dict[str, object]) -> Iterator[str]:
@@ -22,6 +22,7 @@ def stream_answer(client: EndpointClient, body: dict[str, object]) -> Iterator[s
         RefusedError, TryAgainError: the server refused this request with a status.
     """
     ended = False
+    hider = StreamedSecrets()  # a server that repeats a key cuts it into pieces
     try:
         with client.stream(body) as response:
             if response.status_code != 200:
@@ -36,7 +37,8 @@ def stream_answer(client: EndpointClient, body: dict[str, object]) -> Iterator[s
                     break
                 pieces, last = _read_event(event.data)
                 ended = ended or last
-                yield from pieces
+                yield from filter(None, map(hider.feed, pieces))
+            yield from filter(None, [hider.flush()])
     except httpx.HTTPError as error:
         raise client.make_error(describe_network_error(error)) from None
     except SSEError as error:
@@ -61,5 +63,5 @@ def _read_event(data: str) -> tuple[list[str], bool]:
         ended = choice.get("finish_reason") is not None
         delta = choice.get("delta") or {}
         if delta.get("content"):
-            pieces.append(hide_secrets(read_text(delta)))
+            pieces.append(read_text(delta))
     return pieces, ended
