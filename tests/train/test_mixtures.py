@@ -17,6 +17,7 @@ from residency.model.lora_experts import LoraExperts
 from residency.model.peft_adapter import load_adapter, save_adapter
 from residency.train.train_engine import Engine
 from tiny_archs import rows
+from trl_losses import train_with_trl
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 89, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
@@ -191,3 +192,28 @@ def test_the_balancing_loss_does_not_depend_on_how_a_step_is_cut_or_padded() -> 
         engine = Engine(make_model("qwen3_moe"), settings, total_steps=10, seed=3)
         losses[packing] = engine._add_gradients(flat_rows(), total)[0]
     assert math.isclose(losses["auto"], losses["off"], abs_tol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["qwen3_moe", "mixtral"])
+def test_forty_steps_of_a_mixture_equal_trl(name: str, tmp_path: Path) -> None:
+    """TRL's SFTTrainer with PEFT on the experts too, router loss included, the same rows in order."""
+    import random
+
+    from peft import PeftModel
+
+    settings = SETTINGS.model_copy(
+        update={"schedule": "constant", "learning_rate": 2e-3, "clip": 1.0}
+    )
+    engine = Engine(make_model(name), settings, total_steps=40, seed=3)
+    save_adapter(engine.model, tmp_path / "adapter", settings, "base")
+    plain = make_model(name)
+    plain.config.output_router_logits = True
+    reference = PeftModel.from_pretrained(plain, str(tmp_path / "adapter"), is_trainable=True)
+    data, rng = flat_rows(), random.Random(0)
+    batches = [[rng.choice(data) for _ in range(4)] for _ in range(40)]
+    losses = train_with_trl(reference, batches, 2e-3, tmp_path / "trl")
+    ours = [engine.step(batch).loss for batch in batches]
+    assert len(losses) == 40
+    assert max(abs(a - b) for a, b in zip(ours, losses, strict=True)) <= 2e-4
+    assert losses[-1] < 0.9 * losses[0]

@@ -18,6 +18,7 @@ from residency.model.peft_adapter import adapter_state, load_adapter, save_adapt
 from residency.train.schedule import learning_rate
 from residency.train.train_engine import Engine
 from tiny_archs import plain_nll, rows, tiny
+from trl_losses import train_with_trl
 
 SETTINGS = TrainConfig(rank=4, alpha=8, layers="all", learning_rate=1e-2, warmup=0.0, clip=1e9)
 
@@ -281,69 +282,14 @@ def test_200_steps_equal_trl(tmp_path: Path) -> None:
     """TRL's SFTTrainer with PEFT, the same rows in the same order, fp32, constant rate."""
     import random
 
-    import datasets
-    from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
     subject = engine(schedule="constant", learning_rate=2e-3, clip=1.0)
     random.seed(0)
     data = [TokenRow(r.example, r.ids, r.mask) for r in rows(64, seed=9)]
     order = [[random.randrange(64) for _ in range(4)] for _ in range(200)]
     reference = peft_model(subject, "llama", tmp_path / "adapter")
-    flat = [data[i] for batch in order for i in batch]
-    table = datasets.Dataset.from_dict(
-        {
-            "input_ids": [list(r.ids) for r in flat],
-            "labels": [
-                [i if m else -100 for i, m in zip(r.ids, r.mask, strict=True)] for r in flat
-            ],
-        }
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.WordLevel({"<pad>": 0, "<s>": 1, "</s>": 2}, "<pad>")),
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
-    )
-    losses: list[float] = []
-
-    class Record(TrainerCallback):  # type: ignore[misc]
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            if "loss" in logs:
-                losses.append(logs["loss"])
-
-    class InOrder(SFTTrainer):  # type: ignore[misc]
-        def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
-            return torch.utils.data.SequentialSampler(self.train_dataset)
-
-    trainer = InOrder(
-        model=reference,
-        args=SFTConfig(
-            output_dir=str(tmp_path / "trl"),
-            per_device_train_batch_size=4,
-            max_steps=200,
-            learning_rate=2e-3,
-            lr_scheduler_type="constant",
-            warmup_steps=0,
-            weight_decay=0.0,
-            max_grad_norm=1.0,
-            logging_steps=1,
-            save_strategy="no",
-            report_to=[],
-            use_cpu=True,
-            bf16=False,
-            activation_checkpointing=False,
-            max_length=None,
-            disable_tqdm=True,
-            dataset_kwargs={"skip_prepare_dataset": True},
-        ),
-        train_dataset=table,
-        processing_class=tokenizer,
-        callbacks=[Record()],
-    )
-    trainer.train()
-    ours = [subject.step([data[i] for i in batch]).loss for batch in order]
+    batches = [[data[i] for i in batch] for batch in order]
+    losses = train_with_trl(reference, batches, 2e-3, tmp_path / "trl")
+    ours = [subject.step(batch).loss for batch in batches]
     assert len(losses) == 200
     worst = max(abs(a - b) for a, b in zip(ours, losses, strict=True))
     assert worst <= 1e-4, worst
