@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from finished_run import copy_run
 from residency.cli.invoke import run_command_line
@@ -188,3 +191,35 @@ def test_a_log_in_the_folders_place_is_told_how_logs_are_named(
     assert run_command_line(["gate", str(log), "--baseline", "previous"]) == 2
     told = capsys.readouterr().err
     assert f"residency gate --before EARLIER --after '{log}'" in " ".join(told.split())
+
+
+def test_the_recipe_for_ci_runs_as_it_is_written(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """Its steps, in order, on a finished project: a second run does nothing, the gate decides."""
+    page = (Path(__file__).parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
+    recipe = yaml.safe_load(re.findall(r"```yaml title=[^\n]*\n(.*?)```", page, re.DOTALL)[0])
+    steps = recipe["jobs"]["gate"]["steps"]
+    assert all(("uses" in step) != ("run" in step) for step in steps)
+    torch_pin = re.search(r"torch==[\d.]+", "".join(s.get("run", "") for s in steps))
+    constraints = Path(__file__).parents[2] / "constraints.txt"
+    assert torch_pin and torch_pin.group() in constraints.read_text(encoding="utf-8")
+    copy_run(finished_run, tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line(["gate", "demo", "--save", "demo/gate.json"]) in (0, 1)
+    capfd.readouterr()
+    codes = {}
+    for step in steps:
+        for line in str(step.get("run", "")).splitlines():
+            if not line.startswith("residency "):
+                continue
+            call, _, target = line.partition(" > ")
+            words = shlex.split(call)[1:]
+            capfd.readouterr()
+            codes[words[0]] = run_command_line(words)
+            if target:
+                (tmp_path / target).write_text(capfd.readouterr().out, encoding="utf-8")
+    verdict = json.loads((tmp_path / "gate-result.json").read_text(encoding="utf-8"))
+    assert codes == {"check": 0, "run": 0, "gate": 0 if verdict["passed"] else 1, "report": 0}
+    uploaded = next(s["with"]["path"] for s in steps if "upload-artifact" in s.get("uses", ""))
+    assert all((tmp_path / name).is_file() for name in uploaded.split())
