@@ -38,21 +38,25 @@ def list_paths(root: Path) -> dict[str, str]:
     results = RunResults(Store(root, read_config(root).project.store, create=False))
     issue = results.issues[0].issue.id
     item = results.answers.first_examples("dev", 1)[0].id
+    models = [model.id for model in results.models]
     return {
         "start": "/start",
         "run": "/run",
         "overview": "/",
         "runs": "/runs",
         "compare": "/compare",
+        "compare: metric": f"/compare/metric?before={models[0]}&after={models[-1]}",
         "issues": "/issues",
         "issue": f"/issues/{issue}",
         "rows": "/rows",
         "items": "/items",
+        "items, page 50": "/items?page=50",
         "item": f"/items/{item}",
         "read": "/read",
         "review": "/review",
         "write": "/write",
         "data": "/data",
+        "data, searched": "/data?split=pool&text=order",
         "chat": "/chat",
         "sweep": "/sweep",
         "ship": "/ship",
@@ -100,7 +104,7 @@ def take_pictures(root: Path, out: Path, names: Sequence[str], widths: Sequence[
         paths = list_paths(root)
         for width in widths:
             page = browser.new_page(viewport={"width": width, "height": 820})
-            for name in names or paths:
+            for name in names or [name for name in paths if ":" not in name]:
                 path = paths[name]
                 page.goto(f"http://127.0.0.1:{port}{path}", wait_until="load")
                 page.wait_for_timeout(1500)

@@ -19,14 +19,13 @@ from residency.errors import StoreLockedError, UserError
 from residency.interfaces import ProgressEvent, no_progress
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
-from residency.sweep.cell import Cell, Variant
-from residency.sweep.plan import PlannedCell, SweepPlan
 from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.watched_sweep import (
     SweepWatch,
     read_sweep_position,
 )
 from residency.web.app import create_app
+from sweep_bodies import make_sweep_plan, make_sweep_result
 
 OPTIONS = SweepOptions(bases=(EVIL, "tiny"), seeds=2, ranks=(4,), minutes=7, hour_price=2.5)
 
@@ -41,71 +40,24 @@ def open_client(root: Path) -> tuple[TestClient, str]:
     return client, client.get("/token").json()["token"]
 
 
-def make_plan(name: str = EVIL) -> SweepPlan:
-    """Three sizes with two seeds, of which the last is left out."""
-    cells = [
-        PlannedCell(Cell(Variant(name), rows, rows / 16, seed), 10.0 * rows)
-        for rows in (4, 8, 16)
-        for seed in (0, 1)
-    ]
-    return SweepPlan(tuple(cells[:-1]), (cells[-1],), {}, 5.0, 1, 7.0)
-
-
 def keep_plan(root: Path) -> None:
     """As a sweep keeps its plan, for options with hostile names."""
     body = {
         "options": {k: v for k, v in vars(OPTIONS).items() if k != "endpoint"},
         "own": EVIL,
-        "plan": make_plan().to_dict(),
+        "plan": make_sweep_plan(EVIL).to_dict(),
     }
     folder = root / ".residency" / "sweep"
     folder.mkdir(exist_ok=True)
     (folder / "plan.json").write_text(json.dumps(body))
 
 
-def make_result(run: str) -> dict[str, Any]:
-    """A stored result; every name and sentence of it is hostile."""
-    figure = {"mean": 0.5, "low": 0.4, "high": 0.6}
-    points = [{"rows": n, "rate": 0.5, "low": 0.3, "high": 0.7} for n in (4, 8, 16, 64)]
-    curve = {
-        "measured": [{**p, "trainings": 2} for p in points[:3]],
-        "curve": points,
-        "families": {"flat": 1.0},
-        "variant": EVIL,
-    }
-    issue = {"issue": "is-1", "title": EVIL, "tolerance": 0.1, "words": [f"*{EVIL}* stays."]}
-    size = {
-        **{"name": f"{EVIL}, zero-shot", "rows": 0, "trainings": 0, "score": figure, "cost": None},
-        **{"minutes": None, "predicted_minutes": None, "memory": None, "predicted_memory": None},
-        **{"tokens_per_second": None, "answer_seconds": 0.5, "on_front": False, "issues": {}},
-    }
-    tuned = {
-        **size,
-        **{"name": EVIL, "rows": 16, "trainings": 2, "on_front": True, "answer_seconds": 0.25},
-        **{"minutes": 1.5, "memory": 2**30, "issues": {"is-1": figure}},
-    }
-    return {
-        "run": run,
-        "metric": EVIL,
-        "plan": make_plan().to_dict(),
-        "curves": [
-            {**curve, "issue": "", "title": EVIL, "tolerance": None, "words": ["It rises."]},
-            {**curve, **issue},
-        ],
-        "sizes": [size, tuned],
-        "best": EVIL,
-        "advice": [f"Take {EVIL} on 16 rows: 50.0 % [40.0, 60.0].", "This rests on 2 trainings."],
-        "notes": [f"{EVIL} was left out"],
-        "seconds": 3.0,
-        "measuring_items": 6,
-        "issue_titles": {"is-1": EVIL},
-    }
-
-
 def keep_result(root: Path) -> None:
     store = Store(root, create=False)
     with store.writer("sweep"):
-        store.add_record(RecordKind.SWEEP, store.latest_run(), make_result(store.latest_run()))
+        store.add_record(
+            RecordKind.SWEEP, store.latest_run(), make_sweep_result(store.latest_run() or "", EVIL)
+        )
 
 
 def test_before_anything_ran_the_page_asks_and_shows_the_plan(root: Path) -> None:
@@ -194,13 +146,13 @@ def test_one_process_writes_at_a_time(root: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_watch_tells_what_is_done_and_how_long_the_rest_takes(tmp_path: Path) -> None:
     told: list[ProgressEvent] = []
-    watch = SweepWatch(told.append, tmp_path / "sweep", make_plan("tiny"))
+    watch = SweepWatch(told.append, tmp_path / "sweep", make_sweep_plan("tiny"))
     total = 7
-    titles = [cell.cell.title for cell in make_plan("tiny").cells]
+    titles = [cell.cell.title for cell in make_sweep_plan("tiny").cells]
     watch(ProgressEvent("jobs", 1, total, "jobs", {"now": "tiny: zero-shot"}))
     watch(ProgressEvent("train", 3, 9, "steps"))
     before = watch.position.seconds_left
-    assert before == sum(cell.seconds for cell in make_plan("tiny").cells)
+    assert before == sum(cell.seconds for cell in make_sweep_plan("tiny").cells)
     for done, title in enumerate(titles[:2], 2):
         watch(ProgressEvent("jobs", done, total, "jobs", {"now": title}))
     place = read_sweep_position(tmp_path)
@@ -215,8 +167,8 @@ def test_a_watch_tells_what_is_done_and_how_long_the_rest_takes(tmp_path: Path) 
 
 def test_a_sweep_that_ended_early_is_gone_on_with(root: Path) -> None:
     keep_plan(root)
-    watch = SweepWatch(no_progress, root / ".residency" / "sweep", make_plan())
-    watch(ProgressEvent("jobs", 1, 5, "jobs", {"now": make_plan().cells[0].cell.title}))
+    watch = SweepWatch(no_progress, root / ".residency" / "sweep", make_sweep_plan(EVIL))
+    watch(ProgressEvent("jobs", 1, 5, "jobs", {"now": make_sweep_plan(EVIL).cells[0].cell.title}))
     watch.write(0)
     state = read_sweep_state(root)
     assert state.is_stopped and not state.is_running

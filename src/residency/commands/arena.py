@@ -43,6 +43,7 @@ from residency.project.named_models import choose_model_shots, find_model, label
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.short_view import ShortView
 
 __all__ = [
     "Board",
@@ -67,8 +68,8 @@ KIND = RecordKind.VOTE
 Pairs = list[tuple[Example, Response, Response]]
 
 
-@dataclass(frozen=True)
-class Board:
+@dataclass(frozen=True, repr=False)
+class Board(ShortView):
     """The arena's table with what stands beside it.
 
     ``labels`` maps model ids to names. ``agreement`` is Krippendorff's α between people;

@@ -14,6 +14,7 @@ from residency.errors import DataError, TemplateError
 from residency.files.atomic_write import write_json, write_json_lines
 from residency.interfaces import Progress, no_progress
 from residency.nouns.example import Split
+from residency.text.short_view import ShortView
 
 if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat
@@ -34,8 +35,8 @@ class Shown:
     pieces: list[tuple[str, bool]]
 
 
-@dataclass(frozen=True)
-class Checked:
+@dataclass(frozen=True, repr=False)
+class Checked(ShortView):
     """What ``check`` found, showed and wrote.
 
     ``written`` names the report and the lists of rejected, removed and too long rows, where they

@@ -13,10 +13,11 @@ from residency.nouns.model import Model
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
 from residency.results.number_formats import format_interval, format_percent, format_points
+from residency.text.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class Compared:
+@dataclass(frozen=True, repr=False)
+class Compared(ShortView):
     """Two models, kind by kind, and the items on which they differ.
 
     ``fixed`` and ``broken`` map a kind to example ids. ``primary`` is the metric that models are

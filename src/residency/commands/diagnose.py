@@ -13,10 +13,11 @@ from residency.nouns.model import Model
 from residency.project.dev_split import split_dev
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
+from residency.text.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class Diagnosis(ShortView):
     """Findings of a model on dev, the issues that its finding half shows, and each issue's failures."""
 
     model: Model

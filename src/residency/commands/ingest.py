@@ -27,6 +27,7 @@ from residency.nouns.traffic_row import TrafficRow
 from residency.project.workspace import Workspace
 from residency.results.usage import DAY
 from residency.stats.intervals import clopper_pearson
+from residency.text.short_view import ShortView
 
 OWN_LOG = "log"
 """Names the project's own request log in place of a file."""
@@ -45,8 +46,8 @@ class KindRate:
     high: float
 
 
-@dataclass(frozen=True)
-class Ingested:
+@dataclass(frozen=True, repr=False)
+class Ingested(ShortView):
     """What a call brought in, and how all traffic stands against dev.
 
     Attributes:

@@ -27,6 +27,7 @@ from residency.project.workspace import Workspace
 from residency.stats.intervals import clopper_pearson
 from residency.stats.sample_reducer import Reduce, kind_outcomes
 from residency.store.record_kind import RecordKind
+from residency.text.short_view import ShortView
 
 __all__ = [
     "Judged",
@@ -45,8 +46,8 @@ VERDICT = RecordKind.JUDGED
 LABEL = RecordKind.LABEL
 
 
-@dataclass(frozen=True)
-class Judged:
+@dataclass(frozen=True, repr=False)
+class Judged(ShortView):
     """What a judge said about a model's answers, and how far to trust it.
 
     Attributes:

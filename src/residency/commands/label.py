@@ -25,10 +25,11 @@ from residency.results.run_results import RunResults
 from residency.stats.labelled_rate import FEWEST_LABELS, LabelledRate
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class Labelling:
+@dataclass(frozen=True, repr=False)
+class Labelling(ShortView):
     """How the labelling of one issue stands.
 
     Attributes:

@@ -13,10 +13,11 @@ from residency.moderation.moderator import ModeratedText, Side
 from residency.moderation.open_moderator import open_moderator, open_text_judges
 from residency.nouns.example import Message
 from residency.project.workspace import Workspace
+from residency.text.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class Moderation:
+@dataclass(frozen=True, repr=False)
+class Moderation(ShortView):
     """What moderation did with a text.
 
     Attributes:

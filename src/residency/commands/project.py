@@ -18,6 +18,7 @@ from residency.commands.compare import Compared, compare
 from residency.commands.diagnose import Diagnosis, diagnose
 from residency.commands.evaluate import evaluate
 from residency.commands.merge import merge
+from residency.commands.notebook_charts import show_charts
 from residency.commands.notebook_progress import choose_progress
 from residency.commands.people_steps import PeopleSteps
 from residency.commands.run import run
@@ -36,6 +37,7 @@ from residency.project.opened_base import find_opened_base
 from residency.project.project_plugins import scope_plugins
 from residency.project.settings_file import find_project_root, read_config
 from residency.results.run_summary import RunSummary, summarise_run
+from residency.results.table_rows import TableRows
 from residency.results.trace import Trace, trace_id
 from residency.store.store import Store
 
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from residency.sweep.sweep_options import SweepOptions
     from residency.sweep.sweep_result import SweepResult
     from residency.train.estimate import Estimate
+
+show_charts()
 
 
 @scope_plugins
@@ -106,19 +110,14 @@ class Project(PeopleSteps):
         """What a notebook shows: the latest run, or that there is none. Nothing is made for it."""
         heading = f"<b>{escape(self.config.project.name)}</b> <code>{escape(str(self.root))}</code>"
         try:
-            with_run = Store(self.root, self.config.project.store, create=False)
+            store = Store(self.root, self.config.project.store, create=False)
+            try:
+                shown = summarise_run(store)._repr_html_()
+            finally:
+                store.close()
         except StoreError:
-            return (
-                f"<div>{heading}<p>Nothing was run here yet: <code>project.run()</code></p></div>"
-            )
-        try:
-            return f"<div>{heading}{summarise_run(with_run)._repr_html_()}</div>"
-        except StoreError:
-            return (
-                f"<div>{heading}<p>Nothing was run here yet: <code>project.run()</code></p></div>"
-            )
-        finally:
-            with_run.close()
+            shown = "<p>Nothing was run here yet: <code>project.run()</code></p>"
+        return f"<div>{heading}{shown}</div>"
 
     def run(self, *, jobs: int = 1, cluster: str = "", artifacts: str = "") -> RunSummary:
         """The main job: rounds until the issues are resolved or the budget is spent.
@@ -157,9 +156,10 @@ class Project(PeopleSteps):
 
     def target(
         self, issue: str, *, count: int | None = None, selector: str | None = None
-    ) -> list[Proposal]:
+    ) -> TableRows[Proposal]:
         """Rows proposed for one issue, after the firewall. Nothing is added to the data."""
-        return target(self, issue, count=count, selector=selector)
+        rows = target(self, issue, count=count, selector=selector)
+        return TableRows(rows, name="proposals")
 
     def compare(self, before: str, after: str, split: Split = "dev") -> Compared:
         """Two models on the same items, paired."""
@@ -192,9 +192,10 @@ class Project(PeopleSteps):
         """Where a model, issue, example, response or dataset version came from."""
         return trace_id(self.store, key)
 
-    def examples(self, split: Split | None = None) -> list[Example]:
+    def examples(self, split: Split | None = None) -> TableRows[Example]:
         """The corpus after checks, or one split of it."""
-        return self.split(split) if split else list(self.corpus.examples)
+        rows = self.split(split) if split else self.corpus.examples
+        return TableRows(rows, name="examples")
 
     def check(self, *, show: int = 0, fix: bool = False, strict: bool = False) -> Checked:
         """What is in the data files, and what is wrong with it; ``fix`` writes a cleaned version."""

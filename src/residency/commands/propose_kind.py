@@ -19,10 +19,11 @@ from residency.nouns.response import Response
 from residency.project.named_kinds import NamedKind, Way, append_kind, read_kinds
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
+from residency.text.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class KindProposal:
+@dataclass(frozen=True, repr=False)
+class KindProposal(ShortView):
     """A kind as it would be measured, and how far that agrees with the notes.
 
     ``agreement`` stands on answers that drafted nothing; ``fails`` and ``fine`` count the notes.

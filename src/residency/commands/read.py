@@ -36,6 +36,7 @@ from residency.project.named_models import find_model, label_model
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.short_view import ShortView
 
 LONGEST_NOTE = 2000
 SAMPLE = 100
@@ -51,8 +52,8 @@ class SampledAnswer:
     cluster: str = ""
 
 
-@dataclass(frozen=True)
-class Reading:
+@dataclass(frozen=True, repr=False)
+class Reading(ShortView):
     """How the reading of one model's answers stands.
 
     ``left`` are the answers that ``reader`` has not noted yet, in order; ``rounds`` how often a

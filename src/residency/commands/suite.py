@@ -18,12 +18,13 @@ from residency.evaluate.suites.suite import Suite
 from residency.files.atomic_write import write_text
 from residency.loop.measure_sensitivity import measure_sensitivity
 from residency.project.workspace import Workspace
+from residency.text.short_view import ShortView
 
 SUITE_FILE = "suite.toml"
 
 
-@dataclass(frozen=True)
-class DraftedSuite:
+@dataclass(frozen=True, repr=False)
+class DraftedSuite(ShortView):
     """A draft, where it was written (None: nowhere), and what it and the suite in use tell apart."""
 
     draft: SuiteDraft

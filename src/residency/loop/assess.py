@@ -25,11 +25,12 @@ from residency.project.workspace import hash_rows
 from residency.stats.sample_reducer import Outcomes, Reduce, item_outcomes, kind_outcomes
 from residency.store.record_kind import RecordKind
 from residency.text.label_values import find_label_values
+from residency.text.short_view import ShortView
 from residency.text.words import split_words
 
 
-@dataclass(frozen=True)
-class Assessment:
+@dataclass(frozen=True, repr=False)
+class Assessment(ShortView):
     """A model's answers on some examples, with everything found in them."""
 
     model: Model

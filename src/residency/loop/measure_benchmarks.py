@@ -23,6 +23,7 @@ from residency.nouns.model import Model
 from residency.project.named_models import require_local
 from residency.project.step_needs import HasEngine, HasSettings
 from residency.store.record_kind import RecordKind
+from residency.text.short_view import ShortView
 from residency.text.words import hash_text
 
 BENCHMARK_RECORD = RecordKind.BENCHMARK
@@ -41,8 +42,8 @@ class Benched:
     stored: bool
 
 
-@dataclass(frozen=True)
-class BenchReport:
+@dataclass(frozen=True, repr=False)
+class BenchReport(ShortView):
     """All models, and each later one against the first on the same items."""
 
     tasks: tuple[str, ...]

@@ -23,6 +23,7 @@ from residency.files.own_folder import check_replaceable, mark_folder
 from residency.files.write_errors import raise_os_errors
 from residency.model.end_ids import find_leaving_ends, write_ends
 from residency.model.load_model import load_model, load_tokenizer, quiet_transformers
+from residency.text.short_view import ShortView
 
 PROBES = (
     "The quick brown fox jumps over the lazy dog.",
@@ -46,8 +47,8 @@ TOKENIZER_FILES = (
 )
 
 
-@dataclass(frozen=True)
-class MergeProof:
+@dataclass(frozen=True, repr=False)
+class MergeProof(ShortView):
     """What the comparison found.
 
     Attributes:

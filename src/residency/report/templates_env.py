@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from functools import cache
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -20,6 +21,7 @@ from residency.results.number_formats import (
     format_number,
     format_percent,
     format_points,
+    format_rough_duration,
 )
 from residency.results.statuses import SIGNIFICANT, STATUSES, status_meaning
 
@@ -45,6 +47,8 @@ def make_environment(*more: str) -> Environment:
         percent=format_percent,
         points=format_points,
         duration=format_duration,
+        rough_duration=format_rough_duration,
+        moment=show_moment,
         e_value=format_e_value,
         kind_words=kind_words,
         kind_meaning=kind_meaning,
@@ -78,8 +82,22 @@ def show_message(example: Example) -> str:
 
 
 def end_sentence(text: str) -> str:
-    """A capital at the beginning and a full stop at the end."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    """A capital at the beginning and a full stop at the end; commands and settings stay as they are."""
+    first = text.split(" ", 1)[0].rstrip(".,:;")
+    is_name = first == "residency" or any(mark in first for mark in "._=/")
+    start = text[:1] if is_name else text[:1].upper()
+    return start + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def show_moment(text: str) -> Markup | str:
+    """A stored moment as people write it, ``27 Nov 2026, 20:41 UTC``; the pages' script makes it local."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    shown = f"{at.day} {at:%b %Y, %H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(timespec="seconds"), shown)
 
 
 def read_asset(env: Environment, name: str) -> Markup:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from residency.stats.paired_changes import PairedChange
+from residency.text.short_view import ShortView
 
 ReasonKind = Literal[
     "regressed",
@@ -46,8 +47,8 @@ class GateLimits:
     strict: bool = False
 
 
-@dataclass(frozen=True)
-class GateReport:
+@dataclass(frozen=True, repr=False)
+class GateReport(ShortView):
     """The gate's answer.
 
     Attributes:

@@ -6,6 +6,8 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
+from residency.text.short_view import draw_charts
+
 if TYPE_CHECKING:
     from residency.results.run_summary import RunSummary
 
@@ -52,7 +54,7 @@ def draw_summary(summary: RunSummary) -> str:
     )
     more = len(summary.issues) - MOST_ISSUES
     rest = f"<p>… and {more} more: <code>residency report</code></p>" if more > 0 else ""
-    return f"<div><b>Run {escape(summary.run)}</b>{lines}{rounds}{issues}{rest}</div>"
+    return f"<div><b>Run {escape(summary.run)}</b>{lines}{draw_charts(summary)}{rounds}{issues}{rest}</div>"
 
 
 def _draw_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -27,11 +27,11 @@ def format_points(value: float | None) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
-def format_interval(low: float, high: float, *, signed: bool = False) -> str:
+def format_interval(low: float, high: float, digits: int = 1, *, signed: bool = False) -> str:
     """``12.3 to 15.6``, in percent or percentage points."""
     if signed:
         return f"{format_points(low)} to {format_points(high)}"
-    return f"{100 * low:.1f} to {100 * high:.1f}"
+    return f"{100 * low:.{digits}f} to {100 * high:.{digits}f}"
 
 
 def format_duration(seconds: float) -> str:
@@ -42,6 +42,15 @@ def format_duration(seconds: float) -> str:
     hours, rest = divmod(total.seconds + 86400 * total.days, 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {left:02d} s"
+
+
+def format_rough_duration(seconds: float) -> str:
+    """A time that is only foretold: ``43`` → ``40 s``, ``700`` → ``12 min``."""
+    if seconds < 95:
+        return f"{max(10, round(seconds / 10) * 10)} s"
+    if seconds < 5700:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def format_e_value(value: float) -> str:

@@ -11,10 +11,11 @@ from residency.project.named_models import find_trained_model
 from residency.project.row_decisions import apply_decisions, read_decisions
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class Trace:
+@dataclass(frozen=True, repr=False)
+class Trace(ShortView):
     """A tree of facts: one line about this thing, and traces of what lies behind it."""
 
     id: str

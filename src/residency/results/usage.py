@@ -16,6 +16,7 @@ from residency.nouns.served_request import ServedRequest, ServerTime
 from residency.stats.intervals import clopper_pearson
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.short_view import ShortView
 
 HOUR = 3600.0
 DAY = 86400.0
@@ -83,8 +84,8 @@ class Prediction:
     cost_per_1000: float | None
 
 
-@dataclass(frozen=True)
-class Usage:
+@dataclass(frozen=True, repr=False)
+class Usage(ShortView):
     """A server's use between two times (seconds since 1970).
 
     Attributes:

@@ -43,6 +43,24 @@ def describe_doubling(title: str, curve: LearningCurve) -> str:
     )
 
 
+def name_rows_needed(curve: LearningCurve, tolerance: float) -> str:
+    """About how many rows bring an issue to its tolerance, in a few words for a table."""
+    median, low, high = curve.rows_until(tolerance)
+    if curve.measured[-1].high <= tolerance:
+        return "under it already"
+    if math.isinf(median):
+        limit = f"not within {int(curve.largest * REACH)}"
+        return limit if math.isinf(low) else f"{limit}, perhaps from {_round(low)} on"
+    return f"about {_round(median)} {_bracket(curve, low, high)}"
+
+
+def _bracket(curve: LearningCurve, low: float, high: float) -> str:
+    smallest = curve.measured[0].rows
+    top = f"over {int(curve.largest * REACH)}" if math.isinf(high) else str(_round(high))
+    bottom = f"under {smallest}" if low <= smallest else str(_round(low))
+    return f"[{bottom}, {top}]"
+
+
 def _doubt(change: Prediction) -> str:
     """Whether the change is more than its interval allows for."""
     if change.low <= 0 <= change.high:
@@ -65,9 +83,7 @@ def _describe_goal(title: str, curve: LearningCurve, tolerance: float) -> str:
             f"*{title}* does not come down to {goal} within {limit} rows, as far as this sees"
             f"{chance}: {_share(last)} with {last.rows}, {_share(end)} there."
         )
-    top = f"over {limit}" if math.isinf(high) else str(_round(high))
-    bottom = f"under {smallest}" if low <= smallest else str(_round(low))
-    return f"*{title}* reaches {goal} at about {_round(median)} rows [{bottom}, {top}]."
+    return f"*{title}* reaches {goal} at about {_round(median)} rows {_bracket(curve, low, high)}."
 
 
 def _round(rows: float) -> int:

@@ -19,7 +19,7 @@ from residency.nouns.issue import Issue
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.sweep.cell import Cell, Variant
-from residency.sweep.curve_words import describe_issue, describe_score
+from residency.sweep.curve_words import describe_issue, describe_score, name_rows_needed
 from residency.sweep.learning_curve import CellOutcomes, LearningCurve, fit_curve
 from residency.sweep.measured_cells import Measured, MeasuredCells, fail_items, retitle, score_items
 from residency.sweep.measured_sizes import list_sizes, measure_endpoint
@@ -205,6 +205,7 @@ class Sweep:
                             issue.tolerance,
                             curve,
                             tuple(words),
+                            name_rows_needed(curve, issue.tolerance),
                         )
                     )
         return curves, few

@@ -12,6 +12,7 @@ import numpy as np
 from residency.stats import special
 from residency.stats.intervals import mean_interval
 from residency.sweep.size_table import average_items
+from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Gain:
     trainings: int
 
 
-@dataclass(frozen=True)
-class SearchResult:
+@dataclass(frozen=True, repr=False)
+class SearchResult(ShortView):
     """A finished search.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import Any
 from residency.sweep.learning_curve import LearningCurve
 from residency.sweep.plan import SweepPlan
 from residency.sweep.size_table import SizeRow
+from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class NamedCurve:
     """A curve of one variant: of an issue (its failure rate), or of the primary metric.
 
     ``issue`` is empty for the primary metric, whose curve is of what is missing to 100 %.
+    ``words``: what it says, in sentences; ``needed``: about how many rows, in a few words.
     """
 
     variant: str
@@ -24,6 +26,7 @@ class NamedCurve:
     tolerance: float | None
     curve: LearningCurve
     words: tuple[str, ...]
+    needed: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -33,12 +36,20 @@ class NamedCurve:
             "title": self.title,
             "tolerance": self.tolerance,
             "words": list(self.words),
+            "needed": self.needed,
+            "doubled": self._predict_doubled(),
             **self.curve.to_dict(),
         }
 
+    def _predict_doubled(self) -> dict[str, Any]:
+        """The rate with twice the rows; ``sure`` where the change is more than its interval allows for."""
+        rows = 2 * self.curve.largest
+        change = self.curve.change(rows)
+        return vars(self.curve.at(rows)) | {"sure": not change.low <= 0 <= change.high}
 
-@dataclass(frozen=True)
-class SweepResult:
+
+@dataclass(frozen=True, repr=False)
+class SweepResult(ShortView):
     """A finished sweep.
 
     Attributes:

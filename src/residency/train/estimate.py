@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import TrainingError
+from residency.text.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(ShortView):
     """What a training will need.
 
     Attributes:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Form
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from residency.errors import ResidencyError, StoreError, StoreLockedError
+from residency.errors import ResidencyError, StoreError, StoreLockedError, UserError
 from residency.report.templates_env import make_environment, read_asset
 from residency.web.page_list import MODULES
 from residency.web.security import ForeignRequestError, Guard
@@ -55,12 +57,27 @@ def add_errors(app: FastAPI, site: Site) -> None:
         return show_problem(request, error)
 
     @app.exception_handler(ResidencyError)
-    def show_problem(request: Request, error: ResidencyError) -> Response:
-        status = _status_of(error, request.method)
+    def show_problem(request: Request, error: ResidencyError, status: int = 0) -> Response:
+        status = status or _status_of(error, request.method)
         if request.headers.get("HX-Request"):
             return site.part(request, "problem_part.html.j2", status=status, error=error)
         title = "Not here" if status == 404 else "That did not work"
         return site.page(request, "problem.html.j2", title=title, status=status, error=error)
+
+    @app.exception_handler(HTTPException)
+    def show_no_page(request: Request, error: HTTPException) -> Response:
+        what = "there is no such page" if error.status_code == 404 else str(error.detail)
+        problem = UserError(what, next_step="the bar above leads to every page")
+        return show_problem(request, problem, error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    def show_bad_field(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        field = str(first["loc"][-1])[:40]
+        problem = UserError(
+            f"{field}: {str(first['msg']).lower()}", next_step="go back and give it another value"
+        )
+        return show_problem(request, problem, 422)
 
 
 def _status_of(error: ResidencyError, method: str) -> int:

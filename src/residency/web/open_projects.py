@@ -31,7 +31,7 @@ class OpenProjects:
     @contextmanager
     def use(self, root: Path) -> Iterator[Workspace]:
         """The project of a folder, opened anew where its settings or files have changed."""
-        stamp = _stamp_files(root)
+        stamp = stamp_files(root)
         with self._lock:
             known = self._opened.get(root)
             if known is None or known[0] != stamp:
@@ -50,8 +50,9 @@ def find_open_projects(site: Site) -> OpenProjects:
 
 
 @contextmanager
-def open_to_write(site: Site, request: Request) -> Iterator[Workspace]:
-    """The project with a store of its own, for one request that writes through a command."""
+def open_alone(site: Site, request: Request) -> Iterator[Workspace]:
+    """The project with a store of its own, for one request: one that writes through a command, or
+    that reads for so long that no other should wait for it."""
     ws = site.workspace(request)
     try:
         with use_plugin_files(ws.plugin_files):
@@ -61,7 +62,7 @@ def open_to_write(site: Site, request: Request) -> Iterator[Workspace]:
             ws.store.close()
 
 
-def _stamp_files(root: Path) -> Stamp:
+def stamp_files(root: Path) -> Stamp:
     """Names, sizes and times of what an opened project was read from."""
     config = read_config(root)
     splits = (config.data.train, config.data.dev, config.data.test, config.data.pool)

@@ -242,7 +242,7 @@ class Site:
             "project": _project_name(root) if root else "Residency",
             "links": LINKS,
             "here": here,
-            "title": title or names.get(here, "Residency"),
+            "title": _name_page(title or names.get(here, "Residency"), values.get("pager")),
             "command": command,
             "position": position,
             "several": self.several,
@@ -304,6 +304,10 @@ def _login_name() -> str:
         return clean_name(getpass.getuser())
     except (OSError, KeyError, ImportError):
         return ""
+
+
+def _name_page(title: str, pager: Any) -> str:
+    return f"{title}, page {pager.page}" if pager is not None and pager.page > 1 else title
 
 
 def _project_name(root: Path) -> str:

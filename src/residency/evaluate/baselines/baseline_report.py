@@ -10,6 +10,7 @@ from typing import Any, Literal
 from residency.evaluate.suites.scores import Scores
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
+from residency.text.short_view import ShortView
 
 Way = Literal["prompt", "fine-tuned", "endpoint"]
 
@@ -119,8 +120,8 @@ class Difference:
     metric: str = "checks passed"
 
 
-@dataclass(frozen=True)
-class BaselineReport:
+@dataclass(frozen=True, repr=False)
+class BaselineReport(ShortView):
     """The table, the paired differences from the best prompt, and the recommendation."""
 
     rows: tuple[BaselineRow, ...]

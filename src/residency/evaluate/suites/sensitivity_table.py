@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from residency.text.short_view import ShortView
+
 ProbeName = Literal["reference", "negated", "another", "empty", "canned"]
 PROBES: dict[ProbeName, str] = {
     "reference": "the reference itself",
@@ -31,8 +33,8 @@ class ProbeFigures:
     sample: str = ""
 
 
-@dataclass(frozen=True)
-class Sensitivity:
+@dataclass(frozen=True, repr=False)
+class Sensitivity(ShortView):
     """The table: what a suite's primary metric makes of each probe."""
 
     suite: str

@@ -19,7 +19,7 @@ from residency.project.named_models import ENDPOINT, ZERO_SHOT
 from residency.results.model_results import ModelResult
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
-from residency.web.open_projects import find_open_projects, open_to_write
+from residency.web.open_projects import find_open_projects, open_alone
 from residency.web.site import Site
 from residency.web.talks import Said, Talks
 
@@ -102,7 +102,7 @@ def _add_saving(app: FastAPI, site: Site, talks: Talks) -> None:
         person = site.need_person(request)
         known, said = talks.find_answer(talk, site.need_root(request), number, side)
         messages = known.messages(number, "a" if side == "a" else "b")
-        with open_to_write(site, request) as ws:
+        with open_alone(site, request) as ws:
             row = add_conversation(
                 ws, messages, answer, person=person, rejected=said.text, model=said.model
             )

@@ -45,6 +45,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             request,
             "data.html.j2",
             here="/data",
+            title=f"Data: {chosen}",
             command="check --show 3",
             rows=rows,
             total=total,

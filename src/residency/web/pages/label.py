@@ -11,7 +11,7 @@ from starlette.responses import Response
 from residency.commands.label import Labelling, make_label, open_labelling
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
-from residency.web.open_projects import open_to_write
+from residency.web.open_projects import open_alone
 from residency.web.site import Site
 
 SHOWN_ANSWERS = 5
@@ -59,7 +59,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
 
 def _load_labelling(site: Site, request: Request, issue: str) -> Labelling:
-    with open_to_write(site, request) as ws:
+    with open_alone(site, request) as ws:
         return open_labelling(ws, issue, person=site.person(request), count=MOST_LEFT)
 
 

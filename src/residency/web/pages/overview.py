@@ -20,8 +20,9 @@ from residency.results.model_comparison import (
 )
 from residency.results.model_list import find_run_of, list_runs
 from residency.results.run_results import RunResults
-from residency.web.open_projects import find_open_projects
+from residency.web.open_projects import open_alone, stamp_files
 from residency.web.paging import Page, make_pager
+from residency.web.remembered import Remembered
 from residency.web.site import Site
 
 COMPARED_ITEMS = 10
@@ -56,6 +57,7 @@ def add_comparison(app: FastAPI, site: Site) -> None:
     """Runs and models in a list, and two of them side by side."""
     known: WeakKeyDictionary[RunResults, dict[tuple[str, str], ComparedModels]]
     known = WeakKeyDictionary()
+    lines: Remembered[str] = Remembered()
 
     @app.get("/runs")
     def show_runs(request: Request) -> Response:
@@ -72,11 +74,19 @@ def add_comparison(app: FastAPI, site: Site) -> None:
 
     @app.get("/compare/metric")
     def show_metric(request: Request, before: str, after: str) -> Response:
-        """What models are compared by, as ``residency compare`` says it; graded when it is asked for."""
+        """What models are compared by, as ``residency compare`` says it; graded when it is asked for.
+
+        It is graded once for the same settings, rows, answers and findings.
+        """
         from residency.commands.compare import compare, describe_primary
 
-        with find_open_projects(site).use(site.need_root(request)) as ws:
-            line = describe_primary(compare(ws, before, after, "dev").primary)
+        def grade() -> str:
+            with open_alone(site, request) as ws:
+                return describe_primary(compare(ws, before, after, "dev").primary)
+
+        root, store = site.need_root(request), site.store(request)
+        contents = (stamp_files(root), store.count("responses"), store.count("findings"))
+        line = lines.find((root, before, after, contents), grade)
         return site.part(request, "compare_metric.html.j2", line=line)
 
     @app.get("/compare")
@@ -103,7 +113,7 @@ def add_comparison(app: FastAPI, site: Site) -> None:
             request,
             "compare.html.j2",
             here="/",
-            title="Two models",
+            title=f"Two models: {flip}" if flip in FLIPS else "Two models",
             command=f"compare {before} {after}",
             runs=runs,
             labels=labels,

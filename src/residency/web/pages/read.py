@@ -26,7 +26,7 @@ from residency.loop.measure_kinds import MODES_KEY, load_notes
 from residency.project.named_kinds import Way
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
-from residency.web.open_projects import open_to_write
+from residency.web.open_projects import open_alone
 from residency.web.site import Site
 
 SHOWN_ANSWERS = 5
@@ -68,7 +68,7 @@ def _add_answers(app: FastAPI, site: Site) -> None:
         model: Annotated[str, Form(max_length=64)],
         count: Annotated[int, Form(ge=1, le=1000)] = SAMPLE,
     ) -> Response:
-        with open_to_write(site, request) as ws:
+        with open_alone(site, request) as ws:
             chosen = draw_sample(ws, model=model, count=count)
         return site.went(request, f"/read?model={chosen}")
 
@@ -108,14 +108,14 @@ def _add_modes(app: FastAPI, site: Site) -> None:
         chosen = _choose_model(results, model)
         groups = []
         if suggest:
-            with open_to_write(site, request) as ws:
+            with open_alone(site, request) as ws:
                 groups = suggest_modes(ws, chosen)
         reading = _load(site, request, chosen)
         return site.page(
             request,
             "modes.html.j2",
             here="/read",
-            title="Modes",
+            title="Modes, suggested" if suggest else "Modes",
             command=f"read --model {chosen} --suggest",
             results=results,
             model=chosen,
@@ -165,7 +165,7 @@ def _add_kinds(app: FastAPI, site: Site) -> None:
         if by not in _WAYS:
             raise UserError(f"{by[:40]!r} is no way to measure", next_step=", ".join(_WAYS))
         person = site.need_person(request)
-        with open_to_write(site, request) as ws:
+        with open_alone(site, request) as ws:
             proposal = propose_kind(ws, mode, _WAYS[by], criterion=criterion, reader=person)
             added = add_kind(ws, proposal) if add else None
         if not request.headers.get("HX-Request"):

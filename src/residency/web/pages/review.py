@@ -18,7 +18,7 @@ from residency.evaluate.arena.review import Answer, Review, Showing
 from residency.evaluate.arena.votes import Vote
 from residency.nouns.content_id import content_id
 from residency.results.run_results import RunResults
-from residency.web.open_projects import open_to_write
+from residency.web.open_projects import open_alone
 from residency.web.site import Site
 
 MOST_SESSIONS = 50
@@ -158,7 +158,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
     @app.get("/review/board/table")
     def show_ratings(request: Request) -> Response:
         try:
-            with open_to_write(site, request) as ws:
+            with open_alone(site, request) as ws:
                 ratings = board(ws, draws=BOARD_DRAWS)
         except StoreError as error:
             return site.part(request, "board_table.html.j2", board=None, problem=error.what)

@@ -48,7 +48,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             request,
             "rows.html.j2",
             here="/issues",
-            title="Rows",
+            title=f"Rows of {chosen.title}" if chosen else "Rows",
             command=f"rows --issue {own}" if own else "rows",
             issue=chosen,
             state=state,

@@ -18,7 +18,7 @@ from residency.commands.better_answers import (
 from residency.commands.collect import GOAL
 from residency.data.collected_rows import read_collected
 from residency.results.run_results import RunResults
-from residency.web.open_projects import open_to_write
+from residency.web.open_projects import open_alone
 from residency.web.paging import Page, make_pager
 from residency.web.site import Site
 
@@ -61,7 +61,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
     ) -> Response:
         person = site.need_person(request)
         results = site.results(request)
-        with open_to_write(site, request) as ws:
+        with open_alone(site, request) as ws:
             row = add_better_answer(ws, results.run, response, answer, person=person)
         if not request.headers.get("HX-Request"):
             return site.went(request, "/write")

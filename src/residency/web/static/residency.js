@@ -177,6 +177,17 @@
       ...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector),
     ];
     inside("[hx-sse]").forEach(listen);
+    inside("time[datetime]").forEach((moment) => {
+      const at = new Date(moment.dateTime);
+      const style = { dateStyle: "medium", timeStyle: "short" };
+      if (!Number.isNaN(at.getTime())) moment.textContent = at.toLocaleString("en-GB", style);
+    });
+    inside(".scroll").forEach((box) => { // what must be scrolled can be scrolled by the keyboard
+      if (box.scrollWidth <= box.clientWidth || box.querySelector("a, button, input")) return;
+      box.tabIndex = 0;
+      box.setAttribute("role", "region");
+      box.setAttribute("aria-label", box.querySelector("caption")?.textContent || "table");
+    });
     inside(REQUEST).forEach((element) => {
       const trigger = triggerOf(element);
       if (trigger === "load") send(element);

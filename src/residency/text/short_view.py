@@ -1,0 +1,105 @@
+"""What a command returns, where people look at it: one line as text, a small table in a notebook."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+MOST_CHARACTERS = 60
+MOST_ROWS = 20
+MOST_COLUMNS = 12
+_DRAWINGS: dict[str, Callable[[Any], str]] = {}
+
+
+class ShortView:
+    """A dataclass (with ``repr=False``) that is shown by its figures; long fields by how long they are."""
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={_tell(value)}" for name, value in _list_fields(self)]
+        return f"<{type(self).__name__} {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        """Every text in it is escaped."""
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name.replace('_', ' '))}</th>"
+            f"<td style='text-align:left'>{_draw(value)}</td></tr>"
+            for name, value in _list_fields(self)
+        )
+        name = escape(type(self).__name__)
+        return f"<div><b>{name}</b>{draw_charts(self)}<table>{rows}</table></div>"
+
+
+def add_drawing(shown: str, draw: Callable[[Any], str]) -> None:
+    """Let a type (module and name) be drawn above its table; ``draw`` gives HTML with every text escaped."""
+    _DRAWINGS[shown] = draw
+
+
+def draw_charts(value: Any) -> str:
+    """What is drawn of a value, as HTML; empty where nothing is."""
+    drawing = _DRAWINGS.get(f"{type(value).__module__}.{type(value).__qualname__}")
+    return drawing(value) if drawing else ""
+
+
+def _list_fields(view: Any) -> list[tuple[str, Any]]:
+    return [
+        (field.name, getattr(view, field.name)) for field in dataclasses.fields(view) if field.repr
+    ]
+
+
+def _tell(value: Any) -> str:
+    """A value in a few words: figures and short texts as they are, long ones by their length."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if value is None or isinstance(value, bool | int):
+        return str(value)
+    if isinstance(value, str):
+        return repr(value if len(value) <= MOST_CHARACTERS else f"{value[:MOST_CHARACTERS]}…")
+    if isinstance(value, Mapping | Sequence | set | frozenset):
+        return f"({len(value)})"
+    key = getattr(value, "id", None)
+    return f"<{type(value).__name__}{f' {key}' if isinstance(key, str) else ''}>"
+
+
+def _draw(value: Any) -> str:
+    """A field as a cell: a list of texts as lines, of figures or records as a table of its own."""
+    if isinstance(value, Mapping) and value:
+        return _draw_table([{"": key, **_columns(own)} for key, own in value.items()])
+    if isinstance(value, list | tuple) and value:
+        if all(isinstance(own, str) for own in value):
+            return "<br>".join(escape(_shorten(own)) for own in value[:MOST_ROWS]) + _more(value)
+        return _draw_table([_columns(own) for own in value])
+    return escape(_shorten(value) if isinstance(value, str) else _tell(value))
+
+
+def _columns(value: Any) -> dict[str, Any]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return dict(value) if isinstance(value, Mapping) else {"value": value}
+
+
+def _draw_table(records: list[dict[str, Any]]) -> str:
+    shown = records[:MOST_ROWS]
+    names = list(dict.fromkeys(name for record in shown for name in record))[:MOST_COLUMNS]
+    head = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in names)
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td>{escape(_tell_cell(record.get(name)))}</td>" for name in names)
+        + "</tr>"
+        for record in shown
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{_more(records)}"
+
+
+def _tell_cell(value: Any) -> str:
+    return _shorten(value) if isinstance(value, str) else "" if value is None else _tell(value)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 4 * MOST_CHARACTERS else f"{text[: 4 * MOST_CHARACTERS]}…"
+
+
+def _more(values: Sequence[Any]) -> str:
+    left = len(values) - MOST_ROWS
+    return f"<p>… and {left} more</p>" if left > 0 else ""
