@@ -22,7 +22,14 @@ from sweep_bodies import make_sweep_result
 pytestmark = pytest.mark.slow
 PARTS = (
     *("/style.css", "/residency.js", "/token", "/run/events", "/start/check", "/start/plan"),
-    *("/compare/metric", "/rows/{row}/near", "/review/board/table", "/write/state", "/sweep/state"),
+    *(
+        "/compare/metric",
+        "/compare/work",
+        "/rows/{row}/near",
+        "/review/board/table",
+        "/write/state",
+        "/sweep/state",
+    ),
     *("/data/rows/{example}/tokens", "/chat/{talk}/{number}/{side}", "/ship/state"),
     *("/ship/gate", "/ship/use"),
 )

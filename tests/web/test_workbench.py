@@ -116,6 +116,22 @@ def test_two_models_are_compared_flipped_items_first_with_an_interval_beside_eac
     assert client.get("/compare/metric", params={**chosen, "before": "m-none"}).status_code == 404
 
 
+def test_of_many_items_the_page_comes_before_they_are_compared(
+    client: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = RunResults(Store(root, create=False))
+    chosen = {"before": results.models[1].id, "after": results.final_id}
+    monkeypatch.setattr("residency.web.pages.comparison.AT_ONCE", 1)
+    fresh = TestClient(create_app(root), base_url="http://127.0.0.1:8642")
+    waiting = fresh.get("/compare", params=chosen).text
+    assert "are being compared" in waiting and "<article" not in waiting
+    work = re.search(r'hx-get="([^"]+)"', waiting)
+    assert work is not None
+    done = fresh.get(work[1].replace("&amp;", "&"))
+    assert done.url.path == "/compare" and "<article" in done.text
+    assert "<article" in fresh.get("/compare", params=chosen).text, "it is remembered"
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [("a b c", "a x c"), ("", "new"), ("same", "same"), ("<b>x</b>", "<i>x</i>"), ("a\nb", "a b")],

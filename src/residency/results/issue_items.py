@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -17,6 +17,8 @@ from residency.results.judged_answers import JudgedAnswers
 Change = Literal["fixed", "still failing", "broken", "passing", "unscored"]
 CHANGES: tuple[Change, ...] = ("fixed", "still failing", "broken", "passing", "unscored")
 """In the order in which they are shown."""
+RAREST = 50
+"""Of so many items one at least must have changed alike for a page of them to be found by walking on."""
 
 
 class ItemChange(NamedTuple):
@@ -112,11 +114,20 @@ def page_changes(
     for number, name in enumerate(CHANGES):
         if count := sum(n for (own, _), n in counted.items() if own == number):
             counts[name] = count
-    if change and change not in CHANGES:
+    if change and change not in counts:
         return ChangePage([], 0, counts, counted.get((0, False), 0))
     wanted = next((n for n, name in enumerate(CHANGES) if name == change), None)
+    alike, skipped = _find_alike(counted, wanted, offset, limit)
+    chosen, fails_other = alike or (wanted, None)
     rows = answers.store.issue_page(
-        asked, before, after, numbers, change=wanted, offset=offset, limit=limit
+        asked,
+        before,
+        after,
+        numbers,
+        change=chosen,
+        fails_other=fails_other,
+        offset=offset - skipped,
+        limit=limit,
     )
     return ChangePage(
         rows=[ItemChange(r.example, CHANGES[r.change], *r[2:]) for r in rows],
@@ -124,6 +135,26 @@ def page_changes(
         counts=counts,
         right=counted.get((0, False), 0),
     )
+
+
+def _find_alike(
+    counted: Mapping[tuple[int, bool], int], wanted: int | None, offset: int, limit: int
+) -> tuple[tuple[int, bool] | None, int]:
+    """Where a whole page lies among items that changed alike: which, and how many come before them.
+
+    Such a page is read without sorting all others, unless those items are so rare that looking for
+    them takes as long.
+    """
+    before = 0
+    for key in sorted(counted):
+        if wanted is not None and key[0] != wanted:
+            continue
+        if offset < before + counted[key]:
+            is_whole = offset + limit <= before + counted[key]
+            is_common = counted[key] * RAREST >= sum(counted.values())
+            return (key, before) if is_whole and is_common else (None, 0)
+        before += counted[key]
+    return None, 0
 
 
 def _page_in_memory(

@@ -106,15 +106,23 @@ class ItemPages(Database):
         numbers: CheckNumbers,
         *,
         change: int | None = None,
+        fails_other: bool | None = None,
         offset: int = 0,
         limit: int = 10,
     ) -> list[ChangedItem]:
-        """Some of an issue's items: by change, wholly right answers first, then as in the data."""
+        """Some of an issue's items: by change, wholly right answers first, then as in the data.
+
+        With both ``change`` and ``fails_other`` (whether the later answer fails another check) nothing
+        is sorted, and reading ends with the last row that is wanted.
+        """
         number, others, columns, query = self._changes(asked, before, after, numbers)
         page = query.with_only_columns(columns[0], number, columns[1], columns[2], others)
         if change is not None:
             page = page.where(number == change)
-        order = (number, case((others > 0, 1), else_=0), columns[3])
+        order = [number, case((others > 0, 1), else_=0), columns[3]]
+        if fails_other is not None:
+            page = page.where(others > 0 if fails_other else others == 0)
+            order = order if change is None else order[2:]
         page = page.order_by(*order).offset(offset).limit(limit)
         with self._read() as connection:
             return [ChangedItem(*row) for row in connection.execute(page)]

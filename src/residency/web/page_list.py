@@ -9,6 +9,7 @@ MODULES = (
     "start_data",
     "live_run",
     "overview",
+    "comparison",
     "issues",
     "label",
     "rows",

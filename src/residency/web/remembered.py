@@ -22,6 +22,11 @@ class Remembered(Generic[Value]):
         self._values: dict[Hashable, Value] = {}
         self._making: dict[Hashable, threading.Lock] = {}
 
+    def knows(self, key: Hashable) -> bool:
+        """Whether the value of a key is at hand."""
+        with self._lock:
+            return key in self._values
+
     def find(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The value of a key, made where it is not known; what ``make`` raises is not remembered."""
         with self._lock:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
+from weakref import WeakKeyDictionary
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -56,6 +57,8 @@ class Site:
         self._secret = secrets.token_bytes(32)
         self._stores: dict[Path, Store] = {}
         self._results: dict[tuple[Path, str], tuple[_Stamp, RunResults]] = {}
+        self._actions: WeakKeyDictionary[RunResults, dict[bool, list[NextAction]]]
+        self._actions = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._env = make_environment("residency.web")
 
@@ -140,7 +143,10 @@ class Site:
         try:
             results = self.results(request)
             running = self.position(request) is not None
-            return list_next_actions(results, running=running)
+            known = self._actions.setdefault(results, {})  # what was read of the store is as old
+            if running not in known:
+                known[running] = list_next_actions(results, running=running)
+            return known[running]
         except ResidencyError:  # no page is lost for the sake of advice
             return []
 
