@@ -14,8 +14,12 @@ os.environ["COLUMNS"] = "88"
 os.environ["NO_COLOR"] = "1"
 os.environ["TERMINAL_WIDTH"] = "88"
 
+import ast
+import inspect
+import itertools
 import json
 import re
+import textwrap
 import tomllib
 
 import typer
@@ -43,13 +47,33 @@ def configuration() -> str:
         assert isinstance(section, type)
         lines += [f"## `[{name}]`", "", (section.__doc__ or "").strip(), ""]
         lines += ["| setting | default | meaning |", "|---|---|---|"]
+        meanings = read_field_docstrings(section)
         for key, setting in section.model_fields.items():  # type: ignore[attr-defined]
             default = setting.get_default(call_default_factory=True)
             shown = "required" if default is PydanticUndefined else f"`{toml(default)}`"
-            text = " ".join((setting.description or "").split()).replace("|", "\\|")
+            text = " ".join(meanings[key].split()).replace("|", "\\|")
             lines.append(f"| `{key}` | {shown} | {text} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def read_field_docstrings(section: type) -> dict[str, str]:
+    """What stands below each field of a class and of those that it is made of."""
+    texts: dict[str, str] = {}
+    for part in reversed(section.__mro__):
+        if not part.__module__.startswith("residency."):
+            continue
+        [tree] = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+        assert isinstance(tree, ast.ClassDef)
+        for field, after in itertools.pairwise(tree.body):
+            said = after.value if isinstance(after, ast.Expr) else None
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(said, ast.Constant)
+            ):
+                texts[field.target.id] = inspect.cleandoc(str(said.value))
+    return texts
 
 
 def toml(value: object) -> str:

@@ -29,7 +29,7 @@ def run_examples(page: str, heading: str) -> dict[str, Any]:
 def test_answers_are_read_by_plan_and_a_noted_mode_becomes_an_issue(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from residency.diagnose.open_coding import Note
+    from residency.diagnose.notes import Note
 
     copy_run(finished_run, tmp_path / "support")
     monkeypatch.chdir(tmp_path)

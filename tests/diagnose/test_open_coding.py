@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 
 from residency.diagnose.cluster_slices import cluster_slices, name_clusters
+from residency.diagnose.notes import Note, findings_of_notes, replay_notes
 from residency.diagnose.open_coding import (
     QUIET,
-    Note,
     choose_to_read,
     count_modes,
-    findings_of_notes,
     measure_progress,
     measure_readers,
-    replay_notes,
     suggest_groups,
 )
 from residency.embedding.wordllama import WordLlamaEmbedder

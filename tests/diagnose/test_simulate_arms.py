@@ -9,7 +9,8 @@ from residency.diagnose.arm_questions import ask_arms
 from residency.diagnose.error_budget import run_alpha
 from residency.diagnose.simulate_arms import ArmWorld, simulate_arms, simulate_reruns
 from residency.diagnose.simulated_project import World
-from residency.stats.training_permutation import compare_trainings, count_needed_trainings
+from residency.stats.training_permutation import compare_trainings
+from residency.stats.trainings_compared import count_needed_trainings
 
 
 def share(world: ArmWorld, tries: int = 120) -> tuple[float, float, float]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from residency.commands.label import Labelling
     from residency.commands.propose_kind import KindProposal
     from residency.commands.read import Reading
-    from residency.diagnose.open_coding import Note
+    from residency.diagnose.notes import Note
     from residency.project.named_kinds import Way
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from residency.diagnose.open_coding import Note, findings_of_notes
+from residency.diagnose.notes import Note, findings_of_notes
 from residency.errors import UserError
 from residency.evaluate.judge.agreement import Agreement, measure_agreement
 from residency.evaluate.judge.judge import list_verdicts

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from residency.diagnose.notes import Note
 from residency.diagnose.open_coding import (
     ModeCounts,
-    Note,
     Progress,
     ReaderAgreement,
     choose_to_read,

@@ -13,7 +13,8 @@ import numpy as np
 
 from residency.stats.delta_interval import interval_of_differences
 from residency.stats.exact_tests import sign_flip_test
-from residency.stats.training_permutation import TrainingsCompared, compare_trainings
+from residency.stats.training_permutation import compare_trainings
+from residency.stats.trainings_compared import TrainingsCompared
 
 Check = tuple[str, str]
 """What an item is looked at for (an issue's or a kind's name), and the item's id."""

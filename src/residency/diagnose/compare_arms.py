@@ -15,7 +15,8 @@ from residency.stats.exact_tests import sign_flip_test
 from residency.stats.multiplicity import adjust_by_discrete_holm
 from residency.stats.paired_outcomes import Paired, pair_outcomes
 from residency.stats.sample_reducer import Outcomes
-from residency.stats.training_permutation import TrainingsCompared, compare_trainings
+from residency.stats.training_permutation import compare_trainings
+from residency.stats.trainings_compared import TrainingsCompared
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ from residency.project.step_needs import (
     HasRun,
     HasSettings,
 )
-from residency.stats.training_permutation import count_needed_trainings, measure_noise
+from residency.stats.training_permutation import measure_noise
+from residency.stats.trainings_compared import count_needed_trainings
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageKey, StageName
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from residency.diagnose.open_coding import Note, findings_of_notes, replay_notes
+from residency.diagnose.notes import Note, findings_of_notes, replay_notes
 from residency.evaluate.judge.prompts import Rubric
 from residency.loop.judge_model import open_judge
 from residency.nouns.content_id import content_id

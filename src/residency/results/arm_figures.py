@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from residency.results.figures import IssueArms, read_figures
-from residency.stats.training_permutation import TrainingsCompared
+from residency.stats.trainings_compared import TrainingsCompared
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 Figures = TypeVar("Figures")
@@ -18,8 +19,13 @@ THIN_COVERAGE = 0.5
 
 def read_figures(kind: type[Figures], body: Mapping[str, Any]) -> Figures:
     """The fields of a dataclass that a body has."""
-    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    names = _name_fields(kind)  # type: ignore[arg-type]
     return kind(**{name: body[name] for name in names if name in body})
+
+
+@cache
+def _name_fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 @dataclass(frozen=True)

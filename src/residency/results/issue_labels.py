@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from residency.diagnose.open_coding import replay_notes
+from residency.diagnose.notes import replay_notes
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.results.judged_answers import JudgedAnswers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import sqlite3
@@ -13,8 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, Connection, Engine, Select, Table, cast, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -192,8 +192,15 @@ class Database:
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows inside a transaction; those that are there already stay as they are."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    dialect = importlib.import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def as_jsonb(column: Any) -> Any:
+    """A text column read as PostgreSQL's JSON; the dialect is loaded only where it is used."""
+    from sqlalchemy.dialects.postgresql import JSONB
+
+    return cast(column, JSONB)
 
 
 def _open_engine(path: Path, url: str) -> tuple[str, Engine]:

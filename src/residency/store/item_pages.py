@@ -26,11 +26,10 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 from residency.nouns.example import Split
 from residency.store import schema
-from residency.store.database import Database
+from residency.store.database import Database, as_jsonb
 
 MOST_NUMBERS = 60
 """Numbers of checks that one question may name; beyond it the caller counts by itself."""
@@ -260,7 +259,8 @@ class ItemPages(Database):
 
     def _has_tag(self, rows: Any, tag: str) -> ColumnElement[bool]:
         if self.is_shared:
-            return cast(rows.c.body, JSONB)["tags"].contains([tag])
+            tagged: ColumnElement[bool] = as_jsonb(rows.c.body)["tags"].contains([tag])
+            return tagged
         # most rows without it are passed over before their JSON is read
         written = json.dumps(tag, ensure_ascii=False)
         tags = self._each_tag(rows)
@@ -271,14 +271,14 @@ class ItemPages(Database):
 
     def _each_tag(self, rows: Any) -> Any:
         if self.is_shared:
-            each: Any = func.jsonb_array_elements_text(cast(rows.c.body, JSONB)["tags"])
+            each: Any = func.jsonb_array_elements_text(as_jsonb(rows.c.body)["tags"])
             return each.table_valued("value").render_derived()
         return func.json_each(rows.c.body, "$.tags").table_valued("value")
 
     def _json_text(self, column: Any, key: str) -> ColumnElement[Any]:
         """A text of a row's JSON."""
         if self.is_shared:
-            text: ColumnElement[Any] = cast(column, JSONB)[key].astext
+            text: ColumnElement[Any] = as_jsonb(column)[key].astext
             return text
         return func.json_extract(column, f"$.{key}")
 

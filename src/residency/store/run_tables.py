@@ -7,15 +7,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import cast, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import func, select
 
 from residency.nouns.content_id import canonical_json
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example, Split
 from residency.nouns.model import Model
 from residency.store import schema
-from residency.store.database import Database, chunked, insert_missing, write_time
+from residency.store.database import Database, as_jsonb, chunked, insert_missing, write_time
 from residency.store.record_kind import RecordKind
 from residency.store.stored_bodies import read_dataset, read_model
 
@@ -152,7 +151,7 @@ class RunTables(Database):
         """The group of each of a run's examples, by id; its own id where it has none."""
         table = schema.run_examples
         group: Any = (
-            cast(table.c.body, JSONB)["group"].astext
+            as_jsonb(table.c.body)["group"].astext
             if self.is_shared
             else func.json_extract(table.c.body, "$.group")
         )

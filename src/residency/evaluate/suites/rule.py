@@ -42,9 +42,7 @@ RAISED_HELP = (
 class Rule(BaseModel):
     """Settings that every rule takes; a subclass adds its own and ``check``."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     NAME: ClassVar[str] = ""
     KIND: ClassVar[str] = ""
