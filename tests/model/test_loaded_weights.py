@@ -74,6 +74,16 @@ def test_pain_35_wrong_tensors_are_named(
         load_model(tmp_path)
 
 
+def test_weights_that_overflow_are_told_as_that(tmp_path: Path) -> None:
+    def enlarge(state: dict[str, Tensor]) -> None:
+        for name, tensor in state.items():
+            tensor.mul_(1e30 if ".layers.1." in name else 1.0)
+
+    edit_weights(make_base(tmp_path), enlarge)
+    with pytest.raises(ModelError, match="logits are NaN or infinite"):
+        load_model(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
