@@ -2,6 +2,7 @@
 
     python benchmarks/record_run.py run DIR [--base tiny] [--cpu "2 cores of an AMD EPYC (Zen 5)"]
     python benchmarks/record_run.py write      # put the recorded figures into README and docs
+    python benchmarks/record_run.py picture DIR   # docs/report.png: the first screen of DIR's report
 
 ``run`` makes a project in DIR (which must be new) as README's first command does, and writes what
 ``residency status --json`` says into docs/recorded/BASE.json, beside the machine and the minutes.
@@ -15,6 +16,7 @@ import argparse
 import json
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -131,6 +133,20 @@ def fill_pages(pages: tuple[str, ...] = PAGES, *, check: bool = False) -> list[s
     return stale
 
 
+def take_picture(folder: Path, out: Path = ROOT / "docs" / "report.png") -> None:
+    """The first screen of a run's report, as a headless browser shows it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 960})
+        page.goto((folder / "report.html").resolve().as_uri())
+        page.screenshot(path=out)
+        browser.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -139,7 +155,12 @@ def main() -> None:
     run.add_argument("--base", default="smollm2-135m")
     run.add_argument("--cpu", default="")
     commands.add_parser("write", help="put the recorded figures into README and docs")
+    picture = commands.add_parser("picture", help="docs/report.png from a finished run")
+    picture.add_argument("folder", type=Path)
     options = parser.parse_args()
+    if options.command == "picture":
+        take_picture(options.folder)
+        return
     if options.command == "run":
         print(record_run(options.folder, options.base, options.cpu))
     for page in fill_pages():

@@ -32,8 +32,10 @@ def describe_blind_spots(table: Sensitivity) -> str:
             for probe in table.probes
             if probe.name != "reference" and probe.value and probe.value >= 0.005  # not "0 %"
         ]
-        said = f"; it passes {', '.join(passed)}" if passed else ""
-        return f"On {table.items} dev items the score told these wrong answers from right ones{said}.{tail}"
+        tried = f"Tried on wrong answers to {table.items} dev items, the score"
+        if passed:
+            return f"{tried} passes {', '.join(passed)}.{tail}"
+        return f"{tried} passes none of them.{tail}"
     listed = ", ".join(
         f"{PROBES[probe.name]} in {format_percent(probe.value, 0)}" for probe in blind
     )

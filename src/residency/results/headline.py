@@ -46,6 +46,17 @@ class Headline:
     counts: dict[str, int] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
+    @property
+    def lead(self) -> str:
+        """The sentence's answer, in the few words that are read first."""
+        lead, stop, _ = self.sentence.partition(". ")
+        return lead + stop.rstrip()
+
+    @property
+    def details(self) -> str:
+        """The figures behind the answer: what the sentence says after its lead."""
+        return self.sentence.partition(". ")[2]
+
 
 def write_headline(results: RunResults) -> Headline:
     """From the sealed test where it was opened, otherwise a sentence that says what is missing."""
@@ -96,13 +107,13 @@ def _answer_sentence(test: SealedTest) -> tuple[Answer, str]:
     else:  # without a paired figure: only intervals that do not touch say anything
         better, worse = now.low > was.high, now.high < was.low
     figures = (
-        f"{now.items} sealed test items: {before.label} passes "
-        f"{format_percent(was.mean, 0)} of the checks, {after.label} {format_percent(now.mean, 0)}"
+        f"{now.items} sealed test items, checks passed: {format_percent(was.mean, 0)} "
+        f"({before.label}) → {format_percent(now.mean, 0)} ({after.label})"
     )
     if change:
         figures += (
-            f" (difference {format_points(change.delta)} points on {change.n} items scored in "
-            f"both, 95 % interval {format_interval(change.low, change.high, signed=True)})"
+            f": {format_points(change.delta)} points on {change.n} items scored in "
+            f"both, 95 % interval {format_interval(change.low, change.high, signed=True)}"
         )
     if change and change.one_sided:
         figures += (
@@ -130,10 +141,10 @@ def _primary_sentence(
     # Over the same items, as the difference is: means over different ones tell another story.
     then, later = (was.mean, now.mean) if change.before is None else (change.before, change.after)
     figures = (
-        f"{now.items} sealed test items, {now.title}: {before.label} "
-        f"{format_percent(then, 0)}, {after.label} {format_percent(later, 0)} "
-        f"(difference {format_points(change.delta)} points on {change.n} items judged on both "
-        f"sides, 95 % interval {format_interval(change.low, change.high, signed=True)})"
+        f"{now.items} sealed test items, {now.title}: {format_percent(then, 0)} "
+        f"({before.label}) → {format_percent(later, 0)} ({after.label}): "
+        f"{format_points(change.delta)} points on {change.n} items judged on both "
+        f"sides, 95 % interval {format_interval(change.low, change.high, signed=True)}"
     )
     if change.one_sided:
         figures += (
