@@ -23,6 +23,7 @@ from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.web.app import create_app
+from residency.web.pages import live_run
 from residency.web.uploads import safe_file_name
 
 LOCAL = "http://127.0.0.1:8642"
@@ -114,6 +115,33 @@ def test_two_models_are_compared_flipped_items_first_with_an_interval_beside_eac
     line = describe_primary(Project.open(root).compare(first, last).primary)
     assert line[1:] in told and "judged in both" in line, "the page says what the command says"
     assert client.get("/compare/metric", params={**chosen, "before": "m-none"}).status_code == 404
+
+
+def test_pages_speak_of_the_base_that_the_last_run_was_started_with(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = copy_run(finished_run, tmp_path / "project")
+    settings = root / "residency.toml"
+    base = read_config(root).model.base
+    settings.write_text(settings.read_text().replace(base, "tiny"))
+    store = Store(root, create=False)
+    runs, latest = store.runs(), store.latest_run()
+    assert latest is not None
+    with store.writer("run"):
+        opened = {"base": base, "base_in_settings": "tiny"}  # as `residency run --base` leaves it
+        store.add_record(RecordKind.RUN_OPENED, latest, opened)
+    results = RunResults(store)
+    fresh = TestClient(create_app(root), base_url=LOCAL)
+    chosen = {"before": results.models[0].id, "after": results.final_id}
+    assert "judged in both" in fresh.get("/compare/metric", params=chosen).text
+    assert Store(root, create=False).runs() == runs, "reading opens no run of another base"
+    assert base in fresh.get("/start").text
+    asked: list[list[str]] = []
+    monkeypatch.setattr(live_run, "start_run", lambda root, options: asked.append(options))
+    token = fresh.get("/token").json()["token"]
+    for more in ({}, {"by_settings": "yes"}):
+        fresh.post("/run/start", data={"csrf": token, **more}, follow_redirects=False)
+    assert asked == [["--base", base], []]
 
 
 def test_of_many_items_the_page_comes_before_they_are_compared(

@@ -6,8 +6,16 @@ from pathlib import Path
 
 from residency.config.settings import Config
 from residency.errors import StoreError
+from residency.project.settings_file import read_config
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+
+
+def read_config_as_opened(root: Path) -> Config:
+    """The settings of a project, with the base of the run that was opened last."""
+    config = read_config(root)
+    base = find_opened_base(root, config)
+    return read_config(root, {"model.base": base}) if base else config
 
 
 def find_opened_base(root: Path, config: Config) -> str | None:

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import ConfigError, ResidencyError, StoreError, UserError
+from residency.project.opened_base import read_config_as_opened
 from residency.project.progress_file import RunPosition, read_position
 from residency.project.settings_file import find_project_root, read_config
 from residency.project.workspace import Workspace
@@ -151,9 +152,9 @@ class Site:
             return []
 
     def workspace(self, request: Request) -> Workspace:
-        """The project, opened; what is heavy (rows, model) is loaded when it is first asked for."""
+        """The project, opened with the base of its last run; what is heavy is loaded when asked for."""
         root = self.need_root(request)
-        return Workspace(root, read_config(root))
+        return Workspace(root, read_config_as_opened(root))
 
     def position(self, request: Request) -> RunPosition | None:
         """Where a run of this project is, while one goes on."""

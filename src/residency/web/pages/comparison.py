@@ -97,7 +97,7 @@ def _add_lists(app: FastAPI, site: Site) -> None:
 
         root, store = site.need_root(request), site.store(request)
         contents = (stamp_files(root), store.count("responses"), store.count("findings"))
-        line = lines.find((root, before, after, contents), grade)
+        line = lines.find((root, store.latest_run(), before, after, contents), grade)
         return site.part(request, "compare_metric.html.j2", line=line)
 
 

@@ -10,15 +10,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Form
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from residency.commands.run_apart import read_run_state, start_run, stop_run
 from residency.errors import ResidencyError
+from residency.project.opened_base import find_opened_base
 from residency.project.progress_file import PROGRESS_FILE
 from residency.report.score_charts import draw_score_chart
 from residency.report.training_charts import draw_loss_chart
@@ -53,8 +54,11 @@ def add_routes(app: FastAPI, site: Site) -> None:
         )
 
     @app.post("/run/start")
-    def start(request: Request) -> Response:
-        start_run(site.need_root(request))
+    def start(request: Request, by_settings: Annotated[str, Form(max_length=4)] = "") -> Response:
+        """Start a run by the settings, or go on with the last one, whose base an option may have chosen."""
+        root, config = site.need_root(request), site.config(request)
+        base = "" if by_settings else find_opened_base(root, config)
+        start_run(root, ["--base", base] if base else [])
         return site.went(request, "/run")
 
     @app.post("/run/stop")

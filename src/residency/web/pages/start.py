@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from residency.commands.run_apart import read_run_state
 from residency.errors import ConfigError, DataError, ResidencyError
+from residency.project.opened_base import find_opened_base
 from residency.web.site import PROJECT_COOKIE, Site, remember
 from residency.web.uploads import keep_upload
 
@@ -39,6 +40,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             new=new or not projects,
             folder=site.folder,
             config=site.config(request) if root else None,
+            opened_base=find_opened_base(root, site.config(request)) if root else None,
             state=read_run_state(root) if root else None,
             bases=KNOWN_BASES,
         )

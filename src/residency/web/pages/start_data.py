@@ -8,6 +8,7 @@ from fastapi import FastAPI, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
+from residency.project.workspace import Workspace
 from residency.web.site import Site
 
 
@@ -53,7 +54,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
     def show_plan(request: Request) -> Response:
         from residency.loop.run_plan import plan_run
 
-        ws = site.workspace(request)
+        ws = Workspace(site.need_root(request), site.config(request))
         stages = plan_run(ws)
         sizes = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
         return site.part(
@@ -65,7 +66,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
         from residency.commands.estimate import estimate
         from residency.loop.run_plan import plan_run
 
-        ws = site.workspace(request)
+        ws = Workspace(site.need_root(request), site.config(request))
         found = estimate(ws)
         stages = plan_run(ws)
         steps = sum(stage.work for stage in stages if stage.kind == "steps")
