@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,50 @@ def make_graph(log: Path, width: int = 4) -> list[Job]:
     ]
     needs = {f"part {n}": job.id for n, job in enumerate(parts)}
     return [Job("job_functions:add_numbers", {"number": 7}, needs=needs, place=place), *parts]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        '["../../escaped"]',
+        '["/escaped"]',
+        '["a/../../escaped"]',
+        '["..\\\\escaped"]',
+        '{"a": 1}',
+        "[3]",
+        "x",
+    ],
+)
+def test_a_stored_list_writes_nothing_outside_of_its_folder(
+    listed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    address = f"memory://{uuid.uuid4().hex}"
+    store, digest = open_job_store(address), "sha256:" + "0" * 64
+    files = fsspec.filesystem("memory")
+    there = f"{address}/artifacts/sha256-{'0' * 32}"
+    for name in ("escaped", "../../escaped", "a/../../escaped"):
+        files.pipe_file(f"{there}/{name}", b"escaped")
+    files.pipe_file(f"{there}.whole", listed.encode())
+    with pytest.raises(StoreError):
+        store.open_folder(digest)
+    assert not [path for path in tmp_path.rglob("*") if path.name == "escaped"]
+
+
+def test_the_folder_for_fetched_files_is_its_users_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    open_job_store(f"memory://{uuid.uuid4().hex}")
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    folder.rename(tmp_path / "other")
+    folder.symlink_to(tmp_path / "other")
+    with pytest.raises(StoreError, match="somebody else"):
+        open_job_store(f"memory://{uuid.uuid4().hex}")
 
 
 def test_a_graph_is_done_once(address: str, tmp_path: Path) -> None:

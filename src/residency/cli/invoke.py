@@ -20,11 +20,18 @@ import typer
 from residency.cli.app import COMMANDS, CommandStoppedError, build_app
 from residency.cli.ranks import count_processes, run_on_ranks
 from residency.errors import ResidencyError
+from residency.files.path_text import check_path_text
 from residency.model.thread_waiting import let_threads_sleep
 from residency.secrets import hide_secrets, mask_address, mask_addresses, remember_secret
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """What the operating system says where nothing more can be written."""
+
+WRONG_PLACES = (
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOENT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EMFILE, errno.ENFILE, errno.EIO),
+)
+"""What it says of a path that somebody named, or of the machine."""
 
 INTERRUPTED = 130
 """The shell's exit code for a command that Ctrl-C stopped; 128 + the signal's number."""
@@ -55,6 +62,8 @@ def run_command_line(arguments: list[str]) -> int:
     name = next((a for a in arguments if not a.startswith("-")), "") or _completed_command()
 
     def call() -> None:
+        for word in arguments:
+            check_path_text(word)
         app = build_app(only=name if name in COMMANDS else "")
         code = app(args=arguments, prog_name="residency", standalone_mode=False)
         if isinstance(code, int) and code:
@@ -149,11 +158,8 @@ def _report_unexpected(error: Exception, *, debug: bool) -> int:
     """A wrong command line, a full disk, or a defect of ours."""
     if hasattr(error, "format_message"):  # the command line cannot be read
         return _report_usage(error)
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
-        _tell(
-            f"error: {error.filename or 'a file'}: cannot write: {error.strerror}\n"
-            "→ free some space and run the same command: what was done is kept"
-        )
+    if (told := _describe_wrong_place(error)) is not None:
+        _tell(told)
         return 2
     if not debug:
         _tell(
@@ -161,6 +167,25 @@ def _report_unexpected(error: Exception, *, debug: bool) -> int:
             "→ this is a defect of Residency; run again with --debug and report the traceback"
         )
     return 1
+
+
+def _describe_wrong_place(error: Exception) -> str | None:
+    """What to say of a full disk, or of a path where nothing can be read or written; else None."""
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop from "):
+        error = OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(error).split(" from ", 1)[1])
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in NO_ROOM:
+        return (
+            f"error: {error.filename or 'a file'}: cannot write: {error.strerror}\n"
+            "→ free some space and run the same command: what was done is kept"
+        )
+    if error.errno in WRONG_PLACES and error.filename:
+        return (
+            f"error: {error.filename}: {error.strerror}\n"
+            "→ name a file or folder that can be read, and written where it is to be written"
+        )
+    return None
 
 
 def _report_usage(error: Any) -> int:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from residency.cli.options import Json, split_folder
 from residency.cli.terminal import console, format_percent, print_json, print_line
+from residency.config.read_text import read_text_file
 from residency.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _read_text(name: str) -> str:
     try:
         if name == "-":
             return sys.stdin.buffer.read().decode("utf-8")
-        return Path(name).read_text(encoding="utf-8")
+        return read_text_file(Path(name))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DataError(f"the text cannot be read: {reason}", where=name) from None

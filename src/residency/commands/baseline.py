@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from residency.config.read_text import read_text_file
 from residency.errors import DataError, StoreError, UserError
 from residency.evaluate.baselines.baseline_report import BaselineReport, Contender, Price, Way
 from residency.evaluate.baselines.compare_ways import compare_ways
@@ -194,7 +195,7 @@ def _documents(ws: Workspace, paths: Sequence[Path]) -> list[str]:
     for path in paths:
         file = path if path.is_absolute() else ws.root / path
         try:
-            out += split_passages(file.read_text(encoding="utf-8"))
+            out += split_passages(read_text_file(file))
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"the document cannot be read as UTF-8 text: {error}",

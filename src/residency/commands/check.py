@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from residency.config.model import ModelConfig
 from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import DataError, TemplateError
 from residency.files.atomic_write import write_json, write_json_lines
+from residency.files.path_text import check_path_text
 from residency.interfaces import Progress, no_progress
 from residency.nouns.example import Split
 from residency.text.short_view import ShortView
@@ -103,7 +105,8 @@ def check(
 
     Raises:
         ConfigError, DataError: the settings or the data cannot be read; with ``strict`` also the
-            first bad row. TemplateError: the chat template cannot be trusted.
+            first bad row. SuiteError: the project's suite cannot be read. TemplateError: the chat
+            template cannot be trusted.
     """
     from residency.data.benchmark_questions import load_benchmarks
     from residency.data.block_workers import spread_over
@@ -120,7 +123,8 @@ def check(
         known = hub_benchmarks(progress)
     elif named:
         known = load_benchmarks(benchmarks or root / named)
-    with spread_over(cluster or config.data.cluster) as spread:
+    judged = _check_what_judges(root, config) if project else nullcontext()
+    with judged, spread_over(cluster or config.data.cluster) as spread:
         report, survey = examine(
             config,
             root,
@@ -146,6 +150,20 @@ def check(
     return Checked(report, _show(survey, show), fixed, written, notes, config)
 
 
+@contextmanager
+def _check_what_judges(root: Path, config: Config) -> Iterator[None]:
+    """What ``run`` would refuse before its first row: names, suite, plugins; inside, those hold."""
+    from residency.plugins import use_plugin_files
+    from residency.project.check_names import check_names
+    from residency.project.workspace import Workspace
+
+    ws = Workspace(root, config)
+    with use_plugin_files(ws.plugin_files):
+        check_names(root, config)
+        _ = ws.suite  # read, or refused
+        yield
+
+
 def _settings(
     target: Path | str, base: str, columns: dict[str, str], split_at: str
 ) -> tuple[Path, Config, bool]:
@@ -155,6 +173,7 @@ def _settings(
     if "://" in str(target):  # a database or a file on the hub: kept as it is written
         return Path(), _of_source(str(target), base, columns, split_at), False
     target = Path(target)
+    check_path_text(target.resolve())
     if (target / CONFIG_NAME).exists():  # a folder of that name is refused in words
         overrides = {"model.base": base} if base else {}
         if columns:

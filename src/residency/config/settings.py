@@ -25,6 +25,7 @@ from residency.config.model import ModelConfig
 from residency.config.moderation import ModerationConfig
 from residency.config.parse_toml import TomlTextError, parse_toml
 from residency.config.project import ProjectConfig
+from residency.config.read_text import read_text_file
 from residency.config.rounds import RoundsConfig
 from residency.config.section import Section
 from residency.config.serve import ServeConfig
@@ -132,7 +133,7 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
             next_step="move it away and run residency init",
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text_file(path, "utf-8-sig")
         return parse_toml(text), text
     except FileNotFoundError:
         raise ConfigError(

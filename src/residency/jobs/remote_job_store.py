@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -49,7 +51,7 @@ class RemoteJobStore:
         self._has_folders = not OBJECT_STORES & {
             *([self._fs.protocol] if isinstance(self._fs.protocol, str) else self._fs.protocol)
         }
-        self._local = Path(tempfile.gettempdir()) / f"residency-files-{_user_name()}"
+        self._local = _open_local_folder()
         self._whole: set[str] = set()
 
     def find_result(self, job: str) -> JobResult | None:
@@ -88,7 +90,7 @@ class RemoteJobStore:
         there = self._folder_of(digest)
         with self._asking():
             try:
-                names = json.loads(self._fs.cat_file(f"{there}.whole"))
+                names = _read_names(self._fs.cat_file(f"{there}.whole"))
                 with open_draft_folder(target) as draft:
                     for name in names:
                         path = draft / name
@@ -142,6 +144,39 @@ class RemoteJobStore:
                 next_step="look at the address, and at this machine's credentials for it; what is "
                 "done is kept, and the same command goes on",
             ) from None
+
+
+def _open_local_folder() -> Path:
+    """Where fetched files lie on this machine: a folder that is this user's alone.
+
+    Raises:
+        StoreError: somebody else has made one of its name.
+    """
+    folder = Path(tempfile.gettempdir()) / f"residency-files-{_user_name()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
+        raise StoreError(
+            "the folder for fetched files belongs to somebody else",
+            where=str(folder),
+            next_step="remove it, or set TMPDIR to a folder of your own",
+        )
+    return folder
+
+
+def _read_names(listed: bytes) -> list[str]:
+    """The files of a folder; whoever writes to the store may have listed anything.
+
+    Raises:
+        ValueError: the list is none, or names a place outside of the folder.
+    """
+    names = json.loads(listed)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("a list of files cannot be read")
+    for name in names:
+        parts = re.split(r"[/\\]", name)
+        if {"", ".", ".."} & {*parts} or ":" in name or "\0" in name:
+            raise ValueError(f"a list of files names {name!r}, which lies outside of its folder")
+    return names
 
 
 def _list_files(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from residency.config.parse_toml import TomlTextError, parse_toml
+from residency.config.read_text import read_text_file
 from residency.config.section import Section
 from residency.errors import ConfigError
 from residency.pretraining.documents import Corpus
@@ -113,11 +114,13 @@ def load_recipe(path: Path) -> PretrainConfig:
         ConfigError: missing, not TOML, or a wrong setting.
     """
     try:
-        raw = parse_toml(path.read_text(encoding="utf-8"))
+        raw = parse_toml(read_text_file(path))
     except FileNotFoundError:
         raise ConfigError("no such recipe", where=str(path)) from None
     except TomlTextError as error:
         raise ConfigError(str(error), where=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"not UTF-8: {error}", where=str(path)) from None
     for corpus in raw.get("corpus", []):

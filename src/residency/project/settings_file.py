@@ -8,19 +8,21 @@ from typing import Any
 
 from residency.config.settings import CONFIG_NAME, Config, load_config, parse_config, read_toml
 from residency.errors import ConfigError
+from residency.files.path_text import check_path_text
 
 
 def find_project_root(path: Path) -> Path:
     """The nearest folder at or above ``path`` that holds a ``residency.toml``.
 
     Raises:
-        ConfigError: there is none, or it is a folder.
+        ConfigError: there is none, it is a folder, or its name is not UTF-8.
     """
     if not path.exists():
         raise ConfigError(
             "no such folder", where=str(path), next_step="residency init DIR makes a project"
         )
     start = path.resolve()
+    check_path_text(start)
     for folder in (start, *start.parents):
         file = folder / CONFIG_NAME
         if file.is_file():

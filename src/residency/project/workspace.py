@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from residency.config.model import ModelConfig
+from residency.config.read_text import read_text_file
 from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import ConfigError, DataError, OfflineError, StoreError
 from residency.interfaces import Embedder, Progress, no_progress
@@ -118,10 +119,11 @@ class Workspace:
         if self.config.model.template:
             path = self.root / self.config.model.template
             try:
-                template = path.read_text(encoding="utf-8")
-            except OSError as error:
+                template = read_text_file(path)
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
                 raise ConfigError(
-                    f"the template file cannot be read: {error.strerror}",
+                    f"the template file cannot be read: {reason}",
                     where=f"{CONFIG_NAME} model.template",
                     next_step="name a Jinja file, relative to the project's folder",
                 ) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.config.parse_toml import TomlTextError, parse_toml
+from residency.config.read_text import read_text_file
 from residency.errors import DataError
 from residency.nouns.example import Example, Message
 
@@ -28,7 +29,7 @@ def fill_templates(path: Path, count: int, *, seed: int = 0) -> list[Example]:
         DataError: the file is wrong, a slot is unknown, or there are not so many different rows.
     """
     try:
-        raw = parse_toml(path.read_text(encoding="utf-8"))
+        raw = parse_toml(read_text_file(path))
     except (OSError, UnicodeDecodeError, TomlTextError) as error:
         raise DataError(f"not a template file: {error}", where=str(path)) from None
     templates, slots = raw.get("template", []), raw.get("slots", {})

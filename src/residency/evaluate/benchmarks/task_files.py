@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import yaml
 
+from residency.config.read_text import read_text_file
 from residency.errors import SuiteError
 from residency.evaluate.benchmarks.generation import read_generation
 from residency.evaluate.benchmarks.row_templates import fill_description, read_row
@@ -237,7 +238,7 @@ def _read_with_includes(path: Path, depth: int = 0) -> dict[str, Any]:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text_file(path)
         raw = tomllib.loads(text) if path.suffix == ".toml" else yaml.load(text, _Loader)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
         raise SuiteError(f"cannot be read: {error}", where=str(path), next_step=HELP) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.config.parse_toml import TomlTextError, parse_toml
+from residency.config.read_text import read_text_file
 from residency.errors import SuiteError
 from residency.evaluate.suites.checklist import CHECKLIST_KEYS, expand_checklist
 from residency.evaluate.suites.extract_answer import AnswerExtraction, make_extraction
@@ -60,7 +61,7 @@ def load_suite(path: Path | None, *, code_root: Path | None = None) -> Suite:
         rules = tuple(make_rule(raw, where="default suite") for raw in DEFAULT_RULES)
         return Suite("default", rules)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text_file(path)
     except FileNotFoundError:
         raise SuiteError(
             "no such file", where=str(path), next_step="correct evaluate.suite in residency.toml"
@@ -224,8 +225,8 @@ class _SuiteReader:
 
     def _read_schema(self, name: str, where: str) -> Any:
         try:
-            return json.loads((self.path.parent / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return json.loads(read_text_file(self.path.parent / name))
+        except (OSError, ValueError, RecursionError) as error:
             raise SuiteError(f"schema_file {name!r}: {error}", where=where) from None
 
     def _add_item(self, raw: dict[str, Any], where: str) -> None:
