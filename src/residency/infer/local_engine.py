@@ -42,6 +42,7 @@ from residency.interfaces import (
     no_progress,
 )
 from residency.model.find_layers import first_trained_layer
+from residency.model.free_memory import measure_free_memory
 from residency.model.load_model import load_model, load_tokenizer, pick_device
 from residency.model.stored_model import StoredModel
 from residency.nouns.example import Message
@@ -52,6 +53,8 @@ _CACHE_BYTES = 4 << 30
 """Most memory for keys and values; fewer sequences are decoded together above it."""
 _TRUNK_BYTES = 1 << 30
 """Most memory for what frozen layers made of earlier prompts and answers."""
+_CACHE_SHARE, _TRUNK_SHARE = 4, 8
+"""Neither takes more than this part of the memory that is free when it is made (a fourth, an eighth)."""
 
 
 class LocalEngine:
@@ -111,7 +114,10 @@ class LocalEngine:
         self._fused_base: FusedModel | None = None
         self._adapter: Path | None = None
         depth = first_trained_layer(layers, config.get_text_config().num_hidden_layers)
-        self._trunk = TrunkStates(depth, _TRUNK_BYTES) if depth > 0 and on_cpu else None
+        self._trunk: TrunkStates | None = None
+        if depth > 0 and on_cpu:
+            kept = min(_TRUNK_BYTES, measure_free_memory() // _TRUNK_SHARE)
+            self._trunk = TrunkStates(depth, kept)
         self.why_generic = ""
         if stored is not None:
             with torch.inference_mode():
@@ -260,7 +266,10 @@ class LocalEngine:
         fused = self.fused
         token = 2 * len(fused.layers) * fused.kv_heads * fused.head_size
         per_slot = token * longest * fused.embedding.element_size()
-        return max(1, min(self.batch_size, _CACHE_BYTES // per_slot))
+        most = _CACHE_BYTES
+        if self._device.type == "cpu":
+            most = min(most, measure_free_memory() // _CACHE_SHARE)
+        return max(1, min(self.batch_size, most // per_slot))
 
     def _start_run(self, index: int, prompt: Prompt, sampling: Sampling) -> Run | Generation:
         ids = self.chat.prompt_ids(prompt.messages)

@@ -14,13 +14,12 @@ from queue import Queue
 from types import TracebackType
 from typing import IO, Any
 
-import psutil
-
 from residency.errors import UserError
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.jobs.job import Job, JobResult
 from residency.jobs.run_jobs import Outcome
 from residency.jobs.worker import unpack_error
+from residency.model.free_memory import measure_free_memory
 
 FREE_SHARE = 0.9
 """Share of the memory that is free at the start which jobs may take."""
@@ -40,7 +39,7 @@ class Processes:
         self, address: str, count: int, *, memory: int = 0, progress: Progress = no_progress
     ) -> None:
         self._address, self._count, self._progress = address, max(1, count), progress
-        self._memory = memory or int(psutil.virtual_memory().available * FREE_SHARE)
+        self._memory = memory or int(measure_free_memory() * FREE_SHARE)
         self._idle: list[_Worker] = []
         self._busy: dict[str, _Worker] = {}
         self._news: Queue[tuple[_Worker, Mapping[str, Any] | None]] = Queue()

@@ -1,0 +1,57 @@
+"""Free memory: a container's limit counts, and caches of generation stay within their share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from residency.chat.chat_format import ChatFormat
+from residency.infer import local_engine
+from residency.infer.local_engine import LocalEngine
+from residency.interfaces import Prompt
+from residency.model.free_memory import measure_free_memory
+from residency.model.load_model import load_tokenizer
+from residency.nouns.example import Message
+from residency.nouns.response import Sampling
+from small import save_model
+
+MEGABYTE = 1 << 20
+
+
+def test_without_a_limit_it_is_the_machines(tmp_path: Path) -> None:
+    assert 0 < measure_free_memory(tmp_path) <= psutil.virtual_memory().total
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1\n")
+    (tmp_path / "memory.stat").write_text("inactive_file 0\n")
+    assert measure_free_memory(tmp_path) > 100
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_containers_limit_counts_and_what_it_can_give_back(version: int, tmp_path: Path) -> None:
+    folder = tmp_path / "memory" if version == 1 else tmp_path
+    folder.mkdir(exist_ok=True)
+    names = (
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        if version == 1
+        else ("memory.max", "memory.current", "inactive_file")
+    )
+    (folder / names[0]).write_text(f"{64 * MEGABYTE}\n")
+    (folder / names[1]).write_text(f"{40 * MEGABYTE}\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {10 * MEGABYTE}\n")
+    assert measure_free_memory(tmp_path) == 34 * MEGABYTE
+
+
+def test_little_memory_gives_the_same_answers_fewer_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = save_model(tmp_path / "base")
+    prompts = [Prompt((Message("user", f"cup number {n}"),)) for n in range(9)]
+    texts = []
+    for free in (1 << 34, 4096):
+        monkeypatch.setattr(local_engine, "measure_free_memory", lambda free=free: free)
+        engine = LocalEngine(base, chat=ChatFormat(load_tokenizer(base)))
+        answers = engine.generate(prompts, Sampling(max_new_tokens=6))
+        texts.append([answer.token_ids for answer in answers])
+    assert texts[0] == texts[1]
