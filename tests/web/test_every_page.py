@@ -25,6 +25,7 @@ PARTS = (
     *(
         "/compare/metric",
         "/compare/work",
+        "/report/work",
         "/rows/{row}/near",
         "/review/board/table",
         "/write/state",

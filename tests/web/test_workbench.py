@@ -158,6 +158,10 @@ def test_of_many_items_the_page_comes_before_they_are_compared(
     done = fresh.get(work[1].replace("&amp;", "&"))
     assert done.url.path == "/compare" and "<article" in done.text
     assert "<article" in fresh.get("/compare", params=chosen).text, "it is remembered"
+    monkeypatch.setattr("residency.web.pages.overview.AT_ONCE", 1)
+    assert "is being written" in fresh.get("/report").text
+    assert "residency report" in fresh.get("/report/work").text
+    assert "residency report" in fresh.get("/report").text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from html import escape
+from importlib import import_module
 from typing import Any
 
 from residency.interfaces import WHOLE_RUN, Progress, ProgressEvent, no_progress
@@ -64,13 +65,12 @@ class NotebookProgress:
                 self._drawn = 0.0
 
     def _show(self, html: str) -> None:
-        # IPython is there, since it runs this; nobody else needs it.
-        from IPython.display import HTML, display
-
+        # IPython is there, since it runs this; nobody else needs it, nor its types.
+        shown: Any = import_module("IPython.display")
         if self._draw is None:
-            self._draw = display(HTML(html), display_id=True).update
+            self._draw = shown.display(shown.HTML(html), display_id=True).update
         else:
-            self._draw(HTML(html))
+            self._draw(shown.HTML(html))
 
 
 def _write_line(event: ProgressEvent, left: str) -> str:

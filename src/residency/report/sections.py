@@ -20,9 +20,7 @@ from residency.results.figures import (
 )
 from residency.results.issue_items import (
     Sample,
-    choose_changes,
-    count_changes,
-    list_changes,
+    find_changes,
     load_samples,
 )
 from residency.results.issue_results import IssueResult
@@ -121,10 +119,9 @@ def load_issue_samples(results: RunResults) -> list[IssueSamples]:
     """Every issue with a few items before and after."""
     shown = []
     for result in results.issues:
-        changes = list_changes(results.answers, result)
-        few = choose_changes(changes, SHOWN_SAMPLES)
+        few, counts = find_changes(results.answers, result, SHOWN_SAMPLES)
         samples = load_samples(results.answers, result.issue, few)
-        shown.append(IssueSamples(result, dict(count_changes(changes)), samples))
+        shown.append(IssueSamples(result, dict(counts), samples))
     return shown
 
 

@@ -180,6 +180,18 @@ def count_changes(changes: Sequence[ItemChange]) -> dict[Change, int]:
     return {change: counts[change] for change in CHANGES if counts[change]}
 
 
+def find_changes(
+    answers: JudgedAnswers, result: IssueResult, most: int
+) -> tuple[list[ItemChange], dict[Change, int]]:
+    """A few items that tell an issue's story (``choose_changes``), and how many changed in which way."""
+    page = page_changes(answers, result, change="fixed", limit=most)
+    changes = list(page.rows)
+    for change in ("still failing", "broken"):
+        if change in page.counts:
+            changes += page_changes(answers, result, change=change, limit=most).rows
+    return choose_changes(changes, most), page.counts
+
+
 def choose_changes(changes: Sequence[ItemChange], most: int) -> list[ItemChange]:
     """Items that tell an issue's story: mended ones first, but never without one that still
     fails or broke, where there is one."""
