@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from residency.chat.chat_format import ChatFormat
 from residency.infer import local_engine
 from residency.infer.local_engine import LocalEngine
 from residency.interfaces import Prompt
-from residency.model.free_memory import measure_free_memory
+from residency.model.free_memory import measure_free_memory, release_memory
 from residency.model.load_model import load_tokenizer
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
@@ -55,3 +57,16 @@ def test_little_memory_gives_the_same_answers_fewer_at_a_time(
         answers = engine.generate(prompts, Sampling(max_new_tokens=6))
         texts.append([answer.token_ids for answer in answers])
     assert texts[0] == texts[1]
+
+
+def test_freed_tensors_go_back_to_the_machine() -> None:
+    """Many of a size that glibc keeps (below 32 MB), the last of them still in use."""
+    if not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("another C library than glibc")
+    torch.empty(30 * MEGABYTE, dtype=torch.uint8).fill_(1)  # raises glibc's threshold
+    tensors = [torch.ones(2 * MEGABYTE, dtype=torch.uint8) for _ in range(100)]
+    held = psutil.Process().memory_info().rss
+    del tensors[:-1]
+    release_memory()
+    assert held - psutil.Process().memory_info().rss > 150 * MEGABYTE
+    assert int(tensors[0].sum()) == 2 * MEGABYTE

@@ -6,7 +6,6 @@ one training's rows after the other's, as they would be without jobs; a job then
 
 from __future__ import annotations
 
-import gc
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from residency.interfaces import ProgressEvent
 from residency.jobs.job_store import JobStore
 from residency.jobs.job_workspace import TRUNK
 from residency.loop.encode_rows import encode_trained_rows
+from residency.model.free_memory import release_memory
 from residency.nouns.example import Example
 from residency.project.workspace import Workspace
 
@@ -58,7 +58,7 @@ class SharedTrunk:
                 device=ws.config.model.device,
                 progress=lambda done, of: ws.progress(ProgressEvent(STAGE, done, of, "rows")),
             )
-            gc.collect()
+            release_memory()
         if not self._travels:
             return {"place": {TRUNK: str(cache.resolve())}}
         with tempfile.TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ from residency.loop.estimate_error import estimate_against
 from residency.loop.extendable_training import copy_kept_training, keep_training, remove_abandoned
 from residency.loop.metric_while_training import hold_out_rows, make_metric
 from residency.loop.stages import rename_stage, run_stage_once
+from residency.model.free_memory import release_memory
 from residency.nouns.content_id import content_id
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example
@@ -165,6 +166,7 @@ def _train_and_store(ws: HasAnswers, training: _Training) -> dict[str, Any]:
         copy_kept_training(folders / training.key(ws, before=True), work)
     options = _choose_options(ws, training)
     result = lead_training(ws.base.path, encoded.rows, training.settings, work, options)
+    release_memory()
     for trouble in result.notes:
         ws.progress(
             ProgressEvent(training.stage, result.steps, result.steps, "steps", {"trouble": trouble})

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from residency.errors import EndpointError, UserError
 from residency.evaluate.baselines.prompting import few_shot, prompting_name, zero_shot
 from residency.interfaces import Generation, Generator, ProgressEvent, Prompt
+from residency.model.free_memory import release_memory
 from residency.nouns.example import Example, Message
 from residency.nouns.model import Model
 from residency.nouns.response import Response
@@ -77,6 +78,7 @@ def respond(
             (generator or ws.engine).generate(
                 prompts, sampling, on_result=keep, progress=tell_progress
             )
+        release_memory()
         ws.progress(ProgressEvent(stage, done, done, "answers"))
     responses = ws.store.responses(model.id, examples, sampling)
     if prompts and not responses and generator is not None:

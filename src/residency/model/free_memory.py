@@ -1,8 +1,12 @@
-"""How much memory this process may still take: the machine's, or its container's where that is less."""
+"""How much memory this process may still take, and giving back what it took and no longer needs."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -31,3 +35,24 @@ def measure_free_memory(cgroups: Path = CGROUPS) -> int:
             continue
         free = min(free, max(0, limit - use + int(stat.get(given_back, 0))))
     return free
+
+
+def release_memory() -> None:
+    """Give freed memory back to the machine, after a model was dropped or many answers were written.
+
+    glibc keeps freed tensors of up to 32 MB for itself: a run held 3.0 GB where it used half of it.
+    Elsewhere only Python's own garbage is collected.
+    """
+    gc.collect()
+    trim = _find_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _find_trim() -> Any:
+    """glibc's ``malloc_trim``; None for other C libraries."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
