@@ -65,12 +65,19 @@ def _tell(value: Any) -> str:
 def _draw(value: Any) -> str:
     """A field as a cell: a list of texts as lines, of figures or records as a table of its own."""
     if isinstance(value, Mapping) and value:
+        if not any(_is_record(own) for own in value.values()):
+            shown = [f"{key}: {_tell_cell(own)}" for key, own in value.items()][:MOST_ROWS]
+            return escape(" · ".join(shown)) + _more(value)
         return _draw_table([{"": key, **_columns(own)} for key, own in value.items()])
     if isinstance(value, list | tuple) and value:
         if all(isinstance(own, str) for own in value):
             return "<br>".join(escape(_shorten(own)) for own in value[:MOST_ROWS]) + _more(value)
         return _draw_table([_columns(own) for own in value])
     return escape(_shorten(value) if isinstance(value, str) else _tell(value))
+
+
+def _is_record(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) or isinstance(value, Mapping)
 
 
 def _columns(value: Any) -> dict[str, Any]:
@@ -100,6 +107,6 @@ def _shorten(text: str) -> str:
     return text if len(text) <= 4 * MOST_CHARACTERS else f"{text[: 4 * MOST_CHARACTERS]}…"
 
 
-def _more(values: Sequence[Any]) -> str:
+def _more(values: Sequence[Any] | Mapping[Any, Any]) -> str:
     left = len(values) - MOST_ROWS
     return f"<p>… and {left} more</p>" if left > 0 else ""
