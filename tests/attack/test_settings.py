@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import tomlkit
 
 from mutate import mutate_bytes, mutate_json
-from residency.config.settings import load_config, parse_config
+from residency.config.settings import Config, load_config, parse_config
 from residency.errors import ConfigError, ResidencyError, SuiteError
 from residency.evaluate.suites.load_suite import load_suite
 from residency.examples import tickets
@@ -67,6 +68,61 @@ def test_damaged_suites(tmp_path: Path, kind: str) -> None:
             load_suite(file)
         except ResidencyError as error:
             assert isinstance(error, SuiteError | ConfigError), repr(error)
+
+
+SETTINGS = [
+    (table, name, field.annotation)
+    for table, section in Config.model_fields.items()
+    for name, field in section.annotation.model_fields.items()  # type: ignore[union-attr]
+]
+
+
+@pytest.mark.parametrize(
+    "value", [-1, -0.5, -1e300, 1e300, 10**30, inf, -inf, nan, True, "8", [], {"a": 1}]
+)
+def test_no_number_may_be_what_no_number_of_its_kind_is(value: Any) -> None:
+    numbers = [s for s in SETTINGS if s[2] in (int, float, float | None, int | None)]
+    assert len(numbers) > 80
+    for table, name, _ in numbers:
+        with pytest.raises(ConfigError, match=name):
+            parse_config({table: {name: value}})
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\0", ["\0"], {"a": "\0"}, {"\0": "a"}])
+def test_no_setting_holds_a_null_character(value: Any) -> None:
+    for table, name, _ in SETTINGS:
+        with pytest.raises(ConfigError):
+            parse_config({table: {name: value}})
+
+
+@pytest.mark.parametrize("value", ["x" * 4000, ["x" * 4000], [["x"] * 2000], {"x" * 4000: 1}])
+def test_a_message_does_not_repeat_a_long_value(value: Any) -> None:
+    for table, name, _ in SETTINGS:
+        try:
+            parse_config({table: {name: value}})
+        except ConfigError as error:
+            assert len(str(error)) < 1000, (table, name)
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"x" * 4000: {"y": 1}})
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"),
+    [
+        ("model", "threads", 2**31),  # overflows where threads are set
+        ("judge", "timeout", 2**53),  # and where a socket's time is set
+        ("guard", "timeout", 0),
+        ("serve", "keep_days", 10**6),  # before the year 1
+        ("serve", "timeout", 2**53),
+        ("train", "rank", 2**40),
+    ],
+)
+def test_numbers_that_overflow_later_are_refused_at_once(
+    table: str, name: str, value: float
+) -> None:
+    with pytest.raises(ConfigError, match=name):
+        parse_config({table: {name: value}})
 
 
 @pytest.mark.parametrize(

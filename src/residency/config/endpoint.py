@@ -8,6 +8,10 @@ from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
 from residency.config.value_types import ServerAddress, VariableName
 
+LONGEST_WAIT = 1_000_000
+"""Seconds: longer waits are none that a socket can count."""
+MOST_RETRIES = 1000
+
 
 class EndpointConfig(Section):
     """An OpenAI-compatible endpoint. Nothing is sent anywhere unless `url` is set."""
@@ -18,11 +22,11 @@ class EndpointConfig(Section):
     """Model name sent to it."""
     key_env: VariableName = ""
     """Name of the environment variable that holds the API key."""
-    concurrency: int = Field(4, ge=1)
+    concurrency: int = Field(4, ge=1, le=4096)
     """Requests in flight at one time."""
-    timeout: float = Field(120.0, gt=0)
+    timeout: float = Field(120.0, gt=0, le=LONGEST_WAIT)
     """Seconds to wait for one answer."""
-    retries: int = Field(4, ge=0)
+    retries: int = Field(4, ge=0, le=MOST_RETRIES)
     """Times a request is sent again after a time-out, 429, 5xx or an unreadable answer."""
     structured: bool = True
     """Ask for JSON by a schema (`response_format`) where the answer has one: the judge's verdicts. A server that refuses is asked without."""

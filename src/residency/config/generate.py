@@ -16,7 +16,7 @@ class GenerateConfig(Section):
     """0 is greedy."""
     samples: int = Field(1, ge=1)
     """Answers an item (more than one needs a temperature above 0)."""
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(32, ge=1, le=1 << 20)
     """Sequences decoded together."""
     stop: list[str] = []
     """Strings at which an answer ends."""

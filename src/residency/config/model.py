@@ -15,7 +15,7 @@ class ModelConfig(Section):
     """Base model: `smollm2-135m`, `tiny`, a folder, a hub name, or a `.gguf` file."""
     max_length: int = Field(1024, ge=16)
     """Longest training row, in tokens; longer rows are dropped and listed (see `data.truncation`)."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=4096)
     """CPU threads; 0 means all cores."""
     device: Device = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""

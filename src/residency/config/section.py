@@ -27,10 +27,20 @@ class Section(BaseModel):
         """TOML has types: neither ``"8"`` nor ``true`` is a number."""
         wanted = cls.model_fields[info.field_name or ""].annotation
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if wanted in (int, float) and not is_number:
+        if wanted in (int, float, float | None, int | None) and not is_number and value is not None:
             raise ValueError("a number is expected")
         if wanted is bool and not isinstance(value, bool):
             raise ValueError("true or false is expected")
+        if _holds_null(value):
+            raise ValueError("a null character stands in it, which no path and no store can hold")
         if is_number and abs(value) > LARGEST_NUMBER and value not in (inf, -inf):
             raise ValueError("a number of at most 2^53 is expected")
         return value
+
+
+def _holds_null(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_null, value))
+    if isinstance(value, dict):
+        return any(_holds_null(key) or _holds_null(item) for key, item in value.items())
+    return isinstance(value, str) and "\0" in value

@@ -104,7 +104,7 @@ def _describe_mistake(
 ) -> tuple[int | None, str]:
     """The line of a wrong setting, and what is wrong with it."""
     path = item["loc"]
-    key = ".".join(str(part) for part in path)
+    key = _cut_value(".".join(str(part) for part in path))
     line = find_line(text, path) if text else None
     if item["type"] == "extra_forbidden":
         return line, f"unknown setting {key!r}{_suggest_name(kind, path)}"
@@ -116,8 +116,11 @@ def _describe_mistake(
         return line, f"{key}: {message}"
     found = item.get("input")
     value = repr(mask_mistake(found)) if isinstance(found, str) else mask_addresses(repr(found))
-    value = value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
-    return line, f"{key}: {message} (found {value})"
+    return line, f"{key}: {_cut_value(message)} (found {_cut_value(value)})"
+
+
+def _cut_value(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], str]:

@@ -15,17 +15,17 @@ class TrainConfig(Section):
 
     method: Literal["lora", "full"] = "lora"
     """`lora` trains adapters, `full` trains every weight."""
-    rank: int = Field(16, ge=1)
+    rank: int = Field(16, ge=1, le=65536)
     """LoRA rank r."""
     alpha: float = Field(32.0, gt=0)
     """LoRA alpha; the update is scaled by alpha / r."""
     layers: Layers = Layers("top-10")
     """Layers that get adapters: `all`, or `top-N`: the frozen layers below are computed once and cached."""
-    epochs: float = Field(4.0, gt=0)
+    epochs: float = Field(4.0, gt=0, le=100_000)
     """Passes over the training rows."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate."""
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(8, ge=1, le=1 << 20)
     """Examples an optimizer step."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Learning-rate schedule after warm-up."""

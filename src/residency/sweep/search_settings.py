@@ -261,7 +261,7 @@ def _open_study(seed: int) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         pruner = optuna.pruners.WilcoxonPruner(p_threshold=SURE)
-        sampler = optuna.samplers.TPESampler(seed=seed)
+        sampler = optuna.samplers.TPESampler(seed=seed % 2**32)
         return optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
 
 
