@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from residency.results.number_formats import format_points
 from residency.stats.intervals import mean_interval
 
 MARGIN = 0.03
@@ -130,8 +131,8 @@ def recommend_row(
             taken = row
             reason = (
                 f"{describe_row(best)} scores highest, but by less than {100 * MARGIN:.0f} points "
-                f"at most; the one taken has {100 * mean:+.1f} points "
-                f"[{100 * low:+.1f}, {100 * high:+.1f}] on {n} items, paired."
+                f"at most; the one taken has {format_points(mean)} points "
+                f"[{format_points(low)}, {format_points(high)}] on {n} items, paired."
             )
             break
     ratio = best.answer_seconds / max(taken.answer_seconds, 1e-9)
@@ -144,8 +145,8 @@ def recommend_row(
         mean, low, high, n = compare_rows(second, taken, groups)
         told = "is behind by more than chance" if high < 0 else "may be as good: chance explains it"
         said.append(
-            f"Next is {describe_row(second)}, which {told}: {100 * mean:+.1f} points "
-            f"[{100 * low:+.1f}, {100 * high:+.1f}] on {n} items, paired."
+            f"Next is {describe_row(second)}, which {told}: {format_points(mean)} points "
+            f"[{format_points(low)}, {format_points(high)}] on {n} items, paired."
         )
     trainings = f"{taken.trainings} training{'s' if taken.trainings != 1 else ''}"
     base = "no training" if not taken.rows else f"{trainings} on {taken.rows} rows"
