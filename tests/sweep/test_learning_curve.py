@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 
 from residency.sweep.curve_families import FAMILIES, fit_family
-from residency.sweep.curve_words import describe_issue, describe_score
+from residency.sweep.curve_words import describe_issue, describe_score, name_rows_needed
 from residency.sweep.learning_curve import REACH, CellOutcomes, LearningCurve, fit_curve
+from residency.sweep.sweep_result import NamedCurve
 
 SIZES = (30, 60, 120, 240)
 
@@ -143,3 +144,12 @@ def test_pain_47_words_say_how_many_rows_a_goal_takes_and_when_rows_do_not_help(
 
     stuck = fit(simulate(lambda n: 0.7, 0, items=400))
     assert "does not come down to 5 % within 960 rows" in describe_issue("name", stuck, 0.05)[0]
+
+    # the table's few words say what the sentences say
+    assert name_rows_needed(falling, 0.12).replace(" [", " rows [") in said[0]
+    assert name_rows_needed(settled, 0.5) == "under it already"
+    assert name_rows_needed(stuck, 0.05).startswith("not within 960")
+    for curve, sure in ((falling, True), (stuck, False)):
+        doubled = NamedCurve("base", "is-1", "urgency", 0.1, curve, ()).to_dict()["doubled"]
+        at = curve.at(2 * curve.largest)
+        assert (doubled["rows"], doubled["rate"], doubled["sure"]) == (at.rows, at.rate, sure)
