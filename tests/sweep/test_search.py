@@ -17,11 +17,17 @@ from residency.errors import ConfigError, UserError
 from residency.store.record_kind import RecordKind
 from residency.sweep.search_options import SearchOptions
 from residency.sweep.search_result import SearchResult, describe_gain, measure_gain
-from residency.sweep.search_settings import Search
+from residency.sweep.search_settings import Search, _open_study
 from residency.sweep.search_space import Range, choose_space, read_space
 from small import save_model, save_project
 
 ESTIMATE = KnownEstimate(memory=2**20, step_seconds=0.05, frozen_seconds=0.1)
+
+
+def test_every_seed_that_the_settings_take_opens_a_search() -> None:
+    """Generators of NumPy take 32 bits, settings 53."""
+    for seed in (0, 2**32, 2**53):
+        assert _open_study(seed).ask().number == 0
 
 
 # --- what is varied ---------------------------------------------------------------------------
