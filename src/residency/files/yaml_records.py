@@ -74,7 +74,7 @@ def load_yaml(path: Path, *, aliases: bool = False) -> Any:
         with io.TextIOWrapper(io.BytesIO(data), encoding=find_encoding(data)) as text:
             value = yaml.load(text, Loader=_SharingLoader if aliases else _PlainLoader)
         if aliases:
-            _measure_value(value, {})
+            measure_value(value, {})
         return value
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -83,7 +83,7 @@ def load_yaml(path: Path, *, aliases: bool = False) -> Any:
         raise DataError(f"not valid YAML: {problem}", where=f"{path}{line}") from None
 
 
-def _measure_value(value: Any, sizes: dict[int, int]) -> int:
+def measure_value(value: Any, sizes: dict[int, int]) -> int:
     """Letters of a value with its aliases written out.
 
     Raises:
@@ -95,7 +95,7 @@ def _measure_value(value: Any, sizes: dict[int, int]) -> int:
     if size is None:
         sizes[id(value)] = -1  # while it is measured
         parts = [*value, *value.values()] if isinstance(value, dict) else value
-        size = sizes[id(value)] = 2 + sum(_measure_value(part, sizes) for part in parts)
+        size = sizes[id(value)] = 2 + sum(measure_value(part, sizes) for part in parts)
     if size < 0 or size > 4 * _MOST_BYTES:
         raise ValueError("its aliases make a value without end, or of more than 256 MB")
     return size

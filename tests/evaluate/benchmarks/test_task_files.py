@@ -239,6 +239,33 @@ metric_list = [{metric = "acc"}]
 """
 
 
+LAUGHS = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 14)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.yaml", LAUGHS),  # 9^13 values in 14 lines
+        ("t.yaml", "a: &a [*a]\n"),
+        ("t.yaml", "&a {b: *a}\n"),
+        ("t.yaml", "a: " + "[" * 3000),
+        ("t.toml", "a = " + "[" * 3000),
+        ("t.yaml", "a: " + "9" * 6000),
+        ("t.toml", "a = " + "9" * 6000),
+        ("t.yaml", "a: 9999-99-99"),
+        ("t.yaml", "a: \0"),
+        ("t.yaml", "? {x: 1}\n: 2"),
+        ("t.yaml", "a: !!python/object/apply:os.system [id]"),
+    ],
+)
+def test_a_file_without_end_or_measure_is_refused(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SuiteError, match=r"cannot be read|is not|expected|names? "):
+        read_task_file(tmp_path / name)
+
+
 def write_toml(folder: Path, text: str = TOML, colour: str = "blue") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rows.jsonl").write_text(json.dumps({"thing": "sky", "colour": colour}) + "\n")

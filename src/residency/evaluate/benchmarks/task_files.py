@@ -22,6 +22,7 @@ from residency.errors import SuiteError
 from residency.evaluate.benchmarks.generation import read_generation
 from residency.evaluate.benchmarks.row_templates import fill_description, read_row
 from residency.evaluate.benchmarks.task import Task
+from residency.files.yaml_records import measure_value
 
 TASK_ENDINGS = (".toml", ".yaml", ".yml")
 HELP = "docs/benchmarks.md shows a task file"
@@ -240,7 +241,11 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         text = read_text_file(path)
         raw = tomllib.loads(text) if path.suffix == ".toml" else yaml.load(text, _Loader)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        measure_value(raw, {})
+    except RecursionError:
+        what = "cannot be read: lists or tables in one another without end"
+        raise SuiteError(what, where=str(path), next_step=HELP) from None
+    except (OSError, ValueError, OverflowError, yaml.YAMLError) as error:  # also what is not UTF-8
         raise SuiteError(f"cannot be read: {error}", where=str(path), next_step=HELP) from None
     if not isinstance(raw, dict):
         raise SuiteError("a task file holds keys and values", where=str(path), next_step=HELP)
