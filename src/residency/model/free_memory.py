@@ -40,8 +40,8 @@ def measure_free_memory(cgroups: Path = CGROUPS) -> int:
 def release_memory() -> None:
     """Give freed memory back to the machine, after a model was dropped or many answers were written.
 
-    glibc keeps freed tensors of up to 32 MB for itself: a run held 3.0 GB where it used half of it.
-    Elsewhere only Python's own garbage is collected.
+    glibc keeps freed tensors of up to 32 MB for itself (half a gigabyte after a training of the default
+    base). Elsewhere only Python's own garbage is collected.
     """
     gc.collect()
     trim = _find_trim()

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from residency.report.issue_charts import draw_arms_chart
 from residency.results.arm_sentences import together_sentence
+from residency.results.change_table import ChangeTables
 from residency.results.figures import (
     ArmsTogether,
     IssueArms,
@@ -20,7 +21,6 @@ from residency.results.figures import (
 )
 from residency.results.issue_items import (
     Sample,
-    find_changes,
     load_samples,
 )
 from residency.results.issue_results import IssueResult
@@ -118,8 +118,9 @@ class IssueSamples:
 def load_issue_samples(results: RunResults) -> list[IssueSamples]:
     """Every issue with a few items before and after."""
     shown = []
+    tables = ChangeTables(results.answers)
     for result in results.issues:
-        few, counts = find_changes(results.answers, result, SHOWN_SAMPLES)
+        few, counts = tables.find_changes(result, SHOWN_SAMPLES)
         samples = load_samples(results.answers, result.issue, few)
         shown.append(IssueSamples(result, dict(counts), samples))
     return shown

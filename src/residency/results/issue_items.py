@@ -56,7 +56,7 @@ def list_changes(answers: JudgedAnswers, result: IssueResult) -> list[ItemChange
     then = answers.item_failures(before, "dev", issue.kind, issue.detector)
     now = answers.item_failures(after, "dev", issue.kind, issue.detector)
     own = answers.numbers_of(issue.kind, issue.detector, "fail")
-    members = _members(answers, issue)
+    members = find_members(answers, issue)
     other_failures: dict[
         int, int
     ] = {}  # answers share tuples of check numbers: each is counted once
@@ -229,7 +229,7 @@ def load_samples(
     ]
 
 
-def _members(answers: JudgedAnswers, issue: Issue) -> set[str] | None:
+def find_members(answers: JudgedAnswers, issue: Issue) -> set[str] | None:
     """Dev items of the issue's slice; None for all."""
     if issue.slice.by == "all":
         return None

@@ -7,7 +7,7 @@ the caller reduces them itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -96,6 +96,25 @@ class ItemPages(Database):
         counted = query.with_only_columns(change, other, func.count()).group_by(change, other)
         with self._read() as connection:
             return {(int(c), bool(o)): int(n) for c, o, n in connection.execute(counted)}
+
+    def paired_outcomes(
+        self, asked: ItemsAsked, before: str, after: str
+    ) -> Iterator[tuple[str, str, str, tuple[str, str, str, str]]]:
+        """Example, earlier and later response, and the written check numbers of both (failed, passed,
+        failed, passed), of every item that both models answered, in the order of the data."""
+        rows, then, now, query = self._pair(asked, before, after)
+        query = query.with_only_columns(
+            rows.c.example,
+            then.c.response,
+            now.c.response,
+            then.c.failed,
+            then.c.repeated,
+            now.c.failed,
+            now.c.repeated,
+        ).order_by(rows.c.position)
+        with self._read() as connection:
+            for row in connection.execute(query):
+                yield row[0], row[1], row[2], (row[3], row[4], row[5], row[6])
 
     def issue_page(
         self,
@@ -193,6 +212,13 @@ class ItemPages(Database):
         with self._read() as connection:
             total = connection.execute(select(func.count()).select_from(query.subquery())).scalar()
             return [str(row[0]) for row in connection.execute(page)], int(total or 0)
+
+    def list_asked(self, asked: ItemsAsked) -> list[str]:
+        """Examples (ids) that are asked for, in no order; one question whatever their number."""
+        rows = schema.run_examples.alias("r")
+        with self._read() as connection:
+            found = connection.execute(select(rows.c.example).where(self._fits(rows, asked)))
+            return [str(row[0]) for row in found]
 
     def split_tags(self, run: str, split: Split) -> list[str]:
         """Every tag of a run's split, sorted."""

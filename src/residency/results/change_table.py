@@ -1,0 +1,138 @@
+"""All items that two models answered, read once, for the changes of many issues.
+
+Answers fail the same few combinations of checks over and over: what a combination means for an issue is
+worked out once, and then looked up for all items together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from residency.results.issue_items import (
+    CHANGES,
+    Change,
+    ItemChange,
+    choose_changes,
+    find_changes,
+    find_members,
+    name_change,
+)
+from residency.results.issue_results import IssueResult
+from residency.results.judged_answers import JudgedAnswers
+from residency.store.item_pages import CheckNumbers
+
+Written = tuple[str, str, str, str]
+Numbers = frozenset[int]
+Combination = tuple[Numbers, Numbers, Numbers, Numbers]
+"""Check numbers: failed and passed before, failed and passed after."""
+_SHOWN: tuple[Change, ...] = ("fixed", "still failing", "broken")
+
+
+@dataclass(frozen=True)
+class ChangeTable:
+    """Items in the order of the data.
+
+    Attributes:
+        items: example, earlier and later response (ids). places: example → its row.
+        combinations: the different sets of check numbers. codes: each item's combination.
+    """
+
+    items: list[tuple[str, str, str]]
+    places: dict[str, int]
+    combinations: list[Combination]
+    codes: np.ndarray
+
+
+class ChangeTables:
+    """Changes of issues, from one reading of each pair of models."""
+
+    def __init__(self, answers: JudgedAnswers) -> None:
+        self._answers = answers
+        self._tables: dict[tuple[str, str], ChangeTable] = {}
+
+    def find_changes(
+        self, result: IssueResult, most: int
+    ) -> tuple[list[ItemChange], dict[Change, int]]:
+        """As ``issue_items.find_changes``: a few items that tell an issue's story, and all counted."""
+        issue = result.issue
+        before, after = result.compared_models
+        if not self._answers.has_one_answer(before, after):
+            return find_changes(self._answers, result, most)
+        table = self._table(before, after)
+        numbers = self._answers.number_checks(issue.kind, issue.detector)
+        read = [_read_combination(combination, numbers) for combination in table.combinations]
+        rows = np.arange(len(table.items))
+        members = (
+            self._answers.store.list_asked(self._answers.ask_items("dev", tag=issue.slice.value))
+            if issue.slice.by == "tag"
+            else find_members(self._answers, issue)
+        )
+        if members is not None:
+            rows = np.array(sorted(table.places[m] for m in members if m in table.places), int)
+        codes = table.codes[rows]
+        totals = np.bincount(codes, minlength=len(read))
+        counts: Counter[Change] = Counter()
+        for (change, _), total in zip(read, totals, strict=True):
+            counts[change] += int(total)
+        changes: list[ItemChange] = []
+        for change in _SHOWN:
+            changes += self._take(table, rows, codes, read, change, most)
+        return choose_changes(changes, most), {c: counts[c] for c in CHANGES if counts[c]}
+
+    def _table(self, before: str, after: str) -> ChangeTable:
+        key = (before, after)
+        if key not in self._tables:
+            items: list[tuple[str, str, str]] = []
+            codes: list[int] = []
+            known: dict[Written, int] = {}
+            asked = self._answers.ask_items("dev")
+            for example, old, new, written in self._answers.store.paired_outcomes(asked, *key):
+                items.append((example, old, new))
+                codes.append(known.setdefault(written, len(known)))
+            places = {item[0]: place for place, item in enumerate(items)}
+            combinations = [_parse_numbers(written) for written in known]
+            self._tables[key] = ChangeTable(items, places, combinations, np.array(codes, int))
+        return self._tables[key]
+
+    @staticmethod
+    def _take(
+        table: ChangeTable,
+        rows: np.ndarray,
+        codes: np.ndarray,
+        read: Sequence[tuple[Change, int]],
+        change: Change,
+        most: int,
+    ) -> list[ItemChange]:
+        """The first items that changed so, wholly right later answers first."""
+        taken: list[ItemChange] = []
+        for is_right in (True, False):
+            wanted = np.array([c == change and (o == 0) == is_right for c, o in read], bool)
+            if not len(codes) or not wanted.any():
+                continue
+            for place in np.nonzero(wanted[codes])[0][: most - len(taken)]:
+                example, old, new = table.items[rows[place]]
+                taken.append(ItemChange(example, change, old, new, read[codes[place]][1]))
+        return taken
+
+
+def _parse_numbers(written: Written) -> Combination:
+    """``,3,17,`` → {3, 17}, four times."""
+    sets = [frozenset(int(n) for n in text.split(",") if n) for text in written]
+    return sets[0], sets[1], sets[2], sets[3]
+
+
+def _read_combination(combination: Combination, numbers: CheckNumbers) -> tuple[Change, int]:
+    """What became of the issue, and how many other checks the later answer fails."""
+    failed, passed, now_failed, now_passed = combination
+
+    def fails(bad: Numbers, good: Numbers) -> bool | None:
+        if not bad.isdisjoint(numbers.failed):
+            return True
+        return None if good.isdisjoint(numbers.passed) else False
+
+    change = name_change(fails(failed, passed), fails(now_failed, now_passed))
+    return change, len(now_failed - numbers.failed)
