@@ -177,6 +177,39 @@ def test_pain_37_rows_labelled_bad_are_refused_in_every_layout(tmp_path: Path, l
     ]
 
 
+@pytest.mark.parametrize(
+    ("column", "good", "bad"),
+    [
+        ("label", "chosen", "rejected"),
+        ("label", "Good", "bad"),
+        ("label", "desirable", "undesirable"),
+        ("label", 1, -1),
+        ("label", "👍", "👎"),
+        ("status", "approved", "rejected"),
+        ("feedback", "thumbs_up", "Thumbs-Down"),
+        ("is_good", "yes", "no"),
+        ("rejected", False, True),
+        ("Is_Rejected", "0", "1"),
+    ],
+)
+def test_every_word_and_column_that_marks_a_bad_answer_keeps_it_out(
+    tmp_path: Path, column: str, good: Any, bad: Any
+) -> None:
+    rows = [{"prompt": "p", "response": f"{mark}", column: mark} for mark in (good, bad)]
+    result = read_rows(tmp_path, rows)
+    assert [e.reference for e in result.examples] == [str(good)]
+    assert [r.field for r in result.rejects] == [column]
+
+
+def test_a_class_beside_a_mark_of_bad_rows_does_not_hide_it(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "p", "response": f"{n}", "label": "abc"[n], "rejected": n == 1} for n in range(3)
+    ]
+    result = read_rows(tmp_path, rows)
+    assert [e.reference for e in result.examples] == ["0", "2"]
+    assert result.files[0].unused == ("label",)
+
+
 def test_a_label_of_many_values_is_no_mark_of_bad_rows(tmp_path: Path) -> None:
     result = read_rows(
         tmp_path, [{"prompt": "p", "response": f"{n}", "label": n} for n in range(3)]

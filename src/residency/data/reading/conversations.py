@@ -54,6 +54,7 @@ _CALL_PARTS = ("tool_call", "tool_use")
 LEARN_MARKS: dict[str, bool] = {
     "weight": True,
     "train": True,
+    "training": True,
     "trainable": True,
     "loss": True,
     "loss_scale": True,

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from residency.data.reading.answer_marks import read_answer_mark
 from residency.data.reading.clean_text import clean_label, is_missing
 from residency.data.reading.column_paths import has_column, list_text_paths, read_column
-from residency.data.reading.conversations import read_yes_or_no
 from residency.data.reading.layouts.known_layouts import find_layouts
 from residency.data.reading.layouts.layout import (
     COLUMNS,
@@ -213,14 +213,18 @@ def _are_classes(values: Sequence[Any]) -> bool:
 def _with_marks(
     rows: Sequence[Mapping[str, Any]], mapping: RowMapping, named: Mapping[str, str]
 ) -> RowMapping:
-    """The mapping without a ``label`` that marks no bad rows: a class, say."""
-    column = mapping.columns.get("label")
-    if column is None or "label" in named:
+    """The mapping with the first column that marks bad rows as its ``label``; a class is none."""
+    if "label" in named:
         return mapping
-    values = [v for row in rows if not is_missing(v := read_column(row, column))]
-    if values and all(read_yes_or_no(value) is not None for value in values):
-        return mapping
-    return replace(mapping, columns={k: v for k, v in mapping.columns.items() if k != "label"})
+    columns = {field: column for field, column in mapping.columns.items() if field != "label"}
+    present = {str(key).strip().lower(): str(key) for row in rows for key in row}
+    for column in (present[name] for name in COLUMNS["label"] if name in present):
+        values = [v for row in rows if not is_missing(v := read_column(row, column))]
+        marks = values and all(read_answer_mark(value, column) is not None for value in values)
+        if marks and column not in columns.values():
+            columns["label"] = column
+            break
+    return replace(mapping, columns=columns)
 
 
 def _check_names(

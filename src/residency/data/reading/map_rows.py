@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from residency.data.reading.answer_marks import read_answer_mark
 from residency.data.reading.clean_text import RowError, clean_label, clean_text, is_missing
 from residency.data.reading.conversations import (
     read_messages,
-    read_yes_or_no,
     trim_empty_turns,
     with_tools,
 )
@@ -63,8 +63,9 @@ def map_row(
     for field in ("images", "image", "videos", "audios"):
         if values.get(field):
             raise RowError("the row needs more than text", field)
-    if "label" in mapping.columns and read_yes_or_no(row.value("label")) is False:
-        raise RowError("the row is labelled as a bad answer", mapping.columns["label"])
+    label = mapping.columns.get("label")
+    if label is not None and read_answer_mark(row.value("label"), label) is False:
+        raise RowError("the row is labelled as a bad answer", label)
     read = mapping.layout.read_row(row)
     messages = _insert_history(read.messages, row)
     system = read_marked_system(row.text("system"))

@@ -63,7 +63,20 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "tags": ("tags",),
     "group": ("group",),
     "weight": ("weight",),
-    "label": ("label", "kto_tag", "desirable"),
+    "label": (
+        "label",
+        "kto_tag",
+        "desirable",
+        "feedback",
+        "thumbs",
+        "is_good",
+        "accepted",
+        "approved",
+        "status",
+        "rejected",
+        "is_rejected",
+        "is_bad",
+    ),
 }
 """Field → the column names under which it is found when the user names none, in any case."""
 
