@@ -263,7 +263,7 @@ def test_an_archive_that_opens_far_beyond_its_size_is_named_and_stopped(
     path.write_bytes(_bomb(kind, 48 << 20))
     assert path.stat().st_size < 1 << 17
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(DataError, match=r"open to more than|more than 256 MB") as caught:
+    with pytest.raises(DataError, match=r"open to more than|more than 64 MB") as caught:
         read_sources([path.name], DataConfig(), "train", tmp_path)
     assert path.name in str(caught.value)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -20,14 +20,14 @@ from residency.errors import DataError
 from residency.files.decompress import FREE_BYTES, MOST_GROWTH, grown_error
 from residency.files.table_batches import open_batches
 
-_BATCH = 1024
+_BATCH = 128
 _MEMORY = 8 << 30
-"""Address space of the process that checks: a file that needs more for 1024 rows is refused."""
+"""Address space of the process that checks: a file that needs more for 128 rows is refused."""
 
 
 @dataclass(frozen=True)
 class TableSize:
-    """What a check found: rows, and the bytes of the largest batch of 1024 rows."""
+    """What a check found: rows, and the bytes of the largest batch of 128 rows."""
 
     rows: int
     batch_bytes: int

@@ -15,7 +15,7 @@ from residency.files.opening import find_encoding, find_rows_within, undecodable
 from residency.files.record import Record
 from residency.files.turn_lists import is_turn_list
 
-LONGEST_LINE = 1 << 28
+LONGEST_LINE = 1 << 26
 """Bytes of one line, and characters of one row of an array."""
 _PIECE = 1 << 16
 
@@ -30,7 +30,9 @@ def read_json_lines_file(path: Path) -> Iterator[Record]:
         encoding = find_encoding(raw.read(4))
     if encoding not in ("utf-8", "utf-8-sig"):
         with io.TextIOWrapper(open_bytes(path), encoding=encoding) as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE + 1), ""), 1):
+                if len(line) > LONGEST_LINE:
+                    raise _too_long(path, number)
                 if line.strip():
                     yield _parse_line(number, line)
         return

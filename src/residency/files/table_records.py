@@ -10,6 +10,7 @@ from pathlib import Path
 
 from residency.errors import DataError
 from residency.files.decompress import open_bytes
+from residency.files.json_records import LONGEST_LINE
 from residency.files.opening import decode_head, find_encoding
 from residency.files.record import Record
 
@@ -18,12 +19,12 @@ def read_delimited(path: Path) -> Iterator[Record]:
     """Rows of a CSV, TSV or similar file; the header names the fields.
 
     Raises:
-        DataError: a column stands twice in the header.
+        DataError: a column stands twice in the header, or a line is longer than ``LONGEST_LINE``.
     """
     with open_bytes(path) as raw:
         head = raw.read(65536)
     encoding = find_encoding(head)
-    limit = csv.field_size_limit(1 << 28)
+    limit = csv.field_size_limit(LONGEST_LINE)
     first = decode_head(head, path).lstrip("\ufeff").split("\n", 1)[0]
     delimiter = max(",\t;|", key=first.count)
     try:
@@ -33,7 +34,7 @@ def read_delimited(path: Path) -> Iterator[Record]:
             errors="surrogateescape" if encoding.startswith("utf-8") else "strict",
             newline="",
         ) as handle:
-            reader = csv.reader(handle, delimiter=delimiter, strict=True)
+            reader = csv.reader(_read_lines(handle, path), delimiter=delimiter, strict=True)
             header = _read_header(reader, path)
             repeated = {name for name in header if header.count(name) > 1}
             if repeated:
@@ -47,7 +48,7 @@ def read_delimited(path: Path) -> Iterator[Record]:
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield Record(line, None, f"not valid CSV: {error}")
+                    yield Record(line, None, f"not valid CSV: {_describe_error(error)}")
                     continue
                 if not row:
                     continue
@@ -59,6 +60,24 @@ def read_delimited(path: Path) -> Iterator[Record]:
                     yield Record(line, dict(zip(header, row, strict=True)))
     finally:
         csv.field_size_limit(limit)
+
+
+def _read_lines(handle: io.TextIOBase, path: Path) -> Iterator[str]:
+    """The lines, none held that is longer than a row may be."""
+    for number, line in enumerate(iter(lambda: handle.readline(LONGEST_LINE + 1), ""), 1):
+        if len(line) > LONGEST_LINE:
+            raise DataError(
+                f"a row of more than {LONGEST_LINE >> 20} MB",
+                where=f"{path}:{number}",
+                next_step="look for a quote that is not closed, or divide the row",
+            )
+        yield line
+
+
+def _describe_error(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return f"a field of more than {LONGEST_LINE >> 20} MB; is a quote not closed?"
+    return str(error)
 
 
 def _read_header(reader: Iterator[list[str]], path: Path) -> list[str]:

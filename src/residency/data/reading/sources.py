@@ -37,6 +37,8 @@ DATA_ENDINGS = [
     ".yml",
 ]
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -86,6 +88,13 @@ def _find_spec(spec: str, root: Path) -> Iterator[Source]:
         yield Source(address.removeprefix("sqlite:///"), "sqlite", path, query)
         return
     path = root / spec
+    if _ADDRESS.match(spec) and not path.exists():
+        raise DataError(
+            "data is not read from this kind of address; nothing was fetched",
+            where=str(SecretUrl(spec)),
+            next_step="download it and name the file; hf://datasets/OWNER/NAME/PATH, "
+            "postgresql:// and sqlite:/// are read",
+        )
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file() and is_data_file(p))
     elif any(c in spec for c in "*?[") and not path.exists():
