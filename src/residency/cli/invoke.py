@@ -51,7 +51,11 @@ class Stopped(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``residency``."""
     let_threads_sleep()
-    raise SystemExit(run_command_line(list(sys.argv[1:] if arguments is None else arguments)))
+    code = run_command_line(list(sys.argv[1:] if arguments is None else arguments))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Libraries still tidy up; another Ctrl-C ends that without a traceback of theirs.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise SystemExit(code)
 
 
 def run_command_line(arguments: list[str]) -> int:
