@@ -11,6 +11,7 @@ from residency.commands.check import check
 from residency.config.data import DataConfig
 from residency.config.settings import Config
 from residency.data.corpus import load_corpus
+from residency.data.reading.source_reader import read_sources
 from residency.data.reading.split_marks import (
     describe_mark,
     find_split_mark,
@@ -70,3 +71,44 @@ def test_names_of_files_say_their_splits(tmp_path: Path) -> None:
     }
     report = check(tmp_path, base="no such base").report
     assert report.rows == {"train": 8, "dev": 4, "test": 4, "pool": 0}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "between"),
+    [
+        ("Q:", "A:", "\n"),
+        ("Frage:", "Antwort:", "\n"),
+        ("问：", "答：", "\n"),
+        ("س:", "ج:", "\n"),
+        ("**User:**", "**Assistant:**", "\n\n"),
+    ],
+)
+def test_each_question_of_a_plain_text_file_is_a_row_with_its_own_answer(
+    tmp_path: Path, question: str, answer: str, between: str
+) -> None:
+    words = " ".join(["word"] * 12)
+    text = "\n\n".join(
+        f"{question} {words} {n}?{between}{answer} {words} {n}.\nMore.\n\nEnd {n}."
+        for n in range(60)
+    )
+    (tmp_path / "qa.txt").write_text(text, encoding="utf-8")
+    raw = read_sources(["qa.txt"], DataConfig(train=["qa.txt"]), "train", tmp_path)
+    mark = find_split_mark([e.messages[0].content for e in raw.examples])
+    assert mark == f"\n{answer}"
+    config = DataConfig(train=["qa.txt"], split_at=mark)
+    result = read_sources(["qa.txt"], config, "train", tmp_path)
+    assert not result.rejects and len(result.examples) == 60
+    lines = text.split("\n")
+    for n, example in enumerate(result.examples):
+        assert example.messages[0].content.endswith(f"{n}?")
+        assert example.reference == f"{words} {n}.\nMore.\n\nEnd {n}."
+        line = int(example.source.rpartition(":")[2])
+        assert lines[line - 1] == f"{question} {words} {n}?"
+
+
+def test_two_answers_to_one_question_of_a_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "qa.txt").write_text("Q: a\nA: b\nA: c\n\nQ: d\nA: e\n", encoding="utf-8")
+    config = DataConfig(train=["qa.txt"], split_at="\nA:")
+    result = read_sources(["qa.txt"], config, "train", tmp_path)
+    assert [e.reference for e in result.examples] == ["e"]
+    assert [r.line for r in result.rejects] == [1] and "2 times" in result.rejects[0].reason

@@ -13,6 +13,7 @@ from residency.data.reading.layouts.layout import COLUMNS
 from residency.data.reading.row_reader import RowReader
 from residency.data.reading.source_reader import PROBE_ROWS
 from residency.data.reading.sources import find_sources
+from residency.data.reading.text_pieces import divide_pieces
 from residency.errors import DataError
 from residency.nouns.example import Example
 
@@ -68,7 +69,10 @@ def preview_file(path: Path, columns: Mapping[str, str], *, split_at: str = "") 
     reader = RowReader(source.name, config, "train", need_answer=True, mapping=mapping)
     examples: list[Example] = []
     refused: list[str] = []
-    for record in mapping.layout.join_records(iter(records)):
+    rows = mapping.layout.join_records(iter(records))
+    if source.kind == "text" and split_at.startswith("\n"):
+        rows = divide_pieces(rows, split_at)
+    for record in rows:
         item, _ = reader.read_record(record)
         if isinstance(item, Example):
             examples.append(item)

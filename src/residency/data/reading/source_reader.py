@@ -20,6 +20,7 @@ from residency.data.reading.find_layout import RowMapping, find_mapping
 from residency.data.reading.layouts.layout import RowFields
 from residency.data.reading.row_reader import Reject, RowReader
 from residency.data.reading.sources import Source, find_sources
+from residency.data.reading.text_pieces import divide_pieces
 from residency.errors import DataError
 from residency.files.content_hash import hash_file
 from residency.files.record import Record
@@ -159,6 +160,9 @@ class SourceReader:
         stream = itertools.chain(probe, records)
         if reader.mapping is not None:
             stream = reader.mapping.layout.join_records(stream)  # type: ignore[assignment]
+        mark = self._config.split_at
+        if self._source.kind == "text" and mark.startswith("\n"):
+            stream = divide_pieces(iter(stream), mark)  # type: ignore[assignment]
         while block := list(itertools.islice(stream, size)):
             yield reader, block
 

@@ -28,7 +28,9 @@ _FIXED = (
     " => ",
     "\t",
 )
-_LINE_MARK = re.compile(r"\n(#{0,4} ?[A-Z][A-Za-z]{0,19}:)")
+_LINE_MARK = re.compile(
+    r"\n([#*]{0,4} ?(?:[A-Z][A-Za-z]{0,19}|[^\s:：*#\x00-\x7f]{1,12}) ?[:：]\*{0,4})"
+)
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
