@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from residency.config.data import DataConfig
+from residency.data.reading.source_reader import read_sources
 from residency.errors import DataError
 from residency.files.opening import find_kind
 
@@ -44,3 +46,20 @@ def test_pages_are_text_where_they_are_called_so(tmp_path: Path) -> None:
         file = tmp_path / f"page.{ending}"
         file.write_text(PAGE)
         assert find_kind(file) == "text"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])
+def test_columns_in_a_text_file_are_a_table(encoding: str, tmp_path: Path) -> None:
+    """Excel saves "Unicode Text": UTF-16, tabs, and the ending .txt."""
+    file = tmp_path / "table.txt"
+    file.write_text("Question\tAnswer\nWhat?\tThis.\nWho?\tShe.\n", encoding=encoding)
+    assert find_kind(file) == "csv"
+    result = read_sources([file.name], DataConfig(), "train", tmp_path)
+    assert [e.messages[-1].content for e in result.examples] == ["This.", "She."]
+
+
+@pytest.mark.parametrize("text", ["one line\twith a tab\n", "a\tb\nno tab\n", "poem\n\tindented\n"])
+def test_a_text_with_a_tab_here_and_there_is_text(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "prose.txt"
+    file.write_text(text)
+    assert find_kind(file) == "text"

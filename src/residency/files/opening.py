@@ -118,7 +118,7 @@ def find_kind(path: Path) -> Kind:
     if not text:
         raise DataError("the file is empty", where=str(path), next_step="remove it from the list")
     _refuse_other_content(path, suffix, text)
-    if suffix in _TABLE_ENDINGS:
+    if suffix in _TABLE_ENDINGS or (suffix in _PROSE_ENDINGS and _has_tab_columns(text)):
         return "csv"
     if _ARRAY.match(text) and suffix not in _PROSE_ENDINGS:
         return "jsonl" if _has_conversation_lines(text) else "json"
@@ -140,6 +140,13 @@ def find_kind(path: Path) -> Kind:
     if suffix in (".yaml", ".yml"):
         return "yaml"
     return "text"
+
+
+def _has_tab_columns(text: str) -> bool:
+    """Whether each of the first lines has as many tabs, as in what Excel calls Unicode Text."""
+    lines = [line for line in text.splitlines()[:21] if line.strip()][:20]
+    tabs = {line.count("\t") for line in lines}
+    return len(lines) > 1 and len(tabs) == 1 and min(tabs) > 0
 
 
 def _refuse_other_content(path: Path, suffix: str, text: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -19,13 +20,31 @@ _MOST_BYTES = 64 << 20
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML brings no types
-    """Safe YAML without aliases (a few of them make billions of values), each object with its line."""
+    """Safe YAML without aliases (a few of them make billions of values), each object with its line.
+
+    A value is a number only where the number is written as the file has it. YAML 1.1 reads ``012`` as
+    10, ``12:30`` as 750, ``1_000`` as 1000, ``yes`` as true and a day as a date: an answer would be
+    trained as another one.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
             raise yaml.MarkedYAMLError(None, None, "aliases (*name) are not read", mark)
         return super().compose_node(parent, index)
+
+
+for _tag, _form, _beginnings in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"-?(?:0|[1-9][0-9]{0,15})", "-0123456789"),
+    ("float", r"-?(?:0|[1-9][0-9]{0,7})\.(?:0|(?!000)[0-9]{0,5}[1-9])", "-0123456789"),
+):
+    _PlainLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_form})$"), list(_beginnings)
+    )
 
 
 class _LinedMapping(dict[str, Any]):

@@ -95,3 +95,8 @@ def describe_type(value: Any) -> str:
     if isinstance(value, bytes):
         return "bytes"
     return type(value).__name__
+
+
+def write_value(value: object) -> str:
+    """A single value of a file as its file writes it: ``true``, not Python's ``True``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

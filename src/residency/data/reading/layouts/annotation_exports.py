@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from residency.data.reading.clean_text import RowError, clean_text, is_missing
+from residency.data.reading.clean_text import RowError, clean_text, is_missing, write_value
 from residency.data.reading.conversations import read_messages
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.files.turn_lists import is_turn_list
@@ -253,7 +253,7 @@ def _join_values(value: Any, field: str, between: str = ", ") -> str:
             else "text is expected, found an object",
             field,
         )
-    return clean_text(str(value), field)
+    return clean_text(write_value(value), field)
 
 
 def _make_row(prompt: tuple[Message, ...], answers: Mapping[str, str]) -> LayoutRow:

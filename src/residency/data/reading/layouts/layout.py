@@ -11,7 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from residency.data.reading.clean_text import RowError, clean_text, describe_type, is_missing
+from residency.data.reading.clean_text import (
+    RowError,
+    clean_text,
+    describe_type,
+    is_missing,
+    write_value,
+)
 from residency.data.reading.column_paths import has_column, read_column
 from residency.data.reading.conversations import join_parts
 from residency.files.record import Record
@@ -125,7 +131,7 @@ class RowFields:
         if isinstance(value, Mapping | list | tuple | bytes):
             step = "" if isinstance(value, bytes) else "; write it as text, e.g. with json.dumps"
             raise RowError(f"text is expected, found {describe_type(value)}{step}", column)
-        return clean_text(value if isinstance(value, str) else str(value), column)
+        return clean_text(write_value(value), column)
 
     def needed_text(self, field: str) -> str:
         """The text of a field that must hold some.

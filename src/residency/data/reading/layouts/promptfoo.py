@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from residency.data.reading.clean_text import RowError, clean_text, is_missing
+from residency.data.reading.clean_text import RowError, clean_text, is_missing, write_value
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.files.record import Record
 from residency.nouns.example import Message
@@ -59,7 +59,7 @@ class PromptfooLayout(Layout):
         if not isinstance(variables, Mapping):
             variables = {k: v for k, v in values.items() if not str(k).startswith("__")}
         texts = {
-            str(name): clean_text(str(value), str(name))
+            str(name): clean_text(write_value(value), str(name))
             for name, value in variables.items()
             if not is_missing(value)
         }
@@ -100,5 +100,5 @@ def _read_expected(values: Mapping[str, Any]) -> str:
         if isinstance(check, Mapping) and check.get("type") in _EXACT:
             value = check.get("value")
             if isinstance(value, str | int | float):
-                return clean_text(str(value), "assert")
+                return clean_text(write_value(value), "assert")
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from residency.data.reading.clean_text import RowError, clean_text, is_missing
+from residency.data.reading.clean_text import RowError, clean_text, is_missing, write_value
 from residency.data.reading.conversations import list_unread_keys, read_messages
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.marked_turns import read_marked_turns
@@ -147,7 +147,9 @@ def read_answer(row: RowFields) -> tuple[Message, ...]:
         return read_messages(value, row.column("response"))
     if value is None and isinstance(scored := row.values.get("reward_model"), Mapping):
         value = scored.get("ground_truth")  # verl keeps the answer there
-        text = "" if is_missing(value) else clean_text(str(value), "reward_model.ground_truth")
+        text = (
+            "" if is_missing(value) else clean_text(write_value(value), "reward_model.ground_truth")
+        )
     elif (answers := _list_answers(value)) is not None:
         if len(answers) > 1:
             raise RowError(
