@@ -6,6 +6,7 @@ one training's rows after the other's, as they would be without jobs; a job then
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,6 @@ from residency.interfaces import ProgressEvent
 from residency.jobs.job_store import JobStore
 from residency.jobs.job_workspace import TRUNK
 from residency.loop.encode_rows import encode_trained_rows
-from residency.model.free_memory import release_memory
 from residency.nouns.example import Example
 from residency.project.workspace import Workspace
 
@@ -58,7 +58,7 @@ class SharedTrunk:
                 device=ws.config.model.device,
                 progress=lambda done, of: ws.progress(ProgressEvent(STAGE, done, of, "rows")),
             )
-            release_memory()
+            gc.collect()
         if not self._travels:
             return {"place": {TRUNK: str(cache.resolve())}}
         with tempfile.TemporaryDirectory() as folder:

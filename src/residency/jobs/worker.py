@@ -7,6 +7,7 @@ Whatever else is printed goes to the error stream.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import queue
@@ -21,7 +22,6 @@ from residency.interfaces import ProgressEvent
 from residency.jobs.job import Job
 from residency.jobs.job_store import open_job_store
 from residency.jobs.perform_job import perform_job
-from residency.model.free_memory import release_memory
 
 
 def serve_jobs(address: str) -> None:
@@ -43,7 +43,7 @@ def serve_jobs(address: str) -> None:
             _answer(answers, {"error": pack_error(error)})
         else:
             _answer(answers, {"result": result.to_dict()})
-        release_memory()  # models that the job held, before the next one loads its own
+        gc.collect()  # models that the job held, before the next one loads its own
 
 
 def _answer(answers: TextIO, line: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,12 +37,11 @@ def measure_free_memory(cgroups: Path = CGROUPS) -> int:
 
 
 def release_memory() -> None:
-    """Give freed memory back to the machine, after a model was dropped or many answers were written.
+    """Give freed memory back to the machine, after a training or a round of answers.
 
     glibc keeps freed tensors of up to 32 MB for itself (half a gigabyte after a training of the default
-    base). Elsewhere only Python's own garbage is collected.
+    base); other C libraries are left alone. Milliseconds: Python's garbage is not collected.
     """
-    gc.collect()
     trim = _find_trim()
     if trim is not None:
         trim(0)
