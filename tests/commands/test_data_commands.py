@@ -60,7 +60,11 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a fault of several kinds, and a tokenizer beside it."""
     folder = tmp_path_factory.mktemp("faulty")
     save_model(folder / "model")
-    tokenizer_of("chatml").save_pretrained(folder / "model")
+    tokenizer = tokenizer_of("chatml")
+    tokenizer.save_pretrained(folder / "model")
+    config = json.loads((folder / "model" / "config.json").read_text())
+    config["vocab_size"] = len(tokenizer)  # no weights are read here
+    (folder / "model" / "config.json").write_text(json.dumps(config))
     rows = [
         {
             "frage": f"What is written on page {n} of the book about {'abcdefghij'[n % 10] * 4}?",
