@@ -66,11 +66,7 @@ class ChangeTables:
         numbers = self._answers.number_checks(issue.kind, issue.detector)
         read = [_read_combination(combination, numbers) for combination in table.combinations]
         rows = np.arange(len(table.items))
-        members = (
-            self._answers.store.list_asked(self._answers.ask_items("dev", tag=issue.slice.value))
-            if issue.slice.by == "tag"
-            else find_members(self._answers, issue)
-        )
+        members = find_members(self._answers, issue)
         if members is not None:
             rows = np.array(sorted(table.places[m] for m in members if m in table.places), int)
         codes = table.codes[rows]

@@ -235,4 +235,4 @@ def find_members(answers: JudgedAnswers, issue: Issue) -> set[str] | None:
         return None
     if issue.slice.by != "tag":
         return set(issue.slice.members)
-    return {key for key, tags in answers.tags("dev").items() if issue.slice.value in tags}
+    return set(answers.store.list_asked(answers.ask_items("dev", tag=issue.slice.value)))

@@ -38,11 +38,11 @@ class Remembered(Generic[Value]):
                     return self._values[key]
             try:
                 value = make()
+                with self._lock:  # before others may begin anew
+                    self._values[key] = value
+                    while len(self._values) > self._most:
+                        del self._values[next(iter(self._values))]
             finally:
                 with self._lock:
                     self._making.pop(key, None)
-            with self._lock:
-                self._values[key] = value
-                while len(self._values) > self._most:
-                    del self._values[next(iter(self._values))]
             return value
