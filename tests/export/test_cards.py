@@ -83,12 +83,12 @@ def test_the_hubs_reader_finds_licence_base_and_results() -> None:
 def test_the_text_has_figures_with_intervals_and_what_persists() -> None:
     text = write_model_card(facts())
     assert (
-        "| wrong urgency | sealed test | 100 (4 unscored) | 60.0% | 35.0% | -30.0 [-40.0, -20.0] | improved |"
+        "| wrong urgency | sealed test | 100 (4 unscored) | 60.0 % | 35.0 % | -30.0 [-40.0, -20.0] | improved |"
         in text
     )
     persists = text.partition("### What persists")[2].partition("##")[0]
-    assert "hallucination persists: 50.0% of 100 (dev)" in persists
-    assert "wrong urgency still fails more than the accepted 10%: 35.0%" in persists
+    assert "hallucination persists: 50.0 % of 100 (dev)" in persists
+    assert "wrong urgency still fails more than the accepted 10 %: 35.0 %" in persists
     assert "format" not in persists
     assert "difference +32.0 points, 95 % interval +27.9 to +35.9" in text
     assert "method lora, rank 16, epochs 3.0" in text and "`ds-1`" in text and "seed 7" in text

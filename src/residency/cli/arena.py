@@ -21,12 +21,12 @@ from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import (
     console,
     format_interval,
-    format_percent,
     print_heading,
     print_json,
     print_line,
     quote_path,
 )
+from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def show_board(ratings: Board) -> None:
         console.print("Some models never met: scores compare only within a connected group.")
     if ratings.table.ties is not None and ratings.table.ties_interval is not None:
         console.print(
-            f"Ties between equals (Davidson): {format_percent(ratings.table.ties)} "
+            f"Ties between equals (Davidson): {write_percent(ratings.table.ties)} "
             f"{format_interval(*ratings.table.ties_interval)}",
         )
     for name, (value, low, high) in ratings.table.style.items():
@@ -252,7 +252,7 @@ def show_board(ratings: Board) -> None:
     same, again = ratings.consistency
     if again:
         console.print(
-            f"Shown again: {same} of {again} judged the same ({format_percent(same / again)})."
+            f"Shown again: {same} of {again} judged the same ({write_percent(same / again)})."
         )
 
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json
 from residency.cli.progress import ProgressDisplay
-from residency.cli.terminal import console, format_interval, format_percent, print_json
+from residency.cli.terminal import console, format_interval, print_json
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.evaluate.baselines.baseline_report import BaselineReport
@@ -93,10 +94,10 @@ def show_baseline(report: BaselineReport) -> None:
         return "–" if value is None else format(value, form)
 
     scores = [row.scores.score for row in report.rows]
-    line("score", [format_percent(s.mean) for s in scores])
+    line("score", [write_percent(s.mean) for s in scores])
     line("  95 %", [format_interval(s.low, s.high) for s in scores])
-    line("  unscored = fail", [format_percent(s.floor) for s in scores])
-    line("checks scored", [format_percent(s.coverage) for s in scores])
+    line("  unscored = fail", [write_percent(s.floor) for s in scores])
+    line("checks scored", [write_percent(s.coverage) for s in scores])
     worst = {
         kind: max(
             (row.scores.kinds[kind].rate or 0.0) for row in report.rows if kind in row.scores.kinds
@@ -106,7 +107,7 @@ def show_baseline(report: BaselineReport) -> None:
     }
     for kind in sorted((k for k in worst if worst[k] > 0), key=lambda k: -worst[k])[:MOST_KINDS]:
         rates = [row.scores.kinds.get(kind) for row in report.rows]
-        line(f"fails {kind}", [format_percent(r.rate) if r else "–" for r in rates])
+        line(f"fails {kind}", [write_percent(r.rate) if r else "–" for r in rates])
         line("  95 %", [format_interval(r.low, r.high) if r and r.scored else "–" for r in rates])
     line("words an answer", [number(row.words, ".0f") for row in report.rows])
     line("latency p50, s", [number(row.p50, ".2f") for row in report.rows])

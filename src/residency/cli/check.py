@@ -14,6 +14,7 @@ from residency.cli.init import parse_columns
 from residency.cli.options import Json
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_heading, print_indented, print_json
+from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def _format_amount(figure: Figure) -> str:
     if figure.value is not None:
         digits = ".0f" if figure.value >= 100 else ".3g"
         return f"{figure.value:{digits}} {figure.unit}".strip()
-    share = f" ({figure.rows / figure.of:.1%})" if figure.of else ""
+    share = f" ({write_percent(figure.rows / figure.of)})" if figure.of else ""
     return f"{figure.rows}{share}"
 
 
@@ -256,7 +257,7 @@ def _format_evidence(figure: Figure) -> Text:
 
 def _format_detail(value: float) -> str:
     if 0 < value < 1:
-        return f"{value:.0%}"
+        return write_percent(value, 0)
     return f"{value:.0f}" if value >= 100 else f"{value:.4g}"
 
 

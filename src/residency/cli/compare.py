@@ -10,7 +10,8 @@ from rich.table import Table
 
 from residency.cli.json_output import to_jsonable
 from residency.cli.progress import ProgressDisplay
-from residency.cli.terminal import console, format_percent, print_json, print_line
+from residency.cli.terminal import console, print_json, print_line
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.commands.compare import Compared
@@ -57,7 +58,7 @@ def compare_command(
     print_line(describe_primary(compared.primary), style="bold")
     before_score, after_score = (scores["score"] for scores in compared.scores)
     for title, key in (("checks passed of those scored", "mean"), ("checks scored", "coverage")):
-        ends = f"{format_percent(before_score[key])} → {format_percent(after_score[key])}"
+        ends = f"{write_percent(before_score[key])} → {write_percent(after_score[key])}"
         console.print(f"{title}: {ends}")
     one_sided = [
         kind
@@ -91,8 +92,8 @@ def _build_table(compared: Compared, split: str) -> Table:
         table.add_row(
             kind,
             str(row["n"]),
-            format_percent(row["before_rate"]),
-            format_percent(row["after_rate"]),
+            write_percent(row["before_rate"]),
+            write_percent(row["after_rate"]),
             f"{100 * row['delta']:+.0f} {format_short_interval(row['low'], row['high'])}",
             f"{row['fixed']} / {row['broken']}",
             f"{row['p_value']:.1g}",

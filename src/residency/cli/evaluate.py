@@ -11,7 +11,8 @@ from rich.table import Table
 
 from residency.cli.json_output import to_jsonable
 from residency.cli.progress import ProgressDisplay
-from residency.cli.terminal import console, format_interval, format_percent, print_json
+from residency.cli.terminal import console, format_interval, print_json
+from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
@@ -89,16 +90,16 @@ def show_scores(title: str, scores: dict[str, Any]) -> None:
     score = scores["score"]
     table.add_row(
         "score",
-        format_percent(score["mean"]),
+        write_percent(score["mean"]),
         format_interval(score["low"], score["high"]),
         f"{score['scored_items']}/{score['items']}",
     )
-    table.add_row("score, unscored as failed", format_percent(score["floor"]), "", "")
-    table.add_row("checks scored", format_percent(score["coverage"]), "", "")
+    table.add_row("score, unscored as failed", write_percent(score["floor"]), "", "")
+    table.add_row("checks scored", write_percent(score["coverage"]), "", "")
     for kind, rate in scores["kinds"].items():
         table.add_row(
             f"fails {kind}",
-            format_percent(rate["rate"]),
+            write_percent(rate["rate"]),
             format_interval(rate["low"], rate["high"]) if rate["scored"] else "–",
             f"{rate['scored']}/{rate['total']}",
         )

@@ -13,6 +13,7 @@ from rich.table import Table
 from residency.cli.options import Directory, Json, ModelName, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.commands.export import ExportResult
@@ -92,11 +93,11 @@ def _print_table(result: ExportResult) -> None:
     """Size, speed, score and each issue of every file, beside the model itself."""
     table = Table("", "size", "tokens/s", "same text", "score", "issues, before → after")
     if result.score is not None:
-        table.add_row("the model itself", "", "", "", f"{result.score:.1%}", "")
+        table.add_row("the model itself", "", "", "", write_percent(result.score), "")
     for row in result.files:
         proof = row.proof
         changes = [
-            f"{c.title} {c.before:.1%} → {c.after:.1%} [{100 * c.low:+.1f}, {100 * c.high:+.1f}]"
+            f"{c.title} {write_percent(c.before)} → {write_percent(c.after)} [{100 * c.low:+.1f}, {100 * c.high:+.1f}]"
             for c in row.issues
         ]
         table.add_row(
@@ -104,7 +105,7 @@ def _print_table(result: ExportResult) -> None:
             f"{row.size / 1e6:.1f} MB",
             f"{proof.speed:.0f}" if proof else "",
             f"{proof.same_text} of {proof.prompts}" if proof else "",
-            "" if row.score is None else f"{row.score:.1%}",
+            "" if row.score is None else write_percent(row.score),
             "\n".join([*changes, *([f"not kept: {row.refused}"] if row.refused else [])]),
         )
     console.print(table)

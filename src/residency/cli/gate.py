@@ -12,6 +12,7 @@ from rich.table import Table
 from residency.cli.json_output import to_jsonable
 from residency.cli.options import Json
 from residency.cli.terminal import console, print_json, print_line, quote_path
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +135,7 @@ def build_changes_table(title: str, changes: Sequence[PairedChange]) -> Table:
         table.add_column(column, justify="left" if column in ("fails", "") else "right")
     for c in changes:
         if c.bounded:
-            cells = [f"{c.before:.1%}", f"{c.after:.1%}"]
+            cells = [write_percent(c.before), write_percent(c.after)]
             rise = f"{100 * c.rise + 0.0:+.1f} [{100 * c.low:+.1f}, {100 * c.high:+.1f}]"
         else:
             cells = [f"{c.before:.4g}", f"{c.after:.4g}"]
@@ -153,7 +154,8 @@ def _print_report(report: GateReport) -> None:
     if report.passed:
         alpha = report.limits.alpha
         print_line(
-            f"Open: no regression was shown (any false 'regressed': at most {alpha:.0%}).", "green"
+            f"Open: no regression was shown (any false 'regressed': at most {write_percent(alpha, 0)}).",
+            "green",
         )
         return
     count = len(report.reasons)

@@ -13,8 +13,9 @@ from rich.text import Text
 from residency.cli.json_output import to_jsonable
 from residency.cli.options import ItemLimit, Json, open_project
 from residency.cli.progress import ProgressDisplay
-from residency.cli.terminal import console, format_percent, print_json, print_line, quote_path
+from residency.cli.terminal import console, print_json, print_line, quote_path
 from residency.errors import UserError
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.commands.ingest import Ingested
@@ -90,7 +91,7 @@ def _show(result: Ingested, directory: Path) -> None:
         for column in ("kind", "answers", "judged", "share, 95 %"):
             table.add_column(column, justify="left" if column == "kind" else "right")
         for row in result.kinds:
-            share = f"{format_percent(row.failed / row.judged)} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+            share = f"{write_percent(row.failed / row.judged)} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
             table.add_row(row.kind, str(row.failed), str(row.judged), share)
         console.print(table)
     _show_drift(result)
@@ -108,7 +109,7 @@ def _show_drift(result: Ingested) -> None:
         )
         return
     print_line(
-        f"new against dev: {format_percent(drift.share)} of {drift.traffic} prompts "
+        f"new against dev: {write_percent(drift.share)} of {drift.traffic} prompts "
         f"[{100 * drift.low:.1f}, {100 * drift.high:.1f}]; 5 % where nothing has changed",
         "bold" if drift.has_moved else "",
     )
@@ -121,6 +122,6 @@ def _show_drift(result: Ingested) -> None:
         growth = f"{100 * (row.traffic_share - row.dev_share):+.1f} [{100 * row.low:+.1f}, {100 * row.high:+.1f}]"
         word = "new" if row.is_new else "rarer" if row.high < 0 else ""
         table.add_row(
-            row.name, format_percent(row.dev_share), format_percent(row.traffic_share), growth, word
+            row.name, write_percent(row.dev_share), write_percent(row.traffic_share), growth, word
         )
     console.print(table)

@@ -16,10 +16,10 @@ from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import (
     console,
     format_interval,
-    format_percent,
     print_heading,
     print_json,
 )
+from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _show_judged(judged: Judged) -> None:
     report = judged.report
     who = f"{judged.label} {judged.model.id[:9]}"
     lines = [
-        f"{who}: the judge passes {format_percent(judged.passes / judged.scored)} "
+        f"{who}: the judge passes {write_percent(judged.passes / judged.scored)} "
         f"{format_interval(judged.low, judged.high)}; "
         f"{judged.scored} of {judged.items} items scored."
         if judged.scored
@@ -178,14 +178,14 @@ def _describe_trust(judged: Judged) -> list[str]:
         return ["No labels yet: residency judge label tells how far to trust the judge."]
     figures = known.to_dict()
     lines = [
-        f"Against people on {known.n} answers: TPR {format_percent(figures['tpr'])} "
-        f"{format_interval(*known.tpr_interval())}, TNR {format_percent(figures['tnr'])} "
+        f"Against people on {known.n} answers: TPR {write_percent(figures['tpr'])} "
+        f"{format_interval(*known.tpr_interval())}, TNR {write_percent(figures['tnr'])} "
         f"{format_interval(*known.tnr_interval())}, κ "
         + ("–" if figures["kappa"] is None else f"{figures['kappa']:.2f}")
     ]
     if corrected is not None and corrected.usable:
         lines.append(
-            f"Corrected for the judge's errors: {format_percent(corrected.rate)} "
+            f"Corrected for the judge's errors: {write_percent(corrected.rate)} "
             f"{format_interval(corrected.low, corrected.high)} of the other {corrected.n} answers pass."
         )
     elif corrected is not None:

@@ -11,9 +11,10 @@ import typer
 from rich.text import Text
 
 from residency.cli.options import Json, split_folder
-from residency.cli.terminal import console, format_percent, print_json, print_line
+from residency.cli.terminal import console, print_json, print_line
 from residency.config.read_text import read_text_file
 from residency.errors import DataError
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.commands.moderate import Moderation
@@ -83,7 +84,7 @@ def _show(result: Moderation, project: Workspace | None) -> None:
     word = {"off": "nothing seen", "flag": "flagged", "mask": "masked", "refuse": "refused"}
     print_line(f"{word[result.moderated.action]} ({1000 * result.seconds:.1f} ms)", "bold")
     for hit, action in result.moderated.hits:
-        score = f", {format_percent(hit.score)}" if hit.score < 1 else ""
+        score = f", {write_percent(hit.score)}" if hit.score < 1 else ""
         print_line(f"  {action:6} {hit.kind}, characters {hit.start}–{hit.end}{score}")
     console.print(Text("\nWhat is left:", style="dim"))
     print_line(result.text)
@@ -92,7 +93,7 @@ def _show(result: Moderation, project: Workspace | None) -> None:
     for quality in measure_text_judges(config.offensive_threshold):
         low, high = quality.recall_bounds
         print_line(
-            f"  {quality.judge}: precision {format_percent(quality.precision)}, recall "
-            f"{format_percent(quality.recall)} [{100 * low:.0f}, {100 * high:.0f}], n = {quality.n}"
+            f"  {quality.judge}: precision {write_percent(quality.precision)}, recall "
+            f"{write_percent(quality.recall)} [{100 * low:.0f}, {100 * high:.0f}], n = {quality.n}"
         )
     print_line("→ docs/moderation.md says what they cannot see")

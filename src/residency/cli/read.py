@@ -17,11 +17,11 @@ from residency.cli.show_answer import show_answer
 from residency.cli.terminal import (
     console,
     format_interval,
-    format_percent,
     print_heading,
     print_json,
     print_line,
 )
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.commands.project import Project
@@ -151,7 +151,7 @@ def show_reading(reading: Reading) -> None:
             table.add_row(
                 mode.name,
                 str(len(mode.notes)),
-                format_percent(mode.rate) if mode.rate is not None else "–",
+                write_percent(mode.rate) if mode.rate is not None else "–",
                 format_interval(mode.low, mode.high),
                 (kind.by + ("" if kind.usable else " (unscored)")) if kind else "–",
             )

@@ -8,12 +8,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.terminal import console, format_percent
+from residency.cli.terminal import console
 from residency.results.figures import KindChange, ScoresFigures, SealedTest
 from residency.results.kinds import COMMON_KINDS, KIND_LIMITS
 from residency.results.leading_figures import choose_leading_figures
 from residency.results.run_summary import IssueRow, RunSummary
 from residency.results.statuses import SIGNIFICANT, status_colour
+from residency.text.percent import write_percent
 
 FIRST_KINDS = (*COMMON_KINDS, "format")
 _FULL_COVERAGE = 0.995
@@ -75,8 +76,8 @@ def build_figures_table(
     means = [(s.score.mean, s.score.scored_items) for s in scores]
     add(*_share_count("score: checks passed", means), style="bold")
     if any(s.score.coverage <= _FULL_COVERAGE for s in scores):
-        add("  of the checks scored", [format_percent(s.score.coverage) for s in scores])
-        add("  unscored as failed", [format_percent(s.score.floor) for s in scores])
+        add("  of the checks scored", [write_percent(s.score.coverage) for s in scores])
+        add("  unscored as failed", [write_percent(s.score.floor) for s in scores])
     chosen = choose_kinds(scores, limit)
     for kind in chosen:
         kinds = [s.kinds.get(kind) for s in scores]
@@ -98,9 +99,9 @@ def _share_count(name: str, figures: Sequence[tuple[float | None, int]]) -> tupl
     """A line's name and cells; the items are told once where they are as many in every cell."""
     counts = {count for rate, count in figures if rate is not None}
     if len(counts) == 1:
-        return f"{name}, of {counts.pop()}", [format_percent(rate) for rate, _ in figures]
+        return f"{name}, of {counts.pop()}", [write_percent(rate) for rate, _ in figures]
     return name, [
-        "–" if rate is None else f"{format_percent(rate)} of {count}" for rate, count in figures
+        "–" if rate is None else f"{write_percent(rate)} of {count}" for rate, count in figures
     ]
 
 
@@ -110,7 +111,7 @@ def _describe_change(change: KindChange | None) -> str:
     stands = "*" if change.status in SIGNIFICANT else " "
     interval = format_short_interval(change.low, change.high)
     return (
-        f"{100 * change.before_rate:.0f} → {100 * change.after_rate:.0f} % of {change.n}: "
+        f"{100 * change.before_rate:.0f} → {write_percent(change.after_rate, 0)} of {change.n}: "
         f"{100 * change.delta:+.0f} {interval}{stands}"
     )
 
@@ -150,14 +151,14 @@ def describe_issue(row: IssueRow) -> Text:
     if row.latest:
         v = row.latest
         text.append(
-            f"\ndev {100 * v.before_rate:.0f} → {100 * v.after_rate:.0f} % of {v.n}, "
+            f"\ndev {100 * v.before_rate:.0f} → {write_percent(v.after_rate, 0)} of {v.n}, "
             f"{100 * v.delta:+.0f} {format_short_interval(v.low, v.high)}",
             style="not bold",
         )
     test = row.confirmed
     if test is not None and test.n:
         text.append(
-            f"; sealed {100 * test.before_rate:.0f} → {100 * test.after_rate:.0f} % of {test.n}, ",
+            f"; sealed {100 * test.before_rate:.0f} → {write_percent(test.after_rate, 0)} of {test.n}, ",
             style="not bold",
         )
         text.append(test.status, style=status_colour(test.status) or "not bold")

@@ -14,6 +14,7 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line, quote_path
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.sweep.search_result import SearchResult
@@ -107,7 +108,7 @@ def show_search(result: SearchResult) -> None:
     for column in ("settings", "trainings", result.metric, *(("remark",) if any(remarks) else ())):
         table.add_column(column, justify="right" if column == "trainings" else "left")
     for trial, remark in zip(ranked, remarks, strict=True):
-        score = "–" if trial.score is None else f"{100 * trial.score:.1f} %"
+        score = write_percent(trial.score)
         cells = [describe_settings(trial.settings), str(trial.trainings), score]
         table.add_row(*cells, *((remark,) if any(remarks) else ()))
     console.print(table)

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from residency.cli.options import Directory, Json, open_project
 from residency.cli.progress import ProgressDisplay
-from residency.cli.terminal import console, format_percent, print_json, print_line, quote_path
+from residency.cli.terminal import console, print_json, print_line, quote_path
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.evaluate.suites.sensitivity_table import Sensitivity
@@ -95,10 +96,8 @@ def show_sensitivity(title: str, table: Sensitivity) -> None:
     for name in rules:
         grid.add_column(name.removeprefix("suite:"), justify="right")
     for probe in table.probes:
-        cells = [
-            format_percent(probe.rules[name]) if name in probe.rules else "–" for name in rules
-        ]
-        value = "–" if probe.value is None else format_percent(probe.value)
+        cells = [write_percent(probe.rules[name]) if name in probe.rules else "–" for name in rules]
+        value = "–" if probe.value is None else write_percent(probe.value)
         grid.add_row(PROBES[probe.name], value, str(probe.scored), *cells)
     console.print(grid)
     print_line(describe_blind_spots(table))

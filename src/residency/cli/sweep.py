@@ -15,6 +15,7 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_heading, print_json, print_line, quote_path
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.sweep.plan import SweepPlan
@@ -180,7 +181,7 @@ def format_figure(figure: Figure) -> str:
     """A score as people read it."""
     if figure.mean is None:
         return "–"
-    return f"{100 * figure.mean:.1f} % [{100 * figure.low:.0f}, {100 * figure.high:.0f}]"
+    return f"{write_percent(figure.mean)} [{100 * figure.low:.0f}, {100 * figure.high:.0f}]"
 
 
 def _format_pair(real: float | None, predicted: float | None, words: Callable[[float], str]) -> str:

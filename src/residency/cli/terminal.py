@@ -22,7 +22,6 @@ __all__ = [
     "errors",
     "format_interval",
     "format_number",
-    "format_percent",
     "make_safe",
     "print_heading",
     "print_indented",
@@ -165,11 +164,6 @@ def format_number(value: float | str) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def format_percent(value: float | None) -> str:
-    """``0.1234`` → ``12.3 %``; an en dash where there is nothing."""
-    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def format_interval(low: float, high: float, *, sign: bool = False) -> str:

@@ -12,6 +12,7 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json, MetricName, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line, quote_path
+from residency.text.percent import write_percent
 
 
 def train_command(
@@ -63,7 +64,7 @@ def describe_choice(metric: str, training: dict[str, Any]) -> str:
     best = training.get("best_step")
     if best not in scores:
         return ""
-    what = f"{metric} {scores[best]:.1%}" if metric else f"loss {-scores[best]:.4f}"
+    what = f"{metric} {write_percent(scores[best])}" if metric else f"loss {-scores[best]:.4f}"
     return (
         f"step {best} of {training['steps']} is kept: {what}, the best of {len(scores)} evaluations"
     )

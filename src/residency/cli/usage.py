@@ -13,12 +13,12 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json
 from residency.cli.terminal import (
     console,
-    format_percent,
     print_heading,
     print_json,
     print_line,
     quote_path,
 )
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.results.usage import Percentiles, Usage
@@ -84,7 +84,7 @@ def _show(used: Usage, days: float, threshold: float, folder: str) -> None:
 
 def _describe_uptime(used: Usage) -> str:
     now = "a server runs now" if used.running else "no server runs now"
-    return f"up {used.up_seconds / 3600:.2f} h, {format_percent(used.uptime)} of the time; {now}"
+    return f"up {used.up_seconds / 3600:.2f} h, {write_percent(used.uptime)} of the time; {now}"
 
 
 def _format(times: Percentiles | None) -> str:
@@ -122,13 +122,13 @@ def _show_moderation(used: Usage, threshold: float) -> None:
             column, justify="right" if column in ("requests", "share, 95 %") else "left"
         )
     for row in used.moderation:
-        share = f"{format_percent(row.share)} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+        share = f"{write_percent(row.share)} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
         table.add_row(row.side, row.kind, row.action, str(row.requests), share)
     console.print(table)
     for quality in measure_text_judges(threshold):
         print_line(
             f"  {quality.judge}, on {quality.n} labelled texts: precision "
-            f"{format_percent(quality.precision)}, recall {format_percent(quality.recall)}"
+            f"{write_percent(quality.precision)}, recall {write_percent(quality.recall)}"
         )
 
 

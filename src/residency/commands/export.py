@@ -18,6 +18,7 @@ from residency.interfaces import Prompt
 from residency.nouns.issue import Issue
 from residency.project.named_models import find_model, require_local
 from residency.project.workspace import Workspace
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     from residency.export.export_model import ExportedFile, ModelSource
@@ -213,7 +214,7 @@ def _prove_and_grade(
     changes = regrade_issues(issues, before, after)
     worse = [c for c in changes if c.rise > margin]
     refused = "; ".join(
-        f"{c.title} rises from {c.before:.1%} to {c.after:.1%}, more than the margin of {margin:.0%}"
+        f"{c.title} rises from {write_percent(c.before)} to {write_percent(c.after)}, more than the margin of {write_percent(margin, 0)}"
         for c in worse
     )
     return FileResult(file.name, file.size, proof, _read_score(after), changes, refused)

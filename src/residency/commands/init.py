@@ -22,6 +22,7 @@ from residency.errors import ConfigError, DataError, ResidencyError
 from residency.files.atomic_write import write_text
 from residency.model.base_model import KNOWN_BASES
 from residency.nouns.example import SPLITS, Split
+from residency.text.percent import write_percent
 
 ENOUGH_DEV = 60
 """Items of dev from which `init` says nothing about their number."""
@@ -284,7 +285,7 @@ def _describe_need(counts: Mapping[Split, int], config: Config) -> str:
         return ""
     rows = math.ceil(round(ENOUGH_DEV * total / max(shares.get("dev", 0.0), 1e-9), 6))
     able = (
-        f"a fall of less than {6 / items:.0%} of the items cannot be shown"
+        f"a fall of less than {write_percent(6 / items, 0)} of the items cannot be shown"
         if items >= 6
         else ("no change at all can be shown")
     )

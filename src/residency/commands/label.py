@@ -25,6 +25,7 @@ from residency.results.run_results import RunResults
 from residency.stats.labelled_rate import FEWEST_LABELS, LabelledRate
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.percent import write_percent
 from residency.text.short_view import ShortView
 
 
@@ -51,7 +52,7 @@ class Labelling(ShortView):
         """What the labels say, or how many more are needed."""
         if self.corrected is not None:
             rate = self.corrected
-            return f"{self.title}: {100 * rate.seen:.0f} % of {rate.n} by the detector; {rate.sentence}."
+            return f"{self.title}: {write_percent(rate.seen, 0)} of {rate.n} by the detector; {rate.sentence}."
         labels = "1 label" if self.given == 1 else f"{self.given} labels"
         return (
             f"{self.title}: {labels}. At least {FEWEST_LABELS} of answers that the detector "

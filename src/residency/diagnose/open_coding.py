@@ -21,6 +21,7 @@ from residency.interfaces import Embedder
 from residency.nouns.example import Example, by_id
 from residency.nouns.response import Response
 from residency.stats.intervals import clopper_pearson
+from residency.text.percent import write_percent
 from residency.text.words import split_words
 
 REPRESENTATIVES = 0.65
@@ -95,7 +96,7 @@ class Progress:
         if self.quiet:
             said += (
                 f" The last {self.quiet} showed nothing new: at most "
-                f"{100 * self.unseen_rate:.0f} % of answers fail in a way not seen yet."
+                f"{write_percent(self.unseen_rate, 0)} of answers fail in a way not seen yet."
             )
         steps = {
             "read": "Read on.",

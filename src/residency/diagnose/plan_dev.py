@@ -8,6 +8,7 @@ from residency.config.diagnose import DiagnoseConfig
 from residency.config.rounds import RoundsConfig
 from residency.diagnose.error_budget import round_alpha
 from residency.stats.power import count_rows_to_show
+from residency.text.percent import write_percent
 
 ISSUES = 6
 """Issues among which a round's share of α is taken to be shared."""
@@ -33,7 +34,7 @@ def describe_dev_needs(dev: int, diagnose: DiagnoseConfig, rounds: RoundsConfig)
             rows = math.ceil(measured / (1 - diagnose.finding_share))
             parts.append(f"{rows} rows for a fall by {100 * fall:.0f} points")
     return (
-        f"Dev has {dev} rows. A slice that fails {RATE:.0%} needs, to show it with 80 % power, "
+        f"Dev has {dev} rows. A slice that fails {write_percent(RATE, 0)} needs, to show it with 80 % power, "
         f"{' and '.join(parts)} (one of {ISSUES} issues, {rounds.max} rounds); rare slices need more "
         "rows of their kind, not more of all."
     )

@@ -27,6 +27,7 @@ from residency.stats.intervals import clopper_pearson
 from residency.stats.paired_outcomes import Paired, pair_outcomes
 from residency.stats.power import minimum_detectable
 from residency.stats.sample_reducer import Outcomes
+from residency.text.percent import write_percent
 
 
 def judge_round(
@@ -159,7 +160,7 @@ def _write_note(
         elif math.isinf(mde):
             notes.append(f"{counts.groups} items cannot show even a fall to zero; add dev items")
         else:
-            notes.append(f"{counts.groups} items show a fall of {mde:.0%} or more")
+            notes.append(f"{counts.groups} items show a fall of {write_percent(mde, 0)} or more")
     if decision.status in ("inconclusive", "persisting") and counts.bounded_p <= 0.05:
         notes.append(
             f"p = {counts.bounded_p:.2g} alone; not enough after allowing for all issues and rounds"
@@ -169,7 +170,7 @@ def _write_note(
     if earlier is not None and earlier.status == "resolved" and decision.status != "resolved":
         notes.append(f"was resolved in round {earlier.round}")
     if comparison.issue.found_round and decision.status == "newly detected":
-        notes.append(f"the earlier model fails {counts.before_rate:.0%} too")
+        notes.append(f"the earlier model fails {write_percent(counts.before_rate, 0)} too")
     return "; ".join(notes)
 
 
@@ -177,9 +178,9 @@ def _describe_rate(counts: Paired, tolerance: float, status: str) -> str:
     """The rate after with its upper bound, and what it would take to be under the tolerance."""
     groups = counts.groups + counts.lost
     _, high = clopper_pearson(counts.worst_after * groups, groups, level=0.9)
-    said = f"{counts.after_rate:.0%} fail now, at most {high:.0%} with 95 % confidence"
+    said = f"{write_percent(counts.after_rate, 0)} fail now, at most {write_percent(high, 0)} with 95 % confidence"
     if status == "improved" and counts.after_rate <= tolerance:
-        said += f"; that it is under {tolerance:.0%} is not shown by {counts.groups} items"
+        said += f"; that it is under {write_percent(tolerance, 0)} is not shown by {counts.groups} items"
     return said
 
 

@@ -12,6 +12,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from residency.export.licences import LicenceCheck, choose_card_licence, is_spdx
 from residency.nouns.model import Model
 from residency.nouns.verdict import Verdict
+from residency.text.percent import write_percent
 
 _HUB_BASES = {"smollm2-135m": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
@@ -166,8 +167,8 @@ def _write_scores(facts: CardFacts) -> list[str]:
     if score is None:
         return [*lines, "The sealed test was not opened: no score is claimed."]
     lines.append(
-        f"On {score.n} sealed test items, {escape_markdown(score.title)}: {score.before:.1%} for the best "
-        f"prompt of the base, {score.after:.1%} for this model; difference "
+        f"On {score.n} sealed test items, {escape_markdown(score.title)}: {write_percent(score.before)} for the best "
+        f"prompt of the base, {write_percent(score.after)} for this model; difference "
         f"{100 * (score.after - score.before):+.1f} points, 95 % interval {100 * score.low:+.1f} to "
         f"{100 * score.high:+.1f}."
     )
@@ -208,7 +209,7 @@ def _write_verdict(title: str, v: Verdict) -> str:
     unscored = f" ({v.unscored} unscored)" if v.unscored else ""
     return (
         f"| {escape_markdown(title)} | {'sealed test' if v.split == 'test' else v.split} | {v.n}{unscored} "
-        f"| {v.before_rate:.1%} | {v.after_rate:.1%} | {change} | {v.status} |"
+        f"| {write_percent(v.before_rate)} | {write_percent(v.after_rate)} | {change} | {v.status} |"
     )
 
 
@@ -224,12 +225,10 @@ def _describe_persisting(issue: CardIssue) -> str:
     elif "persisting" in states:
         word = "persists"
     elif verdict.after_rate > issue.tolerance and "resolved" not in states:
-        word = f"still fails more than the accepted {issue.tolerance:.0%}"
+        word = f"still fails more than the accepted {write_percent(issue.tolerance, 0)}"
     else:
         return ""
-    return (
-        f"{escape_markdown(issue.title)} {word}: {verdict.after_rate:.1%} of {verdict.n} ({here})"
-    )
+    return f"{escape_markdown(issue.title)} {word}: {write_percent(verdict.after_rate)} of {verdict.n} ({here})"
 
 
 def _write_files(files: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -242,7 +241,7 @@ def _write_files(files: Sequence[Mapping[str, Any]]) -> list[str]:
         score = row.get("score")
         lines.append(
             f"| {escape_markdown(str(row['file']))} | {row['bytes'] / 1e6:.1f} MB | {row['speed']:.0f} "
-            f"| {row['same_text']} of {row['prompts']} | {'–' if score is None else f'{score:.1%}'} "
+            f"| {row['same_text']} of {row['prompts']} | {write_percent(score)} "
             f"| {escape_markdown(str(row['rose'] or 'none'))} |"
         )
     return lines

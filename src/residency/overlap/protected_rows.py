@@ -31,6 +31,7 @@ import numpy as np
 from residency.overlap.compared_rows import ComparedRows
 from residency.overlap.gram_index import Flags, GramIndex
 from residency.overlap.word_grams import I64, U64, RowWords, hash_ngrams
+from residency.text.percent import write_percent
 from residency.text.words import jaccard_similarity
 
 LONG, SHORT, SHINGLE, PAIR, WORD = 13, 8, 5, 2, 1
@@ -56,12 +57,12 @@ class Overlap:
     def describe(self) -> str:
         """The rule and its figure, in words."""
         if self.rule == "rewording":
-            return f"a rewording: {self.share:.0%} of the telling words are the same"
+            return f"a rewording: {write_percent(self.share, 0)} of the telling words are the same"
         if self.rule == "near-duplicate":
             return f"near-duplicate, Jaccard {self.share:.2f}"
         what = "answer" if self.rule.startswith("answer") else "prompt"
         rule = self.rule.removeprefix("answer ")
-        return f"{rule} overlap, {self.share:.0%} of the shorter {what}"
+        return f"{rule} overlap, {write_percent(self.share, 0)} of the shorter {what}"
 
 
 class ProtectedRows:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from residency.stats.paired_changes import PairedChange
+from residency.text.percent import write_percent
 from residency.text.short_view import ShortView
 
 ReasonKind = Literal[
@@ -77,7 +78,7 @@ def judge_changes(changes: Sequence[PairedChange], limits: GateLimits) -> list[G
         if change.status == "worse":
             error = (
                 f"adjusted p = {change.adjusted_p:.2g}; any false 'regressed' in this call: at most "
-                f"{limits.alpha:.0%}"
+                + write_percent(limits.alpha, 0)
             )
             reasons.append(GateReason("regressed", change.name, f"rises: {figures}", error))
         elif change.status == "too little scored":
@@ -124,7 +125,7 @@ def describe_change(change: PairedChange) -> str:
             f"[{change.low:+.4g}, {change.high:+.4g}]"
         )
     return (
-        f"{change.before:.1%} → {change.after:.1%} of {change.n}, {100 * change.rise:+.1f} points "
+        f"{write_percent(change.before)} → {write_percent(change.after)} of {change.n}, {100 * change.rise:+.1f} points "
         f"[{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
     )
 
@@ -138,7 +139,9 @@ def _describe_missing(change: PairedChange, limits: GateLimits) -> str:
     if change.missing:
         parts.append(f"{change.missing} were scored before and were not asked now")
     if change.coverage < limits.coverage:
-        parts.append(f"{change.coverage:.0%} of those scored before, {limits.coverage:.0%} wanted")
+        parts.append(
+            f"{write_percent(change.coverage, 0)} of those scored before, {write_percent(limits.coverage, 0)} wanted"
+        )
     else:
         parts.append("fewer than six groups show nothing")
     return "; ".join(parts)

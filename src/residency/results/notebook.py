@@ -6,6 +6,7 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
+from residency.text.percent import write_percent
 from residency.text.short_view import draw_charts
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def draw_summary(summary: RunSummary) -> str:
         [
             (
                 row.label,
-                _percent(row.scores.score.mean),
-                _percent(row.scores.score.coverage),
+                write_percent(row.scores.score.mean),
+                write_percent(row.scores.score.coverage),
             )
             for row in summary.rounds
         ],
@@ -44,7 +45,7 @@ def draw_summary(summary: RunSummary) -> str:
                 row.status,
                 row.title or row.issue.title,
                 *(
-                    (_percent(v.before_rate), _percent(v.after_rate), str(v.n))
+                    (write_percent(v.before_rate), write_percent(v.after_rate), str(v.n))
                     if (v := row.verdicts[-1] if row.verdicts else None)
                     else ("", "", "")
                 ),
@@ -65,7 +66,3 @@ def _draw_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
+from residency.text.percent import write_percent
+
 
 def format_percent(value: float | None, digits: int = 1) -> str:
     """``0.1234`` → ``12.3 %`` (no line break inside); an en dash where there is nothing."""
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{100 * value:.{digits}f}\u00a0%"
+    return write_percent(value, digits).replace(" ", "\u00a0")
 
 
 def format_number(value: float | None, digits: int) -> str:

@@ -26,6 +26,7 @@ from residency.stats.paired_changes import (
     PairedQuestion,
     compare_changes,
 )
+from residency.text.percent import write_percent
 
 SCORE = "share of checks failed"
 
@@ -81,8 +82,8 @@ def _find_return(issue: GateIssue, change: PairedChange) -> list[GateReason]:
     if low <= issue.tolerance:
         return []
     what = (
-        f"was resolved, and fails {change.after:.1%} of {change.n} again: more than {low:.1%}, where "
-        f"{issue.tolerance:.0%} are accepted"
+        f"was resolved, and fails {write_percent(change.after)} of {change.n} again: more than {write_percent(low)}, where "
+        f"{write_percent(issue.tolerance, 0)} are accepted"
     )
     return [
         GateReason("came back", issue.title, what, "each such sentence is false in at most 5 %")
@@ -182,7 +183,7 @@ def _find_earlier_resolved(result: IssueResult) -> list[GateReason]:
         return []
     what = (
         f"was resolved in round {earlier[-1]} and is {latest.status} in round {latest.round}: "
-        f"{latest.after_rate:.1%} of {latest.n} fail"
+        f"{write_percent(latest.after_rate)} of {latest.n} fail"
     )
     return [
         GateReason(

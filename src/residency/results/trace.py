@@ -11,6 +11,7 @@ from residency.project.named_models import find_trained_model
 from residency.project.row_decisions import apply_decisions, read_decisions
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.percent import write_percent
 from residency.text.short_view import ShortView
 
 
@@ -116,7 +117,7 @@ def _trace_issue(store: Store, key: str) -> Trace:
         "tolerance": issue.tolerance,
         "failing examples": list(issue.examples),
         "verdicts": [
-            f"round {v.round} {v.split}: {v.status}, {v.before_rate:.0%} → {v.after_rate:.0%} "
+            f"round {v.round} {v.split}: {v.status}, {write_percent(v.before_rate, 0)} → {write_percent(v.after_rate, 0)} "
             f"of {v.n}, Δ [{v.low:+.2f}, {v.high:+.2f}], p {v.p_value:.2g}, e {v.e_value:.3g}"
             for v in verdicts
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from residency.sweep.learning_curve import REACH, LearningCurve, Prediction
+from residency.text.percent import write_percent
 
 POINT = 0.01
 
@@ -38,7 +39,7 @@ def describe_doubling(title: str, curve: LearningCurve) -> str:
         )
     now = curve.measured[-1]
     return (
-        f"Twice the rows ({2 * curve.largest}): {_percent(now.rate)} → {_share(then)}"
+        f"Twice the rows ({2 * curve.largest}): {write_percent(now.rate, 0)} → {_share(then)}"
         f"{_doubt(change)}."
     )
 
@@ -70,7 +71,7 @@ def _doubt(change: Prediction) -> str:
 
 def _describe_goal(title: str, curve: LearningCurve, tolerance: float) -> str:
     median, low, high = curve.rows_until(tolerance)
-    goal, last = _percent(tolerance), curve.measured[-1]
+    goal, last = write_percent(tolerance, 0), curve.measured[-1]
     limit = int(curve.largest * REACH)
     smallest = curve.measured[0].rows
     if last.high <= tolerance:
@@ -94,13 +95,9 @@ def _round(rows: float) -> int:
     return int(round(rows / step) * step)
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.0f} %"
-
-
 def _share(point: Prediction) -> str:
-    return f"{100 * point.rate:.0f} % [{100 * point.low:.0f}, {100 * point.high:.0f}]"
+    return f"{write_percent(point.rate, 0)} [{100 * point.low:.0f}, {100 * point.high:.0f}]"
 
 
 def _rise(point: Prediction) -> str:
-    return f"{100 * (1 - point.rate):.0f} % [{100 * (1 - point.high):.0f}, {100 * (1 - point.low):.0f}]"
+    return f"{write_percent(1 - point.rate, 0)} [{100 * (1 - point.high):.0f}, {100 * (1 - point.low):.0f}]"

@@ -12,6 +12,7 @@ import numpy as np
 from residency.stats import special
 from residency.stats.intervals import mean_interval
 from residency.sweep.size_table import average_items
+from residency.text.percent import write_percent
 from residency.text.short_view import ShortView
 
 
@@ -128,7 +129,7 @@ def describe_gain(best: Mapping[str, Any], gain: Gain | None, metric: str, tried
             "nothing was confirmed, keep yours."
         ]
     figures = (
-        f"{metric} {100 * gain.best:.1f} % against {100 * gain.own:.1f} % with the project's own: "
+        f"{metric} {write_percent(gain.best)} against {write_percent(gain.own)} with the project's own: "
         f"{100 * gain.mean:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
     )
     basis = (

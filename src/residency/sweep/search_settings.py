@@ -38,6 +38,7 @@ from residency.sweep.search_result import (
 )
 from residency.sweep.search_space import Range, Space, choose_space, read_space
 from residency.sweep.sweep_jobs import EstimateTraining, SweepJobs, measure_cost
+from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
     import optuna
@@ -171,7 +172,7 @@ class Search:
             settings = _suggest(proposed, self.space)
             trial = self._try(study, proposed, {} if number == 0 else settings)
             tried.append(trial)
-            shown = "failed" if trial.score is None else f"{100 * trial.score:.1f} %"
+            shown = "failed" if trial.score is None else write_percent(trial.score)
             detail: dict[str, float | str] = {
                 "now": f"{describe_settings(trial.settings)}: {shown}"
             }

@@ -10,6 +10,7 @@ import numpy as np
 
 from residency.results.number_formats import format_points
 from residency.stats.intervals import mean_interval
+from residency.text.percent import write_percent
 
 MARGIN = 0.03
 """Loss of quality that is given up for a cheaper model without regret."""
@@ -177,7 +178,7 @@ def describe_row(row: SizeRow) -> str:
 def _format(figure: Figure) -> str:
     if figure.mean is None:
         return "not scored"
-    return f"{100 * figure.mean:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
+    return f"{write_percent(figure.mean)} [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
 
 
 def _fields(row: SizeRow) -> dict[str, Any]:

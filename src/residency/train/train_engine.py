@@ -22,6 +22,7 @@ from residency.model.decoder import Decoder
 from residency.model.find_layers import first_trained_layer
 from residency.model.lora import all_adapters, attach_adapters, measure_reach
 from residency.model.router_balance import find_router_balance
+from residency.text.percent import write_percent
 from residency.train.distributed import World
 from residency.train.dpo import dpo_backward
 from residency.train.flat_batch import flatten_rows, split_by_tokens, trained_tokens
@@ -132,7 +133,9 @@ class Engine(ForwardPass):
         """What the user should know about how this model is trained."""
         notes = [self._balance_note] if self._balance_note else []
         if self.adapters:
-            notes.append(f"adapters reach {100 * measure_reach(self.model):.1f} % of the weights")
+            notes.append(
+                f"adapters reach {write_percent(measure_reach(self.model))} of the weights"
+            )
         if not self.decoder.flat and self.settings.packing != "off":
             notes.append(f"examples are padded: {self.decoder.reason}")
         return notes

@@ -17,6 +17,7 @@ from residency.data.checks.figures import (
     looks_like_code,
     shorten_text,
 )
+from residency.text.percent import write_percent
 from residency.text.words import list_ngrams
 
 REFUSAL = re.compile(
@@ -81,7 +82,7 @@ class Answers:
             len(view.words) >= REPEAT_WORDS
             and (share := repeated_share(view.words)) >= REPEAT_SHARE
         ):
-            self.repetitive.add(view, f"{share:.0%} of its 4-grams repeat: {answer}")
+            self.repetitive.add(view, f"{write_percent(share, 0)} of its 4-grams repeat: {answer}")
         if len(view.words) >= 8 and OPEN_END.search(answer) and not looks_like_code(answer):
             self.cut.add(view, "…" + answer[-80:])
         key = zlib.crc32(answer.encode()) << 32 | len(answer)

@@ -27,6 +27,7 @@ from residency.diagnose.source_numbers import find_swapped, is_rounding
 from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
 from residency.text.number_words import SMALL_NUMBERS
+from residency.text.percent import write_percent
 from residency.text.words import split_words
 
 NAME, VERSION = "hallucination", "5"
@@ -147,7 +148,9 @@ def _against_samples(item: Item, samples: Sequence[Item], context: Context) -> F
         "fail" if failed else "pass",
         severity=0.3 + 0.3 * share,
         spans=spans if failed else (),
-        message=f"self-consistency: other samples do not say {share:.0%} of it" if failed else "",
+        message=f"self-consistency: other samples do not say {write_percent(share, 0)} of it"
+        if failed
+        else "",
         value=share,
     )
 

@@ -18,6 +18,7 @@ from residency.diagnose.semantic_entropy import cluster_meanings, semantic_entro
 from residency.diagnose.text_conflicts import find_conflict
 from residency.nouns.finding import Finding, Span
 from residency.text.answer_fields import Field
+from residency.text.percent import write_percent
 from residency.text.words import split_words
 
 NAME, VERSION = "inconsistency", "5"
@@ -72,7 +73,7 @@ def _judge_partners(
         "fail",
         severity=0.3 + 0.4 * (1 - agreement),
         spans=_list_evidence(item, items[other]),
-        message=f"{why}; agrees with {agreement:.0%} of {len(partners)} partner(s); {entropy}",
+        message=f"{why}; agrees with {write_percent(agreement, 0)} of {len(partners)} partner(s); {entropy}",
         value=agreement,
     )
 

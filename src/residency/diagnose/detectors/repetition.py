@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from residency.diagnose.detectors.base import Context, Item, make_finding
 from residency.nouns.finding import Finding, Span
+from residency.text.percent import write_percent
 from residency.text.words import list_ngrams, place_words
 
 NAME, VERSION = "repetition", "4"
@@ -52,7 +53,7 @@ def _judge_repeats(item: Item, context: Context) -> Finding:
     limit = max(config.repetition_share, repeated_share(_strip_words(item.reference)) + 0.1)
     if share >= limit and (share >= _MOSTLY or _says_little_new(plain)):
         spans += _span_repeats(plain, tokens)
-        reasons.append(f"{share:.0%} of the 4-grams are repeats")
+        reasons.append(f"{write_percent(share, 0)} of the 4-grams are repeats")
         severity = max(severity, 0.3 + 0.7 * share)
     double = _double_sentences(text)
     if double and not _double_sentences(item.reference):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from residency.evaluate.baselines.baseline_report import BaselineRow, Difference
+from residency.text.percent import write_percent
 
 
 def recommend_way(
@@ -30,7 +31,7 @@ def recommend_way(
         worst = _worst_kinds(best)
         said.append(
             f"No fine-tuned model yet. The best prompt is {best.name}: "
-            f"{title} {_format_share(average_values(values[best.name]))}"
+            f"{title} {write_percent(average_values(values[best.name]), 0)}"
             + (f"; it fails most in {worst}." if worst else ".")
         )
         said.append("Whether fine-tuning does better is measured by: residency run")
@@ -84,7 +85,7 @@ def _describe_ratio(what: str, ratio: float, more: str, less: str) -> list[str]:
 def _worst_kinds(row: BaselineRow) -> str:
     rates = [(k, r.rate) for k, r in row.scores.kinds.items() if r.rate]
     worst = sorted(rates, key=lambda pair: -(pair[1] or 0.0))[:3]
-    return ", ".join(f"{kind} ({_format_share(rate or 0.0)})" for kind, rate in worst)
+    return ", ".join(f"{kind} ({write_percent(rate or 0.0, 0)})" for kind, rate in worst)
 
 
 def _describe_majority(rows: Sequence[BaselineRow]) -> list[str]:
@@ -94,12 +95,14 @@ def _describe_majority(rows: Sequence[BaselineRow]) -> list[str]:
         return []
     return [
         f"Always answering “{closed.majority}” would be right in "
-        f"{_format_share(closed.majority_share)} of the items."
+        f"{write_percent(closed.majority_share, 0)} of the items."
     ]
 
 
 def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
-    coverage = ", ".join(f"{row.name} {_format_share(row.scores.score.coverage)}" for row in rows)
+    coverage = ", ".join(
+        f"{row.name} {write_percent(row.scores.score.coverage, 0)}" for row in rows
+    )
     errors = sum(row.errors for row in rows)
     word = "request" if errors == 1 else "requests"
     lost = f" {errors} {word} failed and are left out." if errors else ""
@@ -108,10 +111,6 @@ def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
         "suite; differences are paired by item, intervals are 95 % over groups, "
         f"what could not be scored counts as failed. Scored: {coverage}.{lost}"
     )
-
-
-def _format_share(value: float) -> str:
-    return f"{100 * value:.0f} %"
 
 
 def average_values(values: Mapping[str, float]) -> float:
