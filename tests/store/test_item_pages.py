@@ -137,7 +137,7 @@ def test_groups_and_worst_answers_are_those_of_the_rows(tmp_path: Path) -> None:
     model = results.models[1].id
     outcomes = results.answers.outcomes(model, "dev")
     order = sorted(outcomes, key=lambda key: (-len(outcomes[key][0].failed), key))
-    asked = results.answers.ask_items("dev")
+    asked = results.answers.make_item_filter("dev")
     assert store.worst_answers(asked, model, limit=1000) == [
         (key, outcomes[key][0].response) for key in order
     ]

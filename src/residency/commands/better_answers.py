@@ -64,7 +64,7 @@ def _order_worst(results: RunResults, model: str) -> tuple[Slice, int]:
     """Parts of the pool's items with their worst answers (ids), most failures first; and how many."""
     answers = results.answers
     if answers.has_one_answer(model):
-        asked = answers.ask_items("pool")
+        asked = answers.make_item_filter("pool")
 
         def read(start: int, count: int) -> Sequence[tuple[str, str]]:
             return results.store.worst_answers(asked, model, offset=start, limit=count)

@@ -45,7 +45,7 @@ def check_store(root: Path, url: str = "", *, repair: bool = False) -> StoreChec
     store = Store(root, url, create=False)
     try:
         damage = store.check_database()
-        found.looked_at.append(f"database {store.place}: {len(damage) or 'no'} faults")
+        found.looked_at.append(f"database {store.address}: {len(damage) or 'no'} faults")
         found.problems.extend(f"database: {line}" for line in damage)
         _check_artifacts(store, found, repair=repair)
     finally:

@@ -50,8 +50,8 @@ def draw_forest_chart(issues: Sequence[IssueResult]) -> Markup:
     for number, (title, bars) in enumerate(rows):
         top = 34.0 + 40.0 * number
         drawing.text(_MARGIN, top + 11, clip_text(title, 78), "ink", size=12)
-        for place, (where, name, verdict) in enumerate(bars):
-            y = top + 20.0 + 9.0 * place
+        for bar_number, (where, name, verdict) in enumerate(bars):
+            y = top + 20.0 + 9.0 * bar_number
             role: Role = "accent" if name == "accent" else "good"
             drawing.line(
                 (x_of(verdict.low), y), (x_of(verdict.high), y), role, width=3, opacity=0.5
@@ -80,8 +80,8 @@ def draw_arms_chart(issues: Sequence[IssueResult], number: int) -> Markup:
         drawing.text(x_of(tick), bottom + 13, f"{tick:.0%}", anchor="middle")
     words = "failure rate on the part of dev that measures"
     drawing.text(_WIDTH / 2, bottom + 27, words, anchor="middle")
-    for place, (title, row) in enumerate(rows):
-        top = 34.0 + 34.0 * place
+    for row_number, (title, row) in enumerate(rows):
+        top = 34.0 + 34.0 * row_number
         y = top + 23.0
         drawing.text(_MARGIN, top + 11, clip_text(title, 78), "ink", size=12)
         drawing.line((x_of(row.before_rate), y), (x_of(row.after_rate), y), "line", width=3)

@@ -171,7 +171,7 @@ def list_arm_tables(results: RunResults) -> list[ArmTable]:
 
 @dataclass(frozen=True)
 class BaselineTable:
-    """What ``residency baseline`` found last: a row a way, with its typed scores, and its advice."""
+    """The last result of ``residency baseline``: a row a way, with its typed scores, and its advice."""
 
     kinds: list[str]
     ways: list[tuple[dict[str, Any], ScoresFigures]]
@@ -179,7 +179,7 @@ class BaselineTable:
 
 
 def read_baseline(results: RunResults) -> BaselineTable | None:
-    """Prompting against retrieval and fine-tuning, where that was asked."""
+    """Prompting against retrieval and fine-tuning, where that was compared."""
     records = results.store.records(RecordKind.BASELINE, results.run)
     if not records:
         return None
@@ -208,7 +208,7 @@ class BenchmarkTable:
 
 
 def read_benchmarks(results: RunResults) -> BenchmarkTable | None:
-    """Models on public benchmarks, where that was asked."""
+    """Models on public benchmarks, where that was measured."""
     records = results.store.records(RecordKind.BENCHMARKS_COMPARED, results.run)
     if not records:
         return None

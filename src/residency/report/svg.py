@@ -18,7 +18,7 @@ Anchor = Literal["start", "middle", "end"]
 
 
 class Drawing:
-    """A chart being drawn. Lengths in CSS pixels of the drawing's own width."""
+    """A chart being drawn. Lengths in CSS pixels, within the drawing's width."""
 
     def __init__(self, width: float, height: float, title: str) -> None:
         self.width = width

@@ -19,7 +19,7 @@ SHOWN_CURVES = 13
 
 @dataclass(frozen=True)
 class SweepSection:
-    """What ``residency sweep`` found last, drawn.
+    """The last result of ``residency sweep``, drawn.
 
     Attributes:
         body: as stored. charts: of the first curves. sizes: quality against the time of an answer.
@@ -55,7 +55,7 @@ def draw_curve(curve: Mapping[str, Any]) -> Markup:
     first, last = curve["curve"][0]["rows"], curve["curve"][-1]["rows"]
     span = math.log(max(last, first + 1) / first)
 
-    def place(rows: float, rate: float) -> tuple[float, float]:
+    def locate(rows: float, rate: float) -> tuple[float, float]:
         x = left + math.log(max(rows, first) / first) / span * (width - left - right)
         share = 1 - rate if rising else rate
         return x, height - bottom - share * (height - bottom - top)
@@ -68,15 +68,15 @@ def draw_curve(curve: Mapping[str, Any]) -> Markup:
         drawing.text(left - 5, y + 4, f"{share:.0%}", anchor="end")
     if curve["tolerance"] is not None:
         drawing.line(
-            place(first, curve["tolerance"]), place(last, curve["tolerance"]), "good", dashed=True
+            locate(first, curve["tolerance"]), locate(last, curve["tolerance"]), "good", dashed=True
         )
     for bound in ("low", "high"):
-        drawing.path([place(p["rows"], p[bound]) for p in curve["curve"]], "muted", width=0.8)
-    drawing.path([place(p["rows"], p["rate"]) for p in curve["curve"]], "accent", width=1.6)
+        drawing.path([locate(p["rows"], p[bound]) for p in curve["curve"]], "muted", width=0.8)
+    drawing.path([locate(p["rows"], p["rate"]) for p in curve["curve"]], "accent", width=1.6)
     for point in curve["measured"]:
-        low, high = place(point["rows"], point["low"]), place(point["rows"], point["high"])
+        low, high = locate(point["rows"], point["low"]), locate(point["rows"], point["high"])
         drawing.line(low, high, "ink", width=2.0, opacity=0.4)
-        x, y = place(point["rows"], point["rate"])
+        x, y = locate(point["rows"], point["rate"])
         rate = 1 - point["rate"] if rising else point["rate"]
         hint = f"{point['rows']} rows, {point['trainings']} trainings: {rate:.1%}"
         drawing.dot(x, y, "ink", hint=hint)
@@ -96,31 +96,31 @@ def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
     times = [row["answer_seconds"] for row in shown]
     first, last = min(times) / 1.3, max(times) * 1.3
 
-    def place(seconds: float, share: float) -> tuple[float, float]:
+    def locate(seconds: float, share: float) -> tuple[float, float]:
         x = left + math.log(seconds / first) / math.log(last / first) * (width - left - right)
         return x, height - bottom - share * (height - bottom - top)
 
     drawing.text(0, 12, metric)
     for share in (0.0, 0.5, 1.0):
-        y = place(first, share)[1]
+        y = locate(first, share)[1]
         drawing.line((left, y), (width - right, y), "line", opacity=0.6)
         drawing.text(left - 6, y + 4, f"{share:.0%}", anchor="end")
     front = sorted((r for r in shown if r["on_front"]), key=lambda r: float(r["answer_seconds"]))
     if len(front) > 1:
         drawing.path(
-            [place(r["answer_seconds"], r["score"]["mean"]) for r in front], "line", width=1.4
+            [locate(r["answer_seconds"], r["score"]["mean"]) for r in front], "line", width=1.4
         )
     for row in shown:
         score, seconds = row["score"], row["answer_seconds"]
         role: Role = "accent" if row["on_front"] else "muted"
         drawing.line(
-            place(seconds, score["low"]),
-            place(seconds, score["high"]),
+            locate(seconds, score["low"]),
+            locate(seconds, score["high"]),
             role,
             width=2.2,
             opacity=0.45,
         )
-        x, y = place(seconds, score["mean"])
+        x, y = locate(seconds, score["mean"])
         name = f"{row['name']}, {row['rows']} rows" if row["rows"] else str(row["name"])
         hint = f"{name}: {score['mean']:.1%} [{score['low']:.1%}, {score['high']:.1%}], {seconds:.2f} s"
         drawing.dot(x, y, role, hint=hint, hollow=not row["on_front"])

@@ -74,7 +74,7 @@ def _clean_value(value: object) -> object:
 
 
 def show_message(example: Example) -> str:
-    """What the model was asked: the input of a row whose instruction every row shares."""
+    """The model's last prompt: the input of a row whose instruction every row shares."""
     last = example.prompt[-1] if example.prompt else None
     if last is not None and last.input and len(example.prompt) == 1:
         return last.input

@@ -32,17 +32,19 @@ def draw_loss_chart(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Markup
     last = max(1, *(step for step, _ in every))
     highest = max(loss for _, loss in every) or 1.0
 
-    def place(step: int, loss: float) -> tuple[float, float]:
+    def locate(step: int, loss: float) -> tuple[float, float]:
         x = left + step / last * (width - left - 10)
         return x, height - bottom - loss / highest * (height - bottom - top)
 
     for tick in choose_ticks(0.0, highest, 5):
-        _, y = place(0, tick)
+        _, y = locate(0, tick)
         drawing.line((left, y), (width - 10, y), "line", opacity=0.6)
         drawing.text(left - 6, y + 4, f"{tick:g}", anchor="end")
     for tick in choose_ticks(0.0, float(last), 7):
         if tick == int(tick):
-            drawing.text(place(int(tick), 0)[0], height - bottom + 14, f"{tick:g}", anchor="middle")
+            drawing.text(
+                locate(int(tick), 0)[0], height - bottom + 14, f"{tick:g}", anchor="middle"
+            )
     drawing.text(width / 2, height - 4, "optimizer step", anchor="middle")
     drawing.text(0, 32, "loss (nats a token)")
     x = 0.0
@@ -51,7 +53,7 @@ def draw_loss_chart(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Markup
         drawing.line((x, 9), (x + 14, 9), role, width=2)
         drawing.text(x + 18, 13, clip_text(label, 24), "ink", size=12)
         x += 34 + 7 * min(24, len(label))
-        drawing.path([place(*point) for point in points], role, width=1.6)
+        drawing.path([locate(*point) for point in points], role, width=1.6)
     return drawing.to_markup()
 
 

@@ -54,7 +54,7 @@ class ArmAnswer:
     """One question on the sealed test: random rows (before) against targeted rows (after).
 
     Rates, ``delta`` and ``p_value`` are those of the first training of each arm; ``data`` is the
-    question asked of all of them, ``control`` and ``targeted`` their rates.
+    question about all of them, ``control`` and ``targeted`` their rates.
     """
 
     checks: int
@@ -110,8 +110,8 @@ def read_arms_tested(body: Mapping[str, Any]) -> ArmsTested:
         round=body["round"],
         alpha=body["alpha"],
         aimed=list(body["aimed"]),
-        questions={name: _read_answer(own) for name, own in body["questions"].items()},
-        guide={name: _read_answer(own) for name, own in body["guide"].items()},
+        questions={name: _read_answer(answer) for name, answer in body["questions"].items()},
+        guide={name: _read_answer(answer) for name, answer in body["guide"].items()},
         issues=[read_figures(IssueArms, row) for row in body["issues"]],
         falls=read_figures(Falls, {**body["falls"], "adjusted_p": body["falls"]["p_value"]}),
     )

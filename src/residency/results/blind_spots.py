@@ -20,10 +20,10 @@ def describe_blind_spots(table: Sensitivity) -> str:
     blind = list_blind_spots(table)
     untried = [PROBES[name] for name in _DENY if not _is_tried(table, name)]
     tail = f" Not tried: {', '.join(untried)}." if untried else ""
-    own = table.probe("reference")
-    if own is not None and own.value is not None and own.value < 1 - BLIND:
+    reference = table.probe("reference")
+    if reference is not None and reference.value is not None and reference.value < 1 - BLIND:
         tail += (
-            f" Of the references themselves only {format_percent(own.value, 0)} pass: the suite "
+            f" Of the references themselves only {format_percent(reference.value, 0)} pass: the suite "
             "asks for what the data does not show."
         )
     if not blind:

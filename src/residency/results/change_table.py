@@ -85,11 +85,13 @@ class ChangeTables:
             items: list[tuple[str, str, str]] = []
             codes: list[int] = []
             known: dict[Written, int] = {}
-            asked = self._answers.ask_items("dev")
-            for example, old, new, written in self._answers.store.paired_outcomes(asked, *key):
+            item_filter = self._answers.make_item_filter("dev")
+            for example, old, new, written in self._answers.store.paired_outcomes(
+                item_filter, *key
+            ):
                 items.append((example, old, new))
                 codes.append(known.setdefault(written, len(known)))
-            places = {item[0]: place for place, item in enumerate(items)}
+            places = {item[0]: position for position, item in enumerate(items)}
             combinations = [_parse_numbers(written) for written in known]
             self._tables[key] = ChangeTable(items, places, combinations, np.array(codes, int))
         return self._tables[key]
@@ -109,9 +111,9 @@ class ChangeTables:
             wanted = np.array([c == change and (o == 0) == is_right for c, o in read], bool)
             if not len(codes) or not wanted.any():
                 continue
-            for place in np.nonzero(wanted[codes])[0][: most - len(taken)]:
-                example, old, new = table.items[rows[place]]
-                taken.append(ItemChange(example, change, old, new, read[codes[place]][1]))
+            for position in np.nonzero(wanted[codes])[0][: most - len(taken)]:
+                example, old, new = table.items[rows[position]]
+                taken.append(ItemChange(example, change, old, new, read[codes[position]][1]))
         return taken
 
 

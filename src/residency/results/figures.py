@@ -110,7 +110,7 @@ class SliceFigures:
 
 @dataclass(frozen=True)
 class ScoresFigures:
-    """A model's figures on a split. ``by_item``: each answer's own score by response id.
+    """A model's figures on a split. ``by_item``: each answer's score by response id.
 
     ``primary`` is what models are compared by (None: written before there was one).
     """
@@ -132,9 +132,10 @@ class ScoresFigures:
             kinds=_read_rates(body["kinds"]),
             slices={
                 tag: SliceFigures(
-                    read_figures(ScoreFigures, own["score"]), _read_rates(own["kinds"])
+                    read_figures(ScoreFigures, slice_body["score"]),
+                    _read_rates(slice_body["kinds"]),
                 )
-                for tag, own in body.get("slices", {}).items()
+                for tag, slice_body in body.get("slices", {}).items()
             },
             by_item=dict(body.get("by_item", {})),
             level=body.get("level", 0.95),
@@ -307,7 +308,7 @@ class SealedTest:
 
 @dataclass(frozen=True)
 class Forgetting:
-    """The guard's benchmarks: base against final, and the loss that is still called kept."""
+    """The guard's benchmarks: base against final, and the loss that still counts as no forgetting."""
 
     margin: float
     differences: list[dict[str, Any]]
@@ -370,5 +371,7 @@ class RunData:
         return dataclasses.replace(
             plain,
             base=read_figures(BaseNote, body.get("base", {})),
-            detectors={name: read_figures(DetectorTrust, own) for name, own in detectors.items()},
+            detectors={
+                name: read_figures(DetectorTrust, trust) for name, trust in detectors.items()
+            },
         )

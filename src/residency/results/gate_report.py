@@ -1,4 +1,4 @@
-"""May a model go out? What a gate found, with its reasons and how often each is false."""
+"""May a model go out? A gate's findings, with their reasons and how often each is false."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class GateSide:
         label: how it is called. model: its id. run: the run that judged it.
         outcomes: kind and detector → item → fails (None: unscored).
         lost_scores: item → 1 minus the share of its checks that passed.
-        groups: item → group. measuring: items that found no issue.
+        groups: item → group. measuring: items in which no issue was discovered.
     """
 
     label: str
@@ -91,15 +91,15 @@ def read_run_side(results: RunResults, model: str = "") -> GateSide:
     }
     scores: dict[str, float | None] = {}
     for item, several in answers.outcomes(chosen, "dev").items():
-        own = [result.scores.by_item.get(outcome.response) for outcome in several]
-        known = [score for score in own if score is not None]
+        answer_scores = [result.scores.by_item.get(outcome.response) for outcome in several]
+        known = [score for score in answer_scores if score is not None]
         scores[item] = 1 - sum(known) / len(known) if known else None
     return GateSide(
         label=f"{result.label} of run {results.run}",
         model=chosen,
         run=results.run,
         issues=tuple(_read_issue(issue, examples) for issue in results.issues),
-        outcomes={key: own for key, own in outcomes.items() if own},
+        outcomes={key: items for key, items in outcomes.items() if items},
         lost_scores=scores,
         groups={e.id: e.group or e.id for e in examples},
         measuring=measuring,
@@ -139,8 +139,8 @@ def write_side(side: GateSide) -> dict[str, Any]:
             for issue in side.issues
         ],
         "outcomes": [
-            {"kind": kind, "detector": detector, "items": dict(own)}
-            for (kind, detector), own in side.outcomes.items()
+            {"kind": kind, "detector": detector, "items": dict(failures)}
+            for (kind, detector), failures in side.outcomes.items()
         ],
         "lost_scores": dict(side.lost_scores),
         "groups": dict(side.groups),

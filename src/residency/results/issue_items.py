@@ -18,7 +18,7 @@ Change = Literal["fixed", "still failing", "broken", "passing", "unscored"]
 CHANGES: tuple[Change, ...] = ("fixed", "still failing", "broken", "passing", "unscored")
 """In the order in which they are shown."""
 RAREST = 50
-"""Of so many items one at least must have changed alike for a page of them to be found by walking on."""
+"""One of so many items at least must have changed alike; then walking on fills a page of them."""
 
 
 class ItemChange(NamedTuple):
@@ -36,7 +36,7 @@ class ItemChange(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """An item with both answers and every check that each fails, the issue's own first."""
+    """An item with both answers and every check that each fails, that of the issue first."""
 
     example: Example
     change: Change
@@ -55,7 +55,7 @@ def list_changes(answers: JudgedAnswers, result: IssueResult) -> list[ItemChange
     before, after = result.compared_models
     then = answers.item_failures(before, "dev", issue.kind, issue.detector)
     now = answers.item_failures(after, "dev", issue.kind, issue.detector)
-    own = answers.numbers_of(issue.kind, issue.detector, "fail")
+    issue_checks = answers.numbers_of(issue.kind, issue.detector, "fail")
     members = find_members(answers, issue)
     other_failures: dict[
         int, int
@@ -70,7 +70,7 @@ def list_changes(answers: JudgedAnswers, result: IssueResult) -> list[ItemChange
         (was, old), (bad, new) = then[example], now[example]
         others = other_failures.get(id(new.failed))
         if others is None:
-            others = other_failures[id(new.failed)] = sum(n not in own for n in new.failed)
+            others = other_failures[id(new.failed)] = sum(n not in issue_checks for n in new.failed)
         change = name_change(was, bad)
         item = ItemChange(example, change, old.response, new.response, others)
         ordered.setdefault((rank[change], others > 0), []).append(item)
@@ -104,15 +104,15 @@ def page_changes(
     if not numbers.are_few or not answers.has_one_answer(before, after):
         return _page_in_memory(list_changes(answers, result), change, offset, limit)
     by = issue.slice.by
-    asked = answers.ask_items(
+    item_filter = answers.make_item_filter(
         "dev",
         tag=issue.slice.value if by == "tag" else "",
         members=None if by in ("all", "tag") else issue.slice.members,
     )
-    counted = answers.count_changes(asked, before, after, numbers)
+    counted = answers.count_changes(item_filter, before, after, numbers)
     counts: dict[Change, int] = {}
     for number, name in enumerate(CHANGES):
-        if count := sum(n for (own, _), n in counted.items() if own == number):
+        if count := sum(n for (change_number, _), n in counted.items() if change_number == number):
             counts[name] = count
     if change and change not in counts:
         return ChangePage([], 0, counts, counted.get((0, False), 0))
@@ -120,7 +120,7 @@ def page_changes(
     alike, skipped = _find_alike(counted, wanted, offset, limit)
     chosen, fails_other = alike or (wanted, None)
     rows = answers.store.issue_page(
-        asked,
+        item_filter,
         before,
         after,
         numbers,
@@ -213,8 +213,8 @@ def load_samples(
 
     def failures(response: str) -> list[Finding]:
         failed = [f for f in findings[response] if f.status == "fail"]
-        own = (issue.kind, issue.detector)
-        return sorted(failed, key=lambda finding: (finding.kind, finding.detector) != own)
+        issue_key = (issue.kind, issue.detector)
+        return sorted(failed, key=lambda finding: (finding.kind, finding.detector) != issue_key)
 
     return [
         Sample(
@@ -235,4 +235,6 @@ def find_members(answers: JudgedAnswers, issue: Issue) -> set[str] | None:
         return None
     if issue.slice.by != "tag":
         return set(issue.slice.members)
-    return set(answers.store.list_asked(answers.ask_items("dev", tag=issue.slice.value)))
+    return set(
+        answers.store.list_example_ids(answers.make_item_filter("dev", tag=issue.slice.value))
+    )

@@ -1,4 +1,4 @@
-"""What people's own labels say of an issue's rate."""
+"""What people's labels say of an issue's rate."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def correct_rates(
     measuring: frozenset[str], examples: Sequence[Example],
 ) -> dict[str, LabelledRate]:  # fmt: skip
     """The corrected rates of those issues that have enough labels, by issue id."""
-    found = {}
+    rates = {}
     by_kind = {kind: load_labels(store, kind, model) for kind in {i.kind for i in issues}}
     for issue in issues:
         if labels := by_kind[issue.kind]:
@@ -89,8 +89,8 @@ def correct_rates(
                 answers, issue, labels, model=model, measuring=measuring, examples=examples
             )
             if rate is not None:
-                found[issue.id] = rate
-    return found
+                rates[issue.id] = rate
+    return rates
 
 
 def has_labels(store: Store, model: str) -> bool:

@@ -14,8 +14,8 @@ from residency.results.run_results import RunResults
 class LedgerCell:
     """An issue after one round: its failure rate and what is said of it.
 
-    ``thin``: so many items could not be scored that the rate says little. ``status`` is empty where
-    the issue was only found (``rate`` is then of the model it was found in).
+    ``thin``: so many items could not be scored that the rate says little. ``status`` is empty in
+    the issue's first round (``rate`` is then of the model that showed it).
     """
 
     rate: float | None
@@ -37,8 +37,8 @@ class LedgerRow:
 def list_ledger_rounds(results: RunResults) -> list[int]:
     """Rounds that a ledger has columns for; 0 is the prompted base."""
     judged = {verdict.round for issue in results.issues for verdict in issue.verdicts}
-    found = {issue.issue.found_round for issue in results.issues}
-    return sorted(judged | found)
+    first_rounds = {issue.issue.found_round for issue in results.issues}
+    return sorted(judged | first_rounds)
 
 
 def list_ledger_rows(results: RunResults) -> list[LedgerRow]:
@@ -55,12 +55,12 @@ def list_ledger_rows(results: RunResults) -> list[LedgerRow]:
 
 def _cells_of(issue: IssueResult) -> dict[int, LedgerCell]:
     cells = {verdict.round: _make_cell(verdict, "after") for verdict in issue.verdicts}
-    found = issue.issue.found_round
-    if found not in cells and issue.verdicts:
+    found_round = issue.issue.found_round
+    if found_round not in cells and issue.verdicts:
         first = _make_cell(issue.verdicts[0], "before")
-        cells[found] = LedgerCell(first.rate, "", first.count, first.thin, None)
-    elif found not in cells and issue.expected is not None:
-        cells[found] = LedgerCell(issue.expected.rate, "", issue.expected.n, False, None)
+        cells[found_round] = LedgerCell(first.rate, "", first.count, first.thin, None)
+    elif found_round not in cells and issue.expected is not None:
+        cells[found_round] = LedgerCell(issue.expected.rate, "", issue.expected.n, False, None)
     return cells
 
 

@@ -19,11 +19,11 @@ class IssueResult:
 
     ``verdicts`` are those on dev by round, ``confirmed`` the one on the sealed test,
     ``expected`` what could be shown before training, ``arms`` the comparison of targeted with
-    random rows by round, ``drawn`` how many rows it asked for that passed the firewall (of the
+    random rows by round, ``drawn`` how many rows for it passed the firewall (of the
     targeted arm), ``final`` the model that the
     sealed test judged, ``noise`` how far two trainings differ on it, ``labelled`` the final model's rate
     corrected by people's labels. ``title`` names the detector too
-    where two detectors found the same failure.
+    where two detectors name the same failure.
     """
 
     issue: Issue
@@ -41,7 +41,7 @@ class IssueResult:
     def latest(self) -> Verdict | None:
         """The verdict on dev that speaks of the final model; the last one until that is known.
 
-        None where the issue was found after the final model was made, and is not judged on it.
+        None where the issue first showed after the final model was made, and is not judged on it.
         """
         told = [v for v in self.verdicts if not self.final or v.after == self.final]
         return told[-1] if told else None
@@ -56,8 +56,8 @@ class IssueResult:
 
     @property
     def compared_models(self) -> tuple[str, str]:
-        """The two models whose answers tell its story: of the last verdict, or the one it was
-        found in twice."""
+        """The two models whose answers tell its story: of the last verdict, or twice the
+        one that showed it."""
         latest = self.latest or (self.verdicts[-1] if self.verdicts else None)
         reference = self.issue.reference_model
         if latest is None:

@@ -55,7 +55,7 @@ def list_items(
     offset: int = 0,
     limit: int = 50,
 ) -> ItemPage:
-    """Dev items with the failures of each model; filtered when asked.
+    """Dev items with the failures of each model, of all or of those that fit a filter.
 
     Args:
         kind: only items that some model failed in this kind; cells then show this kind alone.
@@ -73,7 +73,7 @@ def list_items(
     if can_count:
         failed = None if numbers is None else numbers.failed
         shown, total = results.store.filter_items(
-            answers.ask_items("dev", tag=tag), ids, failed,
+            answers.make_item_filter("dev", tag=tag), ids, failed,
             change=change, offset=offset, limit=limit,
         )  # fmt: skip
     else:

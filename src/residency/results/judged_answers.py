@@ -16,7 +16,7 @@ from residency.nouns.response import Response
 from residency.results.kinds import kind_order
 from residency.stats.sample_reducer import Reduce, reduce_outcomes
 from residency.store.answer_tables import Outcome
-from residency.store.item_pages import CheckNumbers, ItemsAsked
+from residency.store.item_pages import CheckNumbers, ItemFilter
 from residency.store.packed_findings import Check
 from residency.store.record_kind import RecordKind
 from residency.store.run_tables import MOST_FITTING
@@ -32,7 +32,7 @@ class KindsSaid(NamedTuple):
 
 
 class JudgedAnswers:
-    """The answers of a run's models, under the run's own suite and detectors."""
+    """The answers of a run's models, under the suite and the detectors of that run."""
 
     def __init__(self, store: Store, run: str, reduce: Callable[[], str]) -> None:
         self.store = store
@@ -42,7 +42,7 @@ class JudgedAnswers:
         self._shared: dict[tuple[str, Split], dict[int, tuple[int, ...]]] = {}
         self._single: dict[str, bool] = {}
         self._kinds: dict[tuple[int, ...], KindsSaid] = {}
-        self._changes: dict[tuple[ItemsAsked, str, str, CheckNumbers], dict[Any, int]] = {}
+        self._changes: dict[tuple[ItemFilter, str, str, CheckNumbers], dict[Any, int]] = {}
         self._tags: dict[Split, dict[str, tuple[str, ...]]] = {}
         self._positions: dict[Split, dict[str, int]] = {}
 
@@ -78,7 +78,7 @@ class JudgedAnswers:
         """
         known = self.store.find_examples(self._run, prefix)
         for split in ("dev", "test", "train", "pool"):
-            fitting = [key for own, key in known if own == split]
+            fitting = [key for split_of_key, key in known if split_of_key == split]
             if len(fitting) == 1 and len(known) < MOST_FITTING:
                 return self.examples(fitting)[0]
         raise StoreError(
@@ -121,11 +121,15 @@ class JudgedAnswers:
 
     def number_checks(self, kind: str, detector: str = "") -> CheckNumbers:
         """Numbers of the checks of a kind (of one detector, or of any) that failed and passed."""
-        own: dict[str, set[int]] = {"fail": set(), "pass": set()}
+        by_status: dict[str, set[int]] = {"fail": set(), "pass": set()}
         for number, check in self.checks.items():
-            if check.kind == kind and detector in ("", check.detector) and check.status in own:
-                own[check.status].add(number)
-        return CheckNumbers(frozenset(own["fail"]), frozenset(own["pass"]))
+            if (
+                check.kind == kind
+                and detector in ("", check.detector)
+                and check.status in by_status
+            ):
+                by_status[check.status].add(number)
+        return CheckNumbers(frozenset(by_status["fail"]), frozenset(by_status["pass"]))
 
     def has_one_answer(self, *models: str) -> bool:
         """Whether each of these models answered each item once at most: then the database counts."""
@@ -134,18 +138,18 @@ class JudgedAnswers:
                 self._single[model] = self.store.has_one_answer(model, self.scopes)
         return all(self._single[model] for model in models)
 
-    def ask_items(
+    def make_item_filter(
         self, split: Split, *, tag: str = "", members: Sequence[str] | None = None
-    ) -> ItemsAsked:
+    ) -> ItemFilter:
         """Items of a split, as the run judged them."""
         chosen = None if members is None else tuple(members)
-        return ItemsAsked(self._run, split, tuple(self.scopes), tag, chosen)
+        return ItemFilter(self._run, split, tuple(self.scopes), tag, chosen)
 
     def count_changes(
-        self, asked: ItemsAsked, before: str, after: str, numbers: CheckNumbers
+        self, item_filter: ItemFilter, before: str, after: str, numbers: CheckNumbers
     ) -> dict[tuple[int, bool], int]:
         """An issue's items as the store counts them, once for all its pages."""
-        key = (asked, before, after, numbers)
+        key = (item_filter, before, after, numbers)
         if key not in self._changes:
             self._changes[key] = self.store.count_changes(*key)
         return self._changes[key]
@@ -171,7 +175,9 @@ class JudgedAnswers:
                 continue
             each = [failed(outcome) for outcome in several]
             bad = reduce_outcomes(each, how)
-            shown = next((o for o, own in zip(several, each, strict=True) if own is bad), None)
+            shown = next(
+                (o for o, is_bad in zip(several, each, strict=True) if is_bad is bad), None
+            )
             items[example] = bad, shown or several[0]
         return items
 
@@ -186,7 +192,11 @@ class JudgedAnswers:
             self._shared[key] = {id(o.failed): o.failed for o in every}
             self._shared[key] |= {id(o.repeated): o.repeated for o in every}
         shared = self._shared[key]
-        return {place for place, own in shared.items() if not numbers.isdisjoint(own)}
+        return {
+            identity
+            for identity, tuple_numbers in shared.items()
+            if not numbers.isdisjoint(tuple_numbers)
+        }
 
     def failed_kinds(
         self, outcomes: Iterable[Outcome], only: Collection[str] = ()
@@ -242,20 +252,20 @@ class JudgedAnswers:
         return self.store.responses_by_id(ids)
 
     def findings(self, responses: Sequence[Response]) -> dict[str, list[Finding]]:
-        """What was found in these answers, by response id; failures in the order of their kinds."""
+        """The findings of these answers, by response id; failures in the order of their kinds."""
         latest: dict[tuple[str, str, str], list[Finding]] = {}
         for scope in self.scopes:
-            own: dict[tuple[str, str, str], list[Finding]] = {}
+            of_scope: dict[tuple[str, str, str], list[Finding]] = {}
             for finding in self.store.findings(scope, responses):
                 key = (finding.response, finding.detector, finding.kind)
-                own.setdefault(key, []).append(finding)
-            latest.update(own)
+                of_scope.setdefault(key, []).append(finding)
+            latest.update(of_scope)
         findings: dict[str, list[Finding]] = {response.id: [] for response in responses}
         for (response, _, _), several in latest.items():
             findings[response] += several
         return {
-            key: sorted(own, key=lambda f: (f.status != "fail", kind_order(f.kind)))
-            for key, own in findings.items()
+            key: sorted(several, key=lambda f: (f.status != "fail", kind_order(f.kind)))
+            for key, several in findings.items()
         }
 
 

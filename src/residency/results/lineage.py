@@ -1,4 +1,4 @@
-"""Which rows made which model: the base, every training, and who asked for its rows."""
+"""Which rows made which model: the base, every training, and for which issue each row came."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RowSource:
 
 @dataclass(frozen=True)
 class LineageStep:
-    """A model with its dataset version and the rows that issues asked for."""
+    """A model with its dataset version and the rows that came for issues."""
 
     result: ModelResult
     dataset: DatasetVersion | None
@@ -44,7 +44,7 @@ def trace_lineage(results: RunResults) -> list[LineageStep]:
 
 
 def count_sources(results: RunResults, proposals: Iterable[Proposal], arm: str) -> list[RowSource]:
-    """Accepted rows of an arm counted by the issue that asked for them and by origin."""
+    """Accepted rows of an arm counted by issue and by origin."""
     titles = {issue.issue.id: issue.title for issue in results.issues}
     counts = Counter(
         (proposal.issue, f"{proposal.origin}, {proposal.selector}")

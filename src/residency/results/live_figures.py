@@ -15,7 +15,7 @@ SHOWN_ANSWERS = 3
 
 @dataclass(frozen=True)
 class LiveAnswer:
-    """An answer as it was written, and what was asked."""
+    """An answer as it was written, and its prompt."""
 
     example: Example
     response: Response

@@ -87,7 +87,7 @@ def compare_models(results: RunResults, before: str, after: str) -> ComparedMode
     sides = [_Side(answers, {key: side[key] for key in shared}) for side in (then, now)]
     groups = results.store.corpus_groups(results.run, "dev")
     kinds = {ANY: compare_paired(sides[0].fails_any(), sides[1].fails_any(), groups=groups)}
-    seen = {kind for side in sides for own in side.failed for kind in own}
+    seen = {kind for side in sides for failed_kinds in side.failed for kind in failed_kinds}
     for kind in sorted(seen, key=kind_order):
         kinds[kind] = compare_paired(sides[0].fails(kind), sides[1].fails(kind), groups=groups)
     kinds_then, kinds_now = (side.list_failed() for side in sides)

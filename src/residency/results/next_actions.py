@@ -22,7 +22,7 @@ SHOWN = 3
 LOW_COVERAGE = 0.9
 """Below this share of judged items the suite itself is the next thing to look at."""
 WRITE_ROWS = 20
-"""Answers that a person is asked to write for an issue that the pool cannot serve."""
+"""Answers that a person may write for an issue that the pool cannot serve."""
 
 
 @dataclass(frozen=True)

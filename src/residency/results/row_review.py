@@ -14,11 +14,11 @@ from residency.nouns.response import Response
 from residency.overlap.nearest_items import NearestItems
 from residency.project.row_decisions import RowDecision
 from residency.results.run_results import RunResults
-from residency.store.drawn_pages import DrawnAsked
+from residency.store.drawn_pages import ProposalFilter
 
 RowState = Literal["undecided", "accepted", "edited", "rejected", "firewall"]
 MOST_COMPARED = 20_000
-"""Items of dev and test that a page of rows is held against without being asked."""
+"""Items of dev and test that a page of rows is held against at once."""
 ROW_STATES: tuple[RowState, ...] = ("undecided", "accepted", "edited", "rejected", "firewall")
 """What became of a proposed row; ``firewall``: it came near dev or test, and nobody can accept it."""
 
@@ -89,8 +89,8 @@ def list_drawn_rows(
         issue: only of this issue (id). number: only of this round. state: only these. example: only
             this row (id). offset, limit: a page of them.
     """
-    asked = DrawnAsked(results.run, issue, number, state, example)
-    rows = results.store.drawn_page(asked, offset=offset, limit=limit)
+    proposal_filter = ProposalFilter(results.run, issue, number, state, example)
+    rows = results.store.drawn_page(proposal_filter, offset=offset, limit=limit)
     return [
         DrawnRow(round_, proposal, RowDecision.from_dict(said) if said else None)
         for round_, proposal, said in rows
@@ -101,7 +101,7 @@ def count_drawn_states(
     results: RunResults, *, issue: str = "", number: int = 0
 ) -> dict[RowState, int]:
     """How many rows stand where."""
-    counts = results.store.count_drawn_states(DrawnAsked(results.run, issue, number))
+    counts = results.store.count_drawn_states(ProposalFilter(results.run, issue, number))
     return {state: counts[state] for state in ROW_STATES if state in counts}
 
 
@@ -167,9 +167,11 @@ def find_neighbours(results: RunResults, rows: Sequence[Example]) -> list[list[N
     splits: tuple[Split, Split] = ("dev", "test")
     if results not in _NEAREST:
         _NEAREST[results] = {s: NearestItems(results.store.corpus(results.run, s)) for s in splits}
-    found: list[list[Neighbour]] = [[] for _ in rows]
+    neighbours: list[list[Neighbour]] = [[] for _ in rows]
     for split in splits:
-        for own, near in zip(found, _NEAREST[results][split].find_nearest(rows), strict=True):
+        for neighbours_of_row, near in zip(
+            neighbours, _NEAREST[results][split].find_nearest(rows), strict=True
+        ):
             if near is not None:
-                own.append(Neighbour(split, *near))
-    return found
+                neighbours_of_row.append(Neighbour(split, *near))
+    return neighbours

@@ -1,4 +1,4 @@
-"""A gate on a run: its final model against an earlier one, or against its own issues' references.
+"""A gate on a run: its final model against an earlier one, or against its issues' references.
 
 No model is opened and nothing is generated: stored answers and verdicts are read.
 """
@@ -32,15 +32,15 @@ SCORE = "share of checks failed"
 
 
 def compare_sides(before: GateSide, after: GateSide, limits: GateLimits) -> GateReport:
-    """An earlier model against the present one, on dev items that found no issue in either run."""
+    """An earlier model against the present one, on dev items that measure in both runs."""
     known = {issue.key: issue for issue in (*before.issues, *after.issues)}
     measuring = before.measuring & after.measuring
     groups = {**before.groups, **after.groups}
-    asked = [
+    compared_issues = [
         (issue, _failures(before, issue, measuring), _failures(after, issue, measuring))
         for issue in known.values()
     ]
-    comparable = [row for row in asked if any(v is not None for v in row[1].values())]
+    comparable = [row for row in compared_issues if any(v is not None for v in row[1].values())]
     questions = [PairedQuestion(issue.title, then, now, groups) for issue, then, now in comparable]
     items = before.measuring  # those that are gone are counted as missing
     questions.append(
@@ -59,7 +59,9 @@ def compare_sides(before: GateSide, after: GateSide, limits: GateLimits) -> Gate
         reasons += _find_return(issue, change)
     reasons += _find_other_definitions(before, after)
     notes = note_unclear(changes, limits)
-    apart = [issue.title for issue, then, _ in asked if all(v is None for v in then.values())]
+    apart = [
+        issue.title for issue, then, _ in compared_issues if all(v is None for v in then.values())
+    ]
     if apart:
         notes.append(f"the earlier side says nothing of: {', '.join(apart)}")
     added = len(after.measuring - before.measuring)
@@ -106,9 +108,9 @@ def _find_other_definitions(before: GateSide, after: GateSide) -> list[GateReaso
 
 
 def judge_run(results: RunResults, limits: GateLimits) -> GateReport:
-    """The run's final model by its own verdicts, the sealed test and the guard's benchmarks.
+    """The run's final model by its verdicts, the sealed test and the guard's benchmarks.
 
-    The chance of any false *regressed* is the run's own (``[diagnose] alpha``): it was spent when
+    The chance of any false *regressed* is that of the run (``[diagnose] alpha``): it was spent when
     the verdicts were given.
     """
     alpha = float(results.settings.get("diagnose", {}).get("alpha", limits.alpha))

@@ -1,6 +1,6 @@
 """One read-out of a run, from the store alone: what terminal, report, pages and ``trace`` show.
 
-Each part is read when it is first asked for. No model and no data file is opened.
+Each part is read at its first use. No model and no data file is opened.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class RunResults:
         settings: dict[str, Any] = self.data.settings or self.opened.get("settings") or {}
         masked: dict[str, Any] = mask_values(
             settings
-        )  # runs of earlier versions kept addresses whole
+        )  # runs of earlier versions stored addresses whole
         return masked
 
     @property
@@ -310,11 +310,15 @@ class RunResults:
         """What this run may spend of the project's α."""
         whole = float(self.settings.get("diagnose", {}).get("alpha", 0.05))
         taken = self.store.records(RecordKind.ALPHA_TAKEN)
-        own = [record for record in taken if record["run"] == self.run]
-        if not own:  # by a version that kept no ledger
+        shares_of_run = [record for record in taken if record["run"] == self.run]
+        if not shares_of_run:  # by a version without a ledger
             return AlphaShare(1, whole, whole, whole)
-        spent = sum(record["alpha"] for record in taken if record["number"] <= own[0]["number"])
-        return AlphaShare(own[0]["number"], own[0]["alpha"], own[0]["whole"], spent)
+        spent = sum(
+            record["alpha"] for record in taken if record["number"] <= shares_of_run[0]["number"]
+        )
+        return AlphaShare(
+            shares_of_run[0]["number"], shares_of_run[0]["alpha"], shares_of_run[0]["whole"], spent
+        )
 
     @cached_property
     def proposals(self) -> dict[int, list[Proposal]]:

@@ -249,15 +249,15 @@ def _sum_models(requests: Sequence[ServedRequest]) -> list[ModelUsage]:
     for request in requests:
         by_model.setdefault(request.model, []).append(request)
     lines = []
-    for model, own in by_model.items():
-        answered = [request for request in own if is_answered(request)]
+    for model, model_requests in by_model.items():
+        answered = [request for request in model_requests if is_answered(request)]
         lines.append(
             ModelUsage(
                 model,
-                len(own),
-                sum(map(is_error, own)),
-                sum(request.prompt_tokens for request in own),
-                sum(request.answer_tokens for request in own),
+                len(model_requests),
+                sum(map(is_error, model_requests)),
+                sum(request.prompt_tokens for request in model_requests),
+                sum(request.answer_tokens for request in model_requests),
                 take_percentiles(request.seconds for request in answered),
                 _first_tokens(answered),
             )

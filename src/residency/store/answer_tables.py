@@ -45,7 +45,7 @@ class AnswerTables(Database):
     # --- responses -------------------------------------------------------------------------
 
     def add_responses(self, responses: Sequence[Response]) -> None:
-        """Responses, each kept at once so that a cut-off generation loses nothing."""
+        """Responses, each stored at once so that a cut-off generation loses nothing."""
         self._insert(
             schema.responses,
             [
@@ -110,8 +110,8 @@ class AnswerTables(Database):
         table = schema.responses
         with self._read() as connection:
             # where a row lies tells when it was added; that is near enough for looking on
-            place = "rowid" if connection.dialect.name == "sqlite" else "ctid"
-            query = select(table.c.body).order_by(literal_column(place).desc()).limit(count)
+            row_number = "rowid" if connection.dialect.name == "sqlite" else "ctid"
+            query = select(table.c.body).order_by(literal_column(row_number).desc()).limit(count)
             return [read_response(json.loads(row[0])) for row in connection.execute(query)]
 
     # --- findings --------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class AnswerTables(Database):
         scope_of: dict[str, str] = {}
         with self._read() as connection:
             for each in queries:
-                # the driver's own rows: hundreds of thousands are read, and these cost a third
+                # plain rows of the driver: hundreds of thousands are read, and these cost a third
                 cursor: Any = connection.execute(each).cursor
                 for scope, example, response, sample, failed, repeated in cursor.fetchall():
                     for text in (failed, repeated):
@@ -252,10 +252,12 @@ def _key_of(finding: Finding) -> tuple[str, str, str, str]:
 def _joined(outcomes: Sequence[Outcome], checks: Mapping[int, Check]) -> Outcome:
     latest: dict[tuple[str, str], list[int]] = {}
     for outcome in outcomes:
-        own: dict[tuple[str, str], list[int]] = {}
+        latest_of_outcome: dict[tuple[str, str], list[int]] = {}
         for number in (*outcome.failed, *outcome.repeated):
-            own.setdefault((checks[number].detector, checks[number].kind), []).append(number)
-        latest.update(own)
+            latest_of_outcome.setdefault((checks[number].detector, checks[number].kind), []).append(
+                number
+            )
+        latest.update(latest_of_outcome)
     numbers = [number for several in latest.values() for number in several]
     failed = tuple(number for number in numbers if checks[number].status == "fail")
     others = tuple(number for number in numbers if checks[number].status != "fail")
@@ -322,7 +324,7 @@ def _outcome_row(
 def _add_to_row(
     connection: Connection, scope: str, response: str, old: PackedRow, new: PackedRow
 ) -> None:
-    """What was found later is added; what is known stays as it is."""
+    """Later findings are added; what is known stays as it is."""
     if set(new.failed) <= set(old.failed) and set(new.repeated) <= set(old.repeated):
         return
     table = schema.outcomes

@@ -68,8 +68,8 @@ class Database:
         self._log_lock = WriterLock(folder / "log.lock")
         if create:
             self._make_folder()
-        self.place, self._engine = _open_engine(path, url)
-        with explain_errors(self.place):
+        self.address, self._engine = _open_engine(path, url)
+        with explain_errors(self.address):
             self._bring_up_to_date()
 
     @property
@@ -114,7 +114,7 @@ class Database:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with explain_errors(self.place), self._engine.connect() as connection:
+        with explain_errors(self.address), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -127,10 +127,10 @@ class Database:
         if not self._lock.held:
             raise UnlockedWriteError(
                 "a row was to be written without the project's writer lock",
-                where=self.place,
+                where=self.address,
                 next_step="write inside `with store.writer(COMMAND):`",
             )
-        with explain_errors(self.place), self._engine.begin() as connection:
+        with explain_errors(self.address), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -144,7 +144,7 @@ class Database:
             if not self._lock.held:
                 self._log_lock.take_lock("adding to the log", wait=10.0)
                 stack.callback(self._log_lock.release_lock)
-            stack.enter_context(explain_errors(self.place))
+            stack.enter_context(explain_errors(self.address))
             yield stack.enter_context(self._engine.begin())
 
     def _insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""A database's own errors as ours: what happened, where, and what to do."""
+"""A database's errors as ours: what happened, where, and what to do."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def explain_errors(where: str) -> Iterator[None]:
 
 
 def _explained(error: DBAPIError, where: str) -> StoreError:
-    own = str(error.orig).strip().splitlines()
-    reason = own[0] if own else type(error.orig).__name__
+    driver_lines = str(error.orig).strip().splitlines()
+    reason = driver_lines[0] if driver_lines else type(error.orig).__name__
     name = str(getattr(error.orig, "sqlite_errorname", ""))
     for prefix, what, step in _SQLITE:
         if name.startswith(prefix):

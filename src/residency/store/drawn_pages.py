@@ -28,7 +28,7 @@ STATES = ("undecided", "accepted", "edited", "rejected", "firewall")
 
 
 @dataclass(frozen=True)
-class DrawnAsked:
+class ProposalFilter:
     """Which rows: of a run's main arm; of an issue, a round, in a state, or this one (example id)."""
 
     run: str
@@ -42,11 +42,11 @@ class DrawnPages(ItemPages):
     """Proposed rows as people review them."""
 
     def drawn_page(
-        self, asked: DrawnAsked, *, offset: int = 0, limit: int | None = 10
+        self, proposal_filter: ProposalFilter, *, offset: int = 0, limit: int | None = 10
     ) -> list[tuple[int, Proposal, dict[str, Any] | None]]:
         """Round, row and last decision (as it stands in the log), the latest round and what nobody
         decided of first."""
-        table, log, state, query = self._drawn(asked)
+        table, log, state, query = self._drawn(proposal_filter)
         score = cast(self._json_text(table.c.body, "score"), Float)
         page = (
             query.with_only_columns(table.c.round, table.c.body, log.c.at, log.c.body)
@@ -70,9 +70,9 @@ class DrawnPages(ItemPages):
                 for round_, body, at, said in connection.execute(page)
             ]
 
-    def count_drawn_states(self, asked: DrawnAsked) -> dict[str, int]:
+    def count_drawn_states(self, proposal_filter: ProposalFilter) -> dict[str, int]:
         """How many rows stand in which state."""
-        _, _, state, query = self._drawn(asked)
+        _, _, state, query = self._drawn(proposal_filter)
         counted = query.with_only_columns(state, func.count()).group_by(state)
         with self._read() as connection:
             counts = {int(number): int(n) for number, n in connection.execute(counted)}
@@ -101,7 +101,9 @@ class DrawnPages(ItemPages):
         accepted = self._json_text(table.c.body, "accepted")
         return accepted == ("true" if self.is_shared else 1)
 
-    def _drawn(self, asked: DrawnAsked) -> tuple[Any, Any, ColumnElement[Any], Select[Any]]:
+    def _drawn(
+        self, proposal_filter: ProposalFilter
+    ) -> tuple[Any, Any, ColumnElement[Any], Select[Any]]:
         table, log = schema.proposals.alias("p"), schema.records.alias("d")
         newest = (
             select(schema.records.c.key, func.max(schema.records.c.id).label("id"))
@@ -117,15 +119,17 @@ class DrawnPages(ItemPages):
             (word == "edit", 2),
             else_=3,
         )
-        fits = and_(table.c.run == asked.run, table.c.arm == "main")
-        if asked.issue:
-            fits = and_(fits, table.c.issue == asked.issue)
-        if asked.round:
-            fits = and_(fits, table.c.round == asked.round)
-        if asked.example:
-            fits = and_(fits, table.c.example == asked.example)
-        if asked.state:
-            fits = and_(fits, or_(*[state == n for n, s in enumerate(STATES) if s == asked.state]))
+        fits = and_(table.c.run == proposal_filter.run, table.c.arm == "main")
+        if proposal_filter.issue:
+            fits = and_(fits, table.c.issue == proposal_filter.issue)
+        if proposal_filter.round:
+            fits = and_(fits, table.c.round == proposal_filter.round)
+        if proposal_filter.example:
+            fits = and_(fits, table.c.example == proposal_filter.example)
+        if proposal_filter.state:
+            fits = and_(
+                fits, or_(*[state == n for n, s in enumerate(STATES) if s == proposal_filter.state])
+            )
         source = table.outerjoin(newest, newest.c.key == table.c.example).outerjoin(
             log, log.c.id == newest.c.id
         )

@@ -24,7 +24,7 @@ class IssueTables(Database):
     """What was wrong, what was done about it, and what became of it."""
 
     def add_issues(self, run: str, issues: Sequence[Issue]) -> None:
-        """Issues of a run; an issue keeps the round in which it was first found."""
+        """Issues of a run; an issue keeps its first round."""
         self._insert(
             schema.issues,
             [

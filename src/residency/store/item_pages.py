@@ -1,6 +1,6 @@
 """Long lists cut and counted by the database: items, an issue's items, two models on one split.
 
-What is asked here takes one answer an item and model (``has_one_answer``); with several samples
+Queries here take one answer an item and model (``has_one_answer``); with several samples
 the caller reduces them itself.
 """
 
@@ -36,7 +36,7 @@ MOST_NUMBERS = 60
 
 
 @dataclass(frozen=True)
-class ItemsAsked:
+class ItemFilter:
     """Which answers are spoken of: of a run's split, as they were judged under these scopes.
 
     ``tag`` and ``members`` (example ids) narrow the items; empty and None take all.
@@ -58,7 +58,7 @@ class CheckNumbers:
 
     @property
     def are_few(self) -> bool:
-        """Whether the database can be asked by them."""
+        """Whether a query can name them all."""
         return len(self.failed) + len(self.passed) <= MOST_NUMBERS
 
 
@@ -87,22 +87,22 @@ class ItemPages(Database):
     # --- an issue's items ------------------------------------------------------------------
 
     def count_changes(
-        self, asked: ItemsAsked, before: str, after: str, numbers: CheckNumbers
+        self, item_filter: ItemFilter, before: str, after: str, numbers: CheckNumbers
     ) -> dict[tuple[int, bool], int]:
         """Items by change (0 fixed, 1 still failing, 2 broken, 3 passing, 4 unscored) and whether
         the later answer fails another check."""
-        change, others, _, query = self._changes(asked, before, after, numbers)
+        change, others, _, query = self._changes(item_filter, before, after, numbers)
         other = case((others > 0, 1), else_=0)
         counted = query.with_only_columns(change, other, func.count()).group_by(change, other)
         with self._read() as connection:
             return {(int(c), bool(o)): int(n) for c, o, n in connection.execute(counted)}
 
     def paired_outcomes(
-        self, asked: ItemsAsked, before: str, after: str
+        self, item_filter: ItemFilter, before: str, after: str
     ) -> Iterator[tuple[str, str, str, tuple[str, str, str, str]]]:
         """Example, earlier and later response, and the written check numbers of both (failed, passed,
         failed, passed), of every item that both models answered, in the order of the data."""
-        rows, then, now, query = self._pair(asked, before, after)
+        rows, then, now, query = self._pair(item_filter, before, after)
         query = query.with_only_columns(
             rows.c.example,
             then.c.response,
@@ -118,7 +118,7 @@ class ItemPages(Database):
 
     def issue_page(
         self,
-        asked: ItemsAsked,
+        item_filter: ItemFilter,
         before: str,
         after: str,
         numbers: CheckNumbers,
@@ -133,7 +133,7 @@ class ItemPages(Database):
         With both ``change`` and ``fails_other`` (whether the later answer fails another check) nothing
         is sorted, and reading ends with the last row that is wanted.
         """
-        number, others, columns, query = self._changes(asked, before, after, numbers)
+        number, others, columns, query = self._changes(item_filter, before, after, numbers)
         page = query.with_only_columns(columns[0], number, columns[1], columns[2], others)
         if change is not None:
             page = page.where(number == change)
@@ -146,9 +146,9 @@ class ItemPages(Database):
             return [ChangedItem(*row) for row in connection.execute(page)]
 
     def _changes(
-        self, asked: ItemsAsked, before: str, after: str, numbers: CheckNumbers
+        self, item_filter: ItemFilter, before: str, after: str, numbers: CheckNumbers
     ) -> tuple[ColumnElement[Any], ColumnElement[Any], list[ColumnElement[Any]], Select[Any]]:
-        rows, then, now, query = self._pair(asked, before, after)
+        rows, then, now, query = self._pair(item_filter, before, after)
         was, bad = _says_failed(then, numbers), _says_failed(now, numbers)
         change = case(
             (or_(was.is_(None), bad.is_(None)), 4),
@@ -164,22 +164,22 @@ class ItemPages(Database):
         return change, others, columns, query
 
     def _pair(
-        self, asked: ItemsAsked, before: str, after: str
+        self, item_filter: ItemFilter, before: str, after: str
     ) -> tuple[Any, Any, Any, Select[Any]]:
         rows = schema.run_examples.alias("r")
         then, now = schema.outcomes.alias("b"), schema.outcomes.alias("a")
         query = select(rows.c.example).select_from(
-            rows.join(then, _of_model(then, rows, before, asked)).join(
-                now, _of_model(now, rows, after, asked)
+            rows.join(then, _of_model(then, rows, before, item_filter)).join(
+                now, _of_model(now, rows, after, item_filter)
             )
         )
-        return rows, then, now, query.where(self._fits(rows, asked))
+        return rows, then, now, query.where(self._fits(rows, item_filter))
 
     # --- items and what several models failed in them --------------------------------------
 
     def filter_items(
         self,
-        asked: ItemsAsked,
+        item_filter: ItemFilter,
         models: Sequence[str],
         failed: Collection[int] | None,
         *,
@@ -200,10 +200,10 @@ class ItemPages(Database):
         if failed is not None or change:
             for number, model in enumerate(models):
                 table = schema.outcomes.alias(f"o{number}")
-                source = source.outerjoin(table, _of_model(table, rows, model, asked))
+                source = source.outerjoin(table, _of_model(table, rows, model, item_filter))
                 bad = table.c.failed != "" if failed is None else _holds(table.c.failed, failed)
                 fails.append(case((table.c.response.is_(None), null()), (bad, 1), else_=0))
-        query = select(rows.c.example).select_from(source).where(self._fits(rows, asked))
+        query = select(rows.c.example).select_from(source).where(self._fits(rows, item_filter))
         if failed is not None:
             query = query.where(or_(*[each == 1 for each in fails]) if fails else false())
         if change:
@@ -213,12 +213,14 @@ class ItemPages(Database):
             total = connection.execute(select(func.count()).select_from(query.subquery())).scalar()
             return [str(row[0]) for row in connection.execute(page)], int(total or 0)
 
-    def list_asked(self, asked: ItemsAsked) -> list[str]:
-        """Examples (ids) that are asked for, in no order; one question whatever their number."""
+    def list_example_ids(self, item_filter: ItemFilter) -> list[str]:
+        """Ids of the examples that fit, in no order; one query whatever their number."""
         rows = schema.run_examples.alias("r")
         with self._read() as connection:
-            found = connection.execute(select(rows.c.example).where(self._fits(rows, asked)))
-            return [str(row[0]) for row in found]
+            rows_read = connection.execute(
+                select(rows.c.example).where(self._fits(rows, item_filter))
+            )
+            return [str(row[0]) for row in rows_read]
 
     def split_tags(self, run: str, split: Split) -> list[str]:
         """Every tag of a run's split, sorted."""
@@ -232,15 +234,15 @@ class ItemPages(Database):
     # --- answered items ------------------------------------------------------------------------
 
     def worst_answers(
-        self, asked: ItemsAsked, model: str, *, offset: int = 0, limit: int = 200
+        self, item_filter: ItemFilter, model: str, *, offset: int = 0, limit: int = 200
     ) -> list[tuple[str, str]]:
         """Items with the answer that fails most checks (ids), most failures first."""
         rows, answers = schema.run_examples.alias("r"), schema.outcomes.alias("o")
         failures = _count_numbers(answers.c.failed)
         query = (
             select(rows.c.example, answers.c.response)
-            .select_from(rows.join(answers, _of_model(answers, rows, model, asked)))
-            .where(self._fits(rows, asked))
+            .select_from(rows.join(answers, _of_model(answers, rows, model, item_filter)))
+            .where(self._fits(rows, item_filter))
             .order_by(failures.desc(), rows.c.example)
             .offset(offset)
             .limit(limit)
@@ -248,11 +250,11 @@ class ItemPages(Database):
         with self._read() as connection:
             return [(str(e), str(r)) for e, r in connection.execute(query)]
 
-    def count_judged(self, asked: ItemsAsked, model: str) -> int:
+    def count_judged(self, item_filter: ItemFilter, model: str) -> int:
         """Items that a model's answer was judged on."""
         rows, answers = schema.run_examples.alias("r"), schema.outcomes.alias("o")
-        source = rows.join(answers, _of_model(answers, rows, model, asked))
-        query = select(func.count()).select_from(source).where(self._fits(rows, asked))
+        source = rows.join(answers, _of_model(answers, rows, model, item_filter))
+        query = select(func.count()).select_from(source).where(self._fits(rows, item_filter))
         with self._read() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -269,12 +271,12 @@ class ItemPages(Database):
 
     # --- pieces of queries -------------------------------------------------------------------
 
-    def _fits(self, rows: Any, asked: ItemsAsked) -> ColumnElement[bool]:
-        fits = and_(rows.c.run == asked.run, rows.c.split == asked.split)
-        if asked.tag:
-            fits = and_(fits, self._has_tag(rows, asked.tag))
-        if asked.members is not None:
-            ids = json.dumps(asked.members)
+    def _fits(self, rows: Any, item_filter: ItemFilter) -> ColumnElement[bool]:
+        fits = and_(rows.c.run == item_filter.run, rows.c.split == item_filter.split)
+        if item_filter.tag:
+            fits = and_(fits, self._has_tag(rows, item_filter.tag))
+        if item_filter.members is not None:
+            ids = json.dumps(item_filter.members)
             each: Any = (
                 func.json_array_elements_text(cast(ids, JSON))
                 if self.is_shared
@@ -309,10 +311,10 @@ class ItemPages(Database):
         return func.json_extract(column, f"$.{key}")
 
 
-def _of_model(table: Any, rows: Any, model: str, asked: ItemsAsked) -> ColumnElement[bool]:
+def _of_model(table: Any, rows: Any, model: str, item_filter: ItemFilter) -> ColumnElement[bool]:
     return and_(
         table.c.model == model,
-        table.c.scope.in_(asked.scopes),
+        table.c.scope.in_(item_filter.scopes),
         table.c.example == rows.c.example,
     )
 

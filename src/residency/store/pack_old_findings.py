@@ -66,13 +66,13 @@ def _old_answers(
     connection: Connection,
 ) -> Iterator[tuple[str, str, str | None, str | None, int | None, list[str]]]:
     """Scope, response, its model, example and sample, and the bodies of its findings."""
-    found = connection.execute(
+    joined_rows = connection.execute(
         text(
             "SELECT f.scope, f.response, r.model, r.example, r.sample, f.body FROM findings f "
             "LEFT JOIN responses r ON r.id = f.response ORDER BY f.scope, f.response"
         ).execution_options(stream_results=True, yield_per=_BATCH)
     )
-    for key, rows in groupby(found, key=lambda row: (row[0], row[1], row[2], row[3], row[4])):
+    for key, rows in groupby(joined_rows, key=lambda row: (row[0], row[1], row[2], row[3], row[4])):
         yield (*key, [row[5] for row in rows])
 
 

@@ -17,11 +17,11 @@ from residency.nouns.content_id import canonical_json
 from residency.nouns.finding import Finding, Status
 
 LONGEST_MESSAGE = 200
-"""A longer reason speaks of one answer and is kept with it."""
+"""A longer reason speaks of one answer and is stored with it."""
 
 
 class Check(NamedTuple):
-    """What a check said, whatever the answer. ``message`` is empty for a failure, which has its own."""
+    """What a check said, whatever the answer. ``message`` is empty for a failure: its finding says why."""
 
     detector: str
     version: str
@@ -58,7 +58,7 @@ def check_of(finding: Finding) -> Check:
 def pack_findings(
     findings: Iterable[Finding], number_of: Callable[[Check], int]
 ) -> tuple[dict[str, PackedRow], list[Finding]]:
-    """Each answer's row, by response id, and the findings that are kept in full."""
+    """Each answer's row, by response id, and the findings that are stored in full."""
     rows: dict[str, PackedRow] = {}
     full = []
     for finding in findings:

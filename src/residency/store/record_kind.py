@@ -31,7 +31,7 @@ class RecordKind(StrEnum):
     SWEEP = "sweep"
     """Key: run. Curves, sizes and advice of the last sweep."""
     SEARCH = "search"
-    """Key: run. Trials of settings, and the best against the project's own."""
+    """Key: run. Trials of settings, and the best against those of the project."""
     ESTIMATE = "estimate"
     """Key: base and settings. Memory and time that a training would need."""
     VOTE = "vote"

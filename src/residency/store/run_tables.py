@@ -148,7 +148,7 @@ class RunTables(Database):
             return {example: tuple(json.loads(body).get("tags", ())) for example, body in rows}
 
     def corpus_groups(self, run: str, split: Split) -> dict[str, str]:
-        """The group of each of a run's examples, by id; its own id where it has none."""
+        """The group of each of a run's examples, by id; without a group, the example's id."""
         table = schema.run_examples
         group: Any = (
             as_jsonb(table.c.body)["group"].astext
@@ -157,7 +157,7 @@ class RunTables(Database):
         )
         query = select(table.c.example, group).where(table.c.run == run, table.c.split == split)
         with self._read() as connection:
-            return {key: own or key for key, own in connection.execute(query)}
+            return {key: group_of_row or key for key, group_of_row in connection.execute(query)}
 
     def corpus_sizes(self, run: str) -> dict[str, int]:
         """A run's examples counted by split."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class StageName(StrEnum):
-    """Steps of a run whose result is kept."""
+    """Steps of a run whose result is stored."""
 
     DATA = "data"
     SENSITIVITY = "sensitivity"
@@ -28,7 +28,7 @@ class StageName(StrEnum):
     ROWS = "rows"
     """Of a round: what people had decided of its rows when it was trained."""
     ARMS_PLAN = "arms plan"
-    """How many trainings an arm gets, and what is asked of them; stored before they are trained."""
+    """How many trainings an arm gets, and which questions they answer; stored before they are trained."""
     ARMS_TRAINED = "arms trained"
     """The trainings of both arms on dev, and how far two trainings differ on each issue."""
     ARMS_TESTED = "arms tested"

@@ -55,7 +55,7 @@ class Store(
     def check_database(self) -> list[str]:
         """What the database itself finds damaged; nothing for one that is whole.
 
-        PostgreSQL checks its own pages; there only the tables' references are looked at.
+        PostgreSQL checks its pages itself; there only the tables' references are looked at.
         """
         faults: list[str] = []
         with self._read() as connection:

@@ -1,4 +1,4 @@
-"""Projects that are kept open: rows, tokenizer and model are loaded once and not for each request."""
+"""Projects that stay open: rows, tokenizer and model are loaded once and not for each request."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def find_open_projects(site: Site) -> OpenProjects:
 
 @contextmanager
 def open_alone(site: Site, request: Request) -> Iterator[Workspace]:
-    """The project with a store of its own, for one request: one that writes through a command, or
+    """The project with a separate store, for one request: one that writes through a command, or
     that reads for so long that no other should wait for it."""
     ws = site.workspace(request)
     try:

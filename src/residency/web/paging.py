@@ -34,8 +34,8 @@ def make_pager(total: int, page: int, size: int, **filters: str) -> Pager:
     pages = max(1, -(-total // size))
 
     def link(number: int) -> str:
-        kept = {name: value for name, value in filters.items() if value}
-        return "?" + urlencode({**kept, "page": number})
+        active_filters = {name: value for name, value in filters.items() if value}
+        return "?" + urlencode({**active_filters, "page": number})
 
     return Pager(
         total=total,

@@ -1,4 +1,4 @@
-"""What takes long to work out and is the same for the same contents: worked out once and kept."""
+"""What takes long to work out and is the same for the same contents: worked out once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 
 class Remembered(Generic[Value]):
-    """Values by what they were made of; the ones that were asked for longest ago are forgotten.
+    """Values by what they were made of; the ones that were used longest ago are forgotten.
 
     While one request works a value out, others that ask for the same wait for it and do not work it
     out again; those that ask for another one do not wait.

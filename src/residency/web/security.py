@@ -1,6 +1,6 @@
 """Who may ask and who may write, and what a page may do: local by default, a token beyond it.
 
-Three things stand between another web page and what these pages write: the browser's own word on
+Three things stand between another web page and what these pages write: what the browser says on
 where a request comes from (``Sec-Fetch-Site``, ``Origin``), the Host header, and a token that is in
 our pages alone, which no other origin can read.
 """
@@ -32,7 +32,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""Sent with every answer. A page may set its own Content-Security-Policy."""
+"""Sent with every answer. A page may set another Content-Security-Policy."""
 
 COOKIE = "residency_token"
 FIELD = "csrf"
@@ -73,7 +73,7 @@ def host_name(header: str) -> str:
 
 
 def is_same_origin(request: Request) -> bool:
-    """Whether the browser says that a request to write comes from our own pages.
+    """Whether the browser says that a request to write comes from our pages.
 
     A client that is no browser sends neither header; it is held to the token alone.
     """
@@ -105,7 +105,7 @@ class Guard:
     """Middleware: the Host header, the method, the origin, the token; then the headers.
 
     A foreign Host header is refused where no token protects the pages, so that a web page
-    elsewhere cannot read them by pointing its own name at this machine (DNS rebinding).
+    elsewhere cannot read them by pointing its name at this machine (DNS rebinding).
     """
 
     def __init__(self, token: str) -> None:

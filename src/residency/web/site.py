@@ -70,8 +70,11 @@ class Site:
         try:
             return [find_project_root(self.folder)]
         except ConfigError:
-            found = [*self.folder.glob(f"*/{CONFIG_NAME}"), *self.folder.glob(f"*/*/{CONFIG_NAME}")]
-            return sorted(path.parent for path in found if path.is_file())
+            config_files = [
+                *self.folder.glob(f"*/{CONFIG_NAME}"),
+                *self.folder.glob(f"*/*/{CONFIG_NAME}"),
+            ]
+            return sorted(path.parent for path in config_files if path.is_file())
 
     def root(self, request: Request) -> Path | None:
         """The project that this request speaks of: the only one, or the one that was chosen."""
@@ -152,7 +155,7 @@ class Site:
             return []
 
     def workspace(self, request: Request) -> Workspace:
-        """The project, opened with the base of its last run; what is heavy is loaded when asked for."""
+        """The project, opened with the base of its last run; what is heavy is loaded at its first use."""
         root = self.need_root(request)
         return Workspace(root, read_config_as_opened(root))
 
@@ -172,7 +175,7 @@ class Site:
     # --- who writes -----------------------------------------------------------------------
 
     def person(self, request: Request) -> str:
-        """The name of who writes: what they said, or on one's own machine the login name."""
+        """The name of who writes: what they said, or on the user's machine the login name."""
         said = clean_name(unquote(request.cookies.get(PERSON_COOKIE, "")))
         return said or ("" if self.several else _login_name())
 

@@ -1,4 +1,4 @@
-"""Files that are dropped on a page: kept beside the project under a safe name, never over another."""
+"""Files that are dropped on a page: saved beside the project under a safe name, never over another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = "data"
 
 
 def keep_upload(file: UploadFile, folder: Path) -> Path:
-    """Write a dropped file into ``folder/data``; the same file dropped twice is kept once.
+    """Write a dropped file into ``folder/data``; the same file dropped twice is saved once.
 
     Raises:
         DataError: it has no name, or the folder cannot be written.
@@ -28,21 +28,21 @@ def keep_upload(file: UploadFile, folder: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as out:
             shutil.copyfileobj(file.file, out)
-        place = target
+        path = target
         number = 2
-        while place.exists():
-            if hash_file(place) == hash_file(draft):
+        while path.exists():
+            if hash_file(path) == hash_file(draft):
                 draft.unlink()
-                return place
-            place = target.with_name(f"{_stem(name)}-{number}{name[len(_stem(name)) :]}")
+                return path
+            path = target.with_name(f"{_stem(name)}-{number}{name[len(_stem(name)) :]}")
             number += 1
-        draft.rename(place)
+        draft.rename(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise DataError(
             f"the file cannot be kept: {error.strerror or error}", where=str(target.parent)
         ) from None
-    return place
+    return path
 
 
 def safe_file_name(name: str) -> str:

@@ -54,7 +54,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
 
 def _choose_pair(site: Site, request: Request, before: str, after: str) -> _Pair:
-    """The models that are asked for; by default the latest run's first and its final one."""
+    """The models that the address names; by default the latest run's first and its final one."""
     final = site.results(request).final_id
     runs = list_runs(site.store(request), lambda run: site.results(request, run))
     # A run may be known by its answers alone (a sweep under a changed suite): it has no models.
@@ -85,7 +85,7 @@ def _add_lists(app: FastAPI, site: Site) -> None:
 
     @app.get("/compare/metric")
     def show_metric(request: Request, before: str, after: str) -> Response:
-        """What models are compared by, as ``residency compare`` says it; graded when it is asked for.
+        """What models are compared by, as ``residency compare`` says it; graded on this page's first call.
 
         It is graded once for the same settings, rows, answers and findings.
         """
@@ -140,7 +140,9 @@ def _add_pages(
             compared=compared,
             any_failure=ANY,
             counts=compared.count_flips(),
-            shown=[(own, mark_difference(own.before.text, own.after.text)) for own in shown],
+            shown=[
+                (sample, mark_difference(sample.before.text, sample.after.text)) for sample in shown
+            ],
             pager=pager,
             **frame,
         )

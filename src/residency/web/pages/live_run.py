@@ -1,6 +1,6 @@
 """Run: the plan, where the run is, loss, score and first answers as they come; Start, Stop, Resume.
 
-The run is a process of its own. The page watches its progress file and the store, so that neither
+The run is a separate process. The page watches its progress file and the store, so that neither
 the browser's end nor the server's is the run's.
 """
 

@@ -15,7 +15,7 @@ from residency.web.pages.comparison import AT_ONCE
 from residency.web.site import Site
 
 _REPORT_POLICY = "frame-ancestors 'none'"
-"""The report carries its own, stricter policy for everything else."""
+"""The report carries a stricter policy for everything else."""
 
 
 def add_routes(app: FastAPI, site: Site) -> None:

@@ -122,7 +122,7 @@ def _add_modes(app: FastAPI, site: Site) -> None:
             reading=reading,
             ungrouped=reading.ungrouped[:SHOWN_NOTES],
             groups=groups,
-            asked=suggest,
+            suggest=suggest,
         )
 
     @app.post("/read/modes")

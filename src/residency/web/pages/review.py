@@ -22,7 +22,7 @@ from residency.web.open_projects import open_alone
 from residency.web.site import Site
 
 MOST_SESSIONS = 50
-"""Sessions that are kept ready; an older one is made anew when it goes on."""
+"""Sessions that stay ready; an older one is made anew when it goes on."""
 MOST_PAIRS = 2000
 """Items of one session; of more, a sample that is the same for everybody."""
 BOARD_DRAWS = 200

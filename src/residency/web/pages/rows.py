@@ -36,12 +36,12 @@ def add_routes(app: FastAPI, site: Site) -> None:
     ) -> Response:
         results = site.results(request)
         chosen = results.issue(issue) if issue else None
-        own = chosen.issue.id if chosen else ""
-        counts = count_drawn_states(results, issue=own, number=number)
+        issue_id = chosen.issue.id if chosen else ""
+        counts = count_drawn_states(results, issue=issue_id, number=number)
         total = sum(n for name, n in counts.items() if state in ("", name))
-        pager = make_pager(total, page, SHOWN_ROWS, issue=own, state=state)
+        pager = make_pager(total, page, SHOWN_ROWS, issue=issue_id, state=state)
         rows = list_drawn_rows(
-            results, issue=own, number=number, state=state,
+            results, issue=issue_id, number=number, state=state,
             offset=(page - 1) * SHOWN_ROWS, limit=SHOWN_ROWS,
         )  # fmt: skip
         return site.page(
@@ -49,7 +49,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "rows.html.j2",
             here="/issues",
             title=f"Rows of {chosen.title}" if chosen else "Rows",
-            command=f"rows --issue {own}" if own else "rows",
+            command=f"rows --issue {issue_id}" if issue_id else "rows",
             issue=chosen,
             state=state,
             counts=counts,

@@ -17,7 +17,7 @@ from residency.web.site import PROJECT_COOKIE, Site, remember
 from residency.web.uploads import keep_upload
 
 FIELDS = ("instruction", "input", "response", "prompt", "question", "messages", "text", "system")
-"""Fields that a person maps columns to; others are found by their own names."""
+"""Fields that a person maps columns to; others are recognised by their names."""
 
 
 def add_routes(app: FastAPI, site: Site) -> None:
@@ -128,7 +128,7 @@ def _make_project(site: Site, form: Any) -> Path:
 
 
 def _choose_folder(site: Site, name: str) -> Path:
-    """Where a new project goes: into the folder itself, or into one of its own beside others."""
+    """Where a new project goes: into the folder itself, or into a new one beside others."""
     if not site.projects():
         return site.folder
     clean = re.sub(r"[^\w-]+", "-", name).strip("-_")[:60]

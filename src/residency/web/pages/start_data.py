@@ -67,7 +67,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
         from residency.loop.run_plan import plan_run
 
         ws = Workspace(site.need_root(request), site.config(request))
-        found = estimate(ws)
+        costs = estimate(ws)
         stages = plan_run(ws)
         steps = sum(stage.work for stage in stages if stage.kind == "steps")
         sizes = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
@@ -76,6 +76,6 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "start_plan.html.j2",
             stages=stages,
             sizes=sizes,
-            estimate=found,
-            minutes=(steps * found.step_seconds + found.frozen_seconds) / 60,
+            estimate=costs,
+            minutes=(steps * costs.step_seconds + costs.frozen_seconds) / 60,
         )

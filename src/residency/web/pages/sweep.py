@@ -40,8 +40,8 @@ def add_routes(app: FastAPI, site: Site) -> None:
         root, config = site.need_root(request), site.config(request)
         state = read_sweep_state(root)
         options = state.kept.options if state.kept else SweepOptions()
-        own = config.model.base
-        known = list(dict.fromkeys([own, *KNOWN_BASES, *options.bases]))
+        project_base = config.model.base
+        known = list(dict.fromkeys([project_base, *KNOWN_BASES, *options.bases]))
         return site.page(
             request,
             "sweep.html.j2",
@@ -52,9 +52,9 @@ def add_routes(app: FastAPI, site: Site) -> None:
             plan=list_plan_lines(state),
             options=options,
             bases=known,
-            chosen=options.bases or (own,),
+            chosen=options.bases or (project_base,),
             sizes=", ".join(f"{100 * share:g}" for share in options.shares),
-            found=_read_last_sweep(site, request),
+            last_sweep=_read_last_sweep(site, request),
         )
 
     @app.get("/sweep/state")
@@ -88,12 +88,12 @@ def _add_start(app: FastAPI, site: Site) -> None:
         plan_only: Annotated[str, Form(max_length=4)] = "",
     ) -> Response:
         site.need_person(request)
-        own = site.config(request).model.base
+        project_base = site.config(request).model.base
         bases = [name.strip() for name in (*(base or ()), other) if name.strip()]
         if any(len(name) > LONGEST_FIELD or not name.isprintable() for name in bases):
             raise UserError("that is no name of a base model", next_step="choose one of the list")
         options = SweepOptions(
-            bases=() if bases in ([], [own]) else tuple(dict.fromkeys(bases)),
+            bases=() if bases in ([], [project_base]) else tuple(dict.fromkeys(bases)),
             shares=read_shares(sizes or "12,25,50,100"),
             seeds=seeds,
             ranks=tuple(round(value) for value in read_numbers(rank, "--rank")),
