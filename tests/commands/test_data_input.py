@@ -61,7 +61,7 @@ def test_init_refuses_what_holds_no_rows(
 )
 def test_init_says_how_many_rows_a_run_needs(tmp_path: Path, count: int, words: str) -> None:
     made = init(tmp_path / "p", files={"train": [write_rows(tmp_path / "a.jsonl", count)]})
-    need = made.found.get("rows", "")
+    need = made.notes.get("rows", "")
     assert words in need and ("400 rows" in need) == bool(words)
 
 
@@ -69,8 +69,8 @@ def test_init_tells_the_first_refused_row(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "a.jsonl", 2)
     path.write_text(path.read_text() + '{"prompt": "a", "response": ""}\n')
     made = init(tmp_path / "p", files={"train": [path]})
-    assert "1 refused (the first: " in made.found[str(path)]
-    assert "no answer to train on" in made.found[str(path)]
+    assert "1 refused (the first: " in made.notes[str(path)]
+    assert "no answer to train on" in made.notes[str(path)]
 
 
 def test_init_divides_raw_text_only_when_told_where(tmp_path: Path) -> None:

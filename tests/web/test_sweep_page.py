@@ -177,7 +177,7 @@ def test_a_sweep_that_ended_early_is_gone_on_with(root: Path) -> None:
     (root / ".residency" / "sweep" / "position.json").write_text('{"done": "x"')
     (root / ".residency" / "sweep" / "plan.json").write_text("[]")
     state = read_sweep_state(root)  # damaged notes are none
-    assert state.position is None and state.kept is None
+    assert state.position is None and state.stored_plan is None
     assert open_client(root)[0].get("/sweep").status_code == 200
 
 

@@ -58,7 +58,9 @@ def chat_command(
                 answer = _print_answer(project, history, name, titled=len(names) > 1)
             histories[name] = [*history, Message("assistant", answer)]
         if as_json:
-            answers = [{"model": name, "text": own[-1].text} for name, own in histories.items()]
+            answers = [
+                {"model": name, "text": messages[-1].text} for name, messages in histories.items()
+            ]
             print_json(json.dumps({"message": message, "answers": answers}, ensure_ascii=False))
         if message:
             return

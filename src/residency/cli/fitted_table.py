@@ -41,8 +41,8 @@ def _stack(table: Table) -> Group:
         lines.append(_make_text(table.title, "bold"))
     headers = [_make_text(column.header).plain for column in table.columns]
     rows = zip(*(list(column.cells) for column in table.columns), strict=True)
-    for place, row in enumerate(rows):
-        style = table.rows[place].style or ""
+    for row_number, row in enumerate(rows):
+        style = table.rows[row_number].style or ""
         cells = [_make_text(cell, style) for cell in row]
         first = next((i for i, cell in enumerate(cells) if cell.plain.strip()), 0)
         cells[first].stylize("bold")

@@ -80,8 +80,8 @@ def _show(result: Ingested, directory: Path) -> None:
     )
     if result.skipped:
         print_line(f"{result.skipped} spans ask no model")
-    for place, reason in result.unreadable[:5]:
-        console.print(Text(f"  left out: {place}: {reason}", style="yellow"))
+    for location, reason in result.unreadable[:5]:
+        console.print(Text(f"  left out: {location}: {reason}", style="yellow"))
     if len(result.unreadable) > 5:
         console.print(Text(f"  … {len(result.unreadable)} in all are left out", style="yellow"))
     if result.masked:

@@ -67,12 +67,12 @@ def init_command(
         suite=suite,
     )
     if as_json:
-        body = {"folder": project.root, "files": project.files, "found": project.found}
+        body = {"folder": project.root, "files": project.files, "found": project.notes}
         print_json(json.dumps(to_jsonable(body), ensure_ascii=False, default=str))
         return
     names = ", ".join(project.files)
     console.print(f"Project in {project.root}: {names}", soft_wrap=True)
-    for path, what in project.found.items():
+    for path, what in project.notes.items():
         console.print(f"  {path}: {what}", soft_wrap=True)
     step = f"Next: residency check {quote_path(directory)} && residency run {quote_path(directory)}"
     console.print(step, soft_wrap=True)

@@ -47,24 +47,25 @@ def add_schema(text: str, words: Sequence[str]) -> str:
     return f'{{"schema": {name}{"" if inner.startswith("}") else ", "}{inner}'
 
 
-def make_schema(asked: str) -> dict[str, Any]:
+def make_schema(command_or_name: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a command's output.
 
     Documented fields are required, and others may come; the type of a field is told where it is the same
     in every output.
 
     Args:
-        asked: a command's words, or the name that stands in its output (``residency.data-list/1``).
+        command_or_name: a command's words, or the name that stands in its output (``residency.data-list/1``).
 
     Raises:
         ConfigError: no command prints that.
     """
     by_name = {name_schema(command.split()): command for command in SHAPES}
-    command = by_name.get(asked, asked.removeprefix("residency "))
+    command = by_name.get(command_or_name, command_or_name.removeprefix("residency "))
     shape = SHAPES.get(command)
     if shape is None:
         raise ConfigError(
-            f"no command prints {asked!r} as JSON", next_step="residency schema names them all"
+            f"no command prints {command_or_name!r} as JSON",
+            next_step="residency schema names them all",
         )
     name = name_schema(command.split())
     properties: dict[str, Any] = {"schema": {"const": name}}

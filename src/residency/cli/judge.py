@@ -152,7 +152,7 @@ def _show_judged(judged: Judged) -> None:
         else f"{who}: the judge gave no verdict that counts.",
         f"Unscored: {report.flipped} verdicts changed with the order, {report.invalid} answers "
         f"could not be read, {report.failed} requests failed.",
-        f"Asked {report.asked} questions, {report.cached} answers were there already.",
+        f"Asked {report.questions} questions, {report.cached} answers were there already.",
     ]
     if report.failed:
         message = next(f.message for f in report.findings if f.message.startswith(NO_ANSWER))

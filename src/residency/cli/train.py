@@ -59,7 +59,7 @@ def train_command(
 
 
 def describe_choice(metric: str, training: dict[str, Any]) -> str:
-    """Which step was kept, and by what; nothing where nothing was evaluated."""
+    """Which step's weights stay, and by what; nothing where nothing was evaluated."""
     scores = dict(training.get("evaluations") or [])
     best = training.get("best_step")
     if best not in scores:

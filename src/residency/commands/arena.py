@@ -1,7 +1,7 @@
 """The arena of a project: whose answers are better, by people, by rules, by a judge model.
 
 Votes are appended to the store one by one, as they are given. Each is one short transaction with
-a lock of its own, so several raters can vote while a run is going on.
+a separate lock, so several raters can vote while a run is going on.
 """
 
 from __future__ import annotations
@@ -152,7 +152,10 @@ def stored_pairs(store: Store, run: str, a: str, b: str, *, most: int = 0) -> Pa
     else:
         examples = by_id(store.corpus(run, "dev"))
         both_sides = [store.responses(model) for model in (first, second)]
-    sides = [[r for r in own if r.sample == 0 and r.example in examples] for own in both_sides]
+    sides = [
+        [r for r in responses if r.sample == 0 and r.example in examples]
+        for responses in both_sides
+    ]
     shared = Counter(r.sampling for r in sides[0])
     both = {way: min(n, sum(r.sampling == way for r in sides[1])) for way, n in shared.items()}
     way = max(both, key=lambda sampling: both[sampling], default=None)
@@ -245,19 +248,19 @@ def board(
     Raises:
         StoreError: there are no votes.
     """
-    found = [v for v in votes(ws) if not rater or v.rater == rater]
-    if not select_counted_votes(found):
+    chosen_votes = [v for v in votes(ws) if not rater or v.rater == rater]
+    if not select_counted_votes(chosen_votes):
         raise StoreError("no votes yet", next_step="residency arena review DIR A B")
-    playing = {name for v in found for name in (v.a, v.b)}
+    playing = {name for v in chosen_votes for name in (v.a, v.b)}
     known = {model.id: model for model in ws.store.models()}
     base = find_model(ws, anchor).id
-    people = [v for v in found if _is_person(v.rater)]
+    people = [v for v in chosen_votes if _is_person(v.rater)]
     tally: dict[str, int] = {}
-    for vote in select_counted_votes(found):
+    for vote in select_counted_votes(chosen_votes):
         tally[vote.rater] = tally.get(vote.rater, 0) + 1
     return Board(
         table=make_leaderboard(
-            found,
+            chosen_votes,
             anchor=base if base in playing else None,
             texts=_texts(ws, playing) if style else None,
             davidson=davidson,
@@ -276,9 +279,9 @@ def export(ws: Workspace, path: Path) -> int:
 
     Items of dev are among them: train on such a file only with fresh dev rows.
     """
-    found = votes(ws)
-    playing = {name for v in found for name in (v.a, v.b)}
-    made = preference_pairs(found, by_id(ws.corpus.examples), _texts(ws, playing))
+    all_votes = votes(ws)
+    playing = {name for v in all_votes for name in (v.a, v.b)}
+    made = preference_pairs(all_votes, by_id(ws.corpus.examples), _texts(ws, playing))
     return write_json_lines(path, (preference_row(e) for e in made))
 
 
@@ -286,10 +289,10 @@ def _answers(ws: Workspace, model: Model, examples: Sequence[Example]) -> list[R
     """Stored answers; the missing ones are generated where the prompts can be made again."""
     shots = choose_model_shots(ws, model)
     if model.base == ws.base.identity and model.prompting == prompting_name(shots):
-        found = respond(ws, model, examples, shots=shots, stage=f"arena: {label_model(model)}")
-    else:  # an endpoint, or a baseline with prompts of its own: what is stored
-        found = ws.store.responses(model.id, examples, ws.sampling)
-    return [r for r in found if r.sample == 0]
+        responses = respond(ws, model, examples, shots=shots, stage=f"arena: {label_model(model)}")
+    else:  # an endpoint, or a baseline with other prompts: what is stored
+        responses = ws.store.responses(model.id, examples, ws.sampling)
+    return [r for r in responses if r.sample == 0]
 
 
 def _fresh(ws: Workspace, made: Sequence[Vote]) -> list[Vote]:

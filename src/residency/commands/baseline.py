@@ -75,7 +75,7 @@ def baseline(
 ) -> BaselineReport:
     """The same items by zero-shot prompt, few-shot prompt, retrieval, and the tuned model.
 
-    A run's own few-shot prompt (fixed examples) joins when its answers are stored.
+    A run's few-shot prompt (fixed examples) joins when its answers are stored.
 
     Args:
         tuned: the fine-tuned model's name; left out when no such model is stored.
@@ -133,12 +133,12 @@ def _ways(
         return [zero_shot(e) for e in examples]
 
     def few(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
-        found = near(examples, shots)
-        return [few_shot(e, s) for e, s in zip(examples, found, strict=True)]
+        nearest = near(examples, shots)
+        return [few_shot(e, s) for e, s in zip(examples, nearest, strict=True)]
 
     def retrieval(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
-        found = retriever([e.prompt_text for e in examples], retrieved)
-        pairs = zip(examples, found, strict=True)
+        passages = retriever([e.prompt_text for e in examples], retrieved)
+        pairs = zip(examples, passages, strict=True)
         return [with_context(zero_shot(e), t) for e, t in pairs]
 
     ways = [_Way("zero-shot prompt", "prompt", register_base_model(ws), zero, price=local)]
@@ -147,7 +147,7 @@ def _ways(
         name = f"{shots} similar shots"
         ways.append(_Way(name, "prompt", _prompted(ws, prompting), few, price=local))
     fixed = choose_project_shots(ws)
-    if fixed and ws.store.responses(register_base_model(ws, fixed).id):  # round 0 of a run asked it
+    if fixed and ws.store.responses(register_base_model(ws, fixed).id):  # round 0 of a run
 
         def same(examples: Sequence[Example]) -> list[tuple[Message, ...]]:
             return [few_shot(e, fixed) for e in examples]
@@ -236,15 +236,15 @@ def _generator(ws: Workspace, way: _Way) -> Generator:
 
 
 def _answers(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[Response]:
-    """Stored answers, and new ones for what is missing; an error is kept for this table only."""
+    """Stored answers, and new ones for what is missing; an error counts for this table only."""
     stored = {
         (r.example, r.sample) for r in ws.store.responses(way.model.id, examples, ws.sampling)
     }
     samples = range(ws.config.generate.samples)
-    asked = [e for e in examples if any((e.id, s) not in stored for s in samples)]
+    unanswered = [e for e in examples if any((e.id, s) not in stored for s in samples)]
     missing: list[tuple[Example, int]] = []
     prompts: list[Prompt] = []
-    for example, messages in zip(asked, way.ask(asked), strict=True):
+    for example, messages in zip(unanswered, way.ask(unanswered), strict=True):
         for sample in samples:
             if (example.id, sample) not in stored:
                 missing.append((example, sample))
@@ -253,8 +253,8 @@ def _answers(ws: Workspace, way: _Way, examples: Sequence[Example]) -> list[Resp
     generator = _generator(ws, way) if prompts else None
     stage = f"baseline: {way.name}"
 
-    def keep(place: int, generation: Generation) -> None:
-        example, sample = missing[place]
+    def keep(position: int, generation: Generation) -> None:
+        example, sample = missing[position]
         response = build_response(ws, way.model, example, sample, generation)
         if generation.finish == "error":
             failed.append(response)

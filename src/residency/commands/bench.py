@@ -20,7 +20,7 @@ def bench(
     shots: int | None = None,
     margin: float = 0.02,
 ) -> BenchReport:
-    """Scores of models on benchmarks; what is stored for the same items is not asked again.
+    """Scores of models on benchmarks; stored answers to the same items are used again.
 
     Args:
         tasks: e.g. ``arc_challenge``, ``hellaswag``, ``mmlu``, ``truthfulqa``.

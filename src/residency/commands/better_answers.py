@@ -52,8 +52,10 @@ def list_worst_stored(
     items = []
     for example, key in shown:
         if key in responses:
-            own = [row for row in judged[example.id] if row.response == key]
-            items.append(Item(example, responses[key], results.answers.failed_kinds(own), None))
+            outcomes = [row for row in judged[example.id] if row.response == key]
+            items.append(
+                Item(example, responses[key], results.answers.failed_kinds(outcomes), None)
+            )
     return items, total - written
 
 
@@ -64,12 +66,12 @@ def _order_worst(results: RunResults, model: str) -> tuple[Slice, int]:
     """Parts of the pool's items with their worst answers (ids), most failures first; and how many."""
     answers = results.answers
     if answers.has_one_answer(model):
-        asked = answers.make_item_filter("pool")
+        item_filter = answers.make_item_filter("pool")
 
         def read(start: int, count: int) -> Sequence[tuple[str, str]]:
-            return results.store.worst_answers(asked, model, offset=start, limit=count)
+            return results.store.worst_answers(item_filter, model, offset=start, limit=count)
 
-        return read, results.store.count_judged(asked, model)
+        return read, results.store.count_judged(item_filter, model)
     worst = {
         example: max(rows, key=lambda row: len(row.failed))
         for example, rows in answers.outcomes(model, "pool").items()
@@ -134,12 +136,12 @@ def add_conversation(
     """
     if not answer.strip():
         raise UserError("the answer is empty", next_step="write what the model should have said")
-    asked = Response(model, "", rejected)
+    rejected_response = Response(model, "", rejected)
     row = correct_row(
         Example(tuple(messages), split="train", source="chat"),
         answer.strip(),
         person=person,
-        rejected=asked,
+        rejected=rejected_response,
     )
     accepted, refused = screen_new_rows(ws, [row])
     if not accepted:
@@ -152,7 +154,7 @@ def add_conversation(
 
 
 def start_answering(root: Path, model: str, rows: int) -> int:
-    """Let a model answer rows of the pool in a process of its own; its id.
+    """Let a model answer rows of the pool in a new process; its id.
 
     It is ``residency collect DIR --json``, whose answers are stored one by one.
 

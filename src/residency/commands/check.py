@@ -39,10 +39,10 @@ class Shown:
 
 @dataclass(frozen=True, repr=False)
 class Checked(ShortView):
-    """What ``check`` found, showed and wrote.
+    """What ``check`` says, showed and wrote.
 
     ``written`` names the report and the lists of rejected, removed and too long rows, where they
-    were kept.
+    were written.
     """
 
     report: CheckReport
@@ -138,8 +138,8 @@ def check(
             spread=spread,
             progress=progress,
         )
-    place = out or (root / REPORT_FOLDER if project else None)
-    written = _write(report, survey, place) if place else []
+    report_folder = out or (root / REPORT_FOLDER if project else None)
+    written = _write(report, survey, report_folder) if report_folder else []
     fixed = None
     if fix:
         from residency.data.cleaning.cleaned_copy import write_cleaned_copy as clean
@@ -170,7 +170,7 @@ def _settings(
     """Root folder, settings, and whether the target is a project."""
     from residency.project.settings_file import read_config
 
-    if "://" in str(target):  # a database or a file on the hub: kept as it is written
+    if "://" in str(target):  # a database or a file on the hub: taken as it is written
         return Path(), _of_source(str(target), base, columns, split_at), False
     target = Path(target)
     check_path_text(target.resolve())

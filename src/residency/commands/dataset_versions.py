@@ -29,8 +29,8 @@ def list_versions(ws: Workspace) -> list[Version]:
         if round_.dataset:
             trained.setdefault(round_.dataset, []).append(f"round {round_.index} {round_.arm}")
     out = [Version(ws.store.dataset(key), tuple(names)) for key, names in trained.items()]
-    for place in sorted((ws.root / "clean").glob("ds-*")):
-        out.append(Version(read_version(place)[0], folder=str(place)))
+    for folder in sorted((ws.root / "clean").glob("ds-*")):
+        out.append(Version(read_version(folder)[0], folder=str(folder)))
     return out
 
 
@@ -43,15 +43,15 @@ def find_version(ws: Workspace, name: str) -> tuple[DatasetVersion, dict[str, Ex
     if Path(name).is_dir():
         version, rows = read_version(Path(name))
         return version, {e.id: e for e in rows}
-    found = [v for v in list_versions(ws) if v.version.id.startswith(name)]
-    if len({v.version.id for v in found}) != 1:
+    matches = [v for v in list_versions(ws) if v.version.id.startswith(name)]
+    if len({v.version.id for v in matches}) != 1:
         raise StoreError(
-            f"{len(found)} versions begin with {name!r}",
+            f"{len(matches)} versions begin with {name!r}",
             next_step="residency data list shows their ids",
         )
-    version = found[0].version
-    if found[0].folder:
-        return version, {e.id: e for e in read_version(Path(found[0].folder))[1]}
+    version = matches[0].version
+    if matches[0].folder:
+        return version, {e.id: e for e in read_version(Path(matches[0].folder))[1]}
     run = ws.store.latest_run()
     known = {e.id: e for e in ws.store.corpus(run)} if run else {}
     return version, {row: known[row] for row in version.rows if row in known}

@@ -1,4 +1,4 @@
-"""A command of Residency as a process of its own, which outlives the page that began it."""
+"""A command of Residency as a separate process, which outlives the page that began it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def start_command(
 
     Args:
         log: what it prints. note: JSON with its id, ``pid``. errors_only: what it writes on standard
-            output is not kept.
+            output is lost.
 
     Raises:
         StoreError: the files cannot be written, or the process cannot be started.

@@ -17,7 +17,7 @@ class StoreCheckup:
 
     Attributes:
         looked_at: one line a part: database, artifacts, free disk.
-        problems: what is wrong, with its place.
+        problems: what is wrong, and where.
         repaired: what was opened to be made again, or set aside.
     """
 
@@ -41,54 +41,54 @@ def check_store(root: Path, url: str = "", *, repair: bool = False) -> StoreChec
     Raises:
         StoreError: there is no store, or it cannot be read at all.
     """
-    found = StoreCheckup()
+    checkup = StoreCheckup()
     store = Store(root, url, create=False)
     try:
         damage = store.check_database()
-        found.looked_at.append(f"database {store.address}: {len(damage) or 'no'} faults")
-        found.problems.extend(f"database: {line}" for line in damage)
-        _check_artifacts(store, found, repair=repair)
+        checkup.looked_at.append(f"database {store.address}: {len(damage) or 'no'} faults")
+        checkup.problems.extend(f"database: {line}" for line in damage)
+        _check_artifacts(store, checkup, repair=repair)
     finally:
         store.close()
     free = shutil.disk_usage(root / FOLDER if (root / FOLDER).exists() else root).free
-    found.looked_at.append(f"free disk: {free / 1e9:.1f} GB")
-    return found
+    checkup.looked_at.append(f"free disk: {free / 1e9:.1f} GB")
+    return checkup
 
 
-def _check_artifacts(store: Store, found: StoreCheckup, *, repair: bool) -> None:
+def _check_artifacts(store: Store, checkup: StoreCheckup, *, repair: bool) -> None:
     adapters = {model.adapter: model.id for model in store.models() if model.adapter}
     states = {digest: store.artifacts.check_artifact(digest) for digest in adapters}
     bad = {digest: state for digest, state in states.items() if state != "whole"}
-    found.looked_at.append(f"artifacts: {len(adapters)} of models, {len(bad)} of them not whole")
+    checkup.looked_at.append(f"artifacts: {len(adapters)} of models, {len(bad)} of them not whole")
     remade: set[str] = set()
     run = store.latest_run()
     if run:
         again = reopen_lost_trainings if repair else find_lost_trainings
         remade = {training.artifact for training in again(store, run)}
     for digest, state in bad.items():
-        place = store.artifacts.path_of(digest)
+        path = store.artifacts.path_of(digest)
         model = adapters[digest]
         if digest in remade:
             step = "opened again" if repair else "can be made again with --repair"
-            found.problems.append(f"{model}: its artifact is {state} ({place}); {step}")
+            checkup.problems.append(f"{model}: its artifact is {state} ({path}); {step}")
             if repair:
-                found.repaired.append(f"{model}: residency run makes it again")
+                checkup.repaired.append(f"{model}: residency run makes it again")
         else:
-            found.problems.append(
-                f"{model}: its artifact is {state} ({place}) and belongs to no training of the "
+            checkup.problems.append(
+                f"{model}: its artifact is {state} ({path}) and belongs to no training of the "
                 "latest run; restore it from a backup"
             )
 
 
-def require_healthy(found: StoreCheckup) -> None:
+def require_healthy(checkup: StoreCheckup) -> None:
     """For scripts.
 
     Raises:
         StoreError: something is wrong and was not repaired.
     """
-    if not found.healthy:
+    if not checkup.healthy:
         raise StoreError(
-            f"{len(found.problems)} faults in the store",
-            where=found.problems[0],
+            f"{len(checkup.problems)} faults in the store",
+            where=checkup.problems[0],
             next_step="residency doctor --repair, or restore .residency from a backup",
         )

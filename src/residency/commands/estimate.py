@@ -22,7 +22,7 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
     """What training on the project's train split needs, by a formula and a small probe.
 
     The probe opens the project as the command does, so that it holds what that holds. The
-    estimate is kept: the next training with the same base and settings says how far off it was.
+    estimate is stored: the next training with the same base and settings says how far off it was.
 
     Args:
         check_steps: also really run so many steps and give the estimate's error.
@@ -34,9 +34,9 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
     config = ws.config.model_dump(mode="json")
     job = {"root": str(ws.root.resolve()), "config": config, "full": ws.full}
     with ws.store.writer("estimate"):
-        found = run_apart("residency.commands.estimate", job, check_steps)
-        ws.store.add_record(ESTIMATE_RECORD, hash_training(ws), found.to_dict())
-    return found
+        result = run_apart("residency.commands.estimate", job, check_steps)
+        ws.store.add_record(ESTIMATE_RECORD, hash_training(ws), result.to_dict())
+    return result
 
 
 def _main(job: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _main(job: dict[str, Any]) -> dict[str, Any]:
     config = Config.model_validate(job["config"]).with_secrets_of(read_config(root))
     ws = Workspace(root, config, full=job["full"])
     with tempfile.TemporaryDirectory(dir=ws.store.folder) as scratch, ExitStack() as stack:
-        store = Store(Path(scratch))  # metrics are written as by the command, but not kept
+        store = Store(Path(scratch))  # metrics are written as by the command, then deleted
         stack.enter_context(store.writer("estimate"))
         return probe_training(
             ws.base.path,

@@ -22,7 +22,7 @@ def evaluate(
 ) -> Assessment:
     """Answers of a model on a split, generated where missing, graded and diagnosed.
 
-    ``endpoint`` is asked in place of the named model; its answers are stored under its own id.
+    ``endpoint`` answers instead of the named model; its answers are stored under its own id.
 
     Raises:
         UserError: for the sealed test split, which only ``run`` opens.

@@ -1,4 +1,4 @@
-"""An export as a process of its own, started from a page and watched through its records."""
+"""An export as a separate process, started from a page and watched through its records."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ExportOptions:
 
 
 def start_export(root: Path, options: ExportOptions) -> int:
-    """Start ``residency export`` as a process of its own; its id.
+    """Start ``residency export`` as a separate process; its id.
 
     Raises:
         ConfigError: an option is none. UserError: something lies there already.

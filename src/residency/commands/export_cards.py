@@ -45,7 +45,7 @@ def gather_licences(ws: Workspace, model: Model) -> LicenceCheck:
 
 
 def _list_data_folders(ws: Workspace) -> list[Path]:
-    """Folders of the data files, and the project's own."""
+    """Folders of the data files, and the project's folder."""
     named = [*ws.config.data.train, *ws.config.data.pool]
     local = [ws.root / str(name) for name in named if "://" not in str(name)]
     folders = [path if path.is_dir() else path.parent for path in local]
@@ -123,15 +123,15 @@ def gather_card(
 def _list_issues(results: RunResults, model: Model) -> list[CardIssue]:
     from residency.export.model_card import CardIssue
 
-    def own(verdicts: Iterable[Verdict | None]) -> Verdict | None:
+    def find_verdict(verdicts: Iterable[Verdict | None]) -> Verdict | None:
         return next((v for v in verdicts if v is not None and v.after == model.id), None)
 
     issues = [
         CardIssue(
             issue.title,
             issue.issue.tolerance,
-            own(reversed(issue.verdicts)),
-            own([issue.confirmed]),
+            find_verdict(reversed(issue.verdicts)),
+            find_verdict([issue.confirmed]),
         )
         for issue in results.issues
     ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoggedFile:
-    """A file of an export as its proof left it; ``refused`` says why it was not kept.
+    """A file of an export as its proof left it; ``refused`` says why it was deleted.
 
     ``score`` is None where it was not graded; ``speed`` is in tokens a second.
     """
@@ -42,7 +42,7 @@ class LoggedFile:
 
 @dataclass
 class LoggedExport:
-    """An export that began. ``score``: of the model's own answers on dev.
+    """An export that began. ``score``: of the model's answers on dev.
 
     ``ended`` is False while it goes on, and for ever where its process was killed.
     """
@@ -117,7 +117,7 @@ class ExportLog:
             raise
 
     def add_score(self, score: float | None) -> None:
-        """The mean item score of the model's own answers on dev."""
+        """The mean item score of the model's answers on dev."""
         self._add("scored", {"score": score})
 
     def add_file(self, row: FileResult) -> None:

@@ -30,14 +30,14 @@ from residency.stats.intervals import clopper_pearson
 from residency.text.short_view import ShortView
 
 OWN_LOG = "log"
-"""Names the project's own request log in place of a file."""
+"""Names the project's request log instead of a file."""
 MODEL = "traffic:"
 """How the model of an answer of production begins."""
 
 
 @dataclass(frozen=True)
 class KindRate:
-    """How often a detector without a reference found a kind, of the answers that it could judge."""
+    """How often a detector without a reference saw a kind, of the answers that it could judge."""
 
     kind: str
     failed: int
@@ -52,7 +52,7 @@ class Ingested(ShortView):
 
     Attributes:
         read: conversations in the files. added: rows that were not known. total: rows in the store.
-        skipped: spans that ask no model. unreadable: place and reason. masked: kind → texts in which
+        skipped: spans that ask no model. unreadable: location and reason. masked: kind → texts in which
             it was replaced. kinds, drift: of all traffic in the store.
     """
 
@@ -72,7 +72,7 @@ def ingest(
     """Read logs, mask what is private in them, look for errors and for what is new.
 
     Args:
-        files: paths, or ``log`` for the project's own request log.
+        files: paths, or ``log`` for the project's request log.
         keep_personal: leave personal data as they are; secrets are masked all the same.
         limit: the newest so many rows of this call; 0: all.
 
@@ -81,7 +81,7 @@ def ingest(
     """
     paths = [Path(name) for name in files if name != OWN_LOG]
     log = read_traffic_logs(paths)
-    rows = [_make_row(conversation, place) for conversation, place in log.conversations]
+    rows = [_make_row(conversation, location) for conversation, location in log.conversations]
     if OWN_LOG in files:
         rows += _read_own_log(ws)
     if not rows:
@@ -123,8 +123,8 @@ def ingest(
     )
 
 
-def _make_row(conversation: Conversation, place: str) -> TrafficRow:
-    source = f"{place} {conversation.key}".strip()
+def _make_row(conversation: Conversation, location: str) -> TrafficRow:
+    source = f"{location} {conversation.key}".strip()
     example = Example(conversation.messages, split="pool", source=source, why="traffic")
     answer = Response(MODEL + (conversation.model or "unknown"), example.id, conversation.answer)
     return TrafficRow(example, answer, source, conversation.time, conversation.thumb)
@@ -190,7 +190,7 @@ def _mask_row(row: TrafficRow, moderator: Moderator, counts: Counter[str]) -> Tr
 def _find_errors(
     ws: Workspace, rows: Sequence[TrafficRow]
 ) -> list[tuple[TrafficRow, dict[str, bool]]]:
-    """Each row with what was found in its answer, and for each kind whether it failed."""
+    """Each row with the failures of its answer, and for each kind whether it failed."""
     from residency.diagnose.run_detectors import run_detectors
     from residency.evaluate.judged_answer import view_without_reasoning
     from residency.loop.assess import find_known_words
@@ -211,25 +211,25 @@ def _find_errors(
     for finding in findings:
         if finding.status != "unscored":
             failed = finding.status == "fail"
-            own = kinds.setdefault(finding.response, {})
-            own[finding.kind] = own.get(finding.kind, False) or failed
+            failed_by_kind = kinds.setdefault(finding.response, {})
+            failed_by_kind[finding.kind] = failed_by_kind.get(finding.kind, False) or failed
             grave = severity.get(finding.response, 0.0)
             severity[finding.response] = grave + (finding.severity if failed else 0.0)
     out = []
     for row in rows:
-        own = kinds.get(row.response.id, {})
-        failures = tuple(sorted(kind for kind, failed in own.items() if failed))
+        failed_by_kind = kinds.get(row.response.id, {})
+        failures = tuple(sorted(kind for kind, failed in failed_by_kind.items() if failed))
         grave = round(severity.get(row.response.id, 0.0), 4)
-        out.append((replace(row, failures=failures, severity=grave), own))
+        out.append((replace(row, failures=failures, severity=grave), failed_by_kind))
     return out
 
 
 def _rate_kinds(kinds: Iterable[dict[str, bool]]) -> list[KindRate]:
     failed: Counter[str] = Counter()
     judged: Counter[str] = Counter()
-    for own in kinds:
-        judged.update(own.keys())
-        failed.update(kind for kind, fails in own.items() if fails)
+    for failed_by_kind in kinds:
+        judged.update(failed_by_kind.keys())
+        failed.update(kind for kind, fails in failed_by_kind.items() if fails)
     return [
         KindRate(kind, failed[kind], count, *clopper_pearson(failed[kind], count))
         for kind, count in sorted(judged.items(), key=lambda item: (-failed[item[0]], item[0]))

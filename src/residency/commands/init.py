@@ -1,4 +1,4 @@
-"""Make a project: the example, or a settings file for the user's own data."""
+"""Make a project: the example, or a settings file for the user's data."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ everything that Residency writes lies in `.residency/`. Your files are never cha
 
 @dataclass(frozen=True)
 class Initialised:
-    """What ``init`` made: the folder, its files, and what was found in the data."""
+    """What ``init`` made: the folder, its files, and notes on the data."""
 
     root: Path
     files: list[str]
-    found: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def init(
@@ -119,14 +119,14 @@ def _draft_suite(made: Initialised) -> Initialised:
             Workspace(made.root, read_config(made.root)), use=True, compare=False
         )
     except ResidencyError as error:
-        made.found["suite"] = f"none was drafted ({error.what})"
+        made.notes["suite"] = f"none was drafted ({error.what})"
         return made
     rules = len(drafted.draft.tables)
     said = f"drafted with {rules} rule{'s' * (rules != 1)} from {drafted.draft.references} rows"
     if drafted.drafted is not None:
         said += f". {describe_blind_spots(drafted.drafted)}"
-    made.found["suite"] = said
-    return Initialised(made.root, [*made.files, SUITE_FILE], made.found)
+    made.notes["suite"] = said
+    return Initialised(made.root, [*made.files, SUITE_FILE], made.notes)
 
 
 def _name_folder_splits(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
@@ -203,14 +203,14 @@ def _write_own_project(
     document["rounds"] = _guard_against_forgetting()
     text = tomlkit.dumps(document)
     config = parse_config(document.unwrap())
-    found = _look_at_files(config, root, files)
+    notes = _look_at_files(config, root, files)
     root.mkdir(parents=True, exist_ok=True)
     write_text(root / CONFIG_NAME, text)
     made = [CONFIG_NAME]
     if not (root / "README.md").exists():
         write_text(root / "README.md", README.format(name=project["name"]))
         made.append("README.md")
-    return Initialised(root, made, found)
+    return Initialised(root, made, notes)
 
 
 def _look_at_files(
@@ -221,7 +221,7 @@ def _look_at_files(
     Raises:
         DataError: a file cannot be read as examples, or dev or test would be raw text.
     """
-    found = {}
+    notes = {}
     counts = dict.fromkeys(SPLITS, 0)
     for split in SPLITS:
         for path in files.get(split, ()):
@@ -244,14 +244,14 @@ def _look_at_files(
                 _need_prompts(raw, path, files)
             counts[split] += len(result.examples)
             rows = "1 row" if len(result.examples) == 1 else f"{len(result.examples)} rows"
-            found[str(path)] = f"{rows}, {result.format}" + (
+            notes[str(path)] = f"{rows}, {result.format}" + (
                 f", {len(result.rejects)} refused (the first: {result.rejects[0]})"
                 if result.rejects
                 else ""
             )
     if need := _describe_need(counts, config):
-        found["rows"] = need
-    return found
+        notes["rows"] = need
+    return notes
 
 
 def _need_prompts(raw: Sequence[str], path: Path, files: Mapping[str, Sequence[Path]]) -> None:

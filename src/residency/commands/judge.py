@@ -54,7 +54,7 @@ class Judged(ShortView):
         report: findings and counts of what could not be used.
         passes, scored, items: items that the judge passed, those with a valid verdict, and all;
             several samples of an item count as one (``evaluate.reduce``).
-        low, high: exact interval of the judge's own pass rate.
+        low, high: exact interval of the judge's pass rate.
         agreement: with the people's labels on the same answers (None: no label yet).
         corrected: the pass rate corrected for the judge's errors, on the answers without a label;
             None where items have several samples, since the errors are those of single answers.
@@ -88,7 +88,7 @@ class Judged(ShortView):
             "invalid": self.report.invalid,
             "failed": self.report.failed,
             "unconstrained": self.unconstrained,
-            "asked": self.report.asked,
+            "asked": self.report.questions,
             "cached": self.report.cached,
             "agreement": self.agreement.to_dict() if self.agreement else None,
             "corrected": None
@@ -140,7 +140,7 @@ def judge(
             where="residency.toml [judge]",
             next_step="look at the server, then run the same command: it asks again",
         )
-    found = _figures(
+    result = _figures(
         judged_model,
         report,
         responses,
@@ -149,8 +149,8 @@ def judge(
         reduce=ws.config.evaluate.reduce,
     )
     with ws.store.writer("judge"):
-        ws.store.add_record(VERDICT, judged_model.id, {"rubric": rubric.name, **found.to_dict()})
-    return found
+        ws.store.add_record(VERDICT, judged_model.id, {"rubric": rubric.name, **result.to_dict()})
+    return result
 
 
 def stored_answers(

@@ -84,10 +84,10 @@ def open_labelling(
     results = RunResults(ws.store)
     result, chosen = results.issue(issue), find_model(ws, model)
     answers = results.answers
-    own = result.issue
+    labelled_issue = result.issue
     examples = answers.examples(list(answers.positions("dev")))
-    inside = {e.id for e in examples if own.slice.contains(e)}
-    failures = answers.item_failures(chosen.id, "dev", own.kind, own.detector)
+    inside = {e.id for e in examples if labelled_issue.slice.contains(e)}
+    failures = answers.item_failures(chosen.id, "dev", labelled_issue.kind, labelled_issue.detector)
     if not failures:
         raise StoreError(
             f"no judged answers of {model} on dev are stored",
@@ -95,7 +95,7 @@ def open_labelling(
         )
     done = {
         row["response"]
-        for row in ws.store.records(RecordKind.KIND_LABEL, own.kind)
+        for row in ws.store.records(RecordKind.KIND_LABEL, labelled_issue.kind)
         if row["person"] == person
     }
     sides: dict[bool, list[str]] = {True: [], False: []}
@@ -103,16 +103,16 @@ def open_labelling(
         bad, outcome = failures[item]
         if item in inside and bad is not None and outcome.response not in done:
             sides[bad].append(outcome.response)
-    labels = load_labels(ws.store, own.kind, chosen.id)
+    labels = load_labels(ws.store, labelled_issue.kind, chosen.id)
     return Labelling(
-        issue=own,
+        issue=labelled_issue,
         title=result.title,
         model=chosen.id,
         left=tuple(_draw_in_turn(sides, ws.config.project.seed)[:count]),
         given=sum(label is not None for label in labels.values()),
         corrected=correct_issue_rate(
             answers,
-            own,
+            labelled_issue,
             labels,
             model=chosen.id,
             measuring=find_measuring(ws.store, results.settings, examples),

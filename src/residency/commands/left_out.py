@@ -52,9 +52,9 @@ class LeftOut:
 
     def _look_up(self, removed: Removed) -> LeftOutRow:
         near_split = self.splits.get(removed.near, "")
-        own = None if removed.split == SEALED else self.texts.get(removed.source)
+        text = None if removed.split == SEALED else self.texts.get(removed.source)
         near = None if near_split == SEALED else self.texts.get(removed.near)
-        return LeftOutRow(removed, own, near, near_split, SEALED in (removed.split, near_split))
+        return LeftOutRow(removed, text, near, near_split, SEALED in (removed.split, near_split))
 
 
 def load_left_out(ws: Workspace) -> LeftOut:

@@ -22,7 +22,7 @@ class Moderation(ShortView):
 
     Attributes:
         side: as what the text was judged. text: what is left of it. moderated: action and hits.
-        judges: who was asked, with versions. seconds: how long all of them took.
+        judges: who judged, with versions. seconds: how long all of them took.
     """
 
     side: Side

@@ -1,4 +1,4 @@
-"""How far long work is, in a notebook: two bars that are drawn again, without being asked for."""
+"""How far long work is, in a notebook: two bars that redraw themselves."""
 
 from __future__ import annotations
 

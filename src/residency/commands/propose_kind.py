@@ -1,4 +1,4 @@
-"""``residency read``: a failure mode that people found becomes a kind that later rounds measure."""
+"""``residency read``: a failure mode that people named becomes a kind that later rounds measure."""
 
 from __future__ import annotations
 

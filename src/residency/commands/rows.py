@@ -112,11 +112,13 @@ def edit_example(example: Example, prompt: str | None, answer: str | None) -> Ex
     has_answer = bool(messages) and messages[-1].role == "assistant"
     if answer is not None and has_answer:
         messages[last] = replace(messages[last], content=_need_text(answer, "answer"))
-    asked = last - 1 if has_answer else last
-    if prompt is not None and asked >= 0:
-        own = messages[asked]
+    request_index = last - 1 if has_answer else last
+    if prompt is not None and request_index >= 0:
+        request = messages[request_index]
         text = _need_text(prompt, "request")
-        messages[asked] = replace(own, input=text) if own.input else replace(own, content=text)
+        messages[request_index] = (
+            replace(request, input=text) if request.input else replace(request, content=text)
+        )
     edited = replace(example, messages=tuple(messages), why="edited by a person")
     if edited.id == example.id:
         raise DataError("nothing was changed", next_step="accept the row as it is")

@@ -1,4 +1,4 @@
-"""A run as a process of its own: started, watched and stopped from outside; it outlives who started it."""
+"""A run as a separate process: started, watched and stopped from outside; it outlives who started it."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def read_run_state(root: Path) -> RunState:
     """What a project's run does at this moment."""
     folder = root / FOLDER
     position, note = read_position(folder), read_note(folder / NOTE_FILE)
-    own = note.get("pid", 0)
-    started = bool(own) and is_alive(own) and is_ours(own)
-    process = own if started else (position.process if position else _find_holder(folder))
+    noted_process = note.get("pid", 0)
+    started = bool(noted_process) and is_alive(noted_process) and is_ours(noted_process)
+    process = noted_process if started else (position.process if position else _find_holder(folder))
     return RunState(
         process=process,
         started=started,
@@ -73,7 +73,7 @@ def read_run_state(root: Path) -> RunState:
 
 
 def start_run(root: Path, options: Sequence[str] = ()) -> int:
-    """Start ``residency run`` as a process of its own, or go on with an interrupted one; its id.
+    """Start ``residency run`` as a separate process, or go on with an interrupted one; its id.
 
     Args:
         options: further words of the command line.
@@ -89,7 +89,7 @@ def start_run(root: Path, options: Sequence[str] = ()) -> int:
         )
     folder = root / FOLDER
     command, process = _read_holder(folder)
-    if process and process != os.getpid():  # our own writing ends with its request
+    if process and process != os.getpid():  # what this process writes ends with its request
         raise StoreLockedError(
             f"residency {command} works on this project (process {process}), and one process "
             "writes at a time",

@@ -45,9 +45,9 @@ def _cut(value: Any, rows: int, letters: int) -> Any:
         cut = [_cut(item, rows, letters) for item in value[:rows]]
         return [*cut, f"… {len(value) - rows} more"] if len(value) > rows else cut
     if isinstance(value, Mapping):
-        kept = [(k, v) for k, v in value.items() if k not in HEAVY]
-        cut_map = {k: _cut(v, rows, letters) for k, v in kept[: max(rows, 40)]}
-        if len(kept) > max(rows, 40):
-            cut_map["…"] = f"{len(kept) - max(rows, 40)} more"
+        fields = [(k, v) for k, v in value.items() if k not in HEAVY]
+        cut_map = {k: _cut(v, rows, letters) for k, v in fields[: max(rows, 40)]}
+        if len(fields) > max(rows, 40):
+            cut_map["…"] = f"{len(fields) - max(rows, 40)} more"
         return cut_map
     return value

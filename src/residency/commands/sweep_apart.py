@@ -1,4 +1,4 @@
-"""A sweep, or its plan alone, as a process of its own; started from a page and watched through its files."""
+"""A sweep, or its plan alone, as a separate process; started from a page and watched through its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from residency.project.settings_file import read_config
 from residency.store.store import FOLDER
 from residency.sweep.sweep_options import SHARES, SweepOptions
 from residency.sweep.watched_sweep import (
-    KeptPlan,
+    StoredPlan,
     SweepPosition,
     read_sweep_plan,
     read_sweep_position,
@@ -38,13 +38,13 @@ class SweepState:
 
     Attributes:
         process: its id; 0 where none goes on. started: by a page and not in a terminal.
-        position: where it is or was. kept: the last plan. last_words: what the last one said.
+        position: where it is or was. stored_plan: the last. last_words: what the last one said.
     """
 
     process: int
     started: bool
     position: SweepPosition | None
-    kept: KeptPlan | None
+    stored_plan: StoredPlan | None
     last_words: str = ""
 
     @property
@@ -55,8 +55,8 @@ class SweepState:
     @property
     def is_stopped(self) -> bool:
         """Whether the last one ended before all of it was done."""
-        place = self.position
-        return not self.process and place is not None and 0 < place.done < place.total
+        position = self.position
+        return not self.process and position is not None and 0 < position.done < position.total
 
 
 def write_sweep_words(options: SweepOptions) -> list[str]:
@@ -79,7 +79,7 @@ def write_sweep_words(options: SweepOptions) -> list[str]:
 
 
 def start_sweep(root: Path, options: SweepOptions, *, plan_only: bool = False) -> int:
-    """Start ``residency sweep`` as a process of its own; its id.
+    """Start ``residency sweep`` as a separate process; its id.
 
     Raises:
         ConfigError, UserError: the options cannot be meant. StoreLockedError: something else
@@ -102,22 +102,22 @@ def start_sweep(root: Path, options: SweepOptions, *, plan_only: bool = False) -
 def read_sweep_state(root: Path) -> SweepState:
     """What a project's sweep does at this moment."""
     folder = root / FOLDER
-    position, own = read_sweep_position(folder), find_command(folder / NOTE_FILE)
+    position, noted_process = read_sweep_position(folder), find_command(folder / NOTE_FILE)
     told = position.process if position else 0
-    process = own or (told if told and is_alive(told) and is_ours(told) else 0)
-    if own and position and position.process != own:
+    process = noted_process or (told if told and is_alive(told) and is_ours(told) else 0)
+    if noted_process and position and position.process != noted_process:
         position = None  # of an earlier one: the new one has not told yet
     return SweepState(
         process=process,
-        started=bool(own),
+        started=bool(noted_process),
         position=position,
-        kept=read_sweep_plan(folder),
+        stored_plan=read_sweep_plan(folder),
         last_words="" if process else read_last_words(folder / LOG_FILE),
     )
 
 
 def stop_sweep(root: Path) -> int:
-    """Tell a project's sweep to end; the trainings that are done are kept. Gives its process id.
+    """Tell a project's sweep to end; the trainings that are done stay. Gives its process id.
 
     Raises:
         StoreError: none goes on.

@@ -1,7 +1,7 @@
 """``residency mcp``: the commands as tools of the Model Context Protocol, on one project.
 
-Each tool is a command in a process of its own, so that it prints what ``--json`` documents, cannot
-outlive its time limit, and cannot write on the server's own pipe. Ids and names are checked before
+Each tool is a command in a separate process, so that it prints what ``--json`` documents, cannot
+outlive its time limit, and cannot write on the server's pipe. Ids and names are checked before
 they become arguments; no tool takes a path or an address.
 """
 

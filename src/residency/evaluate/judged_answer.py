@@ -57,7 +57,7 @@ class JudgedAnswer:
 def judge_answer(
     example: Example, response: Response, *, keep_reasoning: bool = False
 ) -> JudgedAnswer:
-    """A response with what of it is judged; the whole of it where reasoning is kept.
+    """A response with what of it is judged; the whole of it where reasoning stays in.
 
     A reference that reasons is read like the answer: what is compared follows the reasoning.
     """
@@ -66,8 +66,8 @@ def judge_answer(
     answer = find_answer(response.text, cut=response.finish == "length")
     wanted = example.reference
     if wanted is not None:
-        place = find_answer(wanted)
-        wanted = wanted[place.start : place.end]
+        wanted_answer = find_answer(wanted)
+        wanted = wanted[wanted_answer.start : wanted_answer.end]
     return JudgedAnswer(example, response, answer.start, answer.end, wanted=wanted)
 
 

@@ -52,8 +52,8 @@ def choose_rows(train: Sequence[Example], count: int, seed: int) -> list[Example
     depend on the others.
     """
 
-    def place(example: Example) -> bytes:
+    def hash_group(example: Example) -> bytes:
         return sha256(f"{seed}\x1f{example.group or example.id}".encode()).digest()
 
-    chosen = {row.id for row in sorted(train, key=lambda row: (place(row), row.id))[:count]}
+    chosen = {row.id for row in sorted(train, key=lambda row: (hash_group(row), row.id))[:count]}
     return [row for row in train if row.id in chosen]

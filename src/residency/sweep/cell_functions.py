@@ -1,6 +1,6 @@
 """What a sweep's jobs do, wherever they run: frozen layers, trainings with their answers, bare bases.
 
-Each works in a workspace of its own (``jobs.job_workspace``).
+Each works in a separate workspace (``jobs.job_workspace``).
 """
 
 from __future__ import annotations

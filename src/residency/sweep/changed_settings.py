@@ -15,7 +15,7 @@ def change_settings(train: TrainConfig, changes: Mapping[str, Any], where: str) 
     """The settings with these changes.
 
     Raises:
-        ConfigError: a setting does not take its value; ``where`` says who asked for it.
+        ConfigError: a setting does not take its value; ``where`` says who set it.
     """
     try:
         return TrainConfig.model_validate({**train.model_dump(mode="json"), **changes})

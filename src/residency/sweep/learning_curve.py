@@ -94,22 +94,22 @@ class LearningCurve:
         above = self.replicates > rate
         count = len(self.sizes)
         last = np.where(above.any(axis=1), count - 1 - above[:, ::-1].argmax(axis=1), -1)
-        found = np.where(last < 0, self.sizes[0], math.inf)
+        crossings = np.where(last < 0, self.sizes[0], math.inf)
         inner = np.flatnonzero((last >= 0) & (last < count - 1))
         before, after = last[inner], last[inner] + 1
         was, now = self.replicates[inner, before], self.replicates[inner, after]
         part = (was - rate) / np.maximum(was - now, 1e-12)
         logs = np.log(self.sizes)
-        found[inner] = np.exp(logs[before] + part * (logs[after] - logs[before]))
+        crossings[inner] = np.exp(logs[before] + part * (logs[after] - logs[before]))
         tail = (1 - LEVEL) / 2
-        quantiles = np.quantile(found, [0.5, tail, 1 - tail], method="nearest")
+        quantiles = np.quantile(crossings, [0.5, tail, 1 - tail], method="nearest")
         return float(quantiles[0]), float(quantiles[1]), float(quantiles[2])
 
     def _values_at(self, rows: float) -> Floats:
         logs = np.log(self.sizes)
-        place = float(np.interp(math.log(rows), logs, np.arange(len(logs))))
-        left = min(int(place), len(logs) - 2)
-        part = place - left
+        position = float(np.interp(math.log(rows), logs, np.arange(len(logs))))
+        left = min(int(position), len(logs) - 2)
+        part = position - left
         return (1 - part) * self.replicates[:, left] + part * self.replicates[:, left + 1]
 
     def to_dict(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class MeasuredCells:
             return known
         finding, _ = self.halves
         for measured in self._list_searched():
-            found = find_issues(
+            new_issues = find_issues(
                 measured.assessed.examples,
                 measured.assessed.findings,
                 measured.assessed.responses,
@@ -84,7 +84,7 @@ class MeasuredCells:
                 slices=self.ws.slices,
                 how=self.ws.config.evaluate.reduce,
             )
-            known += found
+            known += new_issues
         return list({issue.id: issue for issue in known}.values())
 
     def _list_searched(self) -> list[Measured]:

@@ -16,7 +16,7 @@ from residency.sweep.size_table import SizeRow, average_items, measure_figure
 
 
 def measure_endpoint(ws: Workspace, endpoint: Endpoint) -> Measured:
-    """A named server's answers to dev, those that are stored not asked for again.
+    """A named server's answers to dev; it gets no request for those that are stored.
 
     Its tokens are None where the server counted none, its cost where no price was given.
 

@@ -90,7 +90,7 @@ class Sweep:
 
         Raises:
             StoreLockedError: another process writes to the project.
-            ResidencyError: a job failed; what is done is kept.
+            ResidencyError: a job failed; what is done stays.
         """
         began = time.monotonic()
         measured = MeasuredCells(self.ws, self.store)

@@ -1,4 +1,4 @@
-"""What a search for settings is asked for."""
+"""What a search for settings tries."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class SearchOptions:
 
     Attributes:
         vary: ``NAME=LOW..HIGH`` or ``NAME=A,B`` each; none: learning rate, epochs and rank.
-        trials: settings tried, the project's own among them. seeds: trainings of each, unless it is
+        trials: settings tried, those of the project among them. seeds: trainings of each, unless it is
             stopped before.
-        confirm: fresh trainings of the best and of the project's own settings.
+        confirm: fresh trainings of the best settings and of the project's.
         minutes: all together may take so long, by the estimate; 0: no bound.
-        base: a name as in ``model.base``; empty: the project's own.
+        base: a name as in ``model.base``; empty: the project's.
     """
 
     vary: tuple[str, ...] = ()

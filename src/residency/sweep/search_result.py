@@ -1,4 +1,4 @@
-"""What a search for settings found: the trials, and the best against the project's own, afresh."""
+"""The result of a search for settings: the trials, and the best against the project's, afresh."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Trial:
     """One choice of settings.
 
     Attributes:
-        settings: of ``[train]``, by name; none: the project's own. trainings: that were made.
+        settings: of ``[train]``, by name; none: the project's. trainings: that were made.
         score: mean of the primary metric over the items that choose and the trainings; None where
             training failed. stopped: it was left for worse than the best before all its seeds.
         failure: why training failed.
@@ -36,11 +36,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Gain:
-    """The best settings minus the project's own: fresh trainings, items that chose nothing.
+    """The best settings minus the project's: fresh trainings, items that chose nothing.
 
     Attributes:
         mean, low, high: of the difference, with its 95 % interval over items and trainings.
-        best, own: means. items: that measured. trainings: of each.
+        best, own (the project's): means. items: that measured. trainings: of each.
     """
 
     mean: float
@@ -58,7 +58,7 @@ class SearchResult(ShortView):
 
     Attributes:
         metric: title of the primary metric. trials: in the order in which they were tried.
-        best: settings of the best trial; empty when the project's own were best.
+        best: settings of the best trial; empty when the project's were best.
         gain: None where nothing was confirmed. words: what it shows, in sentences.
         seconds: of this call.
     """
@@ -122,7 +122,7 @@ def describe_settings(settings: Mapping[str, Any]) -> str:
 
 
 def describe_gain(best: Mapping[str, Any], gain: Gain | None, metric: str, tried: int) -> list[str]:
-    """What was found, and how sure it is."""
+    """What came out, and how sure it is."""
     if not best or gain is None:
         return [
             f"None of {tried} settings did better than the project's own on the items that choose: "

@@ -125,7 +125,7 @@ class Search:
 
         Raises:
             StoreLockedError: another process writes to the project.
-            ResidencyError: a job failed for another reason than its settings; what is done is kept.
+            ResidencyError: a job failed for another reason than its settings; what is done stays.
         """
         self._began = time.monotonic()
         self._measured = MeasuredCells(self.ws, self._store)
@@ -139,8 +139,8 @@ class Search:
             best = self._choose_best(tried)
             gain = None
             if best:
-                fresh, own = self._confirm(best), self._confirm({})
-                gain = measure_gain(fresh, own, map_groups(self.ws.split("dev")))
+                best_scores, project_scores = self._confirm(best), self._confirm({})
+                gain = measure_gain(best_scores, project_scores, map_groups(self.ws.split("dev")))
             metric = self.ws.primary_metric.title
             result = SearchResult(
                 run=run,
@@ -160,8 +160,8 @@ class Search:
     def _try_settings(self, trials: int) -> tuple[list[Trial], list[str]]:
         study = _open_study(self.ws.config.project.seed)
         tried: list[Trial] = []
-        own = self.ws.config.train
-        study.enqueue_trial({name: read_setting(own, name) for name in self.space})
+        train_settings = self.ws.config.train
+        study.enqueue_trial({name: read_setting(train_settings, name) for name in self.space})
         for number in range(trials):
             if number > 1 and self._is_out_of_time():
                 return tried, [
@@ -182,7 +182,7 @@ class Search:
     def _try(
         self, study: optuna.Study, proposed: optuna.Trial, settings: Mapping[str, Any]
     ) -> Trial:
-        """Train up to the asked number of times; stop when it is clearly worse than the best."""
+        """Train ``seeds`` times at most; stop when it is clearly worse than the best."""
         finding, _ = split_dev(self.ws)
         items = sorted(finding)
         values: list[float] = []
@@ -192,9 +192,9 @@ class Search:
             except TrainingError as error:
                 study.tell(proposed, 0.0)  # a choice that cannot be trained is the worst there is
                 return Trial(settings, repeat, None, failure=error.what)
-            for place, item in enumerate(items):
+            for position, item in enumerate(items):
                 values.append(scores.get(item) or 0.0)
-                proposed.report(values[-1], repeat * len(items) + place)
+                proposed.report(values[-1], repeat * len(items) + position)
             done = repeat + 1
             if done < self.options.seeds and proposed.should_prune():
                 break
@@ -203,7 +203,7 @@ class Search:
         return Trial(settings, done, mean, stopped=done < self.options.seeds)
 
     def _choose_best(self, tried: Sequence[Trial]) -> Mapping[str, Any]:
-        """Settings of the best trial with all its trainings; empty for the project's own."""
+        """Settings of the best trial with all its trainings; empty for the project's."""
         whole = [trial for trial in tried if trial.score is not None and not trial.stopped]
         best = max(whole, key=lambda trial: trial.score or 0.0, default=None)
         return best.settings if best is not None else {}

@@ -62,7 +62,7 @@ def choose_space(train: TrainConfig) -> dict[str, Range | Choices]:
 
 
 def read_space(words: Sequence[str], train: TrainConfig) -> dict[str, Range | Choices]:
-    """``NAME=LOW..HIGH`` or ``NAME=A,B,C`` each; the project's own value joins.
+    """``NAME=LOW..HIGH`` or ``NAME=A,B,C`` each; the project's value joins.
 
     Raises:
         UserError: no such form, or a setting that is not searched. ConfigError: a value that the
@@ -81,7 +81,7 @@ def read_space(words: Sequence[str], train: TrainConfig) -> dict[str, Range | Ch
         low, dots, high = values.partition("..")
         parts = [low, high] if dots else [part.strip() for part in values.split(",") if part]
         taken = [_check(name, part.strip(), train) for part in parts]
-        own = getattr(train, name)
+        project_value = getattr(train, name)
         if not dots and taken:
             space[name] = tuple(dict.fromkeys([*taken, read_setting(train, name)]))
             continue
@@ -92,8 +92,8 @@ def read_space(words: Sequence[str], train: TrainConfig) -> dict[str, Range | Ch
                 where="--vary",
                 next_step="for example --vary learning_rate=1e-4..3e-3 --vary rank=4,8,16",
             )
-        whole = isinstance(own, int)
-        space[name] = Range(min(numbers[0], own), max(numbers[1], own), whole)
+        whole = isinstance(project_value, int)
+        space[name] = Range(min(numbers[0], project_value), max(numbers[1], project_value), whole)
     return space
 
 

@@ -68,7 +68,7 @@ def average_items(outcomes: Sequence[Mapping[str, float | None]]) -> dict[str, f
         for item, value in one.items():
             if value is not None:
                 values.setdefault(item, []).append(value)
-    return {item: sum(found) / len(found) for item, found in values.items()}
+    return {item: sum(item_values) / len(item_values) for item, item_values in values.items()}
 
 
 def measure_figure(

@@ -82,8 +82,15 @@ class SweepJobs:
         if settings.method != "lora" or settings.layers == "all":
             return None
         job = self._make(FROZEN, variant, {}, memory, f"{variant.base}: frozen layers")
-        kept = {"method": "lora", "layers": str(settings.layers), "precision": settings.precision}
-        config = {**job.arguments["config"], "train": {**kept, "quantize": settings.quantize}}
+        method_settings = {
+            "method": "lora",
+            "layers": str(settings.layers),
+            "precision": settings.precision,
+        }
+        config = {
+            **job.arguments["config"],
+            "train": {**method_settings, "quantize": settings.quantize},
+        }
         return replace(job, arguments={**job.arguments, "config": config})
 
     def make_cell(self, cell: Cell, memory: int = 0) -> tuple[Job, ...]:
@@ -91,8 +98,8 @@ class SweepJobs:
         frozen = self.make_frozen(cell.variant, memory)
         seed = self.ws.config.project.seed + cell.repeat
         needs = {"frozen": frozen.id} if frozen else {}
-        own = {"rows": cell.rows, "seed": seed}
-        job = self._make(CELL, cell.variant, own, memory, cell.title, needs)
+        cell_arguments = {"rows": cell.rows, "seed": seed}
+        job = self._make(CELL, cell.variant, cell_arguments, memory, cell.title, needs)
         return (frozen, job) if frozen else (job,)
 
     def make_base(self, variant: Variant, memory: int = 0) -> list[Job]:

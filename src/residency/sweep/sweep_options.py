@@ -1,4 +1,4 @@
-"""What a sweep is asked for."""
+"""What a sweep tries."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class SweepOptions:
     """What to vary, how long it may take, and where it runs.
 
     Attributes:
-        bases: names as in ``model.base``; none: the project's own.
+        bases: names as in ``model.base``; none: the project's.
         shares: of the train split, each in (0, 1]. seeds: trainings at each size.
         learning_rates, ranks, layers: values of ``[train]`` to try; none: the project's.
         minutes: all trainings together may take so long, by the estimate; 0: no bound.
-        jobs: processes on this machine. cluster: a Ray cluster's address, in their place.
+        jobs: processes on this machine. cluster: a Ray cluster's address, instead.
         artifacts: folder or fsspec URL for the jobs' files; empty: in ``.residency``.
         hour_price: of the machine that answers, in any currency; 0: not counted.
         endpoint: a server that answers dev too, for a row of the size table. It is sent the prompts.
@@ -56,7 +56,7 @@ class SweepOptions:
         if self.seeds < 1 or self.jobs < 1 or self.minutes < 0:
             raise UserError("seeds and jobs count from 1, minutes from 0", where="sweep")
 
-    def list_variants(self, own: str, settings: TrainConfig) -> list[Variant]:
+    def list_variants(self, project_base: str, settings: TrainConfig) -> list[Variant]:
         """Every base with every combination of the settings that are varied.
 
         Raises:
@@ -68,7 +68,7 @@ class SweepOptions:
             "layers": self.layers,
         }
         varied = {name: list(dict.fromkeys(values)) for name, values in varied.items() if values}
-        bases = list(dict.fromkeys(self.bases)) or [own]
+        bases = list(dict.fromkeys(self.bases)) or [project_base]
         out = []
         for base, *values in itertools.product(bases, *varied.values()):
             changed = dict(zip(varied, values, strict=True))

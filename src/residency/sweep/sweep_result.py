@@ -1,4 +1,4 @@
-"""What a sweep found, as a value: curves, sizes, a recommendation, and the plan that it followed."""
+"""A sweep's result, as a value: curves, sizes, a recommendation, and the plan that it followed."""
 
 from __future__ import annotations
 

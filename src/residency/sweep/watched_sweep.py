@@ -121,7 +121,7 @@ class WatchedSweep(Sweep):
     """A ``Sweep`` whose plan and position other processes read (``read_sweep_plan``, ``_position``)."""
 
     def plan(self) -> SweepPlan:
-        """See ``Sweep.plan``; the plan is kept, with the options that it is for."""
+        """See ``Sweep.plan``; the plan is stored, with the options that it is for."""
         with self._watch(None):
             plan = super().plan()
         options = {k: v for k, v in vars(self.options).items() if k != "endpoint"}
@@ -153,22 +153,22 @@ class WatchedSweep(Sweep):
 
 
 @dataclass(frozen=True)
-class KeptPlan:
-    """The plan that a sweep made last: ``options`` it is for, ``own`` base of the project then."""
+class StoredPlan:
+    """The plan that a sweep made last, its ``options``, and the ``project_base`` of that day."""
 
     options: SweepOptions
-    own: str
+    project_base: str
     plan: Mapping[str, Any]
 
 
-def read_sweep_plan(folder: Path) -> KeptPlan | None:
+def read_sweep_plan(folder: Path) -> StoredPlan | None:
     """The last plan of a project; ``folder`` is its ``.residency``. None where there is none."""
     try:
         body = json.loads((folder / FOLDER_NAME / PLAN_FILE).read_bytes())
         given: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in body["options"].items()
         }
-        return KeptPlan(SweepOptions(**given), str(body["own"]), dict(body["plan"]))
+        return StoredPlan(SweepOptions(**given), str(body["own"]), dict(body["plan"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -140,7 +140,7 @@ def test_answers_are_cached_by_content_and_survive_an_interrupt(tmp_path: Path) 
     second = Scripted(by_politeness)
     report = Judge(second, "j", cache=FileCache(path)).check(RUBRIC, examples, responses)
     assert {f.status for f in report.findings} == {"pass"}
-    assert (report.cached, report.asked, len(second.asked)) == (4, 6, 6)
+    assert (report.cached, report.questions, len(second.asked)) == (4, 6, 6)
     third = Scripted(by_politeness)
     Judge(third, "j", cache=FileCache(path)).check(RUBRIC, examples, responses)
     assert third.asked == []

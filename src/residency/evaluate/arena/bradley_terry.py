@@ -69,12 +69,12 @@ def count_games(
 ) -> Games:
     """Comparisons by model name; ``models`` may add names that have not played yet."""
     names = list(dict.fromkeys([*models, *a, *b]))
-    place = {name: i for i, name in enumerate(names)}
+    index_of = {name: i for i, name in enumerate(names)}
     n = len(a)
     return Games(
         models=tuple(names),
-        a=np.asarray([place[x] for x in a], np.intp),
-        b=np.asarray([place[x] for x in b], np.intp),
+        a=np.asarray([index_of[x] for x in a], np.intp),
+        b=np.asarray([index_of[x] for x in b], np.intp),
         score=np.asarray(score, np.float64),
         prompts=group_index(range(n) if prompts is None else prompts) if n else _no_ints(),
         raters=group_index(["one"] * n if raters is None else raters) if n else _no_ints(),
@@ -161,7 +161,7 @@ def sandwich_covariance(data: Games, fitted: Fit) -> Floats:
 
     With several raters the two clusterings are combined as prompts + raters − both (Cameron,
     Gelbach, Miller 2011). Each carries the factor g/(g − 1) for g clusters. θ is taken as
-    deviations from the mean model, whose own variance is thereby left out.
+    deviations from the mean model, whose variance is thereby left out.
     """
     x = design_matrix(data)
     z = np.concatenate([fitted.theta, fitted.beta])

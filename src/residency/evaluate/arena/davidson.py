@@ -1,7 +1,7 @@
 """Bradley–Terry with a parameter for ties (Davidson 1970).
 
 p(a beats b) : p(tie) : p(b beats a) = e^(d/2) : ν : e^(−d/2), with d = θ_a − θ_b + β·x. Of the
-comparisons that end with a winner, a wins the share σ(d): the scale is Bradley–Terry's own.
+comparisons that end with a winner, a wins the share σ(d): the scale is that of Bradley–Terry.
 Where ties are frequent this says how frequent, instead of counting each as half a win.
 """
 

@@ -77,7 +77,7 @@ class Leaderboard:
 
     ``style`` maps a feature to (coefficient, low, high) when the style was controlled: log odds
     per root mean square of the feature's difference. ``ties`` is the share of ties between equal
-    models, ν/(2 + ν), when ties were given a parameter of their own; ``ties_interval`` its 95 %.
+    models, ν/(2 + ν), when ties were given a separate parameter; ``ties_interval`` its 95 %.
     """
 
     standings: tuple[Standing, ...]
@@ -236,13 +236,13 @@ def informative_pairs(
     data = _collect_games(select_counted_votes(votes), None, models)
     fitted = fit_ratings(data, ridge=ridge)
     variance = np.linalg.inv(fitted.hessian)
-    place = {name: i for i, name in enumerate(data.models)}
+    index_of = {name: i for i, name in enumerate(data.models)}
     out = []
     for i, a in enumerate(models):
         for b in models[i + 1 :]:
             if focus is not None and focus not in (a, b):
                 continue
-            x, y = place[a], place[b]
+            x, y = index_of[a], index_of[b]
             p = 1 / (1 + math.exp(-(fitted.theta[x] - fitted.theta[y])))
             spread = variance[x, x] + variance[y, y] - 2 * variance[x, y]
             out.append((a, b, math.log1p(p * (1 - p) * float(spread))))

@@ -26,7 +26,7 @@ MASK = "[model]"
 class Showing:
     """What one rater sees once. Nothing in it names a model.
 
-    ``key`` identifies it; ``number`` of ``total`` is its place in the session.
+    ``key`` identifies it; ``number`` of ``total`` is its position in the session.
     """
 
     key: str

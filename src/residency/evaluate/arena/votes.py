@@ -166,9 +166,9 @@ def preference_pairs(
     tally: dict[tuple[str, str, str], float] = defaultdict(float)
     raters: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for vote in select_counted_votes(votes):
-        place = (vote.prompt, vote.response_a, vote.response_b)
-        tally[place] += vote.score - 0.5
-        raters[place].append(vote.rater)
+        key = (vote.prompt, vote.response_a, vote.response_b)
+        tally[key] += vote.score - 0.5
+        raters[key].append(vote.rater)
     pairs = []
     for (prompt, a, b), balance in tally.items():
         example = examples.get(prompt)

@@ -48,7 +48,7 @@ class Contender:
     Attributes:
         name: how it is called in the table.
         way: prompt, fine-tuned or endpoint.
-        responses, findings: its answers, and everything found in them.
+        responses, findings: its answers, and every finding on them.
         latencies: seconds of single requests, one at a time (not the shares of a batch).
         answer_tokens: tokens of each answer where the responses hold no token ids (an endpoint).
         leaves_machine: whether prompts are sent elsewhere.
@@ -97,10 +97,10 @@ class BaselineRow:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, the per-item scores left out."""
-        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         scores = self.scores.to_dict()
         scores.pop("by_item")
-        return {**own, "scores": scores, "tokens_per_1000": self.tokens_per_1000}
+        return {**values, "scores": scores, "tokens_per_1000": self.tokens_per_1000}
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,8 @@ def compare_ways(
 def _primary_values(contender: Contender, row: BaselineRow) -> dict[str, float]:
     """Example → the primary metric; what could not be judged counts as failed, errors are left out."""
     answered = {r.example for r in contender.responses if r.finish != "error"}
-    found = row.scores.primary.by_example if row.scores.primary else {}
-    return {item: value or 0.0 for item, value in found.items() if item in answered}
+    by_example = row.scores.primary.by_example if row.scores.primary else {}
+    return {item: value or 0.0 for item, value in by_example.items() if item in answered}
 
 
 def _passed_shares(contender: Contender, reduce: Reduce) -> dict[str, float]:

@@ -20,14 +20,14 @@ CONTEXT_HEADER = "Here are texts that may help with the request below."
 
 
 def zero_shot(example: Example) -> tuple[Message, ...]:
-    """The example's own prompt."""
+    """The example's prompt."""
     return example.prompt
 
 
 def few_shot(example: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
     """The shots as earlier user and assistant turns, then the example's prompt.
 
-    The example's system message, if any, comes first and the shots' own are left out: with
+    The example's system message, if any, comes first and those of the shots are left out: with
     the same shots in the same order every prompt shares one prefix, whose keys and values a
     generator computes once.
     """
@@ -112,7 +112,7 @@ class SimilarShots:
     def __call__(self, examples: Sequence[Example], k: int) -> list[list[Example]]:
         """Shots of each example, the most similar last, next to the question.
 
-        A row of the example's own group is never a shot: it would give the answer away.
+        A row of the example's group is never a shot: it would give the answer away.
         """
         if not self.rows or k <= 0:
             return [[] for _ in examples]
@@ -155,12 +155,12 @@ class Retriever:
         tokens = bm25s.tokenize(
             list(queries), stopwords=None, show_progress=False, return_ids=False
         )
-        found, scores = self._index.retrieve(
+        rows, scores = self._index.retrieve(
             tokens, k=min(k, len(self.documents)), show_progress=False
         )
         return [
             [self.documents[int(i)] for i, s in zip(row, row_scores, strict=True) if s > 0]
-            for row, row_scores in zip(found, scores, strict=True)
+            for row, row_scores in zip(rows, scores, strict=True)
         ]
 
 
@@ -202,7 +202,7 @@ def with_context(
         return tuple(messages)
     block = "\n\n".join(f"Text {i}:\n{text}" for i, text in enumerate(documents, 1))
     out = list(messages)
-    place = max(i for i, m in enumerate(out) if m.role == "user")
-    last = out[place]
-    out[place] = replace(last, content=f"{header}\n\n{block}\n\nRequest:\n{last.content}")
+    turn = max(i for i, m in enumerate(out) if m.role == "user")
+    last = out[turn]
+    out[turn] = replace(last, content=f"{header}\n\n{block}\n\nRequest:\n{last.content}")
     return tuple(out)

@@ -20,7 +20,7 @@ from residency.evaluate.benchmarks.task import Row
 
 AnswerFilter = Callable[[str | None, Row], str | None]
 SECONDS = 1.0
-"""Longest search of a pattern in one answer; a longer one counts as not found."""
+"""Longest search of a pattern in one answer; a longer one counts as no match."""
 NUMBER_AFTER_MARK = r"#### (\-?[0-9\.\,]+)"
 NOT_FOUND = "[invalid]"
 
@@ -73,10 +73,10 @@ class FindPattern:
 
     def __call__(self, text: str | None, row: Row) -> str | None:
         """The match, or the fallback."""
-        found = find_all(self.regex_pattern, text or "")
-        if not found:
+        matches = find_all(self.regex_pattern, text or "")
+        if not matches:
             return self.fallback
-        picked = found[self.group_select]
+        picked = matches[self.group_select]
         if isinstance(picked, tuple) and not any(picked):
             return self.fallback.strip()
         return _pick_group(picked).strip()
@@ -84,7 +84,7 @@ class FindPattern:
 
 @dataclass(frozen=True)
 class FindChoice:
-    """``multi_choice_regex``: a pattern, or else a choice's own words, or else its letter."""
+    """``multi_choice_regex``: a pattern, or else a choice's words, or else its letter."""
 
     regex_pattern: str = NUMBER_AFTER_MARK
     group_select: int = 0
@@ -110,8 +110,8 @@ class FindChoice:
         )
 
     def _find(self, pattern: str, text: str, means: Mapping[str, str]) -> str:
-        found = find_all(pattern, text)
-        match = _pick_group(found[self.group_select]).strip() if found else ""
+        matches = find_all(pattern, text)
+        match = _pick_group(matches[self.group_select]).strip() if matches else ""
         return means.get(match, match) if match else ""
 
     def _plain(self, text: str) -> str:

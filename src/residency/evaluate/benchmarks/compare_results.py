@@ -65,7 +65,7 @@ def compare_results(
         margin: the loss that you accept without calling it forgetting, e.g. 0.02.
 
     Raises:
-        SuiteError: the two runs asked different prompts, or share no item.
+        SuiteError: the two runs used different prompts, or share no item.
     """
     left = {(item.task, item.index): item for item in before.items}
     pairs: dict[str, list[tuple[ItemResult, ItemResult]]] = {}

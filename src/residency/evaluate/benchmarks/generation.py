@@ -21,7 +21,7 @@ from residency.evaluate.benchmarks.answer_filters import (
 from residency.evaluate.benchmarks.task import Row
 
 MOST_TOKENS = 256
-"""Tokens of an answer where the file names no number: the harness's own."""
+"""Tokens of an answer where the file names no number: the harness's number."""
 _TOKEN_KEYS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 _WITHOUT_EFFECT = frozenset({"do_sample", "temperature", "top_p", "top_k"})
 """Keys that change nothing where the likeliest token is taken."""
@@ -62,7 +62,7 @@ class GenerationSettings:
 
     Attributes:
         stop: texts that end an answer. max_tokens: its most tokens.
-        lines: ways to read the answer, each with a figure of its own.
+        lines: ways to read the answer, each with a separate figure.
         match: when an answer is right.
     """
 
@@ -73,7 +73,7 @@ class GenerationSettings:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the figures, the harness's own: ``exact_match,NAME`` where a filter has a name."""
+        """Names of the figures, as in the harness: ``exact_match,NAME`` where a filter has a name."""
         return tuple(
             "exact_match" if line.name == "none" else f"exact_match,{line.name}"
             for line in self.lines
@@ -130,14 +130,14 @@ def _read_match(raw: Mapping[str, Any], where: str) -> ExactMatch:
         raise SuiteError(
             f"the metric {other!r} is not known for generate_until (exact_match is)", where=where
         )
-    own = {key: value for key, value in listed[0].items() if key not in ("metric", "version")}
-    if own.pop("aggregation", "mean") != "mean" or own.pop("hf_evaluate", False):
+    options = {key: value for key, value in listed[0].items() if key not in ("metric", "version")}
+    if options.pop("aggregation", "mean") != "mean" or options.pop("hf_evaluate", False):
         raise SuiteError("exact_match is a mean, and the harness's own one", where=where)
-    own.pop("higher_is_better", None)
-    unread = sorted(set(own) - set(ExactMatch.__dataclass_fields__))
+    options.pop("higher_is_better", None)
+    unread = sorted(set(options) - set(ExactMatch.__dataclass_fields__))
     if unread:
         raise SuiteError(f"the key {unread[0]!r} is not read", where=f"{where}, metric_list")
-    patterns = own.pop("regexes_to_ignore", None) or ()
+    patterns = options.pop("regexes_to_ignore", None) or ()
     for pattern in patterns:
         check_pattern(pattern, where)
-    return ExactMatch(tuple(patterns), **{key: bool(value) for key, value in own.items()})
+    return ExactMatch(tuple(patterns), **{key: bool(value) for key, value in options.items()})

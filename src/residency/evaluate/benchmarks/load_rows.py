@@ -1,6 +1,6 @@
 """Benchmark rows from local files, in whatever layout they lie, or from the Hugging Face hub.
 
-Layouts, found by name and content: the hub's (Parquet, JSON or JSON lines, one file a split,
+Layouts, told apart by name and content: the hub's (Parquet, JSON or JSON lines, one file a split,
 a folder a configuration), the authors' originals (ARC's and HellaSwag's JSON lines, MMLU's CSV
 files, TruthfulQA.csv), instruction-style ARC (``Answer1: … Answer2: …``), and HellaSwag as six
 lines of text an item. All are brought into the hub's layout.
@@ -73,7 +73,7 @@ class LocalSplits:
 
     @cached_property
     def _files(self) -> list[Path]:
-        """Files that may hold rows; looked for when a task names none of its own."""
+        """Files that may hold rows; looked for when a task names none."""
         return sorted(
             path
             for path in self.folder.rglob("*")
@@ -94,10 +94,10 @@ class LocalSplits:
     def _read(self, task: Task, splits: Sequence[str]) -> list[Row]:
         mine = [path for path in self._files if _is_file_of(path.relative_to(self.folder), task)]
         for split in splits:
-            found = [path for path in mine if _split_of(path.relative_to(self.folder)) == split]
-            if not found and task.benchmark == "truthfulqa":
-                found = [path for path in mine if path.stem.lower() == "truthfulqa"]
-            rows = [row for path in found for row in read_rows(path, task)]
+            paths = [path for path in mine if _split_of(path.relative_to(self.folder)) == split]
+            if not paths and task.benchmark == "truthfulqa":
+                paths = [path for path in mine if path.stem.lower() == "truthfulqa"]
+            rows = [row for path in paths for row in read_rows(path, task)]
             if rows:
                 return rows
         raise SuiteError(
@@ -108,7 +108,7 @@ class LocalSplits:
 
 
 class HubSplits:
-    """Rows from the Hugging Face hub, read when asked for and kept in memory."""
+    """Rows from the Hugging Face hub, read at their first use and then held in memory."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str], list[Row]] = {}
@@ -175,7 +175,7 @@ def _next_step(task: Task) -> str:
 
 
 def read_split(task: Task, splits: Splits, names: Sequence[str]) -> Sequence[Row]:
-    """Rows of the first of these splits that exists: the task's own files, or those of ``splits``.
+    """Rows of the first of these splits that exists: the task's files, or those of ``splits``.
 
     Raises:
         SuiteError: none is there, or a row is not of the task's layout.
@@ -200,7 +200,7 @@ def _is_file_of(path: Path, task: Task) -> bool:
     if not any(hint in text for hint in _HINTS.get(task.benchmark, (task.benchmark,))):
         return False
     if task.benchmark == "arc":
-        # "arc" is in many words: the configuration's own name decides.
+        # "arc" is in many words: the configuration's name decides.
         return task.subset.lower() in text.replace("_", "-")
     if task.benchmark == "mmlu":
         return any(

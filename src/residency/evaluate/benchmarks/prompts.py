@@ -2,7 +2,7 @@
 
 Examples are drawn as lm-evaluation-harness 0.4.13 draws them: Python's generator seeded with
 1234 for each task, one draw an item in the order of the items, so an item's examples do not
-depend on how many items are asked.
+depend on how many items there are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def write_contexts(
     """One context an item: what stands before its choices.
 
     Args:
-        rows: the items asked, in order. pool: rows that examples come from.
+        rows: the items, in order. pool: rows that examples come from.
 
     Raises:
         SuiteError: the pool has too few rows.

@@ -46,9 +46,9 @@ class BenchResult:
         metrics = {
             task: {
                 name: {**asdict(m), "stderr": None if math.isnan(m.stderr) else m.stderr}
-                for name, m in found.items()
+                for name, m in task_metrics.items()
             }
-            for task, found in self.metrics.items()
+            for task, task_metrics in self.metrics.items()
         }
         return {
             "metrics": metrics,
@@ -62,9 +62,9 @@ class BenchResult:
         metrics = {
             task: {
                 name: Metric(m["value"], math.nan if m["stderr"] is None else m["stderr"], m["n"])
-                for name, m in found.items()
+                for name, m in task_metrics.items()
             }
-            for task, found in raw["metrics"].items()
+            for task, task_metrics in raw["metrics"].items()
         }
         items = [
             ItemResult(**{**item, "logprobs": tuple(item["logprobs"])}) for item in raw["items"]
@@ -74,7 +74,7 @@ class BenchResult:
 
 @dataclass(frozen=True)
 class TaskRequests:
-    """The items of one task, ready to be asked: in log-likelihoods, or in texts.
+    """The items of one task as requests: in log-likelihoods, or in texts.
 
     Attributes:
         rows, questions, contexts: the items. requests: choices of each, where they are scored.
@@ -90,7 +90,7 @@ class TaskRequests:
 
     @property
     def lines(self) -> list[str]:
-        """Everything that is asked, as text: equal lines are equal questions."""
+        """Every request as text: equal lines are equal questions."""
         scored = [f"{c.context}\x1f{c.continuation}" for request in self.requests for c in request]
         if self.task.kind == "rolling":
             return self.contexts
@@ -100,7 +100,7 @@ class TaskRequests:
 def write_requests(
     task: Task, splits: Splits, *, limit: int = 0, shots: int | None = None
 ) -> TaskRequests:
-    """The first ``limit`` items of a task (all when 0) as they are asked.
+    """The first ``limit`` items of a task (all when 0) as requests.
 
     Raises:
         SuiteError: a split is missing, or a row is not of the benchmark's layout.
@@ -127,7 +127,7 @@ def write_requests(
 
 
 def count_shots(task: Task, shots: int | None) -> int:
-    """Examples before each question: those asked for, or the task's own number."""
+    """Examples before each question: ``shots``, or the task's number."""
     if task.kind == "rolling" or not (task.shots_from or task.examples):
         return 0
     return task.shots if shots is None else shots
@@ -148,30 +148,37 @@ def run_tasks(
         splits: where the rows come from. limit: items a task (0: all).
         shots: examples before each question; None: each benchmark's usual number.
     """
-    asked = [write_requests(task, splits, limit=limit, shots=shots) for task in tasks]
+    task_requests = [write_requests(task, splits, limit=limit, shots=shots) for task in tasks]
     scores = iter(
-        model.score([request for one in asked for request in one.requests], progress=progress)
+        model.score(
+            [request for of_task in task_requests for request in of_task.requests],
+            progress=progress,
+        )
     )
     items: list[ItemResult] = []
-    for one in asked:
-        if one.task.kind == "generation":
-            items += _rate_answers(one, model.complete(one.texts, progress=progress))
-        elif one.task.kind == "rolling":
-            items += _rate_texts(one, model.score_texts(one.contexts, progress=progress))
+    for of_task in task_requests:
+        if of_task.task.kind == "generation":
+            items += _rate_answers(of_task, model.complete(of_task.texts, progress=progress))
+        elif of_task.task.kind == "rolling":
+            items += _rate_texts(of_task, model.score_texts(of_task.contexts, progress=progress))
         else:
-            items += [_rate_choices(one, index, next(scores)) for index in range(len(one.rows))]
+            items += [
+                _rate_choices(of_task, index, next(scores)) for index in range(len(of_task.rows))
+            ]
     used = {task.name: count_shots(task, shots) for task in tasks}
     return BenchResult(summarise_metrics(tasks, items), items, used)
 
 
-def _rate_choices(asked: TaskRequests, index: int, scores: Sequence[ChoiceScore]) -> ItemResult:
-    task, question = asked.task, asked.questions[index]
+def _rate_choices(
+    task_requests: TaskRequests, index: int, scores: Sequence[ChoiceScore]
+) -> ItemResult:
+    task, question = task_requests.task, task_requests.questions[index]
     sums = tuple(score.logprob for score in scores)
     values = item_values(question, scores, task.kind)
     return ItemResult(
         task=task.name,
         index=index,
-        prompt=hash_text(asked.contexts[index]),
+        prompt=hash_text(task_requests.contexts[index]),
         logprobs=sums,
         gold=question.gold,
         chosen=max(range(len(sums)), key=sums.__getitem__),
@@ -179,37 +186,39 @@ def _rate_choices(asked: TaskRequests, index: int, scores: Sequence[ChoiceScore]
     )
 
 
-def _rate_answers(asked: TaskRequests, answers: Sequence[str]) -> list[ItemResult]:
+def _rate_answers(task_requests: TaskRequests, answers: Sequence[str]) -> list[ItemResult]:
     """Answers that were written. Where the first row lists its right answers, every row does."""
-    how = asked.task.generation
+    how = task_requests.task.generation
     assert how is not None
     items = []
     for index, (row, question, answer) in enumerate(
-        zip(asked.rows, asked.questions, answers, strict=True)
+        zip(task_requests.rows, task_requests.questions, answers, strict=True)
     ):
         targets = question.targets
-        if question.many and not asked.questions[0].many:
+        if question.many and not task_requests.questions[0].many:
             targets = (str(list(question.targets)),)
         values = how.score_answer(answer, row, targets)
-        prompt = hash_text(asked.contexts[index])
-        items.append(ItemResult(asked.task.name, index, prompt, (), 0, 0, values, answer=answer))
+        prompt = hash_text(task_requests.contexts[index])
+        items.append(
+            ItemResult(task_requests.task.name, index, prompt, (), 0, 0, values, answer=answer)
+        )
     return items
 
 
-def _rate_texts(asked: TaskRequests, sums: Sequence[float]) -> list[ItemResult]:
+def _rate_texts(task_requests: TaskRequests, sums: Sequence[float]) -> list[ItemResult]:
     items = []
-    for index, (text, logprob) in enumerate(zip(asked.contexts, sums, strict=True)):
+    for index, (text, logprob) in enumerate(zip(task_requests.contexts, sums, strict=True)):
         values, weights = score_whole_text(text, logprob)
         items.append(
             ItemResult(
-                task=asked.task.name,
+                task=task_requests.task.name,
                 index=index,
                 prompt=hash_text(text),
                 logprobs=(logprob,),
                 gold=0,
                 chosen=0,
-                values={name: values[name] for name in asked.task.metrics},
-                weights={name: weights[name] for name in asked.task.metrics},
+                values={name: values[name] for name in task_requests.task.metrics},
+                weights={name: weights[name] for name in task_requests.task.metrics},
             )
         )
     return items
@@ -225,12 +234,12 @@ def summarise_metrics(
     out: dict[str, dict[str, Metric]] = {}
     groups: dict[str, list[str]] = {}
     for task in tasks:
-        found = by_task.get(task.name)
-        if not found:
+        task_items = by_task.get(task.name)
+        if not task_items:
             continue
         out[task.name] = {
             m: average_metric(
-                m, [i.values[m] for i in found], [i.weights.get(m, 1.0) for i in found]
+                m, [i.values[m] for i in task_items], [i.weights.get(m, 1.0) for i in task_items]
             )
             for m in task.metrics
         }

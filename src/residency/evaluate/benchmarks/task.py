@@ -54,7 +54,7 @@ class Task:
         kind: ``"choice"``: which of the choices is likeliest; ``"likelihood"``: how likely the one
             right continuation is (the question's only choice, with no delimiter before it);
             ``"generation"``: the answer is written; ``"rolling"``: how likely a whole text is.
-        files: split → files of its own rows; empty: they are found by name in a folder.
+        files: split → files of its rows; empty: they are looked for by name in a folder.
         generation: how answers are written and counted, where the kind is ``"generation"``.
         read_example: how an example is read, where otherwise than an item.
         examples: rows of examples that the task holds itself.

@@ -170,19 +170,19 @@ class _Examples:
 
 
 def _read_examples(raw: Mapping[str, Any], output: str, where: str) -> _Examples:
-    own = {k: v for k, v in (raw.get("fewshot_config") or {}).items() if v is not None}
-    unread = sorted(set(own) - _EXAMPLE_KEYS)
+    fewshot = {k: v for k, v in (raw.get("fewshot_config") or {}).items() if v is not None}
+    unread = sorted(set(fewshot) - _EXAMPLE_KEYS)
     if unread:
         raise SuiteError(f"the key {unread[0]!r} is not read", where=f"{where}, fewshot_config")
-    sampler = own.get("sampler", "default")
+    sampler = fewshot.get("sampler", "default")
     if sampler not in ("default", "first_n"):
         raise SuiteError(f"the sampler {sampler!r} is not known", where=where, next_step=HELP)
-    samples = own.get("samples", [])
+    samples = fewshot.get("samples", [])
     if not isinstance(samples, list) or not all(isinstance(row, Mapping) for row in samples):
         raise SuiteError("samples is a list of rows", where=f"{where}, fewshot_config")
-    split = own.get("split", raw.get("fewshot_split"))
+    split = fewshot.get("split", raw.get("fewshot_split"))
     named = split or raw.get("training_split") or raw.get("validation_split")
-    # A task that says 0 itself takes no examples, whatever is asked for: so does the harness.
+    # A task that says 0 itself takes no examples, whatever ``shots`` says: so does the harness.
     none = raw.get("num_fewshot") == 0
     return _Examples(
         splits=() if none else (str(named),) if named else _list_splits(raw, where),
@@ -190,7 +190,7 @@ def _read_examples(raw: Mapping[str, Any], output: str, where: str) -> _Examples
         order="first" if sampler == "first_n" else "random",
         # The harness compares the two settings, also where neither is set.
         exclude_item=split == raw.get("test_split"),
-        templates={**raw, **own},
+        templates={**raw, **fewshot},
     )
 
 

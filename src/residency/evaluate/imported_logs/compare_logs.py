@@ -50,7 +50,7 @@ def compare_logs(
     of the document in lm-eval, of the variables in promptfoo).
 
     Raises:
-        DataError: no item is in both, an item was asked otherwise or judged against another target,
+        DataError: no item is in both, an item has another prompt or was judged against another target,
             or no metric is in both.
     """
     shared = [key for key in before.items if key in after.items]
@@ -97,7 +97,7 @@ def _describe_tasks(log: ImportedLog) -> str:
 
 
 def _check_prompts(before: ImportedLog, after: ImportedLog, shared: Iterable[ItemKey]) -> None:
-    """Refuse pairs that were not asked the same."""
+    """Refuse pairs whose prompts differ."""
     for what, attribute in (
         ("asked with another prompt", "prompt"),
         ("judged by another target", "target"),

@@ -83,10 +83,10 @@ def read_inspect_json(path: Path) -> ImportedLog:
         DataError: it is cut off or no log; with its line.
     """
     log, task = ImportedLog(""), ""
-    for place, line, value in read_json_members(path, [("samples",)]):
-        if place == ("eval",) and isinstance(value, Mapping):
+    for path_in_file, line, value in read_json_members(path, [("samples",)]):
+        if path_in_file == ("eval",) and isinstance(value, Mapping):
             log, task = _open_log(path, {"eval": value})
-        elif place == ("samples",):
+        elif path_in_file == ("samples",):
             if not log.label:
                 raise DataError("samples come before the header eval", where=f"{path}:{line}")
             _add_sample(log, task, value, f"{path}:{line}")
@@ -96,10 +96,12 @@ def read_inspect_json(path: Path) -> ImportedLog:
 
 
 def _open_log(path: Path, header: Mapping[str, Any]) -> tuple[ImportedLog, str]:
-    own = header.get("eval")
-    if not isinstance(own, Mapping) or "task" not in own:
+    header_eval = header.get("eval")
+    if not isinstance(header_eval, Mapping) or "task" not in header_eval:
         raise DataError("no log of Inspect: eval.task is missing", where=str(path))
-    return ImportedLog(f"inspect {path.name}, {own.get('model', 'a model')}"), str(own["task"])
+    return ImportedLog(f"inspect {path.name}, {header_eval.get('model', 'a model')}"), str(
+        header_eval["task"]
+    )
 
 
 def _check_log(log: ImportedLog, path: Path) -> ImportedLog:
@@ -140,11 +142,11 @@ def _read_score(name: str, score: Any) -> Iterator[tuple[str, float | str | None
     """Metrics with their figures; the empty text where a value is none."""
     value = score.get("value") if isinstance(score, Mapping) else score
     if isinstance(value, Mapping):
-        for part, own in value.items():
-            yield f"{name}/{part}", _read_grade(own)
+        for part, grade in value.items():
+            yield f"{name}/{part}", _read_grade(grade)
     elif isinstance(value, list):
-        for number, own in enumerate(value):
-            yield f"{name}/{number}", _read_grade(own)
+        for number, grade in enumerate(value):
+            yield f"{name}/{number}", _read_grade(grade)
     else:
         yield name, _read_grade(value)
 

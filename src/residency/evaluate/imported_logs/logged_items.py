@@ -1,4 +1,4 @@
-"""What is kept of another program's log: for each item its id, hashes of what was asked, its scores."""
+"""What is read of another program's log: for each item its id, hashes of its prompt and target, its scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LoggedItem:
     """One item.
 
     Attributes:
-        prompt, target: hashes of what was asked, and of what it is judged against. name: how people
+        prompt, target: hashes of the prompt, and of what the answer is judged against. name: how people
             find it in the file. scores: metric → a score a sample (None: unscored).
     """
 
@@ -54,7 +54,7 @@ class ImportedLog:
     def add(
         self, key: ItemKey, prompt: str, target: str, name: str, scores: Mapping[str, float | None]
     ) -> bool:
-        """Add a sample; False where the same item was asked otherwise before."""
+        """Add a sample; False where the same item had another prompt before."""
         item = self.items.setdefault(key, LoggedItem(prompt, target, name))
         if (item.prompt, item.target) != (prompt, target):
             return False

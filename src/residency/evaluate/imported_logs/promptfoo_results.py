@@ -139,10 +139,12 @@ def _name_provider(provider: Any) -> list[str]:
 
 
 def _read_json_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    for place, line, value in read_json_members(path, [("results", "results"), ("results",)]):
-        if place in (("results", "results"), ("results",)):
+    for path_in_file, line, value in read_json_members(
+        path, [("results", "results"), ("results",)]
+    ):
+        if path_in_file in (("results", "results"), ("results",)):
             yield line, value
-        elif place[-1] == "version":
+        elif path_in_file[-1] == "version":
             _check_version(value, f"{path}:{line}")
 
 

@@ -86,11 +86,11 @@ def _find_program(path: Path, head: bytes) -> str:
         return "lm-eval"  # its reader tells which line is damaged
     if not head.lstrip().startswith(b"{"):
         return ""
-    for place, _, _ in read_json_members(
+    for path_in_file, _, _ in read_json_members(
         path, [("results", "results"), ("results",), ("samples",)]
     ):
-        if place == ("eval",):
+        if path_in_file == ("eval",):
             return "inspect"
-        if place[0] == "results":
+        if path_in_file[0] == "results":
             return "promptfoo"
     return ""

@@ -122,7 +122,7 @@ def measure_agreement(
 class CorrectedRate:
     """The true pass rate behind a judge's.
 
-    ``judged`` is the judge's own rate; ``rate`` the corrected one with its interval.
+    ``judged`` is the judge's uncorrected rate; ``rate`` the corrected one with its interval.
     ``usable`` is False when the labels do not show that the judge is better than chance (Fisher's
     exact test, one-sided, at 5 %): the correction divides by TPR + TNR − 1, which may then be 0,
     and nothing can be said.

@@ -1,4 +1,4 @@
-"""Answers of a judge, kept so that an interrupted or repeated judgement asks only for the rest."""
+"""Answers of a judge, stored so that an interrupted or repeated judgement asks only for the rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from residency.files.own_lines import append_json_line, split_lines
 
 
 class AnswerCache(Protocol):
-    """Judge answers by the hash of what was asked."""
+    """Judge answers by the hash of the prompt."""
 
     def get(self, key: str) -> str | None:
         """The stored answer, or None."""
@@ -24,7 +24,7 @@ class AnswerCache(Protocol):
 class FileCache:
     """An ``AnswerCache`` in a JSONL file, one line an answer, written as soon as it is there.
 
-    A last line that was cut off (a killed process) is ignored, and asked for again.
+    A last line that was cut off (a killed process) is ignored, and its question is put again.
     """
 
     def __init__(self, path: Path) -> None:

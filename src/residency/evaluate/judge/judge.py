@@ -1,8 +1,8 @@
-"""A model as judge: one criterion, a binary verdict with a reason, asked in both orders.
+"""A model as judge: one criterion, a binary verdict with a reason, in both orders.
 
 A judge that changes its verdict when nothing but the order changed, and one whose answer
 cannot be read, has said nothing: the item is unscored. Answers are cached under the hash of
-what was asked, so an interrupted or repeated judgement asks only for what is not there.
+their prompt, so an interrupted or repeated judgement asks only for what is not there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class JudgeReport:
     """Results of a judgement, and what could not be used.
 
     ``flipped``: verdicts that changed with the order; ``invalid``: answers that could not be
-    read; ``failed``: requests that ended in an error; ``asked``: new requests, ``cached`` old ones.
+    read; ``failed``: requests that ended in an error; ``questions``: new requests, ``cached`` old ones.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -45,7 +45,7 @@ class JudgeReport:
     flipped: int = 0
     invalid: int = 0
     failed: int = 0
-    asked: int = 0
+    questions: int = 0
     cached: int = 0
 
 
@@ -67,7 +67,7 @@ class Judge:
     Args:
         generator: who answers.
         name: the judge's name, part of the cache key and of the findings' version.
-        cache: where answers are kept; None keeps nothing.
+        cache: where answers are stored; None stores nothing.
         both_orders: ask twice with the order swapped; only equal verdicts count.
         structured: give every question the JSON schema of its answer (``Prompt.schema``).
         max_new_tokens: budget of the judge's answer; it answers greedily.
@@ -108,7 +108,7 @@ class Judge:
         known = {example.id: example for example in examples}
         orders = [("pass", "fail"), ("fail", "pass")][: 2 if self.both_orders else 1]
         live = [r for r in responses if r.finish != "error" and r.example in known]
-        asked = [
+        prompts = [
             self._prompt(
                 check_prompt(rubric, known[r.example], answer_without_reasoning(r), order), order
             )
@@ -116,9 +116,9 @@ class Judge:
             for order in orders
         ]
         report = JudgeReport()
-        answers = self._ask(asked, _CHECKED, report, progress)
-        for place, response in enumerate(live):
-            mine = answers[place * len(orders) : (place + 1) * len(orders)]
+        answers = self._ask(prompts, _CHECKED, report, progress)
+        for number, response in enumerate(live):
+            mine = answers[number * len(orders) : (number + 1) * len(orders)]
             report.findings.append(self._finding(rubric, response, mine, report))
         return report
 
@@ -133,18 +133,18 @@ class Judge:
 
         Pairs whose answers could not be read get no vote.
         """
-        asked = []
+        prompts = []
         for example, a, b in pairs:
             first, second = answer_without_reasoning(a), answer_without_reasoning(b)
             orders = [(first, second), (second, first)][: 2 if self.both_orders else 1]
-            asked += [
+            prompts += [
                 self._prompt(compare_prompt(rubric, example, *order), COMPARED) for order in orders
             ]
         report = JudgeReport()
-        answers = self._ask(asked, set(COMPARED), report, progress)
+        answers = self._ask(prompts, set(COMPARED), report, progress)
         step = 2 if self.both_orders else 1
-        for place, (example, a, b) in enumerate(pairs):
-            mine = answers[place * step : (place + 1) * step]
+        for number, (example, a, b) in enumerate(pairs):
+            mine = answers[number * step : (number + 1) * step]
             verdicts = self._read(mine, set(COMPARED), report)
             if verdicts is None:
                 continue
@@ -208,17 +208,17 @@ class Judge:
             if answer.text is None:
                 report.failed += 1
                 return None
-            found = None if answer.cut else read_verdict(answer.text, known)
-            if found is None:
+            verdict = None if answer.cut else read_verdict(answer.text, known)
+            if verdict is None:
                 report.invalid += 1
                 return None
-            out.append(found)
+            out.append(verdict)
         return out
 
     def _prompt(self, messages: tuple[Message, ...], verdicts: Sequence[str]) -> Prompt:
         schema = verdict_schema(verdicts) if self.structured else None
-        asked = [self.name, [message.to_dict() for message in messages], self.sampling.to_dict()]
-        key = content_id("ask", asked if schema is None else [*asked, schema])
+        parts = [self.name, [message.to_dict() for message in messages], self.sampling.to_dict()]
+        key = content_id("ask", parts if schema is None else [*parts, schema])
         return Prompt(messages, key=key, schema=schema)
 
     def _ask(
@@ -228,21 +228,21 @@ class Judge:
         report: JudgeReport,
         progress: Progress,
     ) -> list[_Answer]:
-        """Answers from the cache or the judge; one that cannot be read is asked again next time."""
-        found: dict[str, _Answer] = {}
+        """Answers from the cache or the judge; a question whose answer cannot be read is put again next time."""
+        by_key: dict[str, _Answer] = {}
         for prompt in prompts:
             text = self.cache.get(prompt.key) if self.cache else None
             if text is not None and read_verdict(text, verdicts) is not None:
-                found[prompt.key] = _Answer(text)
-        report.cached = sum(prompt.key in found for prompt in prompts)
-        missing = list({p.key: p for p in prompts if p.key not in found}.values())
+                by_key[prompt.key] = _Answer(text)
+        report.cached = sum(prompt.key in by_key for prompt in prompts)
+        missing = list({p.key: p for p in prompts if p.key not in by_key}.values())
 
-        def keep(place: int, answer: Generation) -> None:
+        def keep(position: int, answer: Generation) -> None:
             failed = answer.finish == "error"
             reason = f"the judge did not answer: {answer.error}" if failed else ""
-            key = missing[place].key
+            key = missing[position].key
             cut = answer.finish == "length"
-            found[key] = _Answer(None if failed else answer.text, reason, cut)
+            by_key[key] = _Answer(None if failed else answer.text, reason, cut)
             readable = not (failed or cut) and read_verdict(answer.text, verdicts) is not None
             if self.cache and readable:
                 self.cache.put(key, answer.text)
@@ -251,11 +251,11 @@ class Judge:
             answers = self.generator.generate(
                 missing, self.sampling, on_result=keep, progress=progress
             )
-            for place, answer in enumerate(answers):
-                if missing[place].key not in found:
-                    keep(place, answer)
-        report.asked = len(missing)
-        return [found[prompt.key] for prompt in prompts]
+            for position, answer in enumerate(answers):
+                if missing[position].key not in by_key:
+                    keep(position, answer)
+        report.questions = len(missing)
+        return [by_key[prompt.key] for prompt in prompts]
 
 
 def list_verdicts(findings: Sequence[Finding]) -> dict[str, bool | None]:

@@ -1,4 +1,4 @@
-"""What a judge is asked, and how its answer is read."""
+"""The prompts of a judge, and how its answer is read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MEANING = {"pass": "the answer meets the criterion", "fail": "it does not"}
 
 @dataclass(frozen=True)
 class Rubric:
-    """What the judge is asked.
+    """The judge's question.
 
     ``criterion`` is one yes-or-no question about an answer; ``show_reference`` gives the judge
     the example's reference answer to compare with.

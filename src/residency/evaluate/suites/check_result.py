@@ -19,7 +19,7 @@ class Item:
 
     ``text`` and ``reference`` are the whole texts, or one field's; ``offset`` is where ``text``
     begins in the response. ``missing`` says why there is no text to judge; ``absent`` that this is
-    the answer's own fault, so that every check of it has failed.
+    the answer's fault, so that every check of it has failed.
     """
 
     example: Example

@@ -16,7 +16,7 @@ from residency.nouns.response import Response
 from residency.text.answer_fields import parse_answer
 
 TRIED = 20
-"""References on which a user's own rule is tried before a run."""
+"""References on which a user's rule is tried before a run."""
 
 
 def check_suite(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def check_suite(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
 
     Raises:
         SuiteError: a rule needs references and none of the examples in its scope has one, or it
-            names a field that no reference has, or is a user's own and raises on every reference.
+            names a field that no reference has, or is written by the user and raises on every reference.
     """
     notes = []
     for rule in suite.rules:
@@ -56,7 +56,7 @@ def check_suite(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
 
 
 def _try_rule(suite: Suite, rule: Rule, scope: Sequence[Example]) -> None:
-    """A user's own rule is tried on the references, so that a broken one stops before a run."""
+    """A user's rule is tried on the references, so that a broken one stops before a run."""
     if type(rule) in BUILT_IN_RULES and not isinstance(rule, PythonFunction):
         return
     answers = []

@@ -112,12 +112,12 @@ def _expand_minimum(
         if item.id in made:
             continue
         made[item.id] = item
-        for place, rule in enumerate(table["rules"]):
+        for rule_number, rule in enumerate(table["rules"]):
             shared = _shared_keys(table, "mft")
             if len(table["rules"]) > 1:
                 shared["name"] += f":{rule.get('name') or rule.get('rule')}"
                 if sum(r.get("rule") == rule.get("rule") for r in table["rules"]) > 1:
-                    shared["name"] += f":{place + 1}"
+                    shared["name"] += f":{rule_number + 1}"
             rules.append(({**_fill_placeholders(rule, filler), **shared}, (item.id,)))
     return list(made.values()), rules
 
@@ -128,17 +128,17 @@ def _expand_invariance(
     fill = table["fill"]
     vary = table.get("vary", list(fill))
     made: dict[str, Example] = {}
-    kept = {name: values for name, values in fill.items() if name not in vary}
+    constant = {name: values for name, values in fill.items() if name not in vary}
     varied = {name: values for name, values in fill.items() if name in vary}
-    for number, fixed in enumerate(_list_combinations(kept)):
-        for place, filler in enumerate(_list_combinations(varied)):
+    for number, fixed in enumerate(_list_combinations(constant)):
+        for variant, filler in enumerate(_list_combinations(varied)):
             item = _make_item(
                 table,
                 example,
                 where,
                 {**fixed, **filler},
                 group=f"{_label_test(table)}:{number}",
-                tag=VARIANT if place else BASE,
+                tag=VARIANT if variant else BASE,
             )
             made.setdefault(item.id, item)
     if len(made) < 2:

@@ -73,8 +73,8 @@ def find_classes(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
 
 def _read_reference(suite: Suite, reference: str) -> str:
     """The part of a reference that answers are compared with."""
-    found = suite.extract.find_answer(reference) if suite.extract else None
-    return found.text if found else reference
+    answer = suite.extract.find_answer(reference) if suite.extract else None
+    return answer.text if answer else reference
 
 
 def measure_closed_set(

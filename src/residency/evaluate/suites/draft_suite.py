@@ -177,9 +177,9 @@ def _add_facts(draft: _Draft, known: Sequence[Example], **extra: Any) -> None:
     names = share_of_capitals(e.reference or "" for e in known) < NOUN_CAPITALS
     counts = []
     for example in known:
-        asked = {fact.key for fact in find_facts(example.prompt_text, names=names)}
+        prompt_facts = {fact.key for fact in find_facts(example.prompt_text, names=names)}
         facts = find_facts(example.reference or "", names=names)
-        counts.append(sum(fact.key not in asked for fact in facts))
+        counts.append(sum(fact.key not in prompt_facts for fact in facts))
     some = [count for count in counts if count]
     if 10 * len(some) < len(known):
         return
@@ -196,20 +196,20 @@ def _add_meaning(
     draft: _Draft, texts: Sequence[str], embedder: Embedder | None, **extra: Any
 ) -> None:
     suffix = f" of {extra['field']}" if "field" in extra else ""
-    own = {"name": f"similarity{suffix}"} if suffix else {}
+    name_entry = {"name": f"similarity{suffix}"} if suffix else {}
     threshold = SIMILARITY_FLOOR
     reason = "the meaning of the reference, by embeddings (blind to a “not”)"
     if embedder is not None and len(texts) >= FEWEST:
         threshold = _find_threshold(texts, embedder)
         reason += "; from this closeness on 19 of 20 answers of other rows fail"
-    draft.add(reason, rule="similarity", threshold=threshold, severity=0.8, **own, **extra)
+    draft.add(reason, rule="similarity", threshold=threshold, severity=0.8, **name_entry, **extra)
     if any(True in said for text in texts for said in find_polarity(text).values()) or len(texts):
-        own = {"name": f"negation{suffix}"} if suffix else {}
+        name_entry = {"name": f"negation{suffix}"} if suffix else {}
         draft.add(
             "what the reference affirms must not be denied, nor the other way round",
             rule="negation",
             severity=0.8,
-            **own,
+            **name_entry,
             **extra,
         )
 
@@ -217,14 +217,14 @@ def _add_meaning(
 def _add_length(draft: _Draft, texts: Sequence[str], **extra: Any) -> None:
     words = [len(split_words(text)) for text in texts]
     top = max(10, int(np.ceil(1.5 * max(words))))
-    own = {"name": f"length of {extra['field']}"} if "field" in extra else {}
+    name_entry = {"name": f"length of {extra['field']}"} if "field" in extra else {}
     draft.add(
         f"the longest reference has {max(words)} words, and half as many more are let pass",
         rule="length",
         max=top,
         unit="words",
         severity=0.3,
-        **own,
+        **name_entry,
         **extra,
     )
 

@@ -1,4 +1,4 @@
-"""Where in a response the answer stands: a suite's own step before its rules look at it.
+"""Where in a response the answer stands: a suite's step before its rules look at it.
 
 ``extract = "last_line"``, ``"last_number"`` or ``"json"`` (the last JSON value), or a table with a
 pattern (``{regex = 'Answer: (.*)'}``, its first group counts) or a key (``{json = "answer"}``, or
@@ -21,7 +21,7 @@ from residency.text.numbers import drop_labels, find_numbers
 
 WAYS = ("regex", "last_number", "last_line", "json")
 EXTRACTION = 2
-"""Version of how answers are found."""
+"""Version of the search for answers."""
 SECONDS = 1.0
 """Longest search of a pattern in one response."""
 _LINE = regex.compile(r"[^\r\n\v\f\x85\u2028\u2029]*\S[^\r\n\v\f\x85\u2028\u2029]*")
@@ -32,7 +32,7 @@ _MAX_STARTS = 200
 
 @dataclass(frozen=True)
 class AnswerExtraction:
-    """How the answer is found in a response.
+    """How to find the answer in a response.
 
     ``argument`` is the pattern of ``regex``, or the key of ``json`` (empty: the whole value).
     """
@@ -162,13 +162,13 @@ def _find_value(text: str, start: int, end: int, key: str, value: Any) -> Extrac
             return None
         inner = _locate_value(text, start, end, name, value[name])
         return _find_value(text, *inner, rest, value[name]) if inner else None
-    place = _locate_value(text, start, end, name, value[name])
-    if place is None:
+    span = _locate_value(text, start, end, name, value[name])
+    if span is None:
         return None
-    found = value[name]
-    if isinstance(found, str):
-        return ExtractedText(place[0] + 1, place[1] - 1, found)
-    return ExtractedText(*place, text[place[0] : place[1]])
+    inner_value = value[name]
+    if isinstance(inner_value, str):
+        return ExtractedText(span[0] + 1, span[1] - 1, inner_value)
+    return ExtractedText(*span, text[span[0] : span[1]])
 
 
 def _locate_value(text: str, start: int, end: int, key: str, value: Any) -> tuple[int, int] | None:

@@ -71,12 +71,12 @@ def extract_answer(suite: Suite, answer: JudgedAnswer) -> JudgedAnswer:
     """
     if suite.extract is None:
         return answer
-    found = suite.extract.find_answer(answer.text)
+    part = suite.extract.find_answer(answer.text)
     wanted = suite.extract.find_answer(answer.reference) if answer.reference else None
     return dataclasses.replace(
         answer,
-        start=answer.start + found.start if found else answer.end,
-        end=answer.start + found.end if found else answer.end,
-        said=found.text if found else "",
+        start=answer.start + part.start if part else answer.end,
+        end=answer.start + part.end if part else answer.end,
+        said=part.text if part else "",
         wanted=wanted.text if wanted else answer.reference,
     )

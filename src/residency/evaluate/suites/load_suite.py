@@ -212,7 +212,7 @@ class _SuiteReader:
         return rule.model_copy(update={"file_hash": file_digest(file)})
 
     def _add_examples(self, made: Sequence[Example]) -> None:
-        """Items of the suite's own; one item has one place, tags and group."""
+        """The suite's items; one item has one position, tags and group."""
         for example in made:
             if example.id in self.items:
                 raise SuiteError(
@@ -244,7 +244,7 @@ class _SuiteReader:
             self._add_rule(rule, where, examples=ids)
 
     def _make_example(self, raw: Mapping[str, Any], where: str) -> Example:
-        """An item of the suite's own, from ``prompt`` or ``messages``, and ``reference``."""
+        """An item of the suite, from ``prompt`` or ``messages``, and ``reference``."""
         if isinstance(raw.get("prompt"), str):
             prompt = raw["prompt"]
             user = (

@@ -61,7 +61,7 @@ class PrimaryMetric:
             return sum(passed) / len(passed)
         if not all(passed):
             return 0.0
-        # A detector that found nothing does not say that the answer is right.
+        # A detector without a finding does not say that the answer is right.
         judged = any(finding.detector.startswith("suite:") for finding in scored)
         return 1.0 if judged else None
 
@@ -76,7 +76,7 @@ class PrimaryMetric:
 
 
 def choose_primary(suite: Suite, examples: Sequence[Example]) -> PrimaryMetric:
-    """The suite's own metric, or the one that its rules and the examples' references ask for.
+    """The metric that the suite names, or the one that its rules and the examples' references ask for.
 
     Raises:
         SuiteError: ``primary`` names neither a rule of the suite nor a metric.

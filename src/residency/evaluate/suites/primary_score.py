@@ -25,7 +25,7 @@ class PrimaryScore:
         name, title: of the metric. mean: over the items that could be judged, None without one;
             low, high: its 95 % bootstrap interval over groups.
         floor: the mean if every item that could not be judged had failed.
-        items: items asked, those without an answer included; scored_items: of them, judged.
+        items: all, those without an answer included; scored_items: of them, judged.
         by_example: each item's value, samples reduced to one; None: it could not be judged.
     """
 
@@ -58,13 +58,13 @@ def measure_primary(
     reduce: Reduce = "majority",
 ) -> PrimaryScore:
     """One model's primary metric over these examples; an example without an answer is not judged."""
-    found: dict[str, list[Finding]] = {response.id: [] for response in responses}
+    by_response: dict[str, list[Finding]] = {response.id: [] for response in responses}
     for finding in findings:
-        if finding.response in found:
-            found[finding.response].append(finding)
+        if finding.response in by_response:
+            by_response[finding.response].append(finding)
     values: dict[str, list[float | None]] = {example.id: [] for example in examples}
     for response in responses:
-        value = metric.score_answer(response, found[response.id])
+        value = metric.score_answer(response, by_response[response.id])
         values.setdefault(response.example, []).append(value)
     by_example = {item: _reduce_values(samples, reduce) for item, samples in values.items()}
     scored = {item: value for item, value in by_example.items() if value is not None}

@@ -40,7 +40,7 @@ RAISED_HELP = (
 
 
 class Rule(BaseModel):
-    """Settings that every rule takes; a subclass adds its own and ``check``."""
+    """Settings that every rule takes; a subclass adds more, and ``check``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -50,7 +50,7 @@ class Rule(BaseModel):
     NEEDS_REFERENCE: ClassVar[bool] = False
 
     name: str = ""
-    """Its own name; the finding's detector is ``suite:NAME``."""
+    """Its name; the finding's detector is ``suite:NAME``."""
     kind: str = ""
     """The finding's kind."""
     severity: float = Field(0.5, ge=0, le=1)
@@ -72,7 +72,7 @@ class Rule(BaseModel):
 
     @property
     def detector(self) -> str:
-        """``suite:`` and the rule's own name."""
+        """``suite:`` and the rule's name."""
         return f"suite:{self.name or self.NAME}"
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What the references of a JSON Schema lead to: a place inside it, and nowhere in a circle."""
+"""What the references of a JSON Schema lead to: a part inside it, and nowhere in a circle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DATA = ("enum", "const", "default", "examples")
 
 
 def check_references(schema: dict[str, Any]) -> None:
-    """Every reference of a schema leads to a place inside it, and no part of it waits for itself.
+    """Every reference of a schema leads to a part inside it, and no part of it waits for itself.
 
     Raises:
         ValueError: a reference leads to the network, to a file or nowhere; or a part of the schema is
@@ -59,13 +59,13 @@ def _list_parts(roots: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _list_same_value(part: dict[str, Any], targets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The schemas that judge the same value as ``part`` does, and not a part of the value."""
-    found: list[Any] = [targets.get(str(part.get(key))) for key in ("$ref", "$dynamicRef")]
-    found += [part.get(key) for key in ("not", "if", "then", "else")]
+    inner_schemas: list[Any] = [targets.get(str(part.get(key))) for key in ("$ref", "$dynamicRef")]
+    inner_schemas += [part.get(key) for key in ("not", "if", "then", "else")]
     for key in ("allOf", "anyOf", "oneOf"):
-        found += part[key] if isinstance(part.get(key), list) else []
+        inner_schemas += part[key] if isinstance(part.get(key), list) else []
     if isinstance(several := part.get("dependentSchemas"), dict):
-        found += several.values()
-    yield from (inner for inner in found if isinstance(inner, dict))
+        inner_schemas += several.values()
+    yield from (inner for inner in inner_schemas if isinstance(inner, dict))
 
 
 def _list_references(node: Any) -> Iterator[tuple[str, str]]:

@@ -4,8 +4,8 @@ The score of an item is the share of its scored checks that passed (each compare
 check; several samples of an item become one outcome a check, see ``stats.sample_reducer``); an
 item without a scored check has no score. What is unscored is never counted as failed: it lowers
 the coverage that stands beside the figure, and ``floor`` says what the figure would be if every
-unscored check had failed. An answer cut by the token limit is the answer's own failure: a check
-that the cut left open counts as failed. An item that was asked and has no answer (an error of the
+unscored check had failed. An answer cut by the token limit is the answer's failure: a check
+that the cut left open counts as failed. An item that has no answer (an error of the
 server) has no score, and counts against the coverage. Beside the checks stands the primary
 metric, by which models are compared.
 """
@@ -64,7 +64,7 @@ class Score:
         mean: mean item score in [0, 1], None when no item was scored; low, high: bootstrap
             interval over groups.
         floor: mean item score if every unscored check had failed.
-        items: items asked; scored_items: of them, those with a scored check; missing: those that
+        items: all; scored_items: of them, those with a scored check; missing: those that
             have no answer.
         checks, scored_checks: the same for single checks; coverage: their ratio, an item without
             an answer counted with as many checks as the others have on average.
@@ -92,7 +92,7 @@ class Score:
 class Scores:
     """The score and the rate of each kind, over all items and over each slice (tag).
 
-    ``by_item`` holds each response's own score and ``by_example`` each item's, whose samples are
+    ``by_item`` holds each response's score and ``by_example`` each item's, whose samples are
     reduced to one (None: nothing was scored); ``by_check`` each item's failed checks. ``primary`` is what models are compared by;
     ``closed_set`` stands beside it where answers are classes.
     """
@@ -145,7 +145,7 @@ def summarise_scores(
 
     Args:
         findings: of the suite, and of any other detector (they get rates too).
-        examples: all that were asked; one without a response counts against the coverage.
+        examples: all; one without a response counts against the coverage.
         score_kinds: kinds that make up the score; None takes every check of the suite.
         min_slice: a tag with fewer items is left out of the slices.
         seed: of the bootstrap.
@@ -244,12 +244,14 @@ def _average_scores(
     answered: Collection[str],
 ) -> Score:
     looked = [checks.get(member, []) for member in members]
-    items = [_passed_share(own) for own in looked]
+    items = [_passed_share(outcomes) for outcomes in looked]
     values = [value for value in items if value is not None]
     groups = [group_of[m] for m, value in zip(members, items, strict=True) if value is not None]
     low, high = mean_interval(values, groups, level=LEVEL)
     missing = sum(member not in answered for member in members)
-    strict = [sum(bad is False for bad in own) / len(own) for own in looked if own]
+    strict = [
+        sum(bad is False for bad in outcomes) / len(outcomes) for outcomes in looked if outcomes
+    ]
     strict += [0.0] * missing
     return Score(
         mean=sum(values) / len(values) if values else None,
@@ -258,8 +260,8 @@ def _average_scores(
         floor=sum(strict) / len(strict) if strict else 0.0,
         items=len(members),
         scored_items=len(values),
-        checks=sum(len(own) for own in looked),
-        scored_checks=sum(bad is not None for own in looked for bad in own),
+        checks=sum(len(outcomes) for outcomes in looked),
+        scored_checks=sum(bad is not None for outcomes in looked for bad in outcomes),
         missing=missing,
     )
 

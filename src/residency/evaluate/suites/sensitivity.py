@@ -48,13 +48,13 @@ def make_probes(
         "canned": dict.fromkeys(references, _find_canned(list(references.values()), embedder)),
     }
     ids = list(references)
-    for place, key in enumerate(ids):
+    for position, key in enumerate(ids):
         turned = negate_reference(references[key])
         if turned is not None:
             out["negated"][key] = turned
         mine = normalise_answer(references[key])
         for step in range(1, len(ids)):
-            other = references[ids[(place + step) % len(ids)]]
+            other = references[ids[(position + step) % len(ids)]]
             if normalise_answer(other) != mine:
                 out["another"][key] = other
                 break
@@ -79,8 +79,8 @@ def measure_probes(
     rows = []
     for name, answers in probes.items():
         responses = probe_responses(name, answers)
-        asked = [known[key] for key in answers]
-        findings = grade_responses(suite, asked, responses, embedder=embedder) if responses else []
+        probed = [known[key] for key in answers]
+        findings = grade_responses(suite, probed, responses, embedder=embedder) if responses else []
         by_response: dict[str, list[Finding]] = {}
         for finding in [*findings, *(more or {}).get(name, ())]:
             by_response.setdefault(finding.response, []).append(finding)

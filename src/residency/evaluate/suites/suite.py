@@ -14,11 +14,11 @@ from residency.nouns.example import Example
 
 @dataclass(frozen=True)
 class Suite:
-    """Rules, and the suite's own items to be answered besides the project's.
+    """Rules, and the suite's items to be answered besides the project's.
 
     ``source`` is the file, for messages. ``hash`` speaks of rules and items. ``primary`` names the
     metric that models are compared by (empty: chosen by the rules); ``extract`` is how the answer
-    is found in a response (None: all of it is the answer).
+    is read from a response (None: all of it is the answer).
     """
 
     name: str

@@ -39,7 +39,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
         root, config = site.need_root(request), site.config(request)
         state = read_sweep_state(root)
-        options = state.kept.options if state.kept else SweepOptions()
+        options = state.stored_plan.options if state.stored_plan else SweepOptions()
         project_base = config.model.base
         known = list(dict.fromkeys([project_base, *KNOWN_BASES, *options.bases]))
         return site.page(
@@ -120,11 +120,11 @@ class PlanLine:
 
 def list_plan_lines(state: SweepState) -> list[PlanLine]:
     """The plan by variant and size, the cheapest first; nothing where none was made."""
-    if state.kept is None:
+    if state.stored_plan is None:
         return []
     finished = set(state.position.finished) if state.position else set()
     lines: dict[tuple[str, int], PlanLine] = {}
-    plan = state.kept.plan
+    plan = state.stored_plan.plan
     for cell, is_left_out in [
         *((cell, False) for cell in plan["cells"]),
         *((cell, True) for cell in plan["left_out"]),

@@ -1,4 +1,4 @@
-"""Everyday: 200 simple questions of our own, so that a guard against forgetting needs no download.
+"""Everyday: 200 simple questions that ship with the package, so that a guard against forgetting needs no download.
 
 Capitals, opposites, sums, where things were put, word forms, and what everybody knows. They are easy
 on purpose: a model that loses them has lost more than a subject.
@@ -30,4 +30,4 @@ TASKS: tuple[Task, ...] = (
         files={"test": (Path(__file__).with_suffix(".jsonl"),)},
     ),
 )
-"""One task of 200 items, asked without examples."""
+"""One task of 200 items, without examples in the prompt."""

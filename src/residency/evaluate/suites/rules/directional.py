@@ -84,8 +84,8 @@ class Directional(Rule):
             if self.of == "length":
                 count = len(split_words(item.text))
                 return float(count), str(count)
-            found = _NUMBER.findall(item.text)
-            return (float(found[-1]), found[-1]) if found else None
+            numbers = _NUMBER.findall(item.text)
+            return (float(numbers[-1]), numbers[-1]) if numbers else None
         parsed = parse_answer(item.text, self.parse)
         value = parsed.fields.get(self.of.casefold())
         if value is None or (item.cut and parsed.last == self.of.casefold()):

@@ -37,11 +37,11 @@ class Facts(Rule):
 
     def check(self, item: Item) -> Iterable[Check]:
         reference, prompt = item.reference or "", item.example.prompt_text
-        asked = find_facts(prompt, names=self.names)
+        prompt_facts = find_facts(prompt, names=self.names)
         wanted = [
             fact
             for fact in find_facts(reference, names=self.names, context=(prompt,))
-            if not is_stated(fact, prompt, asked)
+            if not is_stated(fact, prompt, prompt_facts)
         ]
         if not wanted:
             yield leave_unscored("the reference states no number, date, code or name of its own")

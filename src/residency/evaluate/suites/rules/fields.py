@@ -1,4 +1,4 @@
-"""Rule: each field of a structured answer equals the reference's; and the form is kept."""
+"""Rule: each field of a structured answer equals the reference's; and the form is the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from residency.text.answer_fields import Parsed, check_form, parse_answer
 
 
 class Fields(Rule):
-    """Each field of a structured answer equals the reference's; and the form is kept."""
+    """Each field of a structured answer equals the reference's; and the form is the same."""
 
     NAME: ClassVar[str] = "fields"
     KIND: ClassVar[str] = "wrong"

@@ -49,14 +49,14 @@ class Language(Rule):
                 _read_prompt(item.example) if self.language == "prompt" else item.reference or ""
             )
             wanted = _detect_language(source) if len(source.strip()) >= self.min_chars else None
-        found = _detect_language(item.text)
-        if wanted is None or found is None:
+        detected = _detect_language(item.text)
+        if wanted is None or detected is None:
             yield leave_unscored("the language could not be told")
-        elif found == wanted:
-            yield pass_check(found.lower())
+        elif detected == wanted:
+            yield pass_check(detected.lower())
         else:
             yield fail_check(
-                f"written in {found.lower()}, expected {wanted.lower()}",
+                f"written in {detected.lower()}, expected {wanted.lower()}",
                 item.span(0, len(item.text)),
             )
 
@@ -83,5 +83,5 @@ def _load_lingua() -> Any:
 
 @lru_cache(maxsize=4096)
 def _detect_language(text: str) -> str | None:
-    found = _load_lingua().detect_language_of(text)
-    return found.iso_code_639_1.name if found else None
+    language = _load_lingua().detect_language_of(text)
+    return language.iso_code_639_1.name if language else None

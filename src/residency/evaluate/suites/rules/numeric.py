@@ -53,7 +53,7 @@ class Numeric(Rule):
             yield fail_check(f"no number, expected {wanted.amount:.12g}", span, final=False)
             return
         final = self.which == "first" and written.end < len(item.text)
-        place = item.span(written.start, written.end, "number")
+        evidence = item.span(written.start, written.end, "number")
         tolerance = max(self.abs_, self.rel * abs(wanted.value))
         near = is_near(written, wanted, tolerance)
         if near is None:
@@ -63,7 +63,7 @@ class Numeric(Rule):
             yield pass_check(value=written.value, final=final)
         else:
             message = f"{written.amount:.12g}, expected {wanted.amount:.12g}"
-            yield fail_check(message, place, value=written.value, final=final)
+            yield fail_check(message, evidence, value=written.value, final=final)
 
     def _find_wanted(self, item: Item) -> Number | None:
         if self.value is not None:

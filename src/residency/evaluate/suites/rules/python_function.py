@@ -70,7 +70,7 @@ class PythonFunction(Rule):
 
 
 _modules: dict[tuple[Path, str], ModuleType] = {}
-"""Files that have run, by place and digest: each runs once a process."""
+"""Files that have run, by path and digest: each runs once a process."""
 
 
 def load_function(spec: str, folder: Path) -> Callable[..., Any]:

@@ -51,7 +51,7 @@ class Similarity(Rule):
     def _unknown_language(self, item: Item, embedder: Embedder) -> str:
         """Why the embedder cannot compare these texts, or nothing.
 
-        The reference says which language is asked for; an answer in another one, or in none at
+        The reference says which language is wanted; an answer in another one, or in none at
         all, is compared with it and fails.
         """
         knows_script = getattr(embedder, "knows_script", None)
