@@ -27,5 +27,5 @@ def train(ws: Workspace, *, issues: Sequence[str] = (), extend: float = 0.0) -> 
                 rows.append(proposal.example)
         note = "residency train"
         return fine_tune_base(
-            ws, rows, round_=1, arm="main", parent=None, note=note, kept=True, extend=extend
+            ws, rows, round_=1, arm="main", parent=None, note=note, extendable=True, extend=extend
         )

@@ -1,6 +1,6 @@
 """Targeted rows against random rows: what was aimed at, and all the rest, as two questions.
 
-Each is asked of two models (the first training of each arm; they are what could be shipped) and of
+Each question is about two models (the first training of each arm; they are what could be shipped) and about
 the data (all trainings of each arm).
 """
 
@@ -34,7 +34,7 @@ class ArmQuestion:
         better, worse: groups in which the second fails less, or more.
         delta, low, high, p_value: how far it fails less, its 95 % interval, exact sign-flip p.
         differences: the same by group.
-        control, targeted: the rate of every training. data: the question asked of them.
+        control, targeted: the rate of every training. data: the question about them.
     """
 
     checks: int

@@ -33,7 +33,7 @@ def cluster_slices(
     """Clusters of the examples' prompts as slices, largest first.
 
     Args:
-        examples: the clusters are found here (dev).
+        examples: the clusters are those of these (dev).
         also: examples (the sealed test, the pool) that join their nearest cluster without
             shaping it, so that an issue can be followed there.
         count: number of clusters; default one for twenty examples, at most 16.
@@ -45,15 +45,17 @@ def cluster_slices(
     texts = _list_texts(everyone)
     vectors = np.asarray(embedder.embed([" ".join(text) for text in texts]))
     labels = cluster_vectors(vectors, wanted, fit=len(examples), seed=seed)
-    own = labels[: len(examples)]
-    names = name_clusters([texts[i] for i in range(len(examples))], own.tolist())
-    sizes = Counter(own.tolist())
+    dev_labels = labels[: len(examples)]
+    names = name_clusters([texts[i] for i in range(len(examples))], dev_labels.tolist())
+    sizes = Counter(dev_labels.tolist())
     return [
         Slice(
             "cluster",
             names[label],
             tuple(
-                e.id for e, found in zip(everyone, labels.tolist(), strict=True) if found == label
+                e.id
+                for e, label_of_example in zip(everyone, labels.tolist(), strict=True)
+                if label_of_example == label
             ),
         )
         for label, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
@@ -82,11 +84,13 @@ def _list_texts(examples: Sequence[Example]) -> list[list[str]]:
         ]
         for e in examples
     ]
-    counts = Counter(line for found in lines for line in set(found))
+    counts = Counter(line for lines_of_prompt in lines for line in set(lines_of_prompt))
     limit = max(2.0, _COMMON * len(examples))
     return [
-        split_words(" ".join([line for line in found if counts[line] < limit] or found))
-        for found in lines
+        split_words(
+            " ".join([line for line in lines_of_prompt if counts[line] < limit] or lines_of_prompt)
+        )
+        for lines_of_prompt in lines
     ]
 
 
@@ -99,9 +103,9 @@ def name_clusters(texts: Sequence[Sequence[str]], labels: Sequence[int]) -> dict
     overall: Counter[str] = Counter()
     inside: dict[int, Counter[str]] = {label: Counter() for label in set(labels)}
     for text, label in zip(texts, labels, strict=True):
-        found = {word for word in text if 2 < len(word) <= _LONGEST and not word.isdigit()}
-        overall.update(found)
-        inside[label].update(found)
+        distinct_words = {word for word in text if 2 < len(word) <= _LONGEST and not word.isdigit()}
+        overall.update(distinct_words)
+        inside[label].update(distinct_words)
     mean = len(texts) / max(1, len(inside))
     names: dict[int, str] = {}
     for label in sorted(inside):
@@ -124,10 +128,10 @@ def name_clusters(texts: Sequence[Sequence[str]], labels: Sequence[int]) -> dict
 
 def find_medoids(vectors: Any, labels: Sequence[int]) -> dict[int, int]:
     """Cluster → position of the text nearest to its mean (the medoid by cosine)."""
-    found = {}
+    medoids = {}
     array, owners = np.asarray(vectors), np.asarray(labels)
     for label in sorted(set(labels)):
         places = np.flatnonzero(owners == label)
         centre = array[places].mean(axis=0)
-        found[label] = int(places[(array[places] @ centre).argmax()])
-    return found
+        medoids[label] = int(places[(array[places] @ centre).argmax()])
+    return medoids

@@ -2,7 +2,7 @@
 
 Two trainings differ by more than their data: another seed or another draw of rows moves whole
 slices. So what one training of each arm shows speaks of *these two models*. What the *data* did is
-asked at the level of trainings, and cannot be told from one of each.
+a question at the level of trainings, and cannot be told from one of each.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def compare_arms(
 ) -> ArmComparison:
     """Compare the two arms, issue by issue and over all issues at once.
 
-    The overall question is asked once: of each group, is a smaller share of the issues that drew
+    There is one overall question: of each group, is a smaller share of the issues that drew
     rows failed with targeted rows than with random ones? It needs no adjustment and has more
     power than any single issue.
 

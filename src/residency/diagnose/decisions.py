@@ -42,8 +42,8 @@ _NOTABLE_LOSS = 0.1
 class Comparison:
     """An issue's outcomes under two models, by example id.
 
-    ``before`` belongs to the issue's reference model. For an issue found in ``after``'s own
-    responses it belongs to the previous round's model, looked at again with today's detector.
+    ``before`` belongs to the issue's reference model. For an issue that ``after``'s
+    responses brought up it belongs to the previous round's model, looked at again with today's detector.
     """
 
     issue: Issue
@@ -93,7 +93,7 @@ def decide_statuses(
     - *missing answers*: what the scored items show does not hold if the answers that are missing
       on one side went against it, or a tenth of the answers and more is missing on one side.
     - *inconclusive*: neither a change nor its absence could be shown with so few items.
-    - *new*, *newly detected*: found in this round (``found_now``); nothing is claimed, so they
+    - *new*, *newly detected*: of this round (``found_now``); nothing is claimed, so they
       cost nothing. *Newly detected* when the earlier model's responses show it as well.
 
     The first three hold also at worst-case bounds for missing answers.

@@ -1,7 +1,7 @@
 """How far a detector can be trusted: precision and recall against human labels.
 
 ``labelled.jsonl`` holds short answers, written and labelled by hand with hard cases among
-them, that come with the package. A project's own labels say more: pass them to ``quality``.
+them, that come with the package. A project's labels say more: pass them to ``quality``.
 """
 
 from __future__ import annotations

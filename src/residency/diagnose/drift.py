@@ -1,7 +1,7 @@
 """What production asks that dev does not: drift, with intervals, and the kinds of question that are new.
 
 A question is *new* when its nearest dev prompt is farther than for 95 of 100 dev prompts (each against
-dev without its own group). Were production like dev, one question in twenty would be new. The interval
+dev without its group). Were production like dev, one question in twenty would be new. The interval
 of that share resamples questions and dev groups alike (bootstrap).
 """
 
@@ -81,21 +81,21 @@ def measure_drift(
     Args:
         dev: its rows of one group count as one. traffic: each distinct prompt counts once.
     """
-    asked = list({example.prompt_text: example for example in traffic}.values())
-    if not dev or not asked:
-        return Drift(None, 0.0, 1.0, len(dev), len(asked))
-    words = list_question_words(dev, asked)
+    questions = list({example.prompt_text: example for example in traffic}.values())
+    if not dev or not questions:
+        return Drift(None, 0.0, 1.0, len(dev), len(questions))
+    words = list_question_words(dev, questions)
     vectors = np.asarray(embedder.embed([" ".join(text) for text in words]), np.float32)
     known, fresh = vectors[: len(dev)], vectors[len(dev) :]
     far = 1 - _find_nearest(fresh, known, np.arange(len(fresh)), -1 - np.arange(len(known)))
-    novelty = {example.id: round(float(d), 4) for example, d in zip(asked, far, strict=True)}
-    if min(len(dev), len(asked)) < FEWEST:
-        return Drift(None, 0.0, 1.0, len(dev), len(asked), novelty=novelty)
+    novelty = {example.id: round(float(d), 4) for example, d in zip(questions, far, strict=True)}
+    if min(len(dev), len(questions)) < FEWEST:
+        return Drift(None, 0.0, 1.0, len(dev), len(questions), novelty=novelty)
     groups = [example.group or example.id for example in dev]
     rng = np.random.default_rng(seed)
     share, low, high = _compare_distances(_leave_group_out(known, groups), far, groups, rng)
-    clusters = _compare_clusters(vectors, words, asked, groups, rng, seed)
-    return Drift(share, low, high, len(dev), len(asked), tuple(clusters), novelty)
+    clusters = _compare_clusters(vectors, words, questions, groups, rng, seed)
+    return Drift(share, low, high, len(dev), len(questions), tuple(clusters), novelty)
 
 
 def list_question_words(*sides: Sequence[Example]) -> list[list[str]]:
@@ -132,13 +132,13 @@ def _leave_group_out(vectors: Any, groups: Sequence[Hashable]) -> Any:
     return np.where(np.isfinite(nearest), 1 - nearest, np.nan)
 
 
-def _find_nearest(asked: Any, known: Any, own: Any, other: Any) -> Any:
+def _find_nearest(vectors: Any, known: Any, owners: Any, known_owners: Any) -> Any:
     """Cosine with the most similar known vector of another owner, block by block; −inf without one."""
-    out = np.empty(len(asked), np.float32)
-    for start in range(0, len(asked), _BLOCK):
+    out = np.empty(len(vectors), np.float32)
+    for start in range(0, len(vectors), _BLOCK):
         block = slice(start, start + _BLOCK)
-        similar = asked[block] @ known.T
-        similar[own[block, None] == other[None, :]] = -np.inf
+        similar = vectors[block] @ known.T
+        similar[owners[block, None] == known_owners[None, :]] = -np.inf
         out[block] = similar.max(axis=1)
     return out
 
@@ -146,7 +146,7 @@ def _find_nearest(asked: Any, known: Any, own: Any, other: Any) -> Any:
 def _compare_distances(
     usual: Any, far: Any, groups: Sequence[Hashable], rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    """Share of distances beyond the 95th percentile of dev's own, with its interval."""
+    """Share of distances beyond the 95th percentile within dev, with its interval."""
     if np.isnan(usual).all():
         return float("nan"), 0.0, 1.0
     share = float((far > np.nanquantile(usual, 1 - USUAL)).mean())
@@ -165,15 +165,15 @@ def _compare_distances(
 
 def _gather_members(groups: Sequence[Hashable]) -> list[Any]:
     members: dict[Hashable, list[int]] = defaultdict(list)
-    for place, group in enumerate(groups):
-        members[group].append(place)
+    for position, group in enumerate(groups):
+        members[group].append(position)
     return [np.asarray(places) for places in members.values()]
 
 
 def _compare_clusters(
     vectors: Any,
     words: Sequence[Sequence[str]],
-    asked: Sequence[Example],
+    questions: Sequence[Example],
     groups: Sequence[Hashable],
     rng: np.random.Generator,
     seed: int,
@@ -196,7 +196,11 @@ def _compare_clusters(
             float(after[label]),
             float(low[label]),
             float(high[label]),
-            tuple(e.id for e, own in zip(asked, traffic.tolist(), strict=True) if own == label),
+            tuple(
+                e.id
+                for e, label_of_question in zip(questions, traffic.tolist(), strict=True)
+                if label_of_question == label
+            ),
         )
         for label in names
     ]

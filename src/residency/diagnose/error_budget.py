@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 TEST_SHARE = 0.2
-"""Share of α kept for the sealed test; the rounds on dev spend the rest."""
+"""Share of α reserved for the sealed test; the rounds on dev spend the rest."""
 
 
 def round_alpha(alpha: float, round: int, rounds: int = 0) -> float:

@@ -1,7 +1,7 @@
 """Slices by what the data itself says: the right class or field value, and words of the prompt.
 
-They are found on dev; examples of other splits join by the same rule, so that an issue can be
-followed on the sealed test and rows of the pool found for it.
+They come from dev; examples of other splits join by the same rule, so that an issue can be
+followed on the sealed test and rows of the pool drawn for it.
 """
 
 from __future__ import annotations

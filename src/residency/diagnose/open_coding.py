@@ -1,8 +1,8 @@
 """Reading responses by hand: which to read, and when reading more shows nothing new.
 
 Open coding notes the *first* failure of each response in free words; axial coding groups the
-notes into five to ten binary failure modes. The fixed detectors stand beside this, not in
-its place. The sample is 65 % cluster representatives, so that rare kinds of prompt are seen,
+notes into five to ten binary failure modes. The fixed detectors stand beside this and do
+not replace it. The sample is 65 % cluster representatives, so that rare kinds of prompt are seen,
 and the rest at random, so that rates can still be estimated from that part.
 """
 
@@ -62,16 +62,16 @@ def choose_to_read(
     labels = cluster_vectors(vectors, min(wanted, distinct), seed=seed).tolist()
     names = name_clusters([split_words(text) for text in texts], labels)
     chosen = {
-        place: ToRead(responses[place], "representative", names[label])
-        for label, place in find_medoids(vectors, labels).items()
+        position: ToRead(responses[position], "representative", names[label])
+        for label, position in find_medoids(vectors, labels).items()
     }
     rng = random.Random(seed)
     rest = [i for i in range(len(responses)) if i not in chosen]
-    for place in rng.sample(rest, min(count - len(chosen), len(rest))):
-        chosen[place] = ToRead(responses[place], "random", names[labels[place]])
+    for position in rng.sample(rest, min(count - len(chosen), len(rest))):
+        chosen[position] = ToRead(responses[position], "random", names[labels[position]])
     order = sorted(chosen)
     rng.shuffle(order)
-    return [chosen[place] for place in order]
+    return [chosen[position] for position in order]
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,11 @@ def count_modes(notes: Sequence[Note], random_part: set[str]) -> list[ModeCounts
     drawn = {note.response for note in notes if note.response in random_part}
     out = []
     for name in names:
-        own = tuple(note for note in notes if note.mode == name)
-        failing = {note.response for note in own} & drawn
+        notes_of_mode = tuple(note for note in notes if note.mode == name)
+        failing = {note.response for note in notes_of_mode} & drawn
         low, high = clopper_pearson(len(failing), len(drawn)) if drawn else (0.0, 1.0)
         rate = len(failing) / len(drawn) if drawn else None
-        out.append(ModeCounts(name, own, rate, low, high, len(drawn)))
+        out.append(ModeCounts(name, notes_of_mode, rate, low, high, len(drawn)))
     return sorted(out, key=lambda mode: (-len(mode.notes), mode.name))
 
 
@@ -231,7 +231,14 @@ def suggest_groups(
     labels = cluster_vectors(vectors, count, seed=seed).tolist()
     names = name_clusters([split_words(note.text) for note in open_notes], labels)
     groups = [
-        (names[label], tuple(n for n, own in zip(open_notes, labels, strict=True) if own == label))
+        (
+            names[label],
+            tuple(
+                n
+                for n, label_of_note in zip(open_notes, labels, strict=True)
+                if label_of_note == label
+            ),
+        )
         for label in sorted(set(labels))
     ]
     return sorted((g for g in groups if len(g[1]) > 1), key=lambda group: -len(group[1]))

@@ -18,7 +18,7 @@ def select_candidates(candidates: Sequence[Candidate], config: DiagnoseConfig) -
     """The candidates that become issues, worst first.
 
     A candidate needs ``min_rate``, and failures in ``min_items`` groups. Of a kind that is an issue
-    over all items, only slices that say more are kept (``choose_telling_slices``); a kind that only
+    over all items, only slices that say more stay (``choose_telling_slices``); a kind that only
     sums up its causes gives way to them. Of two slices whose failing
     items are nearly the same (Jaccard ≥ 0.8) the worse stays; so does one of two detectors that
     report the same kind on the same items.
@@ -80,9 +80,9 @@ def choose_telling_slices(
 ) -> list[Candidate]:
     """The slices that say where a kind fails, the most surprising first.
 
-    A slice is kept when, on the items that no slice before it holds, it fails ten points more
+    A slice stays when, on the items that no slice before it holds, it fails ten points more
     often than all of them, beyond ``chance`` (hypergeometric tail). So a tag that only goes
-    along with a telling one is not kept beside it (sequential covering, as in subgroup discovery).
+    along with a telling one does not stay beside it (sequential covering, as in subgroup discovery).
     """
     left, failing = set(parent.items), set(parent.failures)
     out: list[Candidate] = []

@@ -1,7 +1,7 @@
 """Semantic entropy and self-consistency of several samples of one prompt.
 
-Samples are clustered by meaning (Kuhn, Gal and Farquhar 2023, with an embedding threshold in
-the place of mutual entailment); H = −Σ p ln p over the clusters is 0 when all samples say the
+Samples are clustered by meaning (Kuhn, Gal and Farquhar 2023, with an embedding threshold
+instead of mutual entailment); H = −Σ p ln p over the clusters is 0 when all samples say the
 same. A model that is confidently wrong says the same thing each time: its entropy is 0 and
 self-consistency does not see the error.
 """
@@ -64,7 +64,7 @@ def unsupported_sentences(
     text: str, others: Sequence[str], embedder: Embedder, similar: float
 ) -> list[Span]:
     """Sentences that fewer than half of the other samples hold too (after SelfCheckGPT,
-    Manakul et al. 2023): a sample holds one if a sentence of its own comes as near as
+    Manakul et al. 2023): a sample holds one if one of its sentences comes as near as
     ``similar``."""
     mine = [(m.start(), m.end()) for m in _SENTENCE.finditer(text) if m[0].strip(" .!?")]
     if not mine or not others:

@@ -2,7 +2,7 @@
 
 By words alone: a sentence is invented where half of its words of content stand nowhere in the source,
 and denies it where the source has a sentence of much the same words of which the other is denied.
-What is false in the source's own words is not seen.
+What is false in the source's words is not seen.
 """
 
 from __future__ import annotations
@@ -32,18 +32,20 @@ _ENDINGS = ("ing", "edly", "ed", "es", "ly", "ers", "er", "ions", "ion", "s", "a
 def find_unsupported(text: str, prompt: str, reference: str) -> Iterator[Span]:
     """Sentences of ``text`` that prompt and reference do not carry.
 
-    Nothing is said where the reference itself brings in sentences of its own, or denies the prompt;
+    Nothing is said where the reference itself brings in new sentences, or denies the prompt;
     without a reference, where the answer as a whole is not made of the prompt's words (a
     translation, a label with its reasons).
     """
     source = f"{prompt}\n{reference}"
     sentences = list(_list_sentences(text))
-    own = list(_list_sentences(reference))
-    judged = [_is_new(words, prompt) for _, _, words in (own or sentences)]
-    may_invent = any(own_new is False for own_new in judged) and not (
-        any(judged) if own else 2 * sum(map(bool, judged)) > len(judged)
+    reference_sentences = list(_list_sentences(reference))
+    judged = [_is_new(words, prompt) for _, _, words in (reference_sentences or sentences)]
+    may_invent = any(is_new is False for is_new in judged) and not (
+        any(judged) if reference_sentences else 2 * sum(map(bool, judged)) > len(judged)
     )
-    may_deny = not any(_find_denied(reference[a:b], words, prompt) for a, b, words in own)
+    may_deny = not any(
+        _find_denied(reference[a:b], words, prompt) for a, b, words in reference_sentences
+    )
     for start, end, words in sentences:
         if may_invent and _is_new(words, source):
             yield Span(start, end, "half of this sentence's words stand nowhere in the source")

@@ -1,6 +1,6 @@
 """Simulated trainings of two arms whose truth is known, and projects that are run again and again.
 
-The product's own ``ask_arms`` and ``simulate_run`` judge; only the outcomes are made up.
+The product's ``ask_arms`` and ``simulate_run`` judge; only the outcomes are made up.
 """
 
 from __future__ import annotations
@@ -73,27 +73,27 @@ def simulate_arms(rng: np.random.Generator, world: ArmWorld = ArmWorld()) -> Sim
     def luck(spread: float) -> np.ndarray:
         return np.asarray(rng.normal(0, spread, world.issues))
 
-    own = -world.gain + (np.zeros(world.issues) if world.chosen else luck(world.draw))
+    targeted_effects = -world.gain + (np.zeros(world.issues) if world.chosen else luck(world.draw))
     control = [answer(luck(world.draw) + luck(world.seed))[0] for _ in range(world.trainings)]
-    targeted = [answer(own + luck(world.seed))[0] for _ in range(world.trainings)]
-    asked = ask_arms(control, targeted, groups={})
-    truth = _true_mean(rng, base, world, None) - _true_mean(rng, base, world, own)
+    targeted = [answer(targeted_effects + luck(world.seed))[0] for _ in range(world.trainings)]
+    answers = ask_arms(control, targeted, groups={})
+    truth = _true_mean(rng, base, world, None) - _true_mean(rng, base, world, targeted_effects)
     return SimulatedArms(
-        models=asked.p_value <= 0.05,
-        rows=asked.data.rows_differ,
-        choice=asked.data.choice_differs,
+        models=answers.p_value <= 0.05,
+        rows=answers.data.rows_differ,
+        choice=answers.data.choice_differs,
         mean=truth,
-        covered=asked.data.low <= truth <= asked.data.high,
+        covered=answers.data.low <= truth <= answers.data.high,
     )
 
 
 def _true_mean(
-    rng: np.random.Generator, base: np.ndarray, world: ArmWorld, own: np.ndarray | None
+    rng: np.random.Generator, base: np.ndarray, world: ArmWorld, row_effects: np.ndarray | None
 ) -> float:
     """Mean failure rate over many trainings: of given rows, or of random draws."""
     total = 0.0
     for _ in range(20):
-        effects = rng.normal(0, world.draw, world.issues) if own is None else own
+        effects = rng.normal(0, world.draw, world.issues) if row_effects is None else row_effects
         effects = effects + rng.normal(0, world.seed, world.issues)
         total += float(np.mean(1 / (1 + np.exp(-(base + effects[:, None])))))
     return total / 20
@@ -113,9 +113,9 @@ def simulate_reruns(
     claimed = [False, False]
     for number in range(1, runs + 1):
         seed = int(rng.integers(2**31))
-        for place, alpha in enumerate((run_alpha(0.05, number), 0.05)):
+        for column, alpha in enumerate((run_alpha(0.05, number), 0.05)):
             run = simulate_run(
                 np.random.default_rng(seed), world=world, config=DiagnoseConfig(alpha=alpha)
             )
-            claimed[place] |= run.false > 0
+            claimed[column] |= run.false > 0
     return claimed[0], claimed[1]

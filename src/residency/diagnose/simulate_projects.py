@@ -1,6 +1,6 @@
 """Simulated projects that prove the verdicts: how often is something claimed that is not so?
 
-Issues are found, judged after each round and confirmed on the sealed test by the product's own
+Issues are looked for, judged after each round and confirmed on the sealed test by the product's
 functions (``issues_of``, ``decide_statuses``); the truth is known (``simulated_project``).
 """
 
@@ -56,7 +56,7 @@ class SimulatedFall:
     stated: float
     base_rate: float
     items: int
-    found: bool
+    shown: bool
 
 
 def simulate_run(
@@ -235,8 +235,8 @@ def simulate_fall(
         groups=project.groups,
         alpha=round_alpha(config.alpha, round, rounds),
     )
-    found = decisions[issues.index(target)].status in ("resolved", "improved")
+    shown = decisions[issues.index(target)].status in ("resolved", "improved")
     counts = pair_outcomes(
         before[target.id], before[target.id], groups=project.groups, only=measuring
     )
-    return SimulatedFall(stated, counts.before_rate, counts.n, found)
+    return SimulatedFall(stated, counts.before_rate, counts.n, shown)

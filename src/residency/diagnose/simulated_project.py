@@ -1,10 +1,10 @@
 """A made-up project whose truth is known: items, their chances to fail, models, missing answers.
 
 Dev has two attributes (seven tags) and five kinds of failure: with *all* that is 40 candidate
-slices. Each item fails a kind with its own chance, from nearly fixed to nearly pure luck; its
+slices. Each item fails a kind with a separate chance, from nearly fixed to nearly pure luck; its
 paraphrases share the chance and often the outcome. A model shifts the chances of a kind by an
 effect of its training, its answers are drawn anew, and some of them cannot be scored, of the
-failing ones more. Each kind's detector errs in its own way.
+failing ones more. Each kind's detector errs in another way.
 """
 
 from __future__ import annotations

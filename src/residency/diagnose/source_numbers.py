@@ -24,7 +24,7 @@ _CLAUSE = re.compile(r"[.!?;\n]+|,\s|\s[-–—]\s|\b(?:and|but|while|whereas|th
 
 @dataclass(frozen=True)
 class _Placed:
-    """A number's value with its scale, its place, and the words of its clause."""
+    """A number's value with its scale, its position, and the words of its clause."""
 
     value: float
     start: int
@@ -35,7 +35,7 @@ class _Placed:
 def is_rounding(text: str, start: int, end: int, source: str) -> bool:
     """Whether the number at ``start:end`` of ``text`` rounds one of the source.
 
-    It has the value of a source's number rounded to its own digits, and lies within 2.5 % of it,
+    It has the value of a source's number rounded to its digits, and lies within 2.5 % of it,
     or within 10 % after "about" and its like.
     """
     hedged = bool(_HEDGE.search(text[max(0, start - 24) : start]))
@@ -78,8 +78,8 @@ def find_swapped(text: str, source: str) -> Iterator[Span]:
     telling = {word for word, numbers in values.items() if len(numbers) == 1}
     for mine in _place_numbers(text):
         words = mine.words & telling
-        own = [n for n in there if n.value == mine.value]
-        if not own or any(words & n.words for n in own):
+        same_value = [n for n in there if n.value == mine.value]
+        if not same_value or any(words & n.words for n in same_value):
             continue
         others = [n for n in there if n.value != mine.value and len(words & n.words) >= 2]
         if len({n.value for n in others}) == 1:

@@ -27,11 +27,11 @@ _VLLM_DEFAULT_RANK = 16
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """A file or folder of an export, and how it is opened by its own program.
+    """A file or folder of an export, and how its program opens it.
 
     Attributes:
         name: as it stands in the table. path: what is loaded. exact: whether its weights are the
-            model's own, not rounded. beside: what it needs (an adapter's base), in a place of ours.
+            model's, not rounded. beside: what it needs (an adapter's base), in a folder of ours.
     """
 
     name: str
@@ -189,7 +189,7 @@ def _write_gguf_adapter(source: ModelSource, out: Path, work: Path) -> ExportedF
 def open_file(
     file: ExportedFile, *, context: int, threads: int, thinks: bool = False
 ) -> Iterator[Consumer]:
-    """The file in its own program; ``thinks`` where its template knows thinking.
+    """The file in its program; ``thinks`` where its template knows thinking.
 
     Raises:
         ModelError: that program is not installed, or does not load the file.

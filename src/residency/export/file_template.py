@@ -1,8 +1,8 @@
 """The chat template that an exported file carries: programs give it messages, not our fields.
 
-Some templates write an instruction and its input under headings of their own. A server's client has one
+Some templates write an instruction and its input under separate headings. A server's client has one
 text, ``instruction``, blank line, ``input``; the file's template divides it again where the text begins
-with the project's own instruction.
+with the project's instruction.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def divides_input(template: str) -> bool:
 
 
 def write_file_template(chat: ChatFormat, instruction: str) -> str:
-    """The template for files: the model's own, with the instruction taken off again where it needs that.
+    """The template for files: the model's, with the instruction taken off again where it needs that.
 
     Args:
         instruction: what stands before every request of the project; empty for none.

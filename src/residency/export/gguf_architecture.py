@@ -1,7 +1,7 @@
 """Hugging Face configurations as GGUF metadata, for the families that are exported.
 
 The keys, the added 1 of Gemma's norms and the order of the rows of query and key are those of
-llama.cpp's own converter; a tensor or setting that is not understood is refused, never left out.
+llama.cpp's converter; a tensor or setting that is not understood is refused, never left out.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _write_rope(writer: Any, config: Any, family: Family) -> None:
 
 
 def _split_gemma3_rope(writer: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Gemma 3 turns its local layers with a base of their own."""
+    """Gemma 3 turns its local layers with another base."""
     local = parameters.get("sliding_attention") or {}
     if local.get("rope_type", "default") != "default" or local.get("rope_theta") != 10000.0:
         raise ModelError("llama.cpp's gemma3 has no other rotary base of local layers than 10000")

@@ -1,4 +1,4 @@
-"""A merged model folder as one GGUF file, and an adapter as a GGUF file of its own."""
+"""A merged model folder as one GGUF file, and an adapter as a separate GGUF file."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def write_gguf(
     name: str = "",
     template: str = "",
 ) -> None:
-    """Write a Hugging Face folder as one GGUF file; ``template`` where it is not the chat format's own.
+    """Write a Hugging Face folder as one GGUF file; ``template`` where it is not that of the chat format.
 
     Raises:
         ModelError: the architecture or the tokenizer is not one that is written, or a weight has
-            no place in llama.cpp's model.
+            no name in llama.cpp's model.
     """
     import gguf
     from transformers import AutoConfig
@@ -171,13 +171,13 @@ def _name_tensors(config: Any, family: Family) -> Callable[[str], str]:
     names = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
 
     def find_name(name: str) -> str:
-        found = names.get_name(name, try_suffixes=_SUFFIXES)
-        if found is None:
+        gguf_name = names.get_name(name, try_suffixes=_SUFFIXES)
+        if gguf_name is None:
             raise ModelError(
                 f"the weight {name} has no place in llama.cpp's {family.name}",
                 next_step="use --format hf",
             )
-        return str(found)
+        return str(gguf_name)
 
     return find_name
 

@@ -1,4 +1,4 @@
-"""A folder of an export on the hub, when it is asked for."""
+"""A folder of an export on the hub, when the user says so."""
 
 from __future__ import annotations
 

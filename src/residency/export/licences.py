@@ -119,8 +119,8 @@ def find_data_licence(setting: str, folders: Sequence[Path]) -> Licence:
     """Of the setting, or of a card or LICENSE beside the data files."""
     if setting:
         return Licence("data", read_licence_name(setting), "[data] license")
-    found = [_read_folder("data", folder) for folder in dict.fromkeys(folders)]
-    known = [licence for licence in found if licence.known]
+    folder_licences = [_read_folder("data", folder) for folder in dict.fromkeys(folders)]
+    known = [licence for licence in folder_licences if licence.known]
     names = sorted({licence.name for licence in known})
     if len(names) == 1:
         return known[0]

@@ -1,4 +1,4 @@
-"""Proof on the exported file itself: what its own program reads, asks and writes."""
+"""Proof on the exported file itself: what its program reads, asks and writes."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Consumer(Generator, Protocol):
 
 @dataclass(frozen=True)
 class FileProof:
-    """What the file's own program did.
+    """What the file's program did.
 
     Attributes:
-        prompts: how many were asked. same_text: answers equal to the model's own, letter by letter.
-        ended: answers that ended by themselves; expected_ends: how many of the model's own did.
+        prompts: how many. same_text: answers equal to the model's, letter by letter.
+        ended: answers that ended by themselves; expected_ends: how many of the model's did.
         bos: BOS tokens at the start of a prompt. speed: tokens a second, one answer at a time.
     """
 
@@ -76,11 +76,11 @@ def prove_file(
     measure_lead: Callable[[Sequence[int]], float],
     where: str,
 ) -> FileProof:
-    """Ask a file what the model was asked, and compare.
+    """Give a file the model's prompts, and compare.
 
     Args:
-        expected: the model's own answers to these prompts. exact: whether its weights are the
-            model's own, not rounded: then every answer must be the same, up to a token whose lead
+        expected: the model's answers to these prompts. exact: whether its weights are the
+            model's, not rounded: then every answer must be the same, up to a token whose lead
             over the next one is less than ``NEAR_TIE``, where the order of sums decides.
         measure_lead: ids → nats by which the model's likeliest next token is ahead.
 
@@ -104,8 +104,8 @@ def prove_file(
     wanted = [_cut_at_ends(e, chat, consumer.own_ends) for e in expected]
     pairs = list(zip(prompts, answers, expected, wanted, strict=True))
     different = [
-        (prompt, answer, own)
-        for prompt, answer, own, text in pairs
+        (prompt, answer, model_answer)
+        for prompt, answer, model_answer, text in pairs
         if _without_half_letters(answer.text) != _without_half_letters(text)
     ]
     same = len(prompts) - len(different)
@@ -134,26 +134,26 @@ def _is_near_tie(
     measure_lead: Callable[[Sequence[int]], float],
     prompt: Prompt,
     answer: Generation,
-    own: Generation,
+    model_answer: Generation,
 ) -> bool:
     """Whether the answers part at a token that is hardly ahead of the next one."""
-    place = 0
-    while place < len(own.token_ids) and answer.text.startswith(
-        _without_half_letters(chat.decode(own.token_ids[: place + 1]))
+    position = 0
+    while position < len(model_answer.token_ids) and answer.text.startswith(
+        _without_half_letters(chat.decode(model_answer.token_ids[: position + 1]))
     ):
-        place += 1
+        position += 1
     ids = chat.prompt_ids(prompt.messages)
     nearby = range(
-        max(0, place - 3), min(place + 1, len(own.token_ids))
+        max(0, position - 3), min(position + 1, len(model_answer.token_ids))
     )  # letters of several tokens
-    return any(measure_lead([*ids, *own.token_ids[:at]]) < NEAR_TIE for at in nearby)
+    return any(measure_lead([*ids, *model_answer.token_ids[:at]]) < NEAR_TIE for at in nearby)
 
 
 def _cut_at_ends(answer: Generation, chat: ChatFormat, ends: Sequence[str]) -> str:
-    """The model's own answer, up to a token at which the program ends every answer."""
-    for place, token in enumerate(answer.token_ids):
+    """The model's answer, up to a token at which the program ends every answer."""
+    for position, token in enumerate(answer.token_ids):
         if token not in chat.end_ids and chat.pieces([token], [True])[0][0] in ends:
-            return chat.decode(answer.token_ids[:place])
+            return chat.decode(answer.token_ids[:position])
     return answer.text
 
 

@@ -20,7 +20,7 @@ from residency.stats.paired_outcomes import compare_paired
 def answer_dev(
     ws: Workspace, model: Model, generator: Generator, file_hash: str, label: str
 ) -> Assessment:
-    """Answers of the exported file on dev, stored under a model of their own, graded and diagnosed."""
+    """Answers of the exported file on dev, stored under a separate model, graded and diagnosed."""
     exported = Model(
         base=f"{ENDPOINT}export {label}",
         prompting=ZERO_SHOT,
@@ -33,7 +33,7 @@ def answer_dev(
 
 
 def assess_model(ws: Workspace, model: Model) -> Assessment:
-    """The model's own answers on dev, generated where they are not stored."""
+    """The model's answers on dev, generated where they are not stored."""
     dev = ws.split("dev")
     responses = respond(ws, model, dev, stage="dev: the model itself")
     return assess_answers(ws, model, dev, responses)

@@ -1,4 +1,4 @@
-"""Thinking in the text that a program gives back: left out as our own engine leaves it out."""
+"""Thinking in the text that a program gives back: left out as our engine leaves it out."""
 
 from __future__ import annotations
 

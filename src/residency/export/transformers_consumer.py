@@ -25,7 +25,7 @@ class TransformersConsumer:
         self._model, self._tokenizer, self._thinks = model, tokenizer, thinks
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Ids of the prompt, by the tokenizer's own chat template."""
+        """Ids of the prompt, by the tokenizer's chat template."""
         turns = [{"role": m.role, "content": m.text} for m in messages]
         encoded = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True)
         return list(encoded["input_ids"])
@@ -42,7 +42,7 @@ class TransformersConsumer:
         on_result: Callable[[int, Generation], None] | None = None,
         progress: Progress = no_progress,
     ) -> list[Generation]:
-        """Answers of ``model.generate`` with the folder's own generation settings, in order."""
+        """Answers of ``model.generate`` with the folder's generation settings, in order."""
         out: list[Generation] = []
         for index, prompt in enumerate(prompts):
             answer = self._answer(prompt, sampling)
@@ -81,7 +81,7 @@ class TransformersConsumer:
 
     @property
     def end_ids(self) -> tuple[int, ...]:
-        """Tokens at which the folder's own settings end an answer."""
+        """Tokens at which the folder's settings end an answer."""
         ends = self._model.generation_config.eos_token_id
         return tuple(ends) if isinstance(ends, list) else () if ends is None else (ends,)
 

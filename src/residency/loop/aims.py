@@ -1,4 +1,4 @@
-"""What rows were drawn for: each issue, within the slice of it that asked."""
+"""What rows were drawn for: each issue, within the slice of it that drew them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from residency.nouns.proposal import Proposal
 def list_aims(
     issues: Sequence[Issue], proposals: Sequence[Proposal], slices: Sequence[Slice]
 ) -> list[Issue]:
-    """The issues that drew these rows, in their order, each narrowed to the parts that asked.
+    """The issues that drew these rows, in their order, each narrowed to the parts that drew them.
 
     An issue of which some rows were drawn for the whole of it stays whole.
 
@@ -27,8 +27,8 @@ def list_aims(
     aims = []
     for issue in issues:
         names = parts.get(issue.id, set())
-        found = [find_part(name, known) for name in sorted(names)]
-        narrowed = [where for where in found if where is not None]
+        slices_of_issue = [find_part(name, known) for name in sorted(names)]
+        narrowed = [where for where in slices_of_issue if where is not None]
         if not names:
             continue
         if len(narrowed) < len(names):

@@ -3,7 +3,7 @@
 A changed setting or seed is a new run. Were each given the whole of α, one would only have to
 change settings until something is claimed. So runs that share dev or test rows are numbered in the
 order in which they began to judge, and each takes its share (``error_budget.run_alpha``). Rows that
-no earlier run used open a budget of their own.
+no earlier run used open a new budget.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def take_alpha(ws: HasSettings) -> float:
 
 
 def settings_at_share(ws: HasSettings) -> DiagnoseConfig:
-    """The settings of verdicts, with this run's share in place of the whole of α."""
+    """The settings of verdicts, with this run's share instead of the whole of α."""
     return ws.config.diagnose.model_copy(update={"alpha": take_alpha(ws)})
 
 
@@ -51,11 +51,11 @@ def take_test_alpha(ws: HasSettings) -> float:
 
 def _list_earlier_runs(ws: HasRun) -> list[str]:
     """Runs that began to judge before this one, on dev or test rows that it uses too."""
-    own = _list_measured(ws, ws.record_run())
+    measured_here = _list_measured(ws, ws.record_run())
     return [
         run
         for run in ws.store.runs()
-        if run != ws.run_id and _has_judged(ws, run) and own & _list_measured(ws, run)
+        if run != ws.run_id and _has_judged(ws, run) and measured_here & _list_measured(ws, run)
     ]
 
 

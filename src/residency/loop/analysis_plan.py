@@ -1,4 +1,4 @@
-"""The analysis plan, fixed and stored before each training: what will be asked, and how."""
+"""The analysis plan, fixed and stored before each training: the questions, and how each is answered."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def pair_arms(
 
 @dataclass(frozen=True)
 class ArmTrainings:
-    """Every training of both arms, assessed on one split; the first of each is the round's own."""
+    """Every training of both arms, assessed on one split; the first of each is that of the round."""
 
     main: list[Assessment]
     control: list[Assessment]
@@ -142,7 +142,7 @@ def plan_trainings(ws: HasRows, last: LastArms) -> dict[str, Any]:
 
 
 def count_trainings(ws: HasSettings, minutes_each: float) -> int:
-    """Trainings of each arm, the round's own counted: ``rounds.trainings``, or what fits in time."""
+    """Trainings of each arm, that of the round counted: ``rounds.trainings``, or what fits in time."""
     settings = ws.config.rounds
     if not settings.minutes:
         return settings.trainings
@@ -169,7 +169,7 @@ def draw_control_rows(ws: HasAnswers, last: LastArms, number: int) -> list[Examp
         last.accepted,
         len(last.accepted),
         list_rejected_rows(ws),
-        last.number + 1000 * (number - 1),  # a draw of its own: no round counts so far
+        last.number + 1000 * (number - 1),  # a separate draw: no round counts so far
         last.aimed,
         last.main.model,
     )

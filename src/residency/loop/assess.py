@@ -31,7 +31,7 @@ from residency.text.words import split_words
 
 @dataclass(frozen=True, repr=False)
 class Assessment(ShortView):
-    """A model's answers on some examples, with everything found in them."""
+    """A model's answers on some examples, with every finding on them."""
 
     model: Model
     examples: list[Example]
@@ -94,7 +94,7 @@ def assess_answers(
 def find_errors(
     ws: HasMeasures, model: str, examples: Sequence[Example], responses: Sequence[Response]
 ) -> list[Finding]:
-    """What suite, detectors and the project's own kinds find in answers of a model; nothing is stored."""
+    """What suite, detectors and the project's kinds find in answers of a model; nothing is stored."""
     keep_reasoning = ws.config.evaluate.reasoning == "keep"
     findings = grade_responses(
         ws.suite, examples, responses, embedder=ws.embedder, keep_reasoning=keep_reasoning

@@ -57,7 +57,7 @@ def contaminated_items(
 
     Args:
         examples: rows that a model may have been trained on.
-        asked: task name → indices of the items that were asked.
+        asked: task name → indices of the items that were used.
     """
     compared = compare_examples(examples)
     out: dict[str, frozenset[int]] = {}

@@ -1,4 +1,4 @@
-"""The work folder of ``residency train``, kept so that ``--extend`` can go on from its end."""
+"""The work folder of ``residency train``, saved so that ``--extend`` can go on from its end."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def remove_abandoned(folders: Path, store: Store, run: str) -> None:
 
 
 def copy_kept_training(finished: Path, folder: Path) -> None:
-    """Begin ``folder`` as a copy of a kept training; one that was begun already stays as it is.
+    """Begin ``folder`` as a copy of a saved training; one that was begun already stays as it is.
 
     Raises:
-        UserError: no such training is kept.
+        UserError: no such training is saved.
     """
     if folder.exists():
         return

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Training:
-    """One training as it was asked for: rows in a stored version, settings, seed, and its name."""
+    """One training as an order: rows in a stored version, settings, seed, and its name."""
 
     rows: Sequence[Example]
     version: DatasetVersion
@@ -67,7 +67,7 @@ def fine_tune_base(
     arm: str,
     parent: str | None,
     note: str,
-    kept: bool = False,
+    extendable: bool = False,
     extend: float = 0.0,
     seed: int | None = None,
     stage: str = "",
@@ -75,9 +75,9 @@ def fine_tune_base(
     """Train the base on these rows; gives the model, its adapter stored under its content hash.
 
     Args:
-        kept: keep the last checkpoint, so that a later call can extend this training.
-        extend: epochs to add to the kept training of the same rows and settings.
-        seed: in place of the project's. stage: what progress is told under.
+        extendable: keep the last checkpoint, so that a later call can extend this training.
+        extend: epochs to add to the saved training of the same rows and settings.
+        seed: instead of the project's. stage: what progress is told under.
 
     Raises:
         DataError: no row is left to train on. UserError: there is no training to extend.
@@ -89,7 +89,7 @@ def fine_tune_base(
         note=note,
         seed=seed,
         stage=stage or f"round {round_}: train" + (" control" if arm == "control" else ""),
-        keeps=kept and not extend,
+        keeps=extendable and not extend,
         extend=extend,
     )
     version, settings = training.version, training.settings
@@ -147,7 +147,7 @@ def _describe_training(
 
 
 def _choose_settings(ws: HasSettings, rows: Sequence[Example], extend: float) -> TrainConfig:
-    """The training's settings; a metric is asked once an epoch where no other number is given."""
+    """The training's settings; a metric is measured once an epoch where no other number is given."""
     settings = ws.config.train
     changed: dict[str, Any] = {"epochs": settings.epochs + extend} if extend else {}
     if settings.metric and not settings.eval_every:

@@ -12,7 +12,7 @@ from residency.stats.paired_outcomes import compare_paired
 from residency.stats.sample_reducer import Outcomes
 
 KnownIssue = tuple[Issue, Assessment]
-"""An issue, and the answers in which it was found: its reference."""
+"""An issue, and the answers that brought it up: its reference."""
 
 
 def find_issue_outcomes(issue: Issue, assessed: Assessment) -> Outcomes:
@@ -28,7 +28,7 @@ def find_kind_outcomes(kind: str, assessed: Assessment) -> Outcomes:
 
 
 def map_groups(examples: Sequence[Example]) -> dict[str, str]:
-    """Group of each example; a lone example is its own group."""
+    """Group of each example; a lone example is a group."""
     return {e.id: e.group or e.id for e in examples}
 
 

@@ -35,7 +35,7 @@ def judge_issues(
 ) -> list[Verdict]:
     """A verdict for every known issue: its reference model against the current one.
 
-    An issue found just now has no reference yet; it is looked for in the previous answers,
+    A new issue has no reference yet; it is looked for in the previous answers,
     which tells *new* from *newly detected*.
     """
     comparisons = []
@@ -77,7 +77,7 @@ def sort_by_need(issues: Sequence[Issue], verdicts: Sequence[Verdict]) -> list[I
 
     What does not move comes before what falls already. Among equals a slice comes before the
     whole task, since rows of the slice teach what is missing and rows like any failure do not;
-    then the order in which they were found.
+    then the order in which they came up.
     """
     latest = {v.issue: v.status for v in verdicts}
 

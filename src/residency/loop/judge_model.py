@@ -10,7 +10,7 @@ from residency.project.step_needs import HasSettings
 
 
 def make_judge(ws: HasSettings, generator: Generator, name: str) -> Judge:
-    """A judge whose answers are cached in the project, so that nothing is asked twice."""
+    """A judge whose answers are cached in the project, so that no question is paid for twice."""
     return Judge(
         generator,
         name,

@@ -1,4 +1,4 @@
-"""Public benchmarks of stored models: asked once, kept item by item, each model against the first."""
+"""Public benchmarks of stored models: measured once, stored item by item, each model against the first."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class BenchReport(ShortView):
     """Scores of each model without those items, and on them alone; empty when there are none."""
 
     def to_dict(self, *, items: bool = False) -> dict[str, Any]:
-        """JSON-able; item by item only where asked for."""
+        """JSON-able; item by item only with ``items``."""
         models = []
         for benched in self.models:
             result = benched.result.to_dict()
@@ -67,7 +67,7 @@ class BenchReport(ShortView):
             "tasks": list(self.tasks),
             "margin": self.margin,
             "models": models,
-            "differences": [[asdict(d) for d in found] for found in self.differences],
+            "differences": [[asdict(d) for d in differences] for differences in self.differences],
             "contaminated": self.contaminated,
             "separated": [s.to_dict() for s in self.separated],
         }
@@ -127,7 +127,7 @@ def measure_benchmarks(
 def open_benchmark_files(ws: HasSettings, tasks: Sequence[Task], data: str = "") -> Splits:
     """The benchmark files that ``data`` or the settings name, or the hub's.
 
-    Tasks from files that name their own data need none.
+    Tasks from files that name their data need none.
     """
     if data == "hub":
         return HubSplits()
@@ -143,9 +143,9 @@ def open_benchmark_files(ws: HasSettings, tasks: Sequence[Task], data: str = "")
 
 
 def hash_questions(tasks: Sequence[Task], splits: Splits, limit: int, shots: int | None) -> str:
-    """Hash of every context and choice that would be asked."""
+    """Hash of every context and choice that a model would get."""
     prompts = []
     for task in tasks:
-        asked = write_requests(task, splits, limit=limit, shots=shots)
-        prompts.append([task.name, hash_text("\x1e".join(asked.lines))])
+        requests = write_requests(task, splits, limit=limit, shots=shots)
+        prompts.append([task.name, hash_text("\x1e".join(requests.lines))])
     return content_id("bench", prompts)

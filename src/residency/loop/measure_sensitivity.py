@@ -1,4 +1,4 @@
-"""What the run's own score can and cannot see, measured before anything is trained."""
+"""What the run's score can and cannot see, measured before anything is trained."""
 
 from __future__ import annotations
 

@@ -121,11 +121,11 @@ def _take_groups(ws: HasRows, rows: Sequence[Example], count: int) -> list[Examp
     for row in rows:
         groups.setdefault(row.group or row.id, []).append(row)
 
-    def place(group: str) -> str:
+    def hash_group(group: str) -> str:
         return hashlib.sha256(f"metric\x1f{seed}\x1f{group}".encode()).hexdigest()
 
     chosen: list[Example] = []
-    for group in sorted(groups, key=place):
+    for group in sorted(groups, key=hash_group):
         if len(chosen) >= count:
             break
         chosen += groups[group]

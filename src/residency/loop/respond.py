@@ -35,7 +35,7 @@ def respond(
     """A model's answers; only those that are not stored yet are generated, each stored at once.
 
     ``draft`` names a model whose stored greedy answers may speed this one up; they never
-    change the result. ``generator`` answers in place of the local engine (an endpoint's model).
+    change the result. ``generator`` answers instead of the local engine (an endpoint's model).
 
     Raises:
         UserError: answers are missing, and this model is not one that the local engine can be.
@@ -66,7 +66,7 @@ def respond(
             nonlocal done
             example, sample = missing[index]
             done += 1
-            if g.finish != "error":  # an answer that failed to arrive is asked for again
+            if g.finish != "error":  # an answer that failed to arrive is requested again
                 ws.store.add_responses([build_response(ws, model, example, sample, g)])
                 record_call(ws, model, example, generator)
 
@@ -113,7 +113,7 @@ def _require_same_prompting(
 
 
 def build_prompt(example: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
-    """The messages that a model is asked with."""
+    """The messages of a model's prompt."""
     return few_shot(example, shots) if shots else zero_shot(example)
 
 

@@ -116,7 +116,7 @@ def rank_by_floor(assessed: Assessment) -> float:
 def answer_prompted_baselines(
     ws: HasAnswers, ahead: WorkAhead = NOTHING_AHEAD
 ) -> dict[str, Assessment]:
-    """Round 0: the base model on dev, zero-shot and (if asked for) few-shot."""
+    """Round 0: the base model on dev, zero-shot and (if the settings say so) few-shot."""
     out = {}
     arms: dict[str, list[Example]] = {ZERO_SHOT: []}
     if ws.config.evaluate.few_shot:

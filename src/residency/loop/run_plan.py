@@ -60,7 +60,7 @@ def plan_run(ws: HasRows) -> list[PlannedStage]:
 def plan_arms(ws: HasSettings, rows: int, dev: int, test: int) -> list[PlannedStage]:
     """Further trainings of both arms, and every training on the sealed test (of ``test`` answers).
 
-    Where minutes decide how many there are, none are planned beside the round's own.
+    Where minutes decide how many there are, none are planned beside that of the round.
     """
     settings = ws.config.train
     if ws.config.rounds.max < 2 or not ws.config.target.control:

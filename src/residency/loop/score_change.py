@@ -40,14 +40,16 @@ def compare_scores(
         "low": max(low, -1.0),
         "high": min(high, 1.0),
     }
-    asked = [item for item in before.by_check if item in after.by_check]
-    pairs = [(before.by_check[item], after.by_check[item]) for item in asked]
+    shared_items = [item for item in before.by_check if item in after.by_check]
+    pairs = [(before.by_check[item], after.by_check[item]) for item in shared_items]
     one_sided = sum(_count_one_sided(*pair) for pair in pairs)
     if one_sided:
         figures["one_sided"] = one_sided
         for name, against in (("worst", True), ("best", False)):
             bound = [_difference(*pair, against) for pair in pairs]
-            known = [(item, d) for item, d in zip(asked, bound, strict=True) if d is not None]
+            known = [
+                (item, d) for item, d in zip(shared_items, bound, strict=True) if d is not None
+            ]
             low, high = mean_interval(
                 [d for _, d in known], [groups.get(item, item) for item, _ in known], signed=True
             )

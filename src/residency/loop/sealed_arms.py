@@ -49,7 +49,7 @@ def measure_sealed_arms(
 ) -> dict[str, Any]:
     """Every training of both arms answers the sealed items; the two questions of the arms.
 
-    The second question, of the rest, is asked of the data only where the first is decided: so one
+    The second question, of the rest, is put to the data only where the first is decided: so one
     level covers both.
 
     Args:

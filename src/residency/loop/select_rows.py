@@ -84,8 +84,8 @@ def propose_rows(
 
     Args:
         failing: issue id → its failing examples of the finding half. model: whose failures they are.
-        exclude: rows in use. responses: what earlier rounds did to an issue, by its id. count: most rows an issue, in place of ``target.rows_per_issue``.
-        selector: in place of ``target.selector``.
+        exclude: rows in use. responses: what earlier rounds did to an issue, by its id. count: most rows an issue, instead of ``target.rows_per_issue``.
+        selector: instead of ``target.selector``.
 
     Raises:
         ConfigError: no selector has that name.
@@ -113,7 +113,7 @@ def propose_rows(
 def pair_proposals(
     ws: HasAnswers, proposals: Sequence[Proposal], issues: Sequence[Issue], model: Model
 ) -> list[Proposal]:
-    """With ``train.objective = "dpo"``, proposals whose row has no worse answer get the model's own.
+    """With ``train.objective = "dpo"``, proposals whose row has no worse answer get the model's.
 
     The model answers those rows; where its answer shows one of the issues it becomes the
     worse one, and where it does not there is no pair, so the proposal is turned down.

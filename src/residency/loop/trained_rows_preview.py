@@ -1,4 +1,4 @@
-"""A few training rows as the model sees them, kept with the run for its report."""
+"""A few training rows as the model sees them, stored with the run for its report."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class AnswerOrder:
 
 @dataclass(frozen=True)
 class TrainingOrder:
-    """A training, as ``fine_tune_base`` will be asked for it, and the answers that follow."""
+    """A training, as the run will order it of ``fine_tune_base``, and the answers that follow."""
 
     rows: Sequence[Example]
     round_: int

@@ -29,7 +29,7 @@ from residency.serve.request_records import RequestRecords
 from residency.serve.scheduler import Scheduler, Ticket
 
 DEFAULT_COMPLETION_TOKENS = 16
-"""Length of an answer to /v1/completions that names none; OpenAI's own."""
+"""Length of an answer to /v1/completions that names none; OpenAI's."""
 FILTERED = "content_filter"
 
 
@@ -84,7 +84,7 @@ class Answering:
     closed: bool = False
 
     async def begin(self) -> None:
-        """Look the model up, judge and encode what is asked, and take a place in the queue.
+        """Look the model up, judge and encode the prompt, and join the queue.
 
         Raises:
             ApiError: it is not answered.
@@ -260,21 +260,21 @@ class Answering:
         if not (self.service.hooks.inputs or self.service.hooks.texts):
             return [live.encode_text(p) if isinstance(p, str) else p for p in prompts]
         texts = [p if isinstance(p, str) else live.plain.show(p) for p in prompts]
-        asked = self._moderate([Message("user", text) for text in texts])
-        same = [new.text == old for new, old in zip(asked, texts, strict=True)]
+        messages = self._moderate([Message("user", text) for text in texts])
+        same = [new.text == old for new, old in zip(messages, texts, strict=True)]
         return [
             p if s and not isinstance(p, str) else live.encode_text(new.text)
-            for p, s, new in zip(prompts, same, asked, strict=True)
+            for p, s, new in zip(prompts, same, messages, strict=True)
         ]
 
     def _moderate(self, messages: Sequence[Message]) -> Sequence[Message]:
         self.messages = tuple(messages)
-        asked, decisions = judge_input(self.service.hooks.inputs, messages)
+        judged, decisions = judge_input(self.service.hooks.inputs, messages)
         self.decisions += decisions
         if decisions and decisions[-1].action == "refuse":
             reason = decisions[-1].reason or decisions[-1].kind or "refused"
             raise ApiError(400, f"The request was refused: {reason}", code=FILTERED)
-        return asked
+        return judged
 
     def _read_sampling(self, budget: int | None, default: int) -> Sampling:
         request, config = self.request, self.service.config

@@ -129,18 +129,18 @@ def add_text_routes(app: FastAPI, server: Server) -> None:
 
     @app.post("/v1/chat/completions")
     async def answer_chat(request: Request) -> Response:
-        asked = read_request(ChatRequest, await read_body(request))
-        return await answer_text_request(server, request, asked, "chatcmpl")
+        body = read_request(ChatRequest, await read_body(request))
+        return await answer_text_request(server, request, body, "chatcmpl")
 
     @app.post("/v1/completions")
     async def complete_text(request: Request) -> Response:
-        asked = read_request(CompletionRequest, await read_body(request))
-        return await answer_text_request(server, request, asked, "cmpl")
+        body = read_request(CompletionRequest, await read_body(request))
+        return await answer_text_request(server, request, body, "cmpl")
 
     @app.post("/v1/embeddings")
     async def embed(request: Request) -> Response:
-        asked = read_request(EmbeddingRequest, await read_body(request))
-        return await answer_embedding_request(server, asked)
+        body = read_request(EmbeddingRequest, await read_body(request))
+        return await answer_embedding_request(server, body)
 
 
 async def read_body(request: Request) -> bytes:
@@ -157,14 +157,14 @@ async def read_body(request: Request) -> bytes:
 
 
 async def answer_text_request(
-    server: Server, http: Request, asked: GenerationRequest, prefix: str
+    server: Server, http: Request, body: GenerationRequest, prefix: str
 ) -> Response:
     """An answer, whole or streamed.
 
     Raises:
         ApiError: it is not answered.
     """
-    answering = Answering(server.service, asked, http.url.path, make_request_id(prefix))
+    answering = Answering(server.service, body, http.url.path, make_request_id(prefix))
     try:
         await answering.begin()
     except ApiError as error:
@@ -173,7 +173,7 @@ async def answer_text_request(
     except BaseException:
         answering.close(500, "internal")
         raise
-    if asked.stream:
+    if body.stream:
         return AnswerStream(answering)
     try:
         return await _answer_whole(http, answering)
@@ -260,14 +260,14 @@ async def _write_events(answering: Answering) -> AsyncIterator[str]:
         yield event
 
 
-async def answer_embedding_request(server: Server, asked: EmbeddingRequest) -> Response:
+async def answer_embedding_request(server: Server, body: EmbeddingRequest) -> Response:
     """Vectors of texts, after moderation of what is sent.
 
     Raises:
-        ApiError: another model is asked for, or the texts are refused.
+        ApiError: another model is named, or the texts are refused.
     """
     service, began = server.service, time.monotonic()
-    texts = [asked.input] if isinstance(asked.input, str) else list(asked.input)
+    texts = [body.input] if isinstance(body.input, str) else list(body.input)
     messages = [Message("user", text) for text in texts]
     status, error, decisions, loop = 200, "", [], asyncio.get_running_loop()
     known = False
@@ -275,9 +275,9 @@ async def answer_embedding_request(server: Server, asked: EmbeddingRequest) -> R
     def embed() -> dict[str, Any]:
         nonlocal known
         embedder = server.get_embedder()
-        if asked.model not in name_embedder(embedder):
+        if body.model not in name_embedder(embedder):
             raise ApiError(
-                404, f"The model {asked.model[:80]!r} does not exist; embeddings are those of "
+                404, f"The model {body.model[:80]!r} does not exist; embeddings are those of "
                 f"{embedder.name!r}.", param="model", code="model_not_found",
             )  # fmt: skip
         known = True
@@ -285,7 +285,7 @@ async def answer_embedding_request(server: Server, asked: EmbeddingRequest) -> R
         decisions.extend(made)
         if made and made[-1].action == "refuse":
             raise ApiError(400, f"The request was refused: {made[-1].reason}", code=FILTERED)
-        return write_embeddings(embedder, asked, [message.text for message in judged])
+        return write_embeddings(embedder, body, [message.text for message in judged])
 
     try:
         return JSONResponse(await loop.run_in_executor(service.preparing, embed))

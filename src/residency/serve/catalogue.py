@@ -57,7 +57,7 @@ def list_served_models(ws: Workspace) -> Catalogue:
     """The base, each round's model, ``final``, and every stored adapter of this base by its id.
 
     Models that are only a way of prompting the base (few-shot) are not served: a client writes its
-    own messages.
+    messages.
 
     Raises:
         StoreError: a stored adapter is not there any more.
@@ -90,10 +90,10 @@ def _name_models(ws: Workspace) -> dict[str, Model]:
             continue  # ways of prompting the base
         suffix = "" if round_.arm == "main" else f"-{round_.arm}"
         names.append(f"round-{round_.index}{suffix}")
-    found = {name: find_model(ws, name) for name in names}
+    models = {name: find_model(ws, name) for name in names}
     if any(name.count("-") == 1 for name in names):
-        found["final"] = find_model(ws, "final")
-    return {name: m for name, m in found.items() if m.prompting == ZERO_SHOT}
+        models["final"] = find_model(ws, "final")
+    return {name: m for name, m in models.items() if m.prompting == ZERO_SHOT}
 
 
 def _serve(ws: Workspace, model: Model) -> ServedModel:

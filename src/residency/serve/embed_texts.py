@@ -12,7 +12,7 @@ from residency.interfaces import Embedder
 from residency.serve.read_request import EmbeddingRequest
 
 NAMES = ("embedder",)
-"""Names of the embedder beside its own."""
+"""Names of the embedder beside its real one."""
 
 
 def name_embedder(embedder: Embedder) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Where others join the server: moderation of what comes in and goes out, and who hears of a request.
 
-The server calls a moderator in a thread of its own, never on the loop that answers clients, so it may
+The server calls a moderator in a separate thread, never on the loop that answers clients, so it may
 wait (for an endpoint, say). A moderator that raises refuses: what cannot be judged is not let through.
 """
 
@@ -40,7 +40,7 @@ class OutputModerator(Protocol):
 
         ``final``: the text is complete, and nothing may be held back any more. ``refuse`` ends the
         answer with ``finish_reason: content_filter``; what was released before has left, and
-        ``decision.text`` may add to it what stands in place of the rest.
+        ``decision.text`` may add to it what stands for the rest.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""An exported GGUF file behind llama.cpp's own server, in this process (the extra ``export``)."""
+"""An exported GGUF file behind llama.cpp's server, in this process (the extra ``export``)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 6
 
 
 class Metrics:
-    """A RequestObserver with a registry of its own.
+    """A RequestObserver with a separate registry.
 
     Labels are names of served models, paths and status codes: none of them is free text of a client.
 
@@ -63,7 +63,7 @@ class Metrics:
             self._decisions.labels(decision.action, decision.kind).inc()
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Nothing is held open."""
 
     def write_text(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -1,4 +1,4 @@
-"""Moderation and request log of a project, as its settings ask for them: the one place to add some."""
+"""Moderation and request log of a project, as its settings ask for them: more are added here."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ def open_hooks(ws: Workspace) -> Hooks:
     inputs: list[InputModerator] = []
     outputs: list[OutputModerator] = []
     observers: list[RequestObserver] = []
-    asked, answered = (open_project_moderator(ws, side) for side in ("input", "output"))
-    if asked.versions:
-        inputs.append(RequestModerator(asked))
-    if answered.versions:
-        outputs.append(AnswerModerator(answered))
+    prompt_moderator, answer_moderator = (
+        open_project_moderator(ws, side) for side in ("input", "output")
+    )
+    if prompt_moderator.versions:
+        inputs.append(RequestModerator(prompt_moderator))
+    if answer_moderator.versions:
+        outputs.append(AnswerModerator(answer_moderator))
     settings = ws.config.serve
     if settings.log_requests:
         observers.append(

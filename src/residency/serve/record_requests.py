@@ -31,7 +31,7 @@ class RequestLog:
     """Remembers requests; see ``RequestObserver``.
 
     Args:
-        keep_texts: remember what was asked and answered, too. keep_days: for so many days.
+        keep_texts: remember prompts and answers, too. keep_days: for so many days.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ def _read_events(record: RequestRecord) -> tuple[ModerationEvent, ...]:
 
 
 def read_text(record: RequestRecord) -> RequestText | None:
-    """What was asked and answered; None where the server was not to tell."""
+    """Prompt and answers; None where the server was not to tell."""
     if record.messages is None or record.answers is None or record.status != 200:
         return None
     return RequestText(record.id, record.time, record.model, record.messages, record.answers)

@@ -48,8 +48,8 @@ class RequestGuard:
     """ASGI middleware: the key, the Host header, the kind and the size of the body.
 
     Without a key a foreign Host header is refused, so that a web page elsewhere cannot reach the
-    server by pointing its own name at this machine (DNS rebinding); and only JSON is taken, which a
-    page of another origin cannot send without being asked.
+    server by pointing its name at this machine (DNS rebinding); and only JSON is taken, which a
+    page of another origin cannot send without leave.
 
     Args:
         keys: any of them opens. most_bytes: of a body.

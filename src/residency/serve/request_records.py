@@ -12,7 +12,7 @@ log = logging.getLogger("residency.serve")
 
 
 class RequestRecords:
-    """Tells observers of each request in a thread of its own, so that a slow one delays no client."""
+    """Tells observers of each request in a separate thread, so that a slow one delays no client."""
 
     def __init__(self, observers: Sequence[RequestObserver]) -> None:
         self._observers = tuple(observers)

@@ -172,7 +172,7 @@ class Scheduler:
             self._post(lambda ticket=ticket: self._take(ticket))  # type: ignore[misc]
 
     def _make_model_room(self) -> None:
-        """Drop the model that was asked for longest ago, where there are too many."""
+        """Drop the model that was used longest ago, where there are too many."""
         trained = [key for key in self._loaded if key != BASE]
         if len(trained) + len(self._loading) < self.most_models:
             return
@@ -245,9 +245,9 @@ class Scheduler:
         loops: dict[asyncio.AbstractEventLoop, list[Ticket]] = {}
         for ticket in tickets:
             loops.setdefault(ticket.loop, []).append(ticket)
-        for loop, own in loops.items():
+        for loop, tickets_of_loop in loops.items():
             if not loop.is_closed():
-                loop.call_soon_threadsafe(_set_all, own)
+                loop.call_soon_threadsafe(_set_all, tickets_of_loop)
 
 
 def _set_all(tickets: Sequence[Ticket]) -> None:

@@ -47,13 +47,13 @@ class AnswerForm:
 
     def write_usage(self) -> dict[str, Any]:
         """Tokens of the request."""
-        asked = self.answering
-        written = 0 if self._scores_only else asked.answer_tokens
+        answering = self.answering
+        written = 0 if self._scores_only else answering.answer_tokens
         return {
-            "prompt_tokens": asked.prompt_tokens,
+            "prompt_tokens": answering.prompt_tokens,
             "completion_tokens": written,
-            "total_tokens": asked.prompt_tokens + written,
-            "prompt_tokens_details": {"cached_tokens": asked.cached_tokens},
+            "total_tokens": answering.prompt_tokens + written,
+            "prompt_tokens_details": {"cached_tokens": answering.cached_tokens},
         }
 
     # --- in pieces ---------------------------------------------------------------------------
@@ -98,20 +98,20 @@ class AnswerForm:
     # --- parts -------------------------------------------------------------------------------
 
     def _frame(self, kind: str, choices: Sequence[Any], **more: Any) -> dict[str, Any]:
-        asked = self.answering
+        answering = self.answering
         return {
-            "id": asked.id,
+            "id": answering.id,
             "object": kind,
-            "created": int(asked.time),
-            "model": asked.request.model,
-            "system_fingerprint": asked.model.id if asked.model is not None else "",
+            "created": int(answering.time),
+            "model": answering.request.model,
+            "system_fingerprint": answering.model.id if answering.model is not None else "",
             "choices": list(choices),
             **more,
         }
 
     @property
     def _scores_only(self) -> bool:
-        """``echo`` with ``max_tokens: 0`` asks for the prompt's own scores."""
+        """``echo`` with ``max_tokens: 0`` asks for the prompt's scores."""
         return self.echoes and self.answering.request.max_tokens == 0
 
     @property
@@ -124,7 +124,7 @@ class AnswerForm:
         return self._tokenizer.decode(self.answering.choices[at].run.ids)
 
     def _write_logprobs(self, at: int) -> dict[str, Any] | None:
-        """Of the tokens since the last call; None where none are asked for, or none came."""
+        """Of the tokens since the last call; None where none are wanted, or none came."""
         if not self.wants_logprobs:
             return None
         choice = self.answering.choices[at]

@@ -56,7 +56,7 @@ class Item:
 
     @cached_property
     def prose(self) -> str:
-        """The response with code and links blanked out, offsets kept."""
+        """The response with code and links blanked out, offsets unchanged."""
         return blank_out(_LINK, blank_out(_CODE, self.response.text))
 
 

@@ -102,13 +102,13 @@ class _Source:
 
     def has_value(self, value: str) -> bool:
         """All its words, or the same letters and digits written together or apart."""
-        found = split_words(value)
-        return all(self.has(word) for word in found) or "".join(found) in self.joined
+        words = split_words(value)
+        return all(self.has(word) for word in words) or "".join(words) in self.joined
 
     def describes(self, value: str) -> bool:
         """Whether any word of content, or a word of its stem, stands in the source."""
-        found = [word for word in split_words(value) if word not in _EMPTY_WORDS]
-        return not found or any(self.has(word) or self._has_stem(word) for word in found)
+        words = [word for word in split_words(value) if word not in _EMPTY_WORDS]
+        return not words or any(self.has(word) or self._has_stem(word) for word in words)
 
     def _has_stem(self, word: str) -> bool:
         for known in self.words:

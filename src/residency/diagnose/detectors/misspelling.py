@@ -161,9 +161,9 @@ def _iterate_checked(item: Item) -> Iterator[tuple[int, int, str]]:
         yield match.start(), match.end(), token
 
 
-def _is_line_of_capitals(text: str, place: int) -> bool:
+def _is_line_of_capitals(text: str, position: int) -> bool:
     """Whether all words of a line are in capitals: then they are words, and no abbreviations."""
-    start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+    start, end = text.rfind("\n", 0, position) + 1, text.find("\n", position)
     words = _TOKEN.findall(text[start : end if end >= 0 else len(text)][:2000])
     return len(words) >= _FEWEST_WORDS and all(word.isupper() for word in words)
 

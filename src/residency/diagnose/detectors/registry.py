@@ -2,7 +2,7 @@
 
 A plugin is a ``Detector``: a name, a version, and a function from items and their context to one
 finding an item. A package names it by an entry point in the group ``residency.detectors``; a
-project's own file calls ``register_plugin("detectors", NAME, DETECTOR)`` and stands in ``plugins``
+project's file calls ``register_plugin("detectors", NAME, DETECTOR)`` and stands in ``plugins``
 under ``[project]``.
 """
 
@@ -33,7 +33,7 @@ DETECTORS: dict[str, Detector] = {
 
 
 def find_detectors() -> dict[str, Detector]:
-    """Every detector by name; a plugin of a built-in one's name takes its place.
+    """Every detector by name; a plugin of a built-in one's name replaces it.
 
     Raises:
         ConfigError: a plugin is no ``Detector``, or calls itself by another name.
