@@ -1,7 +1,7 @@
-"""What other packages and a project's own files add: detectors, rules, layouts, selectors, tasks.
+"""What other packages and a project's files add: detectors, rules, layouts, selectors, tasks.
 
 Two ways in. A package names an entry point in one of ``GROUPS``; a project names Python files in
-``[project] plugins``, which call ``register_plugin``. Both are the user's own code: it runs with
+``[project] plugins``, which call ``register_plugin``. Both are the user's code: it runs with
 the user's rights (SECURITY.md).
 
 What a file registers belongs to the projects that name this file: two projects in one process (a
@@ -38,7 +38,7 @@ def _make_table() -> Registered:
 class PluginFile:
     """A plugin file as it was run: what it registered, and the text that ran.
 
-    The text is kept since a project's results hang on what ran, and not on what the file says now.
+    The text is stored since a project's results hang on what ran, and not on what the file says now.
     """
 
     path: Path
@@ -57,7 +57,7 @@ _in_use: ContextVar[tuple[PluginFile, ...] | None] = ContextVar("in_use", defaul
 
 def register_plugin(group: Group, name: str, plugin: Any) -> None:
     """Add a plugin from Python: for the projects that name the plugin file that calls this, or for
-    every project when no plugin file does. The same name again takes the place of the first.
+    every project when no plugin file does. The same name again replaces the first.
 
     Raises:
         ConfigError: there is no such group.
@@ -90,7 +90,7 @@ def find_plugins(group: Group) -> dict[str, Any]:
 
 @contextmanager
 def use_plugin_files(files: Sequence[PluginFile]) -> Iterator[None]:
-    """Within it, in this thread, the plugins of these files alone are found beside the packages'."""
+    """Within it, in this thread, the plugins of these files alone stand beside the packages'."""
     token = _in_use.set(tuple(files))
     try:
         yield

@@ -29,5 +29,5 @@ def parse_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text.removeprefix("\ufeff"))
     except RecursionError:
         raise TomlTextError("not valid TOML: lists or tables in one another without end") from None
-    except ValueError as error:  # tomllib's own error, and integers of thousands of digits
+    except ValueError as error:  # tomllib's error, and integers of thousands of digits
         raise TomlTextError(f"not valid TOML: {error}") from None

@@ -49,7 +49,7 @@ class SecretUrl(str):
         """
         if "://" not in self._written and not self._written.startswith("${"):
             return self._written  # a path
-        address = REFERENCE.sub(lambda found: self._look_up(found[1]), self._written)
+        address = REFERENCE.sub(lambda reference: self._look_up(reference[1]), self._written)
         for secret in mask_address(address)[1]:
             remember_secret(secret)
         return quote_password(address)
@@ -102,7 +102,7 @@ def read_keyring(entry: str, *, where: str) -> str:
         raise ConfigError(
             "the package keyring is not installed", where=where, next_step="pip install keyring"
         ) from None
-    except Exception as error:  # each system's keyring has errors of its own
+    except Exception as error:  # each system's keyring has other errors
         raise ConfigError(
             f"the keyring cannot be read: {type(error).__name__}",
             where=where,

@@ -114,8 +114,8 @@ def _describe_mistake(
         message = message[:1].lower() + message[1:]
     if item["type"] in ("variable_name", "string_type"):
         return line, f"{key}: {message}"
-    found = item.get("input")
-    value = repr(mask_mistake(found)) if isinstance(found, str) else mask_addresses(repr(found))
+    given = item.get("input")
+    value = repr(mask_mistake(given)) if isinstance(given, str) else mask_addresses(repr(given))
     return line, f"{key}: {_cut_value(message)} (found {_cut_value(value)})"
 
 

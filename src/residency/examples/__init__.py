@@ -34,13 +34,13 @@ def copy_example(name: str, folder: Path) -> list[Path]:
     source = resources.files(__name__) / name
     places = {file: folder / file for file in _SETTINGS}
     places |= {file: folder / "data" / file for file in _DATA}
-    for place in places.values():
-        if place.exists():
+    for path in places.values():
+        if path.exists():
             raise ConfigError(
                 "a file of the example is there already",
-                where=str(place),
+                where=str(path),
                 next_step="choose an empty folder",
             )
-    for file, place in places.items():
-        write_bytes(place, (source / file).read_bytes())
+    for file, path in places.items():
+        write_bytes(path, (source / file).read_bytes())
     return list(places.values())

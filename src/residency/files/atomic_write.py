@@ -83,7 +83,7 @@ def open_draft(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def open_draft_folder(folder: Path) -> Iterator[Path]:
-    """An empty draft folder to fill. Where the block ends well it takes the place of ``folder``
+    """An empty draft folder to fill. Where the block ends well it replaces ``folder``
     (and of all that was in it), where it raises it is removed.
 
     Raises:

@@ -27,7 +27,7 @@ _MEMORY = 8 << 30
 
 @dataclass(frozen=True)
 class TableSize:
-    """What a check found: rows, and the bytes of the largest batch of 128 rows."""
+    """What a check counted: rows, and the bytes of the largest batch of 128 rows."""
 
     rows: int
     batch_bytes: int

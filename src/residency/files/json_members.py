@@ -71,7 +71,7 @@ class _JsonStream:
                 return ""
 
     def read_object(
-        self, place: tuple[str, ...], lists: tuple[tuple[str, ...], ...]
+        self, path: tuple[str, ...], lists: tuple[tuple[str, ...], ...]
     ) -> Iterator[tuple[tuple[str, ...], int, Any]]:
         """The members of the object that begins here."""
         self._expect("{")
@@ -83,10 +83,12 @@ class _JsonStream:
             if not isinstance(key, str):
                 raise self.error("not valid JSON: a key in quotes is expected")
             self._expect(":")
-            here, sign = (*place, key), self.peek()
+            here, sign = (*path, key), self.peek()
             if sign == "[" and here in lists:
                 yield from self._read_list(here)
-            elif sign == "{" and any(own[: len(here)] == here and own != here for own in lists):
+            elif sign == "{" and any(
+                list_path[: len(here)] == here and list_path != here for list_path in lists
+            ):
                 yield from self.read_object(here, lists)
             else:
                 line = self._line
@@ -94,7 +96,7 @@ class _JsonStream:
             if self._expect(",}") == "}":
                 return
 
-    def _read_list(self, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, Any]]:
+    def _read_list(self, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, Any]]:
         self._expect("[")
         if self.peek() == "]":
             self._expect("]")
@@ -102,7 +104,7 @@ class _JsonStream:
         while True:
             self.peek()
             line = self._line
-            yield place, line, self._decode()
+            yield path, line, self._decode()
             if self._expect(",]") == "]":
                 return
 

@@ -110,7 +110,7 @@ def read_json_array(path: Path) -> Iterator[Record]:
     """A JSON array as a stream; objects, and one that holds a list of rows, are read whole.
 
     Rows of an array on one line are told apart by their number instead of their line. The pieces are
-    found here and not by ijson (3.4): it tells no row's line, keeps the last of repeated keys without
+    cut here and not by ijson (3.4): it tells no row's line, keeps the last of repeated keys without
     a word, and refuses the NaN that tables are exported with.
     """
     with open_bytes(path) as raw:

@@ -1,4 +1,4 @@
-"""Folders that we wrote at a place the user chose: marked, and never replaced with anything else in them.
+"""Folders that we wrote where the user chose: marked, and never replaced with anything else in them.
 
 A folder of ours holds a list of the files that were written. Only such a folder is ever replaced,
 only when the user says so, and not when something was put into it since.
@@ -29,7 +29,7 @@ def check_replaceable(folder: Path, *, force: bool, option: str = "--out") -> No
     """Refuse to write over what is not ours.
 
     Raises:
-        UserError: something lies at this place that we did not make, or that was added to what we
+        UserError: something lies there that we did not make, or that was added to what we
             made; or it is ours and ``force`` is False.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):

@@ -21,7 +21,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def append_json_line(path: Path, row: Mapping[str, Any]) -> None:
-    """Add one object as a line of its own. A last line that a killed process cut off is taken out
+    """Add one object as a new line. A last line that a killed process cut off is taken out
     first (nothing could read it), and one that only lacks its end is given it.
 
     Raises:

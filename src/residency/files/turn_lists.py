@@ -22,7 +22,7 @@ def is_turn(value: Any) -> bool:
         return False
     keys = {str(key).strip().lower() for key in value}
     if keys & {"message_id", "parent_id"}:
-        return False  # a message of a tree, which stands on a line of its own
+        return False  # a message of a tree, which stands on a separate line
     says = keys & {*WORDS_KEYS, "tool_calls", "function_call"}
     if says and keys & set(SPEAKER_KEYS):
         return True

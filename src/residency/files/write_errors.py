@@ -1,4 +1,4 @@
-"""Failed writes of safetensors as the operating system's own error."""
+"""Failed writes of safetensors as the operating system's error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 def raise_os_errors(where: Path) -> Iterator[None]:
     """Inside, a write that safetensors could not finish raises the OSError behind it.
 
-    safetensors 0.8 raises a class of its own for a full disk, with the system's number in its
+    safetensors 0.8 raises another class for a full disk, with the system's number in its
     text alone, so that nobody who expects an OSError sees it.
     """
     try:

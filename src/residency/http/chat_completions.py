@@ -15,7 +15,7 @@ from residency.secrets import hide_secrets, hide_secrets_in_data
 
 ROUTE = "/chat/completions"
 FORMATS = ("json_schema", "json_object", "")
-"""How JSON is asked for, the strictest first; the last asks by words alone."""
+"""How a request demands JSON, the strictest first; the last asks by words alone."""
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"})
 _BROKEN = frozenset({"error", "network_error", "abort", "aborted", "cancelled"})
 _REASONING = ("reasoning", "reasoning_content", "reasoning_details", "thinking")
@@ -84,12 +84,12 @@ def read_completion(raw: Any) -> Completion:
     """The answer in a chat-completion object.
 
     Raises:
-        BrokenCompletionError: the object tells of an error in place of an answer.
+        BrokenCompletionError: the object tells of an error instead of an answer.
         KeyError, IndexError, TypeError, AttributeError, ValueError: it is no such object.
     """
     if error := raw.get("error") or (raw if raw.get("object") == "error" else None):
         raise _read_error(error)
-    choice = min(raw["choices"], key=_read_place)  # one was asked for; some send more, in any order
+    choice = min(raw["choices"], key=_read_index)  # one is wanted; some send more, in any order
     message, ended = choice.get("message") or {}, choice.get("finish_reason")
     if not message and isinstance(choice.get("text"), str):  # the older form of completions
         message = {"content": choice["text"]}
@@ -138,7 +138,7 @@ def read_text(message: Mapping[str, Any], *, cut: bool = False) -> str:
 
 
 def join_events(text: str) -> dict[str, Any]:
-    """A completion that a server sent as server-sent events though none were asked for.
+    """A completion that a server sent as server-sent events though none were wanted.
 
     Raises:
         ValueError: they are no pieces of a completion, or end before the answer does.
@@ -168,9 +168,9 @@ def _as_object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _read_place(choice: Mapping[str, Any]) -> int:
-    place = choice.get("index")
-    return place if isinstance(place, int) else 0
+def _read_index(choice: Mapping[str, Any]) -> int:
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0
 
 
 def _read_part(part: Any) -> str:

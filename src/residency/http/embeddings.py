@@ -54,7 +54,7 @@ class EndpointEmbeddings:
     def embed(self, texts: Sequence[str]) -> list[list[float] | None]:
         """The server's vector of each text; None for a text that is beyond its limit.
 
-        A batch that is refused is halved until the text that the server cannot take is found.
+        A batch that is refused is halved down to the text that the server cannot take.
 
         Raises:
             EndpointError: the server still fails after the retries, refuses every text, or its

@@ -40,7 +40,7 @@ _CHECK = "check the address, the model's name and the key"
 
 
 class TryAgainError(Exception):
-    """The server may do better next time; ``pause`` is what it asked for, in seconds."""
+    """The server may do better next time; ``pause`` is what it demands, in seconds."""
 
     def __init__(self, what: str, pause: float | None = None, *, reached: bool = True) -> None:
         super().__init__(what)
@@ -112,7 +112,7 @@ class EndpointClient:
         self._http.close()
 
     def wait_turn(self) -> None:
-        """Wait as long as the server has asked any of the requests to wait."""
+        """Wait as long as the server has told any of the requests to wait."""
         with self._lock:
             pause = self._resume_at - time.monotonic()
         if pause > 0:
@@ -230,7 +230,7 @@ def choose_pause(attempt: int, asked_for: float | None) -> float:
 
 
 def describe_refusal(response: httpx.Response) -> str:
-    """Status and the server's own words, in one line."""
+    """Status and the server's words, in one line."""
     if target := response.headers.get("location"):
         return f"HTTP {response.status_code}: the address has moved to {mask_addresses(target)}"
     line = hide_secrets(" ".join(read_error_text(response).split()))[:200]

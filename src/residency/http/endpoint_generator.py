@@ -2,7 +2,7 @@
 
 Nothing leaves the machine unless the user wrote the endpoint's URL. What a server does badly
 (time-outs, 429, 5xx, answers cut in half or not JSON) is tried again with growing pauses; an
-item that still fails comes back as an error, never as a wrong answer, and the others are kept.
+item that still fails comes back as an error, never as a wrong answer, and the others stay.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _WAIT = "look at the server and the url, then run the same command: it asks only
 
 @dataclass(frozen=True)
 class _Outcome:
-    """How one prompt ended. ``reached``: the server answered; ``refused``: by a 4xx of its own."""
+    """How one prompt ended. ``reached``: the server answered; ``refused``: by its 4xx."""
 
     generation: Generation
     call: Call
@@ -68,9 +68,9 @@ class EndpointGenerator:
     """An interfaces.Generator over a chat-completions endpoint.
 
     ``calls`` lists what each request took, in order of completion. ``refused_format`` is what
-    the server said when it refused to keep to a JSON schema (it is then asked for any JSON
+    the server said when it refused to keep to a JSON schema (the request then demands any JSON
     object, and at last by words alone); empty where it did not. ``notes`` says which settings the
-    server refused and what was sent in their place.
+    server refused and what was sent instead.
 
     Args:
         config: address, model, key, concurrency, time-out, retries and prices.
@@ -185,7 +185,7 @@ class EndpointGenerator:
 
         Daemons: after Ctrl-C or an error the process need not wait for requests in flight.
         """
-        # Each call has its own event: a thread that an earlier call left behind stays stopped.
+        # Each call has a new event: a thread that an earlier call left behind stays stopped.
         stopped = self._stopped = threading.Event()
         if self._interruptible:
             self._client.sleep = stopped.wait
@@ -255,7 +255,7 @@ class EndpointGenerator:
                 what, reached = error.what, error.reached
                 if attempt < self.config.retries:
                     self._trouble[index] = f"{what}; asking again"
-                    if error.pause is None:  # what the server asked for holds for all: wait_turn
+                    if error.pause is None:  # what the server demands holds for all: wait_turn
                         self._client.sleep(choose_pause(attempt, None))
                 continue
             except RefusedError as error:
@@ -281,22 +281,22 @@ class EndpointGenerator:
         return _Outcome(nothing, Call(index, seconds, attempts, error=what), reached, refused)
 
     def _ask_once(self, prompt: Prompt, sampling: Sampling) -> Completion:
-        """One answer; JSON is asked for in the strictest way that the server takes."""
+        """One answer; JSON is demanded in the strictest way that the server takes."""
         if prompt.schema is None:
             return self._send(build_request(self.config.model, prompt, sampling))
         refused: RefusedError | None = None
-        for place in range(self._form, len(FORMATS)):
-            body = build_request(self.config.model, prompt, sampling, form=FORMATS[place])
+        for form in range(self._form, len(FORMATS)):
+            body = build_request(self.config.model, prompt, sampling, form=FORMATS[form])
             try:
                 answer = self._send(body)
             except RefusedError as error:
                 refused = refused or error
-                if self._form_holds and place >= self._form:
+                if self._form_holds and form >= self._form:
                     break  # the server takes this form: it is the request that it refuses
                 continue
             if refused is not None:
                 self.refused_format = refused.what
-            self._form, self._form_holds = max(place, self._form), True
+            self._form, self._form_holds = max(form, self._form), True
             return answer
         raise refused or RefusedError("refused")
 

@@ -1,7 +1,7 @@
 """Settings that a server refuses: sent otherwise or not at all from then on, and told once.
 
 Newer hosted models refuse ``max_tokens`` (they want ``max_completion_tokens``) and any temperature
-but their own; others refuse ``seed``, ``top_k`` or ``stop``.
+but the default; others refuse ``seed``, ``top_k`` or ``stop``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _DROPPED = ("temperature", "top_p", "top_k", "seed", "stop")
 
 
 class RequestAdaptation:
-    """What one server has been found to refuse. ``notes`` says it in words."""
+    """What one server refuses. ``notes`` says it in words."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -49,7 +49,7 @@ class RequestAdaptation:
                         f"the server refuses {name}; it is asked without, as it is set there"
                     )
                     return True
-        # Another request may have found out the same in the meantime.
+        # Another request may have learned the same in the meantime.
         return self.adapt(body) != dict(body)
 
     def _tell(self, note: str) -> None:

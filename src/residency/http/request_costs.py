@@ -14,7 +14,7 @@ class Call:
     """What one answered or failed request took.
 
     Attributes:
-        index: the prompt's place. seconds: from first sending to the answer, pauses included.
+        index: the prompt's position. seconds: from first sending to the answer, pauses included.
         attempts: times it was sent. prompt_tokens, answer_tokens: as the server counted them;
             None where it did not say.
         cost: by the prices of the settings, in their currency; None where the server did not

@@ -1,6 +1,6 @@
 """What an adapter changes, as plain weights; the base model itself is left as it was.
 
-One base stays loaded and adapters come and go. Nothing is ever merged into the base's own
+One base stays loaded and adapters come and go. Nothing is ever merged into the base's
 tensors, so taking an adapter off restores the base exactly.
 """
 
@@ -18,7 +18,7 @@ from residency.model.peft_adapter import load_adapter
 
 
 def replaced_weights(model: Any, path: Path) -> dict[str, Tensor]:
-    """Parameters that take the place of the base's own, by name, under an adapter.
+    """Parameters that replace those of the base, by name, under an adapter.
 
     Args:
         model: the base (a Hugging Face causal LM); unchanged afterwards.

@@ -1,10 +1,10 @@
 """Attention over flat tokens and a static key/value cache, for grouped query heads.
 
 Shapes: T tokens of this forward, n sequences, H query heads, K key/value heads, G = H / K
-queries that share a key head, D head size, P length of the shared prefix, L longest own part.
+queries that share a key head, D head size, P length of the shared prefix, L longest part apart.
 
 A prefix that every prompt starts with is stored once, [K, P, D]. Tokens attend to it together,
-as one product, and to their own sequence apart; both parts share one softmax.
+as one product, and to their sequence apart; both parts share one softmax.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class KVCache:
-    """Keys and values of ``slots`` sequences, each of at most ``length`` tokens of its own.
+    """Keys and values of ``slots`` sequences, each of at most ``length`` tokens besides the prefix.
 
     ``keys[layer]`` has shape [slots, K, length, D]. The shared prefix lies apart, in
     ``prefix[layer]`` = (keys, values), each [K, P, D].
@@ -100,7 +100,7 @@ def decode_attention(
     mask: Tensor | None,
     scale: float,
 ) -> Tensor:
-    """One new token a sequence, against its own cached keys and the shared prefix.
+    """One new token a sequence, against its cached keys and the shared prefix.
 
     Args:
         query: [n, H, D]. keys, values: [n, K, L, D]. prefix: keys and values [K, P, D].

@@ -9,7 +9,7 @@ from residency.infer.encode_requests import Request
 from residency.infer.shared_prefix import count_shared_tokens
 
 _MIN_PREFIX = 8
-"""A shorter shared prefix is not worth its own attention product."""
+"""A shorter shared prefix is not worth a separate attention product."""
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Item:
     """The choices of one question: a shared context and a branch for each distinct rest.
 
     Attributes:
-        index: its place in the caller's list. requests: its choices, in the caller's order.
+        index: its position in the caller's list. requests: its choices, in the caller's order.
         shared: number of leading tokens that all its inputs have in common.
         branches: the distinct rests. of: which branch each request reads.
     """

@@ -21,14 +21,14 @@ class Row(NamedTuple):
 
 
 def pick_tokens(logits: Tensor, rows: Sequence[Row]) -> tuple[list[int], list[float]]:
-    """The next token of each row and its log-probability under the model (temperature 1, none of
-    its own rules).
+    """The next token of each row and its log-probability under the model (temperature 1, without
+    its rules).
 
     Args:
         logits: [n, vocabulary], fp32.
 
     Sampling follows the usual order: the model's rules, temperature, then top-k, then top-p, then
-    one draw by inverse CDF over the vocabulary, in double precision. Each row is sampled as its own
+    one draw by inverse CDF over the vocabulary, in double precision. Each row is sampled as its
     run asks.
     """
     total = logits.logsumexp(-1)
@@ -36,8 +36,12 @@ def pick_tokens(logits: Tensor, rows: Sequence[Row]) -> tuple[list[int], list[fl
     scores = _apply_rules(logits, rows) if ruled else logits
     groups: dict[tuple[float, int, float], list[int]] = {}
     for at, row in enumerate(rows):
-        asked = row.run.sampling
-        key = (asked.temperature, asked.top_k, asked.top_p) if asked.temperature else (0.0, 0, 1.0)
+        sampling = row.run.sampling
+        key = (
+            (sampling.temperature, sampling.top_k, sampling.top_p)
+            if sampling.temperature
+            else (0.0, 0, 1.0)
+        )
         groups.setdefault(key, []).append(at)
     if len(groups) == 1:
         tokens = _pick_alike(scores, rows)

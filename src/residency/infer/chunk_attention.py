@@ -18,7 +18,7 @@ from residency.infer.attention import KVCache, decode_attention, flash_attention
 
 @dataclass(frozen=True)
 class Chunk:
-    """New tokens ``begin:end`` (flat) of the sequence in ``slot``, which holds ``own`` tokens."""
+    """New tokens ``begin:end`` (flat) of the sequence in ``slot``, which holds ``held`` tokens."""
 
     slot: int
     held: int

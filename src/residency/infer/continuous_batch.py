@@ -32,7 +32,7 @@ _HEAD_ROWS = 256
 
 @dataclass(frozen=True)
 class Piece:
-    """Tokens that a sequence brings to one forward, after the ``own`` that its slot holds."""
+    """Tokens that a sequence brings to one forward, after the ``held`` ones in its slot."""
 
     run: Run
     slot: int
@@ -174,7 +174,7 @@ class Batcher:
     # --- states of the frozen layers ---------------------------------------------------------
 
     def _recall_states(self, run: Run, slot: int) -> None:
-        """Put what is kept of this prompt and of an answer to it into the slot."""
+        """Put what is stored of this prompt and of an answer to it into the slot."""
         if self.trunk is None or (entry := self.trunk.find_entry(run.ids, self.shared)) is None:
             return
         skip = self.shared - entry.start
@@ -202,7 +202,7 @@ class Batcher:
     def _accept_picks(
         self, hidden: Tensor, runs: Sequence[Run], guesses: Sequence[Sequence[int]]
     ) -> None:
-        """Picks for every row; each run keeps its own up to the first that is no guess of its."""
+        """Picks for every row; each run keeps its picks up to the first that is no guess of its."""
         rows = [
             Row(run, tuple(guess[:at]))
             for run, guess in zip(runs, guesses, strict=True)

@@ -1,4 +1,4 @@
-"""An earlier answer as a guess of the next tokens, found again after each difference.
+"""An earlier answer as a guess of the next tokens, taken up again after each difference.
 
 Speculative decoding (arXiv 2211.17192) whose guesses come from the stored answer of another
 model to the same prompt. A guessed token counts only when the model itself picks it, so
@@ -27,11 +27,11 @@ class Draft:
         self._at: int | None = 0 if self.tokens else None
         self._width = BEGIN
         self._places: dict[tuple[int, int], list[int]] = {}
-        for place in range(2, len(self.tokens)):
-            self._places.setdefault(self.tokens[place - 2 : place], []).append(place)  # type: ignore[arg-type]
+        for position in range(2, len(self.tokens)):
+            self._places.setdefault(self.tokens[position - 2 : position], []).append(position)  # type: ignore[arg-type]
 
     def guess_tokens(self, most: int) -> tuple[int, ...]:
-        """The next tokens, at most ``most``; none where the draft has no place for them."""
+        """The next tokens, at most ``most``; none where the draft has nothing to say."""
         if self._at is None or most < 1:
             return ()
         return self.tokens[self._at : self._at + min(self._width, most)]
@@ -54,4 +54,4 @@ class Draft:
                 return
         expected = len(answer) if self._at is None else self._at
         places = self._places.get(tuple(answer[-2:]), ())  # type: ignore[arg-type]
-        self._at = min(places, key=lambda place: abs(place - expected), default=None)
+        self._at = min(places, key=lambda position: abs(position - expected), default=None)

@@ -1,6 +1,6 @@
 """Contexts and continuations as ids, cut as lm-evaluation-harness 0.4.13 cuts them.
 
-Context and continuation are tokenised together and cut at the length of the context's own
+Context and continuation are tokenised together and cut at the length of the context's
 ids; spaces that end the context go over to the continuation first.
 """
 
@@ -43,7 +43,7 @@ class Encoder:
         self._contexts: dict[str, list[int]] = {}
 
     def encode_text(self, text: str) -> list[int]:
-        """Ids with the tokenizer's own special tokens, but never a second BOS."""
+        """Ids with the tokenizer's special tokens, but never a second BOS."""
         if self._first_text and text.startswith(self._first_text):
             return list(self.tokenizer.encode(text, add_special_tokens=False))
         return list(self.tokenizer.encode(text))

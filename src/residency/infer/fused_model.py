@@ -3,7 +3,7 @@
 The layers of Llama, Mistral, Qwen2 and Qwen3 are the same few operations (RMSNorm, rotary
 positions, grouped query attention, gated SiLU), with or without projection biases and norms of
 queries and keys. Everything else takes the generic path. The rotary tables come from the
-model's own module, so every rope variant with fixed frequencies is right by construction.
+model's module, so every rope variant with fixed frequencies is right by construction.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class FusedModel:
 
     Args:
         model: the Hugging Face causal LM, or its files; its tensors are read, never written.
-        max_length: longest position that will be asked for.
+        max_length: longest position that will be computed.
         precision: of the matrix products: ``"fp32"``, ``"bf16"`` or ``"int8"``.
         weights: replaced parameters by their name in the model (an adapter's merged weights).
         base: a FusedModel of the same model without replacements, whose products are reused.
@@ -202,7 +202,7 @@ def _count_unchanged_layers(names: Iterable[str], layers: int) -> int:
     if any(name.startswith("model.embed_tokens.") for name in names):
         return 0
     places = (re.match(r"model\.layers\.(\d+)\.", name) for name in names)
-    return min((int(place[1]) for place in places if place), default=layers)
+    return min((int(match[1]) for match in places if match), default=layers)
 
 
 class _Reader:

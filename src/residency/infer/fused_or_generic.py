@@ -10,7 +10,7 @@ from residency.infer.shared_prefix import run_whole_sequence
 
 _PROBE_TOKENS = 16
 PROBE_TOLERANCE = 1e-3
-"""Largest difference of a logit between the fused path and the model's own forward, in units
+"""Largest difference of a logit between the fused path and the model's forward, in units
 of the largest logit; a true difference of architecture is orders of magnitude larger."""
 
 

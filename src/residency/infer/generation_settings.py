@@ -1,4 +1,4 @@
-"""A model's own ``generation_config.json``: what it says about how answers are written.
+"""A model's ``generation_config.json``: what it says about how answers are written.
 
 ``transformers.generate`` and every server that loads the folder follow that file, so we do too:
 each setting there that changes an answer is honoured, or refused by its name. How answers are
@@ -69,7 +69,7 @@ REFUSED_CACHES = ("quantized",)
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """What a model's own file says about its answers.
+    """What a model's file says about its answers.
 
     Attributes:
         end_ids: tokens that end an answer. stop: strings that end it.
@@ -85,7 +85,7 @@ class GenerationSettings:
 
     def complete_sampling(self, sampling: Sampling) -> Sampling:
         """The same settings; where tokens are drawn, top-k and top-p that the caller leaves open
-        are the file's. (transformers' own default, the 50 likeliest tokens, stands in no file and
+        are the file's. (transformers' default, the 50 likeliest tokens, stands in no file and
         is not used.)"""
         if sampling.temperature == 0:
             return sampling

@@ -1,4 +1,4 @@
-"""Any Hugging Face causal LM, through its own forward and its own cache.
+"""Any Hugging Face causal LM, through its forward and its cache.
 
 Slower than the fused path and the reference for it. Prompts of similar length are decoded
 together, padded on the left; sequences leave the batch when they finish.
@@ -70,7 +70,7 @@ class GenericModel:
         return torch.cat([first[0], second[0]])
 
     def replace_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Write these weights over the base's own; those of the last call are put back first."""
+        """Write these weights over the base's; those of the last call are put back first."""
         parameters = dict(self.model.named_parameters())
         with torch.no_grad():
             for name, value in self._base_values.items():
@@ -85,7 +85,7 @@ class GenericModel:
         """Logits of the last ``keep`` positions of each sequence, padded on the left.
 
         Returns:
-            logits [n, keep, vocabulary] in fp32, the model's cache (None unless asked for),
+            logits [n, keep, vocabulary] in fp32, the model's cache (None unless wanted),
             and the attention mask [n, longest].
         """
         longest = max(len(s) for s in sequences)

@@ -138,7 +138,7 @@ class LiveEngine:
         return self.engine.chat.prompt_ids(messages)
 
     def encode_text(self, text: str) -> list[int]:
-        """Ids of plain text with the tokenizer's own special tokens."""
+        """Ids of plain text with the tokenizer's special tokens."""
         return self._encoder.encode_text(text)
 
     def start_chat(

@@ -253,8 +253,8 @@ class LiveFused:
             piece.run.held += len(piece.ids)
         changed: list[LiveRun] = []
         for name, model, states in zip(names, models, hidden, strict=True):
-            own = [piece for piece in pieces if piece.run.model == name]
-            changed += self._accept_states(model, own, states)
+            model_pieces = [piece for piece in pieces if piece.run.model == name]
+            changed += self._accept_states(model, model_pieces, states)
         return changed
 
     def _accept_states(

@@ -1,4 +1,4 @@
-"""A live batch for models that only their own forward can compute: one model's runs at a time.
+"""A live batch for models that only their forward can compute: one model's runs at a time.
 
 The runs that wait longest choose the model; up to a whole batch of its runs is answered together,
 then the next model has its turn. Runs join between batches, not within one.

@@ -15,7 +15,7 @@ class LiveRun(Run):
 
     Attributes:
         model: which of the loaded models answers. ending: when this one is over.
-        wants_prompt: note the log-probabilities of the prompt's own tokens too.
+        wants_prompt: note the log-probabilities of the prompt's tokens too.
         prompt_logprobs, prompt_tops: one for each prompt token but the first.
         reused: leading prompt tokens that were not computed again.
         started: the batch has taken it up. cancelled: nobody waits for it any more.
@@ -41,7 +41,7 @@ class LiveRun(Run):
 
 
 class OwnEndings(Ending):
-    """Each run ends by its own rules."""
+    """Each run ends by the rules of that run."""
 
     def __init__(self) -> None:
         super().__init__((), (), lambda ids: "")

@@ -70,14 +70,14 @@ class LocalEngine:
         batch_size: sequences decoded together.
         precision: of the matrix products. ``fp32`` is the reference; ``bf16`` and ``int8``
             (dynamic) are faster and approximate, see docs/inference.md for their quality.
-        path: ``auto``, or ``generic`` to use the model's own forward whatever its kind.
+        path: ``auto``, or ``generic`` to use the model's forward whatever its kind.
         layers: those that adapters may change, ``all`` or ``top-N``. What the layers below make
-            of prompts and answers is kept in memory, for the next model to be asked the same.
+            of prompts and answers stays in memory, for the next model with the same prompts.
         known: the base's files are known (``BaseModel.known``). On CPU it is then read without
             transformers, which is imported when an adapter asks for it.
 
     Raises:
-        ModelError: the base or the adapter cannot be loaded, or the base's own generation settings
+        ModelError: the base or the adapter cannot be loaded, or the base's generation settings
             cannot be followed.
     """
 
@@ -116,8 +116,8 @@ class LocalEngine:
         depth = first_trained_layer(layers, config.get_text_config().num_hidden_layers)
         self._trunk: TrunkStates | None = None
         if depth > 0 and on_cpu:
-            kept = min(_TRUNK_BYTES, measure_free_memory() // _TRUNK_SHARE)
-            self._trunk = TrunkStates(depth, kept)
+            trunk_bytes = min(_TRUNK_BYTES, measure_free_memory() // _TRUNK_SHARE)
+            self._trunk = TrunkStates(depth, trunk_bytes)
         self.why_generic = ""
         if stored is not None:
             with torch.inference_mode():
@@ -135,13 +135,13 @@ class LocalEngine:
 
     @cached_property
     def generic(self) -> GenericModel:
-        """The base through its own forward."""
+        """The base through its forward."""
         return GenericModel(self.model)
 
     # --- adapters --------------------------------------------------------------------------
 
     def use_adapter(self, adapter: Path | None) -> None:
-        """Put an adapter (or full weights) in place of the present one; None is the bare base.
+        """Put an adapter (or full weights) instead of the present one; None is the bare base.
 
         The base is not loaded again, and without an adapter its outputs are bit for bit what
         they were.
@@ -226,7 +226,7 @@ class LocalEngine:
         ending = self.make_ending(sampling)
         held_back = max((len(s) - 1 for s in ending.stop), default=0)
         sent = ""
-        for _ in self.generate_steps([run], ending, None):  # a conversation is asked once
+        for _ in self.generate_steps([run], ending, None):  # a conversation comes once
             if run.finish is not None:
                 break
             text = self.chat.decode(run.tokens)
@@ -291,7 +291,7 @@ class LocalEngine:
         )
 
     def make_rules(self, prompt: Sequence[int], budget: int) -> LogitsRules | None:
-        """What the model's own settings do to the scores of a prompt's answer; None: nothing."""
+        """What the model's settings do to the scores of a prompt's answer; None: nothing."""
         if not (self.settings.logits or self.settings.sampling):
             return None
         ends = {*self.chat.end_ids, *self.settings.end_ids}

@@ -1,6 +1,6 @@
-"""What a model's own settings do to the scores of the next token of one sequence.
+"""What a model's settings do to the scores of the next token of one sequence.
 
-The rules are transformers' own processors, put together in the order of ``generate``
+The rules are transformers' processors, put together in the order of ``generate``
 (``GenerationMixin._get_logits_processor``), so that the tokens are those of ``generate``.
 """
 
@@ -23,7 +23,7 @@ class LogitsRules:
     """The rules of one sequence.
 
     Args:
-        settings: the model's own. prompt: the sequence's prompt. budget: most tokens after it.
+        settings: the model's. prompt: the sequence's prompt. budget: most tokens after it.
         end_ids: every token that ends an answer here. device: where scores lie.
     """
 

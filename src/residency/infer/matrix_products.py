@@ -34,7 +34,7 @@ class Linear(Protocol):
 
 
 class DenseLinear:
-    """x·Wᵀ + b with PyTorch's own product."""
+    """x·Wᵀ + b with PyTorch's product."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.weight = weight

@@ -1,7 +1,7 @@
 """One forward for tokens of several models that stand on one base (adapters, full fine-tunings).
 
 Layers that no model in the batch changes run once over all tokens; from the first changed layer on,
-each model's products see its own tokens, and attention still sees everybody's in one call.
+each model's products see its tokens, and attention still sees everybody's in one call.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Beginning:
 
 
 def count_common(left: Sequence[int], right: Sequence[int]) -> int:
-    """Number of leading ids that both have, found by halving (slices compare fast)."""
+    """Number of leading ids that both have, by halving (slices compare fast)."""
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2
@@ -49,15 +49,15 @@ class PromptCache:
 
     def find_longest(self, model: Hashable, ids: tuple[int, ...]) -> tuple[Beginning | None, int]:
         """The entry that shares most leading ids, and how many."""
-        best, place, length = None, -1, 0
+        best, best_key, length = None, -1, 0
         for at, entry in self._entries.items():
             if entry.model != model or entry.ids[:length] != ids[:length]:
                 continue
             common = count_common(entry.ids, ids)
             if common > length:
-                best, place, length = entry, at, common
+                best, best_key, length = entry, at, common
         if best is not None:
-            self._entries.move_to_end(place)
+            self._entries.move_to_end(best_key)
         return best, length
 
     def store_slot(

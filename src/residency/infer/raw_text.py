@@ -63,14 +63,18 @@ def _start_text(engine: LocalEngine, encoder: Encoder, index: int, request: Text
 
 
 def _list_ends(engine: LocalEngine) -> list[int]:
-    """The ids that end a text: the model's own settings, else the tokenizer's."""
-    own = engine.tokenizer.eos_token_id
-    return sorted({*engine.settings.end_ids, *([] if own is None else [own])})
+    """The ids that end a text: the model's settings, else the tokenizer's."""
+    tokenizer_end = engine.tokenizer.eos_token_id
+    return sorted({*engine.settings.end_ids, *([] if tokenizer_end is None else [tokenizer_end])})
 
 
 def _read_end_text(engine: LocalEngine) -> tuple[str, ...]:
-    own = engine.tokenizer.eos_token_id
-    return () if own is None else (str(engine.tokenizer.decode(own, skip_special_tokens=False)),)
+    tokenizer_end = engine.tokenizer.eos_token_id
+    return (
+        ()
+        if tokenizer_end is None
+        else (str(engine.tokenizer.decode(tokenizer_end, skip_special_tokens=False)),)
+    )
 
 
 def _decode_text(engine: LocalEngine, ids: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 Items that begin alike (a subject's few-shot examples) share one prefix, whose keys and values
 are computed once. Within an item the choices share its context and branch off at its end. All
 of it, for several items, goes through one forward on flat tokens; each token attends to the
-prefix, to its item's context and to its own branch, and the three are merged by their
+prefix, to its item's context and to its branch, and the three are merged by their
 log-sum-exp. Logits exist for the scored positions only, a few hundred rows at a time.
 """
 
@@ -184,7 +184,7 @@ def target_logprobs(
 def score_generic(
     model: GenericModel, items: Sequence[Item], batch: int
 ) -> Iterator[tuple[int, list[ChoiceScore]]]:
-    """Scores by item index through the model's own forward, longest inputs first."""
+    """Scores by item index through the model's forward, longest inputs first."""
     paths: dict[tuple[int, ...], int] = {}
     for item in items:
         for request in item.requests:

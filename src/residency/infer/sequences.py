@@ -1,6 +1,6 @@
 """One sequence being generated, and how its next token is picked.
 
-A pick depends on the sequence's own logits and on a number drawn from its own seed, never on
+A pick depends on the sequence's logits and on a number drawn from its seed, never on
 who else is in the batch.
 """
 
@@ -39,12 +39,12 @@ class Run:
     """A prompt and what has been generated for it so far.
 
     Attributes:
-        index: its place in the caller's list. ids: the prompt's token ids.
+        index: its position in the caller's list. ids: the prompt's token ids.
         budget: most tokens it may generate. draft: guesses what comes next.
         own: tokens of it that lie in its cache slot (the shared prefix is not counted).
-        rules: what the model's own settings do to its scores; None where they do nothing.
+        rules: what the model's settings do to its scores; None where they do nothing.
         recalled: tokens whose states of the frozen layers lie there, while it follows them.
-        own_rules: what the one who asked wants done to the scores, after the model's own rules.
+        own_rules: what the request wants done to the scores, after the model's rules.
         wanted_tops: how many of the likeliest tokens to note beside each pick; None: nothing is noted.
         logprobs, tops: of each token of the answer, where ``wanted_tops`` asks for it.
     """
@@ -95,7 +95,7 @@ class Run:
 
 
 def name_random_stream(prompt: Prompt) -> str:
-    """What fixes a prompt's own random stream, besides the seed of the settings."""
+    """What fixes a prompt's random stream, besides the seed of the settings."""
     text = prompt.key or "\x1e".join(f"{m.role}\x1f{m.text}" for m in prompt.messages)
     return f"{text}:{prompt.sample}"
 
@@ -107,7 +107,7 @@ class Ending:
         end_ids: tokens that end an answer. stop: strings that end it; the text is cut before
             the first of them. decode: ids → text, special tokens left out.
         more_end_ids: tokens that end an answer too, and of which ``decode`` does not know that
-            they do (those of the model's own settings).
+            they do (those of the model's settings).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What frozen lower layers make of prompts and answers, kept from one model to the next.
+"""What frozen lower layers make of prompts and answers, held from one model to the next.
 
 Adapters on the top layers (``train.layers = "top-N"``) leave everything below them as the base
 computes it: the keys and values of those layers, and the states that leave them, depend on the
@@ -42,7 +42,7 @@ class KeptStates:
 
 
 class TrunkStates:
-    """Kept states by prompt. What does not fit any more is not kept.
+    """Kept states by prompt. What does not fit any more is dropped.
 
     Args:
         depth: number of frozen layers. most: bytes of all entries.

@@ -23,7 +23,7 @@ from residency.store.artifacts import Artifacts
 
 
 class JobStore(Protocol):
-    """Where results and files of jobs lie; every process that works on them opens its own."""
+    """Where results and files of jobs lie; every process that works on them opens one."""
 
     address: str
     """Folder or URL by which another process opens the same store."""

@@ -61,7 +61,7 @@ def locate_base(ws: Workspace) -> str:
 
 
 def read_template(ws: Workspace) -> str:
-    """The text of the project's own chat template; empty without one."""
+    """The text of the project's chat template; empty without one."""
     path = ws.config.model.template
     return (ws.root / path).read_text(encoding="utf-8") if path else ""
 

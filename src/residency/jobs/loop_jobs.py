@@ -34,7 +34,7 @@ from residency.project.workspace import Workspace
 
 
 class NeedsMemory(Protocol):
-    """What is asked of an estimate."""
+    """What an estimate must offer."""
 
     memory: int
 
@@ -44,7 +44,7 @@ class JobOptions:
     """Where the jobs of a run are done.
 
     Attributes:
-        jobs: processes on this machine. cluster: a Ray cluster's address, in their place.
+        jobs: processes on this machine. cluster: a Ray cluster's address, instead.
         artifacts: folder or fsspec URL for the jobs' files; empty: in ``.residency``.
     """
 
@@ -173,7 +173,7 @@ class LoopJobs:
     def _run(self, graph: _Graph) -> None:
         if not graph.jobs:
             return
-        if self._runner is None:  # kept: its workers have everything loaded
+        if self._runner is None:  # stays open: its workers have everything loaded
             self._runner = self._stack.enter_context(
                 open_runner(
                     self._store,

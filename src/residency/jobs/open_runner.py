@@ -1,4 +1,4 @@
-"""The place that the options name: this process, processes of this machine, or a cluster."""
+"""The runner that the options name: this process, processes of this machine, or a cluster."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from residency.project.workspace import Workspace
 TRAIN = "residency.jobs.loop_functions:train_order"
 ANSWER = "residency.jobs.loop_functions:answer_order"
 LEAST_ITEMS = 16
-"""Fewer items are not worth a job of their own: each loads the model."""
+"""Fewer items are not worth a separate job: each loads the model."""
 
 
 class OrderJobs:

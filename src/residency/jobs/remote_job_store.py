@@ -131,7 +131,7 @@ class RemoteJobStore:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """What the library of this address raises, as our own error: each has its own kinds."""
+        """What the library of this address raises, as our error: each has other kinds."""
         try:
             yield
         except (ResidencyError, ImportError):
@@ -167,7 +167,7 @@ def _read_names(listed: bytes) -> list[str]:
     """The files of a folder; whoever writes to the store may have listed anything.
 
     Raises:
-        ValueError: the list is none, or names a place outside of the folder.
+        ValueError: the list is none, or names a path outside of the folder.
     """
     names = json.loads(listed)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -27,7 +27,7 @@ class Outcome:
 
 
 class Runner(Protocol):
-    """A place where jobs run."""
+    """Runs jobs: here, in processes, or on a cluster."""
 
     most_losses: int
     """How often one job may lose its worker before that is an error."""

@@ -43,7 +43,7 @@ def serve_jobs(address: str) -> None:
             _answer(answers, {"error": pack_error(error)})
         else:
             _answer(answers, {"result": result.to_dict()})
-        gc.collect()  # models that the job held, before the next one loads its own
+        gc.collect()  # models that the job held, before the next one loads another
 
 
 def _answer(answers: TextIO, line: Mapping[str, Any]) -> None:
@@ -58,7 +58,7 @@ def _watch_parent(lines: queue.Queue[str]) -> None:
 
 
 def pack_error(error: Exception) -> dict[str, str]:
-    """An error as JSON; a kind of our own stays that kind."""
+    """An error as JSON; one of our kinds stays that kind."""
     if isinstance(error, ResidencyError):
         kind = type(error).__name__
         return {

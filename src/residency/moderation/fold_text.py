@@ -1,6 +1,6 @@
 """Text as a reader sees it: without invisible characters, in the usual form of each letter and digit.
 
-``john＠shop.com``, a card in Arabic digits or a key with a zero-width space in it are found this way.
+``john＠shop.com``, a card in Arabic digits or a key with a zero-width space in it are seen this way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 @dataclass(frozen=True)
 class FoldedText:
     """A folded text; ``places[n]`` is where its character ``n`` stands in the original, and the last
-    place the original's length."""
+    one is the original's length."""
 
     text: str
     places: tuple[int, ...] | None
@@ -31,10 +31,10 @@ def fold_text(text: str) -> FoldedText:
         return FoldedText(text, None)
     out: list[str] = []
     places: list[int] = []
-    for place, character in enumerate(text):
+    for position, character in enumerate(text):
         for folded in _fold_character(character):
             out.append(folded)
-            places.append(place)
+            places.append(position)
     return FoldedText("".join(out), (*places, len(text)))
 
 

@@ -60,7 +60,7 @@ class Moderator:
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """The judges that are asked, with their versions."""
+        """The judges, with their versions."""
         return (*(j.version for j in self._judges), *(j.version for j in self._whole))
 
     def load_judges(self) -> None:
@@ -143,14 +143,14 @@ class Moderator:
         hits: list[tuple[Hit, Action]] = []
         for start, end in split_segments(text, final, self._find_spans):
             before = text[max(0, start - _BEFORE) : start]
-            found = self._find_in_segment(before, text[start:end])
+            segment_hits = self._find_in_segment(before, text[start:end])
             hits += [
                 (replace(hit, start=hit.start + start, end=hit.end + start), action)
-                for hit, action in found
+                for hit, action in segment_hits
             ]
-            if any(action == "refuse" for _, action in found):
+            if any(action == "refuse" for _, action in segment_hits):
                 return _conclude(self._end_text(parts), hits)
-            parts.append(_mask(text[start:end], found))
+            parts.append(_mask(text[start:end], segment_hits))
         masked = [hit.kind for hit, action in whole if action == "mask"]
         left = f"[{masked[0]}]" if masked else "".join(parts)
         return _conclude(left, [*hits, *whole])
@@ -162,7 +162,7 @@ class Moderator:
         return f"{written}{gap}{self._config.refusal}"
 
     def _judge_segment(self, before: str, segment: str) -> tuple[tuple[Hit, Action], ...]:
-        """Hits that begin in the segment, by their place in it."""
+        """Hits that begin in the segment, by their position in it."""
         hits = []
         for judge in self._judges:
             # a sentence is judged alone; forms look at what stands before them
@@ -208,10 +208,10 @@ def _conclude(text: str, hits: Sequence[tuple[Hit, Action]]) -> ModeratedText:
 
 def _mask(text: str, hits: Sequence[tuple[Hit, Action]]) -> str:
     """The text with each hit that is to be masked replaced by its kind in brackets."""
-    out, place = [], 0
+    out, position = [], 0
     for hit, action in hits:
-        if action != "mask" or hit.end <= place:
+        if action != "mask" or hit.end <= position:
             continue
-        out += [text[place : max(place, hit.start)], f"[{hit.kind}]"]
-        place = hit.end
-    return "".join([*out, text[place:]])
+        out += [text[position : max(position, hit.start)], f"[{hit.kind}]"]
+        position = hit.end
+    return "".join([*out, text[position:]])

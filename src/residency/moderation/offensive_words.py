@@ -66,7 +66,7 @@ def score_offence(text: str) -> float:
     known = [(vocabulary[word], count) for word, count in counts.items() if word in vocabulary]
     decision = weights["intercept"].astype(np.float64)
     if known:
-        places = np.array([place for place, _ in known])
+        places = np.array([index for index, _ in known])
         values = np.array([count for _, count in known]) * weights["idf"][places]
         values /= math.sqrt(float(values @ values))
         decision = decision + weights["coef"][:, places].astype(np.float64) @ values
@@ -85,4 +85,4 @@ def _load_weights() -> tuple[dict[str, int], dict[str, Any]]:
 
     weights = load(resources.files("residency.moderation").joinpath(WEIGHTS).read_bytes())
     words = weights.pop("words").tobytes().decode("utf-8").split("\n")
-    return {word: place for place, word in enumerate(words)}, weights
+    return {word: index for index, word in enumerate(words)}, weights

@@ -76,7 +76,7 @@ class Example:
         group: paraphrases and near-duplicates share one; groups never straddle splits.
         tags: slices that the row belongs to, e.g. ``"product=kettle"``.
         source: where it was read, e.g. ``data/train.jsonl:17``.
-        why: why it is here: ``"user"``, or the issue and generator that asked for it.
+        why: why it is here: ``"user"``, or the issue and generator that it was made for.
         weight: its weight in the training loss.
         rejected: the worse answer of a preference pair.
     """

@@ -16,7 +16,7 @@ class Slice:
 
     ``by`` is ``"all"``, ``"tag"``, ``"cluster"``, ``"field"`` (a class, or a field's value, in the
     reference) or ``"words"`` (of the prompt); ``value`` is the tag, the cluster's name, or the rule.
-    ``members`` holds example ids where they cannot be found from the example alone.
+    ``members`` holds example ids where they cannot be told from the example alone.
     """
 
     by: Literal["all", "tag", "cluster", "field", "words"] = "all"
@@ -42,7 +42,7 @@ class Issue:
     """A recurring failure: a kind within a slice. Its id is stable across rounds.
 
     ``tolerance`` is the failure rate that the user accepts; ``found_round`` and
-    ``reference_model`` say when and in whose responses it was found.
+    ``reference_model`` say when and in whose responses it came up.
     """
 
     kind: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class IssueChange:
-    """An issue in the model's own answers and in the exported file's, on the same dev items.
+    """An issue in the model's answers and in the exported file's, on the same dev items.
 
     Attributes:
         issue: its id. n: items scored in both. before, after: failure rates on them.

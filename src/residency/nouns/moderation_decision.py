@@ -22,7 +22,7 @@ class ModerationDecision:
         text: of an output: the part that may leave now, masked where need be. It may be shorter than
             what was shown (the rest is held back until more is there), and begins with the ``text``
             of every earlier decision on the same answer.
-        messages: of an input: what the model is to be asked in place of the client's; None: as it is.
+        messages: of an input: what the model gets instead of the client's; None: as it is.
         seconds: how long the decision took.
     """
 

@@ -15,7 +15,7 @@ class Proposal:
 
     ``origin`` is ``pool``, ``person``, ``teacher`` or ``template``; ``selector`` names the method;
     ``near`` is the failing example that drew it; ``part`` the slice of the issue that it was drawn
-    for, as ``by: value``, where that is less than the issue's own; ``accepted`` is False with a ``reason``
+    for, as ``by: value``, where that is less than that of the issue; ``accepted`` is False with a ``reason``
     when the firewall or a person turned it down. ``arm`` is ``main`` or ``control``.
     """
 

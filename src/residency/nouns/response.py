@@ -14,7 +14,7 @@ from residency.nouns.content_id import content_id
 class Sampling:
     """How text is generated. Greedy at temperature 0.
 
-    Each item is sampled with its own seed (from ``seed``, the item and the sample number),
+    Each item is sampled with a separate seed (from ``seed``, the item and the sample number),
     so the batch does not change the result.
     """
 
@@ -25,10 +25,10 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int = 0
     model_settings: str = ""
-    """Key of the model's own generation settings, where they change its answers."""
+    """Key of the model's generation settings, where they change its answers."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able. Without settings of the model's own it is what it was before there were any."""
+        """JSON-able. Without such settings of the model it is what it was before there were any."""
         values = {**dataclasses.asdict(self), "stop": list(self.stop)}
         if not self.model_settings:
             del values["model_settings"]

@@ -54,7 +54,7 @@ class ServedRequest:
 
 @dataclass(frozen=True)
 class RequestText:
-    """What was asked and answered, where texts are remembered."""
+    """Prompt and answers, where texts are remembered."""
 
     request: str
     time: float

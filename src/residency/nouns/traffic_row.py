@@ -17,10 +17,10 @@ class TrafficRow:
 
     Attributes:
         example: the prompt alone; its ``why`` is ``traffic``. response: what the model wrote then.
-        source: file and place, or the request's id.
+        source: file and line, or the request's id.
         time: when it happened, seconds since 1970; 0 where nobody knows.
         thumb, better, reason: what a person said of it, where one did.
-        failures: kinds that detectors without a reference found. novelty: distance to the nearest
+        failures: kinds that detectors without a reference saw. novelty: distance to the nearest
             dev prompt (1 − cosine); None until it was compared.
         expires: when its text has to be deleted; None: never.
     """

@@ -40,7 +40,7 @@ def token_bytes(tokenizer: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out text as rows, each predicted from its own beginning.
+    """Held-out text as rows, each predicted from its beginning.
 
     Attributes:
         name: of the corpus. rows: pieces of at most one context. text_bytes: bytes of the

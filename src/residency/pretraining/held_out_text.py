@@ -64,7 +64,7 @@ class HeldOutText:
         return {held.name: self._bits(model, held) for held in self.rows}
 
     def before(self, base: Path, identity: str, out: Path, device: str) -> dict[str, float]:
-        """``bits`` of the model that a run starts from; kept in ``out`` and measured once.
+        """``bits`` of the model that a run starts from; stored in ``out`` and measured once.
 
         Args:
             base, identity: the model's folder and what tells it from others.
@@ -105,7 +105,7 @@ class HeldOutText:
 
 
 def _name_elsewhere(paths: Sequence[Path]) -> list[Corpus]:
-    """Each path as a corpus of held-out text alone, with a name of its own."""
+    """Each path as a corpus of held-out text alone, with a separate name."""
     out: list[Corpus] = []
     for number, path in enumerate(paths, 1):
         name = f"{ELSEWHERE}{path.name.split('.')[0] or path.resolve().name}"

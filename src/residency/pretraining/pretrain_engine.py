@@ -1,4 +1,4 @@
-"""The training engine with fp32 weights and, if asked, Muon."""
+"""The training engine with fp32 weights and, if the recipe says so, Muon."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from residency.train.train_engine import Engine
 
 
 class PretrainEngine(Engine):
-    """The training engine with fp32 weights (also under bf16 products) and, if asked, Muon."""
+    """The training engine with fp32 weights (also under bf16 products) and, if the recipe says so, Muon."""
 
     muon_rate: float = 0.0
     """Muon's learning rate; 0 keeps AdamW for everything."""

@@ -218,7 +218,7 @@ class PretrainRun:
     def _export_model(
         self, base: Path, trained: Path, held: HeldOutText
     ) -> tuple[Path, int, dict[str, float]]:
-        """The model in the wished format, in a folder of its own, measured as saved.
+        """The model in the format of the recipe, in a new folder, measured as saved.
 
         An adapter stays where training wrote it and is measured on its base.
         """
@@ -242,7 +242,7 @@ class PretrainRun:
         self, result: PretrainResult, files: Sequence[TokenFile], batches: PackedBatches
     ) -> None:
         """Settings, data and figures of the run, beside the model."""
-        # A model that is gone on from brings its own shape and tokenizer.
+        # A model that is gone on from brings its shape and tokenizer.
         unused = {"model", "tokenizer"} if self.start else set()
         corpora = [
             {

@@ -172,7 +172,7 @@ def recipe_for(
 
 
 def corpora_of(recipe: PretrainConfig) -> list[Corpus]:
-    """The recipe's sources, each with a name of its own."""
+    """The recipe's sources, each with a separate name."""
     out: list[Corpus] = []
     for number, corpus in enumerate(recipe.corpus, 1):
         path = Path(corpus.path)

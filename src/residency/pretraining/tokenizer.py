@@ -1,4 +1,4 @@
-"""A tokenizer of one's own, trained on the corpora and saved as AutoTokenizer reads it."""
+"""A new tokenizer, trained on the corpora and saved as AutoTokenizer reads it."""
 
 from __future__ import annotations
 

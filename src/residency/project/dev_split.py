@@ -10,12 +10,12 @@ def split_dev(ws: HasRows) -> tuple[set[str], set[str]]:
     """Ids of the dev items that find issues, and of those that measure them.
 
     They belong to the project and not to a run: the seed is that of its first run, and what
-    found issues in an earlier run (with a larger ``diagnose.finding_share``) never measures.
+    brought up issues in an earlier run (with a larger ``diagnose.finding_share``) never measures.
     Otherwise a new seed would let items that chose an issue measure its fall.
     """
     earlier = [ws.store.run(run).get("settings", {}) for run in ws.store.runs()]
-    own, share = ws.config.project.seed, ws.config.diagnose.finding_share
-    seed = earlier[0].get("project", {}).get("seed", own) if earlier else own
+    project_seed, share = ws.config.project.seed, ws.config.diagnose.finding_share
+    seed = earlier[0].get("project", {}).get("seed", project_seed) if earlier else project_seed
     dev = ws.split("dev")
     finding, measuring = split_halves(dev, seed, share=share)
     for settings in earlier:

@@ -80,7 +80,7 @@ class Requests:
     """What asking an endpoint took: requests, seconds (p50, p95), answer tokens, cost, failures.
 
     ``tokens`` and ``cost`` are None where the server did not count what they rest on. ``notes``
-    says which settings the server refused, and what was sent in their place.
+    says which settings the server refused, and what was sent instead.
     """
 
     sent: int
@@ -116,7 +116,7 @@ def summarise_requests(endpoint: Endpoint | None) -> Requests | None:
 
 
 def is_this_machine(url: str) -> bool:
-    """Whether an address is this machine's own."""
+    """Whether an address is that of this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

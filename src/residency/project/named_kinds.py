@@ -1,7 +1,7 @@
 """``kinds.toml``: failure modes that people named and that later rounds measure.
 
-The file lies beside ``residency.toml`` and is append-only: a later entry of the same name counts in
-place of the earlier one. A kind is measured by a rule, by a judge's question, or by reading again;
+The file lies beside ``residency.toml`` and is append-only: a later entry of the same name replaces
+the earlier one. A kind is measured by a rule, by a judge's question, or by reading again;
 where neither rule nor judge is good enough by the notes, it is *unscored* and says so.
 """
 
@@ -59,8 +59,8 @@ class NamedKind:
         Raises:
             SuiteError: the table is no rule.
         """
-        own = {"name": self.name, "kind": self.name, "severity": self.severity}
-        return make_rule({**self.rule, **own}, where=f"{KINDS_FILE} ({self.name})")
+        names = {"name": self.name, "kind": self.name, "severity": self.severity}
+        return make_rule({**self.rule, **names}, where=f"{KINDS_FILE} ({self.name})")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, without what is empty."""
@@ -111,7 +111,7 @@ def read_kinds(root: Path) -> list[NamedKind]:
 
 
 def join_kinds(suite: Suite, root: Path) -> Suite:
-    """A suite with the rules of the project's own kinds; itself where there are none.
+    """A suite with the rules of the project's kinds; itself where there are none.
 
     Raises:
         ConfigError: the file of kinds is wrong.

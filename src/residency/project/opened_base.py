@@ -19,7 +19,7 @@ def read_config_as_opened(root: Path) -> Config:
 
 
 def find_opened_base(root: Path, config: Config) -> str | None:
-    """The base that the last run was started with in place of the one in the settings.
+    """The base that the last run was started with instead of the one in the settings.
 
     None where the run used the settings' base, or the settings name another one since.
     """

@@ -45,7 +45,7 @@ class RowDecision:
 def add_decision(store: Store, decision: RowDecision) -> None:
     """Append a decision; a run that goes on need not end for it."""
     body = decision.to_dict()
-    del body["at"]  # the log has its own
+    del body["at"]  # the log has one
     store.add_record(RecordKind.ROW_DECISION, decision.example, body)
 
 

@@ -45,7 +45,7 @@ def read_config(root: Path, overrides: Mapping[str, Any] | None = None) -> Confi
     if not overrides:
         return load_config(root / CONFIG_NAME)
     raw, text = read_toml(root / CONFIG_NAME)
-    parse_config(raw, where=str(root / CONFIG_NAME), text=text)  # its own mistakes are no flag's
+    parse_config(raw, where=str(root / CONFIG_NAME), text=text)  # the file's mistakes are no flag's
     for dotted, value in overrides.items():
         *path, last = dotted.split(".")
         table = raw

@@ -2,7 +2,7 @@
 
 A step names the least of these that it can work with; ``Workspace`` has all of them, and only the
 story itself (``loop/run_loop.py`` and what it tells step by step) takes the whole. All are read only,
-and made when first asked for: a step whose answers are stored loads no model.
+and made at their first use: a step whose answers are stored loads no model.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class HasRun(Protocol):
-    """The store, and the run whose stages are kept in it."""
+    """The store, and the run whose stages are stored in it."""
 
     @property
     def store(self) -> Store:

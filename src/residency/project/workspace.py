@@ -1,4 +1,4 @@
-"""A project's folder, opened: settings, corpus, base model, store, each made when first asked for."""
+"""A project's folder, opened: settings, corpus, base model, store, each made at its first use."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class Workspace:
     @cached_property
     @with_own_plugins
     def corpus(self) -> Corpus:
-        """Every example, read, checked and split; the test suite's own items are part of dev."""
+        """Every example, read, checked and split; the test suite's items are part of dev."""
         from residency.data.corpus import load_corpus
         from residency.evaluate.suites.check_suite import check_suite
 
@@ -205,7 +205,7 @@ class Workspace:
         """Slices beside the tags: classes and field values, words of prompts, and where nobody
         tagged a row, prompts of like meaning.
 
-        Rows of train, test and pool join too, so that an issue can be confirmed, rows be found for
+        Rows of train, test and pool join too, so that an issue can be confirmed, rows be drawn for
         it and those be counted that it has; they shape nothing.
         """
         from residency.diagnose.cluster_slices import cluster_slices
@@ -257,7 +257,7 @@ class Workspace:
 
     @cached_property
     def model_settings(self) -> GenerationSettings:
-        """The base's own generation settings. The bases that we know have none that change anything,
+        """The base's generation settings. The bases that we know have none that change anything,
         and nothing is fetched to find that out."""
         from residency.infer.generation_settings import GenerationSettings, read_generation_settings
         from residency.model.base_model import KNOWN_BASES

@@ -47,7 +47,7 @@ def interval_of_differences(
 ) -> tuple[float, float]:
     """Interval of the mean of differences in [−1, 1], one a group.
 
-    ``delta_interval`` with the sum of the falls and the sum of the rises in the place of counts,
+    ``delta_interval`` with the sum of the falls and the sum of the rises instead of counts,
     which are then scaled so that they carry the variance that is seen between groups (Korn and
     Graubard 1998, with their correction for few groups). It never has width 0, and is (−1, 1)
     below ``FEWEST_GROUPS`` groups.

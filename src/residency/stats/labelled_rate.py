@@ -27,7 +27,7 @@ class LabelledRate:
 
     Attributes:
         rate, low, high: corrected, with its 95 % interval.
-        seen: the detector's own rate, on ``n`` answers (mean over groups).
+        seen: the detector's rate, on ``n`` answers (mean over groups).
         flagged, right: labels of answers that the detector flags, and how many of them fail.
         passed, missed: labels of the others, and how many of them fail.
         unsure: answers that were looked at, but not for this failure; the interval holds whether
@@ -82,8 +82,8 @@ def correct_rate(
     Args:
         outcomes: item → flagged? (None: unscored), of the items whose rate it is.
         flags: the same of the items that may carry labels (of the same model and failure).
-        labels: item → does it fail, by people; None: looked at, but this was not asked.
-        groups: item → group; an item without an entry is its own group.
+        labels: item → does it fail, by people; None: looked at, but not for this.
+        groups: item → group; an item without an entry is a group.
     """
     groups = groups or {}
     scored = {item: bool(bad) for item, bad in outcomes.items() if bad is not None}
@@ -102,7 +102,7 @@ def correct_rate(
     drawn = rng.beta(seen * n_groups + 0.5, (1 - seen) * n_groups + 0.5, _DRAWS)
     ends = [
         _combine(drawn, rng, known, groups, unsure=unsure) for unsure in (False, True)
-    ]  # what was not asked fails nowhere, or everywhere
+    ]  # what nobody looked for fails nowhere, or everywhere
     counts = {flag: _count(known[flag]) for flag in (True, False)}
     right, missed = (_share(*counts[flag]) for flag in (True, False))
     rate = seen * right + (1 - seen) * missed
@@ -129,7 +129,7 @@ def _combine(
     *,
     unsure: bool,
 ) -> np.ndarray:
-    """Draws of the rate, with answers that were not asked about taken as failing or not."""
+    """Draws of the rate, with answers that nobody looked at taken as failing or not."""
     draws = {}
     for flag, side in known.items():
         decided = {item: unsure if label is None else label for item, label in side.items()}
@@ -143,13 +143,13 @@ def _mean_over_groups(values: Mapping[str, bool], groups: Mapping[str, str]) -> 
     by_group: dict[str, list[bool]] = {}
     for item, value in values.items():
         by_group.setdefault(groups.get(item) or item, []).append(value)
-    shares = [sum(own) / len(own) for own in by_group.values()]
+    shares = [sum(group_values) / len(group_values) for group_values in by_group.values()]
     return (math.fsum(shares) / len(shares), len(shares)) if shares else (0.0, 0)
 
 
 def _count(side: Mapping[str, bool | None]) -> tuple[int, int]:
-    asked = [label for label in side.values() if label is not None]
-    return sum(asked), len(asked)
+    labels = [label for label in side.values() if label is not None]
+    return sum(labels), len(labels)
 
 
 def _share(part: int, whole: int) -> float:

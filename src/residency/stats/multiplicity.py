@@ -16,7 +16,7 @@ class Question:
         change: test of the change. p_change: its p, at least ``change.p_value`` (larger where
             missing answers could explain the change).
         fell: the change is for the better.
-        p_tolerance: p of “the rate is at or above the tolerance”; 1: cannot be asked.
+        p_tolerance: p of “the rate is at or above the tolerance”; 1: no such question.
         family: reference model.
     """
 
@@ -39,8 +39,8 @@ def adjust_family(questions: Sequence[Question]) -> list[Answered]:
     """Step-down over a family of issues: any false claim at most α.
 
     Every issue has at most one false hypothesis to be wrong about at a time: either its rate did
-    not fall, or it fell and is still above the tolerance. So the second question takes the place
-    of the first when that is decided, and costs nothing before (the partitioning principle; Finner
+    not fall, or it fell and is still above the tolerance. So the second question replaces
+    the first when that is decided, and costs nothing before (the partitioning principle; Finner
     and Strassburger 2002). At each step the smallest p is taken; its adjusted p is the sum of what
     every open hypothesis risks at that threshold.
 
@@ -97,8 +97,8 @@ def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [1.0] * len(p_values)
     running = 0.0
-    for place, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - place) * p_values[index]))
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = running
     return adjusted
 

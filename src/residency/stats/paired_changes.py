@@ -36,7 +36,7 @@ class PairedQuestion:
     """One measure under two models.
 
     Attributes:
-        groups: item → group; an item without an entry is its own group.
+        groups: item → group; an item without an entry is a group.
         bounded: whether values lie in [0, 1], so that a margin in points means something.
     """
 
@@ -53,7 +53,7 @@ class PairedChange:
 
     Attributes:
         n: items scored in both, in ``groups`` groups. lost: scored before only; gained: after only;
-            missing: scored before and not asked after.
+            missing: scored before and absent after.
         before, after: mean failure over groups. rise: after minus before; low, high: its 95 % interval.
         p_value: exact, two-sided, of this question alone; adjusted_p: with the whole family counted.
         coverage: n of the items that were scored before.
@@ -79,8 +79,8 @@ class PairedChange:
     @property
     def coverage(self) -> float:
         """Share of the items scored before that are scored in both (0 where none was)."""
-        asked = self.n + self.lost + self.missing
-        return self.n / asked if asked else 0.0
+        scored_before = self.n + self.lost + self.missing
+        return self.n / scored_before if scored_before else 0.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def compare_changes(
     ]
     adjusted = adjust_by_discrete_holm(tests) if tests else []
     out = []
-    for question, pair, test, own in zip(questions, pairs, tests, adjusted, strict=True):
+    for question, pair, test, adjusted_p in zip(questions, pairs, tests, adjusted, strict=True):
         rise = float(np.mean(pair.rises)) if pair.n else 0.0
         low, high = _find_interval(pair, question.bounded)
         change = PairedChange(
@@ -136,7 +136,7 @@ def compare_changes(
             low=low,
             high=high,
             p_value=test.p_value,
-            adjusted_p=own,
+            adjusted_p=adjusted_p,
             status="unclear",
             bounded=question.bounded,
         )

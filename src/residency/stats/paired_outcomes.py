@@ -132,7 +132,7 @@ class Paired:
 
     @property
     def worst_after(self) -> float:
-        """Failure rate after with every lost item counted as a failing group of its own."""
+        """Failure rate after with every lost item counted as a separate failing group."""
         if not self.lost:
             return self.after_rate
         return (self.after_rate * self.groups + self.lost) / (self.groups + self.lost)
@@ -150,15 +150,15 @@ def pair_outcomes(
     groups: Mapping[str, str] | None = None,
     only: set[str] | None = None,
 ) -> Paired:
-    """Two models' outcomes (True = failed, None = unscored) on the items both were asked.
+    """Two models' outcomes (True = failed, None = unscored) on the items of both.
 
     Args:
-        groups: item → group; an item without an entry is its own group.
+        groups: item → group; an item without an entry is a group.
         only: the items to use (the measuring half); None means all.
     """
     groups = groups or {}
     numbers: dict[str, int] = {}
-    own: list[int] = []
+    item_groups: list[int] = []
     then: list[int] = []
     later: list[int] = []
     fixed: list[str] = []
@@ -171,22 +171,24 @@ def pair_outcomes(
         if was is None and now is None:
             silent += 1
             continue
-        own.append(numbers.setdefault(groups.get(key) or key, len(numbers)))
+        item_groups.append(numbers.setdefault(groups.get(key) or key, len(numbers)))
         then.append(_MISSING if was is None else int(was))
         later.append(_MISSING if now is None else int(now))
         if was is not None and now is not None and was != now:
             (fixed if was else broken).append(key)
-    place, was_failed, now_failed = (np.asarray(part, np.intp) for part in (own, then, later))
+    group_numbers, was_failed, now_failed = (
+        np.asarray(part, np.intp) for part in (item_groups, then, later)
+    )
     lost, gained = (int((side == _MISSING).sum()) for side in (now_failed, was_failed))
     both = (was_failed != _MISSING) & (now_failed != _MISSING)
-    sizes, earlier, after_all = _average(place[both], was_failed[both], now_failed[both])
+    sizes, earlier, after_all = _average(group_numbers[both], was_failed[both], now_failed[both])
     worst = best = tuple((earlier - after_all).tolist())
     every = sizes
     if lost + gained:
         # A lost answer fails (or passes) after, a gained one passed (or failed) before.
         worst_fall = np.maximum(was_failed, 0) - np.abs(now_failed)
         best_fall = np.abs(was_failed) - np.maximum(now_failed, 0)
-        every, lowest, highest = _average(place, worst_fall, best_fall)
+        every, lowest, highest = _average(group_numbers, worst_fall, best_fall)
         worst, best = tuple(lowest.tolist()), tuple(highest.tolist())
     return Paired(
         n=int(both.sum()),
@@ -208,11 +210,11 @@ _MISSING = -1
 """An outcome that is not there; its absolute value is that of a failure."""
 
 
-def _average(place: _Integers, first: _Integers, second: _Integers) -> tuple[Any, Any, Any]:
+def _average(group_numbers: _Integers, first: _Integers, second: _Integers) -> tuple[Any, Any, Any]:
     """Items of each group that has any, and the means of two figures over them, in the groups' order."""
-    sizes = np.bincount(place)
+    sizes = np.bincount(group_numbers)
     there = sizes > 0
-    means = [np.bincount(place, side)[there] / sizes[there] for side in (first, second)]
+    means = [np.bincount(group_numbers, side)[there] / sizes[there] for side in (first, second)]
     return sizes[there], means[0], means[1]
 
 
@@ -243,7 +245,7 @@ def compare_paired(
     groups: Mapping[str, str] | None = None,
     level: float = 0.95,
 ) -> PairedComparison:
-    """Two models on the same items, paired, for one question that was asked beforehand.
+    """Two models on the same items, paired, for one question that was fixed beforehand.
 
     Rounds and several issues need ``judge_round``, which pays for looking often.
     """

@@ -1,4 +1,4 @@
-"""What so many items can show: the chance to find a fall, and the smallest that is found."""
+"""What so many items can show: the chance to find a fall, and the smallest that shows."""
 
 from __future__ import annotations
 

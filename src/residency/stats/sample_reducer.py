@@ -1,6 +1,6 @@
 """Several sampled answers to one item → one outcome of the item: does it fail?
 
-The one place that decides it. Scores, verdicts, the sealed table, baselines, the arena, judges
+Only this file decides it. Scores, verdicts, the sealed table, baselines, the arena, judges
 and pages all ask here, so that they count the same items. With one answer an item nothing is
 reduced.
 """

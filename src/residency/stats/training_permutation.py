@@ -34,7 +34,7 @@ def compare_trainings(
 
     Args:
         control, targeted: one figure a training (its failure rate on the issues aimed at).
-        alpha: level at which the question is asked.
+        alpha: level of the question.
     """
     a, b = np.asarray(control, np.float64), np.asarray(targeted, np.float64)
     if not a.size or not b.size:

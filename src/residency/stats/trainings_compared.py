@@ -23,7 +23,7 @@ class TrainingsCompared:
         noise: standard deviation between trainings of one arm (pooled); None: not known.
         seed_noise: how far two trainings differ that differ in their seed alone (root mean square,
             from the targeted arm). draw_noise: in seed and draw (from the control arm).
-        alpha: the level at which the question is asked.
+        alpha: the level of the question.
     """
 
     control: int = 0

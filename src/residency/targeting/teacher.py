@@ -2,7 +2,7 @@
 
 A teacher never sees dev or test: its seeds are pool rows, so what comes back cannot copy what is
 measured. The firewall checks it all the same. What it writes is data: text that is not the JSON
-asked for is listed and not used.
+of the prompt is listed and not used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ASK_OF_TEXT = (
     "alone; no instruction may speak of 'the text'. Answer with a JSON list and nothing else: "
     '[{{"instruction": "…", "response": "…"}}, …]\n\nText:\n{text}'
 )
-"""What the teacher is asked for each document."""
+"""The teacher's prompt for each document."""
 
 ASK_LIKE_SEEDS = (
     "Write one more example of the same kind, as difficult as these, with other facts, names, "
@@ -69,7 +69,7 @@ def write_from_documents(
 
     Args:
         documents: raw text (single assistant messages). teacher: any generator.
-        name: the teacher's name, for provenance. pairs: asked for of each document.
+        name: the teacher's name, for provenance. pairs: wanted of each document.
     """
     prompts = [
         Prompt(
@@ -110,7 +110,7 @@ def write_like_seeds(
     Jaccard ≥ 0.6) is not used.
 
     Args:
-        seeds: pool rows that the issue's failures drew. name: the teacher's, kept as provenance.
+        seeds: pool rows that the issue's failures drew. name: the teacher's, stored as provenance.
     """
     answered = [seed for seed in seeds if seed.example.reference]
     made = TeacherRows([], [])

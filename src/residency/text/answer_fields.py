@@ -217,8 +217,8 @@ def _read_line(line: re.Match[str]) -> Field | None:
     is_marked |= bool(text[:begin].strip()) or end - start != len(text[colon.end() :].strip())
     key = unicodedata.normalize("NFC", name).casefold()
     value = text[start:end]
-    place = (line.start() + start, line.start() + end)
-    return Field(key, value, *place, normalise_answer(value), is_marked)
+    span = (line.start() + start, line.start() + end)
+    return Field(key, value, *span, normalise_answer(value), is_marked)
 
 
 def _strip_name(text: str) -> tuple[str, bool, str]:
@@ -258,7 +258,7 @@ def _trim_value(text: str, start: int, *, open_mark: str) -> tuple[int, int]:
 def check_form(
     parsed: Parsed, expected: Sequence[str], *, order: bool = True, extra: bool = False
 ) -> tuple[Problem, ...]:
-    """Every breach of the format: what the parser found, then missing, extra and misplaced fields."""
+    """Every breach of the format: those of the parser, then missing, extra and misplaced fields."""
     problems = list(parsed.problems)
     expected_names = [name.casefold() for name in expected]
     names = list(parsed.fields)
@@ -280,7 +280,7 @@ def check_form(
                 Problem(f"order of fields: {first!r} too early", _span_field(parsed, first))
             )
         elif missing and known != expected_names[: len(known)]:
-            # A field was skipped: no continuation can put it in its place.
+            # A field was skipped: no continuation can put it there.
             skipped = next(name for name in expected_names if name not in parsed.fields)
             problems.append(Problem(f"order of fields: {skipped!r} was skipped"))
     return tuple(problems)
@@ -308,12 +308,12 @@ def _parse_lines(text: str) -> Parsed:
             # The last line of a cut answer may be a key whose colon was about to come.
             problems.append(Problem(f"line {number} is not 'key: value'", span, final=not is_last))
             continue
-        place = Span(field.start, field.end, field.key)
+        value_span = Span(field.start, field.end, field.key)
         if field.key in fields:
-            problems.append(Problem(f"field {field.key!r} appears twice", place))
+            problems.append(Problem(f"field {field.key!r} appears twice", value_span))
             continue
         if field.marked:
-            problems.append(Problem(f"Markdown stands around the field {field.key!r}", place))
+            problems.append(Problem(f"Markdown stands around the field {field.key!r}", value_span))
         fields[field.key] = field
         last = field.key if is_last else ""
     if not lines:
@@ -339,7 +339,7 @@ def _parse_json(text: str) -> Parsed:
         written = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False)
         start = body.find(json.dumps(raw, ensure_ascii=False), max(body.find(f'"{key}"'), 0))
         inner = start + (1 if isinstance(raw, str) else 0)
-        place = (inner + shift, inner + shift + len(written)) if start >= 0 else (0, len(text))
+        span = (inner + shift, inner + shift + len(written)) if start >= 0 else (0, len(text))
         canonical = write_canonical(raw, normalise_answer)
-        fields[key.casefold()] = Field(key.casefold(), written, *place, canonical)
+        fields[key.casefold()] = Field(key.casefold(), written, *span, canonical)
     return Parsed(fields, tuple(problems))

@@ -89,7 +89,7 @@ def find_facts(text: str, *, names: bool = True, context: Iterable[str] = ()) ->
 
 
 def is_stated(fact: Fact, text: str, facts: Iterable[Fact]) -> bool:
-    """Whether a text states a fact; ``facts`` are the text's own."""
+    """Whether a text states a fact; ``facts`` are those of the text."""
     if fact.kind in ("name", "code"):
         return bool(re.search(rf"(?<!\w){re.escape(fact.key)}(?!\w)", _fold(text)))
     keys = {other.key for other in facts if other.kind == fact.kind}

@@ -36,8 +36,8 @@ def read_json(text: str) -> Any:
         if len(value) < len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
-            place = max(text.rfind(json.dumps(twice, ensure_ascii=False)), 0)
-            raise json.JSONDecodeError(f"the key {twice!r} appears twice", text, place)
+            position = max(text.rfind(json.dumps(twice, ensure_ascii=False)), 0)
+            raise json.JSONDecodeError(f"the key {twice!r} appears twice", text, position)
         return value
 
     try:

@@ -1,6 +1,6 @@
 """What a text denies, and the same text turned around.
 
-Negation is found by words (English, German, French, Spanish, Italian, Dutch): a negator denies the
+Negation is told by words (English, German, French, Spanish, Italian, Dutch): a negator denies the
 few words that follow it in its clause, or those before it where nothing follows. That is a rule of
 thumb in the manner of NegEx (Chapman and others 2001), not a parser.
 """
@@ -104,10 +104,10 @@ def find_polarity(text: str) -> dict[str, set[bool]]:
     for clause in _iterate_clauses(text):
         words = split_words(clause)
         denied = [0] * len(words)
-        for place, word in enumerate(words):
+        for position, word in enumerate(words):
             if is_negator(word):
-                after = range(place + 1, min(len(words), place + 1 + SCOPE))
-                for other in after or range(max(0, place - _BEFORE), place):
+                after = range(position + 1, min(len(words), position + 1 + SCOPE))
+                for other in after or range(max(0, position - _BEFORE), position):
                     denied[other] += 1
         for word, times in zip(words, denied, strict=True):
             if _has_meaning(word):

@@ -1,7 +1,7 @@
 """Numbers written as words, for answers that hold no digit: ``twenty-five``, ``fünf``, ``三十五``.
 
 English is read up to the millions; German, French, Spanish, Italian, Portuguese and Dutch by their
-own words up to twenty, the tens and a hundred, in short texts alone, since many are words of other
+words up to twenty, the tens and a hundred, in short texts alone, since many are words of other
 languages too (*once*, *due*, *elf*); Chinese and Japanese numerals up to 9999万.
 """
 
@@ -76,12 +76,12 @@ SHORT_WORDS, SHORT_SIGNS = 6, 12
 def find_number_words(text: str) -> list[tuple[int, int, int]]:
     """Numbers written as words: value, start, end, in order."""
     is_short = len(text.strip()) <= SHORT_SIGNS
-    found = [
+    han_numbers = [
         (_read_han(hit[0]), *hit.span())
         for hit in _HAN.finditer(text)
         if is_short or len(hit[0]) > 1
     ]
-    return sorted([*found, *_find_words(text)], key=lambda number: number[1])
+    return sorted([*han_numbers, *_find_words(text)], key=lambda number: number[1])
 
 
 def _find_words(text: str) -> list[tuple[int, int, int]]:

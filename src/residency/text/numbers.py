@@ -4,7 +4,7 @@
 A comma or point with other than three digits after it is a decimal mark; a mark that repeats, or
 stands before another mark, groups thousands. One mark with exactly three digits after it can be
 either: then the other numbers of the same conversation decide, without them the English reading is
-taken and the other kept as ``alternative``; where they contradict one another there is no value.
+taken and the other is the ``alternative``; where they contradict one another there is no value.
 An amount in brackets, which accounts write for a negative one, has that as its alternative.
 Dates, times, versions and codes such as ``A-1b`` or ``h2o`` are no numbers.
 """
@@ -48,7 +48,7 @@ _RAISED = str.maketrans("⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "-+0123456789")
 
 @dataclass(frozen=True)
 class Number:
-    """A number and its place: characters ``start:end`` of the text, the sign included.
+    """A number and its position: characters ``start:end`` of the text, the sign included.
 
     ``value`` is None where the writing cannot be read in one way; ``reason`` says why.
     ``alternative`` is the other reading of a single mark with three digits after it.
@@ -99,7 +99,7 @@ def is_near(number: Number, target: Number, tolerance: float) -> bool | None:
     """Whether two numbers differ by at most ``tolerance``; None where the writing leaves it open.
 
     15 % equals 0.15 as well as 15, and 3.5 million 3500000 as well as 3.5; the tolerance is in the
-    target's own unit.
+    target's unit.
     """
     if number.value is None or target.value is None:
         return None
@@ -183,8 +183,10 @@ def _read_numbers(text: str, convention: Convention) -> list[Number]:
         if match.start() < done:
             continue
         inside = next((m for m in latex if m.start() < match.start() < m.end()), None)
-        found = [_read_latex(inside)] if inside else _read_match(match, fractions, convention)
-        numbers += [_add_surroundings(number, text) for number in found]
+        numbers_here = (
+            [_read_latex(inside)] if inside else _read_match(match, fractions, convention)
+        )
+        numbers += [_add_surroundings(number, text) for number in numbers_here]
         done = numbers[-1].end
     return _join_scales(numbers)
 

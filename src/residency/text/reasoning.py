@@ -80,9 +80,9 @@ def find_answer(text: str, *, cut: bool = False) -> AnswerPlace:
     Args:
         cut: the text was cut by the token limit: an open mark then means a cut reasoning.
     """
-    place = _find_after_reasoning(text, cut=cut)
-    start, end = _strip_answer_marks(text, place.start, place.end)
-    return AnswerPlace(start, end, place.cut_in_reasoning)
+    rest = _find_after_reasoning(text, cut=cut)
+    start, end = _strip_answer_marks(text, rest.start, rest.end)
+    return AnswerPlace(start, end, rest.cut_in_reasoning)
 
 
 def _strip_answer_marks(text: str, start: int, end: int) -> tuple[int, int]:

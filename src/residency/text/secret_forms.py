@@ -43,7 +43,7 @@ def _load_detectors() -> list[Any]:
 
 
 def find_secrets(text: str) -> list[tuple[str, int, int]]:
-    """Kind, start and end of every suspect, each place of it; none overlaps another."""
+    """Kind, start and end of every suspect, each time it occurs; none overlaps another."""
     if not _LONG_TOKEN.search(text):
         return []
     hits = [("Private Key", start, end) for start, end in find_private_keys(text)]

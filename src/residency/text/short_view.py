@@ -63,16 +63,16 @@ def _tell(value: Any) -> str:
 
 
 def _draw(value: Any) -> str:
-    """A field as a cell: a list of texts as lines, of figures or records as a table of its own."""
+    """A field as a cell: a list of texts as lines, of figures or records as a nested table."""
     if isinstance(value, Mapping) and value:
-        if not any(_is_record(own) for own in value.values()):
-            shown = [f"{key}: {_tell_cell(own)}" for key, own in value.items()][:MOST_ROWS]
+        if not any(_is_record(item) for item in value.values()):
+            shown = [f"{key}: {_tell_cell(item)}" for key, item in value.items()][:MOST_ROWS]
             return escape(" · ".join(shown)) + _more(value)
-        return _draw_table([{"": key, **_columns(own)} for key, own in value.items()])
+        return _draw_table([{"": key, **_columns(item)} for key, item in value.items()])
     if isinstance(value, list | tuple) and value:
-        if all(isinstance(own, str) for own in value):
-            return "<br>".join(escape(_shorten(own)) for own in value[:MOST_ROWS]) + _more(value)
-        return _draw_table([_columns(own) for own in value])
+        if all(isinstance(item, str) for item in value):
+            return "<br>".join(escape(_shorten(item)) for item in value[:MOST_ROWS]) + _more(value)
+        return _draw_table([_columns(item) for item in value])
     return escape(_shorten(value) if isinstance(value, str) else _tell(value))
 
 

@@ -70,10 +70,10 @@ def write_message(rng: random.Random, bank: Bank, facts: Facts) -> str:
     if facts.number:
         kind, value = facts.number.split(":", 1)
         middle.append(choose_phrasing(rng, getattr(bank, kind)).format(n=value))
-    asked = [choose_phrasing(rng, bank.requests[request]) for request in facts.requests]
-    if len(asked) == 2:
-        asked[1] = f"{choose_phrasing(rng, bank.also)} {_lower_first(asked[1])}"
-    middle.append(" ".join(asked))
+    sentences = [choose_phrasing(rng, bank.requests[request]) for request in facts.requests]
+    if len(sentences) == 2:
+        sentences[1] = f"{choose_phrasing(rng, bank.also)} {_lower_first(sentences[1])}"
+    middle.append(" ".join(sentences))
     if facts.urgency != "normal":
         middle.append(choose_phrasing(rng, getattr(bank, facts.urgency)))
     elif rng.random() < 0.5:

@@ -11,11 +11,11 @@ _SLIPS = ("drop", "double", "swap")
 
 def add_typos(rng: random.Random, text: str, protected: Sequence[str]) -> str:
     """One or two slips of the keyboard, never inside a value that the answer must copy."""
-    kept = {word.lower() for value in protected for word in re.findall(r"\w+", value)}
+    protected_words = {word.lower() for value in protected for word in re.findall(r"\w+", value)}
     spots = [
         match
         for match in re.finditer(r"[A-Za-z]{5,}", text)
-        if match.group().lower() not in kept and match.group().islower()
+        if match.group().lower() not in protected_words and match.group().islower()
     ]
     for match in sorted(
         rng.sample(spots, min(len(spots), rng.choice((1, 1, 2)))), key=_order_from_the_end

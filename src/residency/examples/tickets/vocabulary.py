@@ -132,7 +132,7 @@ PRODUCTS: dict[str, dict[str, tuple[str, ...]]] = {
 SERIES = _split_names(
     "Aldavero, Brimsolt, Corvanta, Estrovane, Fellisand, Gramholt, Jornelda, Merindoc"
 )
-"""The shop's own series, the same in every split: names that customers misspell."""
+"""The shop's series, the same in every split: names that customers misspell."""
 
 PROBLEM_KINDS: dict[str, tuple[str, ...]] = {
     "leak": ("water",),

@@ -50,7 +50,7 @@ def measure_need(request: SelectionRequest, part: Part) -> PartNeed:
 
 def draw_parts(parts: Sequence[Part], shares: Sequence[int]) -> list[Proposal]:
     """Each part's share of its rows, at random, none twice; in turns, so that a part within another
-    gets its own."""
+    gets its share."""
     distinct = DistinctRows()
     queues = [iter(part.rows) for part in parts]
     taken: list[list[Proposal]] = [[] for _ in parts]

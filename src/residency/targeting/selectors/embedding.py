@@ -24,9 +24,9 @@ def select_by_embedding(request: SelectionRequest) -> list[Proposal]:
     """For each issue in turn its nearest rows; a fair share of what is left of the budget."""
     proposals: list[Proposal] = []
     drawn: set[str] = set()
-    for place, issue in enumerate(request.issues):
+    for number, issue in enumerate(request.issues):
         # A fair share of what is left, so that the last issue is not left without rows.
-        share = -(-(request.max_rows - len(proposals)) // (len(request.issues) - place))
+        share = -(-(request.max_rows - len(proposals)) // (len(request.issues) - number))
         nearest = select_nearest(
             issue,
             request.failing[issue.id],
@@ -150,12 +150,12 @@ def _tag_bonus(failing: Sequence[Example], rows: Sequence[Example]) -> np.ndarra
     tags = sorted({tag for example in failing for tag in example.tags})
     if not tags:
         return np.zeros((len(failing), len(rows)))
-    place = {tag: i for i, tag in enumerate(tags)}
+    column = {tag: i for i, tag in enumerate(tags)}
 
     def mark_tags(examples: Sequence[Example]) -> np.ndarray:
         out = np.zeros((len(examples), len(tags)))
         for i, example in enumerate(examples):
-            out[i, [place[tag] for tag in example.tags if tag in place]] = 1
+            out[i, [column[tag] for tag in example.tags if tag in column]] = 1
         return out
 
     a, b = mark_tags(failing), mark_tags(rows)

@@ -153,17 +153,17 @@ def propose_by_gradient(
     order = np.argsort(-table.max(axis=0), kind="stable")
     proposals: list[Proposal] = []
     groups: set[str] = set()
-    for place in order.tolist():
-        row, score = pool[place], float(table[best[place], place])
+    for position in order.tolist():
+        row, score = pool[position], float(table[best[position], position])
         if len(proposals) >= count or score <= 0:
             break
         group = row.group or row.id
         if row.id in exclude or group in groups:
             continue
         groups.add(group)
-        issue = names[best[place]]
-        own = [j for j, (name, _) in enumerate(columns) if name == issue]
-        near = columns[own[int(scores[place, own].argmax())]][1]
+        issue = names[best[position]]
+        issue_columns = [j for j, (name, _) in enumerate(columns) if name == issue]
+        near = columns[issue_columns[int(scores[position, issue_columns].argmax())]][1]
         proposals.append(Proposal(issue, row, "pool", SELECTOR, round(score, 6), near=near.id))
     return proposals
 

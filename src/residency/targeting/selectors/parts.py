@@ -2,7 +2,7 @@
 
 An issue over the whole task does not say which rows would mend it: rows like any failure are what
 random rows are. Where a tag, class, field value or cluster is more frequent among its failures than
-in the pool, that part asks in its place.
+in the pool, that part asks instead.
 """
 
 from __future__ import annotations

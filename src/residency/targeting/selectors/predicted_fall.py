@@ -2,7 +2,7 @@
 
 A part's failures are taken to fall with its trained rows as a power of their number: from t rows to
 t + k they fall by the factor ((t + 1) / (t + k + 1)) to the ``rate``. Without experience the rate is
-0.5; a part that earlier rounds gave rows has a rate of its own, from what became of it then.
+0.5; a part that earlier rounds gave rows has a separate rate, from what became of it then.
 """
 
 from __future__ import annotations

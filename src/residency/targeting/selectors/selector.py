@@ -1,4 +1,4 @@
-"""What a selector is asked, and what selectors share.
+"""The request to a selector, and what selectors share.
 
 A selector chooses pool rows for the open issues of a round. Built-in ones have a file each beside
 this one; a plugin (group ``selectors``) is a function of the same form.
@@ -93,7 +93,7 @@ def share_budget(available: Sequence[int], *, most_each: int, most: int) -> list
 
 
 CANDIDATES = 2000
-"""Most pool rows that a model is asked about; more are sampled by the seed."""
+"""Most pool rows that a model scores; more are sampled by the seed."""
 
 
 def sample_candidates(request: SelectionRequest) -> list[Example]:
