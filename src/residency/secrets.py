@@ -160,7 +160,7 @@ def is_secret_name(name: str) -> bool:
 
 def mask_addresses(text: str) -> str:
     """The text with the passwords and keys of every address in it masked."""
-    return _IN_TEXT.sub(lambda found: mask_address(found[0])[0], text)
+    return _IN_TEXT.sub(lambda match: mask_address(match[0])[0], text)
 
 
 def mask_values(value: Any) -> Any:
@@ -190,8 +190,8 @@ def mask_address(address: str) -> tuple[str, list[str]]:
             user = f"{name}:{MASK}" if colon else MASK
         rest = f"{user}@{rest}"
 
-    def hide(found: re.Match[str]) -> str:
-        shown, values = _mask_parameter(found)
+    def hide(match: re.Match[str]) -> str:
+        shown, values = _mask_parameter(match)
         secrets.extend(values)
         return shown
 
@@ -203,17 +203,17 @@ def _is_secret_parameter(name: str, value: str) -> bool:
     return is_secret_name(unquote(name)) or _KEY_LIKE.fullmatch(value) is not None
 
 
-def _mask_parameter(found: re.Match[str]) -> tuple[str, list[str]]:
+def _mask_parameter(match: re.Match[str]) -> tuple[str, list[str]]:
     """A parameter to show, and the secrets in it."""
-    if not (_is_secret_parameter(found[2], found[3]) and _is_written_out(found[3])):
-        return found[0], []
-    return f"{found[1]}{found[2]}={MASK}", [found[3]]
+    if not (_is_secret_parameter(match[2], match[3]) and _is_written_out(match[3])):
+        return match[0], []
+    return f"{match[1]}{match[2]}={MASK}", [match[3]]
 
 
 def _read_secrets(secret: str) -> list[str]:
     """The secret, and every part of it that a message about the address could repeat alone."""
     parts = [part for part in re.split(r"[/?#@:]", secret) if not part.isdigit()]
-    pairs = [(found[2], found[3]) for found in _PARAMETER.finditer(secret)]
+    pairs = [(match[2], match[3]) for match in _PARAMETER.finditer(secret)]
     inside = [value for name, value in pairs if _is_secret_parameter(name, value)]
     return list(dict.fromkeys(filter(_is_written_out, [secret, *parts, *inside])))
 
@@ -223,7 +223,7 @@ def mask_mistake(text: str) -> str:
     shown, secrets = mask_address(mask_addresses(text))
     if not secrets and "@" in shown and MASK not in shown:
         shown = f"{MASK}@{shown.rpartition('@')[2]}"
-    return _PARAMETER.sub(lambda found: _mask_parameter(found)[0], shown)
+    return _PARAMETER.sub(lambda match: _mask_parameter(match)[0], shown)
 
 
 def quote_password(address: str) -> str:
@@ -255,18 +255,20 @@ def _find_parameters(scheme: str, rest: str) -> int:
     """Where the parameters begin. A ``?`` of a password is none of theirs: it is followed by no
     parameter that the scheme knows, or stands where a host would have no path yet."""
     has_name = re.match(r"(?:\[[^]]*\])?[^/?#\[\]]*[:@]", rest) is not None
-    for found in re.finditer(r"\?", rest):
-        place, following = found.start(), rest[found.end() :]
+    for mark in re.finditer(r"\?", rest):
+        position, following = mark.start(), rest[mark.end() :]
         if not scheme.startswith("http"):
             if _DATABASE_PARAMETER.match(following):
-                return place
+                return position
         elif has_name and "@" in following:
             continue  # a password may hold "?x=y" too: rather too much is masked
-        elif re.match(r"[\w.\[\]%-]*=", following) and ("/" in rest[:place] or "@" in rest[:place]):
-            return place
+        elif re.match(r"[\w.\[\]%-]*=", following) and (
+            "/" in rest[:position] or "@" in rest[:position]
+        ):
+            return position
     return len(rest)
 
 
 def _is_written_out(secret: str) -> bool:
-    """Whether it is the secret itself, not a reference to where it is kept."""
+    """Whether it is the secret itself, not a reference to where it lies."""
     return bool(REFERENCE.sub("", secret)) and secret != MASK

@@ -1,1 +1,1 @@
-"""The only place where messages become text, ids and loss mask."""
+"""The only code where messages become text, ids and loss mask."""

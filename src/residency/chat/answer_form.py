@@ -1,8 +1,8 @@
 """How a chat template writes an answer, learnt from minimal exchanges.
 
-Three things are found out: what stands after an answer and which token ends it; what a template
+Three things are learned: what stands after an answer and which token ends it; what a template
 that writes no end token puts before the next turn (GLM-4: that token ends the answer, as it does in
-the model's own training); how an answer goes on after a prompt that opens a block of thinking
+the model's training); how an answer goes on after a prompt that opens a block of thinking
 which the template takes out of the conversation again (DeepSeek-R1's distillations); and whether the
 prompt has closed an empty block of thinking already, so that no thinking can follow it (Qwen3.5).
 """
@@ -45,7 +45,7 @@ class AnswerForm:
         endings: what stands after an answer; the first one after a plain answer.
         added_end: text of the end token that we write after the last answer, because the template
             writes none. added_call_end: the same after a call of a tool. closes_at_end: it is the
-            tokenizer's EOS, which stands where the template's own line ends would, and after the last
+            tokenizer's EOS, which stands where the template's line ends would, and after the last
             answer alone: earlier ones are context.
         close_thinking: what lies between thinking and answer, where the prompt opens the thinking
             and the template does not write it so. Empty for all other templates.
@@ -98,7 +98,7 @@ class AnswerProbe:
     """Learns the form of answers.
 
     Args:
-        render: messages and whether a prompt is asked for → text. tokens: text → (id, start, end)
+        render: messages and whether a prompt is wanted → text. tokens: text → (id, start, end)
             of each token. ends_turn: whether a token may end a turn. text_of: a token's text.
         eos: the tokenizer's end token, for templates that write none anywhere.
     """
@@ -218,9 +218,9 @@ class AnswerProbe:
         What stands right after the question, before an opening of another kind, closes the user's
         turn (Qwen1.5 ends every turn but the last one so).
         """
-        asked = prompt.rfind(_QUESTION.content) + len(_QUESTION.content)
-        after = [t for t in self._tokens(prompt) if t[1] >= asked and self._ends_turn(t[0])]
-        closes = len(after) > 1 and after[0][1] == asked
+        question_end = prompt.rfind(_QUESTION.content) + len(_QUESTION.content)
+        after = [t for t in self._tokens(prompt) if t[1] >= question_end and self._ends_turn(t[0])]
+        closes = len(after) > 1 and after[0][1] == question_end
         return {token for token, _, _ in (after[1:] if closes else after)}
 
     def _has_end_token(self) -> bool:
@@ -230,8 +230,8 @@ class AnswerProbe:
     def _next_turn_token(self, answer: str, *, called: bool = False) -> int | None:
         """The control token that begins the turn after an answer, if it follows at once."""
         if called:
-            asked = Message("assistant", answer, tool_calls=(_CALL,))
-            turns = [_QUESTION, asked, Message("tool", "Result 5")]
+            call = Message("assistant", answer, tool_calls=(_CALL,))
+            turns = [_QUESTION, call, Message("tool", "Result 5")]
         else:
             turns = [_QUESTION, Message("assistant", answer), Message("user", "And then")]
         try:
@@ -246,10 +246,10 @@ class AnswerProbe:
 
     def _find_call_ending(self, plain: Ending, unended: bool) -> tuple[Ending | None, str]:
         """Some templates end a call of a tool with another token (Llama 3: <|eom_id|>)."""
-        asked = Message("assistant", "", tool_calls=(_CALL,))
+        call = Message("assistant", "", tool_calls=(_CALL,))
         try:
             prompt = self._render([_QUESTION], True)
-            text = self._render([_QUESTION, asked], False)
+            text = self._render([_QUESTION, call], False)
         except TemplateError:
             return None, plain.text if unended else ""
         if self._closes_at_end:

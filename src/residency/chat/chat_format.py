@@ -1,7 +1,7 @@
-"""The only place where messages become text, ids and loss mask.
+"""The only code where messages become text, ids and loss mask.
 
 Training, evaluation, chat and server all come through here, so what is trained is what is
-asked. The format's hash travels with every dataset version and checkpoint.
+prompted. The format's hash travels with every dataset version and checkpoint.
 
 How the mask is proved, for each assistant turn i of a conversation (docs/chat.md):
 
@@ -10,7 +10,7 @@ How the mask is proved, for each assistant turn i of a conversation (docs/chat.m
 3. what follows is the turn as the template writes it when it is the last one, up to and
    including the end token that the template writes after every answer.
 
-Where the template writes no end token, or takes out the thinking that its own prompt opens, the
+Where the template writes no end token, or takes out the thinking that its prompt opens, the
 answer is written as the model writes it; where the prompt asks for an answer without thinking, it is
 trained without it (``residency.chat.answer_form``).
 
@@ -61,7 +61,7 @@ class Encoded:
         ids: token ids, exactly one BOS where the model uses one.
         mask: True where the token is trained (the assistant's tokens and its end token).
         context_turns: indexes of assistant messages that are not trained here, because the
-            template writes them otherwise in the history than when they are asked for.
+            template writes them otherwise in the history than as an answer.
     """
 
     ids: list[int]
@@ -70,11 +70,11 @@ class Encoded:
 
 
 class ChatFormat:
-    """The model's own chat template, or the instruction template for a base model without one.
+    """The model's chat template, or the instruction template for a base model without one.
 
     Args:
         tokenizer: a fast tokenizer of transformers (``PreTrainedTokenizerFast``).
-        template: text of a Jinja chat template to use instead of the model's own. A BOS is
+        template: text of a Jinja chat template to use instead of the model's. A BOS is
             put before it when the tokenizer has one and the template writes none.
         fold_system: put the system message before the first user message, where the template
             refuses or drops system messages; the template that is exported does the same.
@@ -107,7 +107,7 @@ class ChatFormat:
                 f"{type(tokenizer).__name__} is not a fast tokenizer",
                 next_step="save it with a tokenizer.json (transformers: PreTrainedTokenizerFast)",
             )
-        # A copy of our own, so that nobody's truncation or padding settings reach it.
+        # A copy for us, so that nobody's truncation or padding settings reach it.
         self._backend = Tokenizer.from_str(backend.to_str())
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -255,12 +255,12 @@ class ChatFormat:
         """The text of ids, special tokens shown, in runs that are trained or not (for display)."""
         out: list[tuple[str, bool]] = []
         start = 0
-        for place in range(1, len(ids) + 1):
-            if place == len(ids) or mask[place] != mask[start]:
-                run = list(ids[start:place])
+        for position in range(1, len(ids) + 1):
+            if position == len(ids) or mask[position] != mask[start]:
+                run = list(ids[start:position])
                 text = str(self._backend.decode(run, skip_special_tokens=False))
                 out.append((text, bool(mask[start])))
-                start = place
+                start = position
         return out
 
     def render(self, messages: Sequence[Message], *, prompt: bool = False) -> str:
@@ -338,9 +338,9 @@ class ChatFormat:
     # --- the template ----------------------------------------------------------------------
 
     def _choose_template(self, tokenizer: Any, named: str | None, fold: bool) -> ChatTemplate:
-        """The named template, the tokenizer's own, or the instruction template."""
-        own = read_own_template(tokenizer) if named is None else None
-        text = named or own
+        """The named template, the tokenizer's, or the instruction template."""
+        tokenizer_template = read_own_template(tokenizer) if named is None else None
+        text = named or tokenizer_template
         if text is None:
             text, self.stop = INSTRUCTION_TEMPLATE, INSTRUCTION_STOP
             if self._eos_id is None:
@@ -353,9 +353,9 @@ class ChatFormat:
         if fold and not template.shows_system:
             text = FOLD_SYSTEM + text
             template = ChatTemplate(text, self._special)
-        if own is None and self.adds_bos:
-            asked = [Message("user", "Hello"), Message("assistant", "Probe.")]
-            if self._leading_bos(template.render(asked)) == 0:
+        if tokenizer_template is None and self.adds_bos:
+            conversation = [Message("user", "Hello"), Message("assistant", "Probe.")]
+            if self._leading_bos(template.render(conversation)) == 0:
                 template = ChatTemplate("{{ bos_token }}" + text, self._special)
         return template
 

@@ -43,7 +43,7 @@ class ChatTemplate:
         self._parts = self._wants_parts()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Compiled templates cannot be sent to another process: it compiles its own."""
+        """Compiled templates cannot be sent to another process: it compiles them anew."""
         return {"text": self.text, "special": self._special}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -117,17 +117,17 @@ class ChatTemplate:
                 "parameters": {"type": "object", "properties": {}},
             },
         }
-        asked = Message("user", "Hello")
+        question = Message("user", "Hello")
         try:
-            return "probe_tool" in self.render([Message("system", "", tools=(probe,)), asked])
+            return "probe_tool" in self.render([Message("system", "", tools=(probe,)), question])
         except TemplateError:
             return False
 
     @cached_property
     def shows_system(self) -> bool:
-        """Whether it writes a system message, in the prompt and in the conversation, at one place.
+        """Whether it writes a system message, in the prompt and in the conversation, at one position.
 
-        Some put it into the last message if that is the user's (Mistral Nemo): it is asked with
+        Some put it into the last message if that is the user's (Mistral Nemo): its prompt has
         the system message, and would be trained without.
         """
         turns = [Message("system", "Probe of the system."), Message("user", "Hello")]
@@ -172,10 +172,10 @@ class ChatTemplate:
 
 def read_own_template(tokenizer: Any) -> str | None:
     """The default template that came with a tokenizer of transformers, if any."""
-    own = tokenizer.chat_template
-    if isinstance(own, Mapping):
-        own = own.get("default")
-    return own or None
+    template = tokenizer.chat_template
+    if isinstance(template, Mapping):
+        template = template.get("default")
+    return template or None
 
 
 def _to_template_message(message: Message) -> dict[str, Any]:

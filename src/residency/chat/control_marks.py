@@ -1,7 +1,7 @@
 """Thinking and answer apart, where control tokens stand between them.
 
 Models of channels (gpt-oss, Gemma 4) and some of marks (Magistral, Command A) separate thinking
-from the answer by control tokens. A text decoded without control tokens has lost the place
+from the answer by control tokens. A text decoded without control tokens has lost the border
 (``analysisSo.assistantfinalYes.``), so what such a model wrote is divided with them in it.
 """
 

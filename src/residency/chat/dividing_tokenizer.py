@@ -13,7 +13,7 @@ from residency.errors import TemplateError
 
 
 class DividingTokenizer:
-    """The model's tokenizer, which also says where a place of the text lies among the ids.
+    """The model's tokenizer, which also says where a position of the text lies among the ids.
 
     Args:
         backend: without truncation and padding. added: its added tokens by id.
@@ -33,7 +33,7 @@ class DividingTokenizer:
     ) -> tuple[list[int], list[int], list[int]]:
         """Ids, the token index of every cut, and the number of tokens up to every end.
 
-        The text is tokenised as a whole, as the model's own tokenizer does. Where a token would
+        The text is tokenised as a whole, as the model's tokenizer does. Where a token would
         reach over a cut (an answer that begins with a line break, after a prompt that ends
         with one), the text is divided there, because at inference the prompt ends there.
         """

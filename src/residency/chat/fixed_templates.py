@@ -19,7 +19,7 @@ INSTRUCTION_TEMPLATE = (
     "{%- endif -%}{%- endif -%}{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '### Response:\n' }}{%- endif -%}"
 )
-"""The Alpaca layout, for a base model without a chat template of its own."""
+"""The Alpaca layout, for a base model without a chat template."""
 
 INSTRUCTION_STOP = ("### Instructions:", "### Input:")
 

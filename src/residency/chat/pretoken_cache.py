@@ -2,8 +2,8 @@
 
 A byte-level BPE tokenizer first cuts the text into pre-tokens by a regular expression; what a
 pre-token becomes depends on nothing else. Most pre-tokens of a data set recur, so their ids are
-kept, and the regular expression is run by Python's ``re``, which is several times faster on
-ASCII than the tokenizer's own. Only ASCII text is taken (there the two agree on every class),
+stored, and the regular expression is run by Python's ``re``, which is several times faster on
+ASCII than the tokenizer's. Only ASCII text is taken (there the two agree on every class),
 only known pre-tokenizers, and only if a seeded battery of strings gives identical ids; all else
 goes to the tokenizer itself.
 """
@@ -24,9 +24,9 @@ GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|
 
 KNOWN = 1 << 18
 SEGMENTS = 1 << 12
-"""Pre-tokens and whole segments kept; when full, no more are added."""
+"""Pre-tokens and whole segments held; when full, no more are added."""
 LONGEST = 64
-"""Characters of a pre-token that is kept."""
+"""Characters of a pre-token that is stored."""
 _UNEVEN = ("  ", " \n", "\n ", "\t", "\r", "\f", "\v")
 """Where one of these stands, a space may lie beside other white space."""
 _BATTERY = 400
@@ -35,7 +35,7 @@ _BATTERY = 400
 class PretokenCache:
     """Encodes text as ``Tokenizer.encode(text, add_special_tokens=False)`` does, faster.
 
-    Made by ``build``; gives None where it cannot be sure, and the tokenizer has to be asked.
+    Made by ``build``; gives None where it cannot be sure, and the tokenizer has to decide.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PretokenCache:
         self._segments: dict[str, list[int]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """What was learnt stays here; another process learns its own."""
+        """What was learnt stays here; another process learns anew."""
         return {**vars(self), "_known": {}, "_after_space": {}, "_segments": {}}
 
     @classmethod
@@ -74,7 +74,7 @@ class PretokenCache:
     def encode(self, text: str, places: Sequence[int] = ()) -> tuple[list[int], list[int]] | None:
         """Ids of a text, and how many of them lie before each of ``places`` (ascending characters).
 
-        None when the text before a place, alone, would not give the first of these ids.
+        None when the text before a position, alone, would not give the first of these ids.
         """
         ids: list[int] = []
         counts: list[int] = []
@@ -83,7 +83,7 @@ class PretokenCache:
             end = position + len(segment)
             inner: list[int] = []
             while wanted < len(places) and places[wanted] <= end:
-                # A place at the edge of two segments belongs to the first of them.
+                # A position at the edge of two segments belongs to the first of them.
                 inner.append(places[wanted] - position)
                 wanted += 1
             if number & 1:

@@ -2,7 +2,7 @@
 
 A customer who writes ``<|im_end|>`` must not end the turn, neither in training nor at inference.
 Before the template is rendered, a mark is put into every such text in the messages; the mark is a
-token of its own while the text is turned into ids, so that the tokenizer sees two halves that are
+separate token while the text is turned into ids, so that the tokenizer sees two halves that are
 no control token, and is taken out of the ids afterwards.
 """
 

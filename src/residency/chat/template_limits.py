@@ -23,7 +23,7 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 MOST_TEMPLATE = 1_000_000
-"""Characters of a template's own text."""
+"""Characters of a template's text."""
 MOST_STEPS = 300_000
 """Turns of loops and calls of macros in one rendering."""
 MOST_TEXT = 16_000_000
@@ -101,7 +101,7 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         return result
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """The sandbox's own ``str.format``, with limits on every field and on their sum."""
+        """The sandbox's ``str.format``, with limits on every field and on their sum."""
         wrapped = super().wrap_str_format(value)
         if wrapped is None:
             return None

@@ -1,6 +1,6 @@
 """Questions of ARC, HellaSwag, MMLU and TruthfulQA from local copies, to compare training rows with.
 
-A copy is recognised by its name, in whatever format it lies there: the benchmark's own JSON, CSV
+A copy is recognised by its name, in whatever format it lies there: the benchmark's JSON, CSV
 and text files, or Parquet as the hub has them.
 """
 
@@ -82,7 +82,7 @@ def _read_questions(path: Path, name: str) -> Iterator[str]:
 def _find_question(values: Mapping[str, Any]) -> str:
     for field in _FIELDS:
         value = values.get(field)
-        if isinstance(value, Mapping):  # ARC's own files: {"question": {"stem": …}}
+        if isinstance(value, Mapping):  # ARC's files: {"question": {"stem": …}}
             value = value.get("stem")
         if isinstance(value, str) and value.strip():
             return _FRAME.sub("", value).strip()

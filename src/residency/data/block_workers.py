@@ -50,8 +50,8 @@ def spread_over(cluster: str) -> Iterator[Spread]:
     if not cluster:
         yield run_here
         return
-    with RayCluster("" if cluster == "local" else reveal_url(cluster)) as found:
-        yield found
+    with RayCluster("" if cluster == "local" else reveal_url(cluster)) as ray_cluster:
+        yield ray_cluster
 
 
 def check_reachable(address: str) -> None:
@@ -105,7 +105,7 @@ class RayCluster:
             options["num_cpus"] = workers
         try:
             ray.init(**options, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        except Exception as error:  # Ray raises many kinds, its own timeout a bare Exception
+        except Exception as error:  # Ray raises many kinds, for its timeout a bare Exception
             raise ResidencyError(
                 f"the Ray cluster does not answer: {str(error).splitlines()[0]}",
                 where=address,

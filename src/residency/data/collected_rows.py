@@ -154,7 +154,7 @@ def append_collected(
         handle.seek(0, os.SEEK_END)
         if handle.tell():
             handle.seek(-1, os.SEEK_END)
-            if handle.read(1) != b"\n":  # a torn last line stays a line of its own
+            if handle.read(1) != b"\n":  # a torn last line stays a separate line
                 handle.write(b"\n")
         handle.write("".join(lines).encode("utf-8", "replace"))
         handle.flush()

@@ -132,7 +132,7 @@ def load_corpus(
 
 
 def _need_prompts(corpus: Corpus) -> None:
-    """That dev and test rows can be asked.
+    """That dev and test rows hold prompts.
 
     Raises:
         DataError: some were split off from raw text.
@@ -201,7 +201,7 @@ def _describe_removal(rows: Sequence[Example], decision: Decision, drop: Drop) -
 
 
 def _near_groups(rows: Sequence[Example], decision: Decision) -> dict[int, str]:
-    """Rows without a group of their own join that of the earlier row that they are near to."""
+    """Rows without a group join that of the earlier row that they are near to."""
     groups: dict[int, str] = {}
     for row in sorted(decision.near):
         other = decision.near[row].row

@@ -82,16 +82,16 @@ def write_version(version: DatasetVersion, examples: Sequence[Example], folder: 
     """
     if tuple(e.id for e in examples) != version.rows:
         raise DataError("the rows are not those of the manifest", where=version.id)
-    place = folder / version.id
-    if (place / MANIFEST).is_file():
-        return place
-    place.mkdir(parents=True, exist_ok=True)
+    version_folder = folder / version.id
+    if (version_folder / MANIFEST).is_file():
+        return version_folder
+    version_folder.mkdir(parents=True, exist_ok=True)
     table = rows_table(examples)
-    with open_draft(place / ROWS) as draft:
+    with open_draft(version_folder / ROWS) as draft:
         pq.write_table(table, draft, compression="zstd")
     # The manifest is written last: a folder without one is not a version.
-    write_text(place / MANIFEST, manifest_text(version))
-    return place
+    write_text(version_folder / MANIFEST, manifest_text(version))
+    return version_folder
 
 
 def manifest_text(version: DatasetVersion) -> str:
@@ -108,17 +108,17 @@ def manifest_text(version: DatasetVersion) -> str:
     return json.dumps(manifest, indent=1, ensure_ascii=False)
 
 
-def read_version(place: Path) -> tuple[DatasetVersion, list[Example]]:
+def read_version(folder: Path) -> tuple[DatasetVersion, list[Example]]:
     """A written version, every row checked against its content hash.
 
     Raises:
         DataError: it is not there, or a row or the manifest is not what its id says.
     """
     try:
-        raw = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        table = pq.read_table(place / ROWS)
+        raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        table = pq.read_table(folder / ROWS)
     except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise DataError(f"not a dataset version: {error}", where=str(place)) from None
+        raise DataError(f"not a dataset version: {error}", where=str(folder)) from None
     version = DatasetVersion(
         tuple(raw["rows"]),
         raw["template_hash"],
@@ -135,11 +135,11 @@ def read_version(place: Path) -> tuple[DatasetVersion, list[Example]]:
         if example.id != known:
             raise DataError(
                 f"row {number} was changed: its content is {example.id}, the manifest says {known}",
-                where=str(place / ROWS),
+                where=str(folder / ROWS),
                 next_step="versions are immutable: restore the file, or make a new version",
             )
     if version.id != raw["id"]:
-        raise DataError("the manifest was changed", where=str(place / MANIFEST))
+        raise DataError("the manifest was changed", where=str(folder / MANIFEST))
     return version, examples
 
 

@@ -1,7 +1,7 @@
 """Rows as columns: what deduplication, splitting and contamination need to know of each row.
 
 A row costs about 60 bytes and 4 bytes a word, so a million rows fit where a million examples
-would not. The rows themselves are read again, or kept by whoever has room for them.
+would not. The rows themselves are read again, or held by whoever has room for them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Table:
     Attributes:
         ids: first 64 bits of each example's id. splits: index into ``types.SPLITS``.
         groups: hash of the user's group, 0 where there is none.
-        keys: what the split is decided by: the group, else the row's own words.
-        asked: hash of the whole prompt (see ``asked_text``): equal for the same question.
+        keys: what the split is decided by: the group, else the row's words.
+        questions: hash of the whole prompt (see ``asked_text``): equal for the same question.
         strata: the value of the tag by which splits are stratified, as a number.
         compared: the words that are compared with those of other rows.
         fixed: rows that stay in their split whatever is split off, and count for no limit.
@@ -41,7 +41,7 @@ class Table:
     splits: np.ndarray
     groups: U64
     keys: U64
-    asked: U64
+    questions: U64
     strata: I64
     compared: ComparedRows
     fixed: np.ndarray
@@ -74,19 +74,19 @@ class TableBuilder:
         self._strata: dict[str, int] = {}
         self._stratum_numbers = array("q")
         self._splits, self._fixed = array("b"), array("b")
-        self._columns = {name: array("Q") for name in ("id", "group", "key", "asked")}
+        self._columns = {name: array("Q") for name in ("id", "group", "key", "question")}
 
     def add(self, example: Example, *, fixed: bool = False) -> None:
         """One more row; ``fixed`` keeps it in its split."""
         self._compared.add(example)
-        # The row's own words decide its split, whatever other rows there are.
+        # The row's words decide its split, whatever other rows there are.
         spelt = spell_split_key(user_parts(example)[1])
         group = hash_to_key(f"group {example.group}") if example.group else 0
         for name, value in (
             ("id", int(example.id[-16:], 16)),
             ("group", group),
             ("key", group or hash_to_key(f"row {spelt or example.id}")),
-            ("asked", hash_to_key(asked_text(example))),
+            ("question", hash_to_key(asked_text(example))),
         ):
             self._columns[name].append(value)
         self._splits.append(SPLITS.index(example.split))
@@ -113,7 +113,7 @@ class TableBuilder:
             splits=_to_numpy(self._splits, np.int8).copy(),
             groups=column["group"],
             keys=column["key"],
-            asked=column["asked"],
+            questions=column["question"],
             strata=_to_numpy(self._stratum_numbers, np.int64),
             compared=self._compared.build(),
             fixed=_to_numpy(self._fixed, np.int8).astype(bool),

@@ -17,7 +17,7 @@ def hash_to_key(name: str) -> int:
 
 
 def place_key(key: int) -> float:
-    """A fixed place in [0, 1) for a key."""
+    """A fixed point in [0, 1) for a key."""
     return key / 2**64
 
 

@@ -53,7 +53,7 @@ def encode_rows(
     """
     encoded, refused = tokenise_examples(examples, chat, cache_dir=cache_dir, progress=progress)
     builder = LedgerBuilder(max_length, truncation)
-    rows = [kept for row in encoded for kept in builder.add(row)]
+    rows = [token_row for row in encoded for token_row in builder.add(row)]
     for example, reason in refused:
         builder.refuse(example, reason)
     alive = {row.example for row in rows}
@@ -100,7 +100,7 @@ def tokenise_examples(
 
 @dataclass(frozen=True)
 class _Encode:
-    """Encodes a block: its rows, and place and reason of those that the template refuses."""
+    """Encodes a block: its rows, and location and reason of those that the template refuses."""
 
     chat: ChatFormat
 

@@ -50,7 +50,7 @@ class BaseModel:
         name: as the user wrote it, or the folder's or file's name.
         path: a Hugging Face folder (configuration, safetensors, tokenizer).
         identity: name, source and SHA-256; goes into the store with every model trained on it.
-        card: its model card in Markdown, empty for a user's own model.
+        card: its model card in Markdown, empty for a user's model.
         note: what the user should know, e.g. that a GGUF file's tokenizer is a guess.
         known: its files are those that our tests ran on, so the engine may read them without
             transformers (``model.stored``).
@@ -193,7 +193,7 @@ def _check_folder(path: Path) -> None:
 
 
 def _resolve_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> BaseModel:
-    """Files of a hub model in the hub library's own cache; safetensors only."""
+    """Files of a hub model in the hub library's cache; safetensors only."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         EntryNotFoundError,

@@ -1,7 +1,7 @@
 """Is it a causal model? What comes later must not change what was said before.
 
 A masked language model (BERT and its kin) loads as a causal one and trains on answers that it can
-see. So every model is asked once, when it is loaded: two sequences that differ in their last token
+see. So every model is tested once, when it is loaded: two sequences that differ in their last token
 alone must have the same logits at all tokens before.
 """
 
@@ -113,13 +113,13 @@ def prove_writes(model: Any, where: str) -> None:
 def prove_trains(model: Any, stack: Stack, where: str) -> None:
     """Refuse a model through whose layers no gradient finds its way to an adapter.
 
-    Reversible layers (Reformer) compute their own backward, and only where their input needs one.
+    Reversible layers (Reformer) compute their backward themselves, and only where their input needs one.
 
     Raises:
         ModelError: the last layer's weights do not take part in the gradient.
     """
     weights = [p for p in stack.layers[-1].parameters() if p.is_floating_point() and p.ndim > 1]
-    if not weights:  # quantised: nothing here can be asked
+    if not weights:  # quantised: nothing here can be tested
         return
     row = _probe_rows(model)[:1].to(weights[0].device)
     wanted = [p.requires_grad for p in model.parameters()]
@@ -146,7 +146,7 @@ def _measure_writing(model: Any, row: torch.Tensor) -> float:
     """How far stock ``generate``'s logits lie from those of a forward over the same tokens."""
     from transformers import GenerationConfig
 
-    own = model.generation_config
+    saved_config = model.generation_config
     model.generation_config = GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
@@ -160,7 +160,7 @@ def _measure_writing(model: Any, row: torch.Tensor) -> float:
                 return_dict_in_generate=True,
             )
     finally:
-        model.generation_config = own
+        model.generation_config = saved_config
     ids = out.sequences[:, : row.shape[1] + WRITTEN - 1]
     whole = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits
     want = whole[0, -WRITTEN:].float()
@@ -169,7 +169,7 @@ def _measure_writing(model: Any, row: torch.Tensor) -> float:
 
 
 def _probe_rows(model: Any) -> torch.Tensor:
-    """[2, LENGTH] ordinary ids that differ in the last one; none with a meaning of its own."""
+    """[2, LENGTH] ordinary ids that differ in the last one; none with a special meaning."""
     config = model.config.get_text_config()
     special: set[int] = set()
     for name, value in vars(config).items():

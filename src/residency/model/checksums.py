@@ -1,7 +1,7 @@
 """Checksums of model folders: cheap on every load, full when something has changed.
 
 A folder that we made holds a manifest with the size, SHA-256 and modification time of each file.
-Loading compares size and time; a file whose time differs is hashed again. Users' own folders get
+Loading compares size and time; a file whose time differs is hashed again. Users' folders get
 no file of ours: what was hashed is remembered in the cache folder.
 """
 

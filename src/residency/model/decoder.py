@@ -1,7 +1,7 @@
 """A causal language model's decoder, each of its short ways proved on the model before it is used.
 
 Works on any architecture that uses transformers' attention interface. Whether flat tokens
-give this model's own outputs is tested on it, once, before training; where they do not,
+give this model's outputs is tested on it, once, before training; where they do not,
 examples are padded instead, and nothing else changes.
 """
 
@@ -31,7 +31,7 @@ def _relative_error(short_way: Tensor, want: Tensor) -> float:
 
 
 class Decoder(DecoderPasses):
-    """``DecoderPasses`` that has found out, on the model itself, which of them are exact.
+    """``DecoderPasses`` that knows, from tests on the model itself, which of them are exact.
 
     Attributes:
         reason: why examples are padded, when ``flat`` is False.
@@ -70,7 +70,7 @@ class Decoder(DecoderPasses):
 
     @torch.no_grad()
     def _prove_flat(self) -> tuple[bool, str]:
-        """Whether flat tokens, shared beginnings included, give each example's own states."""
+        """Whether flat tokens, shared beginnings included, give each example's states."""
         was_training = self.model.training
         self.model.eval()
         try:

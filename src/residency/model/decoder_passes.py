@@ -1,7 +1,7 @@
 """Run a causal language model's decoder on flat tokens, whole or split at a layer.
 
 Works on any architecture that uses transformers' attention interface. Whether flat tokens
-give this model's own outputs is tested on it, once, before training; where they do not,
+give this model's outputs is tested on it, once, before training; where they do not,
 examples are padded instead, inside this file, and nothing else changes.
 
 Shapes: T flat tokens, d hidden size.
@@ -27,7 +27,7 @@ from residency.model.size_rounding import fill_batch, fill_rows
 
 
 class _ReachedError(Exception):
-    """The hidden states that were asked for are there; the layers above need not run."""
+    """The hidden states that were wanted are there; the layers above need not run."""
 
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class DecoderPasses:
         return {} if self.balance is None else {"output_router_logits": True}
 
     def _note_routing(self, out: Any, tokens: Any) -> None:
-        """Keep the routers' logits of the examples' own tokens (shared ones once an example)."""
+        """Keep the routers' logits of the examples' tokens (shared ones once an example)."""
         if self.balance is not None:
             experts = self.balance.experts
             self._routed = tuple(
@@ -210,14 +210,14 @@ class DecoderPasses:
         nll = self.token_losses(hidden, labels)
         return (nll * weights).sum(), nll.detach()
 
-    # --- the model's own way -----------------------------------------------------------------
+    # --- the model's way ---------------------------------------------------------------------
 
     def _head_weights(self) -> tuple[Tensor, Tensor | None]:
         head = self.model.get_output_embeddings()
         return head.weight, getattr(head, "bias", None)
 
     def _own_logits(self, hidden: Tensor) -> Tensor:
-        """[S, V] logits by the model's own code after its body (soft caps, scales)."""
+        """[S, V] logits by the model's code after its body (soft caps, scales)."""
 
         def replace_states(module: nn.Module, args: Any, output: Any) -> Any:
             output.last_hidden_state = hidden[None]

@@ -63,7 +63,7 @@ def write_ends(folder: Path, ends: Sequence[int]) -> None:
     configuration and tokenizer.
 
     The tokenizer has room for one; it becomes the first, unless the chat template writes the
-    tokenizer's own end token, whose text would change then.
+    tokenizer's end token, whose text would change then.
     """
     if not ends:
         return
@@ -86,7 +86,7 @@ def write_ends(folder: Path, ends: Sequence[int]) -> None:
 
 
 def _chat_ends(base: Path) -> list[int]:
-    """Ends of the base's own chat format; none where it has no tokenizer that can be read."""
+    """Ends of the base's chat format; none where it has no tokenizer that can be read."""
     from residency.chat.chat_format import ChatFormat
     from residency.errors import ResidencyError
     from residency.model.load_model import load_tokenizer

@@ -99,13 +99,13 @@ def is_bypassed(layer: nn.Module, path: str) -> bool:
 
 
 _acting: dict[type[nn.Module], bool] = {}
-"""Which subclasses of ``nn.Linear`` with a forward of their own still compute x·Wᵀ + b."""
+"""Which subclasses of ``nn.Linear`` with another forward still compute x·Wᵀ + b."""
 
 
 def is_linear(module: nn.Module) -> bool:
     """Whether LoRA can wrap it: a linear layer, GPT-2's ``Conv1D``, or a quantised linear layer.
 
-    Some architectures derive other layers from ``nn.Linear`` (grouped or ternary weights): their own
+    Some architectures derive other layers from ``nn.Linear`` (grouped or ternary weights): that
     forward is tried.
     """
     kind = type(module)

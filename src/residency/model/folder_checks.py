@@ -1,7 +1,7 @@
 """What a model folder must hold before anything of it is loaded, and what is refused in which words.
 
 Training, evaluation and merging ask the same function, so what one of them refuses all refuse.
-Neither PyTorch nor transformers is imported, unless a folder brings code of its own.
+Neither PyTorch nor transformers is imported, unless a folder brings code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def check_model_folder(path: Path) -> dict[str, Any]:
 
     Raises:
         ModelError: not a folder with a model; its weights are pickled, incomplete or quantised,
-            or an adapter lies beside them; it needs code of its own.
+            or an adapter lies beside them; it needs code from its folder.
     """
     _check_pointers(path)
     _check_adapter(path)
@@ -100,7 +100,7 @@ def _check_adapter(path: Path) -> None:
 
 
 def _check_code(path: Path, config: Mapping[str, Any]) -> None:
-    """A folder with code of its own is usable only where transformers knows the architecture."""
+    """A folder with code is usable only where transformers knows the architecture."""
     if not config.get("auto_map"):
         return
     from transformers import CONFIG_MAPPING

@@ -27,7 +27,7 @@ def dequantise_weight(layer: nn.Module) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """y = x·Wᵀ with W dequantised twice rather than kept."""
+    """y = x·Wᵀ with W dequantised twice rather than held."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: nn.Module) -> Tensor:

@@ -127,7 +127,7 @@ def _set_pre_tokenizer(backend: Any, name: str | None) -> str:
 
 
 def _same_template(tokenizer: Any, metadata: dict[str, Any], path: Path) -> None:
-    """The tokenizer must carry the file's own chat template, letter for letter."""
+    """The tokenizer must carry the file's chat template, letter for letter."""
     if (tokenizer.chat_template or None) != (metadata.get("tokenizer.chat_template") or None):
         raise ModelError("the chat template was changed while reading", where=str(path))
 
@@ -152,7 +152,7 @@ def _save_model(path: Path, out: Path, progress: Progress) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's own progress bars: ours are shown."""
+    """Without the library's progress bars: ours are shown."""
     from transformers.utils import logging
 
     percent = logging.is_progress_bar_enabled()

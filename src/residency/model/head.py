@@ -1,4 +1,4 @@
-"""Cross-entropy straight from hidden states, in chunks: whole logits are never kept.
+"""Cross-entropy straight from hidden states, in chunks: whole logits are never held.
 
 The gradient with respect to the hidden states is made in the forward pass, while a chunk's
 probabilities are at hand (as Liger and Cut Cross-Entropy, arXiv 2411.09009, do on GPUs).

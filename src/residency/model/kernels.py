@@ -48,7 +48,7 @@ class _Linear(torch.autograd.Function):
 
 
 def apply_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Differentiable ``x @ weightᵀ + bias``; oneDNN on CPU in fp32, PyTorch's own elsewhere."""
+    """Differentiable ``x @ weightᵀ + bias``; oneDNN on CPU in fp32, PyTorch's elsewhere."""
     if x.dtype is not torch.float32 or x.device.type != "cpu" or not onednn_preferred():
         return nn.functional.linear(x, weight, bias)
     if torch.is_autocast_enabled("cpu"):

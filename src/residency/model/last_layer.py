@@ -1,7 +1,7 @@
 """The last decoder layer at chosen positions only: nobody reads its other outputs.
 
 In the last layer every token gives a key and a value, but what comes after attention (output
-projection, norms, MLP) matters only where a token is predicted. The layer's modules are found
+projection, norms, MLP) matters only where a token is predicted. The layer's modules are recognised
 on the model itself, while it runs: no architecture is named here. Exact by construction, and
 compared with the whole layer on each model before it is used (``Decoder``).
 
@@ -113,7 +113,7 @@ class Watch:
             if name == self._attention:
                 self._inside = False
             if isinstance(output, Tensor):
-                self._made[id(output)] = (name, output)  # held, so that its id stays its own
+                self._made[id(output)] = (name, output)  # held, so that nothing else gets its id
 
         return hook
 

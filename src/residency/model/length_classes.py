@@ -25,7 +25,7 @@ class LengthClasses:
         self.two_sets: int | None = None
         """Length beyond which LongRoPE's other frequencies are used."""
         self.dynamic: int | None = None
-        """Length beyond which every length has frequencies of its own."""
+        """Length beyond which every length has other frequencies."""
         for rope in _list_ropes(config):
             kind = str(rope.get("rope_type") or rope.get("type") or "")
             pretrained = (

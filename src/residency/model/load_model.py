@@ -71,8 +71,8 @@ def load_model(
 
     Args:
         path: Hugging Face folder with safetensors.
-        adapter: folder of a PEFT adapter, or of full weights (a folder with its own
-            ``config.json``), which then take the base's place.
+        adapter: folder of a PEFT adapter, or of full weights (a folder with a
+            ``config.json``), which then replace the base's.
         dtype: ``"fp32"``, ``"bf16"``, ``"fp16"`` or a torch dtype.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
         merge: fold the adapter into the weights (faster); False keeps adapter modules.
@@ -80,7 +80,7 @@ def load_model(
 
     Raises:
         ConfigError: 4 bits on a device that has none. MissingExtraError: without bitsandbytes.
-        ModelError: the folder holds no model, pickled weights, code of its own, or an
+        ModelError: the folder holds no model, pickled weights, code, or an
             adapter of another model.
     """
     from residency.model.lora import fold_adapters

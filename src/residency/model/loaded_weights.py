@@ -1,7 +1,7 @@
 """What was loaded must be what the folder holds: nothing made up, nothing left out, nothing broken.
 
 transformers fills a tensor that a folder lacks with random numbers, and drops one that the
-configuration has no place for. Either way the model is another than the one that was saved.
+configuration does not know. Either way the model is another than the one that was saved.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def check_loading_report(report: Mapping[str, Any], path: Path) -> None:
     """Refuse what transformers' ``output_loading_info`` tells of.
 
     Raises:
-        ModelError: tensors are missing, of another shape, or have no place; they are named.
+        ModelError: tensors are missing, of another shape, or unknown; they are named.
     """
     missing = sorted(report.get("missing_keys") or ())
     wrong = sorted(report.get("mismatched_keys") or (), key=str)
@@ -80,7 +80,7 @@ def _is_finite(tensor: Tensor) -> bool:
 
 @torch.no_grad()
 def _holds_nan(tensor: Tensor) -> bool:
-    # A mask kept as a buffer may hold infinities on purpose.
+    # A mask stored as a buffer may hold infinities on purpose.
     if not tensor.is_floating_point() or not tensor.numel() or tensor.is_meta:
         return False
     return bool(torch.isnan(tensor).any())

@@ -42,7 +42,7 @@ class LoraExperts(nn.Module):
             self.lora_B[name] = nn.Parameter(zeros)
 
     def __getattr__(self, name: str) -> Any:
-        """What the model's own code reads of its experts."""
+        """What the model's code reads of its experts."""
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -62,14 +62,14 @@ class LoraExperts(nn.Module):
         return torch.baddbmm(weight, left_factor, right_factor, alpha=self.scale)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """As the experts' own forward, with the updated weights."""
+        """As the experts' forward, with the updated weights."""
         if not self.enabled:
             return self.base(*args, **kwargs)
         merged = {name: self.merged_weight(name) for name in self.names}
         return torch.func.functional_call(self.base, merged, args, kwargs)
 
     def keep_apart(self) -> None:
-        """Nothing to do: no merged copy is kept."""
+        """Nothing to do: there is no merged copy."""
 
     def mark_changed(self) -> None:
         """Nothing to do: weights are merged anew at each forward."""

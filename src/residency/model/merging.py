@@ -49,7 +49,7 @@ TOKENIZER_FILES = (
 
 @dataclass(frozen=True, repr=False)
 class MergeProof(ShortView):
-    """What the comparison found.
+    """What the comparison gave.
 
     Attributes:
         logits: largest absolute difference. changed: largest difference from the bare base.
@@ -115,15 +115,15 @@ def _logit_gap(first: _Answers, second: _Answers) -> float:
 
 
 class _ForceEnd(LogitsProcessor):
-    """Makes a model write one end token at one place, and no end token before."""
+    """Makes a model write one end token at one position, and no end token before."""
 
     def __init__(self, end: int, ends: Sequence[int], length: int) -> None:
-        self.end, self.ends, self.place = end, list(ends), length
+        self.end, self.ends, self.position = end, list(ends), length
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """scores: [1, V]."""
         forced = scores.clone()
-        if input_ids.shape[1] == self.place:
+        if input_ids.shape[1] == self.position:
             forced.fill_(float("-inf"))
             forced[:, self.end] = 0.0
         else:

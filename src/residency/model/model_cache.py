@@ -20,7 +20,7 @@ CACHE_VARIABLE = "RESIDENCY_CACHE"
 
 
 def cache_dir() -> Path:
-    """Where models are kept: ``$RESIDENCY_CACHE``, or the user's cache folder."""
+    """Where models lie: ``$RESIDENCY_CACHE``, or the user's cache folder."""
     named = os.environ.get(CACHE_VARIABLE, "")
     return Path(named) if named else platformdirs.user_cache_path("residency")
 

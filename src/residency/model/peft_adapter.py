@@ -1,4 +1,4 @@
-"""Adapters on disk, in PEFT's own file format: written as PEFT writes them, read whoever wrote them."""
+"""Adapters on disk, in PEFT's file format: written as PEFT writes them, read whoever wrote them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMES = {
 
 
 def adapter_state(model: Any, weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """The adapter's tensors under PEFT's names; ``weights``: instead of the model's own, by name."""
+    """The adapter's tensors under PEFT's names; ``weights``: instead of the model's, by name."""
     state = {}
     for path, layer in all_adapters(model):
         for ours, theirs in _tensor_names(layer):

@@ -1,4 +1,4 @@
-"""Which library multiplies fp32 matrices on this machine: measured once, and kept.
+"""Which library multiplies fp32 matrices on this machine: measured once, and remembered.
 
 oneDNN is about twice as fast as MKL on recent AMD processors, and up to a third slower on some
 Intel ones. A choice that changed from run to run would change the last bits of a resumed training,
@@ -71,7 +71,7 @@ def _choose_once(way: str, other: str, measure: Callable[[], tuple[float, float]
 
 @torch.no_grad()
 def time_products() -> tuple[float, float]:
-    """Seconds of one product by oneDNN and by PyTorch's own choice (MKL): the best of a few, in turn."""
+    """Seconds of one product by oneDNN and by PyTorch's choice (MKL): the best of a few, in turn."""
     rows, outputs, inputs = SHAPE
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(rows, inputs, generator=generator)
@@ -100,11 +100,11 @@ def time_single_rows() -> tuple[float, float]:
     for turn in range(TIMES + 1):
         for number in (0, 1):
             began = time.perf_counter()
-            for place in range(SINGLE_WEIGHTS):
+            for index in range(SINGLE_WEIGHTS):
                 if number == 0:
-                    torch.ops.mkldnn._linear_pointwise(x, packed[place], None, "none", [], "")
+                    torch.ops.mkldnn._linear_pointwise(x, packed[index], None, "none", [], "")
                 else:
-                    torch.nn.functional.linear(x, plain[place])
+                    torch.nn.functional.linear(x, plain[index])
             if turn:
                 best[number] = min(best[number], time.perf_counter() - began)
     return best[0], best[1]

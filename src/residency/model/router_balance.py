@@ -1,8 +1,8 @@
 """The router's load-balancing loss of mixtures of experts (Switch Transformer, arXiv 2101.03961).
 
-Each architecture in transformers brings its own function and coefficient; both are used as they
+Each architecture in transformers brings a function and a coefficient; both are used as they
 are, on the tokens of the examples and nothing else, so that losses equal those of a trainer that
-runs the model's own forward on padded batches.
+runs the model's forward on padded batches.
 """
 
 from __future__ import annotations

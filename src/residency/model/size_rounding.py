@@ -2,7 +2,7 @@
 
 oneDNN makes code and buffers for each shape that it meets and keeps up to 1024 of them. Batches of
 text rarely have the same number of tokens twice: a run would make all of it anew at every step
-(figures: docs/training.md). So a flat batch gets a few tokens more, as an example of their own that
+(figures: docs/training.md). So a flat batch gets a few tokens more, as a separate example that
 nobody sees and nothing is predicted from.
 
 Shapes: T flat tokens, E expanded tokens, S chosen positions.

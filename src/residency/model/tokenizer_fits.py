@@ -15,7 +15,7 @@ from residency.errors import ModelError
 
 _SHOWN = 4
 _ENDS = ("bos_token", "eos_token")
-"""Tokens that every conversation holds. (A padding token is never asked of the embeddings here.)"""
+"""Tokens that every conversation holds. (A padding token never reaches the embeddings here.)"""
 
 
 def check_tokenizer_fits(path: Path, config: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Which words of a row are compared with other rows, as flat arrays.
 
 Of a prompt these are the user's words that differ between rows (``distinct_text``). Its *body*
-leaves out more: an instruction that stands beside an input of its own, and lines that only list
+leaves out more: an instruction that stands beside a separate input, and lines that only list
 names (the header of a table, a schema). Many honest items share those, so sharing them proves
 nothing. Where the input is nothing but such lines, an instruction that no other row has is the body
 (a question on a schema). Of the answer it is all trained turns; its *prose* are the reference's long lines.
@@ -31,7 +31,7 @@ delimiter."""
 
 _NAME = re.compile(r"\w+")
 _DELIMITED_GAP = re.compile(r"\w[\"'`\])]*\s*[|,;\t()\[\]{}=<>][\s|,;()\[\]{}=<>\"'`]*(?=\w)")
-_COLUMNS = ("instruction", "start", "own", "body", "stop", "end", "prose_end", "only_lists")
+_COLUMNS = ("instruction", "start", "request", "body", "stop", "end", "prose_end", "only_lists")
 
 
 @dataclass(frozen=True)
@@ -62,24 +62,24 @@ class ComparedRowsBuilder:
 
     def add(self, example: Example) -> None:
         """One more row."""
-        instruction, own = user_parts(example)
-        self._add_parts(instruction, own, gather_answers(example), gather_prose(example))
+        instruction, request = user_parts(example)
+        self._add_parts(instruction, request, gather_answers(example), gather_prose(example))
 
     def add_text(self, text: str) -> None:
         """One more row that is a prompt alone, e.g. a benchmark's question."""
         self._add_parts("", text, "", "")
 
-    def _add_parts(self, instruction: str, own: str, answers: str, prose: str) -> None:
-        lists, rest = part_list_lines(own)
-        start, own_start = self._store.add(instruction)
+    def _add_parts(self, instruction: str, request: str, answers: str, prose: str) -> None:
+        lists, rest = part_list_lines(request)
+        start, request_start = self._store.add(instruction)
         _, body = self._store.add(lists)
         _, stop = self._store.add(rest)
         _, end = self._store.add(answers)
         _, prose_end = self._store.add(prose)
         number = crc32(instruction.encode("utf-8", "replace")) if instruction else 0
-        only_lists = body == stop > own_start
-        body = own_start if only_lists else body
-        offsets = (number, start, own_start, body, stop, end, prose_end, only_lists)
+        only_lists = body == stop > request_start
+        body = request_start if only_lists else body
+        offsets = (number, start, request_start, body, stop, end, prose_end, only_lists)
         for name, value in zip(_COLUMNS, offsets, strict=True):
             self._columns[name].append(value)
 
@@ -100,7 +100,7 @@ class ComparedRowsBuilder:
         }
         values = self._store.values()
         whole = RowWords(values, column["start"], column["stop"])
-        prompts = distinct_words(whole, column["own"], column["instruction"])
+        prompts = distinct_words(whole, column["request"], column["instruction"])
         begins = np.maximum(prompts.starts, np.minimum(column["body"], prompts.stops))
         # A prompt of nothing but names is compared whole.
         begins = np.where(begins < prompts.stops, begins, prompts.starts)
@@ -110,9 +110,9 @@ class ComparedRowsBuilder:
         )
         if len(prompts):
             asks = (column["only_lists"] != 0) & (column["instruction"] != 0)
-            asks &= (counts[inverse] == 1) & (prompts.starts < column["own"])
+            asks &= (counts[inverse] == 1) & (prompts.starts < column["request"])
             begins = np.where(asks, prompts.starts, begins)
-            ends = np.where(asks, column["own"], ends)
+            ends = np.where(asks, column["request"], ends)
         return ComparedRows(
             prompts=prompts,
             bodies=RowWords(values, begins, ends),

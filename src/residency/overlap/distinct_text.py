@@ -1,8 +1,8 @@
 """What differs between rows: their text without what they all share.
 
 Overlap, near-duplicates and contamination are computed on the user's side of a row, without
-(rule 1) system messages; (rule 2) an instruction that stands in many rows beside an input of
-their own; (rule 3) words with which at least half of the rows begin or end. Otherwise every
+(rule 1) system messages; (rule 2) an instruction that stands in many rows beside a separate
+input; (rule 3) words with which at least half of the rows begin or end. Otherwise every
 row of a task with one instruction would look like every other. Where a text is needed and not its
 words (for embeddings), the prompt's lines that a tenth of the rows have are left out
 (``distinct_prompts``).
@@ -34,15 +34,15 @@ AFFIX_LEAST = 4
 def user_parts(example: Example) -> tuple[str, str]:
     """The user's words in two parts: an instruction that may be shared, and the rest.
 
-    The first part is empty unless the row is one instruction with an input of its own.
+    The first part is empty unless the row is one instruction with a separate input.
     Raw text is all in the second part.
     """
     if not example.prompt:
         return "", example.messages[0].text
-    asked = [m for m in example.prompt if m.role in ("user", "tool")]
-    if len(asked) == 1 and asked[0].input:
-        return asked[0].content, asked[0].input
-    return "", "\n".join(m.text for m in asked)
+    requests = [m for m in example.prompt if m.role in ("user", "tool")]
+    if len(requests) == 1 and requests[0].input:
+        return requests[0].content, requests[0].input
+    return "", "\n".join(m.text for m in requests)
 
 
 def distinct_prompts(examples: Sequence[Example], beside: Sequence[Example] = ()) -> list[str]:
@@ -51,10 +51,13 @@ def distinct_prompts(examples: Sequence[Example], beside: Sequence[Example] = ()
     A prompt of nothing but shared lines is taken whole, and so is a row without a prompt.
     """
     lines = [_prompt_lines(example) for example in examples]
-    counts = Counter(line for own in lines for line in set(own))
+    counts = Counter(line for prompt_lines in lines for line in set(prompt_lines))
     counts.update(line for example in beside for line in set(_prompt_lines(example)))
     limit = max(LINE_ROWS, LINE_SHARE * (len(examples) + len(beside)))
-    return ["\n".join([line for line in own if counts[line] < limit] or own) for own in lines]
+    return [
+        "\n".join([line for line in prompt_lines if counts[line] < limit] or prompt_lines)
+        for prompt_lines in lines
+    ]
 
 
 def _prompt_lines(example: Example) -> list[str]:
@@ -73,7 +76,7 @@ def distinct_words(words: RowWords, middles: I64, instructions: np.ndarray) -> R
 
     Args:
         words: each row's words, instruction first.
-        middles: where each row's own words begin (its start when there is no instruction).
+        middles: where each row's words after it begin (its start when there is no instruction).
         instructions: a hash of each row's instruction, 0 where there is none.
     """
     values, inverse, counts = np.unique(instructions, return_inverse=True, return_counts=True)

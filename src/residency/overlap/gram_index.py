@@ -91,7 +91,7 @@ def _part_by_cost(costs: np.ndarray[Any, np.dtype[Any]]) -> Iterator[slice]:
 
 
 def _make_incidence(rows: I64, columns: I64, shape: tuple[int, int]) -> Any:
-    """A sparse matrix of ones at these places; each place once."""
+    """A sparse matrix of ones at these positions; each position once."""
     matrix = sparse.csr_matrix((np.ones(len(rows), np.int64), (rows, columns)), shape)
     matrix.data[:] = 1
     return matrix

@@ -31,9 +31,9 @@ _CHUNK = 8192
 _TOGETHER = 1 << 23
 """Words of candidates whose n-grams are held at once: 64 MB."""
 _KEPT = 1 << 19
-"""n-grams of recent rows kept as sets: about 50 MB."""
+"""n-grams of recent rows held as sets: about 50 MB."""
 FLAGGED_ROWS = 200_000
-"""Up to here rensa's own index first says which rows share a band (it needs 1 KB a row)."""
+"""Up to here rensa's index first says which rows share a band (it needs 1 KB a row)."""
 
 
 @dataclass(frozen=True)
@@ -107,21 +107,21 @@ def find_near(prompts: RowWords, answers: RowWords, threshold: float) -> dict[in
     candidates, firsts = np.unique(members, return_index=True)
     pairs = _Pairs(prompts, answers, rows[candidates], threshold)
     held, filled = array("i", bytes(4 * BUCKET_REPRESENTATIVES * count)), bytearray(count)
-    found: dict[int, Near] = {}
+    near_rows: dict[int, Near] = {}
     ends = np.append(firsts[1:], len(members))
-    for place, (first, end) in enumerate(zip(firsts.tolist(), ends.tolist(), strict=True)):
+    for candidate, (first, end) in enumerate(zip(firsts.tolist(), ends.tolist(), strict=True)):
         own_buckets = [(b, b * BUCKET_REPRESENTATIVES) for b in buckets[first:end].tolist()]
         others = sorted({o for b, start in own_buckets for o in held[start : start + filled[b]]})
-        near = pairs.first_near(place, others)
+        near = pairs.first_near(candidate, others)
         if near is not None:
-            found[pairs.row(place)] = near
+            near_rows[pairs.row(candidate)] = near
             if near.duplicate:
                 continue
         for b, start in own_buckets:
             if filled[b] < BUCKET_REPRESENTATIVES:
-                held[start + filled[b]] = place
+                held[start + filled[b]] = candidate
                 filled[b] += 1
-    return found
+    return near_rows
 
 
 def _find_buckets(hashes: np.ndarray[Any, np.dtype[np.uint32]]) -> tuple[I32, I32, int]:
@@ -148,17 +148,17 @@ class _Pairs:
         self._rows, self._threshold = rows, threshold
         self._prompts, self._answers = _Sets(prompts.take(rows)), _Sets(answers.take(rows))
 
-    def row(self, place: int) -> int:
+    def row(self, candidate: int) -> int:
         """The row that a candidate is."""
-        return int(self._rows[place])
+        return int(self._rows[candidate])
 
-    def first_near(self, place: int, others: list[int]) -> Near | None:
+    def first_near(self, candidate: int, others: list[int]) -> Near | None:
         best: Near | None = None
         for other in others:
-            score = jaccard_similarity(self._prompts[place], self._prompts[other])
+            score = jaccard_similarity(self._prompts[candidate], self._prompts[other])
             if score < self._threshold:
                 continue
-            left, right = self._answers[place], self._answers[other]
+            left, right = self._answers[candidate], self._answers[other]
             if (not left and not right) or jaccard_similarity(left, right) >= self._threshold:
                 return Near(self.row(other), score, True)
             best = best or Near(self.row(other), score, False)
@@ -167,7 +167,7 @@ class _Pairs:
 
 class _Sets:
     """The n-grams of rows as sets. Those of the first rows are hashed together, as far as
-    ``_TOGETHER`` words go, the others one by one; recently used sets are kept."""
+    ``_TOGETHER`` words go, the others one by one; recently used sets stay."""
 
     def __init__(self, words: RowWords) -> None:
         self._words = words
@@ -177,16 +177,16 @@ class _Sets:
         self._known: OrderedDict[int, frozenset[int]] = OrderedDict()
         self._held = 0
 
-    def __getitem__(self, place: int) -> frozenset[int]:
-        known = self._known.get(place)
+    def __getitem__(self, number: int) -> frozenset[int]:
+        known = self._known.get(number)
         if known is None:
-            together = place < self._together
+            together = number < self._together
             values = (
-                self._grams.row(place)
+                self._grams.row(number)
                 if together
-                else hash_ngrams(self._words.take([place]), SHINGLE).values
+                else hash_ngrams(self._words.take([number]), SHINGLE).values
             )
-            known = self._known[place] = frozenset(values.tolist())
+            known = self._known[number] = frozenset(values.tolist())
             self._held += len(known)
             while self._held > _KEPT and len(self._known) > 1:
                 self._held -= len(self._known.popitem(last=False)[1])

@@ -130,8 +130,8 @@ class ProtectedRows:
                 yield Overlap(first + row, item, f"answer {rule}", share)
 
     def _has_near_body(self, shingles: U64, item: int) -> bool:
-        own = self._body_shingles.row(item).tolist()
-        return jaccard_similarity(shingles.tolist(), own) >= self._near_duplicate
+        item_shingles = self._body_shingles.row(item).tolist()
+        return jaccard_similarity(shingles.tolist(), item_shingles) >= self._near_duplicate
 
     def _find_usual(self, index: GramIndex, share: float) -> Flags:
         return index.rows_with >= max(BOILERPLATE_ROWS, share * self._row_count)

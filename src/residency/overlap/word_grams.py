@@ -1,6 +1,6 @@
 """Words of many texts as flat arrays of 32-bit hashes, and their n-grams as 64-bit hashes.
 
-A text's words are those of ``residency.text.words``; a word is kept as its CRC-32. All words lie end
+A text's words are those of ``residency.text.words``; a word is stored as its CRC-32. All words lie end
 to end in one array, in memory or in a temporary file, so a million rows cost 4 bytes a word.
 A text of fewer than n words counts as one n-gram of all its words, so that short texts can
 still be compared (as equal or not).
@@ -69,7 +69,7 @@ class RowGrams:
 
 
 class _Hashes(dict[str, int]):
-    """CRC-32 of words; those of the first ``KNOWN_WORDS`` different ones are kept."""
+    """CRC-32 of words; those of the first ``KNOWN_WORDS`` different ones stay."""
 
     def __missing__(self, word: str) -> int:
         value = crc32(word.encode("utf-8", "replace"))
@@ -106,7 +106,7 @@ class WordStore:
         return self._written + len(self._buffer)
 
     def merge(self, later: WordStore) -> None:
-        """Add the words of another, which holds its own in memory."""
+        """Add the words of another, which holds them in memory."""
         self._buffer.extend(later._buffer)
         self._spill_buffer()
 
@@ -133,7 +133,7 @@ class WordStore:
             )
         self._flush_buffer()
         self._file.flush()
-        # The map keeps its own handle; the nameless file goes when that does.
+        # The map keeps a handle; the nameless file goes when that does.
         values = np.memmap(self._file, np.uint32, "r") if self._written else np.zeros(0, np.uint32)
         self._file.close()
         return values
@@ -162,8 +162,8 @@ def hash_ngrams(words_of: RowWords, n: int) -> RowGrams:
             for k in range(n):
                 rolling = rolling * _BASE + flat[k : total - n + 1 + k]
             long = np.repeat(~short & (counts > 0), counts)
-            place = np.arange(len(out)) - np.repeat(offsets[:-1], counts)
-            out[long] = rolling[(np.repeat(begins, counts) + place)[long]]
+            position = np.arange(len(out)) - np.repeat(offsets[:-1], counts)
+            out[long] = rolling[(np.repeat(begins, counts) + position)[long]]
         if short.any():
             # Rows of fewer than n words: a polynomial of all of them and their number.
             step = np.arange(total) - np.repeat(begins, lengths)

@@ -34,7 +34,7 @@ SMALL_NUMBERS = (
 """Zero to nineteen, in order."""
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _ENGLISH = {word: value for value, word in enumerate(SMALL_NUMBERS)}
-_ENGLISH |= {word: 20 + 10 * place for place, word in enumerate(_TENS)}
+_ENGLISH |= {word: 20 + 10 * tens for tens, word in enumerate(_TENS)}
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6}
 _OTHERS = (
     "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn"
@@ -59,7 +59,7 @@ _ROUND = (
     "twintig dertig veertig vijftig zestig zeventig tachtig negentig honderd",
 )
 _OTHER = {word: value for line in _OTHERS for value, word in enumerate(line.split())}
-_OTHER |= {word: 20 + 10 * place for line in _ROUND for place, word in enumerate(line.split())}
+_OTHER |= {word: 20 + 10 * tens for line in _ROUND for tens, word in enumerate(line.split())}
 _HAN_DIGITS = {sign: value for value, sign in enumerate("〇一二三四五六七八九")} | {
     "零": 0,
     "两": 2,

@@ -183,10 +183,10 @@ def _read_numbers(text: str, convention: Convention) -> list[Number]:
         if match.start() < done:
             continue
         inside = next((m for m in latex if m.start() < match.start() < m.end()), None)
-        numbers_here = (
+        match_numbers = (
             [_read_latex(inside)] if inside else _read_match(match, fractions, convention)
         )
-        numbers += [_add_surroundings(number, text) for number in numbers_here]
+        numbers += [_add_surroundings(number, text) for number in match_numbers]
         done = numbers[-1].end
     return _join_scales(numbers)
 

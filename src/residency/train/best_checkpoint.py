@@ -20,8 +20,8 @@ class BestCheckpoint:
     """Scores the model every ``eval_every`` steps and at the end; higher is better.
 
     Args:
-        score: the score of the model as it is; None: nothing is scored, and the last step is kept.
-            It is asked on rank 0, and on every rank where weights are sharded.
+        score: the score of the model as it is; None: nothing is scored, and the last step stays.
+            It is measured on rank 0, and on every rank where weights are sharded.
         weights: of the best step so far, from a checkpoint.
     """
 

@@ -67,7 +67,7 @@ def save_checkpoint(
     ``best``: weights of the best step so far.
 
     Raises:
-        OSError: it cannot be written (a full disk); the older ones are kept, nothing of it is.
+        OSError: it cannot be written (a full disk); the older ones stay, nothing of it does.
     """
     final = folder / f"{_NAME}{state.step:08d}"
     temporary = draft_name(final, shared=True)

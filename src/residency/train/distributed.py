@@ -128,7 +128,7 @@ def join_world() -> World:
 
 
 def _init_group(backend: str) -> None:
-    """``init_process_group``, each attempt under a name of its own.
+    """``init_process_group``, each attempt under a new name.
 
     torchrun (2.13) keeps one store over restarts: a rank that is back before the others finds
     their addresses of the last attempt there, and connects to nobody.

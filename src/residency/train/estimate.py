@@ -1,6 +1,6 @@
-"""Memory and time of a training before it runs: a few of its own steps, and a formula for the rest.
+"""Memory and time of a training before it runs: a few of its steps, and a formula for the rest.
 
-The steps are made by a process of its own (estimate_probe.py), so that its memory is nobody else's.
+The steps are made by a separate process (estimate_probe.py), so that its memory is nobody else's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Estimate(ShortView):
             add (adapters, gradients, optimizer, activations). cache: mapped pages of the frozen
             layers' cache that the probe did not read; the system may take such pages back.
         steps: optimizer steps. step_seconds: of an average step, checkpoints included.
-        frozen_seconds: computing the frozen layers that no earlier run kept.
+        frozen_seconds: computing the frozen layers that no earlier run stored.
         seconds: of all steps, frozen layers included; not starting and loading.
         measured_memory, measured_step_seconds: of a real run, where one was made to compare.
     """

@@ -57,7 +57,7 @@ def probe_training(
     """Fields of ``Estimate`` for a training in a process like this one.
 
     Args:
-        trunk_cache, identity: of the run: what is kept there need not be computed.
+        trunk_cache, identity: of the run: what lies there need not be computed.
         on_event: what the run does with each step's metrics; its time counts.
         check_steps: instead, the fields of a real run of so many steps.
     """
@@ -108,7 +108,7 @@ class _WatchedEngine(Engine):
         self.results: list[StepResult] = []
 
     def step(self, rows: Sequence[TokenRow]) -> StepResult:
-        """As the engine's, kept."""
+        """As the engine's, remembered."""
         self.results.append(super().step(rows))
         return self.results[-1]
 
@@ -143,13 +143,15 @@ class _ProbeRun:
             return 0
         return (count_tokens(rows) - count_tokens(self.rows)) * self.engine.trunk.token_bytes
 
-    def frozen_seconds(self, rows: Sequence[TokenRow], kept: Path | None, identity: str) -> float:
-        """Seconds that the frozen layers will take, but for the rows that are kept already."""
+    def frozen_seconds(
+        self, rows: Sequence[TokenRow], cache_folder: Path | None, identity: str
+    ) -> float:
+        """Seconds that the frozen layers will take, but for the rows that are stored already."""
         trunk = self.engine.trunk
         if trunk is None:
             return 0.0
-        if kept is not None and kept.is_dir():
-            there = TrunkCache(kept, trunk.decoder, trunk.layer, identity)
+        if cache_folder is not None and cache_folder.is_dir():
+            there = TrunkCache(cache_folder, trunk.decoder, trunk.layer, identity)
             rows = [row for row in rows if not there.has(row.ids)]
         return self.filling / count_tokens(self.rows) * count_tokens(rows)
 

@@ -134,7 +134,7 @@ class ForwardPass:
 
     @contextlib.contextmanager
     def adapter_off(self) -> Iterator[None]:
-        """The base's own outputs: DPO's reference."""
+        """The base's outputs: DPO's reference."""
         for layer in self.adapters:
             layer.enabled = False
         try:

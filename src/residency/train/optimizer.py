@@ -1,6 +1,6 @@
 """The optimizers: AdamW, and Muon for the hidden matrices with AdamW for everything else.
 
-Both are PyTorch's own. AdamW's groups: no decay on vectors; with LoRA+ a higher rate for B. Muon
+Both are PyTorch's. AdamW's groups: no decay on vectors; with LoRA+ a higher rate for B. Muon
 (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/) replaces a matrix's momentum by
 the nearest orthogonal matrix; here the two are joined so that the training engine sees parameter
 groups, state and steps of one. A group's ``factor`` scales the schedule's learning rate.

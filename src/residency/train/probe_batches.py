@@ -56,7 +56,7 @@ def batch_sizes(source: EpochBatches, settings: TrainConfig) -> dict[int, Sizes]
 
 
 def _with_rejected(rows: Iterable[TokenRow]) -> list[TokenRow]:
-    """Rows and, with DPO, their rejected sides as rows of their own."""
+    """Rows and, with DPO, their rejected sides as separate rows."""
     out = []
     for row in rows:
         out.append(TokenRow(row.example, row.ids, row.mask))

@@ -41,7 +41,7 @@ def check_source(source: Batches, model: Any, base: Path, objective: str) -> lis
 
 
 def _find_bos(config: Any) -> int | None:
-    """The beginning token, where it is one of its own (not also the end or padding token)."""
+    """The beginning token, where it is a separate one (not also the end or padding token)."""
     bos = getattr(config, "bos_token_id", None)
     return None if bos == getattr(config, "eos_token_id", None) else bos
 

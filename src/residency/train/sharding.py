@@ -21,8 +21,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 class Sharded(nn.Module):
     """A model whose weights are gathered while a function of it runs.
 
-    FSDP works at the forward of modules; the engine's own forward calls parts of the model (its
-    body, its head's weight), so it is made the forward of a module of its own.
+    FSDP works at the forward of modules; the engine's forward calls parts of the model (its
+    body, its head's weight), so it is made the forward of a separate module.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 FLOPs are counted as the field counts them (PaLM, arXiv 2204.02311, appendix B): two a weight
 and token forward; the backward costs once that for the inputs and, where weights train, once
-more. Attention's own products are left out (under 3 % at 130 tokens). Cached layers and
+more. Attention's products are left out (under 3 % at 130 tokens). Cached layers and
 shared tokens are work not done, and are not counted.
 """
 

@@ -1,7 +1,7 @@
 """Send a run's metrics to a tracker that the user named: TensorBoard, W&B, MLflow or Trackio.
 
 Each is an optional package (extra ``track``). TensorBoard, MLflow and Trackio write to this
-machine unless told otherwise by their own settings; W&B sends to its server.
+machine unless told otherwise by their settings; W&B sends to its server.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class Engine(ForwardPass):
         """Split weights, gradients and optimizer over the processes; after ``prepare``.
 
         Raises:
-            ConfigError: 4-bit weights, or an engine with an optimizer of its own.
+            ConfigError: 4-bit weights, or an engine with another optimizer.
         """
         if self.settings.quantize != "none" or type(self) is not Engine:
             raise ConfigError(

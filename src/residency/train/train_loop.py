@@ -50,7 +50,7 @@ def train(
     Raises:
         ResumeError: the folder holds a run with other data or settings (they are named).
         DataError, TemplateError: rows that would train nothing, or wrongly.
-        TrainingError: a non-finite step; the last checkpoint is kept.
+        TrainingError: a non-finite step; the last checkpoint stays.
     """
     options = options or TrainOptions()
     source = rows if not isinstance(rows, Sequence) else cut_epochs(rows, settings, options.seed)
@@ -174,7 +174,7 @@ def _make_steps(
         source.steps, peak, options.progress, options.on_event, track=track, out=out
     )
     began = time.perf_counter() - state.seconds
-    between_steps = True  # what is in memory is then a state that may be kept
+    between_steps = True  # what is in memory is then a state that may be stored
     try:
         while state.step < source.steps and not state.stopped_early:
             batch = as_objective(source.batch(state.step), settings.objective)

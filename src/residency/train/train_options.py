@@ -22,7 +22,7 @@ class TrainOptions:
         seed: of shuffling, adapters and dropout. threads: CPU threads, 0 keeps PyTorch's.
         device: ``auto``, ``cpu``, ``cuda`` …
         base_name: what the user calls the base; written into the adapter. Empty: its folder.
-        hashes: identities (base, data, template …) kept with the run and compared on resume.
+        hashes: identities (base, data, template …) stored with the run and compared on resume.
         trunk_cache: folder for the frozen layers' states, shared by runs.
         resume: go on with a run that lies in the folder; False begins anew.
         extend: go on with more epochs on purpose. checkpoint_every: steps between checkpoints.
@@ -31,7 +31,7 @@ class TrainOptions:
             removed afterwards. Taken before ``evaluate``.
         dev: rows whose negative loss is the score when neither is given.
         progress: for people. on_event: metrics of each step, for programs.
-        make_engine: the engine's class (pretraining brings its own optimizer).
+        make_engine: the engine's class (pretraining brings another optimizer).
     """
 
     seed: int = 0

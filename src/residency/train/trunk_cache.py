@@ -1,9 +1,9 @@
-"""The frozen trunk: what leaves the frozen lower layers, computed once a row and kept.
+"""The frozen trunk: what leaves the frozen lower layers, computed once a row and stored.
 
 Adapters on the top layers cannot change it, so every later epoch, arm and round reads it
 from disk (memory-mapped) instead of running those layers. An entry's key is the SHA-256 of
 the row's token ids, the base's identity, the layer and the number format: another template,
-tokenizer or base gives other keys, so a stale entry cannot be found. The first entry used
+tokenizer or base gives other keys, so a stale entry is never hit. The first entry used
 is computed again and compared, in case the base changed under its name.
 """
 
@@ -54,12 +54,12 @@ class TrunkCache:
         return hashlib.sha256(self._salt + np.asarray(ids, np.int64).tobytes()).hexdigest()[:32]
 
     def has(self, ids: Sequence[int]) -> bool:
-        """Whether a row's states are kept."""
+        """Whether a row's states are stored."""
         return self.key(ids) in self._entries
 
     @property
     def token_bytes(self) -> int:
-        """Bytes kept for each token; 0 as long as nothing is."""
+        """Bytes stored for each token; 0 as long as nothing is."""
         entry = next(iter(self._entries.values()), None)
         return 0 if entry is None else entry[0].numel() * entry.element_size()
 

@@ -145,8 +145,10 @@ class Answers:
     def _measure_lengths(self, rows: int) -> tuple[Figure, Figure]:
         lengths = np.frombuffer(self._lengths, np.int32) if rows else np.zeros(1, np.int32)
         prompts = np.frombuffer(self._prompts, np.int32) if rows else np.zeros(1, np.int32)
-        asked = prompts > 0
-        ratio = float(np.median(lengths[asked] / prompts[asked])) if asked.any() else 0.0
+        has_prompt = prompts > 0
+        ratio = (
+            float(np.median(lengths[has_prompt] / prompts[has_prompt])) if has_prompt.any() else 0.0
+        )
         return (
             Figure(
                 "answer_words",

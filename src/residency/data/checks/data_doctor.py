@@ -1,6 +1,6 @@
 """The data doctor: one pass over the rows, then what is wrong with them and what to do.
 
-Rows are streamed; what is kept of each is a few numbers (``table``), the rows in which something
+Rows are streamed; what stays of each is a few numbers (``table``), the rows in which something
 was seen, and a fixed sample. Memory grows by about 150 bytes a row, whatever its length.
 """
 
@@ -37,7 +37,7 @@ from residency.nouns.example import Split
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What the doctor found.
+    """What the doctor says.
 
     Attributes:
         subject: what was checked. files: every source and how its columns were read.
@@ -276,7 +276,7 @@ def _contradiction_figure(survey: Survey) -> Figure:
 
 
 def _two_answers(source: str, one: View | None, other: View | None) -> str:
-    """Where the other row stands and, where both rows are at hand, what was asked and answered."""
+    """Where the other row stands and, where both rows are at hand, its prompt and answer."""
     if one is None or other is None:
         return f"same prompt as {source}"
     asking = shorten_text(one.prompt, 60)

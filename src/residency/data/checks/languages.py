@@ -3,7 +3,7 @@
 lingua names a language from letter n-grams; on short or technical text it is often wrong (of 40
 English rows that it took for another language in public instruction sets, 33 were English). So a
 language other than the main one is believed only when the commonest words say so too (wordfreq):
-the text must hold few of the main language's, and enough of its own.
+the text must hold few of the main language's, and enough of that language's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COMMON_WORDS = 1000
 MAIN_SHARE = 0.3
 """Share of the main language's commonest words from which a text is in the main language."""
 OWN_SHARE = 0.2
-"""Share of its own commonest words that a text in another language must hold at least."""
+"""Share of its commonest words that a text in another language must hold at least."""
 _NO_PROSE = re.compile(r"```.*?(?:```|$)|`[^`\n]*`|https?://\S+|\S+@\S+|<[^>\n]{1,80}>", re.DOTALL)
 _DENSE = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
@@ -49,9 +49,9 @@ def check_languages(views: list[View], *, partial: bool) -> list[Figure]:
     """Languages of prompts and answers, and answers in another language than their prompt."""
     partial = partial or len(views) > LANGUAGE_SAMPLE
     views = views[:: -(-len(views) // LANGUAGE_SAMPLE)]
-    asked = [extract_prose(user_parts(v.example)[1] or v.prompt) for v in views]
-    given = [extract_prose(v.answer) for v in views]
-    languages_told = tell_languages([*asked, *given])
+    prompts = [extract_prose(user_parts(v.example)[1] or v.prompt) for v in views]
+    answers = [extract_prose(v.answer) for v in views]
+    languages_told = tell_languages([*prompts, *answers])
     pairs = list(
         zip(views, languages_told[: len(views)], languages_told[len(views) :], strict=True)
     )
@@ -100,8 +100,8 @@ def extract_prose(text: str) -> str:
 
 def tell_languages(texts: list[str]) -> list[str]:
     """The language of each text, in English; empty where it is not clear."""
-    found = _load_detector().detect_languages_in_parallel_of(texts)
-    first = [language if text else None for language, text in zip(found, texts, strict=True)]
+    languages = _load_detector().detect_languages_in_parallel_of(texts)
+    first = [language if text else None for language, text in zip(languages, texts, strict=True)]
     counts = Counter(language for language in first if language is not None)
     if not counts:
         return [""] * len(texts)
@@ -122,10 +122,10 @@ def _is_believed(text: str, language: Any, main: Any) -> str:
         return str(language.name.title())
     if ours >= MAIN_SHARE:
         return str(main.name.title())
-    own = _common_share(spoken, _language_code(language))
-    if own is None:  # no list of its words: believed only where nothing speaks for another
+    theirs = _common_share(spoken, _language_code(language))
+    if theirs is None:  # no list of its words: believed only where nothing speaks for another
         return str(language.name.title()) if len(set(spoken)) >= 20 and ours < OWN_SHARE / 2 else ""
-    return str(language.name.title()) if own >= max(OWN_SHARE, 1.5 * ours) else ""
+    return str(language.name.title()) if theirs >= max(OWN_SHARE, 1.5 * ours) else ""
 
 
 def _common_share(spoken: list[str], code: str) -> float | None:

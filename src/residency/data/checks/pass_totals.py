@@ -88,7 +88,7 @@ class Findings:
             self.rejects.append(reject)
 
     def merge(self, later: Findings) -> None:
-        """Add what was found in the rows after these."""
+        """Add what the rows after these showed."""
         for mine, more in (
             (self.answers, later.answers),
             (self.artefacts, later.artefacts),

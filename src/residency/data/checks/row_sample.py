@@ -21,7 +21,7 @@ class Sample:
     """Keeps the rows with the smallest content hashes.
 
     Args:
-        bar: rows of a lower rank are not kept: they have no place in the sample that this one
+        bar: rows of a lower rank are dropped: they are not in the sample that this one
             will be merged into.
     """
 
@@ -55,7 +55,7 @@ class Sample:
 
     @property
     def views(self) -> list[View]:
-        """The kept rows, in the order in which they were added."""
+        """The sampled rows, in the order in which they were added."""
         return [v for _, _, v in sorted(self._heap, key=lambda item: item[1])]
 
     @property

@@ -45,7 +45,7 @@ def check_spelling(views: list[View], *, partial: bool, language: str = "en") ->
         if looks_like_code(view.answer) or not _in_language(view.words, frequencies):
             continue
         prose = _NO_PROSE.sub(lambda code: " " * len(code.group()), view.answer)
-        asked: set[str] | None = None
+        prompt_words: set[str] | None = None
         for word in dict.fromkeys(view.words):
             if (
                 not 5 <= len(word) <= 15
@@ -58,9 +58,11 @@ def check_spelling(views: list[View], *, partial: bool, language: str = "en") ->
                 known[word] = "" if word in frequencies else _nearest_word(word, frequencies)
             if not known[word]:
                 continue
-            asked = asked if asked is not None else set(split_words(view.prompt))
+            prompt_words = (
+                prompt_words if prompt_words is not None else set(split_words(view.prompt))
+            )
             at = _standing_alone(word, prose)
-            if word not in asked and at >= 0:
+            if word not in prompt_words and at >= 0:
                 hits.append((view, at, word, known[word]))
                 break
     return Figure(
@@ -85,8 +87,8 @@ def _in_language(said: list[str], known: Mapping[str, float]) -> bool:
 
 def _standing_alone(word: str, text: str) -> int:
     """Where the word stands in small letters and touches no digit, sign of an address or of code."""
-    found = re.search(rf"(?<![\w@./:\\$#'’-]){word}(?![\w@/:\\(\[='’-]|\.\w)", text)
-    return found.start() if found else -1
+    match = re.search(rf"(?<![\w@./:\\$#'’-]){word}(?![\w@/:\\(\[='’-]|\.\w)", text)
+    return match.start() if match else -1
 
 
 def _find_context(text: str, at: int, word: str) -> str:

@@ -91,7 +91,7 @@ class Survey:
             yield from reader
 
     def rejects(self) -> Iterator[Reject]:
-        """Every row that cannot be used; beyond those kept, the sources are read again."""
+        """Every row that cannot be used; beyond those held, the sources are read again."""
         if self.findings.rejected == len(self.findings.rejects):
             yield from self.findings.rejects
             return

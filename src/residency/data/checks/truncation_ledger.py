@@ -1,6 +1,6 @@
 """The truncation ledger: which rows are too long, and what each policy costs.
 
-Rows are added one by one; figures are kept, not tokens.
+Rows are added one by one; figures are stored, not tokens.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _cut_row(row: RowTokens, max_length: int, truncation: Truncation) -> TokenRo
             return ids, mask
         if truncation == "right":
             return ids[:max_length], mask[:max_length]
-        # The first token is kept: it is the BOS, or the mark that opens the conversation.
+        # The first token stays: it is the BOS, or the mark that opens the conversation.
         tail_length = max_length - 1
         return ids[:1] + ids[len(ids) - tail_length :], mask[:1] + mask[len(mask) - tail_length :]
 

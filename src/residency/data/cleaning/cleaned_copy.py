@@ -40,7 +40,7 @@ _BATCH = 2000
 
 @dataclass(frozen=True)
 class CleanedCopy:
-    """A cleaned version: its folder, rows kept by split, and rows left out by reason."""
+    """A cleaned version: its folder, remaining rows by split, and rows left out by reason."""
 
     version: str
     folder: Path

@@ -142,7 +142,7 @@ def _find_contradictions(table: Table, decision: Decision, order: I64) -> None:
     """Living rows that answer the same question otherwise than an earlier one does."""
     answered = table.answers.stops > table.answers.starts
     rows = order[decision.alive[order] & answered[order]]
-    _, first, inverse = np.unique(table.asked[rows], return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(table.questions[rows], return_index=True, return_inverse=True)
     for position in np.flatnonzero(first[inverse] != np.arange(len(rows))):
         row, other = int(rows[position]), int(rows[first[inverse[position]]])
         if row not in decision.near or not decision.near[row].duplicate:

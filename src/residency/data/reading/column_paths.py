@@ -11,7 +11,7 @@ _DEEPEST = 6
 def read_column(row: Mapping[str, Any], column: str) -> Any:
     """What stands in a column, or at a path of names and places (``answers.0.text``); None without.
 
-    A column whose own name holds dots comes first.
+    A column whose name holds dots comes first.
     """
     if column in row or "." not in column:
         return row.get(column)

@@ -27,7 +27,7 @@ class FilePreview:
     """How a file would be read.
 
     Attributes:
-        path: of the file. columns: the names in its first rows. mapping: field → column, as found.
+        path: of the file. columns: the names in its first rows. mapping: field → column, as recognised.
         layout: its name; empty where none fits (``problem`` says why).
         examples: the first rows as conversations. refused: why others of the first rows are none.
     """
@@ -45,7 +45,7 @@ def preview_file(path: Path, columns: Mapping[str, str], *, split_at: str = "") 
     """The first rows of a file under a mapping of the user's.
 
     Args:
-        columns: the user's own column names by field; empty: they are found.
+        columns: the user's column names by field; empty: they are recognised.
 
     Raises:
         DataError: there is no such file, or it cannot be read at all.

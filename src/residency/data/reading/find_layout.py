@@ -1,4 +1,4 @@
-"""Which layout the rows of a source have, found by their fields or named by the user."""
+"""Which layout the rows of a source have, told by their fields or named by the user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from residency.errors import DataError
 from residency.files.turn_lists import is_turn
 
 RAW = ("text", "text-label")
-"""Layouts that are taken only where rows hold nothing else that could be asked or answered."""
+"""Layouts that are taken only where rows hold nothing else that could be a prompt or an answer."""
 
 _IDS = {"id", "idx", "index", "uuid", "_id", "created_at", "updated_at", "timestamp", "date"}
 _NO_WORDS = _IDS | {
@@ -124,10 +124,10 @@ def _suggest_columns(rows: Sequence[Mapping[str, Any]]) -> str:
     if len(texts) != 2 or not whole:
         nested = [path for path in paths if path.split(".")[0] in inner][:4]
         return COLUMNS_HINT + (f"; inside of objects: {', '.join(nested)}" if nested else "")
-    asked, answered = (shlex.quote(name) for name in texts)
+    question, answer = (shlex.quote(name) for name in texts)
     return (
-        f"if {asked} is the question and {answered} the answer: --column question={asked} "
-        f"--column response={answered}, or in residency.toml: [data] columns = "
+        f"if {question} is the question and {answer} the answer: --column question={question} "
+        f"--column response={answer}, or in residency.toml: [data] columns = "
         f"{{question = {json.dumps(texts[0])}, response = {json.dumps(texts[1])}}}"
     )
 
@@ -170,8 +170,12 @@ def _choose_raw(
             )
         if "label" not in named and (column.lower() == "label" or _are_classes(values)):
             return labelled
-    asked = {name for field in ("instruction", "prompt", "question") for name in COLUMNS[field]}
-    doubtful = [c for c in present if c.lower() in asked | set(RESPONSE_COLUMNS) and c != text]
+    question_names = {
+        name for field in ("instruction", "prompt", "question") for name in COLUMNS[field]
+    }
+    doubtful = [
+        c for c in present if c.lower() in question_names | set(RESPONSE_COLUMNS) and c != text
+    ]
     if doubtful:
         raise DataError(
             f"beside {text} stands {', '.join(doubtful)}: which is the prompt, which the answer?",

@@ -52,7 +52,7 @@ def map_row(
     """One record as messages.
 
     Args:
-        instruction: put before a row that has none of its own. split_at: see ``RowFields``.
+        instruction: put before a row that has none. split_at: see ``RowFields``.
         fold_system: write the system message before the first user turn.
         need_answer: leave out what follows the last assistant turn.
 

@@ -65,10 +65,10 @@ def read_marked_system(text: str) -> str:
 
 
 def _divide(body: str, mark: re.Pattern[str], end: re.Pattern[str]) -> tuple[Message, ...]:
-    found = list(mark.finditer(body))
-    stops = [match.start() for match in found[1:]] + [len(body)]
+    marks = list(mark.finditer(body))
+    stops = [match.start() for match in marks[1:]] + [len(body)]
     turns: list[Message] = []
-    for match, stop in zip(found, stops, strict=True):
+    for match, stop in zip(marks, stops, strict=True):
         role = _NAMES[match[1].lower()]
         words = end.split(body[match.end() : stop])[0].strip()
         turns.append(Message(role, words))
@@ -80,11 +80,11 @@ def _divide(body: str, mark: re.Pattern[str], end: re.Pattern[str]) -> tuple[Mes
 def _read_llama(body: str) -> tuple[Message, ...]:
     turns: list[Message] = []
     for match in _LLAMA.finditer(body):
-        asked, answer = match[1].strip(), match[2].strip()
-        if not turns and (system := _LLAMA_SYSTEM.match(asked)):
+        request, answer = match[1].strip(), match[2].strip()
+        if not turns and (system := _LLAMA_SYSTEM.match(request)):
             turns.append(Message("system", system[1]))
-            asked = asked[system.end() :].strip()
-        turns.append(Message("user", asked))
+            request = request[system.end() :].strip()
+        turns.append(Message("user", request))
         if answer:
             turns.append(Message("assistant", answer))
     return tuple(turns)

@@ -29,8 +29,8 @@ class Reject:
     @property
     def where(self) -> str:
         """File, line and field."""
-        place = f"{self.file}:{self.line}"
-        return f'{place} field "{self.field}"' if self.field else place
+        line = f"{self.file}:{self.line}"
+        return f'{line} field "{self.field}"' if self.field else line
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"
@@ -91,7 +91,7 @@ class RowReader:
         return example, mapped.changes
 
     def _reject(self, record: Record, field: str, reason: str) -> Reject:
-        """What a row's own text may have brought into field and reason is made printable."""
+        """What a row's text may have brought into field and reason is made printable."""
         return Reject(self.name, record.line, clean_label(field), clean_label(reason))
 
     def _check_turns(self, mapped: MappedRow) -> None:

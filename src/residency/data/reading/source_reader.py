@@ -27,7 +27,7 @@ from residency.files.record import Record
 from residency.nouns.example import Example, Split
 
 PROBE_ROWS = 200
-"""Rows from whose fields the layout of a file is found."""
+"""Rows from whose fields the layout of a file is recognised."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class FileRead:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """Everything that was found in some sources, in their order."""
+    """Everything that was read from some sources, in their order."""
 
     examples: list[Example] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -62,7 +62,7 @@ class ReadResult:
 
     @property
     def format(self) -> str:
-        """The layouts found, in words."""
+        """The layouts, in words."""
         return ", ".join(dict.fromkeys(f.layout for f in self.files))
 
     @property

@@ -14,7 +14,7 @@ _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 def divide_pieces(records: Iterator[Record], mark: str) -> Iterator[Record]:
-    """Each question with its answer as a record of its own, with its line.
+    """Each question with its answer as a separate record, with its line.
 
     A text whose first line begins with a label (``Q:``, ``Frage:``, ``问：``) is cut before every line
     that begins with it, also where the file's pieces were cut elsewhere. Without a label, paragraphs
@@ -44,8 +44,8 @@ def divide_pieces(records: Iterator[Record], mark: str) -> Iterator[Record]:
 
 def _find_label(text: str, mark: str) -> str:
     """What the first line begins with, where as many lines do as there are answers; else nothing."""
-    found = _LABEL.match(text)
-    label = found[0] if found else ""
+    match = _LABEL.match(text)
+    label = match[0] if match else ""
     starts = f"\n{text}".count(f"\n{label}")
     return label if label and label != mark.strip() and starts + 1 >= text.count(mark) else ""
 

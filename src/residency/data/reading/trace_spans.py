@@ -1,4 +1,4 @@
-"""Spans of traces: what a model was asked and answered, in the attributes of OpenTelemetry and others.
+"""Spans of traces: a model's prompt and answer, in the attributes of OpenTelemetry and others.
 
 Known are the conventions for generative models of OpenTelemetry (``gen_ai.input.messages``), of
 OpenLLMetry (``gen_ai.prompt.0.content``) and of OpenInference (``llm.input_messages.0.message.content``),
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 _NUMBERED = {
-    "asked": re.compile(
+    "prompt": re.compile(
         r"(?:gen_ai\.prompt|llm\.prompts|llm\.input_messages)\.(\d+)\.(?:message\.)?(role|content)"
     ),
-    "answered": re.compile(
+    "answer": re.compile(
         r"(?:gen_ai\.completion|llm\.completions|llm\.output_messages)\.(\d+)\.(?:message\.)?(role|content)"
     ),
 }
 _WHOLE = {
-    "asked": ("gen_ai.input.messages", "gen_ai.prompt"),
-    "answered": ("gen_ai.output.messages", "gen_ai.completion"),
+    "prompt": ("gen_ai.input.messages", "gen_ai.prompt"),
+    "answer": ("gen_ai.output.messages", "gen_ai.completion"),
 }
 
 
@@ -31,8 +31,8 @@ _WHOLE = {
 class Span:
     """Messages of both sides, as ``{role, content}``."""
 
-    asked: list[dict[str, Any]]
-    answered: list[dict[str, Any]]
+    prompt: list[dict[str, Any]]
+    answer: list[dict[str, Any]]
 
 
 def expand_spans(values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -54,15 +54,15 @@ def is_other_span(values: Mapping[str, Any]) -> bool:
 
 
 def read_span(values: Mapping[str, Any]) -> Span | None:
-    """What a span asked and was answered; None for any other record."""
+    """Prompt and answer of a span; None for any other record."""
     data = values.get("span_data")
     if isinstance(data, Mapping) and data.get("type") == "generation":
-        asked, answered = _open(data.get("input")), _open(data.get("output"))
-        if isinstance(asked, list) and isinstance(answered, list):
-            return Span(list(map(_as_message, asked)), list(map(_as_message, answered)))
+        prompt, answer = _open(data.get("input")), _open(data.get("output"))
+        if isinstance(prompt, list) and isinstance(answer, list):
+            return Span(list(map(_as_message, prompt)), list(map(_as_message, answer)))
     attributes = _read_attributes(values.get("attributes"))
-    asked, answered = (_read_side(attributes, side) for side in ("asked", "answered"))
-    return Span(asked, answered) if asked and answered else None
+    prompt, answer = (_read_side(attributes, side) for side in ("prompt", "answer"))
+    return Span(prompt, answer) if prompt and answer else None
 
 
 def _read_attributes(raw: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _read_side(attributes: Mapping[str, Any], side: str) -> list[dict[str, Any]]
     for key, value in attributes.items():
         if match := _NUMBERED[side].fullmatch(key):
             turns.setdefault(int(match[1]), {})[match[2]] = value
-    role = "user" if side == "asked" else "assistant"
+    role = "user" if side == "prompt" else "assistant"
     return [{"role": role, **turns[number]} for number in sorted(turns)]
 
 

@@ -19,7 +19,7 @@ class TrafficLog:
     """What files hold.
 
     Attributes:
-        conversations: with their place (``file:line``). unreadable: place and reason.
+        conversations: with their location (``file:line``). unreadable: location and reason.
         skipped: spans that ask no model.
     """
 
@@ -38,7 +38,7 @@ def read_traffic_logs(paths: Sequence[Path]) -> TrafficLog:
     halves: dict[str, tuple[Conversation, str]] = {}
     answers: dict[str, str] = {}
     for path in paths:
-        for place, values in _read_values(path, log):
+        for location, values in _read_values(path, log):
             if is_other_span(values):
                 log.skipped += 1
                 continue
@@ -49,12 +49,12 @@ def read_traffic_logs(paths: Sequence[Path]) -> TrafficLog:
             try:
                 conversation = read_conversation(values)
             except RowError as error:
-                log.unreadable.append((place, str(error)))
+                log.unreadable.append((location, str(error)))
                 continue
             if conversation.answer:
-                log.conversations.append((conversation, place))
+                log.conversations.append((conversation, location))
             else:
-                halves[conversation.key] = conversation, place
+                halves[conversation.key] = conversation, location
     _join_halves(log, halves, answers)
     return log
 
@@ -69,21 +69,21 @@ def _read_values(path: Path, log: TrafficLog) -> Iterator[tuple[str, dict[str, o
             where=str(path),
         )
     for record in read_records(path, kind):
-        place = f"{path.name}:{record.line}"
+        location = f"{path.name}:{record.line}"
         if record.values is None:
-            log.unreadable.append((place, record.error))
+            log.unreadable.append((location, record.error))
             continue
         for values in expand_spans(record.values):
-            yield place, dict(values)
+            yield location, dict(values)
 
 
 def _join_halves(
     log: TrafficLog, halves: dict[str, tuple[Conversation, str]], answers: dict[str, str]
 ) -> None:
-    for key, (conversation, place) in halves.items():
+    for key, (conversation, location) in halves.items():
         if key in answers:
-            log.conversations.append((replace(conversation, answer=answers[key]), place))
+            log.conversations.append((replace(conversation, answer=answers[key]), location))
         else:
-            log.unreadable.append((place, "a question without an answer"))
+            log.unreadable.append((location, "a question without an answer"))
     for key in answers.keys() - halves.keys():
         log.unreadable.append((f"custom_id {key}"[:80], "an answer without its question"))

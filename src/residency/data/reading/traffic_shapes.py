@@ -53,7 +53,7 @@ _DEEPEST = 6
 
 @dataclass(frozen=True)
 class Conversation:
-    """What was asked and answered.
+    """A prompt and its answer.
 
     ``time``: seconds since 1970, 0 where nobody says. ``thumb``: up, down or empty. ``key``: the id that
     the log gives it. ``answer`` is empty for half a pair (a line of a batch's input).
@@ -74,14 +74,14 @@ def read_conversation(values: Mapping[str, Any]) -> Conversation:
         RowError: none of the shapes fits, or it holds no question or no answer in text.
     """
     values = {str(key): _open_text(value) for key, value in values.items()}
-    asked, answered = _find_halves(values)
-    if not asked:
+    prompt, answer = _find_halves(values)
+    if not prompt:
         raise RowError("no question in text is found", "")
-    if not any(m.role == "user" and m.text.strip() for m in asked):
+    if not any(m.role == "user" and m.text.strip() for m in prompt):
         raise RowError("no turn of a user", "")
     return Conversation(
-        asked,
-        clean_text(answered, "answer"),
+        prompt,
+        clean_text(answer, "answer"),
         model=_find_text(values, _MODELS),
         time=read_time(_find_first(values, _TIMES)),
         thumb=read_thumb(values),
@@ -135,16 +135,16 @@ def read_thumb(values: Mapping[str, Any]) -> str:
 
 
 def _find_halves(values: Mapping[str, Any]) -> tuple[tuple[Message, ...], str]:
-    """What was asked, and what was answered."""
+    """The prompt, and the answer."""
     span = read_span(values)
     if span is not None:
-        asked = read_messages(span.asked, "input")
-        return asked, _read_answer(span.answered, 0)
+        prompt = read_messages(span.prompt, "input")
+        return prompt, _read_answer(span.answer, 0)
     for asks, answers in _PAIRS:
         if asks in values and answers in values:
-            asked = _read_question(values[asks], 0)
-            if asked:
-                return asked, _read_answer(values[answers], 0)
+            prompt = _read_question(values[asks], 0)
+            if prompt:
+                return prompt, _read_answer(values[answers], 0)
     for name in _CONVERSATIONS:
         if name in values and "choices" in values:
             return read_messages(values[name], name), _read_answer(values, 0)
@@ -181,11 +181,16 @@ def _read_question(value: Any, depth: int) -> tuple[Message, ...]:
         return ()
     for name in (*_CONVERSATIONS, "input", "prompt", "question", "query"):
         if value.get(name):
-            asked = _read_question(value[name], depth + 1)
+            messages = _read_question(value[name], depth + 1)
             rules = value.get("instructions") or value.get("system")
-            if isinstance(rules, str) and rules.strip() and asked and asked[0].role != "system":
-                return (Message("system", rules), *asked)
-            return asked
+            if (
+                isinstance(rules, str)
+                and rules.strip()
+                and messages
+                and messages[0].role != "system"
+            ):
+                return (Message("system", rules), *messages)
+            return messages
     for name in ("body", "kwargs", "json"):
         if name in value:
             return _read_question(value[name], depth + 1)
@@ -259,12 +264,12 @@ def _is_wrapped(value: Any) -> bool:
 
 
 def _find_first(values: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    places = [values, *(v for v in values.values() if isinstance(v, Mapping))]
-    places += [v["body"] for v in places if isinstance(v.get("body"), Mapping)]
-    for place in places:
+    mappings = [values, *(v for v in values.values() if isinstance(v, Mapping))]
+    mappings += [v["body"] for v in mappings if isinstance(v.get("body"), Mapping)]
+    for mapping in mappings:
         for name in names:
-            if place.get(name) is not None:
-                return place[name]
+            if mapping.get(name) is not None:
+                return mapping[name]
     return None
 
 

@@ -179,11 +179,14 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
         if kind == "plain":
             order = write_order_number(rng)
         possible = [r for r in REQUESTS if r != "repair" or problems[i] not in NOT_REPAIRED]
-        requests_here: tuple[str, ...] = (requests[i],)
+        chosen_requests: tuple[str, ...] = (requests[i],)
         if requests[i] not in ("none", *possible):
-            requests_here = (rng.choice(possible),)
+            chosen_requests = (rng.choice(possible),)
         if asking[i] == "two-requests":
-            requests_here = (rng.choice([r for r in possible if r != "information"]), "information")
+            chosen_requests = (
+                rng.choice([r for r in possible if r != "information"]),
+                "information",
+            )
         urgency = {"implied-urgency": "implied", "sarcasm": "sarcasm"}.get(asking[i], urgencies[i])
         name = f"{rng.choice(FIRST_NAMES[source])} {rng.choice(LAST_NAMES[source])}"
         facts.append(
@@ -194,7 +197,7 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
                 order_kind=kind,
                 order=order,
                 number=number,
-                requests=requests_here,
+                requests=chosen_requests,
                 name=name if named[i] else "none",
                 second=other if naming[i] == "second-product" else "",
                 mistaken=mistaken,

@@ -77,20 +77,22 @@ class LabelStudioTableLayout(Layout):
         others = {
             str(k): v for k, v in row.values.items() if k not in self._OWN and not is_missing(v)
         }
-        asked = next((k for k in others if k.strip().lower() in _PROMPT_NAMES), None)
-        asked = asked or next((k for k, v in others.items() if is_turn_list(v)), None)
-        if asked is None:
+        prompt_column = next((k for k in others if k.strip().lower() in _PROMPT_NAMES), None)
+        prompt_column = prompt_column or next(
+            (k for k, v in others.items() if is_turn_list(v)), None
+        )
+        if prompt_column is None:
             raise RowError(
                 f"which column is the prompt? ({', '.join(others) or 'none'}): name them with "
                 "--column question=NAME --column response=NAME"
             )
-        answers = {k: v for k, v in others.items() if k != asked}
+        answers = {k: v for k, v in others.items() if k != prompt_column}
         if len(answers) > 1:
             raise RowError(
-                f"which column is the answer? ({', '.join(answers)}): --column question={asked} "
+                f"which column is the answer? ({', '.join(answers)}): --column question={prompt_column} "
                 "--column response=NAME"
             )
-        prompt = _read_prompt(row, {asked: others[asked]}, asked)
+        prompt = _read_prompt(row, {prompt_column: others[prompt_column]}, prompt_column)
         return _make_row(prompt, {k: _read_table_answer(v, k) for k, v in answers.items()})
 
 
@@ -259,7 +261,7 @@ def _join_values(value: Any, field: str, between: str = ", ") -> str:
 def _make_row(prompt: tuple[Message, ...], answers: Mapping[str, str]) -> LayoutRow:
     """One question's answer as it is; of several a line each, ``name: answer``.
 
-    The answer takes the place of a last turn of the assistant's, which is what was judged.
+    The answer replaces a last turn of the assistant's, which is what was judged.
     """
     texts = {name: text for name, text in answers.items() if text.strip()}
     lines: Iterable[str] = texts.values()

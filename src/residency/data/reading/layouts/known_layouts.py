@@ -50,7 +50,7 @@ BUILT_IN: tuple[type[Layout], ...] = (
 
 
 def find_layouts() -> dict[str, Layout]:
-    """Every known layout by name; plugins are tried first and may take a built-in one's place.
+    """Every known layout by name; plugins are tried first and may replace a built-in one.
 
     Raises:
         ConfigError: a plugin is no layout.

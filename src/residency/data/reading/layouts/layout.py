@@ -84,10 +84,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "is_bad",
     ),
 }
-"""Field → the column names under which it is found when the user names none, in any case."""
+"""Field → the column names under which it is recognised when the user names none, in any case."""
 
 SHARED_FIELDS = ("system", "tools", "history", "tags", "group", "weight", "label")
-"""Fields that every layout may hold; they are read in one place (``map_rows.py``)."""
+"""Fields that every layout may hold; they are read by ``map_rows.py`` alone."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class RowFields:
 
     Attributes:
         values: the row as it stands. columns: field → column.
-        instruction: put before a row that has none of its own.
+        instruction: put before a row that has none.
         split_at: the mark that ends the prompt within raw text; empty: none.
     """
 
@@ -106,7 +106,7 @@ class RowFields:
     split_at: str = ""
 
     def column(self, field: str) -> str:
-        """The column of a field; the field's own name where the file has none."""
+        """The column of a field; the field's name where the file has none."""
         return self.columns.get(field, field)
 
     def value(self, field: str) -> Any:
@@ -170,8 +170,8 @@ class Layout:
         name: what the user writes under ``[data] format``.
         needs: fields that every row must hold. may: fields that it may hold, beside
             ``SHARED_FIELDS``.
-        columns: column names of fields that are the layout's own, as in ``COLUMNS``.
-        also_reads: columns that ``read_row`` looks into by their own names.
+        columns: column names of fields that only this layout has, as in ``COLUMNS``.
+        also_reads: columns that ``read_row`` looks into by their names.
         about: what the fields hold, for the documentation.
         asks: its rows hold a prompt, so that rows without an answer are prompts alone.
     """

@@ -81,11 +81,11 @@ class SegmentsLayout(Layout):
         field = row.column("segments")
         turns: list[Message] = []
         for number, piece in enumerate(row.value("segments")):
-            place = f"{field}[{number}]"
+            piece_field = f"{field}[{number}]"
             learned = read_yes_or_no(piece.get("label")) if isinstance(piece, Mapping) else None
             if learned is None or not isinstance(piece.get("text"), str):
-                raise RowError("a text and a label of true or false are expected", place)
-            text = self._ENDS.sub("", clean_text(piece["text"].strip(), place)).strip()
+                raise RowError("a text and a label of true or false are expected", piece_field)
+            text = self._ENDS.sub("", clean_text(piece["text"].strip(), piece_field)).strip()
             role: Role = "assistant" if learned else "user"
             if turns and turns[-1].role == role:
                 text = f"{turns.pop().content}\n{text}"

@@ -61,12 +61,12 @@ class MultipleChoiceLayout(Layout):
         field = row.column("choices")
         listed, first = _find_choices(row)
         choices = _read_choices(listed, field)
-        asked = read_question(row, "question")
+        question = read_question(row, "question")
         lines = "\n".join(f"{label}. {text}" for label, text in choices.items())
         user = (
-            Message("user", asked.content, input=f"{asked.input}\n{lines}")
-            if asked.input
-            else Message("user", f"{asked.content}\n{lines}")
+            Message("user", question.content, input=f"{question.input}\n{lines}")
+            if question.input
+            else Message("user", f"{question.content}\n{lines}")
         )
         right = row.value("correct")
         if is_missing(right):

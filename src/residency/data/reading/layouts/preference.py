@@ -38,7 +38,7 @@ class PreferenceLayout(Layout):
                 prompt = chosen[:-1]
         if not prompt:
             raise RowError("no prompt for the two answers", row.column("chosen"))
-        if rejected[-1].thinking:  # the better answer alone would keep its own
+        if rejected[-1].thinking:  # the better answer alone would keep its reasoning
             raise RowError(
                 "the worse answer's reasoning cannot be kept apart: write it into its content as "
                 "<think>…</think>, or leave it out of both answers",
@@ -68,11 +68,11 @@ class PreferenceLayout(Layout):
                 return turns
             if row.text(field):
                 return (read_question(row, field),)
-        asked = row.value("input")
-        if isinstance(asked, Mapping) and "messages" in asked:  # OpenAI's files for DPO
-            messages = read_messages(asked["messages"], f"{row.column('input')}.messages")
+        request = row.value("input")
+        if isinstance(request, Mapping) and "messages" in request:  # OpenAI's files for DPO
+            messages = read_messages(request["messages"], f"{row.column('input')}.messages")
             return with_tools(
-                messages, read_tools(asked.get("tools"), f"{row.column('input')}.tools")
+                messages, read_tools(request.get("tools"), f"{row.column('input')}.tools")
             )
         return ()
 

@@ -108,10 +108,10 @@ def divide_text(text: str, mark: str, field: str) -> tuple[str, str]:
     Raises:
         RowError: the mark is not there, or one side is empty.
     """
-    place = text.rfind(mark) if mark.startswith("\n") else text.find(mark)
-    if place < 0:
+    position = text.rfind(mark) if mark.startswith("\n") else text.find(mark)
+    if position < 0:
         raise RowError(f"the mark {mark!r} is not in the text", field)
-    prompt, answer = text[:place].strip(), text[place + len(mark) :].strip()
+    prompt, answer = text[:position].strip(), text[position + len(mark) :].strip()
     if not prompt or not answer:
         side = "before" if not prompt else "after"
         raise RowError(f"nothing stands {side} the mark {mark!r}", field)
