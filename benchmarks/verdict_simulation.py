@@ -121,7 +121,7 @@ def measure_power(projects: int, seed: int, sizes: list[int]) -> list[dict[str, 
                     "median_base": float(np.median([f.base_rate for f in shown]))
                     if shown
                     else None,
-                    "found": float(np.mean([f.shown for f in shown])) if shown else None,
+                    "found": float(np.mean([f.is_shown for f in shown])) if shown else None,
                 }
             )
     return rows

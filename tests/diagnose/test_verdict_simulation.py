@@ -54,4 +54,4 @@ def test_a_true_fall_of_the_stated_size_is_found(world: World, round: int) -> No
     falls = [simulate_fall(rng, world=world, round=round) for _ in range(tries)]
     showable = [fall for fall in falls if fall is not None and not math.isinf(fall.stated)]
     assert len(showable) > 30
-    assert np.mean([fall.shown for fall in showable]) >= 0.76
+    assert np.mean([fall.is_shown for fall in showable]) >= 0.76

@@ -1,7 +1,7 @@
 """The only code where messages become text, ids and loss mask.
 
-Training, evaluation, chat and server all come through here, so what is trained is what is
-prompted. The format's hash travels with every dataset version and checkpoint.
+Training, evaluation, chat and server all come through here, so what is trained is the
+text of later use. The format's hash travels with every dataset version and checkpoint.
 
 How the mask is proved, for each assistant turn i of a conversation (docs/chat.md):
 

@@ -125,7 +125,7 @@ class ChatTemplate:
 
     @cached_property
     def shows_system(self) -> bool:
-        """Whether it writes a system message, in the prompt and in the conversation, at one position.
+        """Whether it writes a system message, in prompt and conversation, at one position.
 
         Some put it into the last message if that is the user's (Mistral Nemo): its prompt has
         the system message, and would be trained without.

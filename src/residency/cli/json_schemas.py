@@ -54,7 +54,7 @@ def make_schema(command_or_name: str) -> dict[str, Any]:
     in every output.
 
     Args:
-        command_or_name: a command's words, or the name that stands in its output (``residency.data-list/1``).
+        command_or_name: a command's words, or the name in its output (``residency.data-list/1``).
 
     Raises:
         ConfigError: no command prints that.

@@ -114,8 +114,12 @@ def _describe_mistake(
         message = message[:1].lower() + message[1:]
     if item["type"] in ("variable_name", "string_type"):
         return line, f"{key}: {message}"
-    given = item.get("input")
-    value = repr(mask_mistake(given)) if isinstance(given, str) else mask_addresses(repr(given))
+    input_value = item.get("input")
+    value = (
+        repr(mask_mistake(input_value))
+        if isinstance(input_value, str)
+        else mask_addresses(repr(input_value))
+    )
     return line, f"{key}: {_cut_value(message)} (found {_cut_value(value)})"
 
 

@@ -1,6 +1,6 @@
 """Targeted rows against random rows: what was aimed at, and all the rest, as two questions.
 
-Each question is about two models (the first training of each arm; they are what could be shipped) and about
+Each question is about two models (the first training of each arm; they could be shipped) and about
 the data (all trainings of each arm).
 """
 

@@ -33,7 +33,7 @@ def cluster_slices(
     """Clusters of the examples' prompts as slices, largest first.
 
     Args:
-        examples: the clusters are those of these (dev).
+        examples: whose clusters are wanted (dev).
         also: examples (the sealed test, the pool) that join their nearest cluster without
             shaping it, so that an issue can be followed there.
         count: number of clusters; default one for twenty examples, at most 16.

@@ -42,8 +42,8 @@ _NOTABLE_LOSS = 0.1
 class Comparison:
     """An issue's outcomes under two models, by example id.
 
-    ``before`` belongs to the issue's reference model. For an issue that ``after``'s
-    responses brought up it belongs to the previous round's model, looked at again with today's detector.
+    ``before`` belongs to the issue's reference model. For an issue found in ``after``'s
+    responses, it belongs to the previous round's model, looked at again with today's detector.
     """
 
     issue: Issue

@@ -13,10 +13,10 @@ def split_halves(
 ) -> tuple[set[str], set[str]]:
     """Example ids of the finding half and of the measuring half.
 
-    An issue comes up because its rate was high on the finding items, so its later fall is
+    An issue is found because its rate was high on the finding items, so its later fall is
     measured on the others. The half of an item follows from its group and the seed alone:
     paraphrases stay together, and no row ever changes sides when rows are added, dropped or
-    reordered (an item that once brought up an issue can never come to measure it). Tags are
+    reordered (an item that once found an issue can never come to measure it). Tags are
     therefore balanced in expectation, not exactly.
 
     Args:

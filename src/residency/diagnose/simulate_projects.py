@@ -56,7 +56,7 @@ class SimulatedFall:
     stated: float
     base_rate: float
     items: int
-    shown: bool
+    is_shown: bool
 
 
 def simulate_run(
@@ -235,8 +235,8 @@ def simulate_fall(
         groups=project.groups,
         alpha=round_alpha(config.alpha, round, rounds),
     )
-    shown = decisions[issues.index(target)].status in ("resolved", "improved")
+    is_shown = decisions[issues.index(target)].status in ("resolved", "improved")
     counts = pair_outcomes(
         before[target.id], before[target.id], groups=project.groups, only=measuring
     )
-    return SimulatedFall(stated, counts.before_rate, counts.n, shown)
+    return SimulatedFall(stated, counts.before_rate, counts.n, is_shown)

@@ -37,7 +37,7 @@ def write_gguf(
     name: str = "",
     template: str = "",
 ) -> None:
-    """Write a Hugging Face folder as one GGUF file; ``template`` where it is not that of the chat format.
+    """Write a Hugging Face folder as one GGUF file; ``template`` where it is not the chat format's.
 
     Raises:
         ModelError: the architecture or the tokenizer is not one that is written, or a weight has

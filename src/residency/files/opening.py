@@ -1,6 +1,6 @@
 """What kind of file it is, and its encoding: the one list of formats that are read.
 
-The kind follows from the content, not only from the name: JSON array, JSON Lines, CSV/TSV, YAML, Parquet,
+The kind follows from content and name: JSON array, JSON Lines, CSV/TSV, YAML, Parquet,
 Arrow, SQLite, plain text; text formats also compressed (``decompress.py``).
 """
 

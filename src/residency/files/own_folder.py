@@ -1,4 +1,4 @@
-"""Folders that we wrote where the user chose: marked, and never replaced with anything else in them.
+"""Folders that we wrote where the user chose: marked, never replaced with anything else in them.
 
 A folder of ours holds a list of the files that were written. Only such a folder is ever replaced,
 only when the user says so, and not when something was put into it since.

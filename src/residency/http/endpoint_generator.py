@@ -56,7 +56,7 @@ _WAIT = "look at the server and the url, then run the same command: it asks only
 
 @dataclass(frozen=True)
 class _Outcome:
-    """How one prompt ended. ``reached``: the server answered; ``refused``: by its 4xx."""
+    """How one prompt ended. ``reached``: the server answered; ``refused``: with a 4xx."""
 
     generation: Generation
     call: Call

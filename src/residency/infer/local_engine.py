@@ -226,7 +226,7 @@ class LocalEngine:
         ending = self.make_ending(sampling)
         held_back = max((len(s) - 1 for s in ending.stop), default=0)
         sent = ""
-        for _ in self.generate_steps([run], ending, None):  # a conversation comes once
+        for _ in self.generate_steps([run], ending, None):  # one run, and no other beside it
             if run.finish is not None:
                 break
             text = self.chat.decode(run.tokens)

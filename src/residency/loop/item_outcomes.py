@@ -12,7 +12,7 @@ from residency.stats.paired_outcomes import compare_paired
 from residency.stats.sample_reducer import Outcomes
 
 KnownIssue = tuple[Issue, Assessment]
-"""An issue, and the answers that brought it up: its reference."""
+"""An issue, and the answers in which it was found: its reference."""
 
 
 def find_issue_outcomes(issue: Issue, assessed: Assessment) -> Outcomes:

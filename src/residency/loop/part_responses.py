@@ -24,7 +24,7 @@ def list_trained_rows(ws: HasRows, model: Model) -> list[Example]:
 def measure_responses(
     ws: HasRows, known: Mapping[str, KnownIssue], current: Assessment, half: set[str]
 ) -> dict[str, PartResponse]:
-    """Issues that came up in a trained model, and what became of them since.
+    """Issues that were found in a trained model, and what became of them since.
 
     Only items of ``half`` (the finding one) are looked at: what measures chooses no rows.
     """
@@ -38,7 +38,7 @@ def measure_responses(
 def measure_response(
     ws: HasRows, issue: Issue, found_in: Assessment, current: Assessment, half: set[str]
 ) -> PartResponse:
-    """One issue's failure rate and trained rows, when it came up and now."""
+    """One issue's failure rate and trained rows, when it was found and now."""
     rates, rows = [], []
     for assessed in (found_in, current):
         outcomes = find_issue_outcomes(issue, assessed)

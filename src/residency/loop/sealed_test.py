@@ -95,7 +95,7 @@ def compare_falls_of_issues(
 ) -> list[dict[str, Any]]:
     """Did an issue fall further on dev than on the sealed test, from base to final?
 
-    Items of dev that measure brought up no issue, so a difference beyond chance says that something was
+    Items of dev that measure found no issue, so a difference beyond chance says that something was
     adapted to what dev alone has. The p of each issue is adjusted for all of them (Holm).
     """
 

@@ -113,7 +113,7 @@ def prove_writes(model: Any, where: str) -> None:
 def prove_trains(model: Any, stack: Stack, where: str) -> None:
     """Refuse a model through whose layers no gradient finds its way to an adapter.
 
-    Reversible layers (Reformer) compute their backward themselves, and only where their input needs one.
+    Reversible layers (Reformer) compute their backward themselves, only where their input needs one.
 
     Raises:
         ModelError: the last layer's weights do not take part in the gradient.

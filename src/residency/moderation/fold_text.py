@@ -1,6 +1,6 @@
 """Text as a reader sees it: without invisible characters, in the usual form of each letter and digit.
 
-``john＠shop.com``, a card in Arabic digits or a key with a zero-width space in it are seen this way.
+``john＠shop.com``, a card in Arabic digits or a key with a zero-width space in it are seen so.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Issue:
     """A recurring failure: a kind within a slice. Its id is stable across rounds.
 
     ``tolerance`` is the failure rate that the user accepts; ``found_round`` and
-    ``reference_model`` say when and in whose responses it came up.
+    ``reference_model`` say when and in whose responses it was found.
     """
 
     kind: str

@@ -76,7 +76,7 @@ def distinct_words(words: RowWords, middles: I64, instructions: np.ndarray) -> R
 
     Args:
         words: each row's words, instruction first.
-        middles: where each row's words after it begin (its start when there is no instruction).
+        middles: where each row's words beside the instruction begin (its start when there is no instruction).
         instructions: a hash of each row's instruction, 0 where there is none.
     """
     values, inverse, counts = np.unique(instructions, return_inverse=True, return_counts=True)

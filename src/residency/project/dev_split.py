@@ -10,7 +10,7 @@ def split_dev(ws: HasRows) -> tuple[set[str], set[str]]:
     """Ids of the dev items that find issues, and of those that measure them.
 
     They belong to the project and not to a run: the seed is that of its first run, and what
-    brought up issues in an earlier run (with a larger ``diagnose.finding_share``) never measures.
+    found issues in an earlier run (with a larger ``diagnose.finding_share``) never measures.
     Otherwise a new seed would let items that chose an issue measure its fall.
     """
     earlier = [ws.store.run(run).get("settings", {}) for run in ws.store.runs()]

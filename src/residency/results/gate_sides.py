@@ -46,7 +46,7 @@ class GateSide:
         label: how it is called. model: its id. run: the run that judged it.
         outcomes: kind and detector → item → fails (None: unscored).
         lost_scores: item → 1 minus the share of its checks that passed.
-        groups: item → group. measuring: items in which no issue was discovered.
+        groups: item → group. measuring: items that found no issue.
     """
 
     label: str

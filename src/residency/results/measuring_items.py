@@ -13,7 +13,7 @@ from residency.store.store import Store
 def find_measuring(
     store: Store, settings: Mapping[str, Any], examples: Sequence[Example]
 ) -> frozenset[str]:
-    """Items in which no issue was discovered, in any run of the project; the seed is that of its first run.
+    """Items that found no issue in any run of the project; the seed is that of its first run.
 
     ``settings``: of the run that is looked at.
     """

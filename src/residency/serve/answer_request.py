@@ -269,12 +269,12 @@ class Answering:
 
     def _moderate(self, messages: Sequence[Message]) -> Sequence[Message]:
         self.messages = tuple(messages)
-        judged, decisions = judge_input(self.service.hooks.inputs, messages)
+        model_messages, decisions = judge_input(self.service.hooks.inputs, messages)
         self.decisions += decisions
         if decisions and decisions[-1].action == "refuse":
             reason = decisions[-1].reason or decisions[-1].kind or "refused"
             raise ApiError(400, f"The request was refused: {reason}", code=FILTERED)
-        return judged
+        return model_messages
 
     def _read_sampling(self, budget: int | None, default: int) -> Sampling:
         request, config = self.request, self.service.config

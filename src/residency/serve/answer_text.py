@@ -103,10 +103,10 @@ def judge_input(
     moderators: Sequence[InputModerator], messages: Sequence[Message]
 ) -> tuple[tuple[Message, ...], list[ModerationDecision]]:
     """The messages that the model gets, and what was decided; a refusal is the last decision."""
-    judged, decisions = tuple(messages), []
+    current_messages, decisions = tuple(messages), []
     for moderator in moderators:
         try:
-            decision = moderator.moderate_input(judged)
+            decision = moderator.moderate_input(current_messages)
         except Exception as error:
             log.error("a moderator failed: %s", type(error).__name__)
             decision = ModerationDecision("refuse", "failed", UNJUDGED, by="input: none")
@@ -114,5 +114,5 @@ def judge_input(
         if decision.action == "refuse":
             break
         if decision.messages is not None:
-            judged = decision.messages
-    return judged, decisions
+            current_messages = decision.messages
+    return current_messages, decisions

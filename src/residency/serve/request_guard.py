@@ -49,7 +49,7 @@ class RequestGuard:
 
     Without a key a foreign Host header is refused, so that a web page elsewhere cannot reach the
     server by pointing its name at this machine (DNS rebinding); and only JSON is taken, which a
-    page of another origin cannot send without leave.
+    page of another origin cannot send before the server agrees.
 
     Args:
         keys: any of them opens. most_bytes: of a body.

@@ -252,12 +252,12 @@ def _key_of(finding: Finding) -> tuple[str, str, str, str]:
 def _joined(outcomes: Sequence[Outcome], checks: Mapping[int, Check]) -> Outcome:
     latest: dict[tuple[str, str], list[int]] = {}
     for outcome in outcomes:
-        latest_of_outcome: dict[tuple[str, str], list[int]] = {}
+        outcome_numbers: dict[tuple[str, str], list[int]] = {}
         for number in (*outcome.failed, *outcome.repeated):
-            latest_of_outcome.setdefault((checks[number].detector, checks[number].kind), []).append(
+            outcome_numbers.setdefault((checks[number].detector, checks[number].kind), []).append(
                 number
             )
-        latest.update(latest_of_outcome)
+        latest.update(outcome_numbers)
     numbers = [number for several in latest.values() for number in several]
     failed = tuple(number for number in numbers if checks[number].status == "fail")
     others = tuple(number for number in numbers if checks[number].status != "fail")

@@ -217,10 +217,10 @@ class ItemPages(Database):
         """Ids of the examples that fit, in no order; one query whatever their number."""
         rows = schema.run_examples.alias("r")
         with self._read() as connection:
-            rows_read = connection.execute(
+            id_rows = connection.execute(
                 select(rows.c.example).where(self._fits(rows, item_filter))
             )
-            return [str(row[0]) for row in rows_read]
+            return [str(row[0]) for row in id_rows]
 
     def split_tags(self, run: str, split: Split) -> list[str]:
         """Every tag of a run's split, sorted."""

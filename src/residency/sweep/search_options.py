@@ -13,7 +13,7 @@ class SearchOptions:
 
     Attributes:
         vary: ``NAME=LOW..HIGH`` or ``NAME=A,B`` each; none: learning rate, epochs and rank.
-        trials: settings tried, those of the project among them. seeds: trainings of each, unless it is
+        trials: settings tried, the project's among them. seeds: trainings of each, unless it is
             stopped before.
         confirm: fresh trainings of the best settings and of the project's.
         minutes: all together may take so long, by the estimate; 0: no bound.

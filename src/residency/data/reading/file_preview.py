@@ -27,7 +27,7 @@ class FilePreview:
     """How a file would be read.
 
     Attributes:
-        path: of the file. columns: the names in its first rows. mapping: field → column, as recognised.
+        path: of the file. columns: the names in its first rows. mapping: field → column.
         layout: its name; empty where none fits (``problem`` says why).
         examples: the first rows as conversations. refused: why others of the first rows are none.
     """

@@ -148,22 +148,22 @@ def run_tasks(
         splits: where the rows come from. limit: items a task (0: all).
         shots: examples before each question; None: each benchmark's usual number.
     """
-    task_requests = [write_requests(task, splits, limit=limit, shots=shots) for task in tasks]
+    all_requests = [write_requests(task, splits, limit=limit, shots=shots) for task in tasks]
     scores = iter(
         model.score(
-            [request for of_task in task_requests for request in of_task.requests],
+            [request for requests in all_requests for request in requests.requests],
             progress=progress,
         )
     )
     items: list[ItemResult] = []
-    for of_task in task_requests:
-        if of_task.task.kind == "generation":
-            items += _rate_answers(of_task, model.complete(of_task.texts, progress=progress))
-        elif of_task.task.kind == "rolling":
-            items += _rate_texts(of_task, model.score_texts(of_task.contexts, progress=progress))
+    for requests in all_requests:
+        if requests.task.kind == "generation":
+            items += _rate_answers(requests, model.complete(requests.texts, progress=progress))
+        elif requests.task.kind == "rolling":
+            items += _rate_texts(requests, model.score_texts(requests.contexts, progress=progress))
         else:
             items += [
-                _rate_choices(of_task, index, next(scores)) for index in range(len(of_task.rows))
+                _rate_choices(requests, index, next(scores)) for index in range(len(requests.rows))
             ]
     used = {task.name: count_shots(task, shots) for task in tasks}
     return BenchResult(summarise_metrics(tasks, items), items, used)

@@ -50,7 +50,7 @@ def compare_logs(
     of the document in lm-eval, of the variables in promptfoo).
 
     Raises:
-        DataError: no item is in both, an item has another prompt or was judged against another target,
+        DataError: no item is in both, an item has another prompt or another target,
             or no metric is in both.
     """
     shared = [key for key in before.items if key in after.items]

@@ -22,7 +22,7 @@ class LoggedItem:
     """One item.
 
     Attributes:
-        prompt, target: hashes of the prompt, and of what the answer is judged against. name: how people
+        prompt, target: hashes of the prompt, and of what it is judged against. name: how people
             find it in the file. scores: metric → a score a sample (None: unscored).
     """
 

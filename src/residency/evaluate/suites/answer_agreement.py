@@ -41,8 +41,8 @@ class AgreementRule(Rule):
         """What two answers must share; None when the answer cannot be read."""
         if self.compare != "fields":
             return normalise_answer(text)
-        fields_read = parse_answer(text, self.parse).fields
-        values = [fields_read.get(name.casefold()) for name in self.fields]
+        answer_fields = parse_answer(text, self.parse).fields
+        values = [answer_fields.get(name.casefold()) for name in self.fields]
         if not any(values):
             return None
         return tuple(compare_form(v) if v else None for v in values)

@@ -24,7 +24,7 @@ def check_suite(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
 
     Raises:
         SuiteError: a rule needs references and none of the examples in its scope has one, or it
-            names a field that no reference has, or is written by the user and raises on every reference.
+            names a field that no reference has, or is the user's and raises on every reference.
     """
     notes = []
     for rule in suite.rules:

@@ -1,4 +1,4 @@
-"""A rule for a failure mode, drafted from answers that people said have it and answers they called fine.
+"""A rule for a failure mode, drafted from answers that people said have it and from fine ones.
 
 The rule that is shown is drafted from all of them; what is said of it was measured on answers that
 it was not drafted from: each half is judged by the rule that the other half drafts.
@@ -78,11 +78,11 @@ def draft_rule(
     table, fitted = whole
     verdicts: dict[str, bool | None] = {}
     for half in (0, 1):
-        in_half = [r for r in responses if _half_of(r) == half]
+        half_responses = [r for r in responses if _half_of(r) == half]
         others = [r for r in responses if _half_of(r) != half]
         some = _draft_best(examples, others, labels, embedder)
         if some is not None:
-            verdicts.update(_judge(some[0], examples, in_half, embedder))
+            verdicts.update(_judge(some[0], examples, half_responses, embedder))
     return RuleDraft(table, fitted, measure_agreement(verdicts, dict(labels)))
 
 

@@ -76,7 +76,7 @@ class PrimaryMetric:
 
 
 def choose_primary(suite: Suite, examples: Sequence[Example]) -> PrimaryMetric:
-    """The metric that the suite names, or the one that its rules and the examples' references ask for.
+    """The metric that the suite names, or the one that its rules and the references ask for.
 
     Raises:
         SuiteError: ``primary`` names neither a rule of the suite nor a metric.

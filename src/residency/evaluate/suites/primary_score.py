@@ -25,7 +25,7 @@ class PrimaryScore:
         name, title: of the metric. mean: over the items that could be judged, None without one;
             low, high: its 95 % bootstrap interval over groups.
         floor: the mean if every item that could not be judged had failed.
-        items: all, those without an answer included; scored_items: of them, judged.
+        items: how many, those without an answer included; scored_items: of them, judged.
         by_example: each item's value, samples reduced to one; None: it could not be judged.
     """
 

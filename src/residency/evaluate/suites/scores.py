@@ -64,7 +64,7 @@ class Score:
         mean: mean item score in [0, 1], None when no item was scored; low, high: bootstrap
             interval over groups.
         floor: mean item score if every unscored check had failed.
-        items: all; scored_items: of them, those with a scored check; missing: those that
+        items: how many; scored_items: of them, those with a scored check; missing: those that
             have no answer.
         checks, scored_checks: the same for single checks; coverage: their ratio, an item without
             an answer counted with as many checks as the others have on average.
@@ -145,7 +145,7 @@ def summarise_scores(
 
     Args:
         findings: of the suite, and of any other detector (they get rates too).
-        examples: all; one without a response counts against the coverage.
+        examples: every item; one without a response counts against the coverage.
         score_kinds: kinds that make up the score; None takes every check of the suite.
         min_slice: a tag with fewer items is left out of the slices.
         seed: of the bootstrap.

@@ -79,8 +79,12 @@ def measure_probes(
     rows = []
     for name, answers in probes.items():
         responses = probe_responses(name, answers)
-        probed = [known[key] for key in answers]
-        findings = grade_responses(suite, probed, responses, embedder=embedder) if responses else []
+        probe_examples = [known[key] for key in answers]
+        findings = (
+            grade_responses(suite, probe_examples, responses, embedder=embedder)
+            if responses
+            else []
+        )
         by_response: dict[str, list[Finding]] = {}
         for finding in [*findings, *(more or {}).get(name, ())]:
             by_response.setdefault(finding.response, []).append(finding)

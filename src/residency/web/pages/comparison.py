@@ -85,7 +85,7 @@ def _add_lists(app: FastAPI, site: Site) -> None:
 
     @app.get("/compare/metric")
     def show_metric(request: Request, before: str, after: str) -> Response:
-        """What models are compared by, as ``residency compare`` says it; graded on this page's first call.
+        """What models are compared by, as ``residency compare`` says it; graded on the first call.
 
         It is graded once for the same settings, rows, answers and findings.
         """

@@ -1,4 +1,4 @@
-"""Everyday: 200 simple questions that ship with the package, so that a guard against forgetting needs no download.
+"""Everyday: 200 simple questions in the package, so that a guard against forgetting needs no download.
 
 Capitals, opposites, sums, where things were put, word forms, and what everybody knows. They are easy
 on purpose: a model that loses them has lost more than a subject.

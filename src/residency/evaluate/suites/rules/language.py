@@ -49,14 +49,14 @@ class Language(Rule):
                 _read_prompt(item.example) if self.language == "prompt" else item.reference or ""
             )
             wanted = _detect_language(source) if len(source.strip()) >= self.min_chars else None
-        detected = _detect_language(item.text)
-        if wanted is None or detected is None:
+        answer_language = _detect_language(item.text)
+        if wanted is None or answer_language is None:
             yield leave_unscored("the language could not be told")
-        elif detected == wanted:
-            yield pass_check(detected.lower())
+        elif answer_language == wanted:
+            yield pass_check(answer_language.lower())
         else:
             yield fail_check(
-                f"written in {detected.lower()}, expected {wanted.lower()}",
+                f"written in {answer_language.lower()}, expected {wanted.lower()}",
                 item.span(0, len(item.text)),
             )
 
