@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import statistics
+import tokenize
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +18,9 @@ LONGEST = 400
 TYPICAL = 150
 SCREEN = 50
 """Lines of a function's own body: without docstring, signature and the functions inside it."""
+VAGUE = frozenset({"found", "kept", "asked", "own", "place"})
+MOST_VAGUE = 1.0
+"""Vague names in a thousand lines: well-kept code has 1 to 4, since none of them says what it holds."""
 
 
 @cache
@@ -113,6 +118,22 @@ def test_a_function_fits_on_a_screen() -> None:
                 long[f"{module}.{node.name}"] = count_own_lines(node)
     assert len(long) > 3000  # the search sees the functions
     assert {name: lines for name, lines in long.items() if lines > SCREEN} == {}
+
+
+def count_vague(code: str) -> int:
+    """Identifiers of a file that are one of the vague words alone; words in texts are none."""
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    return sum(token.type == tokenize.NAME and token.string in VAGUE for token in tokens)
+
+
+def test_names_say_what_they_hold() -> None:
+    assert count_vague("found = [own.kept for own in place]  # asked\n") == 5
+    assert count_vague("found_rows = match('own place')\n") == 0
+    texts = {module: path.read_text(encoding="utf-8") for module, path in modules().items()}
+    counts = {module: count_vague(text) for module, text in texts.items()}
+    lines = sum(text.count("\n") for text in texts.values())
+    most = sorted(counts, key=lambda module: -counts[module])[:5]
+    assert 1000 * sum(counts.values()) / lines <= MOST_VAGUE, f"most of them: {most}"
 
 
 def test_a_step_of_the_loop_takes_what_it_needs_and_only_the_story_takes_the_whole() -> None:

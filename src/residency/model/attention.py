@@ -40,7 +40,7 @@ class Layout:
     keep: Tensor | None = None
 
     @property
-    def own(self) -> list[int]:
+    def own_lengths(self) -> list[int]:
         """Tokens of each example that are its own; they sum to T."""
         shared = self.shared or (0,) * len(self.lengths)
         return [n - common for n, common in zip(self.lengths, shared, strict=True)]
@@ -98,7 +98,7 @@ def flat_attention(
     dropout: float = 0.0,
 ) -> Tensor:
     """Causal attention inside each example. q: [T, H, D], k and v: [T, K, D] → [T, H, D]."""
-    own_counts = layout.own
+    own_counts = layout.own_lengths
     if layout.expand is not None:
         k, v = k.index_select(0, layout.expand), v.index_select(0, layout.expand)
     lengths = list(layout.lengths)

@@ -135,7 +135,7 @@ class Decoder(DecoderPasses):
         try:
             with watch.watching():
                 want = self.hidden_states(ids, positions, layout)[at]
-            self.last = last_layer = watch.found()
+            self.last = last_layer = watch.read_layer()
             short_way = self.hidden_states(ids, positions, layout, at)
             exact = next(self.model.parameters()).dtype is torch.float32
             close = _relative_error(short_way.float(), want.float()) <= (

@@ -90,7 +90,7 @@ class Watch:
                 handle.remove()
             self._made.clear()
 
-    def found(self) -> LastLayer | None:
+    def read_layer(self) -> LastLayer | None:
         """The names, or None when the layer is not of the known kind."""
         if not (self._attention and self._output):
             return None

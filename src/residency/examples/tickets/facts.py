@@ -183,10 +183,8 @@ def draw_facts(rng: random.Random, split: str, n: int) -> list[Facts]:
         if requests[i] not in ("none", *possible):
             chosen_requests = (rng.choice(possible),)
         if asking[i] == "two-requests":
-            chosen_requests = (
-                rng.choice([r for r in possible if r != "information"]),
-                "information",
-            )
+            first = rng.choice([r for r in possible if r != "information"])
+            chosen_requests = (first, "information")
         urgency = {"implied-urgency": "implied", "sarcasm": "sarcasm"}.get(asking[i], urgencies[i])
         name = f"{rng.choice(FIRST_NAMES[source])} {rng.choice(LAST_NAMES[source])}"
         facts.append(
