@@ -154,7 +154,7 @@ def test_a_runs_own_verdicts_close_its_gate(
 
 
 def test_forgetting_beyond_the_margin_closes_the_gate(finished_run: Path) -> None:
-    from residency.results.figures import Forgetting
+    from residency.results.run_figures import Forgetting
 
     store = Store(finished_run, create=False)
     row = {"task": "arc", "metric": "acc", "n": 500, "delta": -0.05, "low": -0.08, "high": -0.02}

@@ -16,14 +16,15 @@ from residency.cli.invoke import run_command_line
 from residency.loop.item_outcomes import find_issue_outcomes
 from residency.report.write_report import render_report
 from residency.results.arm_sentences import together_sentence
+from residency.results.change_figures import ArmsTogether, KindChange, ScoreChange
 from residency.results.conclusion import is_blind, write_conclusion
-from residency.results.figures import ArmsTogether, KindChange, ScoreChange, SealedTest
 from residency.results.headline import describe_changes, write_headline
 from residency.results.issue_items import choose_changes, count_changes, list_changes, load_samples
 from residency.results.item_list import list_items, main_models
 from residency.results.leading_figures import choose_leading_figures
 from residency.results.run_results import RunResults
 from residency.results.run_summary import summarise_run
+from residency.results.sealed_figures import SealedTest
 from residency.store.store import Store
 from residency.web.app import create_app
 

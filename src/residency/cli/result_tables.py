@@ -9,10 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from residency.cli.terminal import console
-from residency.results.figures import KindChange, ScoresFigures, SealedTest
+from residency.results.change_figures import KindChange
 from residency.results.kinds import COMMON_KINDS, KIND_LIMITS
 from residency.results.leading_figures import choose_leading_figures
 from residency.results.run_summary import IssueRow, RunSummary
+from residency.results.score_figures import ScoresFigures
+from residency.results.sealed_figures import SealedTest
 from residency.results.statuses import SIGNIFICANT, status_colour
 from residency.text.percent import write_percent
 

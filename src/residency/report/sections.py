@@ -11,14 +11,8 @@ from markupsafe import Markup
 
 from residency.report.issue_charts import draw_arms_chart
 from residency.results.arm_sentences import together_sentence
+from residency.results.change_figures import ArmsTogether, IssueArms, KindChange
 from residency.results.change_table import ChangeTables
-from residency.results.figures import (
-    ArmsTogether,
-    IssueArms,
-    KindChange,
-    RateFigures,
-    ScoresFigures,
-)
 from residency.results.issue_items import (
     Sample,
     load_samples,
@@ -26,6 +20,7 @@ from residency.results.issue_items import (
 from residency.results.issue_results import IssueResult
 from residency.results.kinds import COMMON_KINDS, kind_order
 from residency.results.run_results import RunResults
+from residency.results.score_figures import RateFigures, ScoresFigures
 from residency.store.record_kind import RecordKind
 
 SHOWN_SAMPLES = 3

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from residency.results.figures import IssueArms, read_figures
+from residency.results.change_figures import IssueArms
+from residency.results.stored_figures import read_figures
 from residency.stats.trainings_compared import TrainingsCompared
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from residency.results.arm_figures import ArmAnswer, ArmsPlan, ArmsTested, Falls
-from residency.results.figures import ArmsTogether
+from residency.results.change_figures import ArmsTogether
 from residency.results.number_formats import format_interval, format_percent, format_points
 
 QUESTIONS = {"aimed": "what the rows aimed at", "rest": "all the rest"}

@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from residency.results.blind_spots import describe_blind_spots, is_blind_score
-from residency.results.figures import (
-    KindChange,
-    PrimaryChange,
-    PrimaryFigures,
-    ScoreChange,
-    SealedTest,
-)
+from residency.results.change_figures import KindChange, PrimaryChange, ScoreChange
 from residency.results.kinds import kind_order, kind_words
 from residency.results.leading_figures import LeadingFigures, choose_leading_figures
 from residency.results.number_formats import format_interval, format_percent, format_points
 from residency.results.run_results import RunResults
+from residency.results.score_figures import PrimaryFigures
+from residency.results.sealed_figures import SealedTest
 from residency.results.statuses import SIGNIFICANT, count_statuses
 from residency.store.stage_key import StageName
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from residency.nouns.verdict import Verdict
-from residency.results.figures import THIN_COVERAGE
 from residency.results.issue_results import IssueResult
 from residency.results.run_results import RunResults
+from residency.results.score_figures import THIN_COVERAGE
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from residency.nouns.issue import Issue
 from residency.nouns.verdict import Verdict
 from residency.results.arm_figures import NoiseFloor
-from residency.results.figures import Expectation, IssueArms
+from residency.results.change_figures import Expectation, IssueArms
 from residency.results.kinds import issue_title
 from residency.stats.labelled_rate import LabelledRate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from residency.results.figures import PrimaryFigures, ScoreFigures, ScoresFigures
+from residency.results.score_figures import PrimaryFigures, ScoreFigures, ScoresFigures
 
 LeadingFigures = PrimaryFigures | ScoreFigures
 

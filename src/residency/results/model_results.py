@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from residency.nouns.model import Model
 from residency.nouns.round import Round
-from residency.results.figures import ScoreFigures, ScoresFigures, Training
+from residency.results.run_figures import Training
+from residency.results.score_figures import ScoreFigures, ScoresFigures
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,7 @@ from residency.results.arm_figures import (
     read_noise,
 )
 from residency.results.arm_sentences import DEV_IS_A_GUIDE
-from residency.results.figures import (
-    ArmsTogether,
-    Expectation,
-    Forgetting,
-    IssueArms,
-    RunData,
-    ScoresFigures,
-    SealedSide,
-    SealedTest,
-    Training,
-    read_figures,
-)
+from residency.results.change_figures import ArmsTogether, Expectation, IssueArms
 from residency.results.issue_labels import correct_rates, has_labels
 from residency.results.issue_results import IssueResult, join_issues
 from residency.results.judged_answers import JudgedAnswers
@@ -43,6 +32,10 @@ from residency.results.kinds import kind_order
 from residency.results.leading_figures import LeadingFigures, choose_leading_figures
 from residency.results.measuring_items import find_measuring
 from residency.results.model_results import ModelResult
+from residency.results.run_figures import Forgetting, RunData, Training
+from residency.results.score_figures import ScoresFigures
+from residency.results.sealed_figures import SealedSide, SealedTest
+from residency.results.stored_figures import read_figures
 from residency.secrets import mask_values
 from residency.stats.labelled_rate import LabelledRate
 from residency.store.record_kind import RecordKind

@@ -9,18 +9,13 @@ from residency.nouns.round import Round
 from residency.nouns.verdict import Verdict
 from residency.results.alpha_share import AlphaShare
 from residency.results.arm_figures import ArmsPlan, ArmsTested, Falls, NoiseFloor
+from residency.results.change_figures import ArmsTogether, Expectation, IssueArms
 from residency.results.conclusion import write_conclusion
-from residency.results.figures import (
-    ArmsTogether,
-    Expectation,
-    Forgetting,
-    IssueArms,
-    RunData,
-    ScoresFigures,
-    SealedTest,
-)
 from residency.results.notebook import describe_summary, draw_summary
+from residency.results.run_figures import Forgetting, RunData
 from residency.results.run_results import RunResults
+from residency.results.score_figures import ScoresFigures
+from residency.results.sealed_figures import SealedTest
 from residency.stats.labelled_rate import LabelledRate
 from residency.store.stage_key import StageKey, StageName
 from residency.store.store import Store

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from residency.config.serve import ServeConfig
-from residency.errors import DataError, MissingExtraError, TemplateError
+from residency.errors import TemplateError
 from residency.infer.live_engine import LiveEngine
 from residency.infer.live_run import LiveRun
-from residency.infer.request_rules import RepetitionCost, TokenBias
-from residency.infer.sequences import AnswerRule, describe_foreign_token
 from residency.nouns.example import Message
 from residency.nouns.moderation_decision import ModerationDecision
-from residency.nouns.response import Sampling
+from residency.serve.answer_settings import check_length, make_rules, read_sampling
 from residency.serve.answer_text import AnswerText, judge_input
 from residency.serve.api_errors import ApiError, refuse_parameter, report_defect, report_timeout
 from residency.serve.catalogue import Catalogue, ServedModel
@@ -212,10 +208,10 @@ class Answering:
             ids = live.encode_chat(messages)
         except TemplateError as error:
             raise refuse_parameter("messages", error.what) from None
-        sampling = self._read_sampling(
-            request.max_completion_tokens, self.service.config.max_tokens
+        sampling = read_sampling(
+            request, self.service.config, self.service.temperature, request.max_completion_tokens
         )
-        self._check_length(ids, "messages")
+        check_length(live, ids, "messages")
         self.prompts = [ids]
         tops = (request.top_logprobs or 0) if request.logprobs else None
         stops = (*sampling.stop, *live.engine.chat.stop, *live.engine.settings.stop)
@@ -224,7 +220,7 @@ class Answering:
         for sample in range(request.n):
             run = live.start_chat(
                 messages, ids, sampling, sample=sample, model=self.model.key,
-                rules=self._make_rules(request), tops=tops,
+                rules=make_rules(request, live), tops=tops,
             )  # fmt: skip
             text = AnswerText(
                 live.engine.chat.decode, stops, is_thinking, self.service.hooks.outputs
@@ -236,15 +232,18 @@ class Answering:
         wants_prompt = bool(request.echo) and request.logprobs is not None
         if request.logprobs is not None and self._may_change:
             raise refuse_parameter("logprobs", _NO_LOGPROBS, "unsupported_parameter")
-        sampling = self._read_sampling(None, DEFAULT_COMPLETION_TOKENS)
+        sampling = read_sampling(
+            request, self.service.config, self.service.temperature,
+            default=DEFAULT_COMPLETION_TOKENS,
+        )  # fmt: skip
         assert self.model is not None
         for prompt in self._read_prompts(request):
-            self._check_length(prompt, "prompt")
+            check_length(live, prompt, "prompt")
             self.prompts.append(prompt)
             for sample in range(request.n):
                 run = live.start_text(
                     prompt, sampling, sample=sample, model=self.model.key,
-                    rules=self._make_rules(request), tops=request.logprobs,
+                    rules=make_rules(request, live), tops=request.logprobs,
                     wants_prompt=wants_prompt,
                 )  # fmt: skip
                 text = AnswerText(run.ending.decode, run.ending.stop, _never, hooks.outputs)
@@ -276,73 +275,6 @@ class Answering:
             raise ApiError(400, f"The request was refused: {reason}", code=FILTERED)
         return model_messages
 
-    def _read_sampling(self, budget: int | None, default: int) -> Sampling:
-        request, config = self.request, self.service.config
-        if budget is not None and request.max_tokens not in (None, budget):
-            raise refuse_parameter("max_tokens", "differs from max_completion_tokens.")
-        wanted = budget if budget is not None else request.max_tokens
-        name = "max_tokens" if budget is None else "max_completion_tokens"
-        if wanted is not None and wanted > config.max_tokens:
-            raise refuse_parameter(name, f"at most {config.max_tokens} here.")
-        if wanted == 0 and not getattr(request, "echo", False):
-            raise refuse_parameter(name, "at least 1.")
-        seed = secrets.randbits(63) if request.seed is None else request.seed
-        temperature = (
-            self.service.temperature if request.temperature is None else request.temperature
-        )
-        return Sampling(
-            max_new_tokens=max(1, min(default, config.max_tokens) if wanted is None else wanted),
-            temperature=temperature,
-            top_p=1.0 if request.top_p is None else request.top_p,
-            top_k=request.top_k or 0,
-            stop=request.stops,
-            seed=seed,
-        )
-
-    def _check_length(self, ids: Sequence[int], param: str) -> None:
-        context = self.service.live.context
-        if not ids:
-            raise refuse_parameter(param, "it holds no token.")
-        foreign = describe_foreign_token(ids, self.service.live.vocabulary)
-        if foreign:
-            raise refuse_parameter(param, f"{foreign}.")
-        if len(ids) >= context:
-            raise ApiError(
-                400, f"{param}: {len(ids)} tokens leave no room in the model's context of {context}.",
-                param=param, code="context_length_exceeded",
-            )  # fmt: skip
-
-    def _make_rules(self, request: GenerationRequest) -> list[AnswerRule]:
-        """What is done to the scores; fresh for each run, since some of it follows the answer."""
-        rules: list[AnswerRule] = []
-        presence, frequency = request.presence_penalty or 0.0, request.frequency_penalty or 0.0
-        if presence or frequency:
-            rules.append(RepetitionCost(presence, frequency))
-        if request.logit_bias:
-            rules.append(TokenBias(self._read_biases(request.logit_bias)))
-        if isinstance(request, ChatRequest) and request.response_format is not None:
-            schema = _read_schema(request)
-            if schema is not None:
-                try:
-                    rules.append(self.service.live.constrain_json(schema))
-                except MissingExtraError as error:
-                    raise refuse_parameter(
-                        "response_format", error.what, "unsupported_parameter"
-                    ) from None
-                except DataError as error:
-                    raise refuse_parameter("response_format", error.what) from None
-        return rules
-
-    def _read_biases(self, biases: dict[str, float]) -> dict[int, float]:
-        out = {}
-        for token, value in biases.items():
-            if not (token.isascii() and token.isdigit() and len(token) < 10):
-                raise refuse_parameter("logit_bias", "its keys are token ids.")
-            if int(token) >= self.service.live.vocabulary:
-                raise refuse_parameter("logit_bias", "a token id is beyond the vocabulary.")
-            out[int(token)] = value
-        return out
-
 
 _NO_LOGPROBS = "not given while answers are moderated: they would show text before it is judged."
 
@@ -360,13 +292,3 @@ def _to_message(role: str, text: str) -> Message:
     if role == "user":
         return Message("user", text)
     return Message("assistant", text) if role == "assistant" else Message("system", text)
-
-
-def _read_schema(request: ChatRequest) -> dict[str, Any] | None:
-    wanted = request.response_format
-    assert wanted is not None
-    if wanted.type == "json_schema":
-        if wanted.json_schema is None:
-            raise refuse_parameter("response_format", "json_schema is missing.")
-        return wanted.json_schema.schema_
-    return {"type": "object"} if wanted.type == "json_object" else None

@@ -22,7 +22,8 @@ from residency.evaluate.suites.suite import Suite
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import FinishReason, Response
-from residency.results.figures import PrimaryChange, read_figures
+from residency.results.change_figures import PrimaryChange
+from residency.results.stored_figures import read_figures
 
 
 def example(number: int, reference: str) -> Example:
