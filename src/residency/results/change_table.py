@@ -23,7 +23,7 @@ from residency.results.issue_items import (
 )
 from residency.results.issue_results import IssueResult
 from residency.results.judged_answers import JudgedAnswers
-from residency.store.item_pages import CheckNumbers
+from residency.store.item_filter import CheckNumbers
 
 Written = tuple[str, str, str, str]
 Numbers = frozenset[int]

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
     ColumnElement,
-    Integer,
     Select,
     and_,
     case,
@@ -30,36 +28,14 @@ from sqlalchemy import (
 from residency.nouns.example import Split
 from residency.store import schema
 from residency.store.database import Database, as_jsonb
-
-MOST_NUMBERS = 60
-"""Numbers of checks that one question may name; beyond it the caller counts by itself."""
-
-
-@dataclass(frozen=True)
-class ItemFilter:
-    """Which answers are spoken of: of a run's split, as they were judged under these scopes.
-
-    ``tag`` and ``members`` (example ids) narrow the items; empty and None take all.
-    """
-
-    run: str
-    split: Split
-    scopes: tuple[str, ...]
-    tag: str = ""
-    members: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class CheckNumbers:
-    """Numbers of the checks that say that an answer fails, and that it passes."""
-
-    failed: frozenset[int]
-    passed: frozenset[int]
-
-    @property
-    def are_few(self) -> bool:
-        """Whether a query can name them all."""
-        return len(self.failed) + len(self.passed) <= MOST_NUMBERS
+from residency.store.item_filter import CheckNumbers, ItemFilter
+from residency.store.outcome_conditions import (
+    count_numbers,
+    has_change,
+    holds_number,
+    is_answer_of,
+    says_failed,
+)
 
 
 class ChangedItem(NamedTuple):
@@ -149,7 +125,7 @@ class ItemPages(Database):
         self, item_filter: ItemFilter, before: str, after: str, numbers: CheckNumbers
     ) -> tuple[ColumnElement[Any], ColumnElement[Any], list[ColumnElement[Any]], Select[Any]]:
         rows, then, now, query = self._pair(item_filter, before, after)
-        was, bad = _says_failed(then, numbers), _says_failed(now, numbers)
+        was, bad = says_failed(then, numbers), says_failed(now, numbers)
         change = case(
             (or_(was.is_(None), bad.is_(None)), 4),
             (and_(was == 1, bad == 0), 0),
@@ -157,7 +133,7 @@ class ItemPages(Database):
             (and_(was == 0, bad == 1), 2),
             else_=3,
         )
-        others = _count_numbers(now.c.failed)
+        others = count_numbers(now.c.failed)
         for number in sorted(numbers.failed):
             others = others - case((now.c.failed.contains(f",{number},"), 1), else_=0)
         columns = [rows.c.example, then.c.response, now.c.response, rows.c.position]
@@ -169,8 +145,8 @@ class ItemPages(Database):
         rows = schema.run_examples.alias("r")
         then, now = schema.outcomes.alias("b"), schema.outcomes.alias("a")
         query = select(rows.c.example).select_from(
-            rows.join(then, _of_model(then, rows, before, item_filter)).join(
-                now, _of_model(now, rows, after, item_filter)
+            rows.join(then, is_answer_of(then, rows, before, item_filter)).join(
+                now, is_answer_of(now, rows, after, item_filter)
             )
         )
         return rows, then, now, query.where(self._fits(rows, item_filter))
@@ -200,14 +176,16 @@ class ItemPages(Database):
         if failed is not None or change:
             for number, model in enumerate(models):
                 table = schema.outcomes.alias(f"o{number}")
-                source = source.outerjoin(table, _of_model(table, rows, model, item_filter))
-                bad = table.c.failed != "" if failed is None else _holds(table.c.failed, failed)
+                source = source.outerjoin(table, is_answer_of(table, rows, model, item_filter))
+                bad = (
+                    table.c.failed != "" if failed is None else holds_number(table.c.failed, failed)
+                )
                 fails.append(case((table.c.response.is_(None), null()), (bad, 1), else_=0))
         query = select(rows.c.example).select_from(source).where(self._fits(rows, item_filter))
         if failed is not None:
             query = query.where(or_(*[each == 1 for each in fails]) if fails else false())
         if change:
-            query = query.where(_has_change(fails, change))
+            query = query.where(has_change(fails, change))
         page = query.order_by(rows.c.position).offset(offset).limit(limit)
         with self._read() as connection:
             total = connection.execute(select(func.count()).select_from(query.subquery())).scalar()
@@ -238,10 +216,10 @@ class ItemPages(Database):
     ) -> list[tuple[str, str]]:
         """Items with the answer that fails most checks (ids), most failures first."""
         rows, answers = schema.run_examples.alias("r"), schema.outcomes.alias("o")
-        failures = _count_numbers(answers.c.failed)
+        failures = count_numbers(answers.c.failed)
         query = (
             select(rows.c.example, answers.c.response)
-            .select_from(rows.join(answers, _of_model(answers, rows, model, item_filter)))
+            .select_from(rows.join(answers, is_answer_of(answers, rows, model, item_filter)))
             .where(self._fits(rows, item_filter))
             .order_by(failures.desc(), rows.c.example)
             .offset(offset)
@@ -253,7 +231,7 @@ class ItemPages(Database):
     def count_judged(self, item_filter: ItemFilter, model: str) -> int:
         """Items that a model's answer was judged on."""
         rows, answers = schema.run_examples.alias("r"), schema.outcomes.alias("o")
-        source = rows.join(answers, _of_model(answers, rows, model, item_filter))
+        source = rows.join(answers, is_answer_of(answers, rows, model, item_filter))
         query = select(func.count()).select_from(source).where(self._fits(rows, item_filter))
         with self._read() as connection:
             return int(connection.execute(query).scalar_one())
@@ -309,44 +287,3 @@ class ItemPages(Database):
             text: ColumnElement[Any] = as_jsonb(column)[key].astext
             return text
         return func.json_extract(column, f"$.{key}")
-
-
-def _of_model(table: Any, rows: Any, model: str, item_filter: ItemFilter) -> ColumnElement[bool]:
-    return and_(
-        table.c.model == model,
-        table.c.scope.in_(item_filter.scopes),
-        table.c.example == rows.c.example,
-    )
-
-
-def _holds(column: Any, numbers: Collection[int]) -> ColumnElement[bool]:
-    """Whether a written list of numbers holds one of these."""
-    return or_(false(), *[column.contains(f",{number},") for number in sorted(numbers)])
-
-
-def _says_failed(table: Any, numbers: CheckNumbers) -> ColumnElement[Any]:
-    """1 where an answer fails, 0 where it passes, nothing where it could not be scored."""
-    return case(
-        (_holds(table.c.failed, numbers.failed), 1),
-        (_holds(table.c.repeated, numbers.passed), 0),
-        else_=null(),
-    )
-
-
-def _count_numbers(column: Any) -> ColumnElement[Any]:
-    """How many numbers stand in ``,3,17,``."""
-    commas = func.length(column) - func.length(func.replace(column, ",", ""))
-    return cast(case((column == "", 0), else_=commas - 1), Integer)
-
-
-def _has_change(fails: Sequence[ColumnElement[Any]], change: str) -> ColumnElement[bool]:
-    if len(fails) < 2:
-        return false()
-    first, last = func.coalesce(*fails), func.coalesce(*reversed(fails))
-    answered: ColumnElement[Any] = literal(0)
-    for each in fails:
-        answered = answered + case((each.is_(None), 0), else_=1)
-    wanted = {"fixed": (1, 0), "broken": (0, 1), "failing": (1, 1), "ok": (0, 0)}.get(change)
-    if wanted is None:
-        return false()
-    return and_(answered >= 2, first == wanted[0], last == wanted[1])
