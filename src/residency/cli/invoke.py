@@ -162,8 +162,8 @@ def _report_unexpected(error: Exception, *, debug: bool) -> int:
     """A wrong command line, a full disk, or a defect of ours."""
     if hasattr(error, "format_message"):  # the command line cannot be read
         return _report_usage(error)
-    if (told := _describe_wrong_place(error)) is not None:
-        _tell(told)
+    if (description := _describe_wrong_place(error)) is not None:
+        _tell(description)
         return 2
     if not debug:
         _tell(

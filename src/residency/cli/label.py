@@ -99,7 +99,7 @@ def _ask_key(kind: str) -> str:
 def _split_label(text: str) -> tuple[str, bool]:
     from residency.errors import ConfigError
 
-    response, _, said = text.rpartition("=")
-    if not response or said.strip().lower() not in ("yes", "no"):
+    response, _, verdict = text.rpartition("=")
+    if not response or verdict.strip().lower() not in ("yes", "no"):
         raise ConfigError(f"{text!r} is not RESPONSE=yes or RESPONSE=no", where="--label")
-    return response.strip(), said.strip().lower() == "yes"
+    return response.strip(), verdict.strip().lower() == "yes"

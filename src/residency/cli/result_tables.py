@@ -169,8 +169,8 @@ def describe_issue(row: IssueRow) -> Text:
     if row.labelled:
         text.append(f"\n{row.labelled.sentence}", style="not bold")
     if row.noise and row.noise.words:
-        said = f"\ntwo trainings differ by, in points: {row.noise.words}"
-        text.append(said, style="not bold dim")
+        noise_line = f"\ntwo trainings differ by, in points: {row.noise.words}"
+        text.append(noise_line, style="not bold dim")
     return text
 
 

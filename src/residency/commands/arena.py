@@ -281,8 +281,8 @@ def export(ws: Workspace, path: Path) -> int:
     """
     all_votes = votes(ws)
     playing = {name for v in all_votes for name in (v.a, v.b)}
-    made = preference_pairs(all_votes, by_id(ws.corpus.examples), _texts(ws, playing))
-    return write_json_lines(path, (preference_row(e) for e in made))
+    preferences = preference_pairs(all_votes, by_id(ws.corpus.examples), _texts(ws, playing))
+    return write_json_lines(path, (preference_row(e) for e in preferences))
 
 
 def _answers(ws: Workspace, model: Model, examples: Sequence[Example]) -> list[Response]:
@@ -295,10 +295,10 @@ def _answers(ws: Workspace, model: Model, examples: Sequence[Example]) -> list[R
     return [r for r in responses if r.sample == 0]
 
 
-def _fresh(ws: Workspace, made: Sequence[Vote]) -> list[Vote]:
+def _fresh(ws: Workspace, candidates: Sequence[Vote]) -> list[Vote]:
     """Store the votes whose showing has none yet."""
     done = {vote.key for vote in votes(ws)}
-    new = [vote for vote in made if vote.key not in done]
+    new = [vote for vote in candidates if vote.key not in done]
     add_votes(ws, new)
     return new
 

@@ -194,24 +194,26 @@ def generate_rows(
     Raises:
         ConfigError: a teacher is needed and none is named. DataError: a source is wrong.
     """
-    made = TeacherRows([], [])
+    teacher_rows = TeacherRows([], [])
     if templates is not None:
         rows = fill_templates(templates, count, seed=ws.config.project.seed)
-        made = TeacherRows(rows, [])
+        teacher_rows = TeacherRows(rows, [])
     if (documents or issue) and teacher is None:
         from residency.project.endpoints import open_configured_endpoint
 
         teacher, teacher_name = open_configured_endpoint(ws.config.teacher, "teacher")
     if documents and teacher is not None:
         raw = _read_documents(ws, documents)
-        made.add(write_from_documents(raw, teacher, teacher_name, pairs=pairs, progress=progress))
+        teacher_rows.add(
+            write_from_documents(raw, teacher, teacher_name, pairs=pairs, progress=progress)
+        )
     if issue and teacher is not None:
-        made.add(_write_for_issue(ws, issue, teacher, teacher_name, count, progress))
-    accepted, refused = screen_new_rows(ws, made.examples)
+        teacher_rows.add(_write_for_issue(ws, issue, teacher, teacher_name, count, progress))
+    accepted, refused = screen_new_rows(ws, teacher_rows.examples)
     add_training_rows(ws, accepted)
     path = ws.root / COLLECTED
     total = len(read_collected(ws.root).examples)
-    return Collected(path, len(accepted), total, goal, 0, refused, made.failed)
+    return Collected(path, len(accepted), total, goal, 0, refused, teacher_rows.failed)
 
 
 def _read_documents(ws: Workspace, documents: Sequence[str]) -> list[Example]:

@@ -124,8 +124,8 @@ class ExportLog:
         """A file, as soon as it is proved and graded."""
         proof = asdict(row.proof) if row.proof else {}
         issues = [asdict(change) for change in row.issues]
-        told = {"file": row.file, "size": row.size, "score": row.score, "refused": row.refused}
-        self._add("file", told | {"proof": proof, "issues": issues})
+        fields = {"file": row.file, "size": row.size, "score": row.score, "refused": row.refused}
+        self._add("file", fields | {"proof": proof, "issues": issues})
 
     def add_end(self, notes: Sequence[str], licences: Sequence[str]) -> None:
         """The folder is there."""
@@ -165,8 +165,8 @@ def _add_event(export: LoggedExport, event: str, record: Mapping[str, Any]) -> N
     elif event == "file":
         proof = {k: v for k, v in record["proof"].items() if k != "bos"}
         issues = tuple(IssueChange(**row) for row in record["issues"])
-        told = {name: record[name] for name in ("file", "size", "score", "refused")}
-        export.files.append(LoggedFile(**told, **proof, issues=issues))
+        fields = {name: record[name] for name in ("file", "size", "score", "refused")}
+        export.files.append(LoggedFile(**fields, **proof, issues=issues))
     elif event == "ended":
         export.ended = True
         export.refused = record.get("refused", "")

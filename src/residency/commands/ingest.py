@@ -132,10 +132,10 @@ def _make_row(conversation: Conversation, location: str) -> TrafficRow:
 
 def _read_own_log(ws: Workspace) -> list[TrafficRow]:
     """Rows of the requests whose text is remembered, with the last feedback on each."""
-    said: dict[str, Feedback] = {}
+    feedback_by_request: dict[str, Feedback] = {}
     for feedback in ws.store.feedback():
-        before = said.get(feedback.request, feedback)
-        said[feedback.request] = replace(
+        before = feedback_by_request.get(feedback.request, feedback)
+        feedback_by_request[feedback.request] = replace(
             feedback,
             thumb=feedback.thumb or before.thumb,
             answer=feedback.answer or before.answer,
@@ -145,7 +145,7 @@ def _read_own_log(ws: Workspace) -> list[TrafficRow]:
     for text in ws.store.request_texts():
         source = f"request {text.request}"
         example = Example(text.messages, split="pool", source=source, why="traffic")
-        feedback = said.get(text.request, Feedback(text.request, text.time))
+        feedback = feedback_by_request.get(text.request, Feedback(text.request, text.time))
         expires = text.time + ws.config.serve.keep_days * DAY
         rows += [
             TrafficRow(
@@ -177,9 +177,9 @@ def _mask_rows(rows: Iterable[TrafficRow], keep: bool) -> tuple[list[TrafficRow]
 
 
 def _mask_row(row: TrafficRow, moderator: Moderator, counts: Counter[str]) -> TrafficRow:
-    messages, seen = moderator.moderate_messages(row.example.messages)
+    messages, messages_masked = moderator.moderate_messages(row.example.messages)
     texts = [moderator.moderate_text(t) for t in (row.response.text, row.better, row.reason)]
-    for moderated in (seen, *texts):
+    for moderated in (messages_masked, *texts):
         counts.update(moderated.kinds)
     answer, better, reason = (moderated.text for moderated in texts)
     example = replace(row.example, messages=messages)

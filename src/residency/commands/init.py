@@ -93,7 +93,7 @@ def init(
             "no data was named",
             next_step="residency init DIR --train FILE, or residency init DIR --example tickets",
         )
-    made = _write_own_project(
+    project = _write_own_project(
         root,
         _name_folder_splits(files),
         base=base,
@@ -102,31 +102,31 @@ def init(
         split_at=split_at,
         name=name,
     )
-    return _draft_suite(made) if suite else made
+    return _draft_suite(project) if suite else project
 
 
-def _draft_suite(made: Initialised) -> Initialised:
+def _draft_suite(project: Initialised) -> Initialised:
     """Draft a suite where the data gives one; what speaks against it is told, and stops nothing."""
     from residency.commands.suite import SUITE_FILE, write_suite_draft
     from residency.project.settings_file import read_config
     from residency.project.workspace import Workspace
     from residency.results.blind_spots import describe_blind_spots
 
-    if (made.root / SUITE_FILE).exists():
-        return made
+    if (project.root / SUITE_FILE).exists():
+        return project
     try:
         drafted = write_suite_draft(
-            Workspace(made.root, read_config(made.root)), use=True, compare=False
+            Workspace(project.root, read_config(project.root)), use=True, compare=False
         )
     except ResidencyError as error:
-        made.notes["suite"] = f"none was drafted ({error.what})"
-        return made
+        project.notes["suite"] = f"none was drafted ({error.what})"
+        return project
     rules = len(drafted.draft.tables)
-    said = f"drafted with {rules} rule{'s' * (rules != 1)} from {drafted.draft.references} rows"
+    sentence = f"drafted with {rules} rule{'s' * (rules != 1)} from {drafted.draft.references} rows"
     if drafted.drafted is not None:
-        said += f". {describe_blind_spots(drafted.drafted)}"
-    made.notes["suite"] = said
-    return Initialised(made.root, [*made.files, SUITE_FILE], made.notes)
+        sentence += f". {describe_blind_spots(drafted.drafted)}"
+    project.notes["suite"] = sentence
+    return Initialised(project.root, [*project.files, SUITE_FILE], project.notes)
 
 
 def _name_folder_splits(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
@@ -206,11 +206,11 @@ def _write_own_project(
     notes = _look_at_files(config, root, files)
     root.mkdir(parents=True, exist_ok=True)
     write_text(root / CONFIG_NAME, text)
-    made = [CONFIG_NAME]
+    file_names = [CONFIG_NAME]
     if not (root / "README.md").exists():
         write_text(root / "README.md", README.format(name=project["name"]))
-        made.append("README.md")
-    return Initialised(root, made, notes)
+        file_names.append("README.md")
+    return Initialised(root, file_names, notes)
 
 
 def _look_at_files(

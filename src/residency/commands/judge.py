@@ -172,11 +172,11 @@ def stored_answers(
 
 def labels(ws: Workspace, rubric: Rubric) -> dict[str, bool | None]:
     """People's labels by response id; where people disagree the majority counts, a draw is None."""
-    said: dict[str, dict[str, bool]] = {}
+    votes_by_response: dict[str, dict[str, bool]] = {}
     for row in ws.store.records(LABEL, rubric_key(rubric)):
-        said.setdefault(row["response"], {})[row["rater"]] = row["passed"]
+        votes_by_response.setdefault(row["response"], {})[row["rater"]] = row["passed"]
     out: dict[str, bool | None] = {}
-    for response, votes in said.items():
+    for response, votes in votes_by_response.items():
         balance = sum(1 if passed else -1 for passed in votes.values())
         out[response] = None if balance == 0 else balance > 0
     return out

@@ -44,7 +44,7 @@ class Labelling(ShortView):
     title: str
     model: str
     left: tuple[str, ...]
-    given: int
+    label_count: int
     corrected: LabelledRate | None
 
     @property
@@ -53,7 +53,7 @@ class Labelling(ShortView):
         if self.corrected is not None:
             rate = self.corrected
             return f"{self.title}: {write_percent(rate.seen, 0)} of {rate.n} by the detector; {rate.sentence}."
-        labels = "1 label" if self.given == 1 else f"{self.given} labels"
+        labels = "1 label" if self.label_count == 1 else f"{self.label_count} labels"
         return (
             f"{self.title}: {labels}. At least {FEWEST_LABELS} of answers that the detector "
             f"flags and {FEWEST_LABELS} of others correct its rate."
@@ -67,7 +67,7 @@ class Labelling(ShortView):
             "title": self.title,
             "model": self.model,
             "left": list(self.left),
-            "labels": self.given,
+            "labels": self.label_count,
             "corrected": vars(rate) if rate else None,
             "sentence": self.sentence,
         }
@@ -109,7 +109,7 @@ def open_labelling(
         title=result.title,
         model=chosen.id,
         left=tuple(_draw_in_turn(sides, ws.config.project.seed)[:count]),
-        given=sum(label is not None for label in labels.values()),
+        label_count=sum(label is not None for label in labels.values()),
         corrected=correct_issue_rate(
             answers,
             labelled_issue,

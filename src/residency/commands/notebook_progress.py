@@ -58,8 +58,8 @@ class NotebookProgress:
 
     def _note_trouble(self, event: ProgressEvent) -> None:
         """Each kind once, as it may come with every request; the last few stay in sight."""
-        if said := event.detail.get("trouble"):
-            line = f"<div>{escape(hide_secrets(f'{event.stage}: {said}'))}</div>"
+        if trouble := event.detail.get("trouble"):
+            line = f"<div>{escape(hide_secrets(f'{event.stage}: {trouble}'))}</div>"
             if line not in self._troubles:
                 self._troubles = [*self._troubles, line][-MOST_TROUBLES:]
                 self._drawn = 0.0

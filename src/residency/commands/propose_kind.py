@@ -39,16 +39,16 @@ class KindProposal(ShortView):
         if self.agreement is None:
             return "Measured by people alone: what nobody has read stays unscored."
         a = self.agreement
-        said = (
+        sentence = (
             f"It finds {a.tn} of {a.tn + a.fp} answers with “{self.kind.name}” and lets "
             f"{a.tp} of {a.tp + a.fn} fine ones pass"
         )
         if a.unscored:
-            said += f" ({a.unscored} could not be scored)"
+            sentence += f" ({a.unscored} could not be scored)"
         if self.kind.usable:
-            return f"{said}: good enough to count by."
+            return f"{sentence}: good enough to count by."
         return (
-            f"{said}: not good enough, so it stays unscored. More notes, another rule or a judge "
+            f"{sentence}: not good enough, so it stays unscored. More notes, another rule or a judge "
             "may do better."
         )
 
@@ -78,9 +78,9 @@ def propose_kind(
     labels = _label_answers(notes, mode)
     fails = sum(not passed for passed in labels.values())
     counts = fails, len(labels) - fails
-    made = NamedKind(mode, by, severity=severity, who=reader)
+    named_kind = NamedKind(mode, by, severity=severity, who=reader)
     if by in ("reading", "nothing"):
-        return KindProposal(made, None, *counts)
+        return KindProposal(named_kind, None, *counts)
     responses = list(ws.store.responses_by_id(labels).values())
     examples = _load_examples(ws, responses)
     table: Mapping[str, Any] = {}

@@ -82,9 +82,9 @@ def decide_row(
     if decision == "edit":
         edited = edit_example(proposal.example, prompt, answer)
         _check_firewall(ws, edited)
-    made = RowDecision(proposal.example.id, decision, reason.strip(), who, edited=edited)
-    add_decision(ws.store, made)
-    return made
+    row_decision = RowDecision(proposal.example.id, decision, reason.strip(), who, edited=edited)
+    add_decision(ws.store, row_decision)
+    return row_decision
 
 
 def finish_review(ws: Workspace, *, who: str) -> int:

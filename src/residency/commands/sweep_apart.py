@@ -103,8 +103,12 @@ def read_sweep_state(root: Path) -> SweepState:
     """What a project's sweep does at this moment."""
     folder = root / FOLDER
     position, noted_process = read_sweep_position(folder), find_command(folder / NOTE_FILE)
-    told = position.process if position else 0
-    process = noted_process or (told if told and is_alive(told) and is_ours(told) else 0)
+    position_process = position.process if position else 0
+    process = noted_process or (
+        position_process
+        if position_process and is_alive(position_process) and is_ours(position_process)
+        else 0
+    )
     if noted_process and position and position.process != noted_process:
         position = None  # of an earlier one: the new one has not told yet
     return SweepState(

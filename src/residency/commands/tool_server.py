@@ -87,8 +87,8 @@ class ProjectTools:
                 next_step="ask for less, or start the server with a larger --timeout",
             ) from None
         if done.returncode not in codes:
-            said = make_safe(done.stderr.decode(errors="replace").strip())[-_FEW:]
-            raise UserError(said or f"{command} ended with {done.returncode}")
+            message = make_safe(done.stderr.decode(errors="replace").strip())[-_FEW:]
+            raise UserError(message or f"{command} ended with {done.returncode}")
         body = json.loads(done.stdout)
         return shorten_result(body, self.limits.characters)
 

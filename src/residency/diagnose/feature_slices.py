@@ -55,10 +55,10 @@ def _slice_by_values(dev: Sequence[Example], everyone: Sequence[Example]) -> lis
         for key, value in values[example.id].items():
             counts[key][value] += 1
     slices = []
-    for key, seen in sorted(counts.items()):
-        if len(seen) > _MOST_VALUES or seen.total() < 3 * len(seen):
+    for key, value_counts in sorted(counts.items()):
+        if len(value_counts) > _MOST_VALUES or value_counts.total() < 3 * len(value_counts):
             continue
-        for value, count in sorted(seen.items(), key=lambda pair: (-pair[1], pair[0])):
+        for value, count in sorted(value_counts.items(), key=lambda pair: (-pair[1], pair[0])):
             if _FEWEST <= count <= _SHARE * len(dev):
                 members = tuple(e.id for e in everyone if values[e.id].get(key) == value)
                 slices.append(Slice("field", f"{key} = {value}", members))
@@ -91,13 +91,13 @@ def name_confusion(failing: Sequence[Example], answers: Sequence[str], where: Sl
         failing: examples of the slice that fail. answers: what was answered to each.
     """
     key = where.value.partition(" = ")[0]
-    given = Counter(
+    wrong_values = Counter(
         value
         for example, answer in zip(failing, answers, strict=True)
         if (value := read_values(answer).get(key))
         and value != read_values(example.reference or "").get(key)
     )
-    if not given:
+    if not wrong_values:
         return ""
-    value, count = given.most_common(1)[0]
+    value, count = wrong_values.most_common(1)[0]
     return value if count >= max(3, 0.5 * len(failing)) else ""

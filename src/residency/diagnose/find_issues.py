@@ -76,8 +76,8 @@ def _name_confusion(
     for answer in answers:
         first.setdefault(answer.example, answer.text)
     failing = [pool[position[key]] for key in issue.examples if key in first]
-    taken = name_confusion(failing, [first[e.id] for e in failing], issue.slice)
-    return replace(issue, title=f"{issue.title} (answered {taken})") if taken else issue
+    confusion = name_confusion(failing, [first[e.id] for e in failing], issue.slice)
+    return replace(issue, title=f"{issue.title} (answered {confusion})") if confusion else issue
 
 
 def make_issues(

@@ -98,8 +98,10 @@ def findings_of_notes(notes: Sequence[Note], modes: Mapping[str, float]) -> list
     out = []
     for response, several in by_response.items():
         for mode, severity in modes.items():
-            said = {"fail" if n.mode == mode else "unscored" if n.text else "pass" for n in several}
-            status = said.pop() if len(said) == 1 else "unscored"
+            statuses = {
+                "fail" if n.mode == mode else "unscored" if n.text else "pass" for n in several
+            }
+            status = statuses.pop() if len(statuses) == 1 else "unscored"
             failed = status == "fail"
             out.append(
                 Finding(

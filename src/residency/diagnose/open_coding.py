@@ -92,9 +92,9 @@ class Progress:
 
     def describe(self) -> str:
         """How far it is and what to do next, in a sentence or two."""
-        said = f"{self.read} read, {self.failing} with a failure, {len(self.modes)} modes."
+        sentence = f"{self.read} read, {self.failing} with a failure, {len(self.modes)} modes."
         if self.quiet:
-            said += (
+            sentence += (
                 f" The last {self.quiet} showed nothing new: at most "
                 f"{write_percent(self.unseen_rate, 0)} of answers fail in a way not seen yet."
             )
@@ -103,7 +103,7 @@ class Progress:
             "group": "Group the notes into five to ten modes.",
             "done": "More reading is unlikely to show anything new.",
         }
-        return f"{said} {steps[self.next_step]}"
+        return f"{sentence} {steps[self.next_step]}"
 
 
 def measure_progress(notes: Sequence[Note]) -> Progress:

@@ -32,7 +32,7 @@ def select_candidates(candidates: Sequence[Candidate], config: DiagnoseConfig) -
     looked_at = Counter((c.kind, c.detector) for c in candidates if c.slice.by != "all")
     parents = {(c.kind, c.detector): c for c in good if c.slice.by == "all"}
     whole = {(c.kind, c.detector): c for c in candidates if c.slice.by == "all"}
-    told = [
+    telling = [
         c
         for key, parent in whole.items()
         for c in choose_telling_slices(
@@ -43,7 +43,7 @@ def select_candidates(candidates: Sequence[Candidate], config: DiagnoseConfig) -
     for c in good:
         # Tags are the user's; what we made ourselves must always say more than the whole.
         must_tell = (c.kind, c.detector) in parents or c.slice.by in ("field", "words")
-        if c.slice.by != "all" and must_tell and c not in told:
+        if c.slice.by != "all" and must_tell and c not in telling:
             continue
         if c.slice.by == "all" and _is_umbrella(c, parents.values()):
             continue

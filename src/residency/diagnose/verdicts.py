@@ -178,18 +178,18 @@ def _describe_rate(counts: Paired, tolerance: float, status: str) -> str:
     """The rate after with its upper bound, and what it would take to be under the tolerance."""
     groups = counts.groups + counts.lost
     _, high = clopper_pearson(counts.worst_after * groups, groups, level=0.9)
-    said = f"{write_percent(counts.after_rate, 0)} fail now, at most {write_percent(high, 0)} with 95 % confidence"
+    sentence = f"{write_percent(counts.after_rate, 0)} fail now, at most {write_percent(high, 0)} with 95 % confidence"
     if status == "improved" and counts.after_rate <= tolerance:
-        said += f"; that it is under {write_percent(tolerance, 0)} is not shown by {counts.groups} items"
-    return said
+        sentence += f"; that it is under {write_percent(tolerance, 0)} is not shown by {counts.groups} items"
+    return sentence
 
 
 def _describe_missing(counts: Paired, decision: Decision) -> str:
-    said = []
+    parts = []
     if counts.lost:
-        said.append(f"{counts.lost} answers are unscored now that were scored before")
+        parts.append(f"{counts.lost} answers are unscored now that were scored before")
     if counts.gained:
-        said.append(f"{counts.gained} are scored now that were not")
+        parts.append(f"{counts.gained} are scored now that were not")
     if decision.status == "missing answers":
-        said.append("the change could be theirs")
-    return ", ".join(said)
+        parts.append("the change could be theirs")
+    return ", ".join(parts)

@@ -32,7 +32,7 @@ class ExtractedText:
 class JudgedAnswer:
     """One response and the characters ``start:end`` of its text that are judged.
 
-    ``said`` is what they say where that is not the characters themselves; ``wanted`` is the part of
+    ``extracted_text`` is what they say where that is not the characters themselves; ``wanted`` is the part of
     the example's reference that they are compared with, where it is not the whole.
     """
 
@@ -40,13 +40,17 @@ class JudgedAnswer:
     response: Response
     start: int
     end: int
-    said: str | None = None
+    extracted_text: str | None = None
     wanted: str | None = None
 
     @cached_property
     def text(self) -> str:
         """The text that is judged."""
-        return self.response.text[self.start : self.end] if self.said is None else self.said
+        return (
+            self.response.text[self.start : self.end]
+            if self.extracted_text is None
+            else self.extracted_text
+        )
 
     @property
     def reference(self) -> str | None:

@@ -253,11 +253,11 @@ def _list_bans(licence: Licence) -> list[str]:
 
 def _compare_licences(licences: Sequence[Licence]) -> list[str]:
     """Pairs that ask for different things at once."""
-    said = []
+    sentences = []
     alike = [x for x in licences if x.known and _is_share_alike(x.name)]
     for licence in alike:
         others = [x for x in licences if x is not licence and x.known and x.name != licence.name]
-        said.append(
+        sentences.append(
             f"{licence.name} ({licence.part}) asks that adapted works are passed on under the same terms"
             + (
                 f"; the others are {', '.join(f'{x.name} ({x.part})' for x in others)}."
@@ -267,10 +267,10 @@ def _compare_licences(licences: Sequence[Licence]) -> list[str]:
         )
     names = {x.name for x in alike}
     if len(names) > 1:
-        said.append(
+        sentences.append(
             f"{' and '.join(sorted(names))} both ask for their own terms alone: both cannot be kept at once."
         )
-    return said
+    return sentences
 
 
 def _is_share_alike(name: str) -> bool:

@@ -156,8 +156,8 @@ def _write_licences(check: LicenceCheck) -> list[str]:
         lines.append(
             f"| {licence.part} | {escape_markdown(licence.name)}{note} | {escape_markdown(licence.source)} |"
         )
-    said = [*check.conflicts, *check.duties]
-    lines += ["", *[f"- {escape_markdown(sentence)}" for sentence in said]]
+    sentences = [*check.conflicts, *check.duties]
+    lines += ["", *[f"- {escape_markdown(sentence)}" for sentence in sentences]]
     return [*lines, "", "These are facts of the licences' texts, and no legal advice."]
 
 

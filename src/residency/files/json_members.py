@@ -135,8 +135,8 @@ class _JsonStream:
                     self._line += self._buffer.count("\n", self._at, getattr(error, "pos", 0))
                     cut = getattr(error, "pos", 0) >= len(self._buffer.rstrip())
                     cut = cut or "Unterminated" in str(error)
-                    said = "the JSON is cut off" if cut else f"not valid JSON: {error}"
-                    raise self.error(said) from None
+                    message = "the JSON is cut off" if cut else f"not valid JSON: {error}"
+                    raise self.error(message) from None
             if len(self._buffer) - self._at > LONGEST_VALUE:
                 raise self.error(f"one value of more than {LONGEST_VALUE >> 20} MB")
             self._read_on()

@@ -78,16 +78,16 @@ class LiveGeneric:
         if not self.waiting:
             return
         name = self.waiting[0].model
-        taken = [run for run in self.waiting if run.model == name][: self.slots]
-        chosen = set(map(id, taken))
+        batch = [run for run in self.waiting if run.model == name][: self.slots]
+        chosen = set(map(id, batch))
         self.waiting = deque(run for run in self.waiting if id(run) not in chosen)
         self.put_model(name)
-        for run in taken:
+        for run in batch:
             run.started = True
             if run.wants_prompt and len(run.ids) > 1:
                 self._score_prompt(run)
-        self.active = taken
-        self._steps = self.generic.generate_steps(taken, OwnEndings(), self.slots)
+        self.active = batch
+        self._steps = self.generic.generate_steps(batch, OwnEndings(), self.slots)
 
     def _score_prompt(self, run: LiveRun) -> None:
         with torch.inference_mode():

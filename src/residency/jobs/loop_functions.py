@@ -47,12 +47,12 @@ def train_order(arguments: dict[str, Any], context: JobContext) -> dict[str, Any
             seed=arguments["seed"],
             stage=arguments["stage"],
         )
-    made = dict(ws.store.records(RecordKind.TRAINING, model.id)[-1])
-    made.pop("at", None)  # when this machine wrote it
+    result = dict(ws.store.records(RecordKind.TRAINING, model.id)[-1])
+    result.pop("at", None)  # when this machine wrote it
     assert model.adapter is not None
     shutil.copytree(ws.store.artifacts.folder(model.adapter), context.out / ADAPTER)
-    write_json(context.out / METRICS, ws.store.metrics(made["training"]))
-    return {"model": asdict(model), "made": made}
+    write_json(context.out / METRICS, ws.store.metrics(result["training"]))
+    return {"model": asdict(model), "made": result}
 
 
 def answer_order(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:

@@ -197,10 +197,12 @@ class LoopJobs:
         files = self._store.open_folder(result.artifact)
         if job.id in graph.orders:
             # Memory and time are those of a shared machine: no estimate is held against them.
-            made = {**result.value["made"], "estimate": {}}
+            training_result = {**result.value["made"], "estimate": {}}
             metrics = json.loads((files / METRICS).read_text(encoding="utf-8"))
             order = graph.orders[job.id]
-            name = keep_training_result(self._ws, order, made, files / ADAPTER, metrics).id
+            name = keep_training_result(
+                self._ws, order, training_result, files / ADAPTER, metrics
+            ).id
         else:
             self._ws.store.add_responses(read_answers(files))
             name = str(result.value["model"])

@@ -68,8 +68,8 @@ class Processes:
         """See ``Runner``."""
         if len(self._busy) >= self._count:
             return False
-        taken = sum(w.job.resources.memory for w in self._busy.values() if w.job is not None)
-        return not self._busy or taken + job.resources.memory <= self._memory
+        used_memory = sum(w.job.resources.memory for w in self._busy.values() if w.job is not None)
+        return not self._busy or used_memory + job.resources.memory <= self._memory
 
     def start(self, job: Job) -> None:
         """See ``Runner``."""

@@ -17,9 +17,9 @@ from residency.store.stage_key import StageKey, StageName
 
 def take_alpha(ws: HasSettings) -> float:
     """This run's share of ``diagnose.alpha``; taken once, before anything is judged."""
-    taken = ws.store.records(RecordKind.ALPHA_TAKEN, ws.run_id)
-    if taken:
-        return float(taken[0]["alpha"])
+    shares = ws.store.records(RecordKind.ALPHA_TAKEN, ws.run_id)
+    if shares:
+        return float(shares[0]["alpha"])
     number = 1 + len(_list_earlier_runs(ws))
     alpha = run_alpha(ws.config.diagnose.alpha, number, ws.config.rounds.runs)
     body = {"run": ws.run_id, "number": number, "alpha": alpha, "whole": ws.config.diagnose.alpha}

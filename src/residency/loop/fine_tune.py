@@ -95,10 +95,10 @@ def fine_tune_base(
     version, settings = training.version, training.settings
     ws.store.add_dataset(version)
     key = StageKey(StageName.TRAIN, training.key(ws))
-    made = run_stage_once(ws, key, lambda: _train_and_store(ws, training))
+    result = run_stage_once(ws, key, lambda: _train_and_store(ws, training))
     model = Model(
         base=ws.base.identity,
-        adapter=made["adapter"],
+        adapter=result["adapter"],
         dataset=version.id,
         seed=training.seed,
         round=round_,
@@ -107,7 +107,7 @@ def fine_tune_base(
     )
     ws.store.add_model(model)
     if not ws.store.records(RecordKind.TRAINING, model.id):
-        ws.store.add_record(RecordKind.TRAINING, model.id, made)
+        ws.store.add_record(RecordKind.TRAINING, model.id, result)
     return model
 
 

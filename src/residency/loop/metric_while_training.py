@@ -50,13 +50,13 @@ def make_metric(ws: HasAnswers) -> Callable[[Path], float] | None:
     def score(folder: Path) -> float:
         ws.engine.use_adapter(folder)
         try:
-            made = ws.engine.generate(prompts, sampling)
+            generations = ws.engine.generate(prompts, sampling)
         finally:
             ws.engine.use_adapter(None)  # the folder is gone soon, and its name may come again
         model = Model(base=ws.base.identity, settings={"title": _TITLE})
         responses = [
             build_response(ws, model, row, 0, answer)
-            for row, answer in zip(rows, made, strict=True)
+            for row, answer in zip(rows, generations, strict=True)
         ]
         findings = find_errors(ws, model.id, rows, responses)
         primary = summarise_scores(findings, rows, responses, primary=metric).primary

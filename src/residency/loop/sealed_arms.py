@@ -127,7 +127,7 @@ def list_other_checks(
     assessed: Assessment, aimed: Sequence[Issue], kinds: Sequence[str], half: set[str] | None
 ) -> Checks:
     """Every kind that failed anywhere on every item, but for what was aimed at."""
-    taken = {
+    aimed_checks = {
         (issue.kind, example.id)
         for issue in aimed
         for example in assessed.examples
@@ -137,7 +137,7 @@ def list_other_checks(
         (kind, key): failed
         for kind in kinds
         for key, failed in find_kind_outcomes(kind, assessed).items()
-        if (kind, key) not in taken and (half is None or key in half)
+        if (kind, key) not in aimed_checks and (half is None or key in half)
     }
 
 

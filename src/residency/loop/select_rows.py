@@ -90,11 +90,11 @@ def propose_rows(
     Raises:
         ConfigError: no selector has that name.
     """
-    settings, taken = ws.config.target, {example.id for example in exclude}
+    settings, excluded_ids = ws.config.target, {example.id for example in exclude}
     request = SelectionRequest(
         issues=[issue for issue in issues if failing[issue.id]],
         failing=failing,
-        pool=[row for row in ws.split("pool") if row.id not in taken],
+        pool=[row for row in ws.split("pool") if row.id not in excluded_ids],
         rows_per_issue=count or settings.rows_per_issue,
         max_rows=settings.max_rows if count is None else count * len(issues),
         seed=ws.config.project.seed,

@@ -113,7 +113,7 @@ def find_training(ws: HasAnswers, order: TrainingOrder) -> dict[str, Any] | None
 def keep_training_result(
     ws: HasAnswers,
     order: TrainingOrder,
-    made: Mapping[str, Any],
+    result: Mapping[str, Any],
     adapter: Path,
     metrics: Sequence[Mapping[str, Any]],
 ) -> Model:
@@ -126,15 +126,15 @@ def keep_training_result(
         ResidencyError: it is another training than the one that was ordered.
     """
     key = name_training(ws, order.rows, parent=order.parent, note=order.note, seed=order.seed)
-    if str(key) != str(StageKey(StageName.TRAIN, made["training"])):
+    if str(key) != str(StageKey(StageName.TRAIN, result["training"])):
         raise ResidencyError(
             "another training was done than the run asked for",
             where=order.note,
             next_step="give every machine the same version of residency",
         )
-    if ws.store.artifacts.put_folder(adapter) != made["adapter"]:
+    if ws.store.artifacts.put_folder(adapter) != result["adapter"]:
         raise ResidencyError("the adapter was changed on its way", where=order.note)
     for event in metrics:
-        ws.store.add_metrics(made["training"], int(event["step"]), event)
-    run_stage_once(ws, key, lambda: dict(made))
+        ws.store.add_metrics(result["training"], int(event["step"]), event)
+    run_stage_once(ws, key, lambda: dict(result))
     return carry_out_training(ws, order)

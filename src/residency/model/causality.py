@@ -89,12 +89,12 @@ def prove_writes(model: Any, where: str) -> None:
     except Exception as error:
         lines = str(error).splitlines()
         kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["attention"]
-        said, step = "", "use a model of text alone with which transformers itself can write"
+        reason, step = "", "use a model of text alone with which transformers itself can write"
         if not any("attention" in kind and "linear" not in kind for kind in kinds):
-            said = f"no layer of the model has attention ({', '.join(sorted(set(kinds)))}), and "
+            reason = f"no layer of the model has attention ({', '.join(sorted(set(kinds)))}), and "
             step = "use a model of this kind with attention layers (layer_types in config.json)"
         raise ModelError(
-            f"{said}transformers cannot write with it "
+            f"{reason}transformers cannot write with it "
             f"({type(error).__name__}: {lines[0] if lines else ''})",
             where=where,
             next_step=step,

@@ -55,7 +55,7 @@ def tell_arms(tested: ArmsTested | None, plan: ArmsPlan | None) -> list[str]:
 
 
 def _tell_question(tested: ArmsTested, name: str, words: str, answer: ArmAnswer) -> str:
-    said = (
+    sentence = (
         f"Sealed test, {words} (round {tested.round}): {format_percent(answer.before)} of "
         f"{answer.checks} checks on {answer.groups} requests fail with random rows, "
         f"{format_percent(answer.after)} with targeted ones; net {format_points(answer.delta)} "
@@ -63,11 +63,11 @@ def _tell_question(tested: ArmsTested, name: str, words: str, answer: ArmAnswer)
         f"p = {answer.p_value:.2g}. {_say_of_models(answer)} "
     )
     if name != "aimed" and not tested.questions["aimed"].data.rows_differ:
-        return said + (
+        return sentence + (
             "Of the data it is asked only where the first question is decided; "
             f"the trainings differ by {format_points(answer.data.delta)} points on average."
         )
-    return said + answer.data.sentence
+    return sentence + answer.data.sentence
 
 
 def _tell_plan(plan: ArmsPlan) -> list[str]:

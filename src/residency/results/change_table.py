@@ -106,15 +106,15 @@ class ChangeTables:
         most: int,
     ) -> list[ItemChange]:
         """The first items that changed so, wholly right later answers first."""
-        taken: list[ItemChange] = []
+        changes: list[ItemChange] = []
         for is_right in (True, False):
             wanted = np.array([c == change and (o == 0) == is_right for c, o in read], bool)
             if not len(codes) or not wanted.any():
                 continue
-            for position in np.nonzero(wanted[codes])[0][: most - len(taken)]:
+            for position in np.nonzero(wanted[codes])[0][: most - len(changes)]:
                 example, old, new = table.items[rows[position]]
-                taken.append(ItemChange(example, change, old, new, read[codes[position]][1]))
-        return taken
+                changes.append(ItemChange(example, change, old, new, read[codes[position]][1]))
+        return changes
 
 
 def _parse_numbers(written: Written) -> Combination:

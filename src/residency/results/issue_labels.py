@@ -28,10 +28,10 @@ def load_labels(store: Store, kind: str, model: str) -> dict[str, bool | None]:
     notes = store.records(RecordKind.NOTE, model)
     if notes:
         for note in replay_notes(notes, store.records(RecordKind.MODE)):
-            said = False if not note.text else True if note.mode == kind else None
-            if note.response in labels and labels[note.response] != said:
-                said = None
-            labels[note.response] = said
+            label = False if not note.text else True if note.mode == kind else None
+            if note.response in labels and labels[note.response] != label:
+                label = None
+            labels[note.response] = label
     votes: dict[str, dict[str, bool]] = {}
     for row in store.records(RecordKind.KIND_LABEL, kind):
         if row["model"] == model:
@@ -59,19 +59,19 @@ def correct_issue_rate(
     inside = {e.id for e in examples if issue.slice.contains(e)}
     failures = answers.item_failures(model, "dev", issue.kind, issue.detector)
     several = answers.outcomes(model, "dev")
-    flags, said = {}, {}
+    flags, labels_of_item = {}, {}
     for item, (bad, outcome) in failures.items():
         if item not in inside or len(several[item]) > 1:
             continue
         flags[item] = bad
         if outcome.response in labels:
-            said[item] = labels[outcome.response]
-    if not said:
+            labels_of_item[item] = labels[outcome.response]
+    if not labels_of_item:
         return None
     return correct_rate(
         {item: bad for item, bad in flags.items() if item in measuring},
         flags,
-        said,
+        labels_of_item,
         groups={e.id: e.group or e.id for e in examples},
     )
 

@@ -43,8 +43,8 @@ class IssueResult:
 
         None where the issue first showed after the final model was made, and is not judged on it.
         """
-        told = [v for v in self.verdicts if not self.final or v.after == self.final]
-        return told[-1] if told else None
+        verdicts = [v for v in self.verdicts if not self.final or v.after == self.final]
+        return verdicts[-1] if verdicts else None
 
     @property
     def status(self) -> str:

@@ -62,8 +62,8 @@ def kind_meaning(kind: str) -> str:
     if head == "wrong" and field:
         return f"The field {field} differs from the reference's, compared without case and spacing."
     detector = find_plugins("detectors").get(head)
-    said = detector.meaning if detector is not None else ""
-    fallback = KIND_MEANINGS.get(head, said or "A check of the project's test suite.")
+    detector_meaning = detector.meaning if detector is not None else ""
+    fallback = KIND_MEANINGS.get(head, detector_meaning or "A check of the project's test suite.")
     limit = KIND_LIMITS.get(kind)
     meaning = KIND_MEANINGS.get(kind, fallback)
     return f"{meaning} Its rate: {limit}." if limit else meaning

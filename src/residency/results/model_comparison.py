@@ -87,8 +87,10 @@ def compare_models(results: RunResults, before: str, after: str) -> ComparedMode
     sides = [_Side(answers, {key: side[key] for key in shared}) for side in (then, now)]
     groups = results.store.corpus_groups(results.run, "dev")
     kinds = {ANY: compare_paired(sides[0].fails_any(), sides[1].fails_any(), groups=groups)}
-    seen = {kind for side in sides for failed_kinds in side.failed for kind in failed_kinds}
-    for kind in sorted(seen, key=kind_order):
+    failed_anywhere = {
+        kind for side in sides for failed_kinds in side.failed for kind in failed_kinds
+    }
+    for kind in sorted(failed_anywhere, key=kind_order):
         kinds[kind] = compare_paired(sides[0].fails(kind), sides[1].fails(kind), groups=groups)
     kinds_then, kinds_now = (side.list_failed() for side in sides)
     scored_then, scored_now = (side.list_scored() for side in sides)
@@ -148,8 +150,8 @@ class _Side:
         self._cases: list[list[Outcome]] = []
         self._case: dict[str, int] = {}
         for key, several in items.items():
-            said = tuple(numbers for o in several for numbers in (o.failed, o.repeated))
-            case = cases.setdefault(said, len(cases))
+            check_numbers = tuple(numbers for o in several for numbers in (o.failed, o.repeated))
+            case = cases.setdefault(check_numbers, len(cases))
             if case == len(self._cases):
                 self._cases.append(several)
             self._case[key] = case

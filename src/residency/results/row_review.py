@@ -92,8 +92,8 @@ def list_drawn_rows(
     proposal_filter = ProposalFilter(results.run, issue, number, state, example)
     rows = results.store.drawn_page(proposal_filter, offset=offset, limit=limit)
     return [
-        DrawnRow(round_, proposal, RowDecision.from_dict(said) if said else None)
-        for round_, proposal, said in rows
+        DrawnRow(round_, proposal, RowDecision.from_dict(decision) if decision else None)
+        for round_, proposal, decision in rows
     ]
 
 

@@ -137,8 +137,8 @@ def judge_present_run(
     reasons: list[GateReason] = []
     notes: list[str] = []
     if not results.complete:
-        said = "the run has not come to its end"
-        reasons.append(GateReason("not complete", f"run {results.run}", said, "a fact"))
+        sentence = "the run has not come to its end"
+        reasons.append(GateReason("not complete", f"run {results.run}", sentence, "a fact"))
     for more_reasons, more_notes in (_judge_sealed(results), _judge_forgetting(results, limits)):
         reasons += more_reasons
         notes += more_notes

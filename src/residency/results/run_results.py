@@ -302,12 +302,12 @@ class RunResults:
     def alpha_share(self) -> AlphaShare:
         """What this run may spend of the project's α."""
         whole = float(self.settings.get("diagnose", {}).get("alpha", 0.05))
-        taken = self.store.records(RecordKind.ALPHA_TAKEN)
-        shares_of_run = [record for record in taken if record["run"] == self.run]
+        shares = self.store.records(RecordKind.ALPHA_TAKEN)
+        shares_of_run = [record for record in shares if record["run"] == self.run]
         if not shares_of_run:  # by a version without a ledger
             return AlphaShare(1, whole, whole, whole)
         spent = sum(
-            record["alpha"] for record in taken if record["number"] <= shares_of_run[0]["number"]
+            record["alpha"] for record in shares if record["number"] <= shares_of_run[0]["number"]
         )
         return AlphaShare(
             shares_of_run[0]["number"], shares_of_run[0]["alpha"], shares_of_run[0]["whole"], spent

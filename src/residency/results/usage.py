@@ -142,8 +142,8 @@ def read_usage(
     up = measure_union((life.started, life.seen) for life in clip_lives(lives, since, until))
     first = min((life.started for life in lives), default=None)
     known = None if first is None else until - max(first, since)
-    said = [feedback for feedback in store.feedback() if feedback.time >= since]
-    thumbs = Counter({f.request: f.thumb for f in said if f.thumb}.values())
+    recent_feedback = [feedback for feedback in store.feedback() if feedback.time >= since]
+    thumbs = Counter({f.request: f.thumb for f in recent_feedback if f.thumb}.values())
     texts = sum(text.time >= since for text in store.request_texts())
     return Usage(
         since=since,
@@ -164,7 +164,7 @@ def read_usage(
         moderation=tuple(_count_moderation(requests)),
         thumbs_up=thumbs["up"],
         thumbs_down=thumbs["down"],
-        better=len({feedback.request for feedback in said if feedback.answer}),
+        better=len({feedback.request for feedback in recent_feedback if feedback.answer}),
         texts=texts,
         cost=_price(answered, up, price_per_hour),
         predictions=tuple(read_predictions(store, price_per_hour)),

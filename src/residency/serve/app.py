@@ -281,10 +281,12 @@ async def answer_embedding_request(server: Server, body: EmbeddingRequest) -> Re
                 f"{embedder.name!r}.", param="model", code="model_not_found",
             )  # fmt: skip
         known = True
-        judged, made = judge_input(service.hooks.inputs, messages)
-        decisions.extend(made)
-        if made and made[-1].action == "refuse":
-            raise ApiError(400, f"The request was refused: {made[-1].reason}", code=FILTERED)
+        judged, new_decisions = judge_input(service.hooks.inputs, messages)
+        decisions.extend(new_decisions)
+        if new_decisions and new_decisions[-1].action == "refuse":
+            raise ApiError(
+                400, f"The request was refused: {new_decisions[-1].reason}", code=FILTERED
+            )
         return write_embeddings(embedder, body, [message.text for message in judged])
 
     try:

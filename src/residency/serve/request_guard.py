@@ -94,9 +94,9 @@ class RequestGuard:
         if count > MOST_HEADERS:
             return ApiError(431, f"More than {MOST_HEADERS} headers.", code="too_many_headers")
         if self.keys and path not in OPEN_PATHS:
-            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
             # Every key is compared, so that the time does not tell which one is near.
-            fits = [hmac.compare_digest(given.strip(), key) for key in self.keys]
+            fits = [hmac.compare_digest(credentials.strip(), key) for key in self.keys]
             if scheme.lower() != b"bearer" or not any(fits):
                 return ApiError(
                     401, "A key is needed: Authorization: Bearer …", code="invalid_api_key"

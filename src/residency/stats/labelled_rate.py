@@ -53,7 +53,7 @@ class LabelledRate:
     @property
     def sentence(self) -> str:
         """What the labels say, in words."""
-        said = (
+        sentence_start = (
             f"by {self.labels} of your labels {100 * self.rate:.0f} % really fail "
             f"[{100 * self.low:.0f}, {100 * self.high:.0f}]"
         )
@@ -64,7 +64,7 @@ class LabelledRate:
             parts.append(f"and {self.missed} of {self.passed} others")
         if self.unsure:
             parts.append(f"{self.unsure} that were read for another failure may or may not")
-        return f"{said}: {', '.join(parts)}"
+        return f"{sentence_start}: {', '.join(parts)}"
 
 
 def correct_rate(

@@ -65,9 +65,9 @@ class DrawnPages(ItemPages):
                 (
                     int(round_),
                     read_proposal(json.loads(body)),
-                    {"at": at, **json.loads(said)} if said else None,
+                    {"at": at, **json.loads(decision)} if decision else None,
                 )
-                for round_, body, at, said in connection.execute(page)
+                for round_, body, at, decision in connection.execute(page)
             ]
 
     def count_drawn_states(self, proposal_filter: ProposalFilter) -> dict[str, int]:

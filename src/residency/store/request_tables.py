@@ -129,16 +129,16 @@ class RequestTables(Database):
 
         Their figures stay. SQLite is told to overwrite what it deletes. Gives the number of texts.
         """
-        texts, said, traffic = schema.request_texts, schema.feedback, schema.traffic
-        old = said.c.time < before
-        written = (said.c.answer != "") | (said.c.reason != "")
+        texts, feedback, traffic = schema.request_texts, schema.feedback, schema.traffic
+        old = feedback.c.time < before
+        written = (feedback.c.answer != "") | (feedback.c.reason != "")
         with self._append() as connection:
             if connection.dialect.name == "sqlite":
                 connection.execute(text("PRAGMA secure_delete=ON"))
             gone = connection.execute(delete(texts).where(texts.c.time < before)).rowcount
             gone += connection.execute(delete(traffic).where(traffic.c.expires < now)).rowcount
             gone += connection.execute(
-                update(said).where(old, written).values(answer="", reason="")
+                update(feedback).where(old, written).values(answer="", reason="")
             ).rowcount
         return int(gone)
 

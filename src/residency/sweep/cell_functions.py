@@ -57,7 +57,7 @@ def run_cell(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     rows = choose_rows(ws.split("train"), arguments["rows"], arguments["seed"])
     with ws.store.writer("sweep"):
         model = fine_tune_base(ws, rows, round_=1, arm="main", parent=None, note="residency sweep")
-    made = ws.store.records(RecordKind.TRAINING, model.id)[-1]
+    training = ws.store.records(RecordKind.TRAINING, model.id)[-1]
     figures = ("steps", "tokens", "trained_tokens", "seconds", "memory", "final_loss", "notes")
     answering = open_workspace(arguments, context)
     answering.store = ws.store
@@ -66,7 +66,7 @@ def run_cell(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return {
         "model": asdict(model),
         "rows": len(rows),
-        "training": {name: made[name] for name in figures},
+        "training": {name: training[name] for name in figures},
         **answers,
     }
 

@@ -22,12 +22,12 @@ def describe_score(title: str, curve: LearningCurve) -> list[str]:
     """Sentences on the primary metric, whose curve is of what is missing to 100 %."""
     now, then = curve.measured[-1], curve.at(2 * curve.largest)
     change = curve.change(2 * curve.largest)
-    said = f"*{title}*: {_rise(now)} with {curve.largest} rows"
+    sentence = f"*{title}*: {_rise(now)} with {curve.largest} rows"
     if max(abs(change.low), abs(change.high)) < POINT:
         return [
-            f"{said}; twice the rows change it by less than a point: the rows are not what it lacks."
+            f"{sentence}; twice the rows change it by less than a point: the rows are not what it lacks."
         ]
-    return [f"{said}; twice as many: {_rise(then)}{_doubt(change)}."]
+    return [f"{sentence}; twice as many: {_rise(then)}{_doubt(change)}."]
 
 
 def describe_doubling(title: str, curve: LearningCurve) -> str:

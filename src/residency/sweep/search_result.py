@@ -136,12 +136,14 @@ def describe_gain(best: Mapping[str, Any], gain: Gain | None, metric: str, tried
         f"{gain.trainings} fresh trainings of each, {gain.items} items that chose nothing, paired"
     )
     if gain.low > 0:
-        said = f"Take {describe_settings(best)}: {figures}."
+        sentence = f"Take {describe_settings(best)}: {figures}."
     elif gain.high < 0:
-        said = f"Keep the project's own settings: {describe_settings(best)} won by luck. {figures}."
+        sentence = (
+            f"Keep the project's own settings: {describe_settings(best)} won by luck. {figures}."
+        )
     else:
-        said = f"No difference could be shown: {describe_settings(best)} was best of {tried}. {figures}."
-    return [said, f"This rests on {basis}. The sealed test was not opened."]
+        sentence = f"No difference could be shown: {describe_settings(best)} was best of {tried}. {figures}."
+    return [sentence, f"This rests on {basis}. The sealed test was not opened."]
 
 
 def _count_unscored(scores: Mapping[str, float | None]) -> dict[str, float]:

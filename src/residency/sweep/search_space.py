@@ -80,12 +80,14 @@ def read_space(words: Sequence[str], train: TrainConfig) -> dict[str, Range | Ch
             )
         low, dots, high = values.partition("..")
         parts = [low, high] if dots else [part.strip() for part in values.split(",") if part]
-        taken = [_check(name, part.strip(), train) for part in parts]
+        parsed_values = [_check(name, part.strip(), train) for part in parts]
         project_value = getattr(train, name)
-        if not dots and taken:
-            space[name] = tuple(dict.fromkeys([*taken, read_setting(train, name)]))
+        if not dots and parsed_values:
+            space[name] = tuple(dict.fromkeys([*parsed_values, read_setting(train, name)]))
             continue
-        numbers = [v for v in taken if isinstance(v, int | float) and not isinstance(v, bool)]
+        numbers = [
+            v for v in parsed_values if isinstance(v, int | float) and not isinstance(v, bool)
+        ]
         if len(numbers) != 2 or numbers[0] >= numbers[1]:
             raise UserError(
                 f"{word!r} is neither a rising range of numbers nor a list of values",

@@ -125,37 +125,39 @@ def recommend_row(
         (row for row in scored if row is not best and row.answer_seconds < best.answer_seconds),
         key=lambda row: row.answer_seconds,
     )
-    taken, reason = best, ""
+    recommended, reason = best, ""
     for row in cheaper:
         mean, low, high, n = compare_rows(row, best, groups)
         if n and low > -MARGIN:
-            taken = row
+            recommended = row
             reason = (
                 f"{describe_row(best)} scores highest, but by less than {100 * MARGIN:.0f} points "
                 f"at most; the one taken has {format_points(mean)} points "
                 f"[{format_points(low)}, {format_points(high)}] on {n} items, paired."
             )
             break
-    ratio = best.answer_seconds / max(taken.answer_seconds, 1e-9)
-    said = [f"Take {describe_row(taken)}: {title} {_format(taken.score)}."]
+    ratio = best.answer_seconds / max(recommended.answer_seconds, 1e-9)
+    sentences = [f"Take {describe_row(recommended)}: {title} {_format(recommended.score)}."]
     if reason:
-        said.append(f"{reason} An answer takes {ratio:.1f} times less.")
-    others = [row for row in scored if row is not taken]
+        sentences.append(f"{reason} An answer takes {ratio:.1f} times less.")
+    others = [row for row in scored if row is not recommended]
     if others and not reason:
         second = max(others, key=lambda row: row.score.mean or 0.0)
-        mean, low, high, n = compare_rows(second, taken, groups)
-        told = "is behind by more than chance" if high < 0 else "may be as good: chance explains it"
-        said.append(
-            f"Next is {describe_row(second)}, which {told}: {format_points(mean)} points "
+        mean, low, high, n = compare_rows(second, recommended, groups)
+        distance = (
+            "is behind by more than chance" if high < 0 else "may be as good: chance explains it"
+        )
+        sentences.append(
+            f"Next is {describe_row(second)}, which {distance}: {format_points(mean)} points "
             f"[{format_points(low)}, {format_points(high)}] on {n} items, paired."
         )
-    trainings = f"{taken.trainings} training{'s' if taken.trainings != 1 else ''}"
-    base = "no training" if not taken.rows else f"{trainings} on {taken.rows} rows"
-    said.append(
-        f"This rests on {base} and on {len(taken.by_item)} items of dev's measuring part; the best of "
+    trainings = f"{recommended.trainings} training{'s' if recommended.trainings != 1 else ''}"
+    base = "no training" if not recommended.rows else f"{trainings} on {recommended.rows} rows"
+    sentences.append(
+        f"This rests on {base} and on {len(recommended.by_item)} items of dev's measuring part; the best of "
         f"{len(scored)} rows looks a little better than it is. The sealed test was not opened."
     )
-    return taken.name, said
+    return recommended.name, sentences
 
 
 def compare_rows(

@@ -165,10 +165,10 @@ def read_sweep_plan(folder: Path) -> StoredPlan | None:
     """The last plan of a project; ``folder`` is its ``.residency``. None where there is none."""
     try:
         body = json.loads((folder / FOLDER_NAME / PLAN_FILE).read_bytes())
-        given: dict[str, Any] = {
+        options: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in body["options"].items()
         }
-        return StoredPlan(SweepOptions(**given), str(body["own"]), dict(body["plan"]))
+        return StoredPlan(SweepOptions(**options), str(body["own"]), dict(body["plan"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

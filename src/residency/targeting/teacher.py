@@ -82,15 +82,17 @@ def write_from_documents(
         sampling or Sampling(max_new_tokens=200 * pairs, temperature=0.7),
         progress=progress,
     )
-    made = TeacherRows([], [])
+    teacher_rows = TeacherRows([], [])
     for document, answer in zip(documents, answers, strict=True):
-        rows = _read_answer(answer, document.source, made.failed)
+        rows = _read_answer(answer, document.source, teacher_rows.failed)
         for instruction, response in rows:
             turns = (Message("user", instruction), Message("assistant", response))
             why = f"teacher {name}"
-            made.examples.append(Example(turns, split="train", source=document.source, why=why))
+            teacher_rows.examples.append(
+                Example(turns, split="train", source=document.source, why=why)
+            )
     progress(ProgressEvent("teach", len(documents), len(documents), "documents"))
-    return made
+    return teacher_rows
 
 
 def write_like_seeds(
@@ -113,9 +115,9 @@ def write_like_seeds(
         seeds: pool rows that the issue's failures drew. name: the teacher's, stored as provenance.
     """
     answered = [seed for seed in seeds if seed.example.reference]
-    made = TeacherRows([], [])
+    teacher_rows = TeacherRows([], [])
     if not answered or count < 1:
-        return made
+        return teacher_rows
     prompts, likes = [], []
     for number in range(count):
         trio = [
@@ -127,15 +129,17 @@ def write_like_seeds(
     answers = teacher.generate(prompts, sampling, progress=progress)
     known = [_list_trigrams(_last_prompt(seed.example)) for seed in answered]
     for like, answer in zip(likes, answers, strict=True):
-        for prompt, response in _read_answer(answer, f"like {like.id}", made.failed)[:1]:
+        for prompt, response in _read_answer(answer, f"like {like.id}", teacher_rows.failed)[:1]:
             trigrams = _list_trigrams(prompt)
             if any(jaccard_similarity(trigrams, other) >= REPEAT_JACCARD for other in known):
-                made.failed.append(Failed(f"like {like.id}", f"repeats a row: {prompt[:80]!r}"))
+                teacher_rows.failed.append(
+                    Failed(f"like {like.id}", f"repeats a row: {prompt[:80]!r}")
+                )
                 continue
             known.append(trigrams)
             why = f"teacher {name} for {issue.id}"
-            made.examples.append(_make_row(like, prompt, response, why=why))
-    return made
+            teacher_rows.examples.append(_make_row(like, prompt, response, why=why))
+    return teacher_rows
 
 
 def _write_request(seeds: Sequence[Proposal]) -> str:

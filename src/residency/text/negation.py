@@ -121,7 +121,9 @@ def find_flipped(reference: str, answer: str) -> list[str]:
     A *yes* at the beginning against a *no* counts as well.
     """
     wanted, written = find_polarity(reference), find_polarity(answer)
-    flipped = [w for w, said in wanted.items() if w in written and not said & written[w]]
+    flipped = [
+        w for w, polarities in wanted.items() if w in written and not polarities & written[w]
+    ]
     first, second = (_OPENING.match(text.casefold()) for text in (reference, answer))
     if first and second and _YES_NO.get(first[1]) == second[1]:
         flipped.insert(0, second[1])

@@ -93,8 +93,8 @@ def find_personal(text: str) -> list[tuple[str, int, int]]:
         if not hints[hint]:
             continue
         for match in pattern.finditer(text):
-            taken = any(a < match.end() and match.start() < b for _, a, b in out)
-            if not taken and holds(match.group()):
+            overlaps = any(a < match.end() and match.start() < b for _, a, b in out)
+            if not overlaps and holds(match.group()):
                 out.append((kind, match.start(), match.end()))
     return sorted(out, key=lambda hit: hit[1])
 

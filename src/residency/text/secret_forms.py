@@ -39,7 +39,9 @@ def _load_detectors() -> list[Any]:
         "NpmDetector",
     }
     match: dict[str, Any] = get_mapping_from_secret_type_to_class()
-    return [made() for name, made in sorted(match.items()) if made.__name__ not in unfit]
+    return [
+        detector() for name, detector in sorted(match.items()) if detector.__name__ not in unfit
+    ]
 
 
 def find_secrets(text: str) -> list[tuple[str, int, int]]:

@@ -88,17 +88,17 @@ def is_same_origin(request: Request) -> bool:
 
 async def find_token(request: Request) -> str:
     """The token that a request to write carries: in its header, or in its form."""
-    given = request.headers.get(HEADER, "")
+    token = request.headers.get(HEADER, "")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not given and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+    if not token and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         field = (await request.form()).get(FIELD, "")
-        given = field if isinstance(field, str) else ""
-    return given
+        token = field if isinstance(field, str) else ""
+    return token
 
 
-def is_token(given: str, token: str) -> bool:
+def is_token(candidate: str, token: str) -> bool:
     """Whether a token is the right one, in time that does not depend on where they differ."""
-    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+    return bool(token) and hmac.compare_digest(candidate.encode(), token.encode())
 
 
 class Guard:
@@ -129,11 +129,11 @@ class Guard:
             if not is_local(host_name(request.headers.get("host", ""))):
                 return PlainTextResponse("Not this host.", 421)
             return None
-        given = request.query_params.get("token", "")
-        if given and is_token(given, self._token) and request.method in READING:
+        query_token = request.query_params.get("token", "")
+        if query_token and is_token(query_token, self._token) and request.method in READING:
             # the token leaves the address bar and goes into a cookie that scripts cannot read
             away = RedirectResponse(request.url.path, 303)
-            away.set_cookie(COOKIE, given, httponly=True, samesite="strict")
+            away.set_cookie(COOKIE, query_token, httponly=True, samesite="strict")
             return away
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and is_token(bearer, self._token):

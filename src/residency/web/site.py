@@ -176,8 +176,8 @@ class Site:
 
     def person(self, request: Request) -> str:
         """The name of who writes: what they said, or on the user's machine the login name."""
-        said = clean_name(unquote(request.cookies.get(PERSON_COOKIE, "")))
-        return said or ("" if self.several else _login_name())
+        cookie_name = clean_name(unquote(request.cookies.get(PERSON_COOKIE, "")))
+        return cookie_name or ("" if self.several else _login_name())
 
     def need_person(self, request: Request) -> str:
         """The name of who writes.

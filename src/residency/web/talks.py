@@ -22,7 +22,7 @@ MOST_TALKS = 50
 
 
 @dataclass
-class Said:
+class TalkAnswer:
     """One model's answer to one message, as far as it is written."""
 
     model: str
@@ -38,7 +38,7 @@ class Turn:
     """A person's message and the answers to it, by side."""
 
     message: str
-    answers: dict[Side, Said]
+    answers: dict[Side, TalkAnswer]
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Talks:
             )
         return talk
 
-    def find_answer(self, key: str, root: Path, number: int, side: str) -> tuple[Talk, Said]:
+    def find_answer(self, key: str, root: Path, number: int, side: str) -> tuple[Talk, TalkAnswer]:
         """One answer of a conversation. Raises as ``find``, and where there is no such answer."""
         talk = self.find(key, root)
         for known in SIDES:
@@ -98,33 +98,35 @@ class Talks:
                 while len(self._talks) >= MOST_TALKS:
                     self._talks.pop(next(iter(self._talks)))
                 talk = self._talks[key] = Talk(root)
-            if talk.turns and not all(said.done for said in talk.turns[-1].answers.values()):
+            if talk.turns and not all(
+                model_answer.done for model_answer in talk.turns[-1].answers.values()
+            ):
                 raise UserError(
                     "the last message is still being answered", next_step="wait for its end"
                 )
-            answers = {side: Said(model) for side, model in zip(SIDES, models, strict=False)}
+            answers = {side: TalkAnswer(model) for side, model in zip(SIDES, models, strict=False)}
             talk.turns.append(Turn(message, answers))
             number = len(talk.turns) - 1
         threading.Thread(target=self._answer, args=(talk, number), daemon=True).start()
         return number
 
     def _answer(self, talk: Talk, number: int) -> None:
-        for side, said in talk.turns[number].answers.items():
+        for side, model_answer in talk.turns[number].answers.items():
             try:
                 with self._projects.use(talk.root) as ws:
-                    write_answer(ws, said, talk.messages(number, side))
+                    write_answer(ws, model_answer, talk.messages(number, side))
             except ResidencyError as error:
-                said.error = f"{error.what}. {error.next_step}".strip()
+                model_answer.error = f"{error.what}. {error.next_step}".strip()
             except Exception as error:  # whatever a model or its files do, the page says it
-                said.error = f"the model cannot answer: {type(error).__name__}"
+                model_answer.error = f"the model cannot answer: {type(error).__name__}"
             finally:
-                said.done = True
+                model_answer.done = True
 
 
-def write_answer(ws: Workspace, said: Said, messages: Sequence[Message]) -> None:
+def write_answer(ws: Workspace, model_answer: TalkAnswer, messages: Sequence[Message]) -> None:
     """Let a model write its answer, piece by piece, and say which weights wrote it."""
-    model = find_model(ws, said.model)
-    said.label = label_model(model)
-    said.weights = model.adapter or ws.base.identity
+    model = find_model(ws, model_answer.model)
+    model_answer.label = label_model(model)
+    model_answer.weights = model.adapter or ws.base.identity
     for piece in chat(ws, messages, model.id):
-        said.text += piece
+        model_answer.text += piece

@@ -80,8 +80,8 @@ def check_spelling(views: list[View], *, partial: bool, language: str = "en") ->
     )
 
 
-def _in_language(said: list[str], known: Mapping[str, float]) -> bool:
-    plain = [word for word in said if word.isalpha()]
+def _in_language(words: list[str], known: Mapping[str, float]) -> bool:
+    plain = [word for word in words if word.isalpha()]
     return sum(word not in known for word in plain) <= max(1, UNKNOWN_SHARE * len(plain))
 
 

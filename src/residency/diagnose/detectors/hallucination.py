@@ -172,9 +172,9 @@ def _against_source(item: Item, context: Context) -> Finding:
             spans += _check_field(key, field, message, context)
     spans += _check_prose(item, source, checked, computes=_reference_computes(item))
     if not structured:
-        told = [(span.start, span.end) for span in spans]
+        number_spans = [(span.start, span.end) for span in spans]
         for span in find_unsupported(item.prose, _read_message(item), item.reference):
-            if not any(span.start < end and start < span.end for start, end in told):
+            if not any(span.start < end and start < span.end for start, end in number_spans):
                 spans.append(span)
     spans.sort(key=lambda span: span.start)
     in_fields = any(span.note.startswith("field ") for span in spans)

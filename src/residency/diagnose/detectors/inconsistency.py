@@ -144,6 +144,6 @@ def _list_evidence(item: Item, other: Item) -> list[Span]:
     spans = []
     for key in _shared_keys(item, other):
         if key in mine and (key not in theirs or not _are_same(mine[key], theirs[key])):
-            said = theirs[key].value if key in theirs else "nothing"
-            spans.append(Span(mine[key].start, mine[key].end, f"a paraphrase got {said!r}"))
+            other_value = theirs[key].value if key in theirs else "nothing"
+            spans.append(Span(mine[key].start, mine[key].end, f"a paraphrase got {other_value!r}"))
     return spans or [Span(0, len(item.response.text), f"another got {other.response.text[:80]!r}")]

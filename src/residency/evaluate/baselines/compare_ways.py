@@ -64,8 +64,8 @@ def compare_ways(
             for row in rows
             if row.name != best.name
         )
-    said = recommend_way(rows, differences, values, split, title)
-    return BaselineReport(rows, differences, tuple(said))
+    sentences = recommend_way(rows, differences, values, split, title)
+    return BaselineReport(rows, differences, tuple(sentences))
 
 
 def _primary_values(contender: Contender, row: BaselineRow) -> dict[str, float]:

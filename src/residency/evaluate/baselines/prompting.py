@@ -75,11 +75,11 @@ def choose_shots(
     used_tags: dict[str, int] = {}
     chosen: list[int] = []
     while len(chosen) < min(k, len(rows)):
-        taken = {rows[i].group for i in chosen if rows[i].group}
+        used_groups = {rows[i].group for i in chosen if rows[i].group}
         best = min(
             (i for i in range(len(rows)) if i not in chosen),
             key=lambda i: (
-                bool(rows[i].group) and rows[i].group in taken,
+                bool(rows[i].group) and rows[i].group in used_groups,
                 bool(too_long[i]),
                 sum(used_tags.get(tag, 0) for tag in rows[i].tags) / (len(rows[i].tags) or 1),
                 nearness[i],

@@ -21,26 +21,26 @@ def recommend_way(
     if not prompts:
         return ["There is no prompted baseline to compare with."]
     best = max(prompts, key=lambda row: average_values(values[row.name]))
-    said = []
+    sentences = []
     if tuned:
         row = max(tuned, key=lambda r: average_values(values[r.name]))
         difference = next(d for d in differences if d.better == row.name)
-        said.append(_write_verdict(row, best, difference))
-        said += _price_of_it(row, best)
+        sentences.append(_write_verdict(row, best, difference))
+        sentences += _price_of_it(row, best)
     else:
         worst = _worst_kinds(best)
-        said.append(
+        sentences.append(
             f"No fine-tuned model yet. The best prompt is {best.name}: "
             f"{title} {write_percent(average_values(values[best.name]), 0)}"
             + (f"; it fails most in {worst}." if worst else ".")
         )
-        said.append("Whether fine-tuning does better is measured by: residency run")
+        sentences.append("Whether fine-tuning does better is measured by: residency run")
     for row in rows:
         if row.leaves_machine:
-            said.append(f"{row.name} sends every prompt to another machine.")
-    said += _describe_majority(rows)
-    said.append(_rests_on(rows, split))
-    return said
+            sentences.append(f"{row.name} sends every prompt to another machine.")
+    sentences += _describe_majority(rows)
+    sentences.append(_rests_on(rows, split))
+    return sentences
 
 
 def _write_verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
@@ -65,14 +65,14 @@ def _write_verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
 
 def _price_of_it(row: BaselineRow, best: BaselineRow) -> list[str]:
     """What else changes for a request, where both were measured."""
-    said = []
+    sentences = []
     if row.prompt_tokens and best.prompt_tokens:
         ratio = best.prompt_tokens / row.prompt_tokens
-        said += _describe_ratio("Its prompts are", ratio, "shorter", "longer")
+        sentences += _describe_ratio("Its prompts are", ratio, "shorter", "longer")
     if row.p50 and best.p50:
         ratio = best.p50 / row.p50
-        said += _describe_ratio("A single request (median) is", ratio, "faster", "slower")
-    return said
+        sentences += _describe_ratio("A single request (median) is", ratio, "faster", "slower")
+    return sentences
 
 
 def _describe_ratio(what: str, ratio: float, more: str, less: str) -> list[str]:

@@ -81,9 +81,9 @@ def compare_logs(
             if metric not in metrics:
                 left_out[f"{task} {metric}".strip()] = "only the later log has it"
     if not questions:
-        said = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise DataError(
-            f"the logs have no metric in common that has a figure an item ({said or 'none at all'})",
+            f"the logs have no metric in common that has a figure an item ({reasons or 'none at all'})",
             where=f"{before.label} and {after.label}",
         )
     changes = compare_changes(questions, alpha=alpha, margin=margin, coverage=coverage)

@@ -105,13 +105,13 @@ def _shared_keys(table: Mapping[str, Any], kind: str) -> dict[str, Any]:
 def _expand_minimum(
     table: Mapping[str, Any], example: MakeExample, where: str
 ) -> tuple[list[Example], list[ScopedRule]]:
-    made: dict[str, Example] = {}
+    items: dict[str, Example] = {}
     rules: list[ScopedRule] = []
     for number, filler in enumerate(_list_combinations(table.get("fill", {}))):
         item = _make_item(table, example, where, filler, group=f"{_label_test(table)}:{number}")
-        if item.id in made:
+        if item.id in items:
             continue
-        made[item.id] = item
+        items[item.id] = item
         for rule_number, rule in enumerate(table["rules"]):
             shared = _shared_keys(table, "mft")
             if len(table["rules"]) > 1:
@@ -119,7 +119,7 @@ def _expand_minimum(
                 if sum(r.get("rule") == rule.get("rule") for r in table["rules"]) > 1:
                     shared["name"] += f":{rule_number + 1}"
             rules.append(({**_fill_placeholders(rule, filler), **shared}, (item.id,)))
-    return list(made.values()), rules
+    return list(items.values()), rules
 
 
 def _expand_invariance(
@@ -127,7 +127,7 @@ def _expand_invariance(
 ) -> tuple[list[Example], list[ScopedRule]]:
     fill = table["fill"]
     vary = table.get("vary", list(fill))
-    made: dict[str, Example] = {}
+    items: dict[str, Example] = {}
     constant = {name: values for name, values in fill.items() if name not in vary}
     varied = {name: values for name, values in fill.items() if name in vary}
     for number, fixed in enumerate(_list_combinations(constant)):
@@ -140,27 +140,27 @@ def _expand_invariance(
                 group=f"{_label_test(table)}:{number}",
                 tag=VARIANT if variant else BASE,
             )
-            made.setdefault(item.id, item)
-    if len(made) < 2:
+            items.setdefault(item.id, item)
+    if len(items) < 2:
         raise SuiteError(
             "an INV test needs at least two different prompts", where=where, next_step=HELP
         )
     rule = {"rule": "invariance", "base": BASE, **_shared_keys(table, "invariance")}
     rule |= {key: table[key] for key in ("compare", "fields", "threshold") if key in table}
-    return list(made.values()), [(rule, tuple(made))]
+    return list(items.values()), [(rule, tuple(items))]
 
 
 def _expand_direction(
     table: Mapping[str, Any], example: MakeExample, where: str
 ) -> tuple[list[Example], list[ScopedRule]]:
-    made: dict[str, Example] = {}
+    items: dict[str, Example] = {}
     for number, filler in enumerate(_list_combinations(table.get("fill", {}))):
         group = f"{_label_test(table)}:{number}"
         for template, tag in (("template", BASE), ("variant", VARIANT)):
             item = _make_item(
                 table, example, where, filler, group=group, template=template, tag=tag
             )
-            made.setdefault(item.id, item)
+            items.setdefault(item.id, item)
     rule = {
         "rule": "directional",
         "base": BASE,
@@ -170,4 +170,4 @@ def _expand_direction(
         **_shared_keys(table, "direction"),
     }
     rule |= {key: table[key] for key in ("order",) if key in table}
-    return list(made.values()), [(rule, tuple(made))]
+    return list(items.values()), [(rule, tuple(items))]

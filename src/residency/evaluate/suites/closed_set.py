@@ -62,13 +62,15 @@ def find_classes(suite: Suite, examples: Sequence[Example]) -> tuple[str, ...]:
             return tuple(dict.fromkeys(map(normalise_answer, rule.choices)))
     if not any(rule.NAME == "exact" and not rule.field for rule in suite.rules):
         return ()
-    seen = Counter(
+    class_counts = Counter(
         normalise_answer(_read_reference(suite, example.reference))
         for example in examples
         if example.reference is not None
     )
-    few = 2 <= len(seen) <= MOST_CLASSES and seen.total() >= _ROWS_A_CLASS * len(seen)
-    return tuple(name for name, _ in seen.most_common()) if few else ()
+    few = 2 <= len(class_counts) <= MOST_CLASSES and class_counts.total() >= _ROWS_A_CLASS * len(
+        class_counts
+    )
+    return tuple(name for name, _ in class_counts.most_common()) if few else ()
 
 
 def _read_reference(suite: Suite, reference: str) -> str:
@@ -91,11 +93,14 @@ def measure_closed_set(
     confusion: dict[str, Counter[str]] = {}
     for item, reference in references.items():
         wanted = normalise_answer(reference)
-        said = Counter(_find_class(text, classes) for text in answers[item])
-        chosen = max(said, key=lambda name: (said[name], name != wanted))
+        answer_counts = Counter(_find_class(text, classes) for text in answers[item])
+        chosen = max(answer_counts, key=lambda name: (answer_counts[name], name != wanted))
         # A draw of three and more is no majority for the right one either.
-        if chosen == wanted and 2 * said[wanted] <= said.total():
-            chosen = max((name for name in said if name != wanted), key=lambda name: said[name])
+        if chosen == wanted and 2 * answer_counts[wanted] <= answer_counts.total():
+            chosen = max(
+                (name for name in answer_counts if name != wanted),
+                key=lambda name: answer_counts[name],
+            )
         confusion.setdefault(wanted, Counter())[chosen] += 1
     right = sum(row[name] for name, row in confusion.items())
     sizes = Counter({name: row.total() for name, row in confusion.items()})

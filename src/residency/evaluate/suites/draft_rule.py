@@ -164,12 +164,12 @@ def _telling_phrases(here: Sequence[str], there: Sequence[str]) -> list[str]:
     """Phrases of one to three words that stand in many texts here and few there."""
 
     def count(texts: Sequence[str]) -> dict[str, int]:
-        seen: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for text in texts:
             words = split_words(text)
             for phrase in {" ".join(map(str, g)) for n in (1, 2, 3) for g in list_ngrams(words, n)}:
-                seen[phrase] = seen.get(phrase, 0) + 1
-        return seen
+                counts[phrase] = counts.get(phrase, 0) + 1
+        return counts
 
     mine, theirs = count(here), count(there)
     weight = {

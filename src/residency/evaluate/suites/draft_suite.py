@@ -203,7 +203,9 @@ def _add_meaning(
         threshold = _find_threshold(texts, embedder)
         reason += "; from this closeness on 19 of 20 answers of other rows fail"
     draft.add(reason, rule="similarity", threshold=threshold, severity=0.8, **name_entry, **extra)
-    if any(True in said for text in texts for said in find_polarity(text).values()) or len(texts):
+    if any(True in polarity for text in texts for polarity in find_polarity(text).values()) or len(
+        texts
+    ):
         name_entry = {"name": f"negation{suffix}"} if suffix else {}
         draft.add(
             "what the reference affirms must not be denied, nor the other way round",

@@ -77,6 +77,6 @@ def extract_answer(suite: Suite, answer: JudgedAnswer) -> JudgedAnswer:
         answer,
         start=answer.start + part.start if part else answer.end,
         end=answer.start + part.end if part else answer.end,
-        said=part.text if part else "",
+        extracted_text=part.text if part else "",
         wanted=wanted.text if wanted else answer.reference,
     )

@@ -103,8 +103,8 @@ class _SuiteReader:
             self._add_item(item, where)
         for where, table in self._list_tables(raw, "checklist"):
             self._refuse_unknown(table, CHECKLIST_KEYS, where)
-            made, rules = expand_checklist(table, self._make_example, where=where)
-            self._add_examples(made)
+            examples, rules = expand_checklist(table, self._make_example, where=where)
+            self._add_examples(examples)
             for rule, ids in rules:
                 self._add_rule(rule, where, examples=ids)
         return self._make_suite(str(raw.get("name", self.path.stem)))
@@ -211,9 +211,9 @@ class _SuiteReader:
             raise SuiteError(f"rule 'python': {error}", where=where) from None
         return rule.model_copy(update={"file_hash": file_digest(file)})
 
-    def _add_examples(self, made: Sequence[Example]) -> None:
+    def _add_examples(self, examples: Sequence[Example]) -> None:
         """The suite's items; one item has one position, tags and group."""
-        for example in made:
+        for example in examples:
             if example.id in self.items:
                 raise SuiteError(
                     f"the same item as in {self.items[example.id]}: {example.prompt_text[:60]!r}",

@@ -27,11 +27,11 @@ def select_automatically(request: SelectionRequest) -> list[Proposal]:
     proposals = draw_parts(parts, shares)
     served = {proposal.issue for proposal in proposals}
     unserved = [issue for issue in request.issues if issue.id not in served]
-    taken = {proposal.example.id for proposal in proposals}
+    drawn_ids = {proposal.example.id for proposal in proposals}
     rest = replace(
         request,
         issues=unserved,
-        pool=[row for row in request.pool if row.id not in taken],
+        pool=[row for row in request.pool if row.id not in drawn_ids],
         max_rows=request.max_rows - len(proposals),
     )
     return proposals + (select_by_embedding(rest) if unserved and rest.max_rows > 0 else [])
@@ -53,16 +53,18 @@ def draw_parts(parts: Sequence[Part], shares: Sequence[int]) -> list[Proposal]:
     gets its share."""
     distinct = DistinctRows()
     queues = [iter(part.rows) for part in parts]
-    taken: list[list[Proposal]] = [[] for _ in parts]
+    proposals_of_part: list[list[Proposal]] = [[] for _ in parts]
     open_parts = list(range(len(parts)))
     while open_parts:
         for n in list(open_parts):
             row = None
-            if len(taken[n]) < shares[n]:
+            if len(proposals_of_part[n]) < shares[n]:
                 row = next((row for row in queues[n] if distinct.add_if_new(row)), None)
             if row is None:
                 open_parts.remove(n)
                 continue
             part = parts[n]
-            taken[n].append(Proposal(part.issue.id, row, "pool", SELECTOR, 1.0, part=part.name))
-    return [proposal for proposals in taken for proposal in proposals]
+            proposals_of_part[n].append(
+                Proposal(part.issue.id, row, "pool", SELECTOR, 1.0, part=part.name)
+            )
+    return [proposal for proposals in proposals_of_part for proposal in proposals]

@@ -114,9 +114,9 @@ def select_by_gradient(request: SelectionRequest) -> list[Proposal]:
     begin = 0
     for issue, share in zip(issues, shares, strict=True):
         end = begin + len(failing[issue.id])
-        taken = {p.example.id for p in proposals}
+        drawn_ids = {p.example.id for p in proposals}
         proposals += propose_by_gradient(
-            [issue], failing, rows, scores[:, begin:end], count=share, exclude=taken
+            [issue], failing, rows, scores[:, begin:end], count=share, exclude=drawn_ids
         )
         begin = end
     return proposals

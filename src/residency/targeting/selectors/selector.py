@@ -86,9 +86,9 @@ def share_budget(available: Sequence[int], *, most_each: int, most: int) -> list
             break
         step = max(1, left // len(wanting))
         for n in wanting:
-            given = min(step, limits[n] - shares[n], left)
-            shares[n] += given
-            left -= given
+            rows = min(step, limits[n] - shares[n], left)
+            shares[n] += rows
+            left -= rows
     return shares
 
 

@@ -36,7 +36,7 @@ def select_by_slice(request: SelectionRequest) -> list[Proposal]:
         [len(rows) for rows in ranked], most_each=request.rows_per_issue, most=request.max_rows
     )
     distinct = DistinctRows()
-    taken: list[list[Proposal]] = [[] for _ in ranked]
+    proposals_of_issue: list[list[Proposal]] = [[] for _ in ranked]
     queues = [iter(rows) for rows in ranked]
     # In turns, so that an issue whose slice lies within another's gets its share.
     open_issues = list(range(len(ranked)))
@@ -44,7 +44,7 @@ def select_by_slice(request: SelectionRequest) -> list[Proposal]:
         for n in list(open_issues):
             row_score = (
                 next((pair for pair in queues[n] if distinct.add_if_new(pair[0])), None)
-                if len(taken[n]) < shares[n]
+                if len(proposals_of_issue[n]) < shares[n]
                 else None
             )
             if row_score is None:
@@ -52,8 +52,8 @@ def select_by_slice(request: SelectionRequest) -> list[Proposal]:
                 continue
             row, score = row_score
             issue = request.issues[n].id
-            taken[n].append(Proposal(issue, row, "pool", SELECTOR, round(score, 6)))
-    return [proposal for proposals in taken for proposal in proposals]
+            proposals_of_issue[n].append(Proposal(issue, row, "pool", SELECTOR, round(score, 6)))
+    return [proposal for proposals in proposals_of_issue for proposal in proposals]
 
 
 def rank_slice_rows(

@@ -21,7 +21,7 @@ from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
 from residency.web.open_projects import find_open_projects, open_alone
 from residency.web.site import Site
-from residency.web.talks import Said, Talks
+from residency.web.talks import TalkAnswer, Talks
 
 LONGEST_MESSAGE = 20_000
 LONGEST_ANSWER = 100_000
@@ -75,16 +75,16 @@ def _add_talk(app: FastAPI, site: Site, talks: Talks) -> None:
 
     @app.get("/chat/{talk}/{number}/{side}")
     def stream_answer(request: Request, talk: str, number: int, side: str) -> Response:
-        _, said = talks.find_answer(talk, site.need_root(request), number, side)
+        _, model_answer = talks.find_answer(talk, site.need_root(request), number, side)
 
         async def write_events() -> AsyncIterator[str]:
             shown = ""
-            while not said.done:
-                if said.text != shown:
-                    shown = said.text
-                    yield make_event(_draw(site, request, said, talk, number, side))
+            while not model_answer.done:
+                if model_answer.text != shown:
+                    shown = model_answer.text
+                    yield make_event(_draw(site, request, model_answer, talk, number, side))
                 await asyncio.sleep(LOOK_SECONDS)
-            yield make_event(_draw(site, request, said, talk, number, side))
+            yield make_event(_draw(site, request, model_answer, talk, number, side))
             yield "event: end\ndata: end\n\n"
 
         return StreamingResponse(write_events(), media_type="text/event-stream")
@@ -100,11 +100,16 @@ def _add_saving(app: FastAPI, site: Site, talks: Talks) -> None:
         answer: Annotated[str, Form(max_length=LONGEST_ANSWER)],
     ) -> Response:
         person = site.need_person(request)
-        known, said = talks.find_answer(talk, site.need_root(request), number, side)
+        known, model_answer = talks.find_answer(talk, site.need_root(request), number, side)
         messages = known.messages(number, "a" if side == "a" else "b")
         with open_alone(site, request) as ws:
             row = add_conversation(
-                ws, messages, answer, person=person, rejected=said.text, model=said.model
+                ws,
+                messages,
+                answer,
+                person=person,
+                rejected=model_answer.text,
+                model=model_answer.model,
             )
         return site.part(request, "chat_saved.html.j2", row=row, note="")
 
@@ -120,18 +125,18 @@ def _add_saving(app: FastAPI, site: Site, talks: Talks) -> None:
         if not clean:
             raise UserError("the note is empty", next_step="write what is wrong")
         person = site.need_person(request)
-        known, said = talks.find_answer(talk, site.need_root(request), number, side)
+        known, model_answer = talks.find_answer(talk, site.need_root(request), number, side)
         messages = known.messages(number, "a" if side == "a" else "b")
         body = {
-            "response": ModelResponse(said.model, "", said.text).id,
+            "response": ModelResponse(model_answer.model, "", model_answer.text).id,
             "example": "",
             "text": clean,
             "reader": person,
-            "model": said.model,
+            "model": model_answer.model,
             "messages": [message.to_dict() for message in messages],
-            "answer": said.text,
+            "answer": model_answer.text,
         }
-        site.write(request, RecordKind.NOTE, said.model, body)
+        site.write(request, RecordKind.NOTE, model_answer.model, body)
         return site.part(request, "chat_saved.html.j2", row=None, note=clean)
 
 
@@ -151,5 +156,14 @@ def make_event(html: str) -> str:
     return "".join(f"data: {line}\n" for line in lines) + "\n"
 
 
-def _draw(site: Site, request: Request, said: Said, talk: str, number: int, side: str) -> str:
-    return site.draw(request, "chat_answer.html.j2", said=said, talk=talk, number=number, side=side)
+def _draw(
+    site: Site, request: Request, model_answer: TalkAnswer, talk: str, number: int, side: str
+) -> str:
+    return site.draw(
+        request,
+        "chat_answer.html.j2",
+        model_answer=model_answer,
+        talk=talk,
+        number=number,
+        side=side,
+    )

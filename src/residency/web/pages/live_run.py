@@ -69,12 +69,12 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
 async def _watch(site: Site, request: Request, root: Path) -> AsyncIterator[str]:
     """The panel as often as anything of it changes, as events of a stream."""
-    begun, last_sent, seen = time.monotonic(), 0.0, ""
+    begun, last_sent, last_stamp = time.monotonic(), 0.0, ""
     yield "retry: 2000\n\n"
     while time.monotonic() - begun < LONGEST_STREAM:
         stamp = await run_in_threadpool(_read_stamp, root)
-        if stamp != seen:
-            seen, last_sent = stamp, time.monotonic()
+        if stamp != last_stamp:
+            last_stamp, last_sent = stamp, time.monotonic()
             text = await run_in_threadpool(_draw_panel, site, request)
             lines = "".join(f"data: {line}\n" for line in text.splitlines())
             yield f"{lines}\n"

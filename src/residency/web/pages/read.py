@@ -81,9 +81,9 @@ def _add_answers(app: FastAPI, site: Site) -> None:
     ) -> Response:
         if not text.strip() and not fine:
             raise UserError("the note is empty", next_step="write the first failure, or press Fine")
-        said = "" if fine else text
+        note = "" if fine else text
         person = site.need_person(request)
-        model, body = make_note(site.store(request), response, said, person)
+        model, body = make_note(site.store(request), response, note, person)
         site.write(request, RecordKind.NOTE, model, body)
         if not request.headers.get("HX-Request"):
             return site.went(request, f"/read?model={model}")

@@ -171,8 +171,8 @@ def _by_question(value: Any) -> dict[str, Any]:
         if "question_name" in form:
             answers[str(form["question_name"])] = form
             continue
-        given = form.get("values")
-        for name, answer in given.items() if isinstance(given, Mapping) else ():
+        form_values = form.get("values")
+        for name, answer in form_values.items() if isinstance(form_values, Mapping) else ():
             value_given = _value_of(answer)
             answers.setdefault(str(name), []).append(
                 {"status": form.get("status"), "value": value_given}
