@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from residency.cli.init import parse_columns
+from residency.cli.init import parse_columns, parse_numbers
 from residency.cli.options import Json
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_heading, print_indented, print_json
@@ -38,6 +38,10 @@ def check_command(
     split_at: Annotated[
         str, typer.Option(help="Mark within raw text that ends the prompt, e.g. '\\nA:'.")
     ] = "",
+    least: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out rows rated below a number: rating=4; may repeat."),
+    ] = None,
     benchmarks: Annotated[
         Path | None,
         typer.Option(
@@ -67,6 +71,7 @@ def check_command(
             base=base,
             columns=columns,
             split_at=parse_mark(split_at),
+            least=parse_numbers(least or []),
             show=show,
             fix=fix,
             strict=strict,
@@ -105,6 +110,8 @@ def show_report(report: CheckReport) -> None:
         files.add_row(path, f.kind, f.split, read_as, str(f.rows), str(f.rejected))
     console.print(files)
     for f in report.files:
+        for note in f.ratings:
+            print_note(f"{f.path}: {note}", "yellow")
         if f.unused:
             columns = ", ".join(f.unused[:12]) + (", …" if len(f.unused) > 12 else "")
             print_note(f"{f.path}: columns not used: {columns}", "dim")

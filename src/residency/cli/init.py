@@ -30,6 +30,10 @@ def init_command(
     split_at: Annotated[
         str, typer.Option(help="Mark within raw text that ends the prompt, e.g. '\\nA:'.")
     ] = "",
+    least: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out rows rated below a number: rating=4; may repeat."),
+    ] = None,
     name: Annotated[str, typer.Option(help="Name shown in reports.")] = "",
     suite: Annotated[
         bool, typer.Option("--suite/--no-suite", help="Draft a test suite from the data.")
@@ -63,6 +67,7 @@ def init_command(
         columns=parse_columns(column or []),
         instruction=instruction,
         split_at=parse_mark(split_at),
+        least=parse_numbers(least or []),
         name=name,
         suite=suite,
     )
@@ -100,3 +105,23 @@ def parse_columns(pairs: list[str]) -> dict[str, str]:
             )
         out[ours] = theirs
     return out
+
+
+def parse_numbers(pairs: list[str]) -> dict[str, float]:
+    """``["rating=4"]`` as numbers by column.
+
+    Raises:
+        ConfigError: a pair has no number.
+    """
+    numbers = {}
+    for pair in pairs:
+        column, _, number = pair.rpartition("=")
+        try:
+            numbers[column] = float(number)
+        except ValueError:
+            column = ""
+        if not column:
+            raise ConfigError(
+                f"a column and a number are expected, found {pair!r}", next_step="--least rating=4"
+            )
+    return numbers

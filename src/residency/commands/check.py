@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from residency.config.data import DataConfig
 from residency.config.model import ModelConfig
@@ -78,6 +78,7 @@ def check(
     base: str = "",
     columns: dict[str, str] | None = None,
     split_at: str = "",
+    least: Mapping[str, float] | None = None,
     show: int = 0,
     fix: bool = False,
     strict: bool = False,
@@ -95,6 +96,7 @@ def check(
             would lose a slash).
         base: base model whose tokenizer and template are used (default: the project's).
         columns: the user's column names, as ``data.columns``. split_at: as ``data.split_at``.
+        least: as ``data.least``.
         show: rows to show with their trained tokens.
         benchmarks: folder of copies to compare with, or ``hub`` to read them from the hub
             (default: the project's ``data.benchmarks``).
@@ -113,7 +115,8 @@ def check(
     from residency.data.checks.data_doctor import check_data as examine
     from residency.embedding.wordllama import WordLlamaEmbedder
 
-    root, config, project = _settings(target, base, columns or {}, split_at)
+    reading = {"columns": columns, "split_at": split_at, "least": dict(least or {})}
+    root, config, project = _settings(target, base, {k: v for k, v in reading.items() if v})
     chat = _chat_format(root, config)
     named = str(benchmarks or config.data.benchmarks or "")
     known = None
@@ -165,21 +168,23 @@ def _check_what_judges(root: Path, config: Config) -> Iterator[None]:
 
 
 def _settings(
-    target: Path | str, base: str, columns: dict[str, str], split_at: str
+    target: Path | str, base: str, reading: Mapping[str, Any]
 ) -> tuple[Path, Config, bool]:
-    """Root folder, settings, and whether the target is a project."""
+    """Root folder, settings, and whether the target is a project.
+
+    Args:
+        reading: settings of ``[data]`` that take the place of the project's.
+    """
     from residency.project.settings_file import read_config
 
     if "://" in str(target):  # a database or a file on the hub: taken as it is written
-        return Path(), _of_source(str(target), base, columns, split_at), False
+        return Path(), _of_source(str(target), base, reading), False
     target = Path(target)
     check_path_text(target.resolve())
     if (target / CONFIG_NAME).exists():  # a folder of that name is refused in words
-        overrides = {"model.base": base} if base else {}
-        if columns:
-            overrides["data.columns"] = columns  # type: ignore[assignment]
-        if split_at:
-            overrides["data.split_at"] = split_at
+        overrides = {f"data.{name}": value for name, value in reading.items()}
+        if base:
+            overrides["model.base"] = base
         return target, read_config(target, overrides), True
     if not target.exists():
         raise DataError(
@@ -187,11 +192,11 @@ def _settings(
         )
     root = target if target.is_dir() else target.parent
     name = "." if target.is_dir() else target.name
-    return root, _of_source(name, base, columns, split_at, folder=root), False
+    return root, _of_source(name, base, reading, folder=root), False
 
 
 def _of_source(
-    name: str, base: str, columns: dict[str, str], split_at: str, folder: Path | None = None
+    name: str, base: str, reading: Mapping[str, Any], folder: Path | None = None
 ) -> Config:
     """Settings for a source that belongs to no project; the files of a folder are in the splits
     that their names say."""
@@ -201,7 +206,7 @@ def _of_source(
     files: Mapping[Split, list[str]] = {"train": [name]}
     if name == "." and folder is not None and (named := name_folder_splits(folder)):
         files = named
-    data = DataConfig.model_validate({**files, "columns": columns, "split_at": split_at})
+    data = DataConfig.model_validate({**files, **reading})
     return Config(data=data, model=model)
 
 

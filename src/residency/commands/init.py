@@ -13,11 +13,7 @@ import tomlkit
 from residency import examples
 from residency.config.settings import CONFIG_NAME, Config, parse_config
 from residency.data.reading.source_reader import read_sources
-from residency.data.reading.split_marks import (
-    describe_mark,
-    find_split_mark,
-    name_folder_splits,
-)
+from residency.data.reading.split_marks import name_folder_splits, suggest_division
 from residency.errors import ConfigError, DataError, ResidencyError
 from residency.files.atomic_write import write_text
 from residency.model.base_model import KNOWN_BASES
@@ -59,6 +55,7 @@ def init(
     columns: Mapping[str, str] | None = None,
     instruction: str = "",
     split_at: str = "",
+    least: Mapping[str, float] | None = None,
     name: str = "",
     suite: bool = True,
 ) -> Initialised:
@@ -71,7 +68,7 @@ def init(
         base: base model; empty keeps the default.
         columns: the user's column names, e.g. ``{"instruction": "frage"}``.
         instruction: put before every row that has none. split_at: the mark within raw text that
-            ends the prompt.
+            ends the prompt. least: least values of columns of ratings.
         name: shown in reports; the folder's name when empty.
         suite: draft a test suite from the data, where its rows have references.
 
@@ -100,6 +97,7 @@ def init(
         columns=columns or {},
         instruction=instruction,
         split_at=split_at,
+        least=least or {},
         name=name,
     )
     return _draft_suite(project) if suite else project
@@ -178,6 +176,7 @@ def _write_own_project(
     columns: Mapping[str, str],
     instruction: str,
     split_at: str,
+    least: Mapping[str, float],
     name: str,
 ) -> Initialised:
     document = tomlkit.document()
@@ -199,6 +198,10 @@ def _write_own_project(
         table["instruction"] = instruction
     if split_at:
         table["split_at"] = split_at
+    if least:
+        inline = tomlkit.inline_table()
+        inline.update(dict(least))
+        table["least"] = inline
     document["data"] = table
     document["rounds"] = _guard_against_forgetting()
     text = tomlkit.dumps(document)
@@ -262,13 +265,11 @@ def _need_prompts(raw: Sequence[str], path: Path, files: Mapping[str, Sequence[P
     """
     if files.get("dev") and files.get("test"):
         return
-    mark = find_split_mark(raw)
     raise DataError(
         "the rows are raw text without prompts: dev and test rows could not be asked anything",
         where=str(path),
-        next_step=f"the texts seem to hold prompts: {describe_mark(mark)}"
-        if mark
-        else "name --dev and --test files with prompts, or use residency pretrain",
+        next_step=suggest_division(raw)
+        or "name --dev and --test files with prompts, or use residency pretrain",
     )
 
 

@@ -61,7 +61,7 @@ def use_cleaned_data(root: Path, *, progress: Progress = no_progress) -> Checked
                 data[split] = [names[split]]
             elif split in data:
                 del data[split]
-        for name in ("columns", "instruction", "split_at", "format", "split"):
+        for name in ("columns", "instruction", "split_at", "least", "format", "split"):
             if name in data:  # the cleaned rows stand in the one layout that needs none of these
                 del data[name]
 

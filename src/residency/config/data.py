@@ -44,6 +44,8 @@ class DataConfig(Section):
     """Mark within raw text: what stands before it is the prompt, what stands after it the answer, e.g. `"\\nA:"`."""
     system: Literal["keep", "fold"] = "keep"
     """`fold` writes the system message before the first user turn, for templates without a system role."""
+    least: dict[str, float] = {}
+    """Columns of ratings with the least value of rows that are used, e.g. `{rating = 4}`."""
     tags: list[str] = []
     """Columns whose values become tags `column=value` (slices)."""
     stratify: str = ""

@@ -20,7 +20,7 @@ from residency.data.collected_rows import is_collected, read_collected
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import FileRead, read_sources
 from residency.data.reading.sources import list_split_files
-from residency.data.reading.split_marks import describe_mark, find_split_mark
+from residency.data.reading.split_marks import describe_mark, find_split_mark, suggest_division
 from residency.data.row_table import RANK, TableBuilder
 from residency.errors import DataError
 from residency.interfaces import Progress, ProgressEvent, no_progress
@@ -128,6 +128,7 @@ def load_corpus(
     for file in files:
         changed.update(file.changed)
     notes += [f"{count} rows: {change}" for change, count in changed.most_common()]
+    notes += [f"{file.path}: {note}" for file in files for note in file.ratings]
     return replace(corpus, rejects=rejects, files=files, notes=[*notes, *collected.write_notes()])
 
 
@@ -140,12 +141,14 @@ def _need_prompts(corpus: Corpus) -> None:
     raw = [e for e in corpus.examples if e.split in ("dev", "test") and not e.prompt]
     if not raw:
         return
-    mark = find_split_mark([e.messages[0].content for e in raw])
+    texts = [e.messages[0].content for e in raw]
+    mark = find_split_mark(texts)
     divide = (
         f"the texts seem to hold prompts: [data] split_at = {json.dumps(mark)} "
         f"(residency check {describe_mark(mark)} shows what it gives)"
         if mark
-        else 'if prompt and answer stand in one text, name what divides them: [data] split_at = "…"'
+        else suggest_division(texts)
+        or 'if prompt and answer stand in one text, name what divides them: [data] split_at = "…"'
     )
     raise DataError(
         f"{len(raw)} dev and test rows are raw text without a prompt: nothing could be asked",

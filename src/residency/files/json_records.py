@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError
 from residency.files.decompress import open_bytes
+from residency.files.json_comments import remove_comments, skip_comments
 from residency.files.opening import find_encoding, find_rows_within, undecodable_error
 from residency.files.record import Record
 from residency.files.turn_lists import is_turn_list
@@ -34,7 +36,7 @@ def read_json_lines_file(path: Path) -> Iterator[Record]:
                 if len(line) > LONGEST_LINE:
                     raise _too_long(path, number)
                 if line.strip():
-                    yield _parse_line(number, line)
+                    yield from _parse_line(number, line, path)
         return
     with open_bytes(path) as handle:
         for number, raw_line in enumerate(iter(lambda: handle.readline(LONGEST_LINE + 1), b""), 1):
@@ -45,7 +47,7 @@ def read_json_lines_file(path: Path) -> Iterator[Record]:
             if not raw_line.strip():
                 continue
             try:
-                yield _parse_line(number, raw_line.decode())
+                yield from _parse_line(number, raw_line.decode(), path)
             except UnicodeDecodeError as error:
                 yield Record(number, None, _not_utf8(error))
 
@@ -63,21 +65,40 @@ def _not_utf8(error: UnicodeDecodeError) -> str:
     return f"not UTF-8: byte 0x{byte:02x} at position {error.start} of the line"
 
 
-def _parse_line(number: int, line: str) -> Record:
+def _parse_line(number: int, line: str, path: Path) -> Iterator[Record]:
+    """The row of a line; none where the line is a comment."""
     try:
         value = json.loads(line, object_pairs_hook=_unique_pairs)
     except _RepeatedKeyError as error:
-        return Record(number, None, f"the key {error.key!r} stands twice", error.key)
+        yield Record(number, None, f"the key {error.key!r} stands twice", error.key)
     except (ValueError, RecursionError) as error:
-        return Record(number, None, _describe_error(error))
-    return _make_record(number, value)
+        plain = remove_comments(line).strip().removesuffix(",")
+        if not plain or line.lstrip().startswith("#"):
+            return
+        if plain != line.strip():
+            yield from _parse_line(number, plain, path)
+            return
+        yield Record(number, None, _describe_error(error, path))
+    else:
+        yield _make_record(number, value)
 
 
-def _describe_error(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        what = error.msg[0].lower() + error.msg[1:].removesuffix(" starting at").removesuffix(" at")
-        return f"not valid JSON: {what} at character {error.pos + 1}"
-    return "not valid JSON: nested too deeply" if isinstance(error, RecursionError) else str(error)
+def _describe_error(error: Exception, path: Path) -> str:
+    if not isinstance(error, json.JSONDecodeError):
+        return (
+            "not valid JSON: nested too deeply" if isinstance(error, RecursionError) else str(error)
+        )
+    what = error.msg[0].lower() + error.msg[1:].removesuffix(" starting at").removesuffix(" at")
+    step, sign = "", error.doc[error.pos : error.pos + 1]
+    name = shlex.quote(path.name)
+    if what.startswith("expecting property name") and sign == "'":
+        step = (
+            "; these are Python's objects, write them as JSON: python -c \"import ast, json, sys; "
+            f'[print(json.dumps(ast.literal_eval(row))) for row in sys.stdin]" < {name} > rows.jsonl'
+        )
+    elif what.startswith("expecting property name") and sign.isidentifier():
+        step = f"; keys without quotes are read as YAML: cp {name} {shlex.quote(path.stem)}.yaml"
+    return f"not valid JSON: {what} at character {error.pos + 1}{step}"
 
 
 def _make_record(number: int, value: Any) -> Record:
@@ -118,12 +139,12 @@ def read_json_array(path: Path) -> Iterator[Record]:
     with io.TextIOWrapper(open_bytes(path), encoding=encoding, newline="") as handle:
         try:
             buffer = handle.read(_PIECE)
-            text = buffer.lstrip()
+            text = buffer[skip_comments(buffer) :]
             if text.startswith("{"):
                 yield from _json_object(path, text + handle.read())
                 return
             line = 1 + buffer.count("\n", 0, len(buffer) - len(text))
-            yield from _ArrayReader(handle, text, line).read_rows()
+            yield from _ArrayReader(handle, path, text, line).read_rows()
         except UnicodeDecodeError as error:
             raise undecodable_error(path, error) from None
 
@@ -135,7 +156,8 @@ class _ArrayReader:
         text: the beginning, from the bracket on. line: the line that it stands on.
     """
 
-    def __init__(self, handle: io.TextIOWrapper, text: str, line: int) -> None:
+    def __init__(self, handle: io.TextIOWrapper, path: Path, text: str, line: int) -> None:
+        self._path, self._cleaned = path, False
         self._handle, self._buffer, self._at, self._line = handle, text, 1, line
         self._size, self._ended = _PIECE, False
         self._decoder = json.JSONDecoder(object_pairs_hook=_unique_pairs)
@@ -160,7 +182,9 @@ class _ArrayReader:
                 _, end = json.JSONDecoder().raw_decode(self._buffer, self._at)
                 record = Record(position, None, f"the key {error.key!r} stands twice", error.key)
             except (ValueError, RecursionError) as error:
-                reason = f"{_describe_error(error)}; nothing after it was read"
+                if self._remove_comments():
+                    continue
+                reason = f"{_describe_error(error, self._path)}; nothing after it was read"
                 yield Record(position, None, reason)
                 return
             yield record
@@ -170,6 +194,14 @@ class _ArrayReader:
             if self._at > 1 << 20:
                 self._buffer, self._at, self._size = self._buffer[self._at :], 0, _PIECE
         yield Record(self._line, None, "the JSON array is cut off: no closing bracket")
+
+    def _remove_comments(self) -> bool:
+        """Take comments and needless commas out of what is left; whether there were any."""
+        if self._cleaned or not self._ended:
+            return False
+        self._cleaned, rest = True, self._buffer[self._at :]
+        self._buffer, self._at = remove_comments(rest), 0
+        return self._buffer != rest
 
     def _skip_between(self) -> bool:
         """Go to the next sign that is no white space or comma; False at the end of the file."""
@@ -220,6 +252,7 @@ class _ArrayReader:
 def _json_object(path: Path, text: str) -> Iterator[Record]:
     """Rows of one object, or objects that stand one after the other, over any number of lines."""
     decoder, at, line, objects = json.JSONDecoder(object_pairs_hook=_unique_pairs), 0, 1, []
+    cleaned = False
     while at < len(text):
         if text[at] in " \t\r\n,":
             line += text[at] == "\n"
@@ -228,8 +261,11 @@ def _json_object(path: Path, text: str) -> Iterator[Record]:
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
+            if not cleaned and (plain := remove_comments(text[at:])) != text[at:]:
+                text, at, cleaned = plain, 0, True
+                continue
             raise DataError(
-                _describe_error(error),
+                _describe_error(error, path),
                 where=f"{path}:{line}",
                 next_step="write one object a line (JSON Lines), or an array of objects",
             ) from None

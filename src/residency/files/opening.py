@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,11 +41,18 @@ ROW_LISTS = {
     "choices",
     "options",
     "answers",
+    "completions",
+    "candidates",
+    "generations",
+    "outputs",
+    "paragraphs",
+    "chat_messages",
 }
 """Lists of objects that are a part of one row, not rows."""
 
 _ARRAY = re.compile(r"\[\s*[\[\]{\"\d-]")
 """How a JSON array begins; a text may begin with a bracket, too."""
+JSON_ENDINGS = (".json", ".jsonc", ".json5")
 _PROSE_ENDINGS = {".txt", ".text", ".md"}
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
 _PAGE_ENDINGS = {".html", ".htm", ".xhtml", ".xml"}
@@ -128,14 +136,14 @@ def find_kind(path: Path) -> Kind:
             first_value = json.loads(first)
         except (ValueError, RecursionError):
             # A pretty-printed object, a broken first line, or one that is longer than the head.
-            return "json" if suffix == ".json" or len(first) < 80 else "jsonl"
+            return "json" if suffix in JSON_ENDINGS or len(first) < 80 else "jsonl"
         wrapped = (
             isinstance(first_value, dict) and not tail.strip() and find_rows_within(first_value)
         )
         return "json" if wrapped else "jsonl"
     if suffix in (".jsonl", ".ndjson"):
         return "jsonl"
-    if suffix == ".json":
+    if suffix in JSON_ENDINGS:
         return "json"
     if suffix in (".yaml", ".yml"):
         return "yaml"
@@ -185,9 +193,26 @@ def _refuse_known_binary(path: Path, head: bytes) -> None:
         raise DataError(
             f"{kind or f'{suffix} files hold no rows of text'}: not read",
             where=str(path),
-            next_step="zip, office, PDF, pictures and models are not read; export the rows as JSONL, "
-            "CSV, Parquet or text",
+            next_step=_suggest_export(path, kind, suffix),
         )
+
+
+def _suggest_export(path: Path, kind: str, suffix: str) -> str:
+    """How the rows of a file that is not read become ones that are."""
+    name = shlex.quote(str(path))
+    if suffix in (".xlsx", ".xls", ".ods"):
+        return (
+            'save the sheet as "CSV UTF-8" (in Excel: File, Save As), or: '
+            f"libreoffice --headless --convert-to csv {name}"
+        )
+    if suffix == ".zip":
+        return f"unzip {name} -d {shlex.quote(str(path.with_suffix('')))}, and name the files in it"
+    if "tar" in kind or suffix == ".tar":
+        return f"tar -xf {name}, and name the files in it"
+    return (
+        "zip, office, PDF, pictures and models are not read; export the rows as JSONL, CSV, Parquet "
+        "or text"
+    )
 
 
 def _refuse_binary(path: Path, head: bytes) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from residency.errors import DataError
 from residency.files.decompress import open_bytes
@@ -14,9 +17,13 @@ from residency.files.json_records import LONGEST_LINE
 from residency.files.opening import decode_head, find_encoding
 from residency.files.record import Record
 
+_SEPARATOR = re.compile(r"\"?sep=(.)\"?\r?$", re.IGNORECASE)
+"""The line with which Excel is separator what divides the fields."""
+
 
 def read_delimited(path: Path) -> Iterator[Record]:
-    """Rows of a CSV, TSV or similar file; the header names the fields.
+    """Rows of a CSV, TSV or similar file; the header names the fields, nameless ones by their place
+    (``column_3``). Rows without any text are left out.
 
     Raises:
         DataError: a column stands twice in the header, or a line is longer than ``LONGEST_LINE``.
@@ -26,7 +33,8 @@ def read_delimited(path: Path) -> Iterator[Record]:
     encoding = find_encoding(head)
     limit = csv.field_size_limit(LONGEST_LINE)
     first = decode_head(head, path).lstrip("\ufeff").split("\n", 1)[0]
-    delimiter = max(",\t;|", key=first.count)
+    separator = _SEPARATOR.match(first)
+    delimiter = separator[1] if separator else max(",\t;|", key=first.count)
     try:
         with io.TextIOWrapper(
             open_bytes(path),
@@ -34,32 +42,38 @@ def read_delimited(path: Path) -> Iterator[Record]:
             errors="surrogateescape" if encoding.startswith("utf-8") else "strict",
             newline="",
         ) as handle:
+            before = 1 if separator else 0
+            if separator:
+                handle.readline()
             reader = csv.reader(_read_lines(handle, path), delimiter=delimiter, strict=True)
-            header = _read_header(reader, path)
-            repeated = {name for name in header if header.count(name) > 1}
-            if repeated:
-                raise DataError(
-                    f"column {sorted(repeated)[0]!r} stands twice in the header", where=f"{path}:1"
-                )
-            while True:
-                line = reader.line_num + 1
-                try:
-                    row = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    yield Record(line, None, f"not valid CSV: {_describe_error(error)}")
-                    continue
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    yield Record(
-                        line, None, f"{len(row)} fields where the header has {len(header)}"
-                    )
-                else:
-                    yield Record(line, dict(zip(header, row, strict=True)))
+            header = _read_header(reader, path, delimiter, before + 1)
+            yield from _read_rows(reader, header, delimiter, before)
     finally:
         csv.field_size_limit(limit)
+
+
+def _read_rows(reader: Any, header: list[str], delimiter: str, before: int) -> Iterator[Record]:
+    """The rows below the header; ``before``: lines that stand above it."""
+    while True:
+        line = before + reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Record(line, None, f"not valid CSV: {_describe_error(error)}")
+            continue
+        if not any(row):
+            continue
+        while len(row) > len(header) and not row[-1]:
+            row.pop()
+        if len(row) == len(header):
+            yield Record(line, dict(zip(header, row, strict=True)))
+            continue
+        reason = f"{len(row)} fields where the header has {len(header)}"
+        if len(row) > len(header):
+            reason += f"; a field that holds {delimiter!r} needs double quotes around it"
+        yield Record(line, None, reason)
 
 
 def _read_lines(handle: io.TextIOBase, path: Path) -> Iterator[str]:
@@ -80,7 +94,7 @@ def _describe_error(error: csv.Error) -> str:
     return str(error)
 
 
-def _read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
+def _read_header(reader: Iterator[list[str]], path: Path, delimiter: str, line: int) -> list[str]:
     try:
         header = next(reader)
     except StopIteration:
@@ -88,9 +102,22 @@ def _read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
     except csv.Error as error:
         raise DataError(
             f"the header is not valid CSV: {error}",
-            where=f"{path}:1",
+            where=f"{path}:{line}",
             next_step="double quotes inside a quoted name, and close every quote",
         ) from None
+    header = [name if name.strip() else f"column_{n}" for n, name in enumerate(header, 1)]
+    numbered = [
+        f"{name}_{header[:n].count(name) + 1}" if name in header[:n] else name
+        for n, name in enumerate(header)
+    ]
+    if numbered != header:
+        name = next(name for name in header if header.count(name) > 1)
+        raise DataError(
+            f"column {name!r} stands twice in the header",
+            where=f"{path}:{line}",
+            next_step=f"give each column a name of its own in line {line}, "
+            f"such as {delimiter.join(numbered)}",
+        )
     return header
 
 
@@ -103,11 +130,7 @@ def read_sqlite_query(path: Path, query: str) -> Iterator[Record]:
     import sqlite3
 
     if not query:
-        raise DataError(
-            "a query is needed to read a database",
-            where=str(path),
-            next_step=f'write it as "sqlite:///{path}?query=SELECT question, answer FROM faq"',
-        )
+        raise _no_query(path)
     # mode=ro: nothing of the user's is ever changed, whatever the query says.
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         try:
@@ -117,3 +140,36 @@ def read_sqlite_query(path: Path, query: str) -> Iterator[Record]:
                 yield Record(number, dict(zip(names, row, strict=True)))
         except sqlite3.Error as error:
             raise DataError(f"the query failed: {error}", where=str(path)) from None
+
+
+def _no_query(path: Path) -> DataError:
+    """That a query is needed, with one that the tables of the file would answer."""
+    import sqlite3
+
+    tables: dict[str, list[str]] = {}
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            names = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+            ).fetchall()
+            for (name,) in names:
+                kinds = connection.execute("SELECT name, type FROM pragma_table_info(?)", (name,))
+                tables[name] = [column for column, kind in kinds if "TEXT" in kind.upper()]
+        except sqlite3.Error as error:
+            return DataError(f"the database cannot be read: {error}", where=str(path))
+    name, columns = next(
+        ((name, columns) for name, columns in tables.items() if len(columns) > 1),
+        ("faq", ["question", "answer"]),
+    )
+    query = f"SELECT {', '.join(map(_quote_name, columns))} FROM {_quote_name(name)}"
+    held = "; ".join(f"{name} ({', '.join(columns)})" for name, columns in tables.items())
+    return DataError(
+        "a query is needed to read a database"
+        + (f"; its tables, with their columns of text: {held[:400]}" if held else ""),
+        where=str(path),
+        next_step=f"write it as {shlex.quote(f'sqlite:///{path.absolute()}?query={query}')}",
+    )
+
+
+def _quote_name(name: str) -> str:
+    return name if name.isidentifier() else '"' + name.replace('"', '""') + '"'

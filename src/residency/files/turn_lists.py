@@ -12,6 +12,8 @@ WORDS_KEYS = ("content", "value", "text", "message", "utterance", "parts")
 USER_KEYS = ("user", "human", "prompter")
 ASSISTANT_KEYS = ("assistant", "gpt", "bot", "chatgpt", "ai", "model")
 """Keys of turns that hold a question and its answer at once: ``{"human": …, "assistant": …}``."""
+PAIR_KEYS = (("input", "output"), ("question", "answer"), ("prompt", "response"))
+"""The same within a list that is known to be a conversation; elsewhere these are rows."""
 LANGCHAIN_TYPES = ("human", "ai", "system", "tool", "function", "chat")
 """Kinds of messages as LangChain names them under ``type``."""
 

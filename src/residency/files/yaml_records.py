@@ -74,11 +74,12 @@ class _SharingLoader(_PlainLoader):
         return yaml.SafeLoader.compose_node(self, parent, index)
 
 
-def load_yaml(path: Path, *, aliases: bool = False) -> Any:
+def load_yaml(path: Path, *, aliases: bool = False, documents: bool = False) -> Any:
     """The one value of a YAML file; its objects know their line (``line``).
 
     Args:
         aliases: allow ``*name``, as long as the value that they make is of a size that can be read.
+        documents: a file of several documents (divided by ``---``) is the list of them.
 
     Raises:
         DataError: it is not YAML, or too large.
@@ -91,7 +92,8 @@ def load_yaml(path: Path, *, aliases: bool = False) -> Any:
         )
     try:
         with io.TextIOWrapper(io.BytesIO(data), encoding=find_encoding(data)) as text:
-            value = yaml.load(text, Loader=_SharingLoader if aliases else _PlainLoader)
+            loader = _SharingLoader if aliases else _PlainLoader
+            value = _load_documents(text, loader) if documents else yaml.load(text, Loader=loader)
         if aliases:
             measure_value(value, {})
         return value
@@ -100,6 +102,14 @@ def load_yaml(path: Path, *, aliases: bool = False) -> Any:
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise DataError(f"not valid YAML: {problem}", where=f"{path}{line}") from None
+
+
+def _load_documents(text: io.TextIOWrapper, loader: type[_PlainLoader]) -> Any:
+    """The one value, or the rows of several: each document is one, or a list of them."""
+    values = [value for value in yaml.load_all(text, Loader=loader) if value is not None]
+    if len(values) < 2:
+        return values[0] if values else None
+    return [row for value in values for row in (value if isinstance(value, list) else [value])]
 
 
 def measure_value(value: Any, sizes: dict[int, int]) -> int:
@@ -126,7 +136,7 @@ def read_yaml(path: Path) -> Iterator[Record]:
     Raises:
         DataError: it is not YAML, or holds no list of objects.
     """
-    value = load_yaml(path)
+    value = load_yaml(path, documents=True)
     prompt = None
     if isinstance(value, dict):
         prompts = value.get("prompts")

@@ -438,7 +438,7 @@ def test_bad_answers_and_pictures_are_not_trained_on(tmp_path: Path) -> None:
     assert [r.reason for r in result.rejects] == [
         "the row is labelled as a bad answer",
         "a part of type 'image_url': the row needs more than text",
-        "unknown role 'narrator'",
+        "unknown role 'narrator'; write system, user, assistant or tool",
         "no answer to train on (empty or missing)",
         "a list of messages is expected",
     ]

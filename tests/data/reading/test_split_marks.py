@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from residency.data.reading.split_marks import (
     name_folder_splits,
     name_split,
     parse_mark,
+    suggest_division,
 )
 from residency.errors import DataError
 
@@ -112,3 +115,40 @@ def test_two_answers_to_one_question_of_a_text_are_refused(tmp_path: Path) -> No
     result = read_sources(["qa.txt"], config, "train", tmp_path)
     assert [e.reference for e in result.examples] == ["e"]
     assert [r.line for r in result.rejects] == [1] and "2 times" in result.rejects[0].reason
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("**Q: q{n}?**\n", "A: a{n}."),
+        ("**User:** q{n}?\n", "**Assistant:** a{n}."),
+        ("### Question\nq{n}?\n", "### Answer\na{n}."),
+        ("سؤال: q{n}؟", "جواب: a{n}."),
+        ("Frage: q{n}?\nund mehr", "Antwort: a{n}.\n\nzweiter Absatz"),
+    ],
+)
+def test_a_short_file_of_questions_is_divided_as_offered(
+    tmp_path: Path, question: str, answer: str
+) -> None:
+    """Also where a title stands above the first question."""
+    pairs = "\n\n".join(f"{question}\n{answer}".replace("{n}", str(n)) for n in range(4))
+    for title in ("", "# FAQ\n\nOur answers.\n\n"):
+        (tmp_path / "faq.md").write_text(title + pairs)
+        raw = read_sources(["faq.md"], DataConfig(), "train", tmp_path)
+        mark = find_split_mark([e.messages[0].content for e in raw.examples])
+        result = read_sources(["faq.md"], DataConfig(split_at=mark), "train", tmp_path)
+        read = [[m.content for m in e.messages] for e in result.examples]
+        assert [f"q{n}" in q and f"a{n}" in a for n, (q, a) in enumerate(read)] == [True] * 4
+        assert all(a.startswith("a") for _, a in read)
+        assert len(result.rejects) == bool(title)
+
+
+def test_headings_that_ask_are_written_as_rows_by_the_command(tmp_path: Path) -> None:
+    text = "# FAQ\n" + "".join(f"\n## What is {n}?\n\nIt is {n}.\n\n#{n} too.\n" for n in range(4))
+    step = suggest_division([text])
+    (tmp_path / "my faq.md").write_text(text)
+    command = step.partition("rows: python")[2].replace("FILE", "'my faq.md'")
+    subprocess.run(f"{sys.executable}{command}", shell=True, cwd=tmp_path, check=True)
+    result = read_sources(["rows.jsonl"], DataConfig(), "train", tmp_path)
+    read = [[m.content for m in e.messages] for e in result.examples]
+    assert read == [[f"What is {n}?", f"It is {n}.\n\n#{n} too."] for n in range(4)]

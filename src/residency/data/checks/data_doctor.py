@@ -29,7 +29,7 @@ from residency.data.checks.truncation_ledger import Ledger
 from residency.data.corpus import PAIRS_NOTE
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import FileRead
-from residency.data.reading.split_marks import describe_mark, find_split_mark
+from residency.data.reading.split_marks import suggest_division
 from residency.files.opening import describe_conversion
 from residency.interfaces import Embedder, Progress, ProgressEvent, no_progress
 from residency.nouns.example import Split
@@ -234,11 +234,11 @@ def _write_reading_notes(survey: Survey) -> list[str]:
         notes.append(PAIRS_NOTE.format(pairs=findings.pairs))
     raw = [v.example.messages[0].content for v in findings.sample.views if not v.example.prompt]
     if raw:
-        mark = find_split_mark(raw)
+        division = suggest_division(raw)
         notes.append(
             f"{findings.raw} rows are raw text without a prompt: they can be trained on, but nothing "
             "can be asked of them, so none may be a dev or test row"
-            + (f"; they seem to hold prompts: {describe_mark(mark)}" if mark else "")
+            + (f"; {division}" if division else "")
         )
     return notes
 

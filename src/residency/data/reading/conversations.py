@@ -14,7 +14,13 @@ from typing import Any
 from residency.data.reading.clean_text import RowError, clean_text, describe_type, is_missing
 from residency.data.reading.tool_calls import read_named_calls, read_openai_calls, read_tools
 from residency.data.reading.turn_shapes import expand_turn, read_refusal
-from residency.files.turn_lists import ASSISTANT_KEYS, SPEAKER_KEYS, USER_KEYS, WORDS_KEYS
+from residency.files.turn_lists import (
+    ASSISTANT_KEYS,
+    PAIR_KEYS,
+    SPEAKER_KEYS,
+    USER_KEYS,
+    WORDS_KEYS,
+)
 from residency.nouns.example import Message, Role
 
 _ROLES: dict[str, Role] = {
@@ -27,6 +33,10 @@ _ROLES: dict[str, Role] = {
     "gpt": "assistant",
     "chatgpt": "assistant",
     "bard": "assistant",
+    "bing": "assistant",
+    "claude": "assistant",
+    "gemini": "assistant",
+    "client": "user",
     "model": "assistant",
     "bot": "assistant",
     "chatbot": "assistant",
@@ -115,8 +125,14 @@ def list_unread_keys(value: Any) -> set[str]:
         value = [value]
     if not isinstance(value, list):
         return set()
-    keys = {str(key) for raw in value if isinstance(raw, Mapping) for key in raw}
-    return {key for key in keys if key.strip().lower() not in READ_KEYS}
+    unread: set[str] = set()
+    for raw in value:
+        if isinstance(raw, Mapping):
+            keys = {str(key).strip().lower() for key in raw}
+            pairs = () if keys & set(SPEAKER_KEYS) else PAIR_KEYS
+            read = READ_KEYS.union(*(pair for pair in pairs if set(pair) <= keys))
+            unread |= {str(key) for key in raw if str(key).strip().lower() not in read}
+    return unread
 
 
 def _read_message(raw: Any, field: str) -> Message:
@@ -125,7 +141,9 @@ def _read_message(raw: Any, field: str) -> Message:
     name = raw.get("role", raw.get("from"))
     role = _ROLES.get(str(name).lower())
     if role is None:
-        raise RowError(f"unknown role {name!r}", f"{field}.role")
+        raise RowError(
+            f"unknown role {name!r}; write system, user, assistant or tool", f"{field}.role"
+        )
     content = raw.get("content", raw.get("value"))
     calls = read_openai_calls(raw.get("tool_calls"), f"{field}.tool_calls")
     if str(name).lower() in _CALL_ROLES:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from residency.data.reading.answer_marks import read_answer_mark
 from residency.data.reading.clean_text import clean_label, is_missing
-from residency.data.reading.column_paths import has_column, list_text_paths, read_column
+from residency.data.reading.column_paths import (
+    has_column,
+    read_column,
+)
+from residency.data.reading.file_shapes import describe_file_shape
 from residency.data.reading.layouts.known_layouts import find_layouts
 from residency.data.reading.layouts.layout import (
     COLUMNS,
@@ -19,24 +21,12 @@ from residency.data.reading.layouts.layout import (
     Layout,
     RowFields,
 )
+from residency.data.reading.suggest_columns import COLUMNS_HINT, NO_WORDS, suggest_columns
 from residency.errors import DataError
 from residency.files.turn_lists import is_turn
 
 RAW = ("text", "text-label")
 """Layouts that are taken only where rows hold nothing else that could be a prompt or an answer."""
-
-_IDS = {"id", "idx", "index", "uuid", "_id", "created_at", "updated_at", "timestamp", "date"}
-_NO_WORDS = _IDS | {
-    "url", "source", "date", "time", "timestamp", "created", "created_at", "updated_at", "lang",
-    "language", "license", "licence", "author", "user", "file", "path", "title", "meta", "metadata",
-    "split", "dataset", "subset", "domain", "tags", "group", "weight", "year", "page", "line",
-}  # fmt: skip
-"""Columns that say where a text comes from, and not what a model should answer."""
-
-COLUMNS_HINT = (
-    "name your columns: --column question=NAME --column response=NAME, or in residency.toml: "
-    '[data] columns = {question = "NAME", response = "NAME"}'
-)
 
 
 @dataclass(frozen=True)
@@ -111,24 +101,9 @@ def _no_layout(rows: Sequence[Mapping[str, Any]], layout: str, where: str) -> Da
     present = _list_columns(rows)
     wanted = f"the layout {layout!r}" if layout != "auto" else "any known layout"
     fields = f"the fields {', '.join(present)} do" if present else "rows without fields do"
-    return DataError(f"{fields} not make {wanted}", where=where, next_step=_suggest_columns(rows))
-
-
-def _suggest_columns(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How to name the columns, with those of the file where it has just two of text."""
-    paths = dict.fromkeys(path for row in rows for path in list_text_paths(row))
-    columns = dict.fromkeys([*(str(key) for row in rows for key in row), *paths])
-    inner = {path.split(".")[0] for path in paths if not any(path in row for row in rows)}
-    texts = [n for n in columns if n.strip() and n.strip().lower() not in _IDS and n not in inner]
-    whole = all(isinstance(read_column(row, name), str) for row in rows for name in texts)
-    if len(texts) != 2 or not whole:
-        nested = [path for path in paths if path.split(".")[0] in inner][:4]
-        return COLUMNS_HINT + (f"; inside of objects: {', '.join(nested)}" if nested else "")
-    question, answer = (shlex.quote(name) for name in texts)
-    return (
-        f"if {question} is the question and {answer} the answer: --column question={question} "
-        f"--column response={answer}, or in residency.toml: [data] columns = "
-        f"{{question = {json.dumps(texts[0])}, response = {json.dumps(texts[1])}}}"
+    what, step = describe_file_shape(rows, where)
+    return DataError(
+        f"{fields} not make {wanted}{what}", where=where, next_step=step or suggest_columns(rows)
     )
 
 
@@ -199,7 +174,7 @@ def _hold_classes(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
     """Whether a column holds a few short words or small numbers again and again, and is not about
     where the text comes from."""
     name = column.strip().lower()
-    if name in _NO_WORDS or name.endswith("id"):
+    if name in NO_WORDS or name.endswith("id"):
         return False
     values = [v for row in rows if not is_missing(v := read_column(row, column))]
     short = all(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from residency.config.data import DataConfig
 from residency.data.reading.clean_text import RowError, clean_label
@@ -12,6 +14,8 @@ from residency.data.reading.column_paths import read_column
 from residency.data.reading.conversations import is_empty
 from residency.data.reading.find_layout import RowMapping
 from residency.data.reading.map_rows import MappedRow, map_row
+from residency.data.reading.ratings import check_ratings
+from residency.data.reading.suggest_columns import list_answer_columns
 from residency.files.atomic_write import write_json_lines
 from residency.files.record import Record
 from residency.nouns.example import Example, Split
@@ -60,6 +64,7 @@ class RowReader:
         if record.values is None or self.mapping is None:
             return self._reject(record, record.field, record.error), ()
         try:
+            check_ratings(record.values, self.config.least)
             mapped = map_row(
                 record.values,
                 self.mapping,
@@ -68,7 +73,7 @@ class RowReader:
                 fold_system=self.config.system == "fold",
                 need_answer=self.need_answer,
             )
-            self._check_turns(mapped)
+            self._check_turns(mapped, record.values)
         except RowError as error:
             return self._reject(record, error.field, error.reason), ()
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
@@ -94,7 +99,7 @@ class RowReader:
         """What a row's text may have brought into field and reason is made printable."""
         return Reject(self.name, record.line, clean_label(field), clean_label(reason))
 
-    def _check_turns(self, mapped: MappedRow) -> None:
+    def _check_turns(self, mapped: MappedRow, values: Mapping[str, Any]) -> None:
         """That there is something to learn, or to ask.
 
         Raises:
@@ -124,19 +129,21 @@ class RowReader:
         if answered or (not self.need_answer and last.role != "assistant"):
             return
         raise RowError(
-            self._describe_no_answer()
+            self._describe_no_answer(values)
             if self.need_answer
             else "the last assistant message is empty",
             columns.get("response") or columns.get("messages") or columns.get("conversations", ""),
         )
 
-    def _describe_no_answer(self) -> str:
+    def _describe_no_answer(self, values: Mapping[str, Any]) -> str:
         """Why nothing can be trained on: an empty answer, or no column that holds answers."""
         mapping = self.mapping
         if mapping and "response" in mapping.layout.may and "response" not in mapping.columns:
+            texts = list_answer_columns(values, list(mapping.columns.values()))
+            name = shlex.quote(texts[0]) if texts else "NAME"
             return (
                 "no answer to train on: no column is named response, output, completion or answer "
-                "(--column response=NAME)"
+                f"(--column response={name})"
             )
         return "no answer to train on (empty or missing)"
 

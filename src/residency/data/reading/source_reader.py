@@ -18,6 +18,7 @@ from residency.data.reading.clean_text import clean_label
 from residency.data.reading.column_paths import find_root
 from residency.data.reading.find_layout import RowMapping, find_mapping
 from residency.data.reading.layouts.layout import RowFields
+from residency.data.reading.ratings import check_rating_columns, describe_ratings
 from residency.data.reading.row_reader import Reject, RowReader
 from residency.data.reading.sources import Source, find_sources
 from residency.data.reading.text_pieces import divide_pieces
@@ -36,7 +37,7 @@ class FileRead:
 
     ``hash`` is of the bytes on disk (empty for a query or a hub path, which have none here).
     ``unused`` names columns, and keys within messages, that were not read; ``changed`` counts rows
-    of which a part was left out, by what it was.
+    of which a part was left out, by what it was; ``ratings`` tells of unused columns that rate rows.
     """
 
     path: str
@@ -50,6 +51,7 @@ class FileRead:
     hash: str = ""
     unused: tuple[str, ...] = ()
     changed: Mapping[str, int] = field(default_factory=dict)
+    ratings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class SourceReader:
         """Counted by iteration; whoever takes ``read_blocks`` counts for itself."""
         self.changed: Counter[str] = Counter()
         self._unused: tuple[str, ...] = ()
+        self._ratings: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Example | Reject]:
         for reader, records in self.read_blocks(PROBE_ROWS):
@@ -171,6 +174,8 @@ class SourceReader:
         mapping = None
         need_answer = self._need_answer
         if values:
+            if self._split == "train":
+                check_rating_columns(values, self._config.least, self._source.name)
             mapping = find_mapping(
                 values,
                 layout=self._config.format,
@@ -181,7 +186,8 @@ class SourceReader:
             if need_answer is None:
                 answers = "response" in mapping.columns or any("instances" in v for v in values)
                 need_answer = answers or not mapping.layout.asks
-            self._unused = _list_unused(values, mapping, self._config.tags)
+            self._unused = _list_unused(values, mapping, self._config)
+            self._ratings = describe_ratings(values, self._unused)
         return RowReader(
             self._source.name,
             self._config,
@@ -207,14 +213,15 @@ class SourceReader:
             hash=hash_file(local) if local else "",
             unused=self._unused,
             changed=dict(self.changed),
+            ratings=self._ratings,
         )
 
 
 def _list_unused(
-    values: Sequence[Mapping[str, Any]], mapping: RowMapping, tags: Sequence[str]
+    values: Sequence[Mapping[str, Any]], mapping: RowMapping, config: DataConfig
 ) -> tuple[str, ...]:
     """Columns that are not read, and keys within messages that are not."""
-    named = [*mapping.columns.values(), *tags]
+    named = [*mapping.columns.values(), *config.tags, *config.least]
     used = {*named, *(find_root(row, column) for row in values for column in named)}
     used |= set(mapping.layout.also_reads)
     names = dict.fromkeys(str(key) for row in values for key in row if key not in used)

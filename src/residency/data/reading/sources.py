@@ -21,6 +21,8 @@ from residency.nouns.example import Split
 
 DATA_ENDINGS = [
     ".json",
+    ".jsonc",
+    ".json5",
     ".jsonl",
     ".ndjson",
     ".csv",
@@ -36,6 +38,13 @@ DATA_ENDINGS = [
     ".yaml",
     ".yml",
 ]
+
+_ABOUT_DATA = {
+    "readme", "license", "licence", "notice", "citation", "changelog", "dataset_info", "dataset_infos",
+    "dataset_dict", "state",
+}  # fmt: skip
+"""Names of files beside the rows: pages about them, and what Hugging Face's and LLaMA-Factory's
+libraries write of them."""
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -114,8 +123,15 @@ def _find_spec(spec: str, root: Path) -> Iterator[Source]:
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether a file in a folder is read: by the ending of its name; hidden files are not."""
-    return inner_suffix(path) in DATA_ENDINGS and not path.name.startswith(".")
+    """Whether a file in a folder is read: by the ending of its name. Not read are hidden files, and
+    those that tell of a data set or were made from it."""
+    name = path.name.lower()
+    return (
+        inner_suffix(path) in DATA_ENDINGS
+        and not name.startswith(".")
+        and name.split(".")[0] not in _ABOUT_DATA
+        and not (name.startswith("cache-") and name.endswith(".arrow"))
+    )
 
 
 def _show_path(path: Path, root: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from residency.data.reading.clean_text import RowError
 from residency.data.reading.layouts.raw_text import divide_text
 from residency.data.reading.sources import is_data_file
+from residency.data.reading.text_pieces import LABEL
 from residency.nouns.example import Split
 
 _LEAST_SHARE = 0.8
@@ -29,7 +30,16 @@ _FIXED = (
     "\t",
 )
 _LINE_MARK = re.compile(
-    r"\n([#*]{0,4} ?(?:[A-Z][A-Za-z]{0,19}|[^\s:：*#\x00-\x7f]{1,12}) ?[:：]\*{0,4})"
+    r"\n([#*]{0,4} ?(?:[A-Z][A-Za-z]{0,19}|[^\s:：*#\x00-\x7f]{1,12}) ?[:：]\*{0,4}"
+    r"|#{1,6} [^\W\d_]{1,20}(?=\n))"
+)
+_FEW = 8
+"""Texts below which they are divided at their labels first: a short file is one text."""
+_HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
+_HEADINGS_COMMAND = (
+    """python -c 'import json, re, sys; [print(json.dumps({"question": q, "answer": a.strip()})) """
+    """for q, a in re.findall(r"(?m)^#+ +(.+)\\n((?:(?!#+ ).*\\n?)*?)(?=^#+ |\\Z)", sys.stdin.read()) """
+    """if a.strip()]' < FILE > rows.jsonl"""
 )
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
@@ -52,8 +62,8 @@ def find_split_mark(texts: Sequence[str]) -> str:
     Of marks that divide equally many the one that stands latest in the texts wins: of ``Q:`` and
     ``A:`` it is the answer's.
     """
-    if not texts:
-        return ""
+    if len(texts) < _FEW:
+        texts = [part for text in texts for part in _divide_at_label(text)]
     lines = Counter(mark for text in texts for mark in dict.fromkeys(_LINE_MARK.findall(text)))
     candidates = [f"\n{mark}" for mark, _ in lines.most_common(10)] + list(_FIXED)
     best = (0, 0.0, "")
@@ -62,6 +72,27 @@ def find_split_mark(texts: Sequence[str]) -> str:
         if len(prompts) >= max(2, _LEAST_SHARE * len(texts)):
             best = max(best, (len(prompts), sum(map(len, prompts)) / len(prompts), mark))
     return best[2]
+
+
+def _divide_at_label(text: str) -> list[str]:
+    """A text before each line that begins with the first label that comes again; else whole."""
+    labels = LABEL.findall(text)
+    label = next((label for label in labels if labels.count(label) > 1), None)
+    if label is None:
+        return [text]
+    return re.split(rf"(?m)^(?={re.escape(label)})", text)[1:]
+
+
+def suggest_division(texts: Sequence[str]) -> str:
+    """How raw texts that hold prompts become rows with them; empty where nothing shows any."""
+    mark = find_split_mark(texts)
+    if mark:
+        return f"they seem to hold prompts: {describe_mark(mark)}"
+    headings = [heading for text in texts for heading in _HEADING.findall(text)]
+    asking = sum(heading.rstrip().endswith(("?", "？", "؟")) for heading in headings)
+    if asking < 3 or 2 * asking < len(headings):
+        return ""
+    return f"their headings seem to be questions; to write them as rows: {_HEADINGS_COMMAND}"
 
 
 def _read_prompt(text: str, mark: str) -> str:
@@ -91,11 +122,17 @@ def name_split(path: Path) -> Split | None:
     return splits.pop() if len(splits) == 1 else None
 
 
+def _name_split_within(path: Path) -> Split | None:
+    """The split that a file's name says, else the nearest folder's (``train/data-00000.arrow``)."""
+    names = [path, *path.parents]
+    return next((split for name in names if (split := name_split(name))), None)
+
+
 def name_folder_splits(folder: Path) -> dict[Split, list[str]]:
     """The data files of a folder by split (relative paths), where at least one is named as train and
     one as dev or test; nothing otherwise. Files whose names say no split count as train."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and is_data_file(p))
-    named = {path: name_split(path) for path in paths}
+    named = {path: _name_split_within(path.relative_to(folder)) for path in paths}
     if "train" not in named.values() or not {"dev", "test"} & set(named.values()):
         return {}
     splits: dict[Split, list[str]] = {}

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from residency.files.record import Record
 
-_LABEL = re.compile(r"[#*]{0,4} ?[^\s:：]{1,20} ?[:：]")
+LABEL = re.compile(r"^(?:[#*]{0,4} ?[^\s:：]{1,20} ?[:：]|#{1,6} [^\W\d_]{1,20}$)", re.MULTILINE)
+"""What lines begin with that say who speaks: `Q:`, `**Frage:`, or a heading of one word."""
 _LONGEST = 64_000
 """Letters of a question with its answer; what goes on longer is cut where the file's pieces are."""
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
@@ -16,8 +17,8 @@ _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
 def divide_pieces(records: Iterator[Record], mark: str) -> Iterator[Record]:
     """Each question with its answer as a separate record, with its line.
 
-    A text whose first line begins with a label (``Q:``, ``Frage:``, ``问：``) is cut before every line
-    that begins with it, also where the file's pieces were cut elsewhere. Without a label, paragraphs
+    A text with a label at the beginning of a line (``Q:``, ``Frage:``, ``问：``) is cut before every line
+    that begins with the first such, also where the file's pieces were cut elsewhere. Without a label, paragraphs
     that hold a mark each are rows. What holds several marks after that is an error, since one of
     them would be taken for the answer and the others for its prompt.
     """
@@ -43,9 +44,9 @@ def divide_pieces(records: Iterator[Record], mark: str) -> Iterator[Record]:
 
 
 def _find_label(text: str, mark: str) -> str:
-    """What the first line begins with, where as many lines do as there are answers; else nothing."""
-    match = _LABEL.match(text)
-    label = match[0] if match else ""
+    """The first label that comes again, where as many lines have it as there are answers; else nothing."""
+    labels = LABEL.findall(text)
+    label = next((label for label in labels if labels.count(label) > 1), *(labels[:1] or [""]))
     starts = f"\n{text}".count(f"\n{label}")
     return label if label and label != mark.strip() and starts + 1 >= text.count(mark) else ""
 

@@ -11,7 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from residency.files.turn_lists import ASSISTANT_KEYS, SPEAKER_KEYS, USER_KEYS, WORDS_KEYS
+from residency.files.turn_lists import (
+    ASSISTANT_KEYS,
+    PAIR_KEYS,
+    SPEAKER_KEYS,
+    USER_KEYS,
+    WORDS_KEYS,
+)
 
 _RESULT_PARTS = ("tool_result", "function_call_output")
 
@@ -69,6 +75,9 @@ def _divide_pair(raw: Mapping[str, Any]) -> list[Any]:
     turn = {str(key).strip().lower(): value for key, value in raw.items()}
     asks = [key for key in USER_KEYS if key in turn]
     answers = [key for key in ASSISTANT_KEYS if key in turn]
+    if not asks and not answers and not turn.keys() & set(SPEAKER_KEYS):
+        named = next((pair for pair in PAIR_KEYS if set(pair) <= turn.keys()), None)
+        asks, answers = ([named[0]], [named[1]]) if named else ([], [])
     if len(asks) != 1 or len(answers) != 1:
         return []
     system = turn.get("system")

@@ -7,6 +7,8 @@ from residency.data.reading.layouts.annotation_exports import (
     LabelStudioLayout,
     LabelStudioTableLayout,
 )
+from residency.data.reading.layouts.chatgpt_export import ChatGPTExportLayout
+from residency.data.reading.layouts.comparison import ComparisonLayout, RankedLayout
 from residency.data.reading.layouts.layout import SHARED_FIELDS, Layout
 from residency.data.reading.layouts.messages import MessagesLayout, SegmentsLayout, ShareGPTLayout
 from residency.data.reading.layouts.multiple_choice import MultipleChoiceLayout
@@ -24,6 +26,7 @@ from residency.data.reading.layouts.single_turn import (
     PromptLayout,
     QuestionLayout,
 )
+from residency.data.reading.layouts.squad import SquadLayout
 from residency.errors import ConfigError
 from residency.plugins import find_plugins
 
@@ -33,7 +36,11 @@ BUILT_IN: tuple[type[Layout], ...] = (
     LabelStudioTableLayout,
     ArgillaLayout,
     PromptfooLayout,
+    SquadLayout,
+    ChatGPTExportLayout,
     PreferenceLayout,
+    ComparisonLayout,
+    RankedLayout,
     MessagesLayout,
     ShareGPTLayout,
     SegmentsLayout,

@@ -18,7 +18,7 @@ from residency.data.reading.clean_text import (
     is_missing,
     write_value,
 )
-from residency.data.reading.column_paths import has_column, read_column
+from residency.data.reading.column_paths import has_column, list_text_paths, read_column
 from residency.data.reading.conversations import join_parts
 from residency.files.record import Record
 from residency.nouns.example import Message
@@ -42,7 +42,16 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "response": RESPONSE_COLUMNS,
     "prompt": ("prompt",),
     "question": ("question", "query"),
-    "messages": ("messages", "contents", "chat", "dialogue", "dialog", "turns", "items"),
+    "messages": (
+        "messages",
+        "contents",
+        "chat",
+        "dialogue",
+        "dialog",
+        "turns",
+        "items",
+        "chat_messages",
+    ),
     "conversations": ("conversations", "conversation"),
     "chosen": (
         "chosen",
@@ -130,6 +139,9 @@ class RowFields:
             value = join_parts(value, column)
         if isinstance(value, Mapping | list | tuple | bytes):
             step = "" if isinstance(value, bytes) else "; write it as text, e.g. with json.dumps"
+            if isinstance(value, Mapping):
+                inner = next(list_text_paths(value, f"{column}."), "")
+                step += f", or name the text in it: --column {field}={inner}" if inner else ""
             raise RowError(f"text is expected, found {describe_type(value)}{step}", column)
         return clean_text(write_value(value), column)
 

@@ -13,40 +13,22 @@ from residency.data.reading.marked_turns import read_marked_turns
 from residency.data.reading.tool_calls import read_tools
 from residency.nouns.example import Message
 
+PROMPT_FIELDS = ("prompt", "question", "instruction", "input", "messages", "conversations")
+"""Where the prompt of two answers may stand."""
+
 
 class PreferenceLayout(Layout):
     """A better and a worse answer, with a prompt beside them or within."""
 
     name = "preference"
     needs = ("chosen", "rejected")
-    may = ("prompt", "question", "instruction", "input", "messages", "conversations")
+    may = PROMPT_FIELDS
     about = "`chosen` and `rejected`, with a prompt beside them or within"
 
     def read_row(self, row: RowFields) -> LayoutRow:
         """The prompt and the better answer; the worse one apart."""
-        prompt = self._read_prompt(row)
-        chosen = _read_side(row.value("chosen"), row.column("chosen"))
-        rejected = _read_side(row.value("rejected"), row.column("rejected"))
-        if prompt and prompt[-1].role == "assistant":
-            prompt = _drop_answer(prompt, chosen, rejected)
-        if len(chosen) > 1 or len(rejected) > 1:  # whole conversations on both sides
-            if chosen[:-1] != rejected[:-1]:
-                raise RowError(
-                    "chosen and rejected answer different prompts", row.column("rejected")
-                )
-            if not prompt or len(chosen) > len(prompt):
-                prompt = chosen[:-1]
-        if not prompt:
-            raise RowError("no prompt for the two answers", row.column("chosen"))
-        if rejected[-1].thinking:  # the better answer alone would keep its reasoning
-            raise RowError(
-                "the worse answer's reasoning cannot be kept apart: write it into its content as "
-                "<think>…</think>, or leave it out of both answers",
-                row.column("rejected"),
-            )
-        if chosen[-1].content == rejected[-1].content:
-            raise RowError("chosen and rejected are the same", row.column("rejected"))
-        return LayoutRow((*prompt, chosen[-1]), rejected[-1].content)
+        columns = (row.column("chosen"), row.column("rejected"))
+        return pair_answers(read_prompt(row), row.value("chosen"), row.value("rejected"), columns)
 
     def unread_keys(self, row: RowFields) -> set[str]:
         """Keys inside the messages of prompt and answers."""
@@ -56,25 +38,66 @@ class PreferenceLayout(Layout):
             for key in list_unread_keys(row.value(field))
         }
 
-    def _read_prompt(self, row: RowFields) -> tuple[Message, ...]:
-        for field in ("messages", "conversations"):
-            if isinstance(row.value(field), list | str) and row.value(field):
-                return read_messages(row.value(field), row.column(field))
-        for field in ("instruction", "prompt", "question"):
-            value = row.value(field)
-            if isinstance(value, list) and value:
-                return read_messages(value, row.column(field))
-            if isinstance(value, str) and (turns := read_marked_turns(value)):
-                return turns
-            if row.text(field):
-                return (read_question(row, field),)
-        request = row.value("input")
-        if isinstance(request, Mapping) and "messages" in request:  # OpenAI's files for DPO
-            messages = read_messages(request["messages"], f"{row.column('input')}.messages")
-            return with_tools(
-                messages, read_tools(request.get("tools"), f"{row.column('input')}.tools")
+
+def pair_answers(
+    prompt: tuple[Message, ...], better: Any, worse: Any, columns: tuple[str, str]
+) -> LayoutRow:
+    """A prompt with its better answer; the worse one apart.
+
+    Args:
+        better, worse: texts, messages, or whole conversations. columns: where they stand.
+
+    Raises:
+        RowError: there is no prompt, or the two are no answers to the same one.
+    """
+    chosen, rejected = _read_side(better, columns[0]), _read_side(worse, columns[1])
+    if prompt and prompt[-1].role == "assistant":
+        prompt = _drop_answer(prompt, chosen, rejected)
+    if len(chosen) > 1 or len(rejected) > 1:  # whole conversations on both sides
+        if chosen[:-1] != rejected[:-1]:
+            both = " and ".join(dict.fromkeys(columns))
+            raise RowError(
+                f"{both} answer different prompts: the conversations part before their last answers",
+                columns[1],
             )
-        return ()
+        if not prompt or len(chosen) > len(prompt):
+            prompt = chosen[:-1]
+    if not prompt:
+        raise RowError("no prompt for the two answers", columns[0])
+    if rejected[-1].thinking:  # the better answer alone would keep its reasoning
+        raise RowError(
+            "the worse answer's reasoning cannot be kept apart: write it into its content as "
+            "<think>…</think>, or leave it out of both answers",
+            columns[1],
+        )
+    if chosen[-1].content == rejected[-1].content:
+        both = " and ".join(dict.fromkeys(columns))
+        raise RowError(f"{both} are the same", columns[1])
+    return LayoutRow((*prompt, chosen[-1]), rejected[-1].content)
+
+
+def read_prompt(row: RowFields) -> tuple[Message, ...]:
+    """The messages before a pair's answers; none where they stand within the answers."""
+    for field in ("messages", "conversations"):
+        if isinstance(row.value(field), list | str) and row.value(field):
+            return read_messages(row.value(field), row.column(field))
+    for field in ("instruction", "prompt", "question"):
+        value = row.value(field)
+        if isinstance(value, list) and value:
+            return read_messages(value, row.column(field))
+        if isinstance(value, str) and (turns := read_marked_turns(value)):
+            return turns
+        if row.text(field):
+            return (read_question(row, field),)
+    request = row.value("input")
+    if isinstance(request, list) and request:  # HelpSteer's context
+        return read_messages(request, row.column("input"))
+    if isinstance(request, Mapping) and "messages" in request:  # OpenAI's files for DPO
+        messages = read_messages(request["messages"], f"{row.column('input')}.messages")
+        return with_tools(
+            messages, read_tools(request.get("tools"), f"{row.column('input')}.tools")
+        )
+    return ()
 
 
 def _drop_answer(

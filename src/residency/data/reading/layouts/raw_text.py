@@ -52,7 +52,7 @@ class ChatTextLayout(Layout):
     name = "chat-text"
     needs = ("text",)
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "text": ("text", "content", "chat", "conversation", "dialogue", "dialog")
+        "text": ("text", "content", "chat", "conversation", "dialogue", "dialog", "transcript")
     }
     about = (
         "`text` (or `chat`, `conversation`, `dialogue`) that begins with a chat's mark (`### Human:`, ChatML, `[INST]`, …): its turns, without "

@@ -153,7 +153,9 @@ def read_answer(row: RowFields) -> tuple[Message, ...]:
     elif (answers := _list_answers(value)) is not None:
         if len(answers) > 1:
             raise RowError(
-                f"{len(answers)} different answers; one is expected", row.column("response")
+                f"{len(answers)} different answers; one is expected (the first of each row: --column "
+                f"response={_name_first(value, row.column('response'))})",
+                row.column("response"),
             )
         text = clean_text(answers[0], row.column("response")) if answers else ""
     else:
@@ -169,6 +171,11 @@ def _list_answers(value: Any) -> list[str] | None:
     if not isinstance(value, list) or not all(isinstance(answer, str) for answer in value):
         return None
     return list(dict.fromkeys(answer.strip() for answer in value if answer.strip()))
+
+
+def _name_first(value: Any, column: str) -> str:
+    """The path of the first of several answers."""
+    return f"{column}.text.0" if isinstance(value, Mapping) else f"{column}.0"
 
 
 def _are_messages(value: Any) -> bool:
