@@ -14,8 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 
 def write_text(path: Path, text: str) -> None:
     """Text as UTF-8, line ends as they are; missing folders are made.
@@ -110,9 +108,15 @@ def draft_name(path: Path, *, shared: bool = False) -> Path:
     stem = f".{path.name}.draft"
     for leftover in path.parent.glob(f"{_escape_pattern(stem)}-*"):
         owner = leftover.name.removeprefix(f"{stem}-").partition("-")[0]
-        if owner.isdigit() and int(owner) != os.getpid() and not psutil.pid_exists(int(owner)):
+        if owner.isdigit() and int(owner) != os.getpid() and not _is_alive(int(owner)):
             _remove_leftover(leftover)
     return path.with_name(stem if shared else f"{stem}-{os.getpid()}")
+
+
+def _is_alive(process: int) -> bool:
+    import psutil  # hardly ever needed: only where a draft was left
+
+    return bool(psutil.pid_exists(process))
 
 
 def publish_file(draft: Path, path: Path, *, durable: bool = True) -> None:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 FEWEST_LABELS = 5
 """Labels among the flagged, and among the others, below which nothing is corrected."""
@@ -98,6 +100,8 @@ def correct_rate(
     for flag, share in ((True, seen), (False, 1 - seen)):
         if share > 0 and len([v for v in known[flag].values() if v is not None]) < FEWEST_LABELS:
             return None
+    import numpy as np  # not needed before there are labels, and a tenth of a second to load
+
     rng = np.random.default_rng(0)
     drawn = rng.beta(seen * n_groups + 0.5, (1 - seen) * n_groups + 0.5, _DRAWS)
     ends = [
@@ -135,7 +139,8 @@ def _combine(
         decided = {item: unsure if label is None else label for item, label in side.items()}
         mean, count = _mean_over_groups(decided, groups)
         draws[flag] = rng.beta(mean * count + 0.5, (1 - mean) * count + 0.5, _DRAWS)
-    return np.asarray(share * draws[True] + (1 - share) * draws[False])
+    combined: np.ndarray = share * draws[True] + (1 - share) * draws[False]
+    return combined
 
 
 def _mean_over_groups(values: Mapping[str, bool], groups: Mapping[str, str]) -> tuple[float, int]:
