@@ -13,9 +13,10 @@ import pytest
 
 from residency.model import product_choice
 from residency.model.product_choice import (
+    SingleRowWay,
     onednn_available,
     onednn_preferred,
-    single_rows_plain,
+    single_row_way,
 )
 from residency.model.thread_waiting import SETTINGS, let_threads_sleep
 
@@ -51,22 +52,32 @@ def test_the_faster_is_chosen_and_kept(
 
 @needs_onednn
 @pytest.mark.parametrize(
-    ("packed", "plain", "chosen"), [(1.0, 2.0, False), (1.0, 0.98, False), (1.0, 0.8, True)]
+    ("packed", "plain", "split", "chosen"),
+    [
+        (1.0, 2.0, 3.0, "packed"),
+        (1.0, 0.98, 0.99, "packed"),
+        (1.0, 0.8, 0.9, "plain"),
+        (1.0, 0.8, 0.5, "split"),
+    ],
 )
-def test_single_rows_have_a_choice_of_their_own(
-    packed: float, plain: float, chosen: bool, times: list[tuple[float, float]],
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+def test_single_rows_have_a_choice_of_their_own_for_each_number_of_threads(
+    packed: float, plain: float, split: float, chosen: SingleRowWay,
+    times: list[tuple[float, float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     times.append((1.0, 2.0))
-    singles = [(packed, plain)]
-    monkeypatch.setattr(product_choice, "time_single_rows", singles.pop)
+    singles = {
+        2: [{"packed": packed, "plain": plain, "split": split}],
+        1: [{"packed": 1.0, "plain": 2.0}],
+    }
+    monkeypatch.setattr(product_choice, "time_single_rows", lambda threads: singles[threads].pop())
     for _ in range(2):  # the second time as another process
-        single_rows_plain.cache_clear()
+        single_row_way.cache_clear()
         onednn_preferred.cache_clear()
-        assert single_rows_plain() is chosen
-    single_rows_plain.cache_clear()
+        assert single_row_way(2) == chosen
+        assert single_row_way(1) == "packed"
+    single_row_way.cache_clear()
     (kept,) = json.loads((tmp_path / "products.json").read_text()).values()
-    assert kept["onednn"] is True and kept["packed_row"] is not chosen
+    assert kept["onednn"] is True and kept["single_row_2"] == chosen
 
 
 @needs_onednn
@@ -80,11 +91,12 @@ def test_a_damaged_note_is_measured_again(
 
 
 @needs_onednn
-def test_the_measurement_times_both() -> None:
+def test_the_measurement_times_every_way() -> None:
     onednn, mkl = product_choice.time_products()
     assert 0 < onednn < 60 and 0 < mkl < 60
-    packed, plain = product_choice.time_single_rows()
-    assert 0 < packed < 60 and 0 < plain < 60
+    seconds = product_choice.time_single_rows(2)
+    assert set(seconds) == {"packed", "plain", "split"}
+    assert all(0 < value < 60 for value in seconds.values())
 
 
 def test_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,9 @@
 On CPUs whose fp32 products go through MKL's AVX2 kernels (AMD), oneDNN's AVX-512 kernels are
 about 2.5 times as fast at the same precision, and a weight packed once serves every batch size.
 The packed weight is a reordering: unpacking gives the original bit for bit. For a single row, which
-is what one answer alone brings, some processors read the plain weight faster than the packed one:
-where that was measured here (``single_rows_plain``), a weight is unpacked beside the packed one when
-single rows keep coming, as long as all of them together stay small.
+is what one answer alone brings, some processors read the plain weight faster than the packed one,
+whole or a part in each thread: where that was measured here (``single_row_way``), a weight is unpacked
+beside the packed one when single rows keep coming, as long as all of them together stay small.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from residency.model.product_choice import onednn_preferred, single_rows_plain
+from residency.model.product_choice import (
+    SingleRowWay,
+    multiply_split,
+    onednn_preferred,
+    single_row_way,
+    split_weight,
+)
 
 _PACK_ROWS = 256
 """Row hint for packing; the blocked layout chosen at 256 is as fast at 2 to 2048 rows."""
@@ -69,18 +75,26 @@ class PackedLinear:
     """x·Wᵀ + b in fp32 with a weight packed for oneDNN.
 
     Args:
-        weight: [out, in]. bias: [out]. plain_rows: whether single rows go to the plain weight.
+        weight: [out, in]. bias: [out].
+        single_rows: where a single row goes: to this weight, the plain one, or the plain one's parts.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, *, plain_rows: bool = False) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, *, single_rows: SingleRowWay = "packed"
+    ) -> None:
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _PACK_ROWS)
         self.bias = bias
         self.plain: Tensor | None = None
+        self.parts: Tensor | None = None
+        self._single_rows = single_rows
         self._bytes = weight.numel() * weight.element_size()
-        self._singles_left = _SINGLES_BEFORE if plain_rows else -1
+        self._singles_left = -1 if single_rows == "packed" else _SINGLES_BEFORE
 
     def __call__(self, x: Tensor) -> Tensor:
         if self._singles_left >= 0 and x.shape[0] == 1:
+            if self.parts is not None:
+                row = multiply_split(x, self.parts)
+                return row if self.bias is None else row + self.bias
             if self.plain is not None:
                 return torch.nn.functional.linear(x, self.plain, self.bias)
             self._count_single()
@@ -91,6 +105,8 @@ class PackedLinear:
         self._singles_left -= 1
         if self._singles_left < 0 and _room.take(self._bytes):
             self.plain = self.packed.to_dense()
+            if self._single_rows == "split":
+                self.parts = split_weight(self.plain, torch.get_num_threads())
             weakref.finalize(self, _room.give_back, self._bytes)
             self._singles_left = 0
 
@@ -167,5 +183,5 @@ def make_linear(
     if precision == "bf16":
         return Bf16Linear(weight, bias)
     if can_pack(weight.device) and weight.dtype == torch.float32:
-        return PackedLinear(weight, bias, plain_rows=single_rows_plain())
+        return PackedLinear(weight, bias, single_rows=single_row_way(torch.get_num_threads()))
     return DenseLinear(weight, bias)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 import torch
 
@@ -26,7 +27,9 @@ ADVANTAGE = 1.05
 """How many times as fast MKL must be to be chosen: within noise oneDNN stays, as its buffers do."""
 TIMES = 5
 SINGLE_WEIGHTS = 32
-"""Weights of 3.5 MB through which a single row goes, packed and plain."""
+"""Weights of 3.5 MB through which a single row goes in each way."""
+SingleRowWay = Literal["packed", "plain", "split"]
+"""A single row by oneDNN's packed weight, by the plain one, or by its parts, a thread each."""
 
 
 @lru_cache(maxsize=1)
@@ -47,25 +50,30 @@ def onednn_preferred() -> bool:
     return _choose_once("onednn", "mkl", time_products)
 
 
-@lru_cache(maxsize=1)
-def single_rows_plain() -> bool:
-    """Whether a single row is faster by the plain weight than by one packed for oneDNN, here."""
-    return onednn_preferred() and not _choose_once("packed_row", "plain_row", time_single_rows)
+@lru_cache(maxsize=8)
+def single_row_way(threads: int) -> SingleRowWay:
+    """How a single row is multiplied fastest here with so many threads (PyTorch's number of now)."""
+    if not onednn_preferred():
+        return "plain"
+    name = f"single_row_{threads}"
+    row = _read_row()
+    if row.get(name) not in get_args(SingleRowWay):
+        seconds = time_single_rows(threads)
+        best = min(seconds, key=lambda way: seconds[way])
+        best = best if seconds["packed"] > ADVANTAGE * seconds[best] else "packed"
+        row |= {name: best, f"{name}_seconds": seconds}
+        _write_row(row)
+    return cast(SingleRowWay, row[name])
 
 
 def _choose_once(way: str, other: str, measure: Callable[[], tuple[float, float]]) -> bool:
     """Whether ``way`` is taken and not ``other``: what was measured first here, and written down."""
-    file, key = cache_dir() / "products.json", _describe_machine()
-    choices = _read_choices(file)
-    known = choices.get(key)
-    row = known if isinstance(known, dict) else {}
+    row = _read_row()
     if isinstance(row.get(way), bool):
         return bool(row[way])
     seconds, other_seconds = measure()
     choice = other_seconds > seconds / ADVANTAGE
-    row |= {way: choice, f"{way}_seconds": seconds, f"{other}_seconds": other_seconds}
-    with contextlib.suppress(OSError):  # a cache that cannot be written is measured again
-        write_json(file, choices | {key: row})
+    _write_row(row | {way: choice, f"{way}_seconds": seconds, f"{other}_seconds": other_seconds})
     return choice
 
 
@@ -90,24 +98,57 @@ def time_products() -> tuple[float, float]:
 
 
 @torch.no_grad()
-def time_single_rows() -> tuple[float, float]:
-    """Seconds of one row through many weights, packed and plain: more of them than caches hold."""
+def time_single_rows(threads: int) -> dict[SingleRowWay, float]:
+    """Seconds of one row through many weights, in each way: more of them than caches hold."""
     _, outputs, inputs = SHAPE
     x = torch.ones(1, inputs)
     plain = [torch.full((outputs, inputs), float(number)) for number in range(SINGLE_WEIGHTS)]
     packed = [torch.ops.mkldnn._reorder_linear_weight(weight, 256) for weight in plain]
-    best = [float("inf"), float("inf")]
+    parts = [split_weight(weight, threads) for weight in plain]
+    ways: dict[SingleRowWay, Callable[[int], object]] = {
+        "packed": lambda at: torch.ops.mkldnn._linear_pointwise(
+            x, packed[at], None, "none", [], ""
+        ),
+        "plain": lambda at: torch.nn.functional.linear(x, plain[at]),
+    }
+    if parts[0] is not None:
+        ways["split"] = lambda at: multiply_split(x, cast(torch.Tensor, parts[at]))
+    best = dict.fromkeys(ways, float("inf"))
     for turn in range(TIMES + 1):
-        for number in (0, 1):
+        for way, multiply in ways.items():
             began = time.perf_counter()
-            for index in range(SINGLE_WEIGHTS):
-                if number == 0:
-                    torch.ops.mkldnn._linear_pointwise(x, packed[index], None, "none", [], "")
-                else:
-                    torch.nn.functional.linear(x, plain[index])
+            for at in range(SINGLE_WEIGHTS):
+                multiply(at)
             if turn:
-                best[number] = min(best[number], time.perf_counter() - began)
-    return best[0], best[1]
+                best[way] = min(best[way], time.perf_counter() - began)
+    return best
+
+
+def split_weight(weight: torch.Tensor, parts: int) -> torch.Tensor | None:
+    """A view [parts, outputs / parts, inputs]; None where it cannot be split evenly, or into one."""
+    if parts < 2 or weight.shape[0] % parts:
+        return None
+    return weight.view(parts, weight.shape[0] // parts, weight.shape[1])
+
+
+def multiply_split(x: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+    """[1, inputs] × [parts, outputs / parts, inputs] → [1, outputs], the parts side by side.
+
+    MKL multiplies a single row in one thread, and a batch of matrices in a thread each.
+    """
+    return torch.bmm(parts, x.t().expand(len(parts), -1, 1)).view(1, -1)
+
+
+def _read_row() -> dict[str, object]:
+    """What was measured on this machine."""
+    known = _read_choices(cache_dir() / "products.json").get(_describe_machine())
+    return dict(known) if isinstance(known, dict) else {}
+
+
+def _write_row(row: dict[str, object]) -> None:
+    file = cache_dir() / "products.json"
+    with contextlib.suppress(OSError):  # a cache that cannot be written is measured again
+        write_json(file, _read_choices(file) | {_describe_machine(): row})
 
 
 def _describe_machine() -> str:
