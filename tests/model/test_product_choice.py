@@ -106,6 +106,9 @@ def test_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch: pytest.M
     let_threads_sleep()
     assert os.environ["GOMP_SPINCOUNT"] == "7"
     assert os.environ["KMP_BLOCKTIME"] == SETTINGS["KMP_BLOCKTIME"]
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    let_threads_sleep(server=True)
+    assert int(os.environ["GOMP_SPINCOUNT"]) > int(SETTINGS["GOMP_SPINCOUNT"])
     monkeypatch.delenv("KMP_BLOCKTIME")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     let_threads_sleep()

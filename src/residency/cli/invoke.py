@@ -50,8 +50,9 @@ class Stopped(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``residency``."""
-    let_threads_sleep()
-    code = run_command_line(list(sys.argv[1:] if arguments is None else arguments))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    let_threads_sleep(server=words[:1] == ["serve"])
+    code = run_command_line(words)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Libraries still tidy up; another Ctrl-C ends that without a traceback of theirs.
         signal.signal(signal.SIGINT, signal.SIG_DFL)

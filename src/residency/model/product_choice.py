@@ -136,7 +136,7 @@ def multiply_split(x: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
 
     MKL multiplies a single row in one thread, and a batch of matrices in a thread each.
     """
-    return torch.bmm(parts, x.t().expand(len(parts), -1, 1)).view(1, -1)
+    return torch.bmm(parts, x.t().expand(parts.shape[0], -1, 1)).view(1, -1)
 
 
 def _read_row() -> dict[str, object]:
