@@ -25,8 +25,9 @@ from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
 from residency.report.word_difference import mark_difference
 from residency.secrets import mask_addresses
-from residency.text.answer_fields import find_fields, normalise_answer
+from residency.text.answer_fields import find_fields
 from residency.text.facts import find_facts
+from residency.text.normal_form import normalise_answer
 from residency.text.numbers import find_numbers
 from residency.text.personal_data import find_personal
 from residency.text.reasoning import find_answer

@@ -15,7 +15,7 @@ from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.results.kinds import kind_order
 from residency.stats.sample_reducer import Reduce, reduce_outcomes
-from residency.store.answer_tables import Outcome
+from residency.store.finding_tables import Outcome
 from residency.store.item_filter import CheckNumbers, ItemFilter
 from residency.store.packed_findings import Check
 from residency.store.record_kind import RecordKind

@@ -14,7 +14,7 @@ from residency.results.judged_answers import JudgedAnswers
 from residency.results.kinds import kind_order
 from residency.results.run_results import RunResults
 from residency.stats.paired_outcomes import PairedComparison, compare_paired
-from residency.store.answer_tables import Outcome
+from residency.store.finding_tables import Outcome
 
 Flip = Literal["fixed", "broken", "fails otherwise", "fails alike", "right in both", "unscored"]
 FLIPS: tuple[Flip, ...] = (

@@ -12,12 +12,13 @@ from pathlib import Path
 from sqlalchemy import func, select, text
 
 from residency.store import schema
-from residency.store.answer_tables import AnswerTables
 from residency.store.artifacts import Artifacts
 from residency.store.drawn_pages import DrawnPages
+from residency.store.finding_tables import FindingTables
 from residency.store.issue_tables import IssueTables
 from residency.store.log_tables import LogTables
 from residency.store.request_tables import RequestTables
+from residency.store.response_tables import ResponseTables
 from residency.store.run_tables import RunTables
 from residency.store.traffic_tables import TrafficTables
 
@@ -25,7 +26,14 @@ FOLDER = ".residency"
 
 
 class Store(
-    RunTables, AnswerTables, IssueTables, LogTables, RequestTables, TrafficTables, DrawnPages
+    RunTables,
+    ResponseTables,
+    FindingTables,
+    IssueTables,
+    LogTables,
+    RequestTables,
+    TrafficTables,
+    DrawnPages,
 ):
     """The stored side of a project.
 

@@ -21,7 +21,7 @@ from residency.evaluate.suites.rule_registry import list_rules
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
-from residency.text.answer_fields import normalise_answer
+from residency.text.normal_form import normalise_answer
 
 TICKET = """product: kettle
 problem: leaks

@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 from residency.evaluate.suites.check_result import CUT, Context, Item
 from residency.evaluate.suites.compare_form import compare_form
 from residency.evaluate.suites.rule import Rule
-from residency.text.answer_fields import normalise_answer, parse_answer
+from residency.text.answer_fields import parse_answer
+from residency.text.normal_form import normalise_answer
 
 Compare = Literal["normalised", "fields", "similarity"]
 NOT_ALONE = "nothing to compare with"

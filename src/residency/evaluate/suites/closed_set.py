@@ -10,7 +10,7 @@ from typing import Any
 from residency.evaluate.suites.rules.choices import Choices
 from residency.evaluate.suites.suite import Suite
 from residency.nouns.example import Example
-from residency.text.answer_fields import normalise_answer
+from residency.text.normal_form import normalise_answer
 
 OTHER = "(none of the classes)"
 """What an answer outside the set is counted as: always wrong."""

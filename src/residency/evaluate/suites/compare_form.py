@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from residency.text.answer_fields import Field, normalise_answer
+from residency.text.answer_fields import Field
+from residency.text.normal_form import normalise_answer
 
 
 def compare_form(field: Field) -> str:

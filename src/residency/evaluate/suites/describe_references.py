@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from residency.text.answer_fields import Parse, normalise_answer, parse_answer
+from residency.text.answer_fields import Parse, parse_answer
+from residency.text.normal_form import normalise_answer
 from residency.text.numbers import find_numbers
 from residency.text.words import split_words
 

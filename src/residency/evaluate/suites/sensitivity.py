@@ -20,9 +20,10 @@ from residency.interfaces import Embedder
 from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
-from residency.text.answer_fields import find_fields, normalise_answer
+from residency.text.answer_fields import find_fields
 from residency.text.json_answers import UnjudgeableJsonError, read_json, strip_fence
 from residency.text.negation import negate_text
+from residency.text.normal_form import normalise_answer
 
 MOST_ITEMS = 100
 

@@ -17,7 +17,7 @@ from residency.evaluate.suites.check_result import (
 from residency.evaluate.suites.format_kind import FORMAT
 from residency.evaluate.suites.rule import Rule
 from residency.nouns.example import Example
-from residency.text.answer_fields import could_become, normalise_answer
+from residency.text.normal_form import could_become, normalise_answer
 
 
 class Choices(Rule):

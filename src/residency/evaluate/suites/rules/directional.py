@@ -18,7 +18,8 @@ from residency.evaluate.suites.check_result import (
     pass_check,
 )
 from residency.evaluate.suites.rule import Rule
-from residency.text.answer_fields import normalise_answer, parse_answer
+from residency.text.answer_fields import parse_answer
+from residency.text.normal_form import normalise_answer
 from residency.text.words import split_words
 
 _LEVEL = Literal["higher", "not_lower", "lower", "not_higher", "different", "same"]

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from residency.evaluate.suites.check_result import Check, Item, fail_check, pass_check
 from residency.evaluate.suites.rule import Rule
-from residency.text.answer_fields import could_become, normalise_answer
+from residency.text.normal_form import could_become, normalise_answer
 
 
 class Exact(Rule):
