@@ -92,7 +92,7 @@ class DividingTokenizer:
     def _is_clean(
         self, text: str, cut: int, border: int, ids: list[int], offsets: list[tuple[int, int]]
     ) -> bool:
-        """Whether the ids before ``place`` are those of ``text[:cut]`` alone."""
+        """Whether the ids before ``border`` are those of ``text[:cut]`` alone."""
         if border > 0 and offsets[border - 1][1] > cut:
             return False
         # Added tokens divide the text before anything else, so only what follows the last one

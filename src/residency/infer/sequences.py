@@ -41,7 +41,7 @@ class Run:
     Attributes:
         index: its position in the caller's list. ids: the prompt's token ids.
         budget: most tokens it may generate. draft: guesses what comes next.
-        own: tokens of it that lie in its cache slot (the shared prefix is not counted).
+        held: tokens of it that lie in its cache slot (the shared prefix is not counted).
         rules: what the model's settings do to its scores; None where they do nothing.
         recalled: tokens whose states of the frozen layers lie there, while it follows them.
         own_rules: what the request wants done to the scores, after the model's rules.
