@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import socket
@@ -96,8 +97,22 @@ def test_an_answer_that_takes_too_long_is_given_up(
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_leaves_frees_its_slot(served: Served, stream: bool) -> None:
+def test_a_client_that_leaves_frees_its_slot(
+    served: Served, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = len(served.memory.records)
+    scheduler = served.opened.server.service.scheduler
+    wait_until_idle(served)
+    step, steps = scheduler.live.batch.step, itertools.count()
+
+    def step_until_left() -> Any:
+        """Two steps, and then none until the server knows that the client is gone."""
+        waits, end = next(steps) > 1, time.monotonic() + 20
+        while waits and scheduler.open_runs and time.monotonic() < end:
+            time.sleep(0.005)
+        return step()
+
+    monkeypatch.setattr(scheduler.live.batch, "step", step_until_left)
     body = {
         "model": "base", "messages": [{"role": "user", "content": "x"}], "max_tokens": LONG,
         "stream": stream, **forbid_ends(served),
@@ -109,7 +124,6 @@ def test_a_client_that_leaves_frees_its_slot(served: Served, stream: bool) -> No
             b"Content-Type: application/json\r\nContent-Length: "
             + str(len(raw)).encode() + b"\r\n\r\n" + raw
         )  # fmt: skip
-        scheduler = served.opened.server.service.scheduler
         end = time.monotonic() + 20
         while not scheduler.open_runs and time.monotonic() < end:
             time.sleep(0.005)
