@@ -24,6 +24,10 @@ WRITE_EVERY = 2.0
 """Seconds between two writings of that file."""
 
 
+BEST_ROUND = "sealed test: round"
+"""How the events of the best round on the sealed test begin; its number follows."""
+
+
 @dataclass(frozen=True)
 class PlannedStage:
     """One stage: how its events begin, and its work in answers or in training steps."""
@@ -31,6 +35,11 @@ class PlannedStage:
     name: str
     kind: Literal["answers", "steps"]
     work: int
+
+    @property
+    def title(self) -> str:
+        """What people read: which round is the best one is known when the test is opened."""
+        return f"{self.name}: the best one" if self.name == BEST_ROUND else self.name
 
 
 def plan_run(ws: HasRows) -> list[PlannedStage]:
@@ -52,7 +61,8 @@ def plan_run(ws: HasRows) -> list[PlannedStage]:
     trained = [stage for stage in further if not stage.name.startswith("arms: test")]
     stages += trained
     stages += [
-        PlannedStage(f"sealed test: {name}", "answers", test) for name in ("round", *prompted)
+        PlannedStage(name, "answers", test)
+        for name in (BEST_ROUND, *(f"sealed test: {prompt}" for prompt in prompted))
     ]
     return [*stages, *further[len(trained) :]]
 
@@ -168,7 +178,7 @@ def tell_whole_run(ws: HasRows) -> Iterator[None]:
     """While inside, the workspace's progress also tells how far the whole run is."""
     before = ws.progress
     stages = plan_run(ws)
-    write_plan(ws.store.folder, [PlanLine(s.name, s.kind, s.work) for s in stages])
+    write_plan(ws.store.folder, [PlanLine(s.title, s.kind, s.work) for s in stages])
     ws.progress = RunProgress(before, stages, ws.store.folder)
     try:
         yield
