@@ -252,15 +252,16 @@ def soak(options: argparse.Namespace, work: Path) -> None:
             process,
         ):
             memory: list[float] = []
+            began = time.monotonic()
 
             def note(process: subprocess.Popen[bytes] = process, to: list[float] = memory) -> None:
                 to.append(psutil.Process(process.pid).memory_info().rss / 1e6)
 
             lost = asyncio.run(soak_part(url, model, half, options.tokens, rng, note))
-            tenth = max(1, len(memory) // 10)
+            steps = [memory[len(memory) * at // 10] for at in range(1, 10)] + [memory[-1]]
             print(
-                f"part {part + 1}: {half} requests, {lost} lost; memory after the first tenth "
-                f"{memory[tenth]:.0f} MB, at the end {memory[-1]:.0f} MB, most {max(memory):.0f} MB",
+                f"part {part + 1}: {half} requests in {time.monotonic() - began:.0f} s, {lost} lost; "
+                f"MB after each tenth: {', '.join(f'{step:.0f}' for step in steps)}",
                 flush=True,
             )
             process.send_signal(signal.SIGKILL if part == 0 else signal.SIGTERM)
