@@ -12,7 +12,7 @@ from rich.text import Text
 
 from residency.cli.options import Directory
 from residency.cli.progress import ProgressDisplay
-from residency.cli.terminal import console, print_heading, print_json
+from residency.cli.terminal import console, print_heading, print_json, quote_path
 from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
@@ -151,4 +151,5 @@ def _show_collected(result: Collected, *, as_json: bool) -> None:
     console.print(f"{result.added} rows added{lost}; {result.total} of {result.goal} in all")
     if not result.total:
         return
-    console.print(Text(f"→ the rows of {result.path.name} join train by themselves: residency run"))
+    step = f"residency run {quote_path(result.path.parent)}"
+    console.print(Text(f"→ the rows of {result.path.name} join train by themselves: {step}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -142,6 +143,8 @@ def check(
             progress=progress,
         )
     report_folder = out or (root / REPORT_FOLDER if project else None)
+    if project:
+        report.notes.extend(_note_collected(root))
     written = _write(report, survey, report_folder) if report_folder else []
     fixed = None
     if fix:
@@ -240,6 +243,17 @@ def _show(survey: Survey, count: int) -> list[Shown]:
             pieces = survey.chat.pieces(row.ids, row.mask)
             out.append(Shown(view.example.source, len(row.ids), sum(row.mask), pieces))
     return out[:count]
+
+
+def _note_collected(root: Path) -> list[str]:
+    """That rows that were collected join train, and how they are looked at."""
+    from residency.data.collected_rows import COLLECTED, read_collected
+
+    notes = read_collected(root).write_notes()
+    if notes:
+        file = shlex.quote(str(root / COLLECTED))
+        notes.append(f"{COLLECTED} is not looked at here: residency check {file}")
+    return notes
 
 
 def _write(report: CheckReport, survey: Survey, folder: Path) -> list[Path]:

@@ -16,8 +16,8 @@ from residency.data.reading.source_reader import read_sources
 from residency.data.reading.split_marks import name_folder_splits, suggest_division
 from residency.errors import ConfigError, DataError, ResidencyError
 from residency.files.atomic_write import write_text
-from residency.model.base_model import KNOWN_BASES
 from residency.nouns.example import SPLITS, Split
+from residency.project.settings_file import name_base_from
 from residency.text.percent import write_percent
 
 ENOUGH_DEV = 60
@@ -82,7 +82,7 @@ def init(
             where=str(root / CONFIG_NAME),
             next_step="edit it, or choose another folder",
         )
-    base = _from_project(root, base)
+    base = name_base_from(root, base)
     if example:
         return _copy_example(root, example, base)
     if not files or not files.get("train"):
@@ -137,16 +137,6 @@ def _name_folder_splits(files: Mapping[str, Sequence[Path]]) -> dict[str, list[P
     folder = by_split["train"][0]
     named = name_folder_splits(folder)
     return {s: [folder / name for name in names] for s, names in named.items()} or by_split
-
-
-def _from_project(root: Path, base: str) -> str:
-    """A base that is a file or folder, as seen from the project: settings' paths begin there."""
-    path = Path(base).expanduser()
-    if not base or base in KNOWN_BASES or not path.exists():
-        return base
-    if path.is_absolute():
-        return str(path)
-    return Path(os.path.relpath(path.resolve(), root.resolve())).as_posix()
 
 
 def _guard_against_forgetting() -> tomlkit.items.Table:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from residency.commands.sweep import estimate_once
+from residency.project.settings_file import name_base_from
 from residency.project.workspace import Workspace
 from residency.sweep.search_options import SearchOptions
 from residency.sweep.search_result import SearchResult
@@ -16,7 +19,8 @@ def open_search(ws: Workspace, options: SearchOptions) -> Search:
         MissingExtraError: Optuna is not installed.
         ConfigError: a setting does not take a value. UserError: an option cannot be meant.
     """
-    return Search(ws, options, estimate_once)
+    base = name_base_from(ws.root, options.base)
+    return Search(ws, replace(options, base=base), estimate_once)
 
 
 def search_settings(ws: Workspace, options: SearchOptions) -> SearchResult:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from residency.commands.estimate import estimate
 from residency.loop.estimate_error import ESTIMATE_RECORD, hash_training
+from residency.project.settings_file import name_base_from
 from residency.project.workspace import Workspace
 from residency.sweep.run_sweep import Sweep
 from residency.sweep.sweep_options import SweepOptions
@@ -29,7 +30,8 @@ def open_sweep(ws: Workspace, options: SweepOptions) -> Sweep:
     Raises:
         ConfigError: a setting does not take a value. UserError: an option cannot be meant.
     """
-    return WatchedSweep(ws, options, estimate_once)
+    bases = tuple(name_base_from(ws.root, base) for base in options.bases)
+    return WatchedSweep(ws, replace(options, bases=bases), estimate_once)
 
 
 def sweep(ws: Workspace, options: SweepOptions) -> SweepResult:

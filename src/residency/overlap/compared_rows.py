@@ -155,12 +155,13 @@ def _lists_names(line: str) -> bool:
 
 
 def gather_answers(example: Example) -> str:
-    """Every answer that is trained as one text: all the assistant's turns with their tool calls, and
-    the worse answer. Empty for raw text, which is compared as a prompt."""
+    """Every answer that is trained as one text: all the assistant's turns with their reasoning and
+    tool calls, and the worse answer. Empty for raw text, which is compared as a prompt."""
     if len(example.messages) == 1:
         return ""
-    turns = (join_turn(m) for m in example.messages if m.role == "assistant")
-    return " ".join(filter(None, (*turns, example.rejected)))
+    turns = [m for m in example.messages if m.role == "assistant"]
+    texts = (text for turn in turns for text in (turn.thinking, join_turn(turn)))
+    return " ".join(filter(None, (*texts, example.rejected)))
 
 
 def gather_prose(example: Example) -> str:

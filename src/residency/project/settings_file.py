@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,5 +52,21 @@ def read_config(root: Path, overrides: Mapping[str, Any] | None = None) -> Confi
         table = raw
         for part in path:
             table = table.setdefault(part, {})
-        table[last] = value
+        table[last] = name_base_from(root, value) if dotted == "model.base" else value
     return parse_config(raw, where="flags")
+
+
+def name_base_from(root: Path, base: str) -> str:
+    """The name of a base as the project's settings would have it, from where its paths begin.
+
+    A file or folder that is named from the folder where the user is, and is not one of the project,
+    is named anew, so that the run goes on wherever its next command is called.
+    """
+    from residency.model.base_model import KNOWN_BASES
+
+    path = Path(base).expanduser()
+    if not base or base in KNOWN_BASES or (root / base).exists() or not path.exists():
+        return base
+    if path.is_absolute():
+        return str(path)
+    return Path(os.path.relpath(path.resolve(), root.resolve())).as_posix()

@@ -176,3 +176,11 @@ def test_turns_that_hold_input_and_output_are_pairs(tmp_path: Path) -> None:
 def test_what_is_missing_names_the_column_that_holds_it(tmp_path: Path) -> None:
     result = read_rows(tmp_path, [{"id": "x", "question": "q", "sql": "SELECT 1"}])
     assert "--column response=sql" in result.rejects[0].reason
+
+
+@pytest.mark.parametrize("verdict", [0, "0.0", 1.5, None])
+def test_a_verdict_of_numbers_may_name_neither(tmp_path: Path, verdict: Any) -> None:
+    answers = {"instruction": "q", "output_1": "one", "output_2": "two"}
+    result = read_rows(tmp_path, [{**answers, "preference": p} for p in (verdict, 2)])
+    assert [e.rejected for e in result.examples] == ["one"]
+    assert result.rejects[0].reason in ("a tie: neither answer is the better one", "no verdict")

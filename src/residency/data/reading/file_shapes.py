@@ -66,7 +66,9 @@ def _describe_object(value: Mapping[str, Any], where: str) -> tuple[str, str]:
             rows = "zip(*(column.values() for column in data.values()))"
             what = ": each field is a column, its rows by number"
             return what, _write_command(data, "dict(zip(data, row))", rows)
-        what = ": the rows stand under names of their own"
+        if not set.intersection(*(set(row) for row in values)):
+            return "", ""
+        what = ": the rows stand under a name each"
         return what, _write_command(data, "row", "data.values()")
     if len(values) > 1 and len({len(c) if isinstance(c, list) else -1 for c in values}) == 1:
         if not isinstance(values[0], list):

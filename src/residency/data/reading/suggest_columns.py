@@ -42,12 +42,14 @@ def suggest_columns(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def list_answer_columns(row: Mapping[str, Any], read: Collection[str]) -> list[str]:
-    """Columns of text that are not ``read``, and that do not say where the text comes from."""
+    """Columns of text that are not ``read``, and that do not say where the text comes from;
+    the longest comes first."""
     used = {*read, *(find_root(row, column) for column in read)}
-    return [
+    paths = [
         path
         for path in list_text_paths(row)
         if find_root(row, path) not in used
         and path.strip().lower() not in NO_WORDS
         and not path.strip().lower().endswith("id")
     ]
+    return sorted(paths, key=lambda path: -len(str(read_column(row, path))))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from residency.data.reading.clean_text import RowError, clean_text
+from residency.data.reading.clean_text import RowError, clean_text, is_missing
 from residency.data.reading.conversations import read_yes_or_no
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.layouts.preference import PROMPT_FIELDS, pair_answers, read_prompt
@@ -94,7 +94,10 @@ def _is_first_better(row: RowFields) -> bool:
     if column.lower() == "labels" and names[0] == "human_ref_a" and number in (0, 1):
         return number == 1  # as Stanford's SHP has it: 1 is A
     word = f"{number:g}" if number is not None else str(value).strip().lower()
-    if _TIES.match(word):
+    if is_missing(value):
+        raise RowError("no verdict", column)
+    ends_in_numbers = names[0].endswith("1") and names[1].endswith("2")
+    if _TIES.match(word) or (ends_in_numbers and number in (0, 1.5)):
         raise RowError("a tie: neither answer is the better one", column)
     begins = _count_shared(names[0], names[1])
     ends = _count_shared(names[0][begins:][::-1], names[1][begins:][::-1])
