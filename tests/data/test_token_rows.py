@@ -149,6 +149,12 @@ def test_pain_19_the_token_cache_is_never_stale(chat: ChatFormat, tmp_path: Path
     # A damaged or swapped file is not believed.
     file.write_bytes(b"PAR1 broken")
     assert encode(chat, ROWS, "left", cache_dir=tmp_path) == first
+    for place in (4, 100, -40, -1):  # neither is one of which a bit was flipped
+        data = bytearray(file.read_bytes())
+        data[place] ^= 1
+        file.write_bytes(data)
+        assert encode(chat, ROWS, "left", cache_dir=tmp_path) == first
+        assert file.read_bytes() != data
     others = [p for p in tmp_path.glob("*.parquet") if p != file]
     file.write_bytes(others[0].read_bytes())
     assert encode(chat, ROWS, "left", cache_dir=tmp_path) == first

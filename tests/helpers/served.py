@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 
 from residency.commands.project import Project
+from residency.http.listening import open_socket
 from residency.serve.hooks import Hooks, RequestObserver, RequestRecord
 from residency.serve.open_server import OpenServer, open_server
-from residency.serve.run_server import make_server, open_socket
+from residency.serve.run_server import make_server
 
 
 class Memory:

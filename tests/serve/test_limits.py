@@ -18,11 +18,12 @@ import pytest
 
 from residency.commands.project import Project
 from residency.errors import ConfigError, UserError
+from residency.http.listening import open_socket
 from residency.nouns.moderation_decision import ModerationDecision
 from residency.serve.answer_text import AnswerText
 from residency.serve.open_server import read_server_keys
 from residency.serve.request_guard import read_keys
-from residency.serve.run_server import make_server, open_socket
+from residency.serve.run_server import make_server
 from served import Served, serve_project
 from small import save_model, save_project
 

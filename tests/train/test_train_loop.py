@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +150,22 @@ def test_pain_12_a_resumed_run_ends_with_the_same_bits(
     assert cut.losses == whole.losses
     name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
     assert same(load_file(cut.folder / name), load_file(whole.folder / name))
+
+
+def test_pain_12_a_checkpoint_with_a_flipped_bit_is_not_gone_on_from(
+    base: Path, tmp_path: Path
+) -> None:
+    def stop(event: Mapping[str, Any]) -> None:
+        if event["step"] == 3:
+            raise StopError
+
+    options = TrainOptions(seed=1, checkpoint_every=2, on_event=stop)
+    with pytest.raises(StopError):
+        train(base, make_rows(), SETTINGS, tmp_path, options)
+    [weights] = tmp_path.glob("checkpoints/step-*/optimizer.safetensors")
+    flip_a_bit(weights)
+    with pytest.raises(ResumeError, match="is not what was written"):
+        train(base, make_rows(), SETTINGS, tmp_path, options)
 
 
 def test_pain_12_a_resume_with_other_data_or_settings_is_refused_by_name(
@@ -361,6 +378,7 @@ def test_a_trunk_made_by_other_weights_is_not_used(base: Path, tmp_path: Path) -
     from safetensors.torch import save_file
 
     from residency.errors import ModelError
+    from residency.train.trunk_cache import sum_entries
 
     settings = SETTINGS.model_copy(update={"layers": "top-1"})
     cache = tmp_path / "trunk"
@@ -373,7 +391,8 @@ def test_a_trunk_made_by_other_weights_is_not_used(base: Path, tmp_path: Path) -
         TrainOptions(seed=1, trunk_cache=cache, hashes=hashes),
     )
     for shard in cache.rglob("*.safetensors"):
-        save_file({k: v + 0.1 for k, v in load_file(shard).items()}, shard)
+        other = {k: v + 0.1 for k, v in load_file(shard).items()}
+        save_file(other, shard, metadata={"sum": sum_entries(other)})
     with pytest.raises(ModelError, match="made by other weights"):
         train(
             base,
@@ -404,14 +423,27 @@ def test_pain_19_another_tokenization_finds_no_entry(base: Path, tmp_path: Path)
         assert (other.reused, other.computed) == (0, 1)
 
 
-def test_a_cut_shard_is_computed_again(base: Path, tmp_path: Path) -> None:
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-7] ^= 4
+    path.write_bytes(data)
+
+
+def cut_the_end(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+@pytest.mark.parametrize("damage", [cut_the_end, flip_a_bit])
+def test_a_damaged_shard_is_computed_again(
+    base: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
     settings = SETTINGS.model_copy(update={"layers": "top-1"})
     cache = tmp_path / "trunk"
     first = train(
         base, make_rows(), settings, tmp_path / "a", TrainOptions(seed=1, trunk_cache=cache)
     )
     for shard in cache.rglob("*.safetensors"):
-        shard.write_bytes(shard.read_bytes()[:-7])
+        damage(shard)
     again = train(
         base, make_rows(), settings, tmp_path / "b", TrainOptions(seed=1, trunk_cache=cache)
     )

@@ -185,6 +185,11 @@ def _describe_wrong_place(error: Exception) -> str | None:
             f"error: {error.filename or 'a file'}: cannot write: {error.strerror}\n"
             "→ free some space and run the same command: what was done is kept"
         )
+    if error.errno == errno.ENOENT and "No usable temporary directory" in str(error):
+        return (
+            "error: there is no room for temporary files: no folder of them can be written\n"
+            "→ free some space, or name another folder: TMPDIR=FOLDER residency …"
+        )
     if error.errno in WRONG_PLACES and error.filename:
         return (
             f"error: {error.filename}: {error.strerror}\n"

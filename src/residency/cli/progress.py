@@ -76,7 +76,7 @@ class ProgressDisplay:
             self.say(f"{event.stage}: {trouble}")
         if self._live:
             self._show_bar(event, rate, detail)
-        elif event.total:
+        else:
             enough = seconds >= ENOUGH_SECONDS and steps >= ENOUGH_STEPS
             self._print_line(event, now, rate, enough, detail)
 
@@ -93,8 +93,9 @@ class ProgressDisplay:
     def _print_line(
         self, event: ProgressEvent, now: float, rate: float, enough: bool, detail: str
     ) -> None:
-        """A line at the end of a stage, and now and then before; never the same twice."""
-        is_end = event.done >= event.total
+        """A line at the end of a stage, and now and then before; never the same twice. Where the
+        end is not known (``total`` is 0) only what takes long is told."""
+        is_end = bool(event.total) and event.done >= event.total
         since = now - self._printed.setdefault(event.stage, now)
         if (not is_end and since <= PLAIN_EVERY) or self._last_lines.get(event.stage) == (
             event.done,
@@ -103,10 +104,11 @@ class ProgressDisplay:
             return
         self._printed[event.stage] = now
         self._last_lines[event.stage] = (event.done, event.total)
-        parts = [f"{event.stage}: {event.done}/{event.total} {event.unit}"]
+        of = f"/{event.total}" if event.total else ""
+        parts = [f"{event.stage}: {event.done}{of} {event.unit}"]
         if rate:
             parts.append(f"{rate:.1f}/s")
-        if not is_end and enough:
+        if not is_end and enough and event.total:
             parts.append(f"{(event.total - event.done) / rate:.0f} s left")
         line = ", ".join(parts) + (f"  {detail}" if detail else "")
         errors.print(line, soft_wrap=True)

@@ -38,5 +38,6 @@ def web_command(
             "no such folder", where=str(directory), next_step="name a folder, or make one"
         )
     check_host(host, token)
-    print_line(f"http://{host}:{port}/{'?token=…' if token else ''}  (Ctrl-C ends it)")
-    serve_pages(directory, host=host, port=port, token=token)
+    shown = f"[{host.strip('[]')}]" if ":" in host else host
+    address = f"http://{shown}:{port}/{'?token=…' if token else ''}  (Ctrl-C ends it)"
+    serve_pages(directory, host=host, port=port, token=token, on_ready=lambda: print_line(address))

@@ -39,8 +39,9 @@ def serve(
         ConfigError: beyond this machine without a key. UserError: the port is taken.
         ModelError: the base or the preloaded model cannot be loaded.
     """
+    from residency.http.listening import open_socket
     from residency.serve.open_server import open_server, read_server_keys
-    from residency.serve.run_server import make_server, open_socket
+    from residency.serve.run_server import make_server
 
     keys = read_server_keys(ws, host)
     with open_socket(host, port) as bound:
@@ -76,9 +77,9 @@ def serve_gguf(
         ConfigError: beyond this machine without a key, or moderation is asked for.
         MissingExtraError: llama.cpp is not installed. ModelError: it refuses the file.
     """
+    from residency.http.listening import open_socket
     from residency.serve.llamacpp_server import run_llamacpp
     from residency.serve.open_server import read_server_keys
-    from residency.serve.run_server import open_socket
 
     if ws.config.moderation != ModerationConfig() or ws.config.guard.url:
         raise ConfigError(

@@ -32,6 +32,8 @@ class DataConfig(Section):
     """Shares by which files in `train` are split when the other lists are empty."""
     limit: dict[Split, Annotated[int, Field(ge=0)]] = {}
     """Most rows used of a split, e.g. `{train = 250, dev = 150}`; `--full` ignores it."""
+    most_rows: int = Field(1_000_000, ge=1)
+    """Most rows that are read of a split; a file with more is refused, since small archives can hold billions."""
     license: str = ""
     """Licence of the rows (SPDX, such as `CC-BY-4.0`), for cards of exported models; empty: read from a README.md or LICENSE beside the files."""
     format: str = "auto"

@@ -23,7 +23,7 @@ from residency.data.reading.sources import list_split_files
 from residency.data.reading.split_marks import describe_mark, find_split_mark, suggest_division
 from residency.data.row_table import RANK, TableBuilder
 from residency.errors import DataError
-from residency.interfaces import Progress, ProgressEvent, no_progress
+from residency.interfaces import Progress, no_progress
 from residency.nouns.example import SPLITS, Example, Split
 
 
@@ -101,10 +101,11 @@ def load_corpus(
     rows: list[Example] = []
     rejects: list[Reject] = []
     files: list[FileRead] = []
-    for number, split in enumerate(SPLITS):
-        progress(ProgressEvent("read", number, len(SPLITS), "splits"))
+    for split in SPLITS:
         if split_files[split]:
-            result = read_sources(split_files[split], data, split, root, strict=strict)
+            result = read_sources(
+                split_files[split], data, split, root, strict=strict, progress=progress
+            )
             rows += result.examples
             rejects += result.rejects
             files += result.files

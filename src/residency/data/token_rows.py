@@ -7,6 +7,8 @@ template, the special tokens and the tokenizer), so it can never be stale.
 from __future__ import annotations
 
 import gc
+import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,6 +166,9 @@ def encode_example(example: Example, chat: ChatFormat) -> list[RowTokens]:
 
 # --- the cache ---------------------------------------------------------------------------------
 
+_DIGEST = 32
+"""Bytes of the SHA-256 at the file's end."""
+
 
 def _write_cache(
     path: Path, key: str, rows: Sequence[RowTokens], refused: Sequence[tuple[Example, str]]
@@ -185,8 +190,11 @@ def _write_cache(
             ),
         }
     ).replace_schema_metadata({"key": key})
+    whole = io.BytesIO()
+    pq.write_table(table, whole, compression="zstd")
+    data = whole.getvalue()
     with open_draft(path, durable=False) as draft:
-        pq.write_table(table, draft, compression="zstd")
+        draft.write_bytes(data + hashlib.sha256(data).digest())
 
 
 def _read_cache(
@@ -195,10 +203,11 @@ def _read_cache(
     """The cached rows; None when there are none, or the file is not what its name says."""
     if not path.is_file():
         return None
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError):
+    raw = path.read_bytes()
+    data, digest = raw[:-_DIGEST], raw[-_DIGEST:]
+    if hashlib.sha256(data).digest() != digest:  # damaged, or of an older version
         return None
+    table = pq.read_table(io.BytesIO(data))
     if (table.schema.metadata or {}).get(b"key") != key.encode():
         return None
     known = {e.id: e for e in examples}

@@ -29,11 +29,26 @@ DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, lzma.LZM
 FREE_BYTES = 1 << 30
 MOST_GROWTH = 200
 
-_PIECE = 1 << 13
-"""Compressed bytes given at a time: zstandard makes up to 256 MB of these at worst."""
+_PIECE = 1 << 16
+"""Compressed bytes read at a time."""
+_MOST_READY = 1 << 20
+"""Decompressed bytes that are made at a time."""
 _MEMORY = 1 << 28
 """Bytes that an xz file may ask for."""
-_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstandard", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstandard",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+}
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
+"""What stands after the mark and a digit; a text may begin with BZh, too."""
+
+
+def find_compression(head: bytes) -> str:
+    """How a file is compressed that begins so; nothing where it is not."""
+    kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+    return "" if kind == "bzip2" and head[4:10] not in _BZIP2_BLOCKS else kind
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -51,7 +66,7 @@ def open_bytes(path: Path) -> IO[bytes]:
         raise DataError(
             "a Git LFS pointer, not the file itself", where=str(path), next_step=NEXT_STEP
         )
-    kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+    kind = find_compression(head)
     if not kind:
         return path.open("rb")
     return io.BufferedReader(_Decompressed(path, kind), buffer_size=1 << 17)
@@ -72,53 +87,112 @@ def damaged_error(path: Path, error: BaseException) -> DataError:
     )
 
 
+class _GzipFrame:
+    """Gzip's decompressor with the methods of ``bz2`` and ``lzma``."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+        self.needs_input = True
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        made = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        self.needs_input = len(made) < max_length and not self._inner.unconsumed_tail
+        return made
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+
+class _ZstandardFrame:
+    """Zstandard's likewise. It knows no limit of what is made: half a KB makes 16 MB at worst."""
+
+    _STEP = 1 << 9
+
+    def __init__(self) -> None:
+        self._inner = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+        self._data, self._at = b"", 0
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if data:
+            self._data, self._at = self._data[self._at :] + data, 0
+        made: list[bytes] = []
+        size = 0
+        while size < max_length and not self.needs_input and not self._inner.eof:
+            made.append(self._inner.decompress(self._data[self._at : self._at + self._STEP]))
+            self._at += self._STEP
+            size += len(made[-1])
+        return b"".join(made)
+
+    @property
+    def needs_input(self) -> bool:
+        return self._at >= len(self._data)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data + self._data[self._at :]
+
+
+_FRAMES: dict[str, Callable[[], Any]] = {
+    "gzip": _GzipFrame,
+    "zstandard": _ZstandardFrame,
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(memlimit=_MEMORY),
+}
+
+
 class _Decompressed(io.RawIOBase):
     """Decompressed bytes of all frames, one after the other; a cut file raises ``EOFError``."""
 
     def __init__(self, path: Path, kind: str) -> None:
         self._path, self._size = path, path.stat().st_size
         self._file = path.open("rb")
-        starts: dict[str, Callable[[], Any]] = {
-            "gzip": lambda: zlib.decompressobj(wbits=31),
-            "zstandard": lambda: zstandard.ZstdDecompressor(
-                max_window_size=1 << 31
-            ).decompressobj(),
-            "bzip2": bz2.BZ2Decompressor,
-            "xz": lambda: lzma.LZMADecompressor(memlimit=_MEMORY),
-        }
-        self._start = starts[kind]
-        self._frame: Any = self._start()
-        self._ready, self._total = b"", 0
+        self._start = _FRAMES[kind]
+        self._frame = self._start()
+        self._ready, self._at, self._total = b"", 0, 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, target: Any) -> int:
-        while not self._ready:
-            if self._frame.eof:
-                data = self._frame.unused_data or self._file.read(_PIECE)
-                if not data.strip(b"\0"):  # padding after the last frame
-                    if data and (data := self._file.read(_PIECE)).strip(b"\0"):
-                        raise EOFError("something else stands after the last frame")
-                    return 0
-                self._frame = self._start()
-            else:
-                data = self._file.read(_PIECE)
-                if not data:
-                    raise EOFError("the last frame does not end")
-            try:
-                self._ready = self._frame.decompress(data)
-            except OSError as error:  # bzip2's word for a broken file
-                raise EOFError(str(error)) from None
-            self._count()
-        size = min(len(target), len(self._ready))
-        target[:size], self._ready = self._ready[:size], self._ready[size:]
+        while self._at >= len(self._ready):
+            if not self._make_ready():
+                return 0
+        size = min(len(target), len(self._ready) - self._at)
+        target[:size] = memoryview(self._ready)[self._at : self._at + size]
+        self._at += size
         return size
 
-    def _count(self) -> None:
+    def _make_ready(self) -> bool:
+        """Decompress on, perhaps to nothing yet; False at the end of the last frame."""
+        data = b""
+        if self._frame.eof:
+            data = self._frame.unused_data or self._file.read(_PIECE)
+            if not data.strip(b"\0"):  # padding after the last frame
+                if data and (data := self._file.read(_PIECE)).strip(b"\0"):
+                    raise EOFError("something else stands after the last frame")
+                return False
+            self._frame = self._start()
+        elif self._frame.needs_input:
+            data = self._file.read(_PIECE)
+            if not data:
+                raise EOFError("the last frame does not end")
+        try:
+            self._ready, self._at = self._frame.decompress(data, _MOST_READY), 0
+        except OSError as error:  # bzip2's word for a broken file
+            raise EOFError(str(error)) from None
         self._total += len(self._ready)
         if self._total > max(FREE_BYTES, MOST_GROWTH * self._size):
             raise grown_error(self._path, self._size, self._total)
+        return True
 
     def close(self) -> None:
         self._file.close()

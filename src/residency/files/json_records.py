@@ -5,21 +5,25 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError
+from residency.files.bounded_lines import LONGEST_LINE, read_bounded_lines
 from residency.files.decompress import open_bytes
 from residency.files.json_comments import remove_comments, skip_comments
 from residency.files.opening import find_encoding, find_rows_within, undecodable_error
 from residency.files.record import Record
 from residency.files.turn_lists import is_turn_list
 
-LONGEST_LINE = 1 << 26
-"""Bytes of one line, and characters of one row of an array."""
 _PIECE = 1 << 16
+_MOST_WHOLE = 1 << 28
+"""Characters of an object that is read whole; it costs a few times as many bytes."""
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
+_LINE_NEXT = "write one object a line (JSON Lines), or divide the row"
 
 
 def read_json_lines_file(path: Path) -> Iterator[Record]:
@@ -32,16 +36,12 @@ def read_json_lines_file(path: Path) -> Iterator[Record]:
         encoding = find_encoding(raw.read(4))
     if encoding not in ("utf-8", "utf-8-sig"):
         with io.TextIOWrapper(open_bytes(path), encoding=encoding) as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE + 1), ""), 1):
-                if len(line) > LONGEST_LINE:
-                    raise _too_long(path, number)
+            for number, line in enumerate(read_bounded_lines(lines, path, _LINE_NEXT), 1):
                 if line.strip():
                     yield from _parse_line(number, line, path)
         return
     with open_bytes(path) as handle:
-        for number, raw_line in enumerate(iter(lambda: handle.readline(LONGEST_LINE + 1), b""), 1):
-            if len(raw_line) > LONGEST_LINE:
-                raise _too_long(path, number)
+        for number, raw_line in enumerate(read_bounded_lines(handle, path, _LINE_NEXT), 1):
             if number == 1:
                 raw_line = raw_line.removeprefix(codecs.BOM_UTF8)
             if not raw_line.strip():
@@ -50,14 +50,6 @@ def read_json_lines_file(path: Path) -> Iterator[Record]:
                 yield from _parse_line(number, raw_line.decode(), path)
             except UnicodeDecodeError as error:
                 yield Record(number, None, _not_utf8(error))
-
-
-def _too_long(path: Path, line: int) -> DataError:
-    return DataError(
-        f"a row of more than {LONGEST_LINE >> 20} MB",
-        where=f"{path}:{line}",
-        next_step="write one object a line (JSON Lines), or divide the row",
-    )
 
 
 def _not_utf8(error: UnicodeDecodeError) -> str:
@@ -141,7 +133,14 @@ def read_json_array(path: Path) -> Iterator[Record]:
             buffer = handle.read(_PIECE)
             text = buffer[skip_comments(buffer) :]
             if text.startswith("{"):
-                yield from _json_object(path, text + handle.read())
+                text += handle.read(_MOST_WHOLE)
+                if len(text) > _MOST_WHOLE:
+                    raise DataError(
+                        f"one JSON object of more than {_MOST_WHOLE >> 20} MB is not read",
+                        where=str(path),
+                        next_step="write its rows one a line (JSON Lines), e.g. with jq -c '.data[]'",
+                    )
+                yield from _json_object(path, text)
                 return
             line = 1 + buffer.count("\n", 0, len(buffer) - len(text))
             yield from _ArrayReader(handle, path, text, line).read_rows()
@@ -207,10 +206,11 @@ class _ArrayReader:
         """Go to the next sign that is no white space or comma; False at the end of the file."""
         while True:
             if self._at < len(self._buffer):
-                if self._buffer[self._at] not in " \t\r\n,":
+                end = _BETWEEN.match(self._buffer, self._at).end()  # type: ignore[union-attr]
+                self._line += self._buffer.count("\n", self._at, end)
+                self._at = end
+                if end < len(self._buffer):
                     return True
-                self._line += self._buffer[self._at] == "\n"
-                self._at += 1
             elif self._ended:
                 return False
             else:
@@ -254,9 +254,10 @@ def _json_object(path: Path, text: str) -> Iterator[Record]:
     decoder, at, line, objects = json.JSONDecoder(object_pairs_hook=_unique_pairs), 0, 1, []
     cleaned = False
     while at < len(text):
-        if text[at] in " \t\r\n,":
-            line += text[at] == "\n"
-            at += 1
+        end = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
+        if end > at:
+            line += text.count("\n", at, end)
+            at = end
             continue
         try:
             value, end = decoder.raw_decode(text, at)

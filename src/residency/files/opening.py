@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from residency.errors import DataError
-from residency.files.decompress import DAMAGED, damaged_error, inner_suffix, open_bytes
+from residency.files.decompress import (
+    DAMAGED,
+    damaged_error,
+    find_compression,
+    inner_suffix,
+    open_bytes,
+)
 from residency.files.turn_lists import is_turn, is_turn_list
 
 Kind = Literal["jsonl", "json", "csv", "parquet", "arrow", "sqlite", "yaml", "text"]
@@ -67,6 +73,7 @@ _BINARY_TABLES = {
 }
 _BINARY = {
     b"PK\x03\x04": "a zip archive or office file",
+    b"PK\x05\x06": "an empty zip archive",
     b"%PDF": "a PDF file",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
@@ -119,6 +126,12 @@ def find_kind(path: Path) -> Kind:
         return "arrow"
     if head[:15] == b"SQLite format 3":
         return "sqlite"
+    if find_compression(head):
+        raise DataError(
+            f"compressed twice: {find_compression(head)} within a compressed file",
+            where=str(path),
+            next_step="decompress it once and name the result",
+        )
     _refuse_known_binary(path, head)
     if find_encoding(head) == "utf-8":
         _refuse_binary(path, head)
@@ -186,7 +199,7 @@ def _refuse_known_binary(path: Path, head: bytes) -> None:
         DataError: it is one.
     """
     kind = next((name for magic, name in _BINARY.items() if head.startswith(magic)), "")
-    if head[257:262] == b"ustar":
+    if head[257:262] == b"ustar" or _is_old_tar(head):
         kind = "a tar archive"
     suffix = inner_suffix(path)
     if kind or suffix in _NO_TEXT_ENDINGS:
@@ -215,10 +228,21 @@ def _suggest_export(path: Path, kind: str, suffix: str) -> str:
     )
 
 
+def _is_old_tar(head: bytes) -> bool:
+    """Whether a tar archive without a mark begins here: its first block ends its own sum."""
+    block = head[:512]
+    try:
+        named = int(block[148:156].strip(b" \0"), 8)
+    except ValueError:
+        return False
+    return len(block) == 512 and sum(block[:148]) + 8 * 32 + sum(block[156:]) == named
+
+
 def _refuse_binary(path: Path, head: bytes) -> None:
     """Text may hold a NUL; every second byte NUL is UTF-16, and more of other signs is no text."""
     for start, name in ((0, "UTF-16BE"), (1, "UTF-16LE")):
-        if head[start::2].count(0) > 0.4 * len(head[start::2]):
+        halves = head[start::2], head[1 - start :: 2]
+        if halves[0].count(0) > 0.4 * len(halves[0]) and halves[1].count(0) < 0.4 * len(halves[1]):
             raise DataError(
                 f"{name} without a byte-order mark",
                 where=str(path),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from residency.errors import DataError
+from residency.files.bounded_lines import read_bounded_lines
 from residency.files.columnar_records import read_columnar
 from residency.files.decompress import DAMAGED, damaged_error, open_bytes
 from residency.files.json_records import read_json_array, read_json_lines_file
@@ -70,7 +71,10 @@ def _read_text(path: Path) -> Iterator[Record]:
     piece: list[str] = []
     try:
         with io.TextIOWrapper(open_bytes(path), encoding=encoding) as handle:
-            for number, text in enumerate(handle, 1):
+            lines = read_bounded_lines(
+                handle, path, "break it into lines, e.g. with fold -s -w 2000"
+            )
+            for number, text in enumerate(lines, 1):
                 line = number
                 ended = DOCUMENT_END in text
                 text = text.replace(DOCUMENT_END, "")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError
+from residency.files.bounded_lines import LONGEST_LINE, read_bounded_lines
 from residency.files.decompress import open_bytes
-from residency.files.json_records import LONGEST_LINE
 from residency.files.opening import decode_head, find_encoding
 from residency.files.record import Record
 
@@ -45,7 +45,10 @@ def read_delimited(path: Path) -> Iterator[Record]:
             before = 1 if separator else 0
             if separator:
                 handle.readline()
-            reader = csv.reader(_read_lines(handle, path), delimiter=delimiter, strict=True)
+            lines = read_bounded_lines(
+                handle, path, "look for a quote that is not closed, or divide the row"
+            )
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
             header = _read_header(reader, path, delimiter, before + 1)
             yield from _read_rows(reader, header, delimiter, before)
     finally:
@@ -74,18 +77,6 @@ def _read_rows(reader: Any, header: list[str], delimiter: str, before: int) -> I
         if len(row) > len(header):
             reason += f"; a field that holds {delimiter!r} needs double quotes around it"
         yield Record(line, None, reason)
-
-
-def _read_lines(handle: io.TextIOBase, path: Path) -> Iterator[str]:
-    """The lines, none held that is longer than a row may be."""
-    for number, line in enumerate(iter(lambda: handle.readline(LONGEST_LINE + 1), ""), 1):
-        if len(line) > LONGEST_LINE:
-            raise DataError(
-                f"a row of more than {LONGEST_LINE >> 20} MB",
-                where=f"{path}:{number}",
-                next_step="look for a quote that is not closed, or divide the row",
-            )
-        yield line
 
 
 def _describe_error(error: csv.Error) -> str:

@@ -1,12 +1,15 @@
-"""What both servers share: who can reach an address, and connections that never ask anything."""
+"""What both servers share: the socket, who can reach it, and connections that never ask anything."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from residency.errors import UserError
 
 
 def is_local(host: str) -> bool:
@@ -17,6 +20,32 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A socket that is bound, before any model is loaded.
+
+    Raises:
+        UserError: the address is not this machine's, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host.strip("[]"), port))
+    except OSError as error:
+        bound.close()
+        raise report_taken_port(error, f"{host}:{port}") from None
+    return bound
+
+
+def report_taken_port(error: OSError, where: str) -> UserError:
+    """Nothing can listen there."""
+    return UserError(
+        f"cannot listen: {error.strerror or error}",
+        where=where,
+        next_step="choose another --port, or end what listens there",
+    )
 
 
 class BoundedProtocol(H11Protocol):

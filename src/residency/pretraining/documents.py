@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import DataError
+from residency.files.bounded_lines import read_bounded_lines
+from residency.files.check_table import check_table
 from residency.files.decompress import DAMAGED, inner_suffix, open_bytes
+from residency.files.opening import undecodable_error
 
 TEXT_SUFFIXES = {".txt", ".md", ".text"}
 JSON_SUFFIXES = {".jsonl", ".ndjson"}
+_LONGEST_TEXT = 1 << 28
+"""Bytes that a compressed text may open to: it is one document, held whole."""
 _HEAD = 100
 """Documents looked at first, to hold out at least one of a small corpus."""
 
@@ -132,48 +137,54 @@ def _decode_text(raw: bytes, where: str) -> str:
 
 
 def _read_text(file: Path) -> Iterator[Document]:
+    most = max(_LONGEST_TEXT, file.stat().st_size)
     with open_bytes(file) as handle:
         try:
-            raw = handle.read()
+            raw = handle.read(most + 1)
         except (*DAMAGED, OSError) as error:
             raise DataError(f"the compressed file is damaged: {error}", where=str(file)) from None
+    if len(raw) > most:
+        raise DataError(
+            f"it opens to one text of more than {_LONGEST_TEXT >> 20} MB",
+            where=str(file),
+            next_step="decompress it and divide it: split -C 100m --additional-suffix=.txt FILE",
+        )
     yield Document(_decode_text(raw, str(file)), str(file))
 
 
 def _read_json(file: Path, field: str) -> Iterator[Document]:
     with open_bytes(file) as handle:
+        lines = read_bounded_lines(handle, file, "write one document a line")
         try:
-            for number, raw in enumerate(handle, 1):
+            for number, raw in enumerate(lines, 1):
                 where = f"{file}:{number}"
                 line = _decode_text(raw, where)
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise DataError(f"not JSON: {error}", where=where) from None
-                if not isinstance(row, dict) or not isinstance(row.get(field), str):
-                    raise DataError(
-                        f"no text in the field {field!r}",
-                        where=where,
-                        next_step=f"name the field with `field`; this row has: "
-                        f"{', '.join(row) if isinstance(row, dict) else type(row).__name__}",
-                    )
-                yield Document(row[field], where)
+                if line.strip():
+                    yield Document(_read_field(line, field, where), where)
         except (*DAMAGED, OSError) as error:
-            if isinstance(error, DataError):
-                raise
             raise DataError(f"the compressed file is damaged: {error}", where=str(file)) from None
+
+
+def _read_field(line: str, field: str, where: str) -> str:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON: {error}", where=where) from None
+    if isinstance(row, dict) and isinstance(row.get(field), str):
+        return str(row[field])
+    raise DataError(
+        f"no text in the field {field!r}",
+        where=where,
+        next_step=f"name the field with `field`; this row has: "
+        f"{', '.join(row) if isinstance(row, dict) else type(row).__name__}",
+    )
 
 
 def _read_parquet(file: Path, field: str) -> Iterator[Document]:
     import pyarrow.parquet as parquet
-    from pyarrow.lib import ArrowInvalid
 
-    try:
-        table = parquet.ParquetFile(file)
-    except ArrowInvalid as error:
-        raise DataError(f"not a Parquet file: {error}", where=str(file)) from None
+    rows = check_table(file, "parquet").rows_at_once  # a damaged one can crash its reader
+    table = parquet.ParquetFile(file)
     if field not in table.schema_arrow.names:
         raise DataError(
             f"no column {field!r}",
@@ -181,8 +192,12 @@ def _read_parquet(file: Path, field: str) -> Iterator[Document]:
             next_step=f"name the column with `field`; there are: {', '.join(table.schema_arrow.names)}",
         )
     number = 0
-    for batch in table.iter_batches(batch_size=256, columns=[field]):
-        for value in batch.column(0).to_pylist():
+    for batch in table.iter_batches(batch_size=min(rows, 256), columns=[field]):
+        try:
+            values = batch.column(0).to_pylist()
+        except UnicodeDecodeError as error:
+            raise undecodable_error(file, error) from None
+        for value in values:
             number += 1
             if isinstance(value, str):
                 yield Document(value, f"{file} row {number}")

@@ -35,7 +35,7 @@ SETTINGS_WITHOUT_RESULT = {
     "project": ("name", "store"),
     "target": ("review", "teacher_license"),
     "model": ("license",),
-    "data": ("license",),
+    "data": ("license", "most_rows"),
     "judge": (),
     "teacher": (),
     "moderation": (),

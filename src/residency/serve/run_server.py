@@ -13,8 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from residency.config.serve import ServeConfig
-from residency.errors import UserError
-from residency.http.listening import BoundedProtocol
+from residency.http.listening import BoundedProtocol, report_taken_port
 
 KEEP_ALIVE_SECONDS = 30
 
@@ -64,32 +63,6 @@ class DrainingServer(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
-
-
-def open_socket(host: str, port: int) -> socket.socket:
-    """A socket that is bound, before any model is loaded.
-
-    Raises:
-        UserError: the address is not this machine's, or the port is taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host.strip("[]"), port))
-    except OSError as error:
-        bound.close()
-        raise report_taken_port(error, f"{host}:{port}") from None
-    return bound
-
-
-def report_taken_port(error: OSError, where: str) -> UserError:
-    """Nothing can listen there."""
-    return UserError(
-        f"cannot listen: {error.strerror or error}",
-        where=where,
-        next_step="choose another --port, or end what listens there",
-    )
 
 
 def make_server(

@@ -9,6 +9,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from residency.errors import StoreError, StoreLockedError
 
+_NOT_WRITTEN = "the disk cannot be written, and may be full"
+_MAKE_ROOM = "make room, or check the disk, and repeat the command; what is stored stays"
 _SQLITE = (
     ("SQLITE_FULL", "the disk is full", "make room and repeat the command; what is stored stays"),
     ("SQLITE_BUSY", "another program keeps the database locked", "close it and try again"),
@@ -18,6 +20,9 @@ _SQLITE = (
     ("SQLITE_PERM", "the database cannot be opened", "check that its folder can be read"),
     ("SQLITE_NOTADB", "the file is not a Residency store", "restore it from a backup"),
     ("SQLITE_CORRUPT", "the database is damaged", "restore the .residency folder from a backup"),
+    ("SQLITE_IOERR_SHM", _NOT_WRITTEN, _MAKE_ROOM),
+    ("SQLITE_IOERR_WRITE", _NOT_WRITTEN, _MAKE_ROOM),
+    ("SQLITE_IOERR_FSYNC", _NOT_WRITTEN, _MAKE_ROOM),
     ("SQLITE_IOERR", "the disk does not read or write", "check the disk, or a network folder"),
 )
 

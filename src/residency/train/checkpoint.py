@@ -20,13 +20,14 @@ from torch import Tensor
 
 from residency.errors import ResumeError
 from residency.files.atomic_write import draft_name, publish_folder
+from residency.files.content_hash import hash_file
 from residency.files.write_errors import raise_os_errors
 from residency.train import sharded_checkpoint as shards
 
 if TYPE_CHECKING:
     from residency.train.train_engine import Engine
 
-_NAME, _SHARDS = "step-", "shards"
+_NAME, _SHARDS, _FILES = "step-", "shards", "files"
 
 
 @dataclass
@@ -98,7 +99,9 @@ def _write_files(
     save_file(_random_state(), _random_file(temporary, team.rank))
     team.wait()
     if team.first:
-        (temporary / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
+        files = {file.name: hash_file(file) for file in sorted(temporary.glob("*.safetensors"))}
+        state_and_files = {**asdict(state), _FILES: files}
+        (temporary / "state.json").write_text(json.dumps(state_and_files), encoding="utf-8")
         _replace_checkpoints(temporary, final)
     team.wait()
 
@@ -120,6 +123,7 @@ def find_latest(folder: Path) -> tuple[Path, RunState] | None:
     for path in sorted(folder.glob(f"{_NAME}*"), reverse=True):
         try:
             raw = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            _verify_files(path, raw.pop(_FILES, {}))
             raw["evaluations"] = [(int(step), float(score)) for step, score in raw["evaluations"]]
             return path, RunState(**raw)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -127,6 +131,17 @@ def find_latest(folder: Path) -> tuple[Path, RunState] | None:
     if problem is not None:
         raise problem
     return None
+
+
+def _verify_files(path: Path, files: Mapping[str, str]) -> None:
+    """Nothing where every file is as it was written; a resumed run must not go on from other numbers.
+
+    Raises:
+        ValueError, OSError: one is not.
+    """
+    for name, digest in files.items():
+        if hash_file(path / name) != digest:
+            raise ValueError(f"{name} is not what was written")
 
 
 def _damaged_error(path: Path, error: Exception) -> ResumeError:

@@ -10,7 +10,7 @@ is computed again and compared, in case the base changed under its name.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +67,12 @@ class TrunkCache:
         """Map every entry that is on disk."""
         for shard in sorted(self.folder.glob("*.safetensors")):
             try:
-                with safe_open(shard, framework="pt") as entries:
-                    for key in entries.keys():  # noqa: SIM118 (not a dict)
-                        self._entries.setdefault(key, entries.get_tensor(key))
+                with safe_open(shard, framework="pt") as mapped:
+                    entries = {key: mapped.get_tensor(key) for key in mapped.keys()}  # noqa: SIM118
+                    if (mapped.metadata() or {}).get("sum") != sum_entries(entries):
+                        raise SafetensorError("not what was written")
+                for key, states in entries.items():
+                    self._entries.setdefault(key, states)
             except (SafetensorError, OSError):
                 shard.unlink(missing_ok=True)  # damaged: it is computed again
 
@@ -136,10 +139,19 @@ class TrunkCache:
         final = self.folder / f"{first}.safetensors"
         # A cache: what a power cut takes is computed again.
         with open_draft(final, durable=False) as draft, raise_os_errors(final):
-            save_file(entries, draft)
+            save_file(entries, draft, metadata={"sum": sum_entries(entries)})
         with safe_open(final, framework="pt") as mapped:
             for key in mapped.keys():  # noqa: SIM118 (not a dict)
                 self._entries[key] = mapped.get_tensor(key)
+
+
+def sum_entries(entries: Mapping[str, Tensor]) -> str:
+    """SHA-256 of states by name: reading them costs what training on them costs anyway."""
+    digest = hashlib.sha256()
+    for key in sorted(entries):
+        digest.update(key.encode())
+        digest.update(entries[key].contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _group_rows(

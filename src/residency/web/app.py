@@ -5,6 +5,7 @@ The conventions that pages keep to stand in ``web/pages/__init__.py``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -119,8 +120,14 @@ def add_shell(app: FastAPI, site: Site) -> None:
         return answer
 
 
-def serve_pages(folder: Path, *, host: str, port: int, token: str) -> None:
-    """Serve the pages until interrupted."""
+def serve_pages(
+    folder: Path, *, host: str, port: int, token: str, on_ready: Callable[[], None]
+) -> None:
+    """Serve the pages until interrupted; ``on_ready`` is called once connections are taken.
+
+    Raises:
+        UserError: the address is not this machine's, or the port is taken.
+    """
     from residency.web.server import run_server
 
-    run_server(create_app(folder, token=token), host=host, port=port)
+    run_server(create_app(folder, token=token), host=host, port=port, on_ready=on_ready)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
+
 import uvicorn
 from fastapi import FastAPI
 
-from residency.http.listening import BoundedProtocol
+from residency.http.listening import BoundedProtocol, open_socket
 
 MOST_CONNECTIONS = 200
 """More at once are answered 503."""
@@ -28,6 +31,27 @@ def make_settings(app: FastAPI, *, host: str, port: int) -> uvicorn.Config:
     )
 
 
-def run_server(app: FastAPI, *, host: str, port: int) -> None:
-    """Serve an application until interrupted."""
-    uvicorn.Server(make_settings(app, host=host, port=port)).run()
+class _SayingServer(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def run_server(app: FastAPI, *, host: str, port: int, on_ready: Callable[[], None]) -> None:
+    """Serve an application until interrupted.
+
+    Args:
+        on_ready: called once connections are taken.
+
+    Raises:
+        UserError: the address is not this machine's, or the port is taken.
+    """
+    bound = open_socket(host, port)
+    _SayingServer(make_settings(app, host=host, port=port), on_ready).run(sockets=[bound])

@@ -29,8 +29,7 @@ def test_other_addresses_are_refused_as_addresses_without_their_password(
 def test_a_line_beyond_the_limit_is_named_and_not_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, encoding: str
 ) -> None:
-    for module in ("json_records", "table_records"):
-        monkeypatch.setattr(f"residency.files.{module}.LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr("residency.files.bounded_lines.LONGEST_LINE", 1 << 20)
     path = tmp_path / f"a.{kind}"
     long = "x" * (3 << 20)
     rows = {

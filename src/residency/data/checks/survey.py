@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,12 @@ from residency.data.checks.pass_totals import TRAINING, Block, Examine, Findings
 from residency.data.checks.truncation_ledger import Ledger
 from residency.data.cleaning.decide_rows import Decision, decide_rows
 from residency.data.reading.row_reader import Reject
-from residency.data.reading.source_reader import FileRead, SourceReader, stop_at
+from residency.data.reading.source_reader import (
+    FileRead,
+    SourceReader,
+    check_row_count,
+    stop_at,
+)
 from residency.data.reading.sources import find_sources, list_split_files
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import SPLITS, Example, Split
@@ -71,6 +77,7 @@ class Survey:
         self.files: list[FileRead] = []
         self.findings = Findings(config, spill=True)
         self._file_numbers = array("H")
+        self._rows_read: Counter[Split] = Counter()
         for reader in self._readers():
             self._read(reader, spread)
         self.table = self.findings.builder.table()
@@ -110,6 +117,8 @@ class Survey:
             reader.rejected += block_findings.rejected
             reader.changed.update(block_findings.changed)
             self.findings.merge(block_findings)
+            self._rows_read[reader.split] += block_findings.rows + block_findings.rejected
+            check_row_count(self._rows_read[reader.split], self.config.data, reader.name)
             self.progress(ProgressEvent("read", self.findings.rows, 0, "rows"))
         self.files.append(reader.summarise())
 

@@ -25,10 +25,13 @@ from residency.data.reading.text_pieces import divide_pieces
 from residency.errors import DataError
 from residency.files.content_hash import hash_file
 from residency.files.record import Record
+from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import Example, Split
 
 PROBE_ROWS = 200
 """Rows from whose fields the layout of a file is recognised."""
+_TELL_EVERY = 1000
+"""Rows between two words of progress."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def read_sources(
     *,
     strict: bool = False,
     need_answer: bool | None = None,
+    progress: Progress = no_progress,
 ) -> ReadResult:
     """Every row of some sources as examples of ``split``.
 
@@ -105,8 +109,27 @@ def read_sources(
                 raise stop_at(item)
             else:
                 result.rejects.append(item)
+            rows = len(result.examples) + len(result.rejects)
+            if rows % _TELL_EVERY == 0:
+                progress(ProgressEvent(f"read {split}", rows, 0, "rows"))
+                check_row_count(rows, config, source.name)
         result.files.append(reader.summarise())
     return result
+
+
+def check_row_count(rows: int, config: DataConfig, where: str) -> None:
+    """Nothing where a split's rows are as many as the settings expect, or fewer.
+
+    Raises:
+        DataError: they are more than ``data.most_rows``.
+    """
+    if rows > config.most_rows:
+        raise DataError(
+            f"more than {config.most_rows:,} rows (data.most_rows): reading was stopped",
+            where=where,
+            next_step="if they are wanted, write a larger most_rows under [data] (a row takes about "
+            "1 KB of memory); else name a part of the file",
+        )
 
 
 def stop_at(reject: Reject) -> DataError:
@@ -129,7 +152,7 @@ class SourceReader:
     def __init__(
         self, source: Source, config: DataConfig, split: Split, *, need_answer: bool | None
     ) -> None:
-        self._source, self._config, self._split = source, config, split
+        self._source, self._config, self.split = source, config, split
         self._need_answer = need_answer
         self._reader: RowReader | None = None
         self.rows = self.rejected = 0
@@ -137,6 +160,11 @@ class SourceReader:
         self.changed: Counter[str] = Counter()
         self._unused: tuple[str, ...] = ()
         self._ratings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How messages speak of the source."""
+        return self._source.name
 
     def __iter__(self) -> Iterator[Example | Reject]:
         for reader, records in self.read_blocks(PROBE_ROWS):
@@ -174,7 +202,7 @@ class SourceReader:
         mapping = None
         need_answer = self._need_answer
         if values:
-            if self._split == "train":
+            if self.split == "train":
                 check_rating_columns(values, self._config.least, self._source.name)
             mapping = find_mapping(
                 values,
@@ -191,10 +219,10 @@ class SourceReader:
         return RowReader(
             self._source.name,
             self._config,
-            self._split,
+            self.split,
             bool(need_answer),
             mapping,
-            need_prompt=self._split in ("dev", "test"),
+            need_prompt=self.split in ("dev", "test"),
         )
 
     def summarise(self) -> FileRead:
@@ -204,7 +232,7 @@ class SourceReader:
         return FileRead(
             path=source.name,
             kind=source.kind,
-            split=self._split,
+            split=self.split,
             mapping=str(mapping) if mapping else "",
             layout=mapping.layout.name if mapping else "",
             rows=self.rows,

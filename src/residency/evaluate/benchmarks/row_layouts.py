@@ -7,7 +7,6 @@ HellaSwag as six lines of text an item.
 
 from __future__ import annotations
 
-import bz2
 import csv
 import io
 import json
@@ -18,7 +17,12 @@ from typing import Any, BinaryIO
 
 from residency.errors import SuiteError
 from residency.evaluate.benchmarks.task import Row, Task
+from residency.files.check_table import check_table
+from residency.files.decompress import DAMAGED, open_bytes
 from residency.files.own_lines import split_lines
+
+_MOST_BYTES = 1 << 28
+"""Bytes of one file, which is read whole; the largest of the four benchmarks has 48 MB."""
 
 
 def read_parquet_rows(file: Path | BinaryIO) -> list[Row]:
@@ -40,7 +44,7 @@ def read_rows(path: Path, task: Task) -> list[Row]:
     """
     try:
         raw = _read_records(path, task)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError, csv.Error, *DAMAGED) as error:
         raise SuiteError(f"cannot be read: {error}", where=str(path)) from None
     convert = _LAYOUTS.get(task.benchmark, dict)
     out: list[Row] = []
@@ -60,11 +64,13 @@ def read_rows(path: Path, task: Task) -> list[Row]:
 
 def _read_records(path: Path, task: Task) -> list[Any]:
     if path.suffix == ".parquet":
+        check_table(path, "parquet")  # a damaged one can crash its reader
         return read_parquet_rows(path)
-    raw = path.read_bytes()
-    name = path.name
-    if path.suffix == ".bz2":
-        raw, name = bz2.decompress(raw), path.stem
+    with open_bytes(path) as handle:
+        raw = handle.read(_MOST_BYTES + 1)
+    if len(raw) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MB")
+    name = path.stem if path.suffix == ".bz2" else path.name
     text = raw.decode("utf-8-sig")
     if name.endswith(".csv"):
         return _read_csv(text, task)
