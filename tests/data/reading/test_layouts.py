@@ -115,8 +115,9 @@ def test_promptfoo_yaml_fills_its_prompt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mark", LEARN_MARKS)
 def test_pain_37_every_mark_of_a_turn_is_honoured_and_kept(tmp_path: Path, mark: str) -> None:
-    no = {"weight": 0, "loss_scale": 0.0, "loss_weight": 0.0, "masked": True}.get(mark, False)
-    yes = {"weight": 1, "loss_scale": 1.0, "masked": False}.get(mark, "true")
+    learned = LEARN_MARKS[mark]
+    no = {"weight": 0, "loss_scale": 0.0, "loss_weight": 0.0}.get(mark, not learned)
+    yes = {"weight": 1, "loss_scale": 1.0}.get(mark, str(learned).lower())
     rows = [
         {"messages": [U, {**A, mark: no}, U, {**A, mark: yes}]},
         {"messages": [U, {**A, mark: no}]},

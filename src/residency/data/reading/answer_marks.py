@@ -6,10 +6,29 @@ from typing import Any
 
 from residency.data.reading.conversations import read_yes_or_no
 
-BAD_COLUMNS = ("rejected", "is_rejected", "is_bad")
+BAD_COLUMNS = frozenset({
+    "rejected", "is_rejected", "bad", "is_bad", "thumbs_down", "discard", "discarded", "toxic", "is_toxic",
+    "harmful", "unsafe", "flagged", "spam", "hallucination", "hallucinated", "is_hallucination",
+    "incorrect", "is_incorrect", "wrong", "deleted", "delete",
+})  # fmt: skip
 """Columns of yes and no in which yes marks a bad answer."""
-_GOOD = {"good", "chosen", "accepted", "approved", "desirable", "thumbs_up", "👍"}
-_BAD = {"bad", "rejected", "undesirable", "thumbs_down", "👎", "-1", "-1.0"}
+DOUBTFUL_COLUMNS = BAD_COLUMNS | {
+    "correct", "is_correct", "valid", "is_valid", "helpful", "is_helpful", "passed", "keep", "ok", "usable",
+    "like", "liked", "good", "safe", "is_safe", "verified", "verdict", "decision", "vote", "preference",
+    "quality", "grade", "result",
+}  # fmt: skip
+"""Columns that may mark bad answers or be about something else: told, and left out when asked."""
+_GOOD = {
+    "good", "chosen", "accepted", "accept", "approved", "approve", "desirable", "thumbs_up", "upvote", "up",
+    "like", "liked", "correct", "pass", "passed", "👍", "+1",
+}  # fmt: skip
+_BAD = {
+    "bad", "rejected", "reject", "undesirable", "thumbs_down", "downvote", "down", "dislike", "disliked",
+    "incorrect", "wrong", "fail", "failed", "👎", "-1", "-1.0",
+}  # fmt: skip
+_FEELINGS = {"positive": True, "negative": False}
+"""Marks in columns of people's feedback; elsewhere they are classes of a text."""
+_FEEDBACK = ("feedback", "thumb", "thumbs", "user_feedback", "human_feedback")
 
 
 def read_answer_mark(value: Any, column: str) -> bool | None:
@@ -17,10 +36,13 @@ def read_answer_mark(value: Any, column: str) -> bool | None:
 
     None where it says neither, so that the column is a class or a score.
     """
+    name = column.strip().lower().replace(" ", "_")
     answer = read_yes_or_no(value)
     if answer is not None:
-        return answer != (column.strip().lower() in BAD_COLUMNS)
+        return answer != (name in BAD_COLUMNS)
     word = str(value).strip().lower().replace(" ", "_").replace("thumbs-", "thumbs_")
+    if name in _FEEDBACK and word in _FEELINGS:
+        return _FEELINGS[word]
     if word in _GOOD:
         return True
     return False if word in _BAD else None

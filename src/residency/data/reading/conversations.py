@@ -70,11 +70,18 @@ LEARN_MARKS: dict[str, bool] = {
     "loss_scale": True,
     "loss_weight": True,
     "learn": True,
+    "learnable": True,
+    "loss_mask": True,
+    "step_loss_mask": True,
+    "compute_loss": True,
+    "do_train": True,
     "masked": False,
+    "is_masked": False,
+    "no_loss": False,
 }
 """Key of an assistant message → the value with which the turn is learned. In use at OpenAI,
 Together, Fireworks and Mistral (``weight``), axolotl (``train``), tinker-cookbook (``trainable``),
-ms-swift (``loss``, ``loss_scale``), LLaMA-Factory (``loss_weight``), torchtune (``masked``)."""
+ms-swift (``loss``, ``loss_scale``), LLaMA-Factory (``loss_weight``), torchtune (``masked``), slime (``step_loss_mask``)."""
 
 READ_KEYS = {
     "role",
@@ -184,6 +191,7 @@ def _is_learned(raw: Mapping[str, Any], field: str) -> bool:
     Raises:
         RowError: a mark that is neither yes nor no (a share of a turn cannot be learned).
     """
+    raw = {str(key).strip().lower(): value for key, value in raw.items()}
     if raw.get("train_detail"):
         raise RowError(
             "a part of a turn is marked; only whole turns can be left out of learning",
@@ -211,10 +219,14 @@ def read_yes_or_no(value: Any) -> bool | None:
     if isinstance(value, int | float):
         return bool(value) if value in (0, 1) else None
     if isinstance(value, str):
-        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
-            value.strip().lower()
-        )
+        word = value.strip().lower()
+        return {"true": True, "yes": True, "false": False, "no": False}.get(word, _read_digit(word))
     return None
+
+
+def _read_digit(word: str) -> bool | None:
+    """``1`` and ``0``, also as tables write them: ``1.0``."""
+    return {"1": True, "1.0": True, "0": False, "0.0": False}.get(word)
 
 
 def is_empty(message: Message) -> bool:

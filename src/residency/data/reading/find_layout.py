@@ -196,7 +196,7 @@ def _with_marks(
     if "label" in named:
         return mapping
     columns = {field: column for field, column in mapping.columns.items() if field != "label"}
-    present = {str(key).strip().lower(): str(key) for row in rows for key in row}
+    present = {str(key).strip().lower().replace(" ", "_"): str(key) for row in rows for key in row}
     for column in (present[name] for name in COLUMNS["label"] if name in present):
         values = [v for row in rows if not is_missing(v := read_column(row, column))]
         marks = values and all(read_answer_mark(value, column) is not None for value in values)

@@ -1,8 +1,8 @@
 """Conversations written out as one text with the marks of a chat → messages.
 
 Read are the marks of published files: Anthropic's ``Human:`` and ``Assistant:`` between blank lines,
-Guanaco's ``### Human:``, Vicuna's and Glaive's ``USER:``, ChatML, and the templates of Llama 2 and 3, Mistral,
-Gemma, Zephyr and Phi. The text must begin with a mark: prose that only quotes one is prose.
+Guanaco's ``### Human:``, Vicuna's and Glaive's ``USER:``, ChatML, and the templates of Llama 2 to 4, Mistral,
+Gemma, Zephyr, Phi, Granite, Command R and DeepSeek. The text must begin with a mark: prose that only quotes one is prose.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ _NAMES: dict[str, Role] = {
     "model": "assistant",
     "system": "system",
     "function response": "tool",
+    "chatbot": "assistant",
 }
 _WHO = "|".join(_NAMES)
-_BEGIN = re.compile(r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|\[gMASK\]<sop>)?\s*")
+_BEGIN = re.compile(
+    r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|\[gMASK\]<sop>|<BOS_TOKEN>|<｜begin▁of▁sentence｜>|<\|startoftext\|>)?\s*"
+)
 _FORMS = tuple(
     (re.compile(mark, re.IGNORECASE), re.compile(end))
     for mark, end in (
@@ -31,6 +34,16 @@ _FORMS = tuple(
             rf"<\|start_header_id\|>({_WHO})<\|end_header_id\|>\n*",
             r"<\|eot_id\|>|<\|end_of_text\|>",
         ),
+        (
+            rf"<\|header_start\|>({_WHO})<\|header_end\|>\n*",
+            r"<\|eot\|>|<\|end_of_text\|>",
+        ),
+        (rf"<\|start_of_role\|>({_WHO})<\|end_of_role\|>", r"<\|end_of_text\|>"),
+        (
+            rf"<\|START_OF_TURN_TOKEN\|><\|({_WHO})_TOKEN\|>",
+            r"<\|END_OF_TURN_TOKEN\|>",
+        ),
+        (rf"<｜({_WHO})｜>", r"<｜end▁of▁sentence｜>"),
         (rf"<start_of_turn>({_WHO})\n", r"<end_of_turn>|<eos>"),
         (rf"<\|({_WHO})\|>\n?", r"</s>|<\|end\|>|<\|endoftext\|>"),
         (rf"(?:^|(?<=\n\n))({_WHO}): ?", r"<\|endoftext\|>|</s>"),
@@ -42,6 +55,10 @@ _FORMS = tuple(
 chance come first."""
 _LLAMA = re.compile(r"\[INST\](.*?)\[/INST\](.*?)(?=</s>|<s>|\[INST\]|$)", re.DOTALL)
 _LLAMA_SYSTEM = re.compile(r"^\s*<<SYS>>\s*(.*?)\s*<</SYS>>\s*", re.DOTALL)
+_MISTRAL_SYSTEM = re.compile(
+    r"\[SYSTEM_PROMPT\]\s*(.*?)\s*\[/SYSTEM_PROMPT\]\s*(?=\[INST\])", re.DOTALL
+)
+_VICUNA_SYSTEM = re.compile(r"(A chat between [^\n]{10,300}?)\s+(?=USER: )")
 
 
 def read_marked_turns(text: str) -> tuple[Message, ...]:
@@ -51,6 +68,10 @@ def read_marked_turns(text: str) -> tuple[Message, ...]:
     """
     start = _BEGIN.match(text)
     body = text[start.end() if start else 0 :]
+    before = _MISTRAL_SYSTEM.match(body) or _VICUNA_SYSTEM.match(body)
+    if before:
+        turns = read_marked_turns(body[before.end() :])
+        return (Message("system", before[1]), *turns) if turns else ()
     if body.startswith("[INST]"):
         return _read_llama(body)
     readings = [_divide(body, mark, end) for mark, end in _FORMS if mark.match(body)]

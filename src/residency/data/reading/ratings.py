@@ -9,7 +9,8 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from residency.data.reading.clean_text import RowError, clean_label, is_missing
+from residency.data.reading.answer_marks import DOUBTFUL_COLUMNS, read_answer_mark
+from residency.data.reading.clean_text import RowError, clean_label, is_missing, write_value
 from residency.data.reading.column_paths import find_root, has_column, read_column
 from residency.errors import DataError
 
@@ -67,12 +68,22 @@ def read_number(value: Any) -> float | None:
 
 
 def describe_ratings(rows: Sequence[Mapping[str, Any]], unused: Iterable[str]) -> tuple[str, ...]:
-    """Of each unused column that holds ratings: its range, and how bad rows are left out."""
+    """Of each unused column that holds ratings or may mark bad answers: its values, and how bad rows
+    are left out."""
     notes = []
     for column in unused:
-        if not _NAMES.fullmatch(column.strip().lower().replace(" ", "_")):
-            continue
+        name = column.strip().lower().replace(" ", "_")
         values = [v for row in rows if not is_missing(v := read_column(row, column))]
+        marks = {read_answer_mark(value, column) for value in values}
+        if name in DOUBTFUL_COLUMNS and marks == {True, False}:
+            words = " or ".join(sorted({write_value(value) for value in values})[:4])
+            notes.append(
+                f"{column} is {words} and is not read: if it marks bad answers, they are trained like good "
+                f"ones; to leave them out: --column {shlex.quote(f'label={column}')}"
+            )
+            continue
+        if not _NAMES.fullmatch(name):
+            continue
         numbers = [number for v in values if (number := read_number(v)) is not None]
         low, high = min(numbers, default=0.0), max(numbers, default=0.0)
         if len(numbers) < len(values) or low == high:
@@ -80,10 +91,10 @@ def describe_ratings(rows: Sequence[Mapping[str, Any]], unused: Iterable[str]) -
         least = low + 0.6 * (high - low)
         whole = all(number == int(number) for number in numbers)
         shown = f"{math.ceil(least)}" if whole else f"{least:.3g}"
-        name = column if re.fullmatch(r"[A-Za-z0-9_-]+", column) else json.dumps(column)
+        key = column if re.fullmatch(r"[A-Za-z0-9_-]+", column) else json.dumps(column)
         notes.append(
             f"{column} holds numbers from {low:g} to {high:g} and is not read, so rows that it calls bad "
             f"are trained like good ones; to leave them out: --least "
-            f"{shlex.quote(f'{column}={shown}')}, or [data] least = {{{name} = {shown}}}"
+            f"{shlex.quote(f'{column}={shown}')}, or [data] least = {{{key} = {shown}}}"
         )
     return tuple(notes)
