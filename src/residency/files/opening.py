@@ -58,6 +58,8 @@ ROW_LISTS = {
 
 _ARRAY = re.compile(r"\[\s*[\[\]{\"\d-]")
 """How a JSON array begins; a text may begin with a bracket, too."""
+_ROWS = re.compile(r'\[\s*\{\s*"[^"\n]*"\s*:')
+"""How an array of objects begins, whatever its file is called."""
 JSON_ENDINGS = (".json", ".jsonc", ".json5")
 _PROSE_ENDINGS = {".txt", ".text", ".md"}
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
@@ -141,7 +143,7 @@ def find_kind(path: Path) -> Kind:
     _refuse_other_content(path, suffix, text)
     if suffix in _TABLE_ENDINGS or (suffix in _PROSE_ENDINGS and _has_tab_columns(text)):
         return "csv"
-    if _ARRAY.match(text) and suffix not in _PROSE_ENDINGS:
+    if (_ROWS if suffix in _PROSE_ENDINGS else _ARRAY).match(text):
         return "jsonl" if _has_conversation_lines(text) else "json"
     if text[0] == "{":
         first, _, tail = text.partition("\n")

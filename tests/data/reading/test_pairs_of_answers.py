@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from residency.config.data import DataConfig
 from residency.data.reading.layouts.chatgpt_export import OTHER_BRANCHES
 from residency.data.reading.layouts.squad import SEVERAL_ANSWERS
 from residency.data.reading.source_reader import ReadResult, read_sources
+from residency.errors import DataError
 from residency.nouns.example import Split
 
 
@@ -184,3 +187,87 @@ def test_a_verdict_of_numbers_may_name_neither(tmp_path: Path, verdict: Any) -> 
     result = read_rows(tmp_path, [{**answers, "preference": p} for p in (verdict, 2)])
     assert [e.rejected for e in result.examples] == ["one"]
     assert result.rejects[0].reason in ("a tie: neither answer is the better one", "no verdict")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": talk("q", "good"), "rejected_response": "worse"},
+        {"messages": talk("q", "good"), "rejected_messages": talk("q", "worse")},
+        {"query": "q", "response": "good", "rejected_response": "worse"},
+        {"instruction": "q", "output": "good", "rejected": "worse"},
+    ],
+)
+def test_a_worse_answer_beside_a_row_makes_a_pair(tmp_path: Path, row: dict[str, Any]) -> None:
+    (example,) = read_rows(tmp_path, [row]).examples
+    assert [m.content for m in example.messages] == ["q", "good"]
+    assert example.rejected == "worse"
+
+
+def test_a_mark_called_rejected_is_no_answer(tmp_path: Path) -> None:
+    rows = [
+        {"question": "q", "answer": f"a{n}", "rejected": ["no", "yes"][n % 2]} for n in range(4)
+    ]
+    result = read_rows(tmp_path, rows)
+    assert [e.messages[1].content for e in result.examples] == ["a0", "a2"]
+    assert result.format == "question"
+
+
+def test_an_array_of_rows_is_read_whatever_its_file_is_called(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(json.dumps([{"prompt": "q", "completion": "a"}] * 2, indent=2))
+    (tmp_path / "b.txt").write_text('[Enter HAMLET]\n{ "aside": } Words, words, words.')
+    result = read_sources(["a.txt", "b.txt"], DataConfig(), "train", tmp_path)
+    assert [f.layout for f in result.files] == ["prompt", "text"]
+
+
+def test_token_ids_are_no_rows_of_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="token ids") as caught:
+        read_rows(tmp_path, [{"input_ids": [1, 2], "attention_mask": [1, 1], "labels": [-100, 2]}])
+    assert "file of texts" in caught.value.next_step
+
+
+def test_conversations_that_part_early_say_how_the_better_ones_are_trained(tmp_path: Path) -> None:
+    as_text = {
+        "chosen": "\n\nHuman: q\n\nAssistant: a\n\nHuman: p\n\nAssistant: good",
+        "rejected": "\n\nHuman: q\n\nAssistant: b\n\nHuman: r\n\nAssistant: worse",
+    }
+    as_turns = {
+        "chosen": [*talk("q", "a"), *talk("p", "good")],
+        "rejected": [*talk("q", "b"), *talk("r", "worse")],
+    }
+    for row in (as_text, as_turns):
+        reason = read_rows(tmp_path, [row] * 2).rejects[0].reason
+        field, _, column = reason.partition("--column ")[2].partition("=")
+        config = DataConfig(columns={field: column})
+        (example, _) = read_sources(["a.jsonl"], config, "train", tmp_path).examples
+        assert [m.content for m in example.messages] == ["q", "a", "p", "good"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "asking"),
+    [
+        (
+            {"custom_id": "x", "response": {"body": {"choices": [{"message": {"role": "assistant", "content": "a"}}]}}},
+            {"custom_id": "x", "body": {"messages": talk("q", "")[:1]}},
+        ),
+        (
+            {"custom_id": "x", "result": {"message": {"content": [{"type": "text", "text": "a"}]}}},
+            {"custom_id": "x", "params": {"messages": talk("q", "")[:1]}},
+        ),
+        (
+            {"request": {"contents": [{"role": "user", "parts": [{"text": "q"}]}]},
+             "response": {"candidates": [{"content": {"role": "model", "parts": [{"text": "a"}]}}]}},
+            {},
+        ),
+    ],
+)  # fmt: skip
+def test_answers_of_a_batch_are_joined_by_the_command(
+    tmp_path: Path, answer: dict[str, Any], asking: dict[str, Any]
+) -> None:
+    (tmp_path / "requests.jsonl").write_text(json.dumps(asking) + "\n")
+    with pytest.raises(DataError) as caught:
+        read_rows(tmp_path, [answer])
+    command = f"{sys.executable}{caught.value.next_step.partition('python')[2]}"
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    (example,) = read_sources(["rows.jsonl"], DataConfig(), "train", tmp_path).examples
+    assert [m.content for m in example.messages] == ["q", "a"]

@@ -27,6 +27,11 @@ def describe_file_shape(rows: Sequence[Mapping[str, Any]], where: str) -> tuple[
         return "", ""
     if (batch := _describe_batch(first, where)) is not None:
         return batch
+    if "input_ids" in first and not any(isinstance(value, str) for value in first.values()):
+        return (
+            ": these are token ids of some tokenizer, not text",
+            "name the file of texts that they were made from; the template and marks are written here",
+        )
     if len(rows) == 1 and Path(where).suffix.lower() in (
         ".json",
         ".jsonc",

@@ -41,13 +41,19 @@ def suggest_columns(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _list_first_texts(row: Mapping[str, Any]) -> list[str]:
+    """The paths of the first texts of columns that are lists of texts."""
+    lists = [(name, value) for name, value in row.items() if isinstance(value, list) and value]
+    return [f"{name}.0" for name, value in lists if isinstance(value[0], str)]
+
+
 def list_answer_columns(row: Mapping[str, Any], read: Collection[str]) -> list[str]:
     """Columns of text that are not ``read``, and that do not say where the text comes from;
     the longest comes first."""
     used = {*read, *(find_root(row, column) for column in read)}
     paths = [
         path
-        for path in list_text_paths(row)
+        for path in (*list_text_paths(row), *_list_first_texts(row))
         if find_root(row, path) not in used
         and path.strip().lower() not in NO_WORDS
         and not path.strip().lower().endswith("id")

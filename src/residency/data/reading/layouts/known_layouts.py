@@ -13,7 +13,7 @@ from residency.data.reading.layouts.layout import SHARED_FIELDS, Layout
 from residency.data.reading.layouts.messages import MessagesLayout, SegmentsLayout, ShareGPTLayout
 from residency.data.reading.layouts.multiple_choice import MultipleChoiceLayout
 from residency.data.reading.layouts.open_assistant import OpenAssistantLayout
-from residency.data.reading.layouts.preference import PreferenceLayout
+from residency.data.reading.layouts.preference import PreferenceLayout, WorseAnswerLayout
 from residency.data.reading.layouts.promptfoo import PromptfooLayout
 from residency.data.reading.layouts.raw_text import (
     ChatTextLayout,
@@ -39,6 +39,7 @@ BUILT_IN: tuple[type[Layout], ...] = (
     SquadLayout,
     ChatGPTExportLayout,
     PreferenceLayout,
+    WorseAnswerLayout,
     ComparisonLayout,
     RankedLayout,
     MessagesLayout,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from residency.data.reading.answer_marks import read_answer_mark
 from residency.data.reading.clean_text import RowError, clean_text
 from residency.data.reading.conversations import list_unread_keys, read_messages, with_tools
-from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
+from residency.data.reading.layouts.layout import COLUMNS, Layout, LayoutRow, RowFields
 from residency.data.reading.layouts.single_turn import read_question
 from residency.data.reading.marked_turns import read_marked_turns
 from residency.data.reading.tool_calls import read_tools
@@ -28,7 +30,10 @@ class PreferenceLayout(Layout):
     def read_row(self, row: RowFields) -> LayoutRow:
         """The prompt and the better answer; the worse one apart."""
         columns = (row.column("chosen"), row.column("rejected"))
-        return pair_answers(read_prompt(row), row.value("chosen"), row.value("rejected"), columns)
+        better = row.value("chosen")
+        field = "text" if isinstance(better, str) else "messages"
+        step = f"; to train the better ones alone: --column {field}={shlex.quote(columns[0])}"
+        return pair_answers(read_prompt(row), better, row.value("rejected"), columns, step)
 
     def unread_keys(self, row: RowFields) -> set[str]:
         """Keys inside the messages of prompt and answers."""
@@ -39,13 +44,56 @@ class PreferenceLayout(Layout):
         }
 
 
+class WorseAnswerLayout(Layout):
+    """A row with its answer, and a worse one beside it."""
+
+    name = "worse-answer"
+    needs = ("rejected",)
+    may = ("response", *PROMPT_FIELDS)
+    about = (
+        "`messages` (or a prompt and `response`) and `rejected_response` or `rejected_messages`: the "
+        "last answer and a worse one (ms-swift)"
+    )
+
+    def fits_row(self, row: RowFields) -> bool:
+        """A worse answer and a better one; a mark of yes and no is none."""
+        worse = row.value("rejected")
+        if (
+            not isinstance(worse, str | list)
+            or not worse
+            or read_answer_mark(worse, "") is not None
+        ):
+            return False
+        if any(str(key).strip().lower() in COLUMNS["chosen"] for key in row.values):
+            return False  # a pair already, of which the user wants the better side
+        talk = row.value("messages") or row.value("conversations")
+        return bool(isinstance(talk, list) and talk) or isinstance(row.value("response"), str)
+
+    def read_row(self, row: RowFields) -> LayoutRow:
+        """The prompt and the row's answer; the worse one apart."""
+        columns = (row.column("response"), row.column("rejected"))
+        prompt, worse = read_prompt(row), row.value("rejected")
+        if not isinstance(row.value("messages") or row.value("conversations"), list):
+            return pair_answers(prompt, row.value("response"), worse, columns)
+        if not prompt or prompt[-1].role != "assistant":
+            raise RowError("no assistant answer at the end", row.column("messages"))
+        whole = isinstance(worse, list) and len(worse) > 1
+        better = [message.to_dict() for message in (prompt if whole else prompt[-1:])]
+        return pair_answers(prompt[:-1], better, worse, columns)
+
+
 def pair_answers(
-    prompt: tuple[Message, ...], better: Any, worse: Any, columns: tuple[str, str]
+    prompt: tuple[Message, ...],
+    better: Any,
+    worse: Any,
+    columns: tuple[str, str],
+    step: str = "",
 ) -> LayoutRow:
     """A prompt with its better answer; the worse one apart.
 
     Args:
         better, worse: texts, messages, or whole conversations. columns: where they stand.
+        step: what to do with conversations that are no pair of answers.
 
     Raises:
         RowError: there is no prompt, or the two are no answers to the same one.
@@ -57,7 +105,7 @@ def pair_answers(
         if chosen[:-1] != rejected[:-1]:
             both = " and ".join(dict.fromkeys(columns))
             raise RowError(
-                f"{both} answer different prompts: the conversations part before their last answers",
+                f"{both} answer different prompts: the conversations part before their last answers{step}",
                 columns[1],
             )
         if not prompt or len(chosen) > len(prompt):
