@@ -67,8 +67,10 @@ def run_loop(
         StoreLockedError: another process is at it.
         UserError: data, settings or model are wrong; nothing half-done remains.
     """
-    with ws.store.writer("run"):
+    with ExitStack() as locks:
+        locks.enter_context(ws.store.writer("run"))
         run_id = ws.open_run()
+        locks.enter_context(ws.store.job(f"run {run_id}", "run"))
         for lost in reopen_lost_trainings(ws.store, run_id):
             detail = f"{lost.artifact[:19]} is {lost.state}: trained again"
             ws.progress(ProgressEvent("stored models", 0, 0, "models", {"trouble": detail}))

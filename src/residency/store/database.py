@@ -1,4 +1,4 @@
-"""The project's database: opened, brought to today's schema, read by all and written by one."""
+"""The project's database: opened, brought to today's schema, read by all, written under locks."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ from residency.errors import StoreError, UnlockedWriteError
 from residency.store.database_errors import explain_errors
 from residency.store.lock import WriterLock
 from residency.store.migrations import STEPS, migrate, read_version
+from residency.store.server_locks import ServerLocks
 
 FILE_NAME = "store.db"
 BUSY_MILLISECONDS = 10_000
 """How long SQLite waits for another program that keeps the database locked."""
+_SIDE_BY_SIDE = frozenset({"run", "eval", "train", "target", "baseline", "bench", "estimate"})
+"""Commands of which several machines may do one at once: what one has stored the other finds."""
 _IN_CLAUSE = 500
 """Values in one IN clause; SQLite takes at least 999."""
 
@@ -69,6 +72,7 @@ class Database:
         if create:
             self._make_folder()
         self.address, self._engine = _open_engine(path, url)
+        self._server_locks = ServerLocks(self._engine, self.address) if self.is_shared else None
         with explain_errors(self.address):
             self._bring_up_to_date()
 
@@ -83,16 +87,45 @@ class Database:
 
     @contextmanager
     def writer(self, command: str) -> Iterator[None]:
-        """The project's one writer lock, held by every command that writes, for all it does.
+        """The lock of every command that writes, held for all it does.
+
+        In one folder one command writes at a time. A store in a database server has writers in
+        several folders: there a command holds a lock of its own beside it (one judge at a time, also
+        while a run goes on), and those whose results are named by their content go side by side,
+        each job of theirs under its own lock (``job``).
 
         Raises:
             StoreLockedError: another process holds it.
         """
-        self._lock.take_lock(command)
+        outermost = not self._lock.held
+        with contextlib.ExitStack() as stack:
+            self._lock.take_lock(command)
+            stack.callback(self._lock.release_lock)
+            if outermost and command not in _SIDE_BY_SIDE:
+                stack.enter_context(self.job(f"command {command}", command))
+            yield
+
+    @contextmanager
+    def job(self, name: str, command: str, *, wait: float = 0.0) -> Iterator[None]:
+        """Among all who share the store, one does this at a time. Taken inside ``writer``.
+
+        A store in a file needs none: there the writer lock is the whole store's.
+
+        Args:
+            name: what is done, the same wherever it is done. wait: seconds; ``inf``: until it is free.
+
+        Raises:
+            StoreLockedError: another process does it.
+        """
+        if self._server_locks is None:
+            yield
+            return
+        with explain_errors(self.address):
+            self._server_locks.take_lock(name, command, wait=wait)
         try:
             yield
         finally:
-            self._lock.release_lock()
+            self._server_locks.release_lock(name)
 
     @contextmanager
     def people(self, command: str) -> Iterator[None]:
@@ -130,6 +163,8 @@ class Database:
                 where=self.address,
                 next_step="write inside `with store.writer(COMMAND):`",
             )
+        if self._server_locks is not None:
+            self._server_locks.prove_held()
         with explain_errors(self.address), self._engine.begin() as connection:
             yield connection
 
@@ -182,10 +217,12 @@ class Database:
             if read_version(connection) == len(STEPS):
                 return
         self._make_folder()
-        self._lock.take_lock("opening an earlier store", wait=10.0)
+        doing = "opening an earlier store"
+        self._lock.take_lock(doing, wait=10.0)
         try:
-            with self._engine.begin() as connection:
-                migrate(connection)
+            with self.job("schema", doing, wait=60.0), self._engine.begin() as connection:
+                if read_version(connection) < len(STEPS):  # nobody was faster
+                    migrate(connection)
         finally:
             self._lock.release_lock()
 
