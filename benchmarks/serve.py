@@ -8,7 +8,8 @@ Each server is a process of its own, all on fp32 weights of one base, asked in o
 (``--rounds``). CPU is what the server used for a token, all its threads together: it hardly depends
 on what else runs on the machine. Every client asks ``--requests`` questions one after the other, greedily, streamed,
 ``--tokens`` each; no two questions begin alike, so that none is read from a cache. The soak asks one
-server of ours, ends it by SIGKILL halfway, starts it again, and watches its memory.
+server of ours, ends it by SIGKILL halfway, starts it again, and watches its memory
+(PROMPT_CACHE_MB in the environment: how much of it earlier prompts may take).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+PROMPT_CACHE_MB = int(os.environ.get("PROMPT_CACHE_MB", "512"))
+"""Memory for beginnings of earlier prompts; a small one is full early, and what is left should be flat."""
 SERVERS = ("residency", "llamacpp", "transformers")
 WORDS = [
     "kettle",
@@ -101,6 +104,7 @@ def make_command(
             (project / "residency.toml").write_text(
                 f'[project]\nname = "served"\n[model]\nbase = "{base}"\nthreads = {threads}\n'
                 '[data]\ntrain = ["rows.jsonl"]\n[serve]\nlog_requests = false\n'
+                f"prompt_cache_mb = {PROMPT_CACHE_MB}\n"
             )
             (project / "rows.jsonl").write_text('{"instruction": "a", "response": "b"}\n')
         command = [sys.executable, "-m", "residency", "serve", str(project), "--port", str(port)]
