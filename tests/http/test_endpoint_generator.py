@@ -147,11 +147,11 @@ def test_a_passing_trouble_is_tried_again(server: Fake, trouble: str) -> None:
             handler.wfile.write(b'{"choices": [{"mess')
             handler.close_connection = True
         else:
-            threading.Event().wait(0.4)
+            threading.Event().wait(1.4)
             handler.close_connection = True
 
     server.act = act
-    with client(server, timeout=0.2 if trouble == "slow" else 5.0) as endpoint:
+    with client(server, timeout=1.0 if trouble == "slow" else 5.0) as endpoint:
         answers = endpoint.generate(prompts(3), Sampling())
     assert [a.text for a in answers] == ["fine"] * 3
     assert server.asked == {"q0": 1, "q1": 3, "q2": 1}
