@@ -65,6 +65,10 @@ _PROSE_ENDINGS = {".txt", ".text", ".md"}
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
 _PAGE_ENDINGS = {".html", ".htm", ".xhtml", ".xml"}
 _PAGE = re.compile(r"<!doctype html|<html[\s>]", re.IGNORECASE)
+_COLUMN_NAMES = {
+    "question", "answer", "prompt", "completion", "instruction", "input", "output", "response", "text",
+    "label", "context", "system", "id",
+}  # fmt: skip
 _BINARY_TABLES = {
     ".parquet": "Parquet",
     ".arrow": "Arrow",
@@ -141,7 +145,9 @@ def find_kind(path: Path) -> Kind:
     if not text:
         raise DataError("the file is empty", where=str(path), next_step="remove it from the list")
     _refuse_other_content(path, suffix, text)
-    if suffix in _TABLE_ENDINGS or (suffix in _PROSE_ENDINGS and _has_tab_columns(text)):
+    if suffix in _TABLE_ENDINGS or (
+        suffix in _PROSE_ENDINGS and (_has_tab_columns(text) or _has_known_header(text))
+    ):
         return "csv"
     if (_ROWS if suffix in _PROSE_ENDINGS else _ARRAY).match(text):
         return "jsonl" if _has_conversation_lines(text) else "json"
@@ -163,6 +169,13 @@ def find_kind(path: Path) -> Kind:
     if suffix in (".yaml", ".yml"):
         return "yaml"
     return "text"
+
+
+def _has_known_header(text: str) -> bool:
+    """Whether the first line is nothing but names that columns of examples have."""
+    first = text.split("\n", 1)[0]
+    names = [name.strip(' "\r').lower() for name in re.split(r"[,;|\t]", first)]
+    return len(names) > 1 and set(names) <= _COLUMN_NAMES
 
 
 def _has_tab_columns(text: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import shlex
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,9 +15,7 @@ from residency.files.bounded_lines import LONGEST_LINE, read_bounded_lines
 from residency.files.decompress import open_bytes
 from residency.files.opening import decode_head, find_encoding
 from residency.files.record import Record
-
-_SEPARATOR = re.compile(r"\"?sep=(.)\"?\r?$", re.IGNORECASE)
-"""The line with which Excel is separator what divides the fields."""
+from residency.files.table_form import TableForm, find_table_form
 
 
 def read_delimited(path: Path) -> Iterator[Record]:
@@ -32,9 +29,7 @@ def read_delimited(path: Path) -> Iterator[Record]:
         head = raw.read(65536)
     encoding = find_encoding(head)
     limit = csv.field_size_limit(LONGEST_LINE)
-    first = decode_head(head, path).lstrip("\ufeff").split("\n", 1)[0]
-    separator = _SEPARATOR.match(first)
-    delimiter = separator[1] if separator else max(",\t;|", key=first.count)
+    form = find_table_form(decode_head(head, path).lstrip("\ufeff"))
     try:
         with io.TextIOWrapper(
             open_bytes(path),
@@ -42,29 +37,30 @@ def read_delimited(path: Path) -> Iterator[Record]:
             errors="surrogateescape" if encoding.startswith("utf-8") else "strict",
             newline="",
         ) as handle:
-            before = 1 if separator else 0
-            if separator:
+            for _ in range(form.before):
                 handle.readline()
             lines = read_bounded_lines(
                 handle, path, "look for a quote that is not closed, or divide the row"
             )
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            header = _read_header(reader, path, delimiter, before + 1)
-            yield from _read_rows(reader, header, delimiter, before)
+            reader = form.open_reader(lines)
+            header = _read_header(reader, path, form)
+            yield from _read_rows(reader, header, form)
     finally:
         csv.field_size_limit(limit)
 
 
-def _read_rows(reader: Any, header: list[str], delimiter: str, before: int) -> Iterator[Record]:
-    """The rows below the header; ``before``: lines that stand above it."""
+def _read_rows(reader: Any, header: list[str], form: TableForm) -> Iterator[Record]:
+    """The rows below the header."""
     while True:
-        line = before + reader.line_num + 1
+        line = form.before + reader.line_num + 1
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Record(line, None, f"not valid CSV: {_describe_error(error)}")
+            end = form.before + reader.line_num
+            lost = f"; lines {line} to {end} were taken for one row" if end > line else ""
+            yield Record(line, None, f"not valid CSV: {_describe_error(error)}{lost}")
             continue
         if not any(row):
             continue
@@ -75,17 +71,23 @@ def _read_rows(reader: Any, header: list[str], delimiter: str, before: int) -> I
             continue
         reason = f"{len(row)} fields where the header has {len(header)}"
         if len(row) > len(header):
-            reason += f"; a field that holds {delimiter!r} needs double quotes around it"
+            reason += f"; a field that holds {form.delimiter!r} needs double quotes around it"
         yield Record(line, None, reason)
 
 
 def _describe_error(error: csv.Error) -> str:
+    if "expected after" in str(error):
+        return (
+            f'{error}; a quote within quotes is written twice (where files have \\" for it: '
+            'sed \'s/\\\\"/""/g\' FILE > NEW)'
+        )
     if "field limit" in str(error):
         return f"a field of more than {LONGEST_LINE >> 20} MB; is a quote not closed?"
     return str(error)
 
 
-def _read_header(reader: Iterator[list[str]], path: Path, delimiter: str, line: int) -> list[str]:
+def _read_header(reader: Iterator[list[str]], path: Path, form: TableForm) -> list[str]:
+    line = form.before + 1
     try:
         header = next(reader)
     except StopIteration:
@@ -107,7 +109,7 @@ def _read_header(reader: Iterator[list[str]], path: Path, delimiter: str, line: 
             f"column {name!r} stands twice in the header",
             where=f"{path}:{line}",
             next_step=f"give each column a name of its own in line {line}, "
-            f"such as {delimiter.join(numbered)}",
+            f"such as {form.delimiter.join(numbered)}",
         )
     return header
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from residency.config.data import DataConfig
@@ -58,6 +58,7 @@ def test_lines_of_json_may_end_with_commas_and_comments(tmp_path: Path) -> None:
     assert [e.source for e in result.examples] == [f"rows.jsonl:{n}" for n in (3, 4, 5)]
 
 
+@settings(max_examples=40)
 @given(st.recursive(st.text('ab"\\/*,]}\n'), lambda inner: st.lists(inner) | st.dictionaries(st.text("a/*"), inner)))  # fmt: skip
 def test_what_is_json_already_stays_the_same_value(value: Any) -> None:
     assert json.loads(remove_comments(json.dumps(value, indent=1))) == value
@@ -231,3 +232,65 @@ def test_ratings_are_told_and_leave_out_rows_when_asked(tmp_path: Path) -> None:
     assert result.files[0].ratings == ()
     with pytest.raises(DataError, match="no column 'stars'"):
         read_text(tmp_path, "a.jsonl", text, least={"stars": 4})
+
+
+def test_quotes_in_a_table_of_tabs_are_text_where_they_divide_nothing(tmp_path: Path) -> None:
+    text = 'prompt\tcompletion\n"q1 said\ta1\nq2\ta2\n"q3" she said\t"a3\nq4\ta4\n'
+    result = read_text(tmp_path, "a.tsv", text)
+    assert list_turns(result) == [['"q1 said', "a1"], ["q2", "a2"], ['"q3" she said', '"a3'], ["q4", "a4"]]  # fmt: skip
+    text = 'prompt\tcompletion\n"q ""1"""\ta1\nq2\t"a\n2"\nq3\ta3\n'
+    assert list_turns(read_text(tmp_path, "b.tsv", text)) == [['q "1"', "a1"], ["q2", "a\n2"], ["q3", "a3"]]  # fmt: skip
+
+
+def test_spaces_before_quotes_and_lines_lost_to_one(tmp_path: Path) -> None:
+    text = '"prompt", "completion"\n"q, 1", "a, 1"\n'
+    assert list_turns(read_text(tmp_path, "a.csv", text)) == [["q, 1", "a, 1"]]
+    text = 'prompt,completion\n"q,a\np,b\n"r" s,c\nt,d\n'
+    reason = read_text(tmp_path, "b.csv", text).rejects[0].reason
+    assert "lines 2 to 4 were taken for one row" in reason
+
+
+def test_backslashes_before_quotes_go_by_the_command(tmp_path: Path) -> None:
+    result = read_text(tmp_path, "a.csv", 'prompt,completion\n"a \\"q\\"","b"\n')
+    command = result.rejects[0].reason.partition("it: ")[2].partition(")")[0]
+    command = command.replace("FILE", "a.csv").replace("NEW", "b.csv")
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    assert list_turns(read_sources(["b.csv"], DataConfig(), "train", tmp_path)) == [['a "q"', "b"]]
+
+
+def test_a_table_is_one_in_a_text_file_too(tmp_path: Path) -> None:
+    assert list_turns(read_text(tmp_path, "a.txt", "Question,Answer\nq,a\n")) == [["q", "a"]]
+    prose = read_text(tmp_path, "b.txt", "Question, said he, answer me.\nNo.\n")
+    assert prose.format == "text"
+
+
+@pytest.mark.parametrize(
+    ("row", "turns"),
+    [
+        ({"input": [{"role": "user", "content": "q"}], "ideal": "a"}, ["q", "a"]),
+        ({"input": {"messages": [{"role": "user", "content": "q"}]}, "output": {"role": "assistant", "content": "a"}}, ["q", "a"]),
+        ({"question": "q", "passage": "p", "answer": True}, ["q", "true"]),
+        ({"id": 1, "text": "q", "label": ["a"]}, ["q", "a"]),
+        ({"sentence": "q", "label": 1}, ["q", "1"]),
+    ],
+)  # fmt: skip
+def test_shapes_of_other_tools(tmp_path: Path, row: dict[str, Any], turns: list[str]) -> None:
+    result = read_text(tmp_path, "a.jsonl", f"{json.dumps(row)}\n" * 2)
+    assert list_turns(result) == [turns] * 2
+    inputs = {m.input for e in result.examples for m in e.messages if m.role == "user"}
+    assert inputs == {"p" if "passage" in row else ""}
+
+
+def test_answers_beside_messages_and_verdicts_beside_texts_are_named(tmp_path: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "q"}], "reference_answer": "a"}
+    reason = read_text(tmp_path, "a.jsonl", json.dumps(row)).rejects[0].reason
+    assert "--column prompt=messages --column response=reference_answer" in reason
+    columns = {"prompt": "messages", "response": "reference_answer"}
+    assert list_turns(read_text(tmp_path, "a.jsonl", json.dumps(row), columns=columns)) == [["q", "a"]]  # fmt: skip
+    rows = [{"text": f"t{n}", "accept": ["POS"], "answer": ["accept", "reject"][n % 2]} for n in range(4)]  # fmt: skip
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    with pytest.raises(DataError, match="holds verdicts") as caught:
+        read_text(tmp_path, "b.jsonl", text)
+    assert "--column label=answer --column class=accept" in caught.value.next_step
+    columns = {"label": "answer", "class": "accept"}
+    assert list_turns(read_text(tmp_path, "b.jsonl", text, columns=columns)) == [["t0", "POS"], ["t2", "POS"]]  # fmt: skip

@@ -21,7 +21,12 @@ from residency.data.reading.layouts.layout import (
     Layout,
     RowFields,
 )
-from residency.data.reading.suggest_columns import COLUMNS_HINT, NO_WORDS, suggest_columns
+from residency.data.reading.suggest_columns import (
+    COLUMNS_HINT,
+    MAYBE_ANSWERS,
+    NO_WORDS,
+    suggest_columns,
+)
 from residency.errors import DataError
 from residency.files.turn_lists import is_turn
 
@@ -149,9 +154,19 @@ def _choose_raw(
         name for field in ("instruction", "prompt", "question") for name in COLUMNS[field]
     }
     doubtful = [
-        c for c in present if c.lower() in question_names | set(RESPONSE_COLUMNS) and c != text
+        c
+        for c in present
+        if c.lower() in question_names | set(RESPONSE_COLUMNS) | MAYBE_ANSWERS and c != text
     ]
-    if doubtful:
+    verdicts = next((c for c in doubtful if _are_verdicts(rows, c)), None)
+    if verdicts is not None and "label" not in named:
+        texts = " --column class=accept" if "accept" in present else ""
+        raise DataError(
+            f"{verdicts} holds verdicts (accept, reject), not answers",
+            where=where,
+            next_step=f"--column label={verdicts}{texts} leaves out what was rejected",
+        )
+    if doubtful and verdicts is None:
         raise DataError(
             f"beside {text} stands {', '.join(doubtful)}: which is the prompt, which the answer?",
             where=where,
@@ -168,6 +183,12 @@ def _choose_raw(
             f'[data] format = "text" to train on {text} as raw text',
         )
     return plain
+
+
+def _are_verdicts(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether a column holds what Prodigy's buttons say, and nothing else."""
+    values = {read_column(row, column) for row in rows if isinstance(row.get(column), str)}
+    return bool(values) and values <= {"accept", "reject", "ignore"}
 
 
 def _hold_classes(rows: Sequence[Mapping[str, Any]], column: str) -> bool:

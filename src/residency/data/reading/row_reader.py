@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from residency.data.reading.suggest_columns import list_answer_columns
 from residency.files.atomic_write import write_json_lines
 from residency.files.record import Record
 from residency.nouns.example import Example, Split
+
+_ANSWER_NAME = re.compile("answer|response|reference|solution|output|completion|ideal|reply")
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,13 @@ class RowReader:
                 "no answer to train on: no column is named response, output, completion or answer "
                 f"(--column response={name})"
             )
+        columns = mapping.columns if mapping else {}
+        if "messages" in columns and values:
+            texts = list_answer_columns(values, list(columns.values()))
+            texts = [name for name in texts if _ANSWER_NAME.search(name.lower())]
+            if texts:
+                named = f"prompt={columns['messages']} --column response={shlex.quote(texts[0])}"
+                return f"no answer to train on within the messages (beside them: --column {named})"
         return "no answer to train on (empty or missing)"
 
 

@@ -17,6 +17,12 @@ NO_WORDS = _IDS | {
 }  # fmt: skip
 """Columns that say where a text comes from, and not what a model should answer."""
 
+MAYBE_ANSWERS = {
+    "code", "sql", "summary", "highlights", "translation", "paraphrase", "correction", "corrected",
+    "reference", "reference_answer", "rewrite", "simplified",
+}  # fmt: skip
+"""Columns beside a text that are no part of it, and may be what is to be written."""
+
 COLUMNS_HINT = (
     "name your columns: --column question=NAME --column response=NAME, or in residency.toml: "
     '[data] columns = {question = "NAME", response = "NAME"}'

@@ -34,11 +34,12 @@ RESPONSE_COLUMNS = (
     "ground_truth",
     "expected_output",
     "best_answer",
+    "ideal",
     "answers",
 )
 COLUMNS: dict[str, tuple[str, ...]] = {
     "instruction": ("instruction",),
-    "input": ("input", "context"),
+    "input": ("input", "context", "passage", "document", "paragraph", "background"),
     "response": RESPONSE_COLUMNS,
     "prompt": ("prompt",),
     "question": ("question", "query"),
@@ -71,7 +72,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "dispreferred",
         "response_k",
     ),
-    "text": ("text", "content"),
+    "text": ("text", "content", "sentence"),
     "system": ("system", "system_prompt", "systeminstruction", "system_instruction"),
     "tools": ("tools", "functions"),
     "history": ("history",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from residency.data.reading.clean_text import RowError, is_missing
+from residency.data.reading.clean_text import RowError, clean_text, is_missing, write_value
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.layouts.single_turn import read_answer
 from residency.data.reading.marked_turns import read_marked_turns
@@ -88,13 +88,19 @@ class TextLabelLayout(Layout):
     def fits_row(self, row: RowFields) -> bool:
         """Text, and a class that is one value."""
         label = row.value("class")
+        if isinstance(label, list) and len(label) == 1:  # doccano's
+            label = label[0]
         return isinstance(row.value("text"), str) and isinstance(label, str | int | float)
 
     def read_row(self, row: RowFields) -> LayoutRow:
         """The text, after the settings' instruction where there is one; then the class."""
         text = row.needed_text("text")
         user = Message("user", row.instruction, input=text) if row.instruction else None
-        label = "" if is_missing(row.value("class")) else row.text("class")
+        value = row.value("class")
+        if isinstance(value, list) and len(value) == 1:
+            label = clean_text(write_value(value[0]), row.column("class"))
+        else:
+            label = "" if is_missing(value) else row.text("class")
         answer = (Message("assistant", label),) if label.strip() else ()
         return LayoutRow((user or Message("user", text), *answer))
 

@@ -110,17 +110,27 @@ class InputOutputLayout(Layout):
 
     name = "input-output"
     needs = ("input", "response")
-    about = "`input` and `output`, without an instruction"
+    about = "`input` (text, messages, or a request with `messages`) and `output`, without an instruction"
 
     def fits_row(self, row: RowFields) -> bool:
-        """The input is text."""
-        return isinstance(row.value("input"), str)
+        """The input is text, or messages (OpenAI's evals, logs of requests)."""
+        value = _read_request(row)
+        return isinstance(value, str) or (isinstance(value, list) and _are_messages(value))
 
     def read_row(self, row: RowFields) -> LayoutRow:
         """The input, after the settings' instruction where there is one."""
+        value = _read_request(row)
+        if isinstance(value, list) and _are_messages(value):
+            return LayoutRow((*read_messages(value, row.column("input")), *read_answer(row)))
         content = row.needed_text("input")
         user = Message("user", row.instruction, input=content) if row.instruction else None
         return LayoutRow((user or Message("user", content), *read_answer(row)))
+
+
+def _read_request(row: RowFields) -> Any:
+    """What stands in ``input``; of a request its messages."""
+    value = row.value("input")
+    return value["messages"] if isinstance(value, Mapping) and "messages" in value else value
 
 
 def read_question(row: RowFields, field: str) -> Message:
