@@ -150,6 +150,28 @@ def _choose_raw(
             )
         if "label" not in named and (column.lower() == "label" or _are_classes(values)):
             return labelled
+    _ask_for_answers(rows, named, text, where)
+    classes = [c for c in present if c != text and "class" not in named and _hold_classes(rows, c)]
+    if classes:
+        raise DataError(
+            f"beside {text} stands {', '.join(classes)}, whose values come again and again: a class "
+            "to tell?",
+            where=where,
+            next_step=f"--column class={classes[0]}, or "
+            f'[data] format = "text" to train on {text} as raw text',
+        )
+    return plain
+
+
+def _ask_for_answers(
+    rows: Sequence[Mapping[str, Any]], named: Mapping[str, str], text: str, where: str
+) -> None:
+    """That no column beside the text may be what is asked or answered.
+
+    Raises:
+        DataError: one may.
+    """
+    present = _list_columns(rows)
     question_names = {
         name for field in ("instruction", "prompt", "question") for name in COLUMNS[field]
     }
@@ -173,16 +195,6 @@ def _choose_raw(
             next_step=f"--column question={text} --column response={doubtful[0]}, or "
             f'[data] format = "text" to train on {text} as raw text',
         )
-    classes = [c for c in present if c != text and "class" not in named and _hold_classes(rows, c)]
-    if classes:
-        raise DataError(
-            f"beside {text} stands {', '.join(classes)}, whose values come again and again: a class "
-            "to tell?",
-            where=where,
-            next_step=f"--column class={classes[0]}, or "
-            f'[data] format = "text" to train on {text} as raw text',
-        )
-    return plain
 
 
 def _are_verdicts(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
