@@ -78,7 +78,7 @@ def test_parquet_and_text_files_of_a_folder_are_read_in_order(tmp_path: Path) ->
         ("a.jsonl", b'{"text": "a"}\n{"body": "b"}\n', "a.jsonl:2: no text in the field"),
         ("a.jsonl", b"[1]\n", "no text in the field"),
         ("a.jsonl.gz", b"\x1f\x8b not gzip at all", "damaged"),
-        ("a.parquet", b"not parquet", "not a Parquet file"),
+        ("a.parquet", b"not parquet", "not a readable parquet file"),
         ("a.docx", b"x", "cannot read .docx files"),
     ],
 )
