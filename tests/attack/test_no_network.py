@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from finished_run import copy_run
+from residency.cli.invoke import run_command_line
+from residency.http.telemetry import SILENT
 from watched_sockets import run_watched
 
 CONTEXT = multiprocessing.get_context("spawn")
@@ -47,6 +50,7 @@ def test_a_whole_project_reaches_for_no_other_machine(finished_run: Path, tmp_pa
         ["merge", place, "--out", str(tmp_path / "merged")],
         ["chat", place, "--model", "base", "-m", "hello"],
         ["doctor", place],
+        ["export", place, "--out", str(tmp_path / "exported")],
     ]
     told = watch(lines, tmp_path)
     assert told["reached"] == []
@@ -89,3 +93,16 @@ def test_a_judge_is_asked_where_it_was_named_and_nowhere_else(
         server.server_close()
     assert told["codes"] == [0]
     assert set(told["reached"]) == {f"127.0.0.1:{port}"}
+
+
+def test_libraries_that_tell_of_their_use_are_told_not_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in SILENT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "true")  # who wants it has it
+    assert run_command_line(["--version"]) == 0
+    assert {name: os.environ.get(name) for name in SILENT} == {
+        **SILENT,
+        "WANDB_ERROR_REPORTING": "true",
+    }

@@ -111,3 +111,14 @@ def test_bytes_reach_the_disk_before_the_name(
     with open_draft(path) as draft:
         draft.write_text("x")
     assert flushed == [(draft.name, False), (tmp_path.name, True)]
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(os.devnull)
+    for place in (pipe, link, Path(os.devnull)):
+        with pytest.raises(PermissionError, match="a device, pipe or socket lies here"):
+            write_text(place, "text")
+    assert pipe.is_fifo() and link.is_symlink() and Path(os.devnull).is_char_device()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]

@@ -21,6 +21,7 @@ from residency.cli.app import COMMANDS, CommandStoppedError, build_app
 from residency.cli.ranks import count_processes, run_on_ranks
 from residency.errors import ResidencyError
 from residency.files.path_text import check_path_text
+from residency.http.telemetry import silence_telemetry
 from residency.model.thread_waiting import let_threads_sleep
 from residency.secrets import hide_secrets, mask_address, mask_addresses, remember_secret
 
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run_command_line(arguments: list[str]) -> int:
     """Run one command line and give its exit code."""
     _remember_environment()
+    silence_telemetry()
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
     name = next((a for a in arguments if not a.startswith("-")), "") or _completed_command()

@@ -7,7 +7,6 @@ tokenizer); the items are light. What the results say cannot depend on where the
 
 from __future__ import annotations
 
-import os
 import pickle
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from residency.config.secret_url import reveal_url
 from residency.errors import MissingExtraError, ResidencyError
+from residency.http.telemetry import silence_telemetry
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -88,8 +88,7 @@ class RayCluster:
     """
 
     def __init__(self, address: str = "", *, workers: int | None = None) -> None:
-        # Ray reports usage to its makers unless it is told not to.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        silence_telemetry()  # Ray reports usage to its makers
         try:
             ray: Any = import_module("ray")
             import_module("ray.data")

@@ -7,9 +7,11 @@ step. A killed process leaves its draft behind; whoever writes the same name nex
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,7 @@ def open_draft(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written; what was there before stays.
     """
+    _refuse_special(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_name(path)
     try:
@@ -77,6 +80,18 @@ def open_draft(path: Path, *, durable: bool = True) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
+
+
+def _refuse_special(path: Path) -> None:
+    """Renaming a draft to ``/dev/null`` would take the device's place, for every program.
+
+    Raises:
+        PermissionError: a device, pipe or socket lies there.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise PermissionError(errno.EACCES, "a device, pipe or socket lies here", str(path))
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from residency.errors import FetchError, ModelError
 from residency.files.atomic_write import write_text
 from residency.files.write_errors import raise_os_errors
 from residency.interfaces import Progress, ProgressEvent, no_progress
+from residency.model.gguf_header import check_gguf_header
 
 CONVERSION = 1
 """Raised when the conversion gives other outputs for the same file: part of the model's identity."""
@@ -38,6 +39,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     import gguf
 
+    check_gguf_header(path)
     try:
         reader = gguf.GGUFReader(path)
         return {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from residency.errors import ConfigError, MissingExtraError, ModelError
+from residency.http.telemetry import silence_telemetry
 from residency.model.causality import prove_causal, prove_trains, prove_writes
 from residency.model.find_layers import find_stack
 from residency.model.folder_checks import check_model_folder
@@ -149,7 +149,7 @@ def _four_bits(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 
 
 def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    silence_telemetry()
     with quiet_transformers():
         from transformers import AutoModelForCausalLM
 

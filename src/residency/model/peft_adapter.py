@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -21,6 +21,8 @@ from residency.model.lora_experts import LoraExperts, list_by_weight
 from residency.model.lora_linear import LoraLinear, lora_modules, replace_module, update_scale
 
 _PREFIX = "base_model.model."
+_MOST_RANK = 1 << 20
+"""Ranks and alphas from here on are no training's; tensors of that rank would fill the memory."""
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
@@ -111,11 +113,7 @@ def load_adapter(model: Any, folder: Path) -> None:
         ModelError: no adapter there, a kind that is not LoRA on linear layers, tensors that
             fit no module of this model, or an adapter that changes nothing.
     """
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        state = load_file(folder / WEIGHTS)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"no readable PEFT adapter: {error}", where=str(folder)) from None
+    config, state = _read_adapter(folder)
     if config.get("peft_type") != "LORA":
         raise ModelError(
             f"adapter kind {config.get('peft_type')!r} is not LoRA",
@@ -124,10 +122,18 @@ def load_adapter(model: Any, folder: Path) -> None:
         )
     _check_scale(config, folder)
     model.requires_grad_(False)
-    stacked, used = _load_experts(model, folder, config, state)
-    paths = sorted({key.removeprefix(_PREFIX).rsplit(".lora_", 1)[0] for key in state} - stacked)
-    for path in paths:
-        used += _load_layer(model, folder, path, config, state)
+    try:
+        stacked, used = _load_experts(model, folder, config, state)
+        names = {key.removeprefix(_PREFIX).rsplit(".lora_", 1)[0] for key in state}
+        paths = sorted(names - stacked)
+        for path in paths:
+            used += _load_layer(model, folder, path, config, state)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise ModelError(
+            f"the adapter cannot be put on this model: {type(error).__name__} {error}",
+            where=str(folder),
+            next_step="use the adapter as it was saved",
+        ) from None
     check_shared_weights(model, folder)
     if used != len(state):
         known = {
@@ -150,6 +156,30 @@ def load_adapter(model: Any, folder: Path) -> None:
         )
     if not any(value.any() for name, value in state.items() if ".lora_B" in name):
         raise ModelError("the adapter changes nothing: every B is zero", where=str(folder))
+
+
+def _read_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Settings and tensors.
+
+    Raises:
+        ModelError: they cannot be read, or are of another kind.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        state = load_file(folder / WEIGHTS)
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        raise ModelError(f"no readable PEFT adapter: {error}", where=str(folder)) from None
+    if not isinstance(config, dict):
+        raise ModelError("no object of settings", where=str(folder / CONFIG))
+    whole = sorted(name for name, value in state.items() if not value.is_floating_point())
+    if whole:
+        raise ModelError(
+            f"{len(whole)} tensors of the adapter are no weights, e.g. {whole[0]!r} "
+            f"({state[whole[0]].dtype})",
+            where=str(folder / WEIGHTS),
+            next_step="use the adapter as it was saved",
+        )
+    return config, state
 
 
 def check_shared_weights(model: Any, folder: Path) -> None:
@@ -180,7 +210,7 @@ def _check_scale(config: Mapping[str, Any], folder: Path) -> None:
         if (
             not isinstance(value, int | float)
             or isinstance(value, bool)
-            or not 0 < value < math.inf
+            or not 0 < value < _MOST_RANK
         ):
             raise ModelError(
                 f"{field} is {value!r}, not a number above zero",

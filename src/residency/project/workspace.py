@@ -12,7 +12,7 @@ from residency.config.model import ModelConfig
 from residency.config.read_text import read_text_file
 from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import ConfigError, DataError, OfflineError, StoreError
-from residency.interfaces import Embedder, Progress, no_progress
+from residency.interfaces import Embedder, Progress, ProgressEvent, no_progress
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Split
 from residency.nouns.issue import Slice
@@ -188,7 +188,11 @@ class Workspace:
         from residency.data.corpus import load_corpus
         from residency.evaluate.suites.check_suite import check_suite
 
-        corpus = load_corpus(self.config, self.root, full=self.full)
+        def tell_rows(event: ProgressEvent) -> None:
+            if not event.total:  # reading alone: the passes after it are short
+                self.progress(event)
+
+        corpus = load_corpus(self.config, self.root, full=self.full, progress=tell_rows)
         known = {e.id for e in corpus.examples}
         items = [e for e in self.suite.examples if e.id not in known]
         examples = [*corpus.examples, *items]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from residency.config.serve import ServeConfig
 from residency.errors import MissingExtraError, ModelError
+from residency.model.gguf_header import check_gguf_header
 
 
 def run_llamacpp(
@@ -41,6 +42,7 @@ def run_llamacpp(
             "there is no such file", where=str(file),
             next_step="residency export DIR --format gguf --out FOLDER writes one",
         )  # fmt: skip
+    check_gguf_header(file)  # llama.cpp ends the process where some claims do not hold
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(file)
     parameters.model_alias = {file.stem}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import MissingExtraError
+from residency.http.telemetry import silence_telemetry
 
 Log = Callable[[Mapping[str, float]], None]
 _MODULES = {
@@ -32,6 +33,7 @@ def open_tracker(name: str, folder: Path, run: str) -> tuple[Log, Callable[[], N
     Raises:
         MissingExtraError: the package is not installed.
     """
+    silence_telemetry()
     try:
         module = importlib.import_module(_MODULES[name])
     except ImportError:
