@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from residency.infer import matrix_products
-from residency.infer.matrix_products import PackedLinear, PlainRoom
+from residency.infer.matrix_products import PackedLinear, PlainRoom, round_rows
 from residency.model.product_choice import SingleRowWay, onednn_available, split_weight
 
 pytestmark = pytest.mark.skipif(not onednn_available(), reason="this PyTorch has no oneDNN")
@@ -69,3 +69,22 @@ def test_a_weight_is_split_evenly_or_not_at_all() -> None:
     parts = split_weight(weight, 3)
     assert parts is not None and torch.equal(parts.flatten(0, 1), weight)
     assert split_weight(weight, 4) is None and split_weight(weight, 1) is None
+
+
+def test_few_numbers_of_rows_are_multiplied_and_few_rows_more_than_there_are() -> None:
+    rounded = {rows: round_rows(rows) for rows in range(1, 4097)}
+    assert all(rows <= more <= rows * 9 / 8 for rows, more in rounded.items())
+    assert all(rounded[rows] == rows for rows in range(1, 33))
+    assert all(round_rows(more) == more for more in rounded.values())
+    assert len(set(rounded.values())) <= 32 + 8 * 7
+
+
+@torch.inference_mode()
+def test_rows_that_fill_up_a_product_change_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(48, 32, generator=generator), torch.randn(48, generator=generator)
+    product = PackedLinear(weight, bias)
+    for count in (33, 37, 100, 129):
+        rows = torch.randn(count, 32, generator=generator)
+        expected = rows.double() @ weight.double().T + bias.double()
+        torch.testing.assert_close(product(rows).double(), expected, rtol=1e-5, atol=1e-5)

@@ -50,6 +50,24 @@ class DenseLinear:
         return torch.nn.functional.linear(x, self.weight, self.bias)
 
 
+def round_rows(rows: int) -> int:
+    """The number of rows that is multiplied: above 32 one of eight in each doubling.
+
+    oneDNN makes and keeps code and buffers for every number of rows that it meets, 2 MB in a small model;
+    without an end a server that reads prompts of all lengths would grow by hundreds of megabytes.
+    """
+    step = 1 << max(0, rows.bit_length() - 4)
+    return rows if rows <= 32 else -(-rows // step) * step
+
+
+def _multiply_packed(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    rows = x.shape[0]
+    more = round_rows(rows) - rows
+    padded = torch.nn.functional.pad(x, (0, 0, 0, more)) if more else x
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(padded, weight, bias, "none", [], "")
+    return out[:rows] if more else out
+
+
 class PlainRoom:
     """How much memory unpacked weights may still take, all models of this process together."""
 
@@ -98,8 +116,7 @@ class PackedLinear:
             if self.plain is not None:
                 return torch.nn.functional.linear(x, self.plain, self.bias)
             self._count_single()
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
-        return out
+        return _multiply_packed(x, self.packed, self.bias)
 
     def _count_single(self) -> None:
         self._singles_left -= 1
@@ -127,10 +144,7 @@ class Bf16Linear:
     def __call__(self, x: Tensor) -> Tensor:
         narrow = x.bfloat16()
         if self.weight.is_mkldnn:
-            out: Tensor = torch.ops.mkldnn._linear_pointwise(
-                narrow, self.weight, self.bias, "none", [], ""
-            )
-            return out.to(x.dtype)
+            return _multiply_packed(narrow, self.weight, self.bias).to(x.dtype)
         return torch.nn.functional.linear(narrow, self.weight, self.bias).to(x.dtype)
 
 
