@@ -116,7 +116,7 @@ def test_pain_33_an_issue_that_rises_beyond_the_margin_fails_the_export(
     out = tmp_path / "out"
     line = ["export", str(project), "--format", "hf", "--out", str(out)]
     assert run_command_line([*line, "--margin", "5"]) == 1
-    assert "more than the margin of 5%" in capsys.readouterr().err
+    assert "more than the margin of 5 %" in capsys.readouterr().err
     assert not out.exists()
     assert run_command_line([*line, "--margin", "100"]) == 0
     assert (out / "dataset-card.md").is_file()
