@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from residency.cli.progress import ProgressDisplay
-
 if TYPE_CHECKING:
+    from residency.cli.progress import ProgressDisplay
     from residency.commands.project import Project
 
 

@@ -27,14 +27,15 @@ def status_command(
     from residency.project.settings_file import find_project_root, read_config
     from residency.results.next_actions import list_next_actions
     from residency.results.run_results import RunResults
-    from residency.results.run_summary import summarise_run
+    from residency.results.run_summary import summarise_results
     from residency.store.store import FOLDER, Store
 
     root = find_project_root(directory)
     store = Store(root, read_config(root).project.store, create=False)
-    summary = summarise_run(store)
+    results = RunResults(store)
+    summary = summarise_results(results)
     position = read_position(root / FOLDER)
-    actions = list_next_actions(RunResults(store), running=position is not None)
+    actions = list_next_actions(results, running=position is not None)
     if as_json:
         body = {**to_jsonable(summary), "seconds": summary.seconds}
         body["running"] = to_jsonable(position)

@@ -106,7 +106,11 @@ def summarise_run(store: Store, run: str = "") -> RunSummary:
     Raises:
         StoreError: nothing was run yet.
     """
-    results = RunResults(store, run)
+    return summarise_results(RunResults(store, run))
+
+
+def summarise_results(results: RunResults) -> RunSummary:
+    """The summary of a run whose results are open already."""
     return RunSummary(
         run=results.run,
         complete=results.complete,

@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import time
+from functools import cached_property
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from residency.errors import StoreError, StoreLockedError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 
 class WriterLock:
@@ -21,10 +24,16 @@ class WriterLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = FileLock(path, thread_local=False)
+        self._path = path
         self._folder = path.parent
         self._note = path.with_suffix(".json")
         self._depth = 0
+
+    @cached_property
+    def _lock(self) -> BaseFileLock:
+        from filelock import FileLock  # who only reads never takes a lock, nor loads one
+
+        return FileLock(self._path, thread_local=False)
 
     @property
     def held(self) -> bool:
@@ -41,6 +50,8 @@ class WriterLock:
             StoreLockedError: another process, or another store of this one, holds it.
             StoreError: the folder cannot be written.
         """
+        from filelock import Timeout
+
         if not self._depth:
             try:
                 self._lock.acquire(timeout=wait)
