@@ -13,6 +13,7 @@ from residency.cli.app import COMMANDS, EPILOG
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PACKAGE = ROOT / "src" / "residency"
 PROMISED = range(1, 51)
 
 
@@ -47,6 +48,27 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
                 queue.append(path)
     missing = {p.name for p in DOCS.glob("*.md")} - {p.name for p in seen}
     assert not missing, f"no page links to {sorted(missing)}"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOCS.glob("*.md"))],
+    ids=lambda page: page.name,
+)
+def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
+    """A path with a folder of this project, or of the package, leads to a file or folder."""
+    if page.name == "log.md":
+        return  # it tells what was there on its day
+    rooms = {path.name for path in [*ROOT.iterdir(), *PACKAGE.iterdir()] if path.is_dir()}
+    named = re.findall(r"`([\w.-]+/[\w./-]*)`", page.read_text(encoding="utf-8"))
+    missing = [
+        name
+        for name in named
+        if name.split("/")[0] in rooms - {".git"}
+        and re.search(r"(\.(py|md|j2|js|jsonl|toml|html|sh)|/)$", name)
+        and not any((start / name).exists() for start in (ROOT, PACKAGE))
+    ]
+    assert not missing
 
 
 def test_the_readme_begins_with_the_first_command() -> None:
