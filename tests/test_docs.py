@@ -52,7 +52,12 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOCS.glob("*.md"))],
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        *sorted(DOCS.glob("*.md")),
+    ],
     ids=lambda page: page.name,
 )
 def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:

@@ -159,7 +159,9 @@ def test_pain_32_lineage_goes_from_model_to_rows_to_issue(page: str, results: Ru
         assert model.id in text
         if model.model.dataset:
             assert model.model.dataset in text
-    accepted = [p for p in results.proposals.get(2, ()) if p.accepted and p.arm == "main"]
+    accepted = [
+        p for p in results.store.proposals(results.run, 2) if p.accepted and p.arm == "main"
+    ]
     for issue in {p.issue for p in accepted}:
         count = sum(p.issue == issue for p in accepted)
         assert f"{count} rows for {results.issue(issue).title}" in text

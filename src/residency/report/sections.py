@@ -25,6 +25,8 @@ from residency.store.record_kind import RecordKind
 
 SHOWN_SAMPLES = 3
 """Items shown for each issue."""
+SHOWN_REFUSALS = 40
+"""Rows shown of those that the firewall turned down."""
 NOTABLE_RATE = 0.05
 """Failure rate from which a kind that is not one of the common ones gets a chart."""
 

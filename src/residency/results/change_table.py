@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from residency.nouns.issue import Issue, Slice
 from residency.results.issue_items import (
     CHANGES,
     Change,
@@ -53,6 +54,7 @@ class ChangeTables:
     def __init__(self, answers: JudgedAnswers) -> None:
         self._answers = answers
         self._tables: dict[tuple[str, str], ChangeTable] = {}
+        self._members: dict[Slice, set[str] | None] = {}
 
     def find_changes(
         self, result: IssueResult, most: int
@@ -65,10 +67,7 @@ class ChangeTables:
         table = self._table(before, after)
         numbers = self._answers.number_checks(issue.kind, issue.detector)
         read = [_read_combination(combination, numbers) for combination in table.combinations]
-        rows = np.arange(len(table.items))
-        members = find_members(self._answers, issue)
-        if members is not None:
-            rows = np.array(sorted(table.places[m] for m in members if m in table.places), int)
+        rows = self._slice_rows(table, issue)
         codes = table.codes[rows]
         totals = np.bincount(codes, minlength=len(read))
         counts: Counter[Change] = Counter()
@@ -78,6 +77,15 @@ class ChangeTables:
         for change in _SHOWN:
             changes += self._take(table, rows, codes, read, change, most)
         return choose_changes(changes, most), {c: counts[c] for c in CHANGES if counts[c]}
+
+    def _slice_rows(self, table: ChangeTable, issue: Issue) -> np.ndarray:
+        """Rows of the issue's slice; several issues share one, whose items are read once."""
+        if issue.slice not in self._members:
+            self._members[issue.slice] = find_members(self._answers, issue)
+        members = self._members[issue.slice]
+        if members is None:
+            return np.arange(len(table.items))
+        return np.array(sorted(table.places[m] for m in members if m in table.places), int)
 
     def _table(self, before: str, after: str) -> ChangeTable:
         key = (before, after)

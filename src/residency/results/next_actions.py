@@ -71,9 +71,10 @@ def find_waiting_round(results: RunResults) -> int:
 def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
     waiting = find_waiting_round(results)
     if waiting:
-        rows = [p for p in results.proposals.get(waiting, []) if p.arm == "main" and p.accepted]
+        sources = results.store.count_row_sources(results.run)
+        rows = sum(s.rows for s in sources if (s.round, s.arm) == (waiting, "main"))
         yield NextAction(
-            f"Look at the {len(rows)} rows that round {waiting} would train",
+            f"Look at the {rows} rows that round {waiting} would train",
             "The run waits for you: what you reject is never trained.",
             "rows",
             "/rows",

@@ -13,7 +13,6 @@ from typing import Any
 from residency.errors import StoreError
 from residency.evaluate.suites.sensitivity_table import Sensitivity, read_sensitivity
 from residency.nouns.dataset_version import DatasetVersion
-from residency.nouns.proposal import Proposal
 from residency.results.alpha_share import AlphaShare
 from residency.results.arm_figures import (
     ArmsPlan,
@@ -312,11 +311,3 @@ class RunResults:
         return AlphaShare(
             shares_of_run[0]["number"], shares_of_run[0]["alpha"], shares_of_run[0]["whole"], spent
         )
-
-    @cached_property
-    def proposals(self) -> dict[int, list[Proposal]]:
-        """Rows proposed for each round's dataset."""
-        numbers = sorted({result.number for result in self.models})
-        numbers += [numbers[-1] + 1] if numbers else []
-        rows = {number: self.store.proposals(self.run, number) for number in numbers}
-        return {number: several for number, several in rows.items() if several}

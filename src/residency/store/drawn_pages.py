@@ -38,6 +38,18 @@ class ProposalFilter:
     example: str = ""
 
 
+@dataclass(frozen=True)
+class RowSource:
+    """So many rows that an issue drew for a round's arm from one origin, past the firewall."""
+
+    round: int
+    arm: str
+    issue: str
+    origin: str
+    selector: str
+    rows: int
+
+
 class DrawnPages(ItemPages):
     """Proposed rows as people review them."""
 
@@ -95,6 +107,38 @@ class DrawnPages(ItemPages):
         )
         with self._read() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def count_row_sources(self, run: str) -> list[RowSource]:
+        """Rows of every arm that passed the firewall, by round, arm, issue and origin."""
+        table = schema.proposals
+        columns = [
+            table.c.round,
+            table.c.arm,
+            table.c.issue,
+            self._json_text(table.c.body, "origin"),
+            self._json_text(table.c.body, "selector"),
+        ]
+        query = (
+            select(*columns, func.count())
+            .where(table.c.run == run, self._is_accepted(table))
+            .group_by(*columns)
+            .order_by(*columns)
+        )
+        with self._read() as connection:
+            return [
+                RowSource(int(number), arm, issue, origin, selector, int(rows))
+                for number, arm, issue, origin, selector, rows in connection.execute(query)
+            ]
+
+    def refused_rows(self, run: str, limit: int) -> tuple[list[Proposal], int]:
+        """The first rows that the firewall turned down, by round, and how many there are."""
+        table = schema.proposals
+        query = select(table.c.body).where(table.c.run == run, ~self._is_accepted(table))
+        page = query.order_by(table.c.round, table.c.arm != "main", table.c.issue, table.c.id)
+        with self._read() as connection:
+            bodies = connection.execute(page.limit(limit)).scalars().all()
+            total = connection.execute(select(func.count()).select_from(query.subquery())).scalar()
+        return [read_proposal(json.loads(body)) for body in bodies], int(total or 0)
 
     def _is_accepted(self, table: Any) -> ColumnElement[bool]:
         # JSON's true is 1 for SQLite and the word for PostgreSQL
