@@ -111,24 +111,21 @@ class DrawnPages(ItemPages):
     def count_row_sources(self, run: str) -> list[RowSource]:
         """Rows of every arm that passed the firewall, by round, arm, issue and origin."""
         table = schema.proposals
-        columns = [
+        columns: tuple[ColumnElement[Any], ...] = (
             table.c.round,
             table.c.arm,
             table.c.issue,
             self._json_text(table.c.body, "origin"),
             self._json_text(table.c.body, "selector"),
-        ]
-        query = (
+        )
+        query: Select[Any] = (
             select(*columns, func.count())
             .where(table.c.run == run, self._is_accepted(table))
             .group_by(*columns)
             .order_by(*columns)
         )
         with self._read() as connection:
-            return [
-                RowSource(int(number), arm, issue, origin, selector, int(rows))
-                for number, arm, issue, origin, selector, rows in connection.execute(query)
-            ]
+            return [RowSource(*row) for row in connection.execute(query).tuples()]
 
     def refused_rows(self, run: str, limit: int) -> tuple[list[Proposal], int]:
         """The first rows that the firewall turned down, by round, and how many there are."""
