@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from fuzz import Fuzz
 from residency import plugins, secrets
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -41,6 +42,19 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from finished_run import share_finished_run
 
     return share_finished_run(tmp_path_factory)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the attacks with damaged inputs run."""
+    parser.addoption("--fuzz", type=int, default=0, help="damaged inputs for each attack")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="added to each attack's seed")
+
+
+@pytest.fixture
+def fuzz(request: pytest.FixtureRequest, tmp_path: Path) -> Fuzz:
+    """Damaged inputs: a few, or as many as ``--fuzz`` says."""
+    options = request.config
+    return Fuzz(tmp_path, options.getoption("--fuzz"), options.getoption("--fuzz-seed"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from peft import LoraConfig, get_peft_model
 
+from fuzz import Fuzz
 from mutate import mutate_json
 from residency.config.serve import ServeConfig
 from residency.errors import ModelError, ResidencyError
@@ -228,7 +229,9 @@ def test_an_adapter_is_refused_by_what_its_header_claims(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_strange_settings_of_an_adapter(model: Path, adapter: Path, tmp_path: Path) -> None:
+def test_strange_settings_of_an_adapter(
+    model: Path, adapter: Path, tmp_path: Path, fuzz: Fuzz
+) -> None:
     shutil.copytree(adapter, tmp_path / "a")
     file = tmp_path / "a" / "adapter_config.json"
     source = json.loads(file.read_text())
@@ -239,10 +242,14 @@ def test_strange_settings_of_an_adapter(model: Path, adapter: Path, tmp_path: Pa
         for name in ("rank_pattern", "alpha_pattern", "target_parameters")
         for value in (7, "x", [1], {"q_proj": "x"}, {"q_proj": -1})
     ]
-    odd += list(mutate_json(source, 40, seed=3))
-    for value in odd:
+    odd += list(mutate_json(source, fuzz.count(40), fuzz.seed(3)))
+
+    def load(value: Any) -> None:
         file.write_text(json.dumps(value), encoding="utf-8", errors="surrogatepass")
         try:
             load_adapter(copy.deepcopy(base), tmp_path / "a")
         except ModelError as error:
             assert str(tmp_path / "a") in str(error)
+            raise
+
+    fuzz.attack(odd, load, (ModelError,))

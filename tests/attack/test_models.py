@@ -10,6 +10,7 @@ import gguf
 import numpy as np
 import pytest
 
+from fuzz import Fuzz
 from mutate import mutate_bytes, mutate_json
 from residency.errors import ResidencyError
 from residency.model.gguf import convert_gguf
@@ -31,39 +32,42 @@ def copy_with(model: Path, folder: Path, name: str, data: bytes) -> Path:
     return folder
 
 
-def try_model(folder: Path) -> bool:
-    """Whether it was refused."""
-    try:
-        load_tokenizer(folder)
-        load_model(folder, device="cpu")
-    except ResidencyError as error:
-        assert str(error)
-        return True
-    return False
+def open_model(folder: Path) -> None:
+    load_tokenizer(folder)
+    load_model(folder, device="cpu")
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json"])
-def test_strange_values_in_a_folders_json(model: Path, tmp_path: Path, name: str) -> None:
+def test_strange_values_in_a_folders_json(
+    model: Path, tmp_path: Path, name: str, fuzz: Fuzz
+) -> None:
     raw = json.loads((model / name).read_text(encoding="utf-8"))
     if name == "tokenizer.json":
         raw["model"]["vocab"] = dict(list(raw["model"]["vocab"].items()))
-    for value in mutate_json(raw, COUNT, seed=len(name)):
-        data = json.dumps(value).encode("utf-8", "surrogatepass")
-        try_model(copy_with(model, tmp_path / "m", name, data))
+    values = mutate_json(raw, fuzz.count(COUNT), fuzz.seed(len(name)))
+    inputs = (json.dumps(value).encode("utf-8", "surrogatepass") for value in values)
+
+    def load(data: bytes) -> None:
+        open_model(copy_with(model, tmp_path / "m", name, data))
+
+    fuzz.attack(inputs, load, (ResidencyError,))
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_damaged_weights(model: Path, tmp_path: Path) -> None:
+def test_damaged_weights(model: Path, tmp_path: Path, fuzz: Fuzz) -> None:
     source = (model / "model.safetensors").read_bytes()
     header = int.from_bytes(source[:8], "little")
-    for data in mutate_bytes(source[: 8 + header], COUNT, seed=5):
-        try_model(
-            copy_with(model, tmp_path / "m", "model.safetensors", data + source[8 + header :])
-        )
-    assert try_model(
-        copy_with(model, tmp_path / "m", "model.safetensors", source[: len(source) // 2])
-    )
+
+    def load(data: bytes) -> None:
+        weights = data + source[8 + header :]
+        open_model(copy_with(model, tmp_path / "m", "model.safetensors", weights))
+
+    inputs = mutate_bytes(source[: 8 + header], fuzz.count(COUNT), fuzz.seed(5))
+    fuzz.attack(inputs, load, (ResidencyError,))
+    with pytest.raises(ResidencyError):
+        half = source[: len(source) // 2]
+        open_model(copy_with(model, tmp_path / "m", "model.safetensors", half))
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +91,12 @@ def gguf_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_damaged_gguf_files(gguf_file: bytes, tmp_path: Path) -> None:
-    for data in mutate_bytes(gguf_file, COUNT, seed=6):
+def test_damaged_gguf_files(gguf_file: bytes, tmp_path: Path, fuzz: Fuzz) -> None:
+    def convert(data: bytes) -> None:
         file = tmp_path / "m.gguf"
         file.write_bytes(data)
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        try:
-            convert_gguf(file, tmp_path / "out")
-        except ResidencyError as error:
-            assert str(error)
+        convert_gguf(file, tmp_path / "out")
+
+    inputs = mutate_bytes(gguf_file, fuzz.count(COUNT), fuzz.seed(6))
+    fuzz.attack(inputs, convert, (ResidencyError,))

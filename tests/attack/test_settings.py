@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 import tomlkit
 
+from fuzz import Fuzz
 from mutate import mutate_bytes, mutate_json
 from residency.config.settings import Config, load_config, parse_config
-from residency.errors import ConfigError, ResidencyError, SuiteError
+from residency.errors import ConfigError, SuiteError
 from residency.evaluate.suites.load_suite import load_suite
 from residency.examples import tickets
 
@@ -31,43 +33,40 @@ def as_toml(value: Any) -> str | None:
     return text
 
 
-def test_damaged_bytes_of_the_settings(tmp_path: Path) -> None:
+def test_damaged_bytes_of_the_settings(tmp_path: Path, fuzz: Fuzz) -> None:
     file = tmp_path / "residency.toml"
-    for data in mutate_bytes((EXAMPLE / "residency.toml").read_bytes(), COUNT, seed=1):
+    source = (EXAMPLE / "residency.toml").read_bytes()
+
+    def load(data: bytes) -> None:
         file.write_bytes(data)
-        try:
-            load_config(file)
-        except ConfigError as error:
-            assert str(error)
+        load_config(file)
+
+    fuzz.attack(mutate_bytes(source, fuzz.count(COUNT), fuzz.seed(1)), load, (ConfigError,))
 
 
-def test_strange_values_in_the_settings() -> None:
+def test_strange_values_in_the_settings(fuzz: Fuzz) -> None:
     raw = tomllib.loads((EXAMPLE / "residency.toml").read_text(encoding="utf-8"))
-    refused = 0
-    for value in mutate_json(raw, COUNT, seed=2):
-        try:
-            parse_config(value)
-        except ConfigError as error:
-            refused += 1
-            assert str(error)
-    assert refused > COUNT // 4
+    values = mutate_json(raw, fuzz.count(COUNT), fuzz.seed(2))
+    outcomes = fuzz.attack(values, parse_config, (ConfigError,))
+    assert outcomes["refused"] > outcomes.total() // 4
 
 
 @pytest.mark.parametrize("kind", ["bytes", "values"])
-def test_damaged_suites(tmp_path: Path, kind: str) -> None:
+def test_damaged_suites(tmp_path: Path, kind: str, fuzz: Fuzz) -> None:
     file = tmp_path / "suite.toml"
     source = (EXAMPLE / "suite.toml").read_bytes()
+    inputs: Iterable[bytes]
     if kind == "bytes":
-        inputs = list(mutate_bytes(source, COUNT, seed=3))
+        inputs = mutate_bytes(source, fuzz.count(COUNT), fuzz.seed(3))
     else:
-        trees = mutate_json(tomllib.loads(source.decode()), COUNT, seed=4)
-        inputs = [text.encode() for tree in trees if (text := as_toml(tree)) is not None]
-    for data in inputs:
+        trees = mutate_json(tomllib.loads(source.decode()), fuzz.count(COUNT), fuzz.seed(4))
+        inputs = (text.encode() for tree in trees if (text := as_toml(tree)) is not None)
+
+    def load(data: bytes) -> None:
         file.write_bytes(data)
-        try:
-            load_suite(file)
-        except ResidencyError as error:
-            assert isinstance(error, SuiteError | ConfigError), repr(error)
+        load_suite(file)
+
+    fuzz.attack(inputs, load, (SuiteError, ConfigError))
 
 
 SETTINGS = [

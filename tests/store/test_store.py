@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, event, inspect, text
 
 from residency.errors import StoreError, StoreLockedError
 from residency.nouns.dataset_version import DatasetVersion
@@ -161,6 +163,60 @@ def test_every_old_schema_reaches_todays(start: int, tmp_path: Path, monkeypatch
     assert columns(engine) == columns(wanted)
 
 
+class _KilledError(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("start", range(len(migrations.STEPS)))
+def test_a_migration_that_is_ended_at_any_statement_is_made_again(
+    start: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = create_engine("sqlite://")
+    schema.metadata.create_all(wanted)
+    every = migrations.STEPS
+    for last in range(1, 200):
+        engine = create_engine(f"sqlite:///{tmp_path}/{last}.db")
+        monkeypatch.setattr(migrations, "STEPS", every[:start])
+        with engine.begin() as connection:
+            migrations.migrate(connection)
+        monkeypatch.setattr(migrations, "STEPS", every)
+        statements = itertools.count(1)
+
+        def end(*_: Any, last: int = last, statements: Iterator[int] = statements) -> None:
+            if next(statements) == last:
+                raise _KilledError
+
+        event.listen(engine, "before_cursor_execute", end)
+        try:
+            with engine.begin() as connection:
+                migrations.migrate(connection)
+        except _KilledError:
+            pass
+        else:
+            break  # it has no more statements than this
+        finally:
+            event.remove(engine, "before_cursor_execute", end)
+            engine.dispose()
+        with engine.begin() as connection:
+            assert migrations.migrate(connection) == len(every)
+        assert columns(engine) == columns(wanted)
+    assert last > sum(map(len, every[start:]))
+
+
+def test_a_new_store_that_an_earlier_version_left_half_made_is_made(tmp_path: Path) -> None:
+    (tmp_path / ".residency").mkdir()
+    engine = create_engine(f"sqlite:///{tmp_path}/.residency/store.db")
+    first = [step for step in migrations.STEPS[0] if isinstance(step, str)]
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE TABLE schema_version (version INTEGER, applied_at TEXT)"))
+        for statement in first[:5]:
+            connection.execute(text(statement))
+    store = Store(tmp_path)
+    with store.writer("test"):
+        store.add_run("run-1", {})
+    assert store.runs()
+
+
 def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     Store(tmp_path).close()
     engine = create_engine(f"sqlite:///{tmp_path}/.residency/store.db")
@@ -173,6 +229,7 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from residency.store.store import Store
 with Store(Path(sys.argv[1])).writer("run"):
     print("held", flush=True)

@@ -6,6 +6,7 @@ an old store reaches today's schema by the same road as a new one (a test compar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -103,6 +104,7 @@ STEPS: tuple[Step, ...] = (
     ),
 )
 
+_FIRST_TABLES = re.findall(r"CREATE TABLE (\w+)", " ".join(map(str, STEPS[0])))
 _SERIAL = {"sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT", "postgresql": "SERIAL PRIMARY KEY"}
 
 
@@ -127,11 +129,15 @@ def read_version(connection: Connection) -> int:
 def migrate(connection: Connection) -> int:
     """Bring a store to the newest version, inside the caller's transaction; gives the version.
 
+    All steps stand together or none does, also when the process is killed or the disk is full.
+
     Raises:
         StoreError: the store was written by a newer Residency.
     """
+    _begin(connection)
     now = read_version(connection)
     if now == 0:
+        _drop_unfinished(connection)
         connection.execute(
             text(
                 "CREATE TABLE IF NOT EXISTS schema_version "
@@ -150,3 +156,18 @@ def migrate(connection: Connection) -> int:
             {"v": number, "at": datetime.now(UTC).isoformat(timespec="seconds")},
         )
     return len(STEPS)
+
+
+def _begin(connection: Connection) -> None:
+    """Python's sqlite3 begins no transaction before CREATE: each table would stand at once."""
+    raw = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite" and raw is not None and not raw.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _drop_unfinished(connection: Connection) -> None:
+    """Tables of a new SQLite store that a version without ``_begin`` left half made hold nothing."""
+    if connection.dialect.name != "sqlite" or not inspect(connection).has_table("schema_version"):
+        return
+    for table in set(inspect(connection).get_table_names()) & {"schema_version", *_FIRST_TABLES}:
+        connection.execute(text(f"DROP TABLE {table}"))
