@@ -33,8 +33,9 @@ import torch
 
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model.load_model import load_model, quiet_transformers
+from residency.model.load_model import load_model
 from residency.model.peft_adapter import save_adapter
+from residency.model.quiet_libraries import quiet_libraries
 from residency.train.train_engine import Engine
 
 SHAPES = {
@@ -74,7 +75,7 @@ def make_model(name: str, folder: Path) -> Path:
         eos_token_id=2,
         **SHAPES[shape],
     )
-    with quiet_transformers():
+    with quiet_libraries():
         LlamaForCausalLM(config).save_pretrained(folder / name)
     return folder / name
 
@@ -121,7 +122,7 @@ class Trl:
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
-        with quiet_transformers():
+        with quiet_libraries():
             self.model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         if settings.method == "lora":
             self.model = PeftModel.from_pretrained(self.model, adapter, is_trainable=True)

@@ -22,8 +22,8 @@ import torch
 
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
-from residency.model.load_model import quiet_transformers
 from residency.model.peft_adapter import save_adapter
+from residency.model.quiet_libraries import quiet_libraries
 from residency.train.train_engine import Engine
 from residency.train.train_loop import load_base
 
@@ -60,7 +60,7 @@ def make_model(name: str, folder: Path) -> Path:
         tie_word_embeddings=name == "1b",
         **SHAPES[name],
     )
-    with torch.device("cuda"), quiet_transformers():
+    with torch.device("cuda"), quiet_libraries():
         model = LlamaForCausalLM(config).to(torch.bfloat16)
         model.save_pretrained(folder / name)
     del model
@@ -96,7 +96,7 @@ class Liger:
         from liger_kernel.transformers import AutoLigerKernelForCausalLM
         from peft import PeftModel
 
-        with quiet_transformers():
+        with quiet_libraries():
             model = AutoLigerKernelForCausalLM.from_pretrained(
                 base, dtype=torch.bfloat16, attn_implementation="sdpa"
             ).cuda()

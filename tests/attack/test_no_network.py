@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +30,40 @@ def watch(lines: list[list[str]], folder: Path, own_host: str = "") -> dict[str,
     process.join(400)
     assert process.exitcode == 0
     return dict(json.loads(told.read_text(encoding="utf-8")))
+
+
+FAKE_HUB_KERNELS = """
+import pathlib
+
+def get_kernel(*names, **options):
+    pathlib.Path(__file__).with_name("fetched").write_text(str(names))
+    raise OSError("no network")
+"""
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_no_library_fetches_compiled_code(tmp_path: Path, ours: bool) -> None:
+    """Importing PEFT makes bitsandbytes ask a hub for code; inside our block it finds no way to."""
+    pytest.importorskip("bitsandbytes")
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "__init__.py").write_text(FAKE_HUB_KERNELS)
+    way = "from residency.model.quiet_libraries import quiet_libraries\nwith quiet_libraries(): import peft"
+    code = f"{way if ours else 'import peft'}\nimport kernels  # others may have it"
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    fetched = (tmp_path / "kernels" / "fetched").exists()
+    if ours:
+        assert not fetched
+        assert "kernels" not in done.stderr
+    elif not fetched:
+        pytest.skip("on this processor bitsandbytes asks for nothing")
 
 
 @pytest.mark.slow

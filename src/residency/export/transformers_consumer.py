@@ -110,9 +110,9 @@ def open_transformers(
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from residency.model.load_model import quiet_transformers
+    from residency.model.quiet_libraries import quiet_libraries
 
-    with quiet_transformers():
+    with quiet_libraries():
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(adapter or folder)
         if adapter is not None:

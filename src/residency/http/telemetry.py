@@ -1,4 +1,7 @@
-"""Libraries that tell their makers of their use are told not to, unless the user said otherwise."""
+"""Libraries that reach out by themselves are told not to, unless the user said otherwise.
+
+They tell their makers of their use, or fetch compiled code from a hub.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ SILENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "WANDB_ERROR_REPORTING": "false",
     "DO_NOT_TRACK": "1",
+    "USE_HUB_KERNELS": "NO",
 }
 """Variables by which each is silenced; they are read when it is imported, by child processes too."""
 

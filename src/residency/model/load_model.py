@@ -5,9 +5,7 @@ Weights are read from safetensors only, and no code from the folder is ever run.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from residency.model.loaded_weights import (
     check_tied_head,
 )
 from residency.model.own_bases import is_own_base
+from residency.model.quiet_libraries import quiet_libraries
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -40,22 +39,6 @@ def pick_device(device: str = "auto") -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
-
-
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """No progress bars and no chatter from transformers inside the block."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(40)  # logging.ERROR
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def load_model(
@@ -100,7 +83,7 @@ def load_model(
         use_fast_products(model)
         make_differentiable(model)
     if not is_own_base(path):
-        with quiet_transformers():
+        with quiet_libraries():
             prove_causal(model, str(path))
             prove_trains(model, find_stack(model, str(path)), str(path))
             prove_writes(model, str(path))
@@ -150,7 +133,7 @@ def _four_bits(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 
 def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
     silence_telemetry()
-    with quiet_transformers():
+    with quiet_libraries():
         from transformers import AutoModelForCausalLM
 
         try:
@@ -200,7 +183,7 @@ def load_tokenizer(path: Path | str) -> Any:
     Raises:
         ModelError: the folder holds none.
     """
-    with quiet_transformers():
+    with quiet_libraries():
         from transformers import AutoTokenizer
 
         try:

@@ -22,7 +22,8 @@ from residency.files.atomic_write import draft_name, publish_folder
 from residency.files.own_folder import check_replaceable, mark_folder
 from residency.files.write_errors import raise_os_errors
 from residency.model.end_ids import find_leaving_ends, write_ends
-from residency.model.load_model import load_model, load_tokenizer, quiet_transformers
+from residency.model.load_model import load_model, load_tokenizer
+from residency.model.quiet_libraries import quiet_libraries
 from residency.text.short_view import ShortView
 
 PROBES = (
@@ -142,7 +143,7 @@ def find_endless(model: Any, ends: Sequence[int], prompt: Sequence[int]) -> list
     endless = []
     for end in ends:
         force = _ForceEnd(end, ends, row.shape[1] + 2)
-        with quiet_transformers():
+        with quiet_libraries():
             out = model.generate(
                 row,
                 attention_mask=torch.ones_like(row),
@@ -194,7 +195,7 @@ def merge_adapter(
 
 def _write_merged(base: Path, adapter: Path, draft: Path, ends: Sequence[int], out: Path) -> None:
     merged = load_model(base, adapter, device="cpu", merge=True)
-    with quiet_transformers(), raise_os_errors(out):
+    with quiet_libraries(), raise_os_errors(out):
         merged.save_pretrained(draft)
     copy_tokenizer(base, draft)
     write_ends(draft, ends)

@@ -19,6 +19,7 @@ from residency.model.find_layers import layer_stack
 from residency.model.lora import Adapter, all_adapters
 from residency.model.lora_experts import LoraExperts, list_by_weight
 from residency.model.lora_linear import LoraLinear, lora_modules, replace_module, update_scale
+from residency.model.quiet_libraries import quiet_libraries
 
 _PREFIX = "base_model.model."
 _MOST_RANK = 1 << 20
@@ -61,7 +62,8 @@ def save_adapter(
 
     ``base`` is recorded as ``base_model_name_or_path``; ``weights`` as in ``adapter_state``.
     """
-    from peft import LoraConfig
+    with quiet_libraries():
+        from peft import LoraConfig
 
     modules = list(lora_modules(model))
     by_weight = list_by_weight(model, [path for path, _ in modules])

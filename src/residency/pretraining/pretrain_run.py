@@ -27,8 +27,8 @@ from residency.model.load_model import (
     load_model,
     load_tokenizer,
     pick_device,
-    quiet_transformers,
 )
+from residency.model.quiet_libraries import quiet_libraries
 from residency.pretraining.documents import Corpus, split_documents, text_stamps
 from residency.pretraining.fresh_model import Shape, new_model
 from residency.pretraining.held_out_text import HeldOutText
@@ -153,7 +153,7 @@ class PretrainRun:
             sample = tokenizer_sample(self.corpora, self.recipe.tokenizer.sample_characters)
             train_tokenizer(sample, self.recipe.tokenizer.vocab_size, self.out / "tokenizer")
             self.progress(ProgressEvent("tokenizer", 1, 1, "tokenizer"))
-            with quiet_transformers():
+            with quiet_libraries():
                 new_model(self.out / "tokenizer", shape, folder, seed=self.recipe.run.seed)
             done.write_text(json.dumps({"key": key}), encoding="utf-8")
         return folder, f"fresh@sha256:{key}"
@@ -233,7 +233,7 @@ class PretrainRun:
     def save_model(self, model: Any) -> Path:
         """Weights in the recipe's format and tokenizer to ``out/model``, whole or not at all."""
         folder = self.out / "model"
-        with open_draft_folder(folder) as draft, quiet_transformers():
+        with open_draft_folder(folder) as draft, quiet_libraries():
             model.to(DTYPES[self.recipe.run.dtype]).save_pretrained(draft)
             self.tokenizer.save_pretrained(draft)
         return folder

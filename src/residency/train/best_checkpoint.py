@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from residency.model.load_model import quiet_transformers
+from residency.model.quiet_libraries import quiet_libraries
 from residency.train.checkpoint import RunState
 from residency.train.train_engine import Engine
 
@@ -65,7 +65,7 @@ class BestCheckpoint:
 
 def score_model(engine: Engine, evaluate: Callable[[Any], float]) -> float:
     """A metric of the model itself, in its evaluation mode."""
-    with engine.evaluation_mode() as model, torch.no_grad(), quiet_transformers():
+    with engine.evaluation_mode() as model, torch.no_grad(), quiet_libraries():
         return float(engine.with_weights(evaluate, model))
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from residency.files.atomic_write import open_draft_folder, write_json
 from residency.files.write_errors import raise_os_errors
 from residency.model.end_ids import find_leaving_ends, write_ends
-from residency.model.load_model import quiet_transformers
 from residency.model.merging import copy_tokenizer
 from residency.model.peft_adapter import save_adapter
+from residency.model.quiet_libraries import quiet_libraries
 from residency.train.checkpoint import RunState
 from residency.train.train_engine import Engine
 
@@ -39,7 +39,7 @@ def write_trained_model(
             save_adapter(engine.model, draft, engine.settings, base_name or str(base), weights)
             write_ends(draft, ends)
         else:
-            with quiet_transformers(), raise_os_errors(folder):
+            with quiet_libraries(), raise_os_errors(folder):
                 engine.model.save_pretrained(draft, state_dict=weights)
             copy_tokenizer(base, draft)
             write_ends(draft, list(dict.fromkeys([*ends, *find_leaving_ends(base)])))
