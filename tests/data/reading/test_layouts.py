@@ -11,7 +11,6 @@ import pytest
 from chat_families import tokenizer_of
 from residency.chat.chat_format import ChatFormat
 from residency.config.data import DataConfig
-from residency.data.reading.conversations import LEARN_MARKS
 from residency.data.reading.layouts.known_layouts import BUILT_IN, describe_layouts
 from residency.data.reading.source_reader import ReadResult, read_sources
 from residency.errors import DataError
@@ -113,9 +112,16 @@ def test_promptfoo_yaml_fills_its_prompt(tmp_path: Path) -> None:
     assert result.rejects[0].line == 7 and "no answer" in result.rejects[0].reason
 
 
-@pytest.mark.parametrize("mark", LEARN_MARKS)
+LEARNED = [
+    "weight", "train", "training", "trainable", "loss", "loss_scale", "loss_weight", "learn", "loss_mask",
+    "step_loss_mask", "compute_loss", "do_train", "output_with_loss", "lossMask", "isTrainable",
+]  # fmt: skip
+NOT_LEARNED = ["masked", "is_masked", "no_loss", "mask_loss", "skip_training", "doNotTrain", "exclude_from_loss"]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", [*LEARNED, *NOT_LEARNED])
 def test_pain_37_every_mark_of_a_turn_is_honoured_and_kept(tmp_path: Path, mark: str) -> None:
-    learned = LEARN_MARKS[mark]
+    learned = mark in LEARNED
     no = {"weight": 0, "loss_scale": 0.0, "loss_weight": 0.0}.get(mark, not learned)
     yes = {"weight": 1, "loss_scale": 1.0}.get(mark, str(learned).lower())
     rows = [

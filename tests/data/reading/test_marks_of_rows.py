@@ -85,7 +85,7 @@ def test_answers_that_people_called_bad_stay_out(
     }
 
 
-@pytest.mark.parametrize(("column", "good", "bad"), [("toxic", False, True), ("verdict", "pass", "fail"), ("correct", 1, 0)])  # fmt: skip
+@pytest.mark.parametrize(("column", "good", "bad"), [("toxic", False, True), ("verdict", "pass", "fail"), ("correct", 1, 0), ("binary_label", 1, 0), ("type", "chosen", "rejected"), ("rating", "👍", "👎")])  # fmt: skip
 def test_a_column_that_may_mark_bad_answers_is_told_with_the_way_out(
     tmp_path: Path, column: str, good: Any, bad: Any
 ) -> None:

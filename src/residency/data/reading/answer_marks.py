@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
-from residency.data.reading.conversations import read_yes_or_no
+from residency.data.reading.learn_marks import read_yes_or_no
 
 BAD_COLUMNS = frozenset({
     "rejected", "is_rejected", "bad", "is_bad", "thumbs_down", "discard", "discarded", "toxic", "is_toxic",
@@ -18,13 +20,16 @@ DOUBTFUL_COLUMNS = BAD_COLUMNS | {
     "quality", "grade", "result",
 }  # fmt: skip
 """Columns that may mark bad answers or be about something else: told, and left out when asked."""
+_DOUBTFUL_WORDS = {word for name in DOUBTFUL_COLUMNS for word in name.split("_")} - {"is"} | {
+    "label", "chosen", "preferred", "acceptable", "gold", "use", "bad", "wrong", "annotation",
+}  # fmt: skip
 _GOOD = {
     "good", "chosen", "accepted", "accept", "approved", "approve", "desirable", "thumbs_up", "upvote", "up",
-    "like", "liked", "correct", "pass", "passed", "👍", "+1",
+    "like", "liked", "correct", "right", "acceptable", "pass", "passed", "👍", "+1",
 }  # fmt: skip
 _BAD = {
     "bad", "rejected", "reject", "undesirable", "thumbs_down", "downvote", "down", "dislike", "disliked",
-    "incorrect", "wrong", "fail", "failed", "👎", "-1", "-1.0",
+    "incorrect", "wrong", "unacceptable", "fail", "failed", "👎", "-1", "-1.0",
 }  # fmt: skip
 _FEELINGS = {"positive": True, "negative": False}
 """Marks in columns of people's feedback; elsewhere they are classes of a text."""
@@ -46,3 +51,13 @@ def read_answer_mark(value: Any, column: str) -> bool | None:
     if word in _GOOD:
         return True
     return False if word in _BAD else None
+
+
+def may_mark_answers(column: str, values: Iterable[Any]) -> bool:
+    """Whether an unread column may say which rows are bad: it calls some good and some bad, in words
+    that are used of answers, or as yes and no under a name that may be about answers."""
+    values = list(values)
+    if {read_answer_mark(value, column) for value in values} != {True, False}:
+        return False
+    words = re.split(r"[\W_]+", column.strip().lower())
+    return not _DOUBTFUL_WORDS.isdisjoint(words) or all(read_yes_or_no(v) is None for v in values)

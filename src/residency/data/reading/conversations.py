@@ -1,7 +1,7 @@
 """Messages of a record → messages: OpenAI's ``{role, content}`` and ShareGPT's ``{from, value}``.
 
 What cannot be read as text (an image, an unknown role, a broken tool call) is refused with the
-field and the reason. Marks of turns that must not be learned are honoured (``LEARN_MARKS``).
+field and the reason. Marks of turns that must not be learned are honoured (``learn_marks.py``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from residency.data.reading.clean_text import RowError, clean_text, describe_type, is_missing
+from residency.data.reading.clean_text import RowError, clean_text, describe_type
+from residency.data.reading.learn_marks import is_learned, read_mark_name
 from residency.data.reading.tool_calls import read_named_calls, read_openai_calls, read_tools
 from residency.data.reading.turn_shapes import expand_turn, read_refusal
 from residency.files.turn_lists import (
@@ -61,28 +62,6 @@ _THINKING_KEYS = ("reasoning_content", "thinking", "reasoning", "thought")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _CALL_PARTS = ("tool_call", "tool_use")
 
-LEARN_MARKS: dict[str, bool] = {
-    "weight": True,
-    "train": True,
-    "training": True,
-    "trainable": True,
-    "loss": True,
-    "loss_scale": True,
-    "loss_weight": True,
-    "learn": True,
-    "learnable": True,
-    "loss_mask": True,
-    "step_loss_mask": True,
-    "compute_loss": True,
-    "do_train": True,
-    "masked": False,
-    "is_masked": False,
-    "no_loss": False,
-}
-"""Key of an assistant message → the value with which the turn is learned. In use at OpenAI,
-Together, Fireworks and Mistral (``weight``), axolotl (``train``), tinker-cookbook (``trainable``),
-ms-swift (``loss``, ``loss_scale``), LLaMA-Factory (``loss_weight``), torchtune (``masked``), slime (``step_loss_mask``)."""
-
 READ_KEYS = {
     "role",
     "from",
@@ -98,8 +77,6 @@ READ_KEYS = {
     *_THINKING_KEYS,
     "input",
     "tools",
-    "trained",
-    *LEARN_MARKS,
 }
 """Keys of a message that are read. Others are listed, as columns that are not used are."""
 
@@ -137,8 +114,13 @@ def list_unread_keys(value: Any) -> set[str]:
         if isinstance(raw, Mapping):
             keys = {str(key).strip().lower() for key in raw}
             pairs = () if keys & set(SPEAKER_KEYS) else PAIR_KEYS
-            read = READ_KEYS.union(*(pair for pair in pairs if set(pair) <= keys))
-            unread |= {str(key) for key in raw if str(key).strip().lower() not in read}
+            pair = next((pair for pair in pairs if set(pair) <= keys), ())
+            read = READ_KEYS.union(pair, ("system",) if pair else ())
+            unread |= {
+                str(key)
+                for key in raw
+                if str(key).strip().lower() not in read and read_mark_name(str(key)) is None
+            }
     return unread
 
 
@@ -176,57 +158,13 @@ def _read_message(raw: Any, field: str) -> Message:
         tool_calls=calls,
         thinking=clean_text(str(thinking), f"{field}.thinking"),
         tools=read_tools(raw.get("tools"), f"{field}.tools"),
-        trained=role != "assistant" or _is_learned(raw, field),
+        trained=role != "assistant" or is_learned(raw, field),
     )
 
 
 def _read_thought(part: Mapping[str, Any]) -> str:
     """The text of a part of thinking, under any of the names that it has."""
     return str(next((part[key] for key in ("value", "text", "thinking") if part.get(key)), ""))
-
-
-def _is_learned(raw: Mapping[str, Any], field: str) -> bool:
-    """Whether an assistant turn is to be learned, by every mark on it.
-
-    Raises:
-        RowError: a mark that is neither yes nor no (a share of a turn cannot be learned).
-    """
-    raw = {str(key).strip().lower(): value for key, value in raw.items()}
-    if raw.get("train_detail"):
-        raise RowError(
-            "a part of a turn is marked; only whole turns can be left out of learning",
-            f"{field}.train_detail",
-        )
-    learned = raw.get("trained", True) is not False
-    if LEARN_MARKS.keys().isdisjoint(raw):
-        return learned
-    for key, yes in LEARN_MARKS.items():
-        mark = raw.get(key)
-        if is_missing(mark):
-            continue
-        answer = read_yes_or_no(mark)
-        if answer is None:
-            raise RowError(f"0, 1, true or false is expected, found {mark!r}", f"{field}.{key}")
-        learned = learned and answer == yes
-    return learned
-
-
-def read_yes_or_no(value: Any) -> bool | None:
-    """True or False as data files write them (``true``, ``1``, ``"False"``, ``0.0``); None for
-    anything else."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return bool(value) if value in (0, 1) else None
-    if isinstance(value, str):
-        word = value.strip().lower()
-        return {"true": True, "yes": True, "false": False, "no": False}.get(word, _read_digit(word))
-    return None
-
-
-def _read_digit(word: str) -> bool | None:
-    """``1`` and ``0``, also as tables write them: ``1.0``."""
-    return {"1": True, "1.0": True, "0": False, "0.0": False}.get(word)
 
 
 def is_empty(message: Message) -> bool:

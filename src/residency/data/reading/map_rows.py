@@ -20,6 +20,7 @@ from residency.data.reading.conversations import (
 )
 from residency.data.reading.find_layout import RowMapping
 from residency.data.reading.layouts.layout import RowFields
+from residency.data.reading.learn_marks import check_row_marks
 from residency.data.reading.marked_turns import read_marked_system
 from residency.data.reading.tool_calls import read_tools
 from residency.nouns.example import Message
@@ -66,6 +67,8 @@ def map_row(
     label = mapping.columns.get("label")
     if label is not None and read_answer_mark(row.value("label"), label) is False:
         raise RowError("the row is labelled as a bad answer", label)
+    if need_answer:  # of training rows; what is kept out of training may well be asked
+        check_row_marks(values, tuple(mapping.columns.values()))
     read = mapping.layout.read_row(row)
     messages = _insert_history(read.messages, row)
     system = read_marked_system(row.text("system"))

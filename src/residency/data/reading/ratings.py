@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from residency.data.reading.answer_marks import DOUBTFUL_COLUMNS, read_answer_mark
+from residency.data.reading.answer_marks import may_mark_answers
 from residency.data.reading.clean_text import RowError, clean_label, is_missing, write_value
 from residency.data.reading.column_paths import find_root, has_column, read_column
 from residency.errors import DataError
@@ -74,8 +74,7 @@ def describe_ratings(rows: Sequence[Mapping[str, Any]], unused: Iterable[str]) -
     for column in unused:
         name = column.strip().lower().replace(" ", "_")
         values = [v for row in rows if not is_missing(v := read_column(row, column))]
-        marks = {read_answer_mark(value, column) for value in values}
-        if name in DOUBTFUL_COLUMNS and marks == {True, False}:
+        if may_mark_answers(column, values):
             words = " or ".join(sorted({write_value(value) for value in values})[:4])
             notes.append(
                 f"{column} is {words} and is not read: if it marks bad answers, they are trained like good "

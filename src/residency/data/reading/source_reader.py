@@ -18,6 +18,7 @@ from residency.data.reading.clean_text import clean_label
 from residency.data.reading.column_paths import find_root
 from residency.data.reading.find_layout import RowMapping, find_mapping
 from residency.data.reading.layouts.layout import RowFields
+from residency.data.reading.learn_marks import find_mark_lists, find_row_marks
 from residency.data.reading.ratings import check_rating_columns, describe_ratings
 from residency.data.reading.row_reader import Reject, RowReader
 from residency.data.reading.sources import Source, find_sources
@@ -252,6 +253,8 @@ def _list_unused(
     named = [*mapping.columns.values(), *config.tags, *config.least]
     used = {*named, *(find_root(row, column) for row in values for column in named)}
     used |= set(mapping.layout.also_reads)
+    for row in values:
+        used |= {*find_row_marks(row, tuple(used)), *find_mark_lists(row)}
     names = dict.fromkeys(str(key) for row in values for key in row if key not in used)
     if not mapping.columns:  # an export, which the layout reads as a whole
         names = {}

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from residency.data.reading.clean_text import RowError, clean_text, is_missing
-from residency.data.reading.conversations import read_yes_or_no
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.layouts.preference import PROMPT_FIELDS, pair_answers, read_prompt
+from residency.data.reading.learn_marks import read_yes_or_no
 from residency.data.reading.ratings import read_number
 
 _STEMS = ("response", "answer", "completion", "output", "generation", "reply", "conversation")

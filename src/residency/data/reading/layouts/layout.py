@@ -82,6 +82,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "label": (
         "label",
         "kto_tag",
+        "kto_label",
+        "is_desirable",
+        "is_preferred",
         "desirable",
         "feedback",
         "user_feedback",

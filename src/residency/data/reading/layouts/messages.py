@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from residency.data.reading.clean_text import RowError, clean_text
-from residency.data.reading.conversations import (
-    list_unread_keys,
-    read_messages,
-    read_yes_or_no,
-)
+from residency.data.reading.conversations import list_unread_keys, read_messages
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
+from residency.data.reading.learn_marks import follow_mark_lists, read_yes_or_no
 from residency.nouns.example import Message, Role
 
 
@@ -37,6 +34,7 @@ class MessagesLayout(Layout):
     def read_row(self, row: RowFields) -> LayoutRow:
         """The messages, after the settings' instruction where they bring no system message."""
         messages = read_messages(row.value(self.field), row.column(self.field))
+        messages = follow_mark_lists(messages, row.values)
         if row.instruction and messages[0].role != "system":
             messages = (Message("system", row.instruction), *messages)
         return LayoutRow(messages)
