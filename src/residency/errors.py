@@ -24,7 +24,7 @@ class ResidencyError(Exception):
 
     def __init__(self, what: str, *, where: str = "", next_step: str = "") -> None:
         self.what, self.where, self.next_step = (
-            hide_secrets(mask_addresses(text)) for text in (what, where, next_step)
+            _write_whole(hide_secrets(mask_addresses(text))) for text in (what, where, next_step)
         )
         super().__init__(self.what)
 
@@ -36,6 +36,11 @@ class ResidencyError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.what, self.where, self.next_step))
+
+
+def _write_whole(text: str) -> str:
+    """Halves of a surrogate pair, which no file and no answer can hold, as ``\\udXXX``."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _rebuild(cls: type[ResidencyError], what: str, where: str, next_step: str) -> ResidencyError:

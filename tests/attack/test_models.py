@@ -12,7 +12,7 @@ import pytest
 
 from fuzz import Fuzz
 from mutate import mutate_bytes, mutate_json
-from residency.errors import ResidencyError
+from residency.errors import ModelError, ResidencyError
 from residency.model.gguf import convert_gguf
 from residency.model.load_model import load_model, load_tokenizer
 from small import save_model
@@ -52,6 +52,16 @@ def test_strange_values_in_a_folders_json(
         open_model(copy_with(model, tmp_path / "m", name, data))
 
     fuzz.attack(inputs, load, (ResidencyError,))
+
+
+@pytest.mark.parametrize("count", [10**6, 2**70])
+@pytest.mark.parametrize("name", ["num_hidden_layers", "num_experts"])
+def test_layers_without_weights_are_refused_before_they_are_built(
+    model: Path, tmp_path: Path, name: str, count: int
+) -> None:
+    raw = json.loads((model / "config.json").read_text(encoding="utf-8")) | {name: count}
+    with pytest.raises(ModelError, match=f"{name} is .* tensors"):
+        open_model(copy_with(model, tmp_path / "m", "config.json", json.dumps(raw).encode()))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -11,11 +11,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from residency.errors import ModelError
 from residency.files.lfs_pointer import NEXT_STEP, is_lfs_pointer
 
 INDEX = "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"
+_LAYERS = frozenset(
+    {
+        "num_hidden_layers",
+        "num_layers",
+        "n_layer",
+        "n_layers",
+        "num_decoder_layers",
+        "decoder_layers",
+    }
+)
+_EXPERTS = frozenset({"num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"})
 _RESAVE = "load and save it once with save_pretrained, on a machine that trusts it"
 
 
@@ -32,6 +45,7 @@ def check_model_folder(path: Path) -> dict[str, Any]:
     _check_code(path, config)
     check_not_quantised(path, config)
     _check_weight_files(path)
+    _check_counts(path, config)
     return config
 
 
@@ -164,3 +178,37 @@ def _check_weight_files(path: Path) -> None:
             where=str(path),
             next_step="download or copy the folder again, to its end",
         )  # fmt: skip
+
+
+def _check_counts(path: Path, config: Mapping[str, Any]) -> None:
+    """Layers and experts that no weights are there for: building them could take for ever.
+
+    A layer has a tensor of its own; experts have, or are the first dimension of one.
+    """
+    shapes = _read_shapes(path)
+    if not shapes:
+        return  # whoever loads the weights says why they cannot be read
+    most_layers = len(shapes)
+    most_experts = max([most_layers, *(shape[0] for shape in shapes if shape)])
+    for part in (config, config.get("text_config")):
+        for name, count in part.items() if isinstance(part, Mapping) else ():
+            most = most_layers if name in _LAYERS else most_experts if name in _EXPERTS else None
+            if most is not None and isinstance(count, int) and count > most:
+                raise ModelError(
+                    f"{name} is {count}, and the weights have only {len(shapes)} tensors",
+                    where=str(path / "config.json"),
+                    next_step="download or copy the folder again; weights and configuration "
+                    "are not of one model",
+                )
+
+
+def _read_shapes(path: Path) -> list[list[int]]:
+    """Shapes of the tensors in the folder's files; empty where one cannot be read."""
+    shapes = []
+    try:
+        for file in path.glob("*.safetensors"):
+            with safe_open(file, framework="numpy") as tensors:
+                shapes += [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
+    except (SafetensorError, OSError):
+        return []
+    return shapes
