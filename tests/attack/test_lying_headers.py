@@ -82,6 +82,7 @@ LIES: dict[str, tuple[bytes, str]] = {
     "part of a block": (make_gguf([], [(b"a", [8], 2, 0)]), "does not fit"),
     "dimensions": (make_gguf([], [(b"a", [1] * 9, 0, 0)]), "9 dimensions"),
     "alignment": (make_gguf([pair(b"general.alignment", 4, struct.pack("<I", 3))], []), "alignment 3"),
+    "layers": (make_gguf([pair(b"llama.block_count", 4, struct.pack("<I", 10**9))], []), "layers"),
     "version": (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
 }  # fmt: skip
 

@@ -75,7 +75,9 @@ def convert_gguf(path: Path, out: Path, *, progress: Progress = no_progress) -> 
             _save_model(path, out, progress)
     except OSError as error:
         raise no_room(error, out) from error
-    except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # a file of anyone's: its reader may raise whatever it likes
         raise ModelError(
             f"cannot convert this GGUF file "
             f"(architecture {metadata.get('general.architecture', 'not stated')!r}): {error}",

@@ -71,6 +71,8 @@ class _Header:
             value = self._value(self._small())
             if name == b"general.alignment" and value:
                 alignment = value
+            if name.endswith(b".block_count") and value > tensors:
+                return f"it claims {value:,} layers and has {tensors:,} tensors"
         return self._find_tensor_problem(tensors, alignment)
 
     def _find_tensor_problem(self, count: int, alignment: int) -> str:
