@@ -220,3 +220,17 @@ def test_conversations_that_differ_in_an_earlier_answer_are_no_duplicates(tmp_pa
     corpus = load(tmp_path, train=[name], split={"train": 1.0})
     assert len(corpus.examples) == len(talks)
     assert [r.source for r in corpus.removed] == ["a.jsonl:13"], "the same but for a sign"
+
+
+def test_with_preferences_rows_without_a_pair_wait_and_are_told(tmp_path: Path) -> None:
+    given = rows(30)
+    for row in given[:20]:
+        row["rejected"] = "no"
+        row["chosen"] = row.pop("response")
+        row["prompt"] = f"{row.pop('instruction')} {row.pop('input')}"
+    paths = [write(tmp_path, "a.jsonl", given[:20]), write(tmp_path, "b.jsonl", given[20:])]
+    config = Config.model_validate({"data": {"train": paths}, "train": {"objective": "dpo"}})
+    corpus = load_corpus(config, tmp_path)
+    assert len(corpus.examples) == 20 and all(e.rejected for e in corpus.examples)
+    assert any(note.startswith("10 train rows hold no worse answer") for note in corpus.notes)
+    assert len(load(tmp_path, train=paths).examples) == 30

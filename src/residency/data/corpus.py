@@ -112,7 +112,9 @@ def load_corpus(
     missing = [s for s in SPLITS if not split_files[s]]
     # A pattern in data.train may catch the file of collected rows: they join train, and only train.
     rows = [row for row in rows if not is_collected(row)]
-    collected = read_collected(root, pairs_only=config.train.objective == "dpo")
+    of_pairs = config.train.objective == "dpo"
+    rows, unpaired = _leave_out_unpaired(rows) if of_pairs else (rows, 0)
+    collected = read_collected(root, pairs_only=of_pairs)
     corpus = clean_rows(
         rows, config, added=collected.examples, missing=missing, full=full, progress=progress
     )
@@ -125,12 +127,25 @@ def load_corpus(
         )
     _need_prompts(corpus)
     notes = _write_notes(corpus, rejects, missing, config.train.objective)
+    if unpaired:
+        notes.append(UNPAIRED_NOTE.format(unpaired=unpaired))
     changed = Counter[str]()
     for file in files:
         changed.update(file.changed)
     notes += [f"{count} rows: {change}" for change, count in changed.most_common()]
     notes += [f"{file.path}: {note}" for file in files for note in file.ratings]
     return replace(corpus, rejects=rejects, files=files, notes=[*notes, *collected.write_notes()])
+
+
+def _leave_out_unpaired(rows: Sequence[Example]) -> tuple[list[Example], int]:
+    """Without training rows that hold no worse answer, where others do; how many they were.
+
+    Where no row holds one, all stay: training says what is missing.
+    """
+    paired = [row for row in rows if row.split != "train" or row.rejected is not None]
+    if not any(row.split == "train" for row in paired):
+        return list(rows), 0
+    return paired, len(rows) - len(paired)
 
 
 def _need_prompts(corpus: Corpus) -> None:
@@ -218,6 +233,9 @@ def _near_groups(rows: Sequence[Example], decision: Decision) -> dict[int, str]:
     return groups
 
 
+UNPAIRED_NOTE = (
+    '{unpaired} train rows hold no worse answer and were left out: train.objective is "dpo"'
+)
 PAIRS_NOTE = (
     "{pairs} rows are preference pairs: only their better answers are trained; "
     'train.objective = "dpo" trains on both'

@@ -21,6 +21,7 @@ from residency.files.decompress import (
     inner_suffix,
     open_bytes,
 )
+from residency.files.table_form import COLUMN_NAMES
 from residency.files.turn_lists import is_turn, is_turn_list
 
 Kind = Literal["jsonl", "json", "csv", "parquet", "arrow", "sqlite", "yaml", "text"]
@@ -65,10 +66,6 @@ _PROSE_ENDINGS = {".txt", ".text", ".md"}
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".psv"}
 _PAGE_ENDINGS = {".html", ".htm", ".xhtml", ".xml"}
 _PAGE = re.compile(r"<!doctype html|<html[\s>]", re.IGNORECASE)
-_COLUMN_NAMES = {
-    "question", "answer", "prompt", "completion", "instruction", "input", "output", "response", "text",
-    "label", "context", "system", "id",
-}  # fmt: skip
 _BINARY_TABLES = {
     ".parquet": "Parquet",
     ".arrow": "Arrow",
@@ -175,7 +172,7 @@ def _has_known_header(text: str) -> bool:
     """Whether the first line is nothing but names that columns of examples have."""
     first = text.split("\n", 1)[0]
     names = [name.strip(' "\r').lower() for name in re.split(r"[,;|\t]", first)]
-    return len(names) > 1 and set(names) <= _COLUMN_NAMES
+    return len(names) > 1 and set(names) <= COLUMN_NAMES
 
 
 def _has_tab_columns(text: str) -> bool:
@@ -214,6 +211,8 @@ def _refuse_known_binary(path: Path, head: bytes) -> None:
         DataError: it is one.
     """
     kind = next((name for magic, name in _BINARY.items() if head.startswith(magic)), "")
+    if kind and b"xl/" in head:
+        kind = "an Excel sheet"
     if head[257:262] == b"ustar" or _is_old_tar(head):
         kind = "a tar archive"
     suffix = inner_suffix(path)
@@ -228,7 +227,7 @@ def _refuse_known_binary(path: Path, head: bytes) -> None:
 def _suggest_export(path: Path, kind: str, suffix: str) -> str:
     """How the rows of a file that is not read become ones that are."""
     name = shlex.quote(str(path))
-    if suffix in (".xlsx", ".xls", ".ods"):
+    if suffix in (".xlsx", ".xls", ".ods") or "sheet" in kind:
         return (
             'save the sheet as "CSV UTF-8" (in Excel: File, Save As), or: '
             f"libreoffice --headless --convert-to csv {name}"

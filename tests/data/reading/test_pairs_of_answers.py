@@ -12,6 +12,7 @@ import pytest
 
 from residency.config.data import DataConfig
 from residency.data.reading.layouts.chatgpt_export import OTHER_BRANCHES
+from residency.data.reading.layouts.preference import PARTED
 from residency.data.reading.layouts.squad import SEVERAL_ANSWERS
 from residency.data.reading.source_reader import ReadResult, read_sources
 from residency.errors import DataError
@@ -226,7 +227,7 @@ def test_token_ids_are_no_rows_of_text(tmp_path: Path) -> None:
     assert "file of texts" in caught.value.next_step
 
 
-def test_conversations_that_part_early_say_how_the_better_ones_are_trained(tmp_path: Path) -> None:
+def test_of_conversations_that_part_early_the_better_one_is_trained_whole(tmp_path: Path) -> None:
     as_text = {
         "chosen": "\n\nHuman: q\n\nAssistant: a\n\nHuman: p\n\nAssistant: good",
         "rejected": "\n\nHuman: q\n\nAssistant: b\n\nHuman: r\n\nAssistant: worse",
@@ -236,11 +237,22 @@ def test_conversations_that_part_early_say_how_the_better_ones_are_trained(tmp_p
         "rejected": [*talk("q", "b"), *talk("r", "worse")],
     }
     for row in (as_text, as_turns):
-        reason = read_rows(tmp_path, [row] * 2).rejects[0].reason
-        field, _, column = reason.partition("--column ")[2].partition("=")
-        config = DataConfig(columns={field: column})
-        (example, _) = read_sources(["a.jsonl"], config, "train", tmp_path).examples
+        result = read_rows(tmp_path, [row] * 2)
+        (example, _) = result.examples
         assert [m.content for m in example.messages] == ["q", "a", "p", "good"]
+        assert example.rejected is None and result.files[0].changed == {PARTED: 2}
+
+
+def test_conversations_that_begin_apart_are_no_pair(tmp_path: Path) -> None:
+    row = {
+        "chosen": [*talk("q", "a"), *talk("p", "good")],
+        "rejected": [*talk("x", "b"), *talk("p", "c")],
+    }
+    reason = read_rows(tmp_path, [row] * 2).rejects[0].reason
+    field, _, column = reason.partition("--column ")[2].partition("=")
+    config = DataConfig(columns={field: column})
+    (example, _) = read_sources(["a.jsonl"], config, "train", tmp_path).examples
+    assert [m.content for m in example.messages] == ["q", "a", "p", "good"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from residency.data.reading.clean_text import RowError, clean_text, describe_type
+from residency.data.reading.harmony import CHANNEL_KEYS, join_channels
 from residency.data.reading.learn_marks import is_learned, read_mark_name
 from residency.data.reading.tool_calls import read_named_calls, read_openai_calls, read_tools
 from residency.data.reading.turn_shapes import expand_turn, read_refusal
@@ -75,6 +76,7 @@ READ_KEYS = {
     *USER_KEYS,
     *ASSISTANT_KEYS,
     *_THINKING_KEYS,
+    *CHANNEL_KEYS,
     "input",
     "tools",
 }
@@ -98,7 +100,7 @@ def read_messages(value: Any, field: str) -> tuple[Message, ...]:
         raise RowError("a list of messages is expected", field)
     return tuple(
         _read_message(turn, f"{field}[{n}]")
-        for n, raw in enumerate(value)
+        for n, raw in enumerate(join_channels(value))
         for turn in expand_turn(raw)
     )
 

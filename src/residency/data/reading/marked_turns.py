@@ -2,13 +2,14 @@
 
 Read are the marks of published files: Anthropic's ``Human:`` and ``Assistant:`` between blank lines,
 Guanaco's ``### Human:``, Vicuna's and Glaive's ``USER:``, ChatML, and the templates of Llama 2 to 4, Mistral,
-Gemma, Zephyr, Phi, Granite, Command R and DeepSeek. The text must begin with a mark: prose that only quotes one is prose.
+Gemma, Zephyr, Phi, Granite, Command R, DeepSeek and gpt-oss (``harmony.py``). The text must begin with a mark: prose that only quotes one is prose.
 """
 
 from __future__ import annotations
 
 import re
 
+from residency.data.reading.harmony import read_harmony_text
 from residency.nouns.example import Message, Role
 
 _NAMES: dict[str, Role] = {
@@ -21,8 +22,9 @@ _NAMES: dict[str, Role] = {
     "system": "system",
     "function response": "tool",
     "chatbot": "assistant",
+    "moss": "assistant",
 }
-_WHO = "|".join(_NAMES)
+_WHO = "|".join(name for name in _NAMES if name != "moss")
 _BEGIN = re.compile(
     r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|\[gMASK\]<sop>|<BOS_TOKEN>|<｜begin▁of▁sentence｜>|<\|startoftext\|>)?\s*"
 )
@@ -44,6 +46,7 @@ _FORMS = tuple(
             r"<\|END_OF_TURN_TOKEN\|>",
         ),
         (rf"<｜({_WHO})｜>", r"<｜end▁of▁sentence｜>"),
+        (r"\[(Human|MOSS)\]: ?", r"<eo[a-z]>"),
         (rf"<start_of_turn>({_WHO})\n", r"<end_of_turn>|<eos>"),
         (rf"<\|({_WHO})\|>\n?", r"</s>|<\|end\|>|<\|endoftext\|>"),
         (rf"(?:^|(?<=\n\n))({_WHO}): ?", r"<\|endoftext\|>|</s>"),
@@ -72,6 +75,8 @@ def read_marked_turns(text: str) -> tuple[Message, ...]:
     if before:
         turns = read_marked_turns(body[before.end() :])
         return (Message("system", before[1]), *turns) if turns else ()
+    if body.startswith("<|start|>"):
+        return read_harmony_text(body)
     if body.startswith("[INST]"):
         return _read_llama(body)
     readings = [_divide(body, mark, end) for mark, end in _FORMS if mark.match(body)]

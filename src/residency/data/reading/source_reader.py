@@ -22,7 +22,11 @@ from residency.data.reading.learn_marks import find_mark_lists, find_row_marks
 from residency.data.reading.ratings import check_rating_columns, describe_ratings
 from residency.data.reading.row_reader import Reject, RowReader
 from residency.data.reading.sources import Source, find_sources
-from residency.data.reading.text_pieces import divide_pieces
+from residency.data.reading.text_pieces import (
+    divide_dialogue_lines,
+    divide_pieces,
+    holds_dialogue_lines,
+)
 from residency.errors import DataError
 from residency.files.content_hash import hash_file
 from residency.files.record import Record
@@ -188,6 +192,9 @@ class SourceReader:
             raise DataError(
                 "no rows in it", where=self._source.name, next_step="take it out of the list"
             )
+        if self._source.kind == "text" and holds_dialogue_lines([r.values or {} for r in probe]):
+            records = divide_dialogue_lines(itertools.chain(probe, records))
+            probe = list(itertools.islice(records, PROBE_ROWS))
         reader = self._reader = self._find_reader(probe)
         stream = itertools.chain(probe, records)
         if reader.mapping is not None:

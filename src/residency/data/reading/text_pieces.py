@@ -1,9 +1,11 @@
-"""Pieces of a plain text file as questions with their answers, where a mark divides the two."""
+"""Pieces of a plain text file as questions with their answers, where a mark divides the two; or as
+dialogues, a line each."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from residency.files.record import Record
 
@@ -81,3 +83,22 @@ def _check(records: Sequence[Record], mark: str) -> Iterator[Record]:
         count = _text(record).count(mark)
         reason = f"the mark {mark!r} stands {count} times between two questions; one is expected"
         yield record if count < 2 else Record(record.line, None, reason, "text")
+
+
+TURN_END = "__eou__"
+"""Ends each turn where a line is a whole dialogue: DailyDialog's text files."""
+
+
+def divide_dialogue_lines(records: Iterator[Record]) -> Iterator[Record]:
+    """Each line of the pieces as a dialogue, a list of its turns under ``dialog``."""
+    for record in records:
+        for number, line in enumerate(str((record.values or {}).get("text", "")).splitlines()):
+            turns = [turn.strip() for turn in line.split(TURN_END) if turn.strip()]
+            if turns:
+                yield Record(record.line + number, {"dialog": turns})
+
+
+def holds_dialogue_lines(values: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether most lines of the pieces are dialogues whose turns end in ``__eou__``."""
+    lines = [line for v in values for line in str(v.get("text", "")).splitlines() if line.strip()]
+    return 2 * sum(line.rstrip().endswith(TURN_END) for line in lines) > len(lines)

@@ -12,7 +12,7 @@ from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.files.turn_lists import is_turn_list
 from residency.nouns.example import Message
 
-_PROMPT_NAMES = ("prompt", "instruction", "question", "text", "input")
+PROMPT_NAMES = ("prompt", "instruction", "question", "text", "input")
 
 
 class LabelStudioLayout(Layout):
@@ -34,18 +34,7 @@ class LabelStudioLayout(Layout):
         """The task's text; the first annotation that was not cancelled as its answer."""
         prompt = _read_prompt(row, row.value("data"), row.column("data"))
         field = row.column("annotations")
-        results: Any = next(
-            (
-                note.get("result")
-                for note in row.value("annotations")
-                if isinstance(note, Mapping)
-                and not note.get("was_cancelled")
-                and note.get("result")
-            ),
-            [],
-        )
-        if not isinstance(results, list):
-            raise RowError("a list of results is expected", field)
+        results = list_results(row.value("annotations"))
         answers = {}
         for result in results:
             if not isinstance(result, Mapping) or not isinstance(result.get("value"), Mapping):
@@ -54,13 +43,28 @@ class LabelStudioLayout(Layout):
         return _make_row(prompt, answers)
 
 
+def list_results(annotations: list[Any]) -> list[Any]:
+    """The results of the first annotation that was not cancelled.
+
+    Raises:
+        RowError: they are no list.
+    """
+    notes = (note for note in annotations if isinstance(note, Mapping))
+    results: Any = next(
+        (n["result"] for n in notes if not n.get("was_cancelled") and n.get("result")), []
+    )
+    if not isinstance(results, list):
+        raise RowError("a list of results is expected", "annotations")
+    return results
+
+
 class LabelStudioTableLayout(Layout):
     """Label Studio's short exports (JSON-MIN, CSV, TSV): a column for each text and each question."""
 
     name = "label-studio-table"
     about = "Label Studio's JSON-MIN and CSV exports: the text's column, and the one of its answer"
 
-    _OWN: ClassVar[frozenset[str]] = frozenset(
+    OWN: ClassVar[frozenset[str]] = frozenset(
         ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement")
     )
 
@@ -75,9 +79,9 @@ class LabelStudioTableLayout(Layout):
             RowError: several columns could be the answer.
         """
         others = {
-            str(k): v for k, v in row.values.items() if k not in self._OWN and not is_missing(v)
+            str(k): v for k, v in row.values.items() if k not in self.OWN and not is_missing(v)
         }
-        prompt_column = next((k for k in others if k.strip().lower() in _PROMPT_NAMES), None)
+        prompt_column = next((k for k in others if k.strip().lower() in PROMPT_NAMES), None)
         prompt_column = prompt_column or next(
             (k for k, v in others.items() if is_turn_list(v)), None
         )
@@ -219,7 +223,7 @@ def _read_prompt(row: RowFields, fields: Mapping[str, Any], where: str) -> tuple
             return (Message("system", row.instruction), *turns) if system else turns
     texts = {str(k): v for k, v in fields.items() if isinstance(v, str) and v.strip()}
     plain = {name.strip().lower(): text for name, text in texts.items()}
-    known = next((plain[name] for name in _PROMPT_NAMES if name in plain), None)
+    known = next((plain[name] for name in PROMPT_NAMES if name in plain), None)
     if known is None and len(texts) == 1:
         known = next(iter(texts.values()))
     if known is None:
@@ -236,11 +240,6 @@ def _read_result(value: Mapping[str, Any], field: str) -> str:
     for kind in ("choices", "text", "rating", "number", "taxonomy"):
         if kind in value and "start" not in value:
             return _join_values(value[kind], field, "\n" if kind == "text" else ", ")
-    if "selected" in value:
-        raise RowError(
-            "a comparison is no text to answer with; export pairs as prompt, chosen and rejected",
-            field,
-        )
     raise RowError(f"a result of {', '.join(map(str, value))} is no text to answer with", field)
 
 

@@ -172,7 +172,7 @@ class RankedLayout(Layout):
             raise RowError("all answers are rated alike: none is the better one", column)
         pair = pair_answers(read_prompt(row), best[1], worst[1], (column, column))
         left_out = ("of several answers the best and the worst are used",) if len(rated) > 2 else ()
-        return LayoutRow(pair.messages, pair.rejected, left_out)
+        return LayoutRow(pair.messages, pair.rejected, (*pair.left_out, *left_out))
 
 
 def _list_rated(row: RowFields) -> list[tuple[float, Any]]:

@@ -9,6 +9,12 @@ from residency.data.reading.layouts.annotation_exports import (
 )
 from residency.data.reading.layouts.chatgpt_export import ChatGPTExportLayout
 from residency.data.reading.layouts.comparison import ComparisonLayout, RankedLayout
+from residency.data.reading.layouts.dialogue import (
+    DialogueLayout,
+    MossLayout,
+    QuestionListLayout,
+)
+from residency.data.reading.layouts.judged_pairs import LabelStudioPairLayout
 from residency.data.reading.layouts.layout import SHARED_FIELDS, Layout
 from residency.data.reading.layouts.messages import MessagesLayout, SegmentsLayout, ShareGPTLayout
 from residency.data.reading.layouts.multiple_choice import MultipleChoiceLayout
@@ -32,16 +38,20 @@ from residency.plugins import find_plugins
 
 BUILT_IN: tuple[type[Layout], ...] = (
     OpenAssistantLayout,
+    LabelStudioPairLayout,
     LabelStudioLayout,
     LabelStudioTableLayout,
     ArgillaLayout,
     PromptfooLayout,
     SquadLayout,
     ChatGPTExportLayout,
+    MossLayout,
+    QuestionListLayout,
     PreferenceLayout,
     WorseAnswerLayout,
     ComparisonLayout,
     RankedLayout,
+    DialogueLayout,
     MessagesLayout,
     ShareGPTLayout,
     SegmentsLayout,

@@ -19,6 +19,9 @@ PROMPT_FIELDS = ("prompt", "question", "instruction", "input", "messages", "conv
 """Where the prompt of two answers may stand."""
 
 
+PARTED = "the two conversations part before their last answers: the better one is trained whole, without a pair"
+
+
 class PreferenceLayout(Layout):
     """A better and a worse answer, with a prompt beside them or within."""
 
@@ -103,6 +106,8 @@ def pair_answers(
         prompt = _drop_answer(prompt, chosen, rejected)
     if len(chosen) > 1 or len(rejected) > 1:  # whole conversations on both sides
         if chosen[:-1] != rejected[:-1]:
+            if not prompt and _begin_alike(chosen, rejected):
+                return LayoutRow(chosen, left_out=(PARTED,))
             both = " and ".join(dict.fromkeys(columns))
             raise RowError(
                 f"{both} answer different prompts: the conversations part before their last answers{step}",
@@ -146,6 +151,14 @@ def read_prompt(row: RowFields) -> tuple[Message, ...]:
             messages, read_tools(request.get("tools"), f"{row.column('input')}.tools")
         )
     return ()
+
+
+def _begin_alike(chosen: tuple[Message, ...], rejected: tuple[Message, ...]) -> bool:
+    """Whether two conversations begin with the same question, after which the answers differ."""
+    for one, other in zip(chosen, rejected, strict=False):
+        if one != other:
+            return one.role == other.role == "assistant"
+    return False
 
 
 def _drop_answer(

@@ -52,10 +52,19 @@ class ChatTextLayout(Layout):
     name = "chat-text"
     needs = ("text",)
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "text": ("text", "content", "chat", "conversation", "dialogue", "dialog", "transcript")
+        "text": (
+            "text",
+            "content",
+            "chat",
+            "conversation",
+            "dialogue",
+            "dialog",
+            "transcript",
+            "plain_text",
+        )
     }
     about = (
-        "`text` (or `chat`, `conversation`, `dialogue`) that begins with a chat's mark (`### Human:`, ChatML, `[INST]`, …): its turns, without "
+        "`text` (or `chat`, `conversation`, `dialogue`) that begins with a chat's mark (`### Human:`, ChatML, `[INST]`, harmony, …): its turns, without "
         'the marks; `--split-at` or `format = "text"` leaves it raw'
     )
     asks = True
