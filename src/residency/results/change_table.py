@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from residency.nouns.issue import Issue, Slice
+from residency.results.check_combinations import Combination, parse_combination
 from residency.results.issue_items import (
     CHANGES,
     Change,
@@ -20,16 +21,12 @@ from residency.results.issue_items import (
     choose_changes,
     find_changes,
     find_members,
-    name_change,
+    read_combination,
 )
 from residency.results.issue_results import IssueResult
 from residency.results.judged_answers import JudgedAnswers
-from residency.store.item_filter import CheckNumbers
+from residency.store.item_pages import WrittenNumbers
 
-Written = tuple[str, str, str, str]
-Numbers = frozenset[int]
-Combination = tuple[Numbers, Numbers, Numbers, Numbers]
-"""Check numbers: failed and passed before, failed and passed after."""
 _SHOWN: tuple[Change, ...] = ("fixed", "still failing", "broken")
 
 
@@ -66,7 +63,7 @@ class ChangeTables:
             return find_changes(self._answers, result, most)
         table = self._table(before, after)
         numbers = self._answers.number_checks(issue.kind, issue.detector)
-        read = [_read_combination(combination, numbers) for combination in table.combinations]
+        read = [read_combination(combination, numbers) for combination in table.combinations]
         rows = self._slice_rows(table, issue)
         codes = table.codes[rows]
         totals = np.bincount(codes, minlength=len(read))
@@ -92,7 +89,7 @@ class ChangeTables:
         if key not in self._tables:
             items: list[tuple[str, str, str]] = []
             codes: list[int] = []
-            known: dict[Written, int] = {}
+            known: dict[WrittenNumbers, int] = {}
             item_filter = self._answers.make_item_filter("dev")
             for example, old, new, written in self._answers.store.paired_outcomes(
                 item_filter, *key
@@ -100,7 +97,7 @@ class ChangeTables:
                 items.append((example, old, new))
                 codes.append(known.setdefault(written, len(known)))
             places = {item[0]: position for position, item in enumerate(items)}
-            combinations = [_parse_numbers(written) for written in known]
+            combinations = [parse_combination(written) for written in known]
             self._tables[key] = ChangeTable(items, places, combinations, np.array(codes, int))
         return self._tables[key]
 
@@ -123,22 +120,3 @@ class ChangeTables:
                 example, old, new = table.items[rows[position]]
                 changes.append(ItemChange(example, change, old, new, read[codes[position]][1]))
         return changes
-
-
-def _parse_numbers(written: Written) -> Combination:
-    """``,3,17,`` → {3, 17}, four times."""
-    sets = [frozenset(int(n) for n in text.split(",") if n) for text in written]
-    return sets[0], sets[1], sets[2], sets[3]
-
-
-def _read_combination(combination: Combination, numbers: CheckNumbers) -> tuple[Change, int]:
-    """What became of the issue, and how many other checks the later answer fails."""
-    failed, passed, now_failed, now_passed = combination
-
-    def fails(bad: Numbers, good: Numbers) -> bool | None:
-        if not bad.isdisjoint(numbers.failed):
-            return True
-        return None if good.isdisjoint(numbers.passed) else False
-
-    change = name_change(fails(failed, passed), fails(now_failed, now_passed))
-    return change, len(now_failed - numbers.failed)

@@ -11,8 +11,10 @@ from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.issue import Issue
 from residency.nouns.response import Response
+from residency.results.check_combinations import Combination, Numbers
 from residency.results.issue_results import IssueResult
 from residency.results.judged_answers import JudgedAnswers
+from residency.store.item_filter import CheckNumbers
 
 Change = Literal["fixed", "still failing", "broken", "passing", "unscored"]
 CHANGES: tuple[Change, ...] = ("fixed", "still failing", "broken", "passing", "unscored")
@@ -109,13 +111,16 @@ def page_changes(
         tag=issue.slice.value if by == "tag" else "",
         members=None if by in ("all", "tag") else issue.slice.members,
     )
-    counted = answers.count_changes(item_filter, before, after, numbers)
+    counted: Counter[tuple[int, bool]] = Counter()
+    for combination, n in answers.count_combinations(item_filter, before, after):
+        became, others = read_combination(combination, numbers)
+        counted[CHANGES.index(became), others > 0] += n
     counts: dict[Change, int] = {}
     for number, name in enumerate(CHANGES):
-        if count := sum(n for (change_number, _), n in counted.items() if change_number == number):
+        if count := counted[number, False] + counted[number, True]:
             counts[name] = count
     if change and change not in counts:
-        return ChangePage([], 0, counts, counted.get((0, False), 0))
+        return ChangePage([], 0, counts, counted[0, False])
     wanted = next((n for n, name in enumerate(CHANGES) if name == change), None)
     alike, skipped = _find_alike(counted, wanted, offset, limit)
     chosen, fails_other = alike or (wanted, None)
@@ -133,7 +138,7 @@ def page_changes(
         rows=[ItemChange(r.example, CHANGES[r.change], *r[2:]) for r in rows],
         total=sum(n for name, n in counts.items() if change in ("", name)),
         counts=counts,
-        right=counted.get((0, False), 0),
+        right=counted[0, False],
     )
 
 
@@ -146,7 +151,7 @@ def _find_alike(
     them takes as long.
     """
     before = 0
-    for key in sorted(counted):
+    for key in sorted(key for key, n in counted.items() if n):
         if wanted is not None and key[0] != wanted:
             continue
         if offset < before + counted[key]:
@@ -172,6 +177,19 @@ def name_change(before: bool | None, after: bool | None) -> Change:
     if before:
         return "still failing" if after else "fixed"
     return "broken" if after else "passing"
+
+
+def read_combination(combination: Combination, numbers: CheckNumbers) -> tuple[Change, int]:
+    """What became of an issue's items with these checks, and how many others the later answer fails."""
+    failed, passed, now_failed, now_passed = combination
+
+    def fails(bad: Numbers, good: Numbers) -> bool | None:
+        if not bad.isdisjoint(numbers.failed):
+            return True
+        return None if good.isdisjoint(numbers.passed) else False
+
+    change = name_change(fails(failed, passed), fails(now_failed, now_passed))
+    return change, len(now_failed - numbers.failed)
 
 
 def count_changes(changes: Sequence[ItemChange]) -> dict[Change, int]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from residency.errors import StoreError
 from residency.nouns.example import Example, Split
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
+from residency.results.check_combinations import Combination, parse_combination
 from residency.results.kinds import kind_order
 from residency.stats.sample_reducer import Reduce, reduce_outcomes
 from residency.store.finding_tables import Outcome
@@ -42,7 +43,7 @@ class JudgedAnswers:
         self._shared: dict[tuple[str, Split], dict[int, tuple[int, ...]]] = {}
         self._single: dict[str, bool] = {}
         self._kinds: dict[tuple[int, ...], KindsSaid] = {}
-        self._changes: dict[tuple[ItemFilter, str, str, CheckNumbers], dict[Any, int]] = {}
+        self._combinations: dict[tuple[ItemFilter, str, str], list[tuple[Combination, int]]] = {}
         self._tags: dict[Split, dict[str, tuple[str, ...]]] = {}
         self._positions: dict[Split, dict[str, int]] = {}
 
@@ -145,14 +146,15 @@ class JudgedAnswers:
         chosen = None if members is None else tuple(members)
         return ItemFilter(self._run, split, tuple(self.scopes), tag, chosen)
 
-    def count_changes(
-        self, item_filter: ItemFilter, before: str, after: str, numbers: CheckNumbers
-    ) -> dict[tuple[int, bool], int]:
-        """An issue's items as the store counts them, once for all its pages."""
-        key = (item_filter, before, after, numbers)
-        if key not in self._changes:
-            self._changes[key] = self.store.count_changes(*key)
-        return self._changes[key]
+    def count_combinations(
+        self, item_filter: ItemFilter, before: str, after: str
+    ) -> list[tuple[Combination, int]]:
+        """Items by what the checks said of both answers: read once for all issues of two models."""
+        key = (item_filter, before, after)
+        if key not in self._combinations:
+            counted = self.store.count_written_numbers(*key)
+            self._combinations[key] = [(parse_combination(w), n) for w, n in counted]
+        return self._combinations[key]
 
     def item_failures(
         self, model: str, split: Split, kind: str, detector: str

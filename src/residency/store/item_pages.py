@@ -37,9 +37,13 @@ from residency.store.outcome_conditions import (
     says_failed,
 )
 
+WrittenNumbers = tuple[str, str, str, str]
+"""Check numbers as they are stored (``,3,17,``): failed and passed before, failed and passed after."""
+
 
 class ChangedItem(NamedTuple):
-    """An item before and after. ``change``: its number in ``ItemPages.issue_page``; answers by id."""
+    """An item before and after. ``change``: 0 fixed, 1 still failing, 2 broken, 3 passing, 4 unscored;
+    answers by id."""
 
     example: str
     change: int
@@ -62,20 +66,19 @@ class ItemPages(Database):
 
     # --- an issue's items ------------------------------------------------------------------
 
-    def count_changes(
-        self, item_filter: ItemFilter, before: str, after: str, numbers: CheckNumbers
-    ) -> dict[tuple[int, bool], int]:
-        """Items by change (0 fixed, 1 still failing, 2 broken, 3 passing, 4 unscored) and whether
-        the later answer fails another check."""
-        change, others, _, query = self._changes(item_filter, before, after, numbers)
-        other = case((others > 0, 1), else_=0)
-        counted = query.with_only_columns(change, other, func.count()).group_by(change, other)
+    def count_written_numbers(
+        self, item_filter: ItemFilter, before: str, after: str
+    ) -> list[tuple[WrittenNumbers, int]]:
+        """Items that both models answered, by the check numbers of both answers."""
+        _, then, now, query = self._pair(item_filter, before, after)
+        written = (then.c.failed, then.c.repeated, now.c.failed, now.c.repeated)
+        counted = query.with_only_columns(*written, func.count()).group_by(*written)
         with self._read() as connection:
-            return {(int(c), bool(o)): int(n) for c, o, n in connection.execute(counted)}
+            return [((r[0], r[1], r[2], r[3]), int(r[4])) for r in connection.execute(counted)]
 
     def paired_outcomes(
         self, item_filter: ItemFilter, before: str, after: str
-    ) -> Iterator[tuple[str, str, str, tuple[str, str, str, str]]]:
+    ) -> Iterator[tuple[str, str, str, WrittenNumbers]]:
         """Example, earlier and later response, and the written check numbers of both (failed, passed,
         failed, passed), of every item that both models answered, in the order of the data."""
         rows, then, now, query = self._pair(item_filter, before, after)

@@ -51,7 +51,7 @@ run_examples = Table(
     Column("position", Integer, primary_key=True),
     Column("example", String(32), ForeignKey("examples.id"), nullable=False),
     Column("body", Text, nullable=False),
-    Index("run_examples_by_run", "run", "example"),
+    Index("run_examples_by_run", "run", "example", "split"),
 )
 
 datasets = Table(
@@ -119,7 +119,11 @@ outcomes = Table(
     Column("failed", Text, nullable=False),
     Column("repeated", Text, nullable=False),
     Column("measured", Text, nullable=False),
-    Index("outcomes_by_model", "model", "scope", "example"),
+    # of thousands of answers SQLite reads the index alone; an index row of PostgreSQL is short
+    Index("outcomes_by_model", "model", "scope", "example").ddl_if(dialect="postgresql"),
+    Index("outcomes_with_numbers", "model", "scope", "example", "failed", "repeated").ddl_if(
+        dialect="sqlite"
+    ),
 )
 
 issues = Table(
