@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, Phi3Config
 
 from infer_models import SHAPE, engine, tokenizer
 from residency.interfaces import Choice, Prompt
+from residency.model.length_classes import forget_longest, read_context_length
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
 
@@ -23,7 +24,9 @@ CONFIGS = {
         **{**SHAPE, "pad_token_id": 2}, original_max_position_embeddings=64, rope_parameters=LONG
     ),
     "llama-longrope": lambda: LlamaConfig(**SHAPE, rope_parameters=LONG),
-    "llama-dynamic": lambda: LlamaConfig(**SHAPE, rope_parameters=DYNAMIC),
+    "llama-dynamic": lambda: LlamaConfig(
+        **{**SHAPE, "max_position_embeddings": 64}, rope_parameters=DYNAMIC
+    ),
 }
 GREEDY = Sampling(max_new_tokens=24)
 
@@ -55,6 +58,7 @@ def test_answers_equal_generate_alone_and_together(base: Path) -> None:
     answers = local.generate(asked(), GREEDY)
     for prompt, answer in zip(asked(), answers, strict=True):
         ids = torch.tensor([local.chat.prompt_ids(prompt.messages)])
+        forget_longest(model)  # transformers keeps the frequencies of the longest text so far
         expected = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
@@ -73,3 +77,16 @@ def test_log_likelihoods_do_not_depend_on_the_other_choices(base: Path) -> None:
     alone = [local.score([[choice]])[0][0] for choice in item]
     for a, b in zip(together, alone, strict=True):
         assert a.logprob == pytest.approx(b.logprob, abs=1e-3)
+
+
+def test_dynamic_scaling_takes_texts_longer_than_those_of_training() -> None:
+    short = {**SHAPE, "max_position_embeddings": 64}
+    assert read_context_length(LlamaConfig(**short)) == 64
+    assert read_context_length(LlamaConfig(**short, rope_parameters=DYNAMIC)) == 256
+    yarn = {
+        "rope_type": "yarn",
+        "rope_theta": 1e4,
+        "factor": 4.0,
+        "original_max_position_embeddings": 16,
+    }
+    assert read_context_length(LlamaConfig(**short, rope_parameters=yarn)) == 64

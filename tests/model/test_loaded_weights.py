@@ -152,3 +152,46 @@ def test_a_tokenizer_model_alone_names_the_package_that_reads_it(tmp_path: Path)
     with pytest.raises(ModelError) as caught:
         load_tokenizer(folder)
     assert "tokenizer" in caught.value.next_step
+
+
+def divide_shards(folder: Path, changes: dict[str, Tensor], *, leave: bool = False) -> None:
+    """The weights in two files with an index; ``changes`` stand in the second file, too."""
+    state = load_file(folder / "model.safetensors")
+    names = sorted(state)
+    files = {f"model-0000{n}-of-00002.safetensors": names[n - 1 :: 2] for n in (1, 2)}
+    for file, held in files.items():
+        more = changes if file.startswith("model-00002") else {}
+        save_file(
+            {**{name: state[name] for name in held}, **more},
+            folder / file,
+            metadata={"format": "pt"},
+        )
+    index = {name: file for file, held in files.items() for name in held}
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": index})
+    )
+    if not leave:
+        (folder / "model.safetensors").unlink()
+
+
+def test_files_that_hold_a_tensor_each_in_its_own_way_are_refused(tmp_path: Path) -> None:
+    divide_shards(make_base(tmp_path / "sound"), {})
+    load_model(tmp_path / "sound")
+    name = "model.norm.weight"
+    divide_shards(make_base(tmp_path / "twice"), {name: torch.zeros(32)})
+    with pytest.raises(ModelError, match=f"{name} of model-0000.* differ"):
+        load_model(tmp_path / "twice")
+    base = make_base(tmp_path / "both")
+    divide_shards(base, {}, leave=True)
+    load_model(base)  # the same twice is no question
+    edit_weights(base, lambda state: state[name].mul_(2))
+    with pytest.raises(ModelError, match="two files hold one tensor"):
+        load_model(base)
+
+
+def test_whole_numbers_in_place_of_weights_are_refused(tmp_path: Path) -> None:
+    name = "model.layers.0.self_attn.q_proj.weight"
+    base = make_base(tmp_path / "base")
+    edit_weights(base, lambda state: state.update({name: state[name].to(torch.int8)}))
+    with pytest.raises(ModelError, match=f"{name}.*whole numbers"):
+        load_model(base)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from residency.infer.fused_model import FusedModel
 from residency.infer.generic_model import GenericModel
 from residency.infer.shared_prefix import run_whole_sequence
@@ -20,12 +18,3 @@ def measure_difference(fused: FusedModel, generic: GenericModel) -> float:
     expected, _, _ = generic.compute_logits([ids], _PROBE_TOKENS)
     fused_logits = fused.compute_logits(run_whole_sequence(fused, ids))
     return float((fused_logits - expected[0]).abs().max() / expected.abs().max())
-
-
-def read_context_length(config: Any) -> int:
-    text = config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
-        value = getattr(text, name, None)
-        if isinstance(value, int) and value > 0:
-            return value
-    return 1 << 20

@@ -18,6 +18,7 @@ from torch import Tensor
 from residency.infer.choose_tokens import Row, pick_tokens
 from residency.infer.rope_lengths import find_rope_lengths
 from residency.infer.sequences import Ending, Run
+from residency.model.length_classes import LengthClasses, forget_longest
 
 _PROBE_LENGTHS = (4, 9)
 """Tokens of the sequence that is looked at, and of the one that it is padded to."""
@@ -37,6 +38,7 @@ class GenericModel:
         self.accepts = set(inspect.signature(model.forward).parameters)
         self.device: torch.device = next(model.parameters()).device
         self.rope_lengths = find_rope_lengths(model)
+        self._remembers_longest = LengthClasses(model.config.get_text_config()).dynamic is not None
         self._base_values: dict[str, Tensor] = {}
 
     @cached_property
@@ -95,6 +97,8 @@ class GenericModel:
             ids[row, longest - len(sequence) :] = torch.tensor(list(sequence))
             mask[row, longest - len(sequence) :] = 1
         ids, mask = ids.to(self.device), mask.to(self.device)
+        if self._remembers_longest:  # what was computed before must change nothing
+            forget_longest(self.model)
         out = self._run_model(ids, mask, keep, None, cache)
         return out.logits[:, -keep:].float(), getattr(out, "past_key_values", None), mask
 

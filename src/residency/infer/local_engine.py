@@ -21,7 +21,6 @@ from residency.infer.fused_model import FusedModel, why_not_fused
 from residency.infer.fused_or_generic import (
     PROBE_TOLERANCE,
     measure_difference,
-    read_context_length,
 )
 from residency.infer.generation_settings import FILE, read_generation_settings
 from residency.infer.generic_model import GenericModel
@@ -43,6 +42,7 @@ from residency.interfaces import (
 )
 from residency.model.find_layers import first_trained_layer
 from residency.model.free_memory import measure_free_memory
+from residency.model.length_classes import read_context_length
 from residency.model.load_model import load_model, load_tokenizer, pick_device
 from residency.model.stored_model import StoredModel
 from residency.nouns.example import Message
@@ -107,7 +107,7 @@ class LocalEngine:
         on_cpu = self._device.type == "cpu"
         stored = StoredModel(self.base) if known and on_cpu and path != "generic" else None
         config = (stored or self.model).config
-        self.context: int = read_context_length(config)
+        self.context: int = read_context_length(config) or 1 << 20
         self.settings = read_generation_settings(self.base)
         self._vocabulary = int(config.get_text_config().vocab_size)
         check_rules(self.settings, self._vocabulary, str(self.base / FILE))

@@ -27,7 +27,7 @@ class LengthClasses:
         self.dynamic: int | None = None
         """Length beyond which every length has other frequencies."""
         for rope in _list_ropes(config):
-            kind = str(rope.get("rope_type") or rope.get("type") or "")
+            kind = _read_kind(rope)
             pretrained = (
                 rope.get("original_max_position_embeddings")
                 or getattr(config, "original_max_position_embeddings", None)
@@ -45,6 +45,26 @@ class LengthClasses:
         return int(self.two_sets is not None and length > self.two_sets)
 
 
+def read_context_length(config: Any) -> int | None:
+    """Most tokens that a model takes, by its configuration; None where nothing bounds them.
+
+    With dynamic rotary scaling the configuration names the length that the model was trained at, and
+    texts may be longer by its factor.
+    """
+    text = config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+        length = getattr(text, name, None)
+        if isinstance(length, int) and length > 0:
+            dynamic = (rope for rope in _list_ropes(text) if _read_kind(rope) == "dynamic")
+            factors = [float(rope.get("factor") or 1.0) for rope in dynamic]
+            return int(length * max(1.0, min(factors, default=1.0)))
+    return None
+
+
+def _read_kind(rope: Mapping[str, Any]) -> str:
+    return str(rope.get("rope_type") or rope.get("type") or "")
+
+
 def _list_ropes(config: Any) -> list[Mapping[str, Any]]:
     """Rotary settings: one, or one a kind of layer."""
     values = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
@@ -59,9 +79,19 @@ def forget_longest(model: nn.Module) -> None:
     """Let dynamic frequencies begin anew: transformers keeps those of the longest text it has seen."""
     for module in model.modules():
         original = getattr(module, "original_max_seq_len", None)
-        if original is not None and hasattr(module, "max_seq_len_cached"):
-            # Seemingly longer, so that the next short text resets and the next long one grows.
-            frequencies = getattr(module, "original_inv_freq", None)
-            if frequencies is not None and getattr(module, "inv_freq", None) is not None:
-                module.inv_freq = frequencies.to(module.inv_freq.device)
-            module.max_seq_len_cached = original
+        if original is None or not hasattr(module, "max_seq_len_cached"):
+            continue
+        # LongRoPE chooses by each text, and writes into its buffer: nothing of it is to be undone.
+        kinds = getattr(module, "rope_type", "")
+        named = kinds.items() if isinstance(kinds, Mapping) else [("", kinds)]
+        for layers, kind in named:
+            if "dynamic" in str(kind):
+                _reset_frequencies(module, f"{layers}_" if layers else "", original)
+
+
+def _reset_frequencies(module: nn.Module, prefix: str, length: int) -> None:
+    frequencies = getattr(module, f"{prefix}original_inv_freq", None)
+    current = getattr(module, f"{prefix}inv_freq", None)
+    if frequencies is not None and current is not None:
+        setattr(module, f"{prefix}inv_freq", frequencies.to(current.device, copy=True))
+    setattr(module, f"{prefix}max_seq_len_cached", length)

@@ -5,6 +5,7 @@ Weights are read from safetensors only, and no code from the folder is ever run.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from residency.model.kernels import use_fast_products
 from residency.model.loaded_weights import (
     check_finite_weights,
     check_loading_report,
+    check_stored_tensors,
     check_tied_head,
 )
 from residency.model.own_bases import is_own_base
@@ -133,6 +135,9 @@ def _four_bits(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
 
 def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
     silence_telemetry()
+    if not is_own_base(path):
+        with contextlib.suppress(SafetensorError):  # damaged: told below
+            check_stored_tensors(path)
     with quiet_libraries():
         from transformers import AutoModelForCausalLM
 
@@ -170,11 +175,11 @@ def _loading_error(path: Path, error: Exception) -> ModelError:
         error
     ):
         step = "name a causal language model; a newer transformers may know this architecture"
-    return ModelError(
-        f"the model cannot be loaded: {lines[0] if lines else type(error).__name__}",
-        where=str(path),
-        next_step=step,
-    )
+    what = lines[0] if lines else type(error).__name__
+    if isinstance(error, KeyError):
+        what = f"its configuration or index names or lacks {what}"
+        step = "correct config.json (or model.safetensors.index.json), or copy the folder again"
+    return ModelError(f"the model cannot be loaded: {what}", where=str(path), next_step=step)
 
 
 def load_tokenizer(path: Path | str) -> Any:

@@ -86,6 +86,45 @@ def _holds_nan(tensor: Tensor) -> bool:
     return bool(torch.isnan(tensor).any())
 
 
+def check_stored_tensors(path: Path) -> None:
+    """Refuse files of which it cannot be told, or not be told exactly, what the weights are.
+
+    Only files that transformers reads by their names are looked at: others may lie beside them.
+
+    Raises:
+        ModelError: a tensor stands in two files and differs, or holds whole numbers.
+    """
+    files = sorted(path.glob("model*.safetensors"))
+    holders: dict[str, Path] = {}
+    whole: list[str] = []
+    differing: list[str] = []
+    for file in files:
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                kind = tensors.get_slice(name).get_dtype()
+                if name.endswith("weight") and kind.startswith(("I", "U")):
+                    whole.append(f"{name} ({kind.lower()})")
+                other = holders.setdefault(name, file)
+                if other != file and not torch.equal(
+                    tensors.get_tensor(name), _read_tensor(other, name)
+                ):
+                    differing.append(f"{name} of {other.name} and {file.name}")
+    if differing:
+        raise ModelError(
+            f"{_name_some(differing)} differ: two files hold one tensor each in its own way",
+            where=str(path),
+            next_step="keep the files of one saving (model.safetensors, or the shards with their "
+            "index), and move the others away",
+        )
+    if whole:
+        raise ModelError(
+            f"{_name_some(whole)} hold whole numbers: quantised weights, whose scales config.json "
+            "does not tell of",
+            where=str(path),
+            next_step="use the same model in full precision, or as a .gguf file",
+        )
+
+
 def check_tied_head(model: Any, path: Path) -> None:
     """Refuse a folder whose head differs from its embeddings though config.json ties them.
 

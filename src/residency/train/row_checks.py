@@ -10,6 +10,7 @@ from typing import Any
 from residency.errors import DataError, TemplateError
 from residency.interfaces import TokenRow
 from residency.model.end_ids import find_trained_ends
+from residency.model.length_classes import read_context_length
 from residency.train.batch_source import Batches, EpochBatches, as_objective
 
 
@@ -32,7 +33,7 @@ def check_source(source: Batches, model: Any, base: Path, objective: str) -> lis
     return check_rows(
         as_objective(rows, objective),
         vocabulary=config.vocab_size,
-        longest=getattr(config, "max_position_embeddings", None),
+        longest=read_context_length(model.config),
         bos=_find_bos(config),
         # GLM-4's template writes no end: the token that opens the next turn closes an answer.
         ends=declared | set(find_trained_ends(rows, base, declared)),
