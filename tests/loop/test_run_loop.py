@@ -111,7 +111,9 @@ def test_pain_32_every_model_leads_back_to_its_rows(done: Path) -> None:
     issue = project.issues()[0]
     assert project.trace(issue.id).parents[0].id == issue.reference_model
     row = project.split("train")[0]
-    assert project.trace(row.id).details["source"].endswith("train.jsonl:1")
+    details = project.trace(row.id).details
+    assert details["source"].endswith("train.jsonl:1") and details["why it is here"] == "user"
+    assert any(line.startswith(final.id) for line in details["trained by"])
 
 
 def test_second_call_does_nothing_and_says_so(

@@ -219,7 +219,9 @@ def _resolve_hub(repo: str, name: str, *, fetch: bool, full_check: bool) -> Base
         ) from None
     except (LocalEntryNotFoundError, ConnectionError, TimeoutError):
         raise OfflineError(
-            f"the hub cannot be reached for {repo}", next_step=OFFLINE_STEP
+            ("" if repo != name else f"no folder {repo} is here, and ")
+            + f"the hub cannot be reached for {repo}",
+            next_step=OFFLINE_STEP,
         ) from None
     except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
         message_lines = re.sub(r"\S+://\S+", "(address)", str(error)).splitlines()

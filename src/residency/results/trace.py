@@ -136,6 +136,7 @@ def _trace_example(store: Store, key: str) -> Trace:
     proposals = [p for p in (store.proposals(run) if run else []) if p.example.id == key]
     details: dict[str, Any] = {
         "source": example.source,
+        "why it is here": example.why,
         "split": example.split,
         "group": example.group,
         "tags": list(example.tags),
@@ -151,8 +152,22 @@ def _trace_example(store: Store, key: str) -> Trace:
             }
             for p in proposals
         ],
+        "trained by": _list_trained_models(store, key),
     }
+    if example.rejected is not None:
+        details["worse answer"] = example.rejected
     return Trace(key, f"example from {example.source or 'the product'}", details)
+
+
+def _list_trained_models(store: Store, example: str) -> list[str]:
+    """Models whose dataset version holds an example, with what they are."""
+    models = [model for model in store.models() if model.dataset]
+    holding = {
+        dataset
+        for dataset in {model.dataset for model in models}
+        if dataset is not None and example in store.dataset(dataset).rows
+    }
+    return [f"{m.id}: {_describe_model(m)}" for m in models if m.dataset in holding]
 
 
 def _trace_response(store: Store, key: str) -> Trace:

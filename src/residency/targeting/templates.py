@@ -75,13 +75,21 @@ def _fill_template(
     def fill_field(field: str) -> str:
         def find_value(match: re.Match[str]) -> str:
             if match.group(1) not in values:
-                raise DataError(f"unknown slot {{{match.group(1)}}}", where=f"{where} {field}")
+                raise DataError(
+                    f"unknown slot {{{match.group(1)}}}",
+                    where=f"{where} {field}",
+                    next_step=f"name it under [slots] of the file; there are: {', '.join(values) or 'none'}",
+                )
             return values[match.group(1)]
 
         return re.sub(r"\{([\w.]+)\}", find_value, str(template.get(field, "")))
 
     if not template.get("instruction") or not template.get("response"):
-        raise DataError("instruction and response are needed", where=where)
+        raise DataError(
+            "instruction and response are needed",
+            where=where,
+            next_step=f"correct its fields ({', '.join(template) or 'none'}); input may be left out",
+        )
     return Example(
         (
             Message("user", fill_field("instruction"), input=fill_field("input")),
