@@ -128,6 +128,27 @@ def test_reasoning_on_a_channel_is_no_answer(tmp_path: Path) -> None:
     assert result.examples[0].messages[1].thinking == "greet" and result.files[0].unused == ()
 
 
+@pytest.mark.parametrize(
+    ("prompt", "completion", "thinking"),
+    [
+        ("<|im_start|>user\nHi.<|im_end|>\n<|im_start|>assistant\n", "Hello.<|im_end|>", ""),
+        ("\n\nHuman: Hi.\n\nAssistant:", " Hello.</s>", ""),
+        ("[INST] Hi. [/INST]", " Hello.</s>", ""),
+        (
+            "<|start|>user<|message|>Hi.<|end|><|start|>assistant",
+            "<|channel|>analysis<|message|>greet<|end|><|start|>assistant<|channel|>final<|message|>Hello.<|return|>",
+            "greet",
+        ),
+    ],
+)
+def test_a_completion_in_the_marks_of_its_prompt(
+    tmp_path: Path, prompt: str, completion: str, thinking: str
+) -> None:
+    result = read_rows(tmp_path, [{"prompt": prompt, "completion": completion}])
+    assert list_turns(result) == TALK[:2]
+    assert result.examples[0].messages[1].thinking == thinking
+
+
 FULL = {
     "data": {"prompt": "Q", "answer1": "one", "answer2": "two"},
     "annotations": [{"was_cancelled": True, "result": []}, {"result": [

@@ -17,6 +17,8 @@ _MESSAGE = re.compile(
     r"<\|start\|>(?P<head>.*?)<\|message\|>(?P<words>.*?)(?:<\|end\|>|<\|return\|>|<\|call\|>|(?=<\|start\|>)|\Z)\s*",
     re.DOTALL,
 )
+_OPENED = re.compile(r"<\|start\|>assistant(?:<\|channel\|>\w*)?\s*")
+"""The beginning of an answer, as prompts end."""
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
 _RECIPIENT = re.compile(r"\bto=([\w.-]+)")
 CHANNEL_KEYS = ("channel", "recipient", "content_type")
@@ -24,7 +26,8 @@ _REASONING = "analysis"
 
 
 def read_harmony_text(text: str) -> tuple[Message, ...]:
-    """The turns of a text in the format; none where it is not, or holds anything beside messages.
+    """The turns of a text in the format; none where it is not, or holds anything beside messages. An
+    answer that is only opened is left out.
 
     Messages of ``system`` and ``developer`` become one system message.
     """
@@ -34,6 +37,8 @@ def read_harmony_text(text: str) -> tuple[Message, ...]:
     while position < len(text):
         match = _MESSAGE.match(text, position)
         if match is None:
+            if _OPENED.fullmatch(text, position):
+                break
             return ()
         position = match.end()
         head, words = match["head"], match["words"].strip()

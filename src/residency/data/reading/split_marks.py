@@ -29,9 +29,16 @@ _FIXED = (
     " => ",
     " ==> ",
     " ||| ",
-    " [SEP] ",
-    "\n\nTL;DR:",
+    "[SEP]",
+    "<sep>",
+    "<SEP>",
+    "<|sep|>",
+    "\nTL;DR:",
+    "\n###\n",
+    "\n---\n",
     "<answer>",
+    " Answer: ",
+    " A: ",
     "\t",
 )
 _LINE_MARK = re.compile(

@@ -76,7 +76,7 @@ class PromptLayout(Layout):
             messages = turns or read_messages(prompt, row.column("prompt"))
             if row.instruction and messages[0].role != "system":
                 messages = (Message("system", row.instruction), *messages)
-        return LayoutRow((*messages, *read_answer(row)))
+        return LayoutRow((*messages, *(_read_marked_answer(row, turns) or read_answer(row))))
 
     def unread_keys(self, row: RowFields) -> set[str]:
         """Keys inside the messages of prompt and completion."""
@@ -85,6 +85,18 @@ class PromptLayout(Layout):
             for field in ("prompt", "response")
             for key in list_unread_keys(row.value(field))
         }
+
+
+def _read_marked_answer(row: RowFields, prompt: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The turns of a completion that goes on in the marks of its prompt (``…<|im_end|>``); none where
+    there are no marks, or a user speaks in it."""
+    if not prompt or not isinstance(row.value("response"), str):
+        return ()
+    turns = read_marked_turns(row.text("prompt") + row.text("response"))
+    answer = turns[len(prompt) :]
+    if turns[: len(prompt)] != prompt or any(turn.role in ("user", "system") for turn in answer):
+        return ()
+    return answer
 
 
 class QuestionLayout(Layout):
