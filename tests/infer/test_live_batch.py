@@ -15,6 +15,7 @@ from infer_models import engine as open_engine
 from infer_models import folder
 from infer_models import prompts as keyed_prompts
 from residency.infer import live_fused
+from residency.infer.draft_tokens import Draft, LookupDraft
 from residency.infer.live_engine import BASE, LiveEngine
 from residency.infer.live_run import LiveRun
 from residency.infer.local_engine import LocalEngine
@@ -112,6 +113,72 @@ def test_answers_are_the_offline_ones_whoever_joins_when(
         runs = [start(live, prompt, sampling) for prompt in asked]
         answer_all(live, runs, seed)
         same(runs, expected)
+
+
+class StrangeDraft(Draft):
+    """Guesses right, wrong and nothing, in turns; knows the answer that is expected."""
+
+    def __init__(self, answer: Sequence[int], seed: int) -> None:
+        super().__init__()
+        self.answer, self.rng, self.written = answer, random.Random(seed), 0
+        self.guessed = 0
+
+    def guess_tokens(self, most: int) -> tuple[int, ...]:
+        count = self.rng.randrange(max(0, most) + 1) if self.written else 0
+        guess = list(self.answer[self.written : self.written + count])
+        if guess and self.rng.random() < 0.5:
+            guess[self.rng.randrange(len(guess))] = 5
+        self.guessed += len(guess)
+        return tuple(guess)
+
+    def record_guess(self, answer: Sequence[int], guessed: int, right: int) -> None:
+        self.written = len(answer)
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, WARM], ids=["greedy", "sampled"])
+def test_no_guess_changes_an_answer(sampling: Sampling, base: Path) -> None:
+    asked = prompts(5)
+    expected = [engine(base).generate([prompt], sampling)[0] for prompt in asked]
+    for seed in range(4):
+        live = open_live(base, "fused")
+        runs = [start(live, prompt, sampling) for prompt in asked]
+        drafts = [StrangeDraft(e.token_ids, seed) for e in expected]
+        for run, draft in zip(runs, drafts, strict=True):
+            run.draft = draft
+        answer_all(live, runs, seed)
+        same(runs, expected)
+        assert sum(draft.guessed for draft in drafts) > 20
+        again = [
+            start(live, prompt, sampling) for prompt in asked
+        ]  # what was kept of them is right
+        answer_all(live, again, seed)
+        same(again, expected)
+        assert any(run.reused for run in again)
+
+
+def test_an_answer_that_repeats_its_prompt_takes_fewer_forwards(base: Path) -> None:
+    prompt = prompts(1)[0]
+    [expected] = engine(base).generate([prompt], GREEDY)
+    live = open_live(base, "fused")
+    run = start(live, prompt, GREEDY)
+    assert type(run.draft) is LookupDraft
+    run.draft = LookupDraft([*expected.token_ids, *run.ids])
+    live.batch.add([run])
+    forwards = 0
+    while live.batch.active_count or live.batch.waiting_count:
+        live.batch.step()
+        forwards += 1
+    same([run], [expected])
+    assert forwards <= len(run.tokens) * 2 // 3
+
+
+def test_what_is_noted_of_every_row_is_not_guessed(base: Path) -> None:
+    live = open_live(base, "fused")
+    prompt = prompts(1)[0]
+    ids = live.encode_chat(prompt.messages)
+    for wants in ({"tops": 2}, {"rules": [TokenBias({3: 1.0})]}):
+        run = live.start_chat(prompt.messages, ids, GREEDY, sample=0, model=BASE, **wants)  # type: ignore[arg-type]
+        assert type(run.draft) is Draft
 
 
 @pytest.mark.parametrize("kind", KINDS)

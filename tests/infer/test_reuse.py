@@ -13,7 +13,7 @@ import torch
 from infer_models import engine, folder, prompts
 from residency.infer import continuous_batch as batching
 from residency.infer import shared_prefix
-from residency.infer.draft_tokens import MOST, Draft
+from residency.infer.draft_tokens import MOST, Draft, LookupDraft
 from residency.infer.fused_model import FusedModel
 from residency.infer.local_engine import LocalEngine
 from residency.interfaces import Generation, Prompt
@@ -92,9 +92,10 @@ def tokens_at(work: list[tuple[int, int]], layer: int) -> int:
 # --- drafts ------------------------------------------------------------------------------------
 
 
-def replay(answer: list[int], draft: list[int]) -> tuple[int, int]:
+def replay(answer: list[int], draft: list[int] | Draft) -> tuple[int, int]:
     """Forwards and guessed tokens that a model which writes ``answer`` needs with this draft."""
-    guesser, written, forwards, guessed = Draft(draft), 0, 0, 0
+    guesser = draft if isinstance(draft, Draft) else Draft(draft)
+    written, forwards, guessed = 0, 0, 0
     while written < len(answer):
         guess = guesser.guess_tokens(len(answer) - written - 1)
         right = 0
@@ -129,6 +130,22 @@ def test_a_draft_of_another_answer_costs_little() -> None:
     assert forwards == 120
     assert guessed < 20
     assert replay(answer, []) == (120, 0)
+
+
+def test_what_a_prompt_says_is_guessed_in_an_answer_that_repeats_it() -> None:
+    rng = random.Random(2)
+    prompt = [rng.randrange(1000) for _ in range(200)]
+    fields = [7, *prompt[20:40], 8, *prompt[120:140], 9, *prompt[60:80]]
+    forwards, guessed = replay(fields, LookupDraft(prompt))
+    assert forwards < 30  # of 63 tokens; three pieces begin anew
+    assert guessed < len(fields) + 3 * MOST
+    line = [rng.randrange(1000) for _ in range(12)]
+    looped, _ = replay(line * 10, LookupDraft(prompt))
+    assert looped < 12 + 20  # an answer repeats itself, too
+    unlike = [rng.randrange(1000, 2000) for _ in range(120)]
+    assert replay(unlike, LookupDraft(prompt)) == (120, 0)
+    for short in ([], [3]):
+        assert replay(unlike, LookupDraft(short)) == (120, 0)
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, WARM], ids=["greedy", "sampled"])

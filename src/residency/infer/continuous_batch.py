@@ -211,13 +211,7 @@ class Batcher:
         picked = self._pick_rows(hidden, rows)
         for run, guess in zip(runs, guesses, strict=True):
             own_picks = [next(picked) for _ in range(len(guess) + 1)]
-            right = 0
-            while not self.ending.accept_token(run, *own_picks[right]):
-                if right == len(guess) or own_picks[right][0] != guess[right]:
-                    break
-                right += 1
-            run.held += right
-            run.draft.record_guess(run.tokens, len(guess), right)
+            run.held += self.ending.accept_picks(run, guess, own_picks)
 
     def _pick_rows(self, hidden: Tensor, rows: Sequence[Row]) -> Iterator[tuple[int, float]]:
         for at in range(0, len(rows), _HEAD_ROWS):

@@ -1,9 +1,9 @@
-"""An earlier answer as a guess of the next tokens, taken up again after each difference.
+"""An earlier answer, or the prompt, as a guess of the next tokens, taken up again after a difference.
 
 Speculative decoding (arXiv 2211.17192) whose guesses come from the stored answer of another
 model to the same prompt. A guessed token counts only when the model itself picks it, so
 the result never depends on the draft. After a difference the guess goes on where the draft
-holds the last two tokens again, as prompt lookup decoding does.
+holds the last two tokens again, as prompt lookup decoding does; a ``LookupDraft`` knows nothing else.
 """
 
 from __future__ import annotations
@@ -55,3 +55,43 @@ class Draft:
         expected = len(answer) if self._at is None else self._at
         places = self._places.get(tuple(answer[-2:]), ())  # type: ignore[arg-type]
         self._at = min(places, key=lambda position: abs(position - expected), default=None)
+
+
+class LookupDraft(Draft):
+    """What followed the last two tokens where they stood before, in the prompt or in the answer.
+
+    Answers that repeat names, numbers and lines of their prompt are written several tokens a forward
+    (prompt lookup decoding; arXiv 2304.04487).
+    """
+
+    def __init__(self, prompt: Sequence[int]) -> None:
+        super().__init__()
+        self._sequence = list(prompt)
+        self._answered = 0
+        self._width = AGAIN
+        self._latest: dict[tuple[int, int], int] = {}
+        for position in range(2, len(self._sequence)):
+            self._note_pair(position)
+
+    def guess_tokens(self, most: int) -> tuple[int, ...]:
+        """The next tokens, at most ``most``; none where the pair is new."""
+        if not self._answered or most < 1 or len(self._sequence) < 2:
+            return ()
+        at = self._latest.get((self._sequence[-2], self._sequence[-1]))
+        if at is None:
+            return ()
+        return tuple(self._sequence[at : at + min(self._width, most)])
+
+    def record_guess(self, answer: Sequence[int], guessed: int, right: int) -> None:
+        """As in ``Draft``; what was written is known from now on."""
+        if guessed:
+            self._width = min(MOST, 2 * self._width) if right == guessed else AGAIN
+        for token in answer[self._answered :]:
+            if len(self._sequence) >= 2:
+                self._note_pair(len(self._sequence))
+            self._sequence.append(token)
+        self._answered = len(answer)
+
+    def _note_pair(self, position: int) -> None:
+        """Where the two tokens before ``position`` stood last."""
+        self._latest[self._sequence[position - 2], self._sequence[position - 1]] = position

@@ -9,6 +9,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from residency.infer.draft_tokens import Draft, LookupDraft
 from residency.infer.encode_requests import Encoder
 from residency.infer.fused_model import FusedModel
 from residency.infer.json_constraint import JsonConstraint, JsonGrammars
@@ -172,11 +173,14 @@ class LiveEngine:
         rules: Sequence[AnswerRule], tops: int | None,
     ) -> LiveRun:  # fmt: skip
         budget = min(sampling.max_new_tokens, self.context - len(ids))
+        # A rule may remember what it saw, and what is noted is noted of every row: both want no guess.
+        guesses = not rules and tops is None
         return LiveRun(
             index=sample,
             ids=ids,
             budget=budget,
             sampling=sampling,
+            draft=LookupDraft(ids) if guesses else Draft(),
             rules=self.engine.make_rules(ids, budget),
             own_rules=tuple(rules),
             wanted_tops=tops,

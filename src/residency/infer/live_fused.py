@@ -1,7 +1,8 @@
 """Continuous batching for a server: requests join a running batch, long prompts in pieces.
 
 One forward holds one token of every answer that is being written, and a bounded number of tokens of
-prompts that are being read, so a long prompt stops nobody. Runs of different models on one base
+prompts that are being read, so a long prompt stops nobody. Where few answers are written, guessed
+tokens join them: what followed the last words where they stood before. Runs of different models on one base
 share the batch (``mixed_forward``). What a prompt has in common with an earlier conversation of the
 same model, or with one in the batch, is copied and not computed.
 """
@@ -9,7 +10,7 @@ same model, or with one in the batch, is copied and not computed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,8 @@ PREFILL_TOKENS = 512
 """Most tokens of prompts in one forward, beside one token of every answer."""
 LEAST_REUSE = 8
 """Fewer common tokens are not worth a copy."""
+GUESS_ROWS = 8
+"""Rows of a forward up to which guessed tokens join: so many take 1.2 times as long as one (SmolLM2-135M)."""
 _LENGTH_STEP = 256
 _HEAD_ROWS = 256
 """Rows of logits alive at one time."""
@@ -41,6 +44,8 @@ class Piece:
     ids: list[int]
     whole: bool
     """Whether the sequence is computed up to its end after this."""
+    guess: tuple[int, ...] = ()
+    """Tokens at the end of ``ids`` that are only guessed."""
 
 
 class LiveFused:
@@ -215,10 +220,12 @@ class LiveFused:
         Pieces of one model lie together, in the order of slots.
         """
         room = PREFILL_TOKENS
+        guesses = GUESS_ROWS // len(self.active) - 1
         pieces: list[Piece] = []
         for slot, run in enumerate(self.active):
             if run.tokens:
-                pieces.append(Piece(run, slot, [run.tokens[-1]], True))
+                guess = run.guess_tokens(guesses)
+                pieces.append(Piece(run, slot, [run.tokens[-1], *guess], True, guess))
             elif room > 0:
                 ids = run.ids[run.held : run.held + room]
                 pieces.append(Piece(run, slot, ids, run.held + len(ids) == len(run.ids)))
@@ -244,13 +251,13 @@ class LiveFused:
             if piece.run.wants_prompt and not piece.run.tokens:
                 select += range(at - len(piece.ids), at)
             elif piece.whole:
-                select.append(at - 1)
+                select += range(at - 1 - len(piece.guess), at)
         hidden = forward_mixed(
             models, bounds, self._index_tensor(flat), attend.places, attend,
             self._index_tensor(select),
         )  # fmt: skip
         for piece in pieces:
-            piece.run.held += len(piece.ids)
+            piece.run.held += len(piece.ids) - len(piece.guess)
         changed: list[LiveRun] = []
         for name, model, states in zip(names, models, hidden, strict=True):
             model_pieces = [piece for piece in pieces if piece.run.model == name]
@@ -261,26 +268,34 @@ class LiveFused:
         self, model: FusedModel, pieces: Sequence[Piece], hidden: Tensor
     ) -> list[LiveRun]:
         """Picks of the runs whose sequence is computed to its end, and scores of prompts."""
-        at, ends, runs = 0, [], []
+        at = 0
+        ends: list[int] = []
+        rows: list[Row] = []
+        ended = [piece for piece in pieces if piece.whole]
         for piece in pieces:
-            run = piece.run
+            run, count = piece.run, len(piece.guess) + 1
             if run.wants_prompt and not run.tokens:
                 self._score_prompt(model, piece, hidden[at : at + len(piece.ids)])
                 at += len(piece.ids)
             elif piece.whole:
-                at += 1
+                at += count
             if piece.whole:
-                ends.append(at - 1)
-                runs.append(run)
-        for start in range(0, len(runs), _HEAD_ROWS):
-            part = runs[start : start + _HEAD_ROWS]
+                ends += range(at - count, at)
+                rows += [Row(run, piece.guess[:number]) for number in range(count)]
+        picks = self._pick_rows(model, hidden, ends, rows)
+        for piece in ended:
+            own_picks = [next(picks) for _ in range(len(piece.guess) + 1)]
+            piece.run.held += piece.run.ending.accept_picks(piece.run, piece.guess, own_picks)
+        return [piece.run for piece in ended]
+
+    def _pick_rows(
+        self, model: FusedModel, hidden: Tensor, ends: Sequence[int], rows: Sequence[Row]
+    ) -> Iterator[tuple[int, float]]:
+        """Token and log-probability of each row, whose state is ``hidden[ends]``."""
+        for start in range(0, len(rows), _HEAD_ROWS):
             where = self._index_tensor(ends[start : start + _HEAD_ROWS])
             logits = model.compute_logits(hidden[where])
-            for run, token, logprob in zip(
-                part, *pick_tokens(logits, [Row(run) for run in part]), strict=True
-            ):
-                run.ending.accept_token(run, token, logprob)
-        return runs
+            yield from zip(*pick_tokens(logits, rows[start : start + _HEAD_ROWS]), strict=True)
 
     def _score_prompt(self, model: FusedModel, piece: Piece, hidden: Tensor) -> None:
         """Log-probabilities of the prompt's tokens that follow this piece's."""

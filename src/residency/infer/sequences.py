@@ -78,9 +78,10 @@ class Run:
             self._uniforms.append(self._random.random())
         return self._uniforms[step]
 
-    def guess_tokens(self) -> tuple[int, ...]:
+    def guess_tokens(self, most: int | None = None) -> tuple[int, ...]:
         """What its draft holds next, one token short of the budget (which the last pick fills)."""
-        return self.draft.guess_tokens(self.budget - len(self.tokens) - 1)
+        room = self.budget - len(self.tokens) - 1
+        return self.draft.guess_tokens(room if most is None else min(most, room))
 
     def to_generation(self) -> Generation:
         """The finished answer."""
@@ -139,6 +140,22 @@ class Ending:
         if run.finish is None and len(run.tokens) >= run.budget:
             run.finish, run.text = "length", self.decode(run.tokens)
         return run.finish is not None
+
+    def accept_picks(
+        self, run: Run, guess: Sequence[int], picks: Sequence[tuple[int, float]]
+    ) -> int:
+        """Append the picks up to the first that is no guess; how many guesses were right.
+
+        Args:
+            picks: token and log-probability after each of the guessed tokens, one more than those.
+        """
+        right = 0
+        while not self.accept_token(run, *picks[right]):
+            if right == len(guess) or picks[right][0] != guess[right]:
+                break
+            right += 1
+        run.draft.record_guess(run.tokens, len(guess), right)
+        return right
 
     def _has_stop(self, text: str) -> bool:
         return any(s in text for s in self.stop)
