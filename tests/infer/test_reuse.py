@@ -144,6 +144,9 @@ def test_what_a_prompt_says_is_guessed_in_an_answer_that_repeats_it() -> None:
     assert looped < 12 + 20  # an answer repeats itself, too
     unlike = [rng.randrange(1000, 2000) for _ in range(120)]
     assert replay(unlike, LookupDraft(prompt)) == (120, 0)
+    pairs = [t for n in range(60) for t in (*prompt[3 * n : 3 * n + 2], 5000 + n)]
+    forwards, guessed = replay(pairs, LookupDraft(prompt))  # every match misleads
+    assert forwards == len(pairs) and guessed < 20
     for short in ([], [3]):
         assert replay(unlike, LookupDraft(short)) == (120, 0)
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 BEGIN, AGAIN, MOST = 8, 2, 32
 """Tokens guessed at once: at first, after a wrong guess, and at most; each right guess doubles
 them. On stored answers of three rounds of the tickets example these need the least time."""
+LONGEST_PASS = 5
+"""Misses in a row after which no more chances are passed over than before: 16."""
 
 
 class Draft:
@@ -61,7 +63,8 @@ class LookupDraft(Draft):
     """What followed the last two tokens where they stood before, in the prompt or in the answer.
 
     Answers that repeat names, numbers and lines of their prompt are written several tokens a forward
-    (prompt lookup decoding; arXiv 2304.04487).
+    (prompt lookup decoding; arXiv 2304.04487). A guess takes a forward longer: after one of which
+    nothing was right the next chance is passed over, after two the next two, then four and more.
     """
 
     def __init__(self, prompt: Sequence[int]) -> None:
@@ -69,6 +72,7 @@ class LookupDraft(Draft):
         self._sequence = list(prompt)
         self._answered = 0
         self._width = AGAIN
+        self._misses = self._passes = 0
         self._latest: dict[tuple[int, int], int] = {}
         for position in range(2, len(self._sequence)):
             self._note_pair(position)
@@ -80,12 +84,17 @@ class LookupDraft(Draft):
         at = self._latest.get((self._sequence[-2], self._sequence[-1]))
         if at is None:
             return ()
+        if self._passes:
+            self._passes -= 1
+            return ()
         return tuple(self._sequence[at : at + min(self._width, most)])
 
     def record_guess(self, answer: Sequence[int], guessed: int, right: int) -> None:
         """As in ``Draft``; what was written is known from now on."""
         if guessed:
             self._width = min(MOST, 2 * self._width) if right == guessed else AGAIN
+            self._misses = 0 if right else min(self._misses + 1, LONGEST_PASS)
+            self._passes = 2**self._misses // 2
         for token in answer[self._answered :]:
             if len(self._sequence) >= 2:
                 self._note_pair(len(self._sequence))

@@ -29,7 +29,8 @@ PREFILL_TOKENS = 512
 LEAST_REUSE = 8
 """Fewer common tokens are not worth a copy."""
 GUESS_ROWS = 8
-"""Rows of a forward up to which guessed tokens join: so many take 1.2 times as long as one (SmolLM2-135M)."""
+"""Rows of a forward up to which guessed tokens join. Few rows take nearly as long as eight, and these twice
+as long as one (``benchmarks/live_guesses.py``)."""
 _LENGTH_STEP = 256
 _HEAD_ROWS = 256
 """Rows of logits alive at one time."""
