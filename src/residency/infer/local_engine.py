@@ -15,7 +15,7 @@ from residency.errors import ConfigError
 from residency.infer.adapter_weights import replaced_weights
 from residency.infer.choice_items import Item
 from residency.infer.continuous_batch import Batcher
-from residency.infer.draft_tokens import Draft
+from residency.infer.draft_tokens import Draft, LookupDraft
 from residency.infer.encode_requests import Encoder
 from residency.infer.fused_model import FusedModel, why_not_fused
 from residency.infer.fused_or_generic import (
@@ -223,6 +223,7 @@ class LocalEngine:
         run = self._start_run(0, Prompt(tuple(messages)), sampling)
         if isinstance(run, Generation):
             raise ConfigError(run.error, next_step="start a new conversation")
+        run.draft = LookupDraft(run.ids)
         ending = self.make_ending(sampling)
         held_back = max((len(s) - 1 for s in ending.stop), default=0)
         sent = ""
