@@ -423,7 +423,7 @@ def try_kind(kind: str, folder: Path) -> dict[str, Any]:
         done = train(base, rows, settings, folder / "run", TrainOptions(seed=1))
         result["notes"] = list(done.notes)
         gap = abs(done.losses[0] - reference)
-        if gap > 1e-3 * max(1.0, reference):
+        if gap > 1e-4 * max(1.0, reference):
             return f"differs: loss {done.losses[0]:.5f} against {reference:.5f}"
         return "equal" if done.losses[-1] < done.losses[0] else "does not learn"
 

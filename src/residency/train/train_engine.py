@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError, TrainingError
 from residency.interfaces import TokenRow
-from residency.model.base_dropout import switch_dropout_off
+from residency.model.base_chance import switch_chance_off
 from residency.model.decoder import Decoder
 from residency.model.find_layers import first_trained_layer
 from residency.model.lora import all_adapters, attach_adapters, measure_reach
@@ -64,7 +64,7 @@ class Engine(ForwardPass):
         self.world = world or World()
         self.total_steps, self.steps_done = total_steps, 0
         self.loaded_as = next(model.parameters()).dtype
-        switch_dropout_off(model)
+        switch_chance_off(model)
         model.eval()
         self.decoder = Decoder(model, flat=settings.packing == "auto", longest=longest)
         self.device = self.decoder.device
