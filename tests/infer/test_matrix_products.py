@@ -9,7 +9,12 @@ import torch
 
 from residency.infer import matrix_products
 from residency.infer.matrix_products import PackedLinear, PlainRoom, round_rows
-from residency.model.product_choice import SingleRowWay, onednn_available, split_weight
+from residency.model.product_choice import (
+    SingleRowWay,
+    multiply_split,
+    onednn_available,
+    split_weight,
+)
 
 pytestmark = pytest.mark.skipif(not onednn_available(), reason="this PyTorch has no oneDNN")
 
@@ -50,6 +55,30 @@ def test_rows_that_come_singly_go_to_the_plain_weight_and_give_the_same(
     assert room.left == 100
     del product
     assert room.left == 48 * 32 * 4 + 100  # what a model took is free when it is gone
+
+
+@pytest.mark.usefixtures("two_threads")
+@torch.inference_mode()
+def test_few_rows_go_to_the_parts_and_more_to_the_packed_weight(
+    room: PlainRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(48, 32, generator=generator)
+    bias = torch.randn(48, generator=generator)
+    product = PackedLinear(weight, bias, single_rows="split", few_rows=3)
+    sizes: list[int] = []
+
+    def note(x: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(x))
+        return multiply_split(x, parts)
+
+    monkeypatch.setattr(matrix_products, "multiply_split", note)
+    for count in [2] * 20 + [1, 2, 3, 4, 5]:
+        rows = torch.randn(count, 32, generator=generator)
+        expected = rows.double() @ weight.double().T + bias.double()
+        torch.testing.assert_close(product(rows).double(), expected, rtol=1e-5, atol=1e-5)
+    assert sizes[-3:] == [1, 2, 3]
+    assert room.left == 100
 
 
 @torch.inference_mode()

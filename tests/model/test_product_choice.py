@@ -14,6 +14,7 @@ import pytest
 from residency.model import product_choice
 from residency.model.product_choice import (
     SingleRowWay,
+    most_split_rows,
     onednn_available,
     onednn_preferred,
     single_row_way,
@@ -78,6 +79,31 @@ def test_single_rows_have_a_choice_of_their_own_for_each_number_of_threads(
     single_row_way.cache_clear()
     (kept,) = json.loads((tmp_path / "products.json").read_text()).values()
     assert kept["onednn"] is True and kept["single_row_2"] == chosen
+
+
+@needs_onednn
+@pytest.mark.parametrize(("faster_up_to", "chosen"), [(1, 1), (3, 3), (8, 8)])
+def test_few_rows_take_the_parts_as_long_as_these_are_faster(
+    faster_up_to: int,
+    chosen: int,
+    times: list[tuple[float, float]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times.append((1.0, 2.0))
+    asked: list[int] = []
+
+    def time_rows(threads: int, rows: int) -> dict[str, float]:
+        asked.append(rows)
+        return {"packed": 1.0, "plain": 2.0, "split": 0.5 if rows <= faster_up_to else 0.99}
+
+    monkeypatch.setattr(product_choice, "time_few_rows", time_rows)
+    for _ in range(2):  # the second time as another process
+        for choice in (single_row_way, most_split_rows, onednn_preferred):
+            choice.cache_clear()
+        assert most_split_rows(2) == chosen
+    assert asked.count(1) == 1 and asked.count(2) == 1
+    for choice in (single_row_way, most_split_rows, onednn_preferred):
+        choice.cache_clear()
 
 
 @needs_onednn

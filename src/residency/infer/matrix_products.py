@@ -3,9 +3,9 @@
 On CPUs whose fp32 products go through MKL's AVX2 kernels (AMD), oneDNN's AVX-512 kernels are
 about 2.5 times as fast at the same precision, and a weight packed once serves every batch size.
 The packed weight is a reordering: unpacking gives the original bit for bit. For a single row, which
-is what one answer alone brings, some processors read the plain weight faster than the packed one,
-whole or a part in each thread: where that was measured here (``single_row_way``), a weight is unpacked
-beside the packed one when single rows keep coming, as long as all of them together stay small.
+is what one answer alone brings, or a few, some processors read the plain weight faster than the packed one,
+whole or a part in each thread: where that was measured here (``single_row_way``, ``most_split_rows``), a weight
+is unpacked beside the packed one when such rows keep coming, as long as all of them together stay small.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from residency.model.product_choice import (
     SingleRowWay,
+    most_split_rows,
     multiply_split,
     onednn_preferred,
     single_row_way,
@@ -28,7 +29,7 @@ from residency.model.product_choice import (
 _PACK_ROWS = 256
 """Row hint for packing; the blocked layout chosen at 256 is as fast at 2 to 2048 rows."""
 _SINGLES_BEFORE = 16
-"""Single rows that a weight has seen before it is unpacked: one answer alone, not the end of a batch."""
+"""Times that few rows came before a weight is unpacked: one answer alone, not the end of a batch."""
 _PLAIN_BYTES = 1 << 30
 """Most memory for weights that lie unpacked beside the packed ones."""
 
@@ -95,10 +96,16 @@ class PackedLinear:
     Args:
         weight: [out, in]. bias: [out].
         single_rows: where a single row goes: to this weight, the plain one, or the plain one's parts.
+        few_rows: up to how many rows go there.
     """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor | None, *, single_rows: SingleRowWay = "packed"
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        single_rows: SingleRowWay = "packed",
+        few_rows: int = 1,
     ) -> None:
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _PACK_ROWS)
         self.bias = bias
@@ -106,16 +113,18 @@ class PackedLinear:
         self.parts: Tensor | None = None
         self._single_rows = single_rows
         self._bytes = weight.numel() * weight.element_size()
+        self._few_rows = few_rows
         self._singles_left = -1 if single_rows == "packed" else _SINGLES_BEFORE
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._singles_left >= 0 and x.shape[0] == 1:
+        if self._singles_left >= 0 and x.shape[0] <= self._few_rows:
             if self.parts is not None:
-                row = multiply_split(x, self.parts)
-                return row if self.bias is None else row + self.bias
-            if self.plain is not None:
+                rows = multiply_split(x, self.parts)
+                return rows if self.bias is None else rows + self.bias
+            if self.plain is not None and x.shape[0] == 1:
                 return torch.nn.functional.linear(x, self.plain, self.bias)
-            self._count_single()
+            if self.plain is None:
+                self._count_single()
         return _multiply_packed(x, self.packed, self.bias)
 
     def _count_single(self) -> None:
@@ -197,5 +206,11 @@ def make_linear(
     if precision == "bf16":
         return Bf16Linear(weight, bias)
     if can_pack(weight.device) and weight.dtype == torch.float32:
-        return PackedLinear(weight, bias, single_rows=single_row_way(torch.get_num_threads()))
+        threads = torch.get_num_threads()
+        return PackedLinear(
+            weight,
+            bias,
+            single_rows=single_row_way(threads),
+            few_rows=max(1, most_split_rows(threads)),
+        )
     return DenseLinear(weight, bias)

@@ -28,6 +28,8 @@ ADVANTAGE = 1.05
 TIMES = 5
 SINGLE_WEIGHTS = 32
 """Weights of 3.5 MB through which a single row goes in each way."""
+FEW_ROWS = (2, 3, 4, 6, 8)
+"""Numbers of rows for which the parts are tried, until they are no faster."""
 SingleRowWay = Literal["packed", "plain", "split"]
 """A single row by oneDNN's packed weight, by the plain one, or by its parts, a thread each."""
 
@@ -66,6 +68,24 @@ def single_row_way(threads: int) -> SingleRowWay:
     return cast(SingleRowWay, row[name])
 
 
+@lru_cache(maxsize=8)
+def most_split_rows(threads: int) -> int:
+    """Up to how many rows a weight's parts are faster than the packed weight; 0 where one row is not."""
+    if single_row_way(threads) != "split":
+        return 0
+    name, row = f"split_rows_{threads}", _read_row()
+    known = row.get(name)
+    if not isinstance(known, int):
+        known = 1
+        for rows in FEW_ROWS:
+            seconds = time_few_rows(threads, rows)
+            if seconds["packed"] <= ADVANTAGE * seconds["split"]:
+                break
+            known = rows
+        _write_row(_read_row() | {name: known})
+    return known
+
+
 def _choose_once(way: str, other: str, measure: Callable[[], tuple[float, float]]) -> bool:
     """Whether ``way`` is taken and not ``other``: what was measured first here, and written down."""
     row = _read_row()
@@ -97,11 +117,16 @@ def time_products() -> tuple[float, float]:
     return best[0], best[1]
 
 
-@torch.no_grad()
 def time_single_rows(threads: int) -> dict[SingleRowWay, float]:
     """Seconds of one row through many weights, in each way: more of them than caches hold."""
+    return time_few_rows(threads, 1)
+
+
+@torch.no_grad()
+def time_few_rows(threads: int, rows: int) -> dict[SingleRowWay, float]:
+    """As ``time_single_rows``, for so many rows at once."""
     _, outputs, inputs = SHAPE
-    x = torch.ones(1, inputs)
+    x = torch.ones(rows, inputs)
     plain = [torch.full((outputs, inputs), float(number)) for number in range(SINGLE_WEIGHTS)]
     packed = [torch.ops.mkldnn._reorder_linear_weight(weight, 256) for weight in plain]
     parts = [split_weight(weight, threads) for weight in plain]
@@ -132,11 +157,12 @@ def split_weight(weight: torch.Tensor, parts: int) -> torch.Tensor | None:
 
 
 def multiply_split(x: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
-    """[1, inputs] × [parts, outputs / parts, inputs] → [1, outputs], the parts side by side.
+    """[T, inputs] × [parts, outputs / parts, inputs] → [T, outputs], the parts side by side.
 
-    MKL multiplies a single row in one thread, and a batch of matrices in a thread each.
+    MKL multiplies few rows in one thread, and a batch of matrices in a thread each.
     """
-    return torch.bmm(parts, x.t().expand(parts.shape[0], -1, 1)).view(1, -1)
+    out = torch.bmm(parts, x.t().expand(parts.shape[0], -1, -1))  # [parts, outputs / parts, T]
+    return out.view(1, -1) if x.shape[0] == 1 else out.flatten(0, 1).t().contiguous()
 
 
 def _read_row() -> dict[str, object]:
