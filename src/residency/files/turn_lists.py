@@ -36,3 +36,15 @@ def is_turn(value: Any) -> bool:
 def is_turn_list(value: Any) -> bool:
     """Whether it is a conversation: a list of turns and nothing else."""
     return isinstance(value, list) and bool(value) and all(map(is_turn, value))
+
+
+def list_column_turns(value: Any) -> list[Any]:
+    """The turns of a conversation that is written as columns (``{"role": […], "content": […]}``), as
+    Hugging Face's libraries write lists of objects; empty where it is none."""
+    if not isinstance(value, Mapping) or not value:
+        return []
+    columns = list(value.values())
+    if not all(isinstance(c, list) and len(c) == len(columns[0]) for c in columns):
+        return []
+    turns = [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+    return turns if all(map(is_turn, turns)) else []

@@ -44,6 +44,11 @@ PUBLIC: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]]]] = {
     "verl, ground truth": ("prompt", {"prompt": [U], "reward_model": {"ground_truth": "42"}}, pair("u", "42")),
     "plain input and output": ("input-output", {"input": "q", "output": "r"}, pair("q", "r")),
     "column names in any case": ("question", {"Question": "q", " ANSWER": "r"}, pair("q", "r")),
+    "Aya, FLAN": ("input-output", {"inputs": "q", "targets": "r"}, pair("q", "r")),
+    "problem and solution": ("question", {"problem": "q", "solution": "r", "level": "1"}, pair("q", "r")),
+    "SciQ": ("question", {"question": "q", "distractor1": "x", "correct_answer": "r"}, pair("q", "r")),
+    "UltraChat": ("dialogue", {"id": "1", "data": ["q", "r"]}, pair("q", "r")),
+    "turns as columns": ("sharegpt", {"conversations": {"from": ["human", "gpt"], "value": ["q", "r"]}}, pair("q", "r")),
     "query, response, history": (
         "question", {"query": "q", "response": "r", "history": [["a", "b"]]}, pair("a", "b") + pair("q", "r"),
     ),
@@ -289,3 +294,13 @@ def test_the_table_in_the_documentation_is_the_one_of_the_code() -> None:
     assert describe_layouts() in page.read_text(encoding="utf-8")
     names = [kind.name for kind in BUILT_IN]
     assert len(set(names)) == len(names) and names[-1] == "text"
+
+
+def test_texts_beside_raw_text_are_asked_about_and_what_tells_of_it_is_not(tmp_path: Path) -> None:
+    said = "this is what the customer said to us number"
+    rows = [{"content": f"our reply {n}", "ticket": f"{said} {n}"} for n in range(6)]
+    with pytest.raises(DataError, match="beside content stands ticket") as caught:
+        read_rows(tmp_path, rows)
+    assert "--column response=ticket" in caught.value.next_step
+    raw = [{"text": f"our text {n}", "page_title": f"{said} {n}", "url": said} for n in range(6)]
+    assert read_rows(tmp_path, raw).files[0].layout == "text"

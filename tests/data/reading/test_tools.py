@@ -129,3 +129,14 @@ def test_an_endpoint_is_sent_them_apart_from_the_messages(tmp_path: Path) -> Non
     body = build_request("m", Prompt(row.prompt, "k"), Sampling())
     assert [m["role"] for m in body["messages"]] == ["user", "assistant", "tool"]
     assert [t["function"]["name"] for t in body["tools"]] == ["find", "send"]
+
+
+def test_an_answer_of_nothing_but_calls_is_read_as_calls(tmp_path: Path) -> None:
+    tools = json.dumps([tool("find", "order")])
+    calls = json.dumps([{"name": "find", "arguments": {"order": "17"}}])
+    rows = [{"query": "q", "tools": tools, "answers": calls}, {"query": "q", "answers": calls}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    called, written = read_sources(["rows.jsonl"], DataConfig(), "train", tmp_path).examples
+    last = called.messages[-1]
+    assert last.content == "" and last.tool_calls[0]["function"]["name"] == "find"
+    assert written.messages[-1].content == calls  # without tools it is text to be written

@@ -22,6 +22,7 @@ from residency.files.turn_lists import (
     SPEAKER_KEYS,
     USER_KEYS,
     WORDS_KEYS,
+    list_column_turns,
 )
 from residency.nouns.example import Message, Role
 
@@ -95,7 +96,7 @@ def read_messages(value: Any, field: str) -> tuple[Message, ...]:
         except (ValueError, RecursionError):
             raise RowError("a list of messages is expected, found text", field) from None
     if isinstance(value, Mapping):
-        value = [value]
+        value = list_column_turns(value) or [value]
     if not isinstance(value, list) or not value:
         raise RowError("a list of messages is expected", field)
     return tuple(
@@ -108,7 +109,7 @@ def read_messages(value: Any, field: str) -> tuple[Message, ...]:
 def list_unread_keys(value: Any) -> set[str]:
     """Keys inside the messages of a row that are not read."""
     if isinstance(value, Mapping):
-        value = [value]
+        value = list_column_turns(value) or [value]
     if not isinstance(value, list):
         return set()
     unread: set[str] = set()

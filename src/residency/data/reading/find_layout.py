@@ -7,24 +7,27 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from residency.data.reading.answer_marks import read_answer_mark
-from residency.data.reading.clean_text import clean_label, is_missing
+from residency.data.reading.clean_text import is_missing
 from residency.data.reading.column_paths import (
     has_column,
     read_column,
+)
+from residency.data.reading.doubtful_columns import (
+    are_classes,
+    ask_for_answers,
+    hold_classes,
+    list_columns,
 )
 from residency.data.reading.file_shapes import describe_file_shape
 from residency.data.reading.layouts.known_layouts import find_layouts
 from residency.data.reading.layouts.layout import (
     COLUMNS,
-    RESPONSE_COLUMNS,
     SHARED_FIELDS,
     Layout,
     RowFields,
 )
 from residency.data.reading.suggest_columns import (
     COLUMNS_HINT,
-    MAYBE_ANSWERS,
-    NO_WORDS,
     suggest_columns,
 )
 from residency.errors import DataError
@@ -103,7 +106,7 @@ def find_mapping(
 
 
 def _no_layout(rows: Sequence[Mapping[str, Any]], layout: str, where: str) -> DataError:
-    present = _list_columns(rows)
+    present = list_columns(rows)
     wanted = f"the layout {layout!r}" if layout != "auto" else "any known layout"
     fields = f"the fields {', '.join(present)} do" if present else "rows without fields do"
     what, step = describe_file_shape(rows, where)
@@ -128,7 +131,7 @@ def _choose_raw(
     if "response" in named:
         return plain
     text = plain.columns["text"]
-    present = _list_columns(rows)
+    present = list_columns(rows)
     if 2 * sum(map(is_turn, rows)) > len(rows) and not named:
         raise DataError(
             "each row is one turn of a conversation",
@@ -148,10 +151,10 @@ def _choose_raw(
                 where=where,
                 next_step=f"--column class={column}, or --column label={column} (bad rows are left out)",
             )
-        if "label" not in named and (column.lower() == "label" or _are_classes(values)):
+        if "label" not in named and (column.lower() == "label" or are_classes(values)):
             return labelled
-    _ask_for_answers(rows, named, text, where)
-    classes = [c for c in present if c != text and "class" not in named and _hold_classes(rows, c)]
+    ask_for_answers(rows, named, text, where)
+    classes = [c for c in present if c != text and "class" not in named and hold_classes(rows, c)]
     if classes:
         raise DataError(
             f"beside {text} stands {', '.join(classes)}, whose values come again and again: a class "
@@ -161,65 +164,6 @@ def _choose_raw(
             f'[data] format = "text" to train on {text} as raw text',
         )
     return plain
-
-
-def _ask_for_answers(
-    rows: Sequence[Mapping[str, Any]], named: Mapping[str, str], text: str, where: str
-) -> None:
-    """That no column beside the text may be what is asked or answered.
-
-    Raises:
-        DataError: one may.
-    """
-    present = _list_columns(rows)
-    question_names = {
-        name for field in ("instruction", "prompt", "question") for name in COLUMNS[field]
-    }
-    doubtful = [
-        c
-        for c in present
-        if c.lower() in question_names | set(RESPONSE_COLUMNS) | MAYBE_ANSWERS and c != text
-    ]
-    verdicts = next((c for c in doubtful if _are_verdicts(rows, c)), None)
-    if verdicts is not None and "label" not in named:
-        texts = " --column class=accept" if "accept" in present else ""
-        raise DataError(
-            f"{verdicts} holds verdicts (accept, reject), not answers",
-            where=where,
-            next_step=f"--column label={verdicts}{texts} leaves out what was rejected",
-        )
-    if doubtful and verdicts is None:
-        raise DataError(
-            f"beside {text} stands {', '.join(doubtful)}: which is the prompt, which the answer?",
-            where=where,
-            next_step=f"--column question={text} --column response={doubtful[0]}, or "
-            f'[data] format = "text" to train on {text} as raw text',
-        )
-
-
-def _are_verdicts(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
-    """Whether a column holds what Prodigy's buttons say, and nothing else."""
-    values = {read_column(row, column) for row in rows if isinstance(row.get(column), str)}
-    return bool(values) and values <= {"accept", "reject", "ignore"}
-
-
-def _hold_classes(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
-    """Whether a column holds a few short words or small numbers again and again, and is not about
-    where the text comes from."""
-    name = column.strip().lower()
-    if name in NO_WORDS or name.endswith("id"):
-        return False
-    values = [v for row in rows if not is_missing(v := read_column(row, column))]
-    short = all(
-        isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= 40
-        for value in values
-    )
-    return short and 2 <= len(set(values)) <= 20 and _are_classes(values)
-
-
-def _are_classes(values: Sequence[Any]) -> bool:
-    """Whether values come again and again, as classes do and addresses do not."""
-    return len(values) >= 4 and 2 * len(set(values)) <= len(values)
 
 
 def _with_marks(
@@ -262,14 +206,10 @@ def _check_names(
             )
         if rows and not any(has_column(row, theirs) for row in rows):
             raise DataError(
-                f"no column {theirs!r} (for {ours}); the file has {', '.join(_list_columns(rows))}",
+                f"no column {theirs!r} (for {ours}); the file has {', '.join(list_columns(rows))}",
                 where=where,
                 next_step="correct --column, or [data] columns in residency.toml",
             )
-
-
-def _list_columns(rows: Sequence[Mapping[str, Any]], most: int = 12) -> list[str]:
-    return sorted({clean_label(str(key)) for row in rows for key in row})[:most]
 
 
 def _match_columns(

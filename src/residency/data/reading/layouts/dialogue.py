@@ -22,7 +22,7 @@ class DialogueLayout(Layout):
     name = "dialogue"
     needs = ("dialog",)
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "dialog": ("dialog", "dialogue", "utterances", "dialog_turns", "dialogue_turns", "conversation")
+        "dialog": ("dialog", "dialogue", "utterances", "dialog_turns", "dialogue_turns", "conversation", "data")
     }  # fmt: skip
     about = (
         "`dialog`, `dialogue` or `utterances`: a list of turns that name no speaker, or a text file of a dialogue a line, its turns ended by `__eou__` (DailyDialog): "

@@ -10,6 +10,7 @@ from residency.data.reading.clean_text import RowError, clean_text
 from residency.data.reading.conversations import list_unread_keys, read_messages
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.learn_marks import follow_mark_lists, read_yes_or_no
+from residency.files.turn_lists import list_column_turns
 from residency.nouns.example import Message, Role
 
 
@@ -29,6 +30,8 @@ class MessagesLayout(Layout):
         value = row.value(self.field)
         if isinstance(value, str):
             return value.lstrip()[:1] in ("[", "{")
+        if isinstance(value, Mapping):
+            return bool(list_column_turns(value))
         return isinstance(value, list) and not any(isinstance(turn, str) for turn in value)
 
     def read_row(self, row: RowFields) -> LayoutRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from residency.data.reading.clean_text import RowError, clean_text, is_missing, 
 from residency.data.reading.conversations import list_unread_keys, read_messages
 from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.marked_turns import read_marked_turns
+from residency.data.reading.tool_calls import read_named_calls
 from residency.nouns.example import Message
 
 
@@ -182,7 +184,25 @@ def read_answer(row: RowFields) -> tuple[Message, ...]:
         text = clean_text(answers[0], row.column("response")) if answers else ""
     else:
         text = row.text("response")
+    if calls := _read_calls(row, text):
+        return (Message("assistant", "", tool_calls=calls),)
     return (Message("assistant", text),) if text.strip() else ()
+
+
+def _read_calls(row: RowFields, text: str) -> tuple[dict[str, Any], ...]:
+    """An answer that is nothing but calls of the row's tools (xLAM); none where it is text."""
+    if is_missing(row.value("tools")) or text.lstrip()[:1] not in ("[", "{"):
+        return ()
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    calls = value if isinstance(value, list) else [value]
+    if not calls or not all(
+        isinstance(c, dict) and {"name", "arguments"} == c.keys() for c in calls
+    ):
+        return ()
+    return read_named_calls(calls, row.column("response"))
 
 
 def _list_answers(value: Any) -> list[str] | None:
