@@ -186,3 +186,8 @@ def test_every_convention_gives_the_same_value(whole: int, cents: int) -> None:
 def test_any_text_is_read(text: str) -> None:
     for number in find_numbers(text):
         assert number.value is not None or number.reason
+
+
+def test_a_power_beyond_what_is_compared_is_no_value_and_no_crash() -> None:
+    (number,) = find_numbers("the build 340846e613 of Monday")
+    assert number.value is None and "greater than" in number.reason

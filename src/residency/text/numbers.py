@@ -213,7 +213,10 @@ def _read_match(
         parts = re.finditer(r"\d+", body)
         return [Number(float(p[0]), start + p.start(), start + p.end()) for p in parts]
     value, alternative, reason = _read_body(body, convention)
-    factor = _read_exponent(match)
+    try:
+        factor = _read_exponent(match)
+    except OverflowError:  # an id such as 34e613, most often
+        return [Number(None, start, end, reason="greater than any number that can be compared")]
     if match["vulgar"] and value is not None:
         value += unicodedata.numeric(match["vulgar"].strip())
     value = None if value is None else value * factor
