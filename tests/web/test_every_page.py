@@ -21,7 +21,8 @@ from sweep_bodies import make_sweep_result
 
 pytestmark = pytest.mark.slow
 PARTS = (
-    *("/style.css", "/residency.js", "/token", "/run/events", "/start/check", "/start/plan"),
+    *("/style.css", "/residency.js", "/token", "/run/events"),
+    *("/start/check", "/start/plan", "/start/suite"),
     *(
         "/compare/metric",
         "/compare/work",

@@ -186,8 +186,10 @@ def test_an_empty_folder_becomes_a_project_by_dropping_a_file(
     page = watched.page
     with serve(folder) as served:
         page.goto(served)
-        page.set_input_files("input[name=upload]", str(tmp_path / "faq.csv"))
-        page.get_by_role("button", name="Look at it").click()
+        page.set_input_files("input[name=upload]", str(tmp_path / "faq.csv"))  # looked at at once
+        expect(page.locator("#column-instruction")).to_be_visible()
+        page.get_by_role("button", name="Look at it").click()  # and again: the later answer stays
+        expect(page.locator("[aria-busy]")).to_have_count(0)
         page.locator("#column-instruction").select_option("frage")
         # Not wait_for_function: it evaluates text anew at each look, which the pages' policy forbids.
         expect(page.locator("#column-instruction")).to_have_value("frage")

@@ -54,7 +54,7 @@ def test_a_run_is_started_stopped_and_gone_on_with_from_pages_of_different_serve
     second = TestClient(create_app(root), base_url=LOCAL)  # as after a restart of the server
     page = second.get("/run").text
     assert f"process {process}" in page
-    assert "The whole plan" in page and "sealed test: round: the best one" in page
+    assert "The whole plan" in page and "sealed test: the best round" in page
     assert post(second, "/run/stop") == 303
     wait_for(root, lambda s: not s.is_running)
     assert "SIGTERM" in read_run_state(root).last_words

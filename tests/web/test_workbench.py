@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from markupsafe import escape
 
 from finished_run import EVIL, copy_run, spoil_answers
 from residency.commands.compare import describe_primary
@@ -187,7 +189,7 @@ def test_what_comes_next_is_three_actions_with_reasons_the_same_in_status_and_pa
         text = client.get(path).text
         assert text.count('class="next"') == 1, path
         for action in actions:
-            assert action.command in text, path
+            assert escape(action.write_command(str(root))) in text, path
     assert [a.reason for a in actions if not a.reason] == []
     # Whoever is told to read is led to answers, in the terminal as on the page.
     for action in actions:
@@ -217,6 +219,45 @@ def test_an_empty_folder_becomes_a_project_by_a_file_and_a_mapping(tmp_path: Pat
     config = read_config(tmp_path)
     assert config.data.columns == {"question": "frage", "response": "antwort"}
     assert "1. The data" in client.get("/start").text
+
+
+def test_a_cleaned_copy_is_offered_only_for_rows_that_it_leaves_out(tmp_path: Path) -> None:
+    """A row that may stay in dev is told, and no button is shown that would change nothing."""
+    words = random.Random(0)
+    for split in ("train", "dev", "test"):
+        texts = ["".join(words.choices("abcdefgh    ", k=40)) for _ in range(40)]
+        rows = [(f"{text}?", text[::-1]) for text in texts]
+        if split == "train":
+            rows.append(rows[0])
+        if split == "dev":
+            rows.append(("Where is the desk of [INSERT NAME]?", "The desk of [INSERT NAME]."))
+        lines = [json.dumps({"question": q, "answer": a}) for q, a in rows]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+    client = TestClient(create_app(tmp_path), base_url=LOCAL)
+    made = post(client, "/start/make", path="train.jsonl", dev="dev.jsonl", test="test.jsonl")
+    assert made.status_code == 303, made.text
+    page = client.get("/start/check").text
+    assert "1 row of train: exact duplicate" in page and "Write a cleaned copy" in page
+    assert "A cleaned copy lies in" in post(client, "/start/clean").text
+    page = client.get("/start/check").text
+    assert "placeholders never filled in" in page and "Write a cleaned copy" not in page
+
+
+def test_start_shows_what_the_suite_passes_and_drafts_another_beside_it(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {n}?", "answer": f"It is {n * 7}, no more."} for n in range(90)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    client = TestClient(create_app(tmp_path), base_url=LOCAL)
+    post(client, "/start/make", path="rows.jsonl")
+    suite = tmp_path / "suite.toml"
+    before = suite.read_text()
+    page = client.get("/start/suite").text
+    for words in ("the reference with its statements turned around", "another row", "suite.toml"):
+        assert words in page, words
+    assert "residency suite draft" in page
+    drafted = post(client, "/start/suite").text
+    assert "suite-2.toml was written" in drafted and "the reference itself" in drafted
+    assert read_config(tmp_path).evaluate.suite == "suite-2.toml"
+    assert suite.read_text() == before
 
 
 def test_a_file_that_is_not_there_or_no_table_is_told_and_nothing_is_made(tmp_path: Path) -> None:

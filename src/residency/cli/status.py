@@ -51,6 +51,5 @@ def status_command(
     elif not summary.complete:
         print_line(f"Not complete. Go on with: residency run {quote_path(directory)}")
     for number, action in enumerate(actions, start=1):
-        verb, _, rest = action.command.partition(" ")
-        command = f"residency {verb} {quote_path(directory)} {rest}".rstrip()
+        command = action.write_command(quote_path(directory))
         print_line(f"Next {number}. {action.title}. {action.reason} → {command}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ class Checked(ShortView):
     """How the answers of an unusual chat template are trained."""
 
     settings: Config = field(default_factory=Config)
+    removable: Mapping[tuple[Split, str], int] = field(default_factory=dict)
+    """Rows that ``fix`` leaves out, by split and kind; those that cannot be read come on top."""
 
     @property
     def dev_needs(self) -> str:
@@ -66,11 +69,7 @@ class Checked(ShortView):
     @property
     def fixable(self) -> bool:
         """Whether ``fix`` would leave rows out."""
-        from residency.data.cleaning.cleaned_copy import DROPPED
-
-        report = self.report
-        seen = {f.name for f in report.figures if f.rows}
-        return bool(report.rejected or report.removed or report.leaks or seen & set(DROPPED))
+        return bool(self.report.rejected or self.removable)
 
 
 def check(
@@ -114,6 +113,7 @@ def check(
     from residency.data.benchmark_questions import load_benchmarks
     from residency.data.block_workers import spread_over
     from residency.data.checks.data_doctor import check_data as examine
+    from residency.data.cleaning.cleaned_copy import list_reasons, write_cleaned_copy
     from residency.embedding.wordllama import WordLlamaEmbedder
 
     reading = {"columns": columns, "split_at": split_at, "least": dict(least or {})}
@@ -146,14 +146,12 @@ def check(
     if project:
         report.notes.extend(_note_collected(root))
     written = _write(report, survey, report_folder) if report_folder else []
-    fixed = None
-    if fix:
-        from residency.data.cleaning.cleaned_copy import write_cleaned_copy as clean
-
-        leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
-        fixed = clean(survey, root / "clean", leaks=leaks)
+    leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
+    fixed = write_cleaned_copy(survey, root / "clean", leaks=leaks) if fix else None
+    reasons = list_reasons(survey, leaks)
+    removable = Counter((survey.split(row), kind) for row, (kind, _) in reasons.items())
     notes = survey.chat.notes if survey.chat is not None else ()
-    return Checked(report, _show(survey, show), fixed, written, notes, config)
+    return Checked(report, _show(survey, show), fixed, written, notes, config, removable)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -90,6 +91,12 @@ def write_suite_draft(
         name_suite(ws.root, out)
     in_use = (write and use) or ws.config.evaluate.suite == out
     return DraftedSuite(draft, path if write else None, in_use, drafted, present)
+
+
+def find_free_name(root: Path) -> str:
+    """``suite.toml``, or the first of ``suite-2.toml``, ``suite-3.toml`` … that is not there yet."""
+    names = (SUITE_FILE if n == 1 else f"suite-{n}.toml" for n in count(1))
+    return next(name for name in names if not (root / name).exists())
 
 
 def try_suite(ws: Workspace) -> Sensitivity:

@@ -39,7 +39,13 @@ class PlannedStage:
     @property
     def title(self) -> str:
         """What people read: which round is the best one is known when the test is opened."""
-        return f"{self.name}: the best one" if self.name == BEST_ROUND else self.name
+        if self.name == BEST_ROUND:
+            return "sealed test: the best round"
+        arms_test = "arms: test "
+        if self.name.startswith(arms_test):
+            arm, _, number = self.name.removeprefix(arms_test).partition(" ")
+            return f"sealed test: {arm} arm, training {number}"
+        return self.name
 
 
 def plan_run(ws: HasRows) -> list[PlannedStage]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import UserError
-from residency.evaluate.suites.sensitivity_table import PROBES, Sensitivity
 from residency.files.atomic_write import write_text
 from residency.report import sections
 from residency.report.highlight import highlight_trained
@@ -21,7 +20,7 @@ from residency.report.sweep_charts import read_sweep
 from residency.report.templates_env import make_environment, read_asset
 from residency.report.training_charts import draw_loss_chart, draw_time_chart
 from residency.results.arm_sentences import tell_arms, tell_falls
-from residency.results.blind_spots import describe_blind_spots
+from residency.results.blind_spots import describe_sensitivity
 from residency.results.conclusion import stop_sentence
 from residency.results.headline import write_headline
 from residency.results.lineage import trace_lineage
@@ -98,7 +97,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         record=sections.list_record(results),
         settings_text=json.dumps(results.settings, indent=1, ensure_ascii=False),
         **_draw_charts(results),
-        **_describe_sensitivity(table),
+        **describe_sensitivity(table),
         **_describe_arms(results, titles),
         **_show_rows(results),
     )
@@ -116,16 +115,6 @@ def _draw_charts(results: RunResults) -> dict[str, Any]:
             {m.label: results.loss_curve(m) for m in results.models if m.training}
         ),
         "time_chart": draw_time_chart(sections.list_times(results)),
-    }
-
-
-def _describe_sensitivity(table: Sensitivity | None) -> dict[str, Any]:
-    return {
-        "probe_words": PROBES,
-        "probe_rules": list(dict.fromkeys(n for p in table.probes for n in p.rules))
-        if table
-        else [],
-        "blind_spots": describe_blind_spots(table) if table else "",
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from residency.evaluate.suites.sensitivity_table import (
     BLIND,
     PROBES,
@@ -13,6 +15,16 @@ from residency.results.number_formats import format_percent
 
 _DENY: tuple[ProbeName, ...] = ("negated", "another", "empty")
 """Probes that no useful score passes; one answer for all may rightly be the commonest class."""
+
+
+def describe_sensitivity(table: Sensitivity | None) -> dict[str, Any]:
+    """What is written with the table: names of probes and of rules, and the sentence."""
+    rules = dict.fromkeys(name for probe in table.probes for name in probe.rules) if table else {}
+    return {
+        "probe_words": PROBES,
+        "probe_rules": list(rules),
+        "blind_spots": describe_blind_spots(table) if table else "",
+    }
 
 
 def describe_blind_spots(table: Sensitivity) -> str:

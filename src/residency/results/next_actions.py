@@ -27,7 +27,7 @@ WRITE_ROWS = 20
 
 @dataclass(frozen=True)
 class NextAction:
-    """One thing to do: what, why, the command that does it (without folder), and its page.
+    """One thing to do: what, why, the command that does it (``DIR`` is the folder), and its page.
 
     ``weight`` orders actions; the highest comes first.
     """
@@ -37,6 +37,12 @@ class NextAction:
     command: str
     page: str
     weight: float
+
+    def write_command(self, folder: str = "") -> str:
+        """The command line for a project's folder, as a shell takes it; without one, for inside it."""
+        words = self.command.split()
+        named = [folder if word == "DIR" else word for word in words]
+        return " ".join(["residency", *filter(None, named)])
 
 
 def list_next_actions(results: RunResults, *, running: bool = False) -> list[NextAction]:
@@ -76,7 +82,7 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
         yield NextAction(
             f"Look at the {rows} rows that round {waiting} would train",
             "The run waits for you: what you reject is never trained.",
-            "rows",
+            "rows DIR",
             "/rows",
             100.0,
         )
@@ -84,7 +90,7 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
         yield NextAction(
             "Watch the run",
             "It goes on by itself, also when this page is closed.",
-            "status",
+            "status DIR",
             "/run",
             50.0,
         )
@@ -92,7 +98,7 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
         yield NextAction(
             "Go on with the run",
             "It is not complete; what was done is kept.",
-            "run",
+            "run DIR",
             "/run",
             95.0,
         )
@@ -104,7 +110,7 @@ def _trust_the_score(results: RunResults) -> Iterator[NextAction]:
         yield NextAction(
             "Draft a suite that can tell right from wrong",
             "The score passes answers that are wrong on purpose, so no “better” can rest on it.",
-            "suite",
+            "suite draft DIR --use",
             "/start",
             90.0,
         )
@@ -115,7 +121,7 @@ def _trust_the_score(results: RunResults) -> Iterator[NextAction]:
             "Look at answers that could not be judged",
             f"In one model only {format_percent(worst.coverage, 0)} could be: the others say "
             "nothing, for or against.",
-            "diagnose",
+            "diagnose DIR",
             "/items",
             55.0,
         )
@@ -132,7 +138,7 @@ def _look_at_issues(results: RunResults) -> Iterator[NextAction]:
                 f"See what broke: {issue.title}",
                 f"{format_percent(verdict.before_rate, 0)} failed before, "
                 f"{format_percent(verdict.after_rate, 0)} do now ({verdict.broken} items broke).",
-                "status",
+                "status DIR",
                 f"/issues/{issue.issue.id}",
                 85.0 + verdict.after_rate,
             )
@@ -143,7 +149,7 @@ def _look_at_issues(results: RunResults) -> Iterator[NextAction]:
             yield NextAction(
                 f"Add dev rows for {issue.title}",
                 f"Its {verdict.n} items can show no change at all.",
-                "check",
+                "check DIR",
                 f"/issues/{issue.issue.id}",
                 35.0,
             )
@@ -167,7 +173,7 @@ def _serve_issues(results: RunResults, failing: list[IssueResult]) -> Iterator[N
         yield NextAction(
             "Train another round",
             f"Still failing: {named}{more}; {rows} to draw from.",
-            f"run --rounds {rounds}",
+            f"run DIR --rounds {rounds}",
             "/run",
             66.0,
         )
@@ -175,14 +181,14 @@ def _serve_issues(results: RunResults, failing: list[IssueResult]) -> Iterator[N
         yield NextAction(
             f"Write {WRITE_ROWS} answers for {worst.title}",
             f"{_tell_rate(worst)}; {rows}, so the rows must come from you.",
-            f"collect --issue {worst.issue.id}",
+            f"collect DIR --issue {worst.issue.id}",
             "/write",
             72.0,
         )
     yield NextAction(
         f"Read what fails: {worst.title}",
         f"{_tell_rate(worst)}. Twenty answers tell more than the rate does, and say how far to trust it.",
-        f"label {worst.issue.id}",
+        f"label DIR {worst.issue.id}",
         f"/issues/{worst.issue.id}?change=still+failing",
         62.0,
     )
@@ -203,15 +209,15 @@ def _after_the_end(results: RunResults) -> Iterator[NextAction]:
         yield NextAction(
             "Send the model into use",
             "It is better on the sealed test; the export proves that the file says the same.",
-            "export",
-            "/report",
+            "export DIR",
+            "/ship",
             58.0,
         )
     elif head.answer == "worse":
         yield NextAction(
             "Do not ship; read what it broke",
             "On the sealed test it is worse than the prompted base.",
-            "report",
+            "report DIR",
             "/report",
             92.0,
         )
@@ -224,7 +230,7 @@ def _ask_people(results: RunResults) -> Iterator[NextAction]:
         yield NextAction(
             "Let people compare blind",
             "Nobody has yet said which answers they prefer; checks see only what they are told.",
-            "arena",
+            "arena review DIR",
             "/review",
             45.0,
         )

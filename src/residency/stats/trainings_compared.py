@@ -58,9 +58,10 @@ class TrainingsCompared:
     def sentence(self) -> str:
         """What may be said of the data."""
         if not self.can_tell:
+            trainings = "training" if self.targeted == 1 else "trainings"
             return (
                 f"Whether the data made the difference cannot be told from {self.control} control "
-                f"and {self.targeted} targeted training(s): another seed or draw of rows moves whole "
+                f"and {self.targeted} targeted {trainings}: another seed or draw of rows moves whole "
                 f"slices. At least {count_needed_trainings(self.alpha)} of each are needed."
             )
         over = f"over {self.control} control and {self.targeted} targeted trainings"

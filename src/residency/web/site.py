@@ -164,13 +164,21 @@ class Site:
         root = self.root(request)
         return read_position(root / FOLDER) if root else None
 
-    def command(self, request: Request, words: str) -> str:
-        """A command line that does what a page does: ``run`` → ``residency run demo``."""
-        root = self.root(request) or self.folder
-        verb, _, rest = words.partition(" ")
-        here = Path.cwd()
+    def name_folder(self, request: Request) -> str:
+        """The project's folder as a shell takes it, from where the server was started."""
+        root, here = self.root(request) or self.folder, Path.cwd()
         name = root.relative_to(here).as_posix() if root.is_relative_to(here) else str(root)
-        return f"residency {verb} {shlex.quote(name)} {rest}".rstrip()
+        return shlex.quote(name)
+
+    def command(self, request: Request, words: str, *, verbs: int = 1) -> str:
+        """A command line that does what a page does: ``run`` → ``residency run demo``.
+
+        Args:
+            verbs: how many of the words come before the folder (``suite draft`` has two).
+        """
+        each = words.split()
+        line = ["residency", *each[:verbs], self.name_folder(request), *each[verbs:]]
+        return " ".join(line)
 
     # --- who writes -----------------------------------------------------------------------
 
@@ -257,6 +265,7 @@ class Site:
             "position": position,
             "several": self.several,
             "actions": self.next_actions(request),
+            "folder_words": self.name_folder(request),
         }
         return HTMLResponse(self._draw(request, template, {**frame, **values}), status)
 

@@ -56,7 +56,7 @@ def write_cleaned_copy(
     Args:
         leaks: row number → benchmark that it comes near.
     """
-    reasons = _list_reasons(survey, leaks or {})
+    reasons = list_reasons(survey, leaks or {})
     draft = draft_name(out / "version")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -153,7 +153,7 @@ class _DraftFiles:
             self._batch.clear()
 
 
-def _list_reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+def list_reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, str]]:
     """Row number → kind and reason, for every row that is left out."""
     out: dict[int, tuple[str, str]] = {}
     for number, drop in enumerate(survey.decision.drops):

@@ -65,7 +65,7 @@ def preview_file(path: Path, columns: Mapping[str, str], *, split_at: str = "") 
             raw_text=bool(split_at) or source.kind == "text",
         )
     except DataError as error:
-        return FilePreview(str(path), names, dict(columns), "", [], [], f"{error}")
+        return FilePreview(str(path), names, dict(columns), "", [], [], error.what)
     reader = RowReader(source.name, config, "train", need_answer=True, mapping=mapping)
     examples: list[Example] = []
     refused: list[str] = []

@@ -54,11 +54,19 @@ def add_routes(app: FastAPI, site: Site) -> None:
         )
 
     @app.post("/run/start")
-    def start(request: Request, by_settings: Annotated[str, Form(max_length=4)] = "") -> Response:
-        """Start a run by the settings, or go on with the last one, whose base an option may have chosen."""
+    def start(
+        request: Request,
+        by_settings: Annotated[str, Form(max_length=4)] = "",
+        rounds: Annotated[int, Form(ge=0, le=99)] = 0,
+    ) -> Response:
+        """Start a run by the settings, or go on with the last one, whose base an option may have chosen.
+
+        ``rounds``: up to so many; 0 leaves it to the settings.
+        """
         root, config = site.need_root(request), site.config(request)
         base = "" if by_settings else find_opened_base(root, config)
-        start_run(root, ["--base", base] if base else [])
+        words = ["--base", base] if base else []
+        start_run(root, [*words, "--rounds", str(rounds)] if rounds else words)
         return site.went(request, "/run")
 
     @app.post("/run/stop")

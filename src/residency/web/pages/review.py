@@ -88,7 +88,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             request,
             "review.html.j2",
             here="/review",
-            command=name_command(site, request, "arena review"),
+            command=site.command(request, "arena review", verbs=2),
             results=results,
             votes=len(votes),
             people=people,
@@ -116,7 +116,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "review_pair.html.j2",
             here="/review",
             title="Which is better?",
-            command=name_command(site, request, "arena review"),
+            command=site.command(request, "arena review", verbs=2),
             **_next(session),
             pair=pair,
         )
@@ -152,7 +152,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "board.html.j2",
             here="/review",
             title="Board",
-            command=name_command(site, request, "arena board"),
+            command=site.command(request, "arena board", verbs=2),
         )
 
     @app.get("/review/board/table")
@@ -163,11 +163,6 @@ def add_routes(app: FastAPI, site: Site) -> None:
         except StoreError as error:
             return site.part(request, "board_table.html.j2", board=None, problem=error.what)
         return site.part(request, "board_table.html.j2", board=ratings, problem="")
-
-
-def name_command(site: Site, request: Request, words: str) -> str:
-    """A command of two words with the project's folder behind them."""
-    return site.command(request, "run").replace("residency run", f"residency {words}", 1)
 
 
 def name_pair(a: str, b: str) -> str:

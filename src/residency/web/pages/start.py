@@ -16,8 +16,17 @@ from residency.project.opened_base import find_opened_base
 from residency.web.site import PROJECT_COOKIE, Site, remember
 from residency.web.uploads import keep_upload
 
-FIELDS = ("instruction", "input", "response", "prompt", "question", "messages", "text", "system")
-"""Fields that a person maps columns to; others are recognised by their names."""
+FIELDS = {
+    "question": "what is asked",
+    "response": "what is to be answered",
+    "instruction": "the task, in words",
+    "input": "what the task is about",
+    "messages": "whole conversations",
+    "prompt": "raw text that the answer continues",
+    "text": "raw text, all of it learned",
+    "system": "said before everything else",
+}
+"""Fields that a person maps columns to, in words; others are recognised by their names."""
 
 
 def add_routes(app: FastAPI, site: Site) -> None:

@@ -9,7 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from residency.project.workspace import Workspace
+from residency.web.open_projects import open_alone
 from residency.web.site import Site
+
+REMOVED_KINDS = {
+    "contamination": "too near to dev, to test or to a benchmark",
+    "mojibake": "broken characters (wrong encoding)",
+    "template_marks": "marks of a chat template within the text",
+    "placeholders": "placeholders never filled in",
+    "refusals": "answers that refuse",
+    "repetitive": "answers that repeat themselves",
+    "secrets": "secrets such as keys",
+}
+"""Kinds of rows that cleaning leaves out, in words; others are words already."""
 
 
 def add_routes(app: FastAPI, site: Site) -> None:
@@ -21,7 +33,11 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
         checked = check(site.need_root(request))
         return site.part(
-            request, "start_check.html.j2", checked=checked, command=site.command(request, "check")
+            request,
+            "start_check.html.j2",
+            checked=checked,
+            kinds=REMOVED_KINDS,
+            command=site.command(request, "check"),
         )
 
     @app.post("/start/clean")
@@ -31,6 +47,20 @@ def add_routes(app: FastAPI, site: Site) -> None:
         site.need_person(request)
         checked = use_cleaned_data(site.need_root(request))
         return site.part(request, "start_cleaned.html.j2", fixed=checked.fixed)
+
+    @app.get("/start/suite")
+    def show_suite(request: Request) -> Response:
+        return _show_suite(site, request)
+
+    @app.post("/start/suite")
+    def draft_suite(request: Request) -> Response:
+        from residency.commands.suite import find_free_name, write_suite_draft
+
+        site.need_person(request)
+        name = find_free_name(site.need_root(request))
+        with open_alone(site, request) as ws:
+            write_suite_draft(ws, out=name, use=True, compare=False)
+        return _show_suite(site, request, drafted=name)
 
     @app.post("/start/base")
     def choose_base(
@@ -79,3 +109,25 @@ def add_routes(app: FastAPI, site: Site) -> None:
             estimate=costs,
             minutes=(steps * costs.step_seconds + costs.frozen_seconds) / 60,
         )
+
+
+def _show_suite(site: Site, request: Request, drafted: str = "") -> Response:
+    """What the suite asks, and what it passes and fails of right and wrong answers."""
+    from residency.loop.measure_sensitivity import measure_sensitivity
+    from residency.results.blind_spots import describe_sensitivity, is_blind_score
+
+    config, root = site.config(request), site.need_root(request)
+    with open_alone(site, request) as ws:
+        table = measure_sensitivity(ws)
+    suite = config.evaluate.suite
+    return site.part(
+        request,
+        "start_suite.html.j2",
+        suite=suite,
+        drafted=drafted,
+        text=(root / suite).read_text(encoding="utf-8") if suite else "",
+        table=table,
+        blind=is_blind_score(table),
+        command=site.command(request, "suite draft --use", verbs=2),
+        **describe_sensitivity(table),
+    )

@@ -68,6 +68,7 @@
     return data;
   };
 
+  const turns = new WeakMap(); // of several answers to one place the last that was asked for stays
   const send = async (element, { submitter = null, again = false } = {}) => {
     const question = element.getAttribute("hx-confirm");
     if (question && !again && !confirm(question)) return;
@@ -87,6 +88,9 @@
     }
     const busy = targetOf(element) || element;
     busy.setAttribute("aria-busy", "true");
+    const turn = (turns.get(busy) || 0) + 1;
+    turns.set(busy, turn);
+    const isLast = () => turns.get(busy) === turn;
     try {
       const answer = await fetch(url, options);
       const text = await answer.text();
@@ -100,12 +104,13 @@
         return location.assign(answer.url);
       }
       if (!answer.ok) return say(parse(text || "<p>That did not work.</p>"));
+      if (!isLast() && element.getAttribute("hx-swap") !== "beforeend") return;
       swap(element, text);
       element.dispatchEvent(new CustomEvent("residency:done", { bubbles: true }));
     } catch {
       sayText("The server does not answer. What you wrote is still here; try again in a moment.");
     } finally {
-      busy.removeAttribute("aria-busy");
+      if (isLast()) busy.removeAttribute("aria-busy");
     }
   };
 
