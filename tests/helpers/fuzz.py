@@ -7,7 +7,7 @@ A few run with every test. By hand, as many as wished, from another seed:
 
 from __future__ import annotations
 
-import resource
+import contextlib
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ Input = TypeVar("Input")
 LONGEST = 10
 """Seconds that one input may take."""
 MOST_MEMORY = 1 << 20
-"""Kilobytes that all inputs together may add to the process's largest size."""
+"""Kilobytes that one input may add to the process's size while it is tried."""
 
 
 class HangError(BaseException):
@@ -55,10 +55,10 @@ class Fuzz:
         """
         outcomes: Counter[str] = Counter()
         earlier = signal.signal(signal.SIGALRM, _end_input)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
             for number, value in enumerate(inputs):
                 signal.alarm(LONGEST)
+                before = _begin_peak()
                 try:
                     try_input(value)
                     outcomes["read"] += 1
@@ -72,10 +72,10 @@ class Fuzz:
                     ) from error
                 finally:
                     signal.alarm(0)
+                grown = _read_memory("VmHWM") - before
+                assert grown < MOST_MEMORY, f"{grown >> 10} MB more ({number}: {self._keep(value)})"
         finally:
             signal.signal(signal.SIGALRM, earlier)
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        assert grown < MOST_MEMORY, f"{grown >> 10} MB more"
         return outcomes
 
     def _keep(self, value: Any) -> Path:
@@ -83,6 +83,22 @@ class Fuzz:
         data = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
         path.write_bytes(data)
         return path
+
+
+def _begin_peak() -> int:
+    """Kilobytes of this process now, from where its largest size is counted anew."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _read_memory("VmRSS")
+
+
+def _read_memory(name: str) -> int:
+    """A figure of this process in kilobytes; 0 where the system does not tell it."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
 
 
 def _end_input(*_: Any) -> None:
