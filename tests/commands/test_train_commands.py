@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
@@ -82,6 +83,28 @@ def test_merge_replaces_only_what_it_made_and_only_when_told(
     capsys.readouterr()
     assert merge(out, "--force") == 2
     assert "notes.txt" in capsys.readouterr().err and (out / "notes.txt").exists()
+
+
+def test_an_adapter_is_merged_into_its_own_base_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, moved = tmp_path / "model", tmp_path / "moved"
+    root = save_project(tmp_path / "p", save_model(base))
+    model = Project.open(root).train()
+    base.rename(moved)
+    settings = root / "residency.toml"
+    settings.write_text(settings.read_text().replace(str(base), str(moved)))
+    command = ["merge", str(root), "--model", model.id, "--out"]
+    assert run_command_line([*command, str(tmp_path / "one")]) == 0
+    state = load_file(moved / "model.safetensors")
+    name = next(iter(state))
+    save_file(
+        {**state, name: state[name] * 2}, moved / "model.safetensors", metadata={"format": "pt"}
+    )
+    capsys.readouterr()
+    assert run_command_line([*command, str(tmp_path / "two")]) == 2
+    assert "its base is another than this project's" in capsys.readouterr().err
+    assert not (tmp_path / "two").exists()
 
 
 def test_evaluation_while_training_takes_the_dev_rows_and_keeps_the_best_step(

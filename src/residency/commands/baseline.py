@@ -40,6 +40,7 @@ from residency.project.named_models import (
     find_model,
     label_model,
     register_base_model,
+    require_local,
 )
 from residency.project.workspace import Workspace, hash_rows
 from residency.store.record_kind import RecordKind
@@ -231,6 +232,8 @@ def _generator(ws: Workspace, way: _Way) -> Generator:
     if way.generator is not None:
         return way.generator
     adapter = way.model.adapter
+    if adapter:
+        require_local(ws, way.model, "the fine-tuned model cannot answer beside this base")
     ws.engine.use_adapter(ws.store.artifacts.folder(adapter) if adapter else None)
     return ws.engine
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from residency.errors import UserError
 from residency.files.own_folder import check_replaceable
-from residency.project.named_models import find_model
+from residency.project.named_models import find_model, require_local
 from residency.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ def merge(ws: Workspace, name: str, out: Path, *, force: bool = False) -> MergeP
         force: replace a folder that an earlier merge wrote, and nothing else.
 
     Raises:
-        UserError: the model has no adapter, or something else lies at ``out``.
+        UserError: the model has no adapter or was trained on another base, or something else lies at ``out``.
         ParityError: the merged folder does not give the adapter's outputs; nothing is left.
     """
     model = find_model(ws, name)
+    require_local(ws, model, "only models of the project's base are merged")
     if not model.adapter:
         raise UserError(
             f"{name} is the base itself: there is nothing to merge",

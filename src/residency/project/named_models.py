@@ -55,12 +55,18 @@ def require_local(ws: HasBase, model: Model, what: str) -> None:
     if model.base.startswith(ENDPOINT):
         step = "residency eval --endpoint URL --endpoint-model NAME asks an endpoint"
         raise UserError(what, where=label_model(model), next_step=step)
-    if model.base != ws.base.identity:
+    if _name_weights(model.base) != _name_weights(ws.base.identity):
         raise UserError(
             f"{what}: its base is another than this project's",
             where=f"{model.id}, {model.base}",
-            next_step="set model.base back to it",
+            next_step="set model.base back to it, with the files that it had; or train again on "
+            f"{ws.base.identity}",
         )
+
+
+def _name_weights(identity: str) -> str:
+    """Source and checksum of a base; a folder may be called otherwise by now."""
+    return identity.rsplit("@", 1)[-1]
 
 
 def find_model(ws: HasBase, name: str) -> Model:
