@@ -47,6 +47,12 @@ def test_turns_without_speakers_are_read_in_turn_and_told(
     assert result.files[0].layout == "dialogue" and result.files[0].changed[IN_TURN] == 3
 
 
+def test_turns_that_say_who_speaks_in_another_way_are_not_guessed(tmp_path: Path) -> None:
+    turns = [{"text": "Hi.", "is_user": True}, {"text": "Are you there?", "is_user": True}]
+    result = read_rows(tmp_path, [{"dialogue": turns}] * 3)
+    assert result.examples == [] and "unknown role" in result.rejects[0].reason
+
+
 def test_a_text_file_of_a_dialogue_a_line(tmp_path: Path) -> None:
     line = "Hi. __eou__ Hello. __eou__ Bye. __eou__ See you. __eou__\n"
     result = read_text(tmp_path, "dialogues_text.txt", line + "\n" + line.replace("Hi.", "Hey."))

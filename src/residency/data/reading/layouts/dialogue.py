@@ -16,6 +16,10 @@ from residency.nouns.example import Message, Role
 IN_TURN = "the turns name no speaker: the first was read as the user's, then in turn"
 
 
+_SPEAKER = re.compile(r"user|bot|speak|role|agent|author|sender|who|party|actor|participant")
+"""Within names of keys that say who speaks in a way that is not known (``is_user``, ``speaker_idx``)."""
+
+
 class DialogueLayout(Layout):
     """Turns without speakers: DailyDialog's, EmpatheticDialogues', PersonaChat's."""
 
@@ -69,6 +73,8 @@ def _find_words(turn: Any) -> str | None:
         return None
     keys = {str(key).strip().lower(): value for key, value in turn.items()}
     if keys.keys() & {*SPEAKER_KEYS, *USER_KEYS, *ASSISTANT_KEYS, "type", "tool_calls"}:
+        return None
+    if any(_SPEAKER.search(key) for key in keys):
         return None
     words = next((keys[name] for name in WORDS_KEYS if name in keys), None)
     return words if isinstance(words, str) else None
