@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomlkit
 from fastapi.testclient import TestClient
 from markupsafe import escape
 
 from finished_run import EVIL, copy_run, spoil_answers
 from residency.commands.compare import describe_primary
 from residency.commands.project import Project
+from residency.project.opened_settings import read_config_as_opened
 from residency.project.row_decisions import read_decisions
 from residency.project.settings_file import read_config
 from residency.report.word_difference import mark_difference
@@ -144,6 +146,30 @@ def test_pages_speak_of_the_base_that_the_last_run_was_started_with(
     for more in ({}, {"by_settings": "yes"}):
         fresh.post("/run/start", data={"csrf": token, **more}, follow_redirects=False)
     assert asked == [["--base", base], []]
+
+
+def test_pages_and_commands_go_on_with_the_options_of_the_last_run(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what they judge belongs to a run of other settings, and no page shows it."""
+    root = copy_run(finished_run, tmp_path / "project")
+    rounds = read_config(root).rounds.max
+    opened = Project.open(root, overrides={"rounds.max": rounds + 1}, as_opened=False)
+    run = opened.open_run()
+    assert run != Project.open(root, as_opened=False).run_id
+    assert Project.open(root).run_id == run
+    assert read_config_as_opened(root).rounds.max == rounds + 1
+    asked: list[list[str]] = []
+    monkeypatch.setattr(live_run, "start_run", lambda root, options: asked.append(options))
+    fresh = TestClient(create_app(root), base_url=LOCAL)
+    for more in ({}, {"rounds": "7"}, {"by_settings": "yes"}):
+        post(fresh, "/run/start", **more)
+    assert asked == [["--rounds", str(rounds + 1)], ["--rounds", "7"], []]
+    settings = root / "residency.toml"
+    document = tomlkit.parse(settings.read_text())
+    document.setdefault("rounds", tomlkit.table())["max"] = rounds + 2  # said otherwise since
+    settings.write_text(tomlkit.dumps(document))
+    assert read_config_as_opened(root).rounds.max == rounds + 2
 
 
 def test_of_many_items_the_page_comes_before_they_are_compared(

@@ -33,7 +33,7 @@ from residency.nouns.proposal import Proposal
 from residency.plugins import use_plugin_files
 from residency.project.check_names import check_names
 from residency.project.named_models import find_model
-from residency.project.opened_base import find_opened_base
+from residency.project.opened_settings import find_opened_settings, list_chosen_options
 from residency.project.project_plugins import scope_plugins
 from residency.project.settings_file import find_project_root, read_config
 from residency.results.run_summary import RunSummary, summarise_run
@@ -84,8 +84,8 @@ class Project(PeopleSteps):
         Args:
             overrides: settings by dotted name, e.g. ``{"model.base": "tiny"}``.
             full: use every row, whatever ``data.limit`` says.
-            as_opened: with the base of the run that was opened last, where that run was started with
-                ``--base`` and the settings still name the same one as then.
+            as_opened: with the base and the options of the run that was opened last, where that run
+                was started with some and the settings still say the same as then.
             progress: called as long work goes on; default: bars in a notebook, silence elsewhere.
 
         Raises:
@@ -93,12 +93,12 @@ class Project(PeopleSteps):
         """
         folder = find_project_root(Path(root))
         config = read_config(folder)
-        chosen = dict(overrides or {})
-        if as_opened and "model.base" not in chosen and (base := find_opened_base(folder, config)):
-            chosen["model.base"] = base
+        opened = find_opened_settings(folder, config) if as_opened else {}
+        chosen = {**opened, **(overrides or {})}
         used = read_config(folder, chosen) if chosen else config
         project = cls(folder, used, full=full, progress=progress or choose_progress())
         project.base_in_settings = config.model.base
+        project.chosen_options = list_chosen_options(used, config)
         with use_plugin_files(project.plugin_files):
             check_names(folder, project.config)
         return project

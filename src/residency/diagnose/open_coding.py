@@ -92,7 +92,8 @@ class Progress:
 
     def describe(self) -> str:
         """How far it is and what to do next, in a sentence or two."""
-        sentence = f"{self.read} read, {self.failing} with a failure, {len(self.modes)} modes."
+        modes = "1 mode" if len(self.modes) == 1 else f"{len(self.modes)} modes"
+        sentence = f"{self.read} read, {self.failing} with a failure, {modes}."
         if self.quiet:
             sentence += (
                 f" The last {self.quiet} showed nothing new: at most "

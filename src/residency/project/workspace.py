@@ -83,6 +83,8 @@ class Workspace:
         self.progress = progress
         self.base_in_settings = config.model.base
         """What ``residency.toml`` names; another one than ``config.model.base`` after ``--base``."""
+        self.chosen_options: dict[str, list[Any]] = {}
+        """Settings that options of ``residency run`` chose: name → what is used, what the file says."""
 
     # --- settings -------------------------------------------------------------------------
 
@@ -307,6 +309,7 @@ class Workspace:
                     "full": self.full,
                     "base": self.config.model.base,
                     "base_in_settings": self.base_in_settings,
+                    "options": self.chosen_options,
                 }
                 self.store.add_record(RecordKind.RUN_OPENED, self.run_id, body)
         return self.run_id

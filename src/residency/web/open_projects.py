@@ -14,7 +14,7 @@ from residency.config.settings import CONFIG_NAME
 from residency.data.collected_rows import COLLECTED
 from residency.plugins import use_plugin_files
 from residency.project.named_kinds import KINDS_FILE
-from residency.project.opened_base import read_config_as_opened
+from residency.project.opened_settings import read_config_as_opened
 from residency.project.settings_file import read_config
 from residency.project.workspace import Workspace
 from residency.web.site import Site

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import ConfigError, ResidencyError, StoreError, UserError
-from residency.project.opened_base import read_config_as_opened
+from residency.project.opened_settings import read_config_as_opened
 from residency.project.progress_file import RunPosition, read_position
 from residency.project.settings_file import find_project_root, read_config
 from residency.project.workspace import Workspace

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from residency.commands.run_apart import read_run_state, start_run, stop_run
 from residency.errors import ResidencyError
-from residency.project.opened_base import find_opened_base
+from residency.project.opened_settings import find_opened_settings, write_run_options
 from residency.project.progress_file import PROGRESS_FILE
 from residency.report.score_charts import draw_score_chart
 from residency.report.training_charts import draw_loss_chart
@@ -59,14 +59,13 @@ def add_routes(app: FastAPI, site: Site) -> None:
         by_settings: Annotated[str, Form(max_length=4)] = "",
         rounds: Annotated[int, Form(ge=0, le=99)] = 0,
     ) -> Response:
-        """Start a run by the settings, or go on with the last one, whose base an option may have chosen.
+        """Start a run by the settings, or go on with the last one and the options that it was started with.
 
         ``rounds``: up to so many; 0 leaves it to the settings.
         """
         root, config = site.need_root(request), site.config(request)
-        base = "" if by_settings else find_opened_base(root, config)
-        words = ["--base", base] if base else []
-        start_run(root, [*words, "--rounds", str(rounds)] if rounds else words)
+        chosen = {} if by_settings else find_opened_settings(root, config)
+        start_run(root, write_run_options({**chosen, "rounds.max": rounds} if rounds else chosen))
         return site.went(request, "/run")
 
     @app.post("/run/stop")

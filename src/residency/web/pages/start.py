@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from residency.commands.run_apart import read_run_state
 from residency.errors import ConfigError, DataError, ResidencyError
-from residency.project.opened_base import find_opened_base
+from residency.project.opened_settings import find_opened_base
 from residency.web.site import PROJECT_COOKIE, Site, remember
 from residency.web.uploads import keep_upload
 
