@@ -60,3 +60,10 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match="polars"):
         make_rows(1).to_polars()
+
+
+def test_one_row_is_told_as_one() -> None:
+    assert (
+        repr(make_rows(1)) == "<1 proposal>" and "<b>1 proposal</b>" in make_rows(1)._repr_html_()
+    )
+    assert repr(make_rows(2)) == "<2 proposals>"

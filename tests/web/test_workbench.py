@@ -267,6 +267,9 @@ def test_a_cleaned_copy_is_offered_only_for_rows_that_it_leaves_out(tmp_path: Pa
     assert "A cleaned copy lies in" in post(client, "/start/clean").text
     page = client.get("/start/check").text
     assert "placeholders never filled in" in page and "Write a cleaned copy" not in page
+    Project.open(tmp_path).open_run()
+    why = client.get("/data/left-out").text
+    assert "Left out when the copy was cleaned" in why and "train.jsonl:41" in why, why
 
 
 def test_start_shows_what_the_suite_passes_and_drafts_another_beside_it(tmp_path: Path) -> None:

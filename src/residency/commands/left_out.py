@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from residency.data.corpus import Removed
 from residency.data.reading.row_reader import Reject
@@ -14,6 +18,7 @@ from residency.project.workspace import Workspace
 
 READABLE: tuple[Split, ...] = ("train", "dev", "pool")
 SEALED = "test"
+DROPPED_FILE = "dropped.jsonl"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,32 @@ class LeftOut:
         text = None if removed.split == SEALED else self.texts.get(removed.source)
         near = None if near_split == SEALED else self.texts.get(removed.near)
         return LeftOutRow(removed, text, near, near_split, SEALED in (removed.split, near_split))
+
+
+@dataclass(frozen=True)
+class CleanedAway:
+    """What a cleaned copy that the project uses left out: its list, how many, and the first of them.
+
+    Each row has ``source``, ``split``, ``kind`` and ``reason``; rows that could not be read have
+    ``where`` and no split.
+    """
+
+    file: Path
+    total: int
+    kinds: Mapping[str, int]
+    rows: list[dict[str, Any]]
+
+
+def find_cleaned_away(ws: Workspace, most: int) -> CleanedAway | None:
+    """The list beside the cleaned files that the settings name; None where they name none."""
+    folders = [(ws.root / source).parent for source in ws.config.data.train]
+    file = next((f / DROPPED_FILE for f in folders if (f / DROPPED_FILE).is_file()), None)
+    if file is None:
+        return None
+    with file.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    kinds = Counter(str(row.get("kind", "")) for row in rows)
+    return CleanedAway(file, len(rows), dict(kinds.most_common()), rows[:most])
 
 
 def load_left_out(ws: Workspace) -> LeftOut:

@@ -97,8 +97,9 @@ def propose_kind(
         drafted = draft_rule(examples, responses, labels, embedder=ws.embedder)
         if drafted is None:
             raise UserError(
-                f"no rule tells {counts[0]} answers with {mode!r} from {counts[1]} fine ones",
-                next_step="read and note more answers, the fine ones too, or use --by judge",
+                f"no rule tells {counts[0]} answers with {mode!r} from {counts[1]} fine "
+                f"{'one' if counts[1] == 1 else 'ones'}",
+                next_step="read and note more answers, the fine ones too, or let a judge ask (--by judge)",
             )
         table, agreement = drafted.table, drafted.measured
     kind = NamedKind(

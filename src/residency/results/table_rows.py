@@ -25,7 +25,11 @@ class TableRows(list[Noun]):
         self.name = name
 
     def __repr__(self) -> str:
-        return f"<{len(self)} {self.name}>"
+        return f"<{self._count()}>"
+
+    def _count(self) -> str:
+        """``1 run``, ``2 runs``."""
+        return f"{len(self)} {self.name.removesuffix('s') if len(self) == 1 else self.name}"
 
     def _repr_html_(self) -> str:
         """The first rows as a table; every text in it is escaped."""
@@ -40,7 +44,7 @@ class TableRows(list[Noun]):
         )
         more = f"<p>the first {SHOWN_ROWS}</p>" if len(self) > SHOWN_ROWS else ""
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f"<div><b>{len(self)} {escape(self.name)}</b>{table}{more}</div>"
+        return f"<div><b>{escape(self._count())}</b>{table}{more}</div>"
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Rows as flat dictionaries: ids, texts and figures; what is nested as text."""

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from residency.commands.left_out import LeftOut, load_left_out
+from residency.commands.left_out import LeftOut, find_cleaned_away, load_left_out
 from residency.data.token_rows import encode_example
 from residency.errors import DataError, TemplateError
 from residency.nouns.example import Example, Split
@@ -95,6 +95,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             if ws not in left_out:
                 left_out[ws] = load_left_out(ws)
             known = left_out[ws]
+            cleaned = find_cleaned_away(ws, SHOWN_ROWS)
         rows, total = known.list_rows(kind, offset=(page - 1) * SHOWN_ROWS, limit=SHOWN_ROWS)
         return site.page(
             request,
@@ -108,6 +109,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             kinds=known.count_kinds(),
             rejects=known.rejects[:SHOWN_ROWS],
             rejected=len(known.rejects),
+            cleaned=cleaned,
             pager=make_pager(total, page, SHOWN_ROWS, kind=kind),
         )
 
