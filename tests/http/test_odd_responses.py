@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -93,6 +94,36 @@ def test_events_that_nobody_asked_for_are_put_together() -> None:
     cut = EVENTS.replace(b'"finish_reason": "stop"', b'"finish_reason": null')
     answer, _, _ = ask(httpx.Response(200, content=cut, headers=kind))
     assert answer.finish == "error" and answer.text == ""
+
+
+def test_events_end_at_their_own_line_ends_alone() -> None:
+    kind = {"content-type": "text/event-stream"}
+    text = "one\u2028two\x85three"
+    event = json.dumps({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]})
+    for body in (
+        "data: " + event.encode().decode("unicode_escape") + "\n\n",
+        ": a comment\r\nevent: x\r\n" + event.replace(", ", ",\r\n").join(("data: ", "\r\n\r\n")),
+    ):
+        lines = body.replace(",\r\n", ",\r\ndata: ")
+        answer, _, _ = ask(httpx.Response(200, content=lines.encode(), headers=kind))
+        assert (answer.text, answer.error) == (text, "")
+
+
+def test_a_compressed_body_is_unpacked_no_further_than_it_is_read() -> None:
+    once = gzip.compress(b" " * (64 << 20))
+    for body, encoding, what in (
+        (once, "gzip", "longer than 16 MiB"),
+        (gzip.compress(once), "gzip, gzip", "encoded as 'gzip, gzip'"),
+        (once, "br", "encoded as 'br'"),
+        (b"plain", "gzip", "no gzip"),
+    ):
+        stream = httpx.ByteStream(body)
+        response = httpx.Response(200, stream=stream, headers={"content-encoding": encoding})
+        tracemalloc.start()
+        answer, _, _ = ask(response, retries=0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert what in answer.error and peak < 40 << 20
 
 
 def test_an_error_of_the_older_form_is_an_error() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,13 +137,16 @@ def read_text(message: Mapping[str, Any], *, cut: bool = False) -> str:
     return text
 
 
-def join_events(text: str) -> dict[str, Any]:
+def join_events(lines: Sequence[str]) -> dict[str, Any]:
     """A completion that a server sent as server-sent events though none were wanted.
+
+    Args:
+        lines: the data of each event.
 
     Raises:
         ValueError: they are no pieces of a completion, or end before the answer does.
     """
-    lines = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+    lines = [line.strip() for line in lines]
     events = [json.loads(line) for line in lines if line and line != "[DONE]"]
     if not events or not all(isinstance(event, dict) for event in events):
         raise ValueError("no events of a completion")

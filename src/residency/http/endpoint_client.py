@@ -18,10 +18,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from httpx_sse import EventSource, SSEError
 
 from residency.config.endpoint import EndpointConfig
 from residency.errors import ConfigError, EndpointError
 from residency.http.chat_completions import join_events
+from residency.http.compressed_bodies import ACCEPTED, iterate_plain_bytes
 from residency.http.credentials import read_key_header, route_url
 from residency.http.retry_after import read_retry_after
 from residency.secrets import hide_secrets, mask_address, mask_addresses
@@ -76,7 +78,7 @@ class EndpointClient:
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.url = route_url(config, route)
-        headers = read_key_header(config)
+        headers = {"accept-encoding": ACCEPTED, **read_key_header(config)}
         self.sleep = sleep or time.sleep
         self._lacks_version = urlsplit(self.url).path == route
         self._resume_at = 0.0
@@ -138,9 +140,11 @@ class EndpointClient:
         self.raise_for_status(response)
         try:
             if "event-stream" in response.headers.get("content-type", ""):
-                return clean_json(join_events(response.text))
+                # Read by the rules of events: a text may hold U+2028, which ends no line there.
+                events = EventSource(response).iter_sse()
+                return clean_json(join_events([event.data for event in events]))
             return clean_json(response.json())
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, SSEError):
             text = hide_secrets(response.text[:4000])[:120]
             raise TryAgainError(f"the answer is not JSON: {text!r}") from None
 
@@ -154,7 +158,7 @@ class EndpointClient:
             headers={"content-type": "application/json"},
         ) as response:
             parts, size = [], 0
-            for part in response.iter_bytes():
+            for part in iterate_plain_bytes(response, self._longest):
                 parts.append(part)
                 size += len(part)
                 if size > self._longest:
