@@ -57,6 +57,13 @@ WRITTEN = {
     "1999,2000,2001": [1999, 2000, 2001],
     "1,0000,0000": [100000000],
     "total: 42.": [42],
+    "1{,}000 and 10,\\!080 and 1\\,234.5": [1000, 10080, 1234.5],
+    "3{,}14": [3.14],
+    "1´000": [1000],
+    "１，２３４円、２．５": [1234, 2.5],
+    "１，２，３": [1, 2, 3],
+    "2^10, 10^{-2}, 2**3 and 10²": [1024, 0.01, 8, 100],
+    "12 m² of x^2": [12, 2],
 }
 
 
@@ -188,6 +195,37 @@ def test_any_text_is_read(text: str) -> None:
         assert number.value is not None or number.reason
 
 
-def test_a_power_beyond_what_is_compared_is_no_value_and_no_crash() -> None:
-    (number,) = find_numbers("the build 340846e613 of Monday")
+@pytest.mark.parametrize(
+    "text", ["1e400", "9" * 400, "9^999", "1.5 × 10^999", "build 340846e613 of Monday"]
+)
+def test_a_number_beyond_what_is_compared_has_no_value(text: str) -> None:
+    (number,) = find_numbers(text)
     assert number.value is None and "greater than" in number.reason
+    assert is_near(number, Number(1.0, 0, 1), 0) is None
+
+
+def test_a_small_digit_is_a_power_or_a_note() -> None:
+    (number,) = find_numbers("5²")
+    assert is_near(number, Number(25, 0, 1), 0) is True
+    assert is_near(number, Number(5, 0, 1), 0) is None
+    assert is_near(number, Number(6, 0, 1), 0) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("minus five", [-5]),
+        ("it fell by seven minus five", [7, 5]),
+        ("the answer is negative twenty-five", [-25]),
+        ("one and a half", [1.5]),
+        ("hundred " * 400, []),
+        ("一" * 5000, []),
+    ],
+)
+def test_words_with_what_stands_around_them(text: str, values: list[float]) -> None:
+    assert [value for value, _, _ in find_number_words(text)] == values
+
+
+def test_a_percent_sign_of_a_formula_is_one() -> None:
+    (number,) = find_numbers("42\\%")
+    assert is_near(number, Number(0.42, 0, 1), 0) is True

@@ -16,6 +16,7 @@ from residency.cli.terminal import console, print_heading, print_json
 if TYPE_CHECKING:
     pass
 from residency.cli.options import Directory, Json, ModelName, open_project
+from residency.results.kinds import issue_title
 
 
 def diagnose_command(
@@ -45,9 +46,9 @@ def diagnose_command(
         table.add_column(column)
     for issue in diagnosis.issues:
         failing = len(diagnosis.failing[issue.id])
-        table.add_row(issue.title, issue.id[:9], issue.kind, issue.slice.name, str(failing))
+        table.add_row(issue_title(issue), issue.id[:9], issue.kind, issue.slice.name, str(failing))
     console.print(table)
     for issue in diagnosis.issues if show else []:
-        print_heading(issue.title)
+        print_heading(issue_title(issue))
         for key in diagnosis.failing[issue.id][:show]:
             console.print(f"{key}\n{texts.get(key, '')}\n")

@@ -147,7 +147,7 @@ def build_issues_table(summary: RunSummary) -> Table:
 
 def describe_issue(row: IssueRow) -> Text:
     """The issue, its figures on dev, and what the sealed test said."""
-    text = Text(row.issue.title, style="bold")
+    text = Text(row.title or row.issue.title, style="bold")
     if row.issue.found_round:
         text.append(f" (found in round {row.issue.found_round})", style="dim")
     if row.latest:

@@ -9,6 +9,7 @@ from residency.errors import StoreError
 from residency.nouns.model import Model
 from residency.project.named_models import find_trained_model
 from residency.project.row_decisions import apply_decisions, read_decisions
+from residency.results.kinds import issue_title
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.text.percent import write_percent
@@ -126,7 +127,10 @@ def _trace_issue(store: Store, key: str) -> Trace:
     }
     reference = _trace_model(store, issue.reference_model)
     return Trace(
-        key, f"issue: {issue.title}, found in round {issue.found_round}", details, (reference,)
+        key,
+        f"issue: {issue_title(issue)}, found in round {issue.found_round}",
+        details,
+        (reference,),
     )
 
 

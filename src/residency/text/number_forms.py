@@ -6,11 +6,25 @@ import re
 
 SPACES = " \u00a0\u2009\u202f"
 NUMBER = re.compile(
-    rf"(?P<body>\d{{1,3}}(?:[{SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?"
-    r"|\d+(?:[.,'’٬٫_]\d+)*|[.,]\d+|[¼-¾⅐-⅞])(?P<vulgar>\s?[¼-¾⅐-⅞])?"
+    rf"(?P<body>\d{{1,3}}(?:(?:[{SPACES}]|\\[,:;])\d{{3}})+(?!\d)(?:[.,]\d+)?"
+    r"|\d+(?:(?:[.,'’´٬٫_]|\{[.,]\}|,\\!|(?<=[０-９])(?:．|，(?=[０-９]{3}(?![０-９]))))\d+)*"
+    r"|[.,]\d+|[¼-¾⅐-⅞])(?P<vulgar>\s?[¼-¾⅐-⅞])?"
     r"(?:[eE](?P<exponent>[-+]?\d{1,3})(?!\w)|\s?(?:[×x*·]|\\times|\\cdot)\s?10"
     r"(?:\^\{?(?P<power>[-+−]?\d{1,3})\}?|(?P<raised>[⁻⁺]?[⁰¹²³⁴-⁹]{1,3})))?"
 )
+POWER = re.compile(
+    r"\s?(?:\^|\*\*)\s?\{?(?P<power>[-+−]?\d{1,3})\}?(?![\w.])|(?P<raised>[⁻⁺]?[⁰¹²³⁴-⁹]{1,3})"
+)
+"""What a number is raised to; small digits may also be the mark of a note."""
+_LATEX_SPACE = re.compile(r",?\\[!,:;]")
+_OTHER_MARKS = str.maketrans({"{": "", "}": "", "．": ".", "，": ","})
+
+
+def plain_body(body: str) -> str:
+    """The digits and marks of a number without those of formulas (``1{,}000``, ``1\\,000``) and wide ones."""
+    return _LATEX_SPACE.sub(" ", body).translate(_OTHER_MARKS)
+
+
 NOT_A_NUMBER = re.compile(
     r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)"  # a date
     r"|\d{1,2}:\d{2}(?::\d{2})?(?!\d)"  # a time
@@ -46,7 +60,7 @@ FAR_SIGN = re.compile(r"(?<![\w%)\]])\s[-−–]\s\Z|\A[-−–]\s\Z")
 """A dash that may be a minus."""
 BRACKETS = re.compile(r"\((?:\s*[$€£¥]|\s*(?:USD|EUR|GBP|CHF))?\s*\Z")
 PERCENT = re.compile(
-    r"\s?(?:[%٪％]|(?:percent|per cent|prozent|pour cent|por ciento|por cento|per cento|procent"
+    r"\s?\\?(?:[%٪％]|(?:percent|per cent|prozent|pour cent|por ciento|por cento|per cento|procent"
     r"|procenten|proc|процент\w{0,3})\b)",
     re.IGNORECASE,
 )

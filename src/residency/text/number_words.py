@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from residency.text.number_forms import MINUS
+
 SMALL_NUMBERS = (
     "zero",
     "one",
@@ -69,19 +71,40 @@ _HAN_STEPS = {"十": 10, "百": 100, "千": 1000}
 _HAN = re.compile("[〇零一二三四五六七八九两兩十百千万萬]+")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _JOINING = frozenset({"", "and"})
+_HALF = re.compile(r"\s+and\s+a\s+half\b", re.IGNORECASE)
+_LARGEST, _LONGEST_HAN = 10**15, 20
 SHORT_WORDS, SHORT_SIGNS = 6, 12
 """Longest text in which a word that means something else elsewhere, or a lone 一, is a number."""
 
 
-def find_number_words(text: str) -> list[tuple[int, int, int]]:
-    """Numbers written as words: value, start, end, in order."""
+def find_number_words(text: str) -> list[tuple[float, int, int]]:
+    """Numbers written as words: value, start, end, in order; none beyond what words are used for."""
     is_short = len(text.strip()) <= SHORT_SIGNS
     han_numbers = [
         (_read_han(hit[0]), *hit.span())
         for hit in _HAN.finditer(text)
-        if is_short or len(hit[0]) > 1
+        if (is_short or len(hit[0]) > 1) and len(hit[0]) <= _LONGEST_HAN
     ]
-    return sorted([*han_numbers, *_find_words(text)], key=lambda number: number[1])
+    numbers = sorted([*han_numbers, *_find_words(text)], key=lambda number: number[1])
+    numbers = [number for number in numbers if number[0] <= _LARGEST]
+    ends = [0, *(end for _, _, end in numbers)]
+    return [
+        _add_surroundings(*number, text, end) for number, end in zip(numbers, ends, strict=False)
+    ]
+
+
+def _add_surroundings(
+    value: float, start: int, end: int, text: str, last_end: int
+) -> tuple[float, int, int]:
+    """With a minus before it, unless it takes this number from the last one, and a half behind it."""
+    if half := _HALF.match(text, end):
+        value, end = value + 0.5, half.end()
+    minus = MINUS.search(text[max(0, start - 16) : start])
+    if minus and minus["word"]:
+        sign_start = max(0, start - 16) + minus.start()
+        if not last_end or text[last_end:sign_start].strip():
+            value, start = -value, sign_start
+    return value, start, end
 
 
 def _find_words(text: str) -> list[tuple[int, int, int]]:

@@ -11,6 +11,7 @@ Dates, times, versions and codes such as ``A-1b`` or ``h2o`` are no numbers.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,11 +33,13 @@ from residency.text.number_forms import (
     NUMBER,
     OUT_OF,
     PERCENT,
+    POWER,
     SIGNS,
     SPACES,
     THOUSANDS,
     UNSPACED,
     VULGAR,
+    plain_body,
 )
 from residency.text.number_scales import read_scale
 
@@ -155,7 +158,7 @@ def _is_grouped(match: re.Match[str]) -> bool:
 
 
 def _clear_marks(match: re.Match[str]) -> list[Literal["point", "comma"]]:
-    body = match["body"]
+    body = plain_body(match["body"])
     if match.string.startswith((",-", ",–"), match.end()):  # a price without cents: 1.234,-
         return ["comma"]
     if not _is_one_number(body):
@@ -208,20 +211,41 @@ def _read_match(
         whole = fraction.groupdict().get("whole")
         other = float(top) if bottom in OUT_OF and whole is None else None
         return [Number(int(whole or 0) + top / bottom, start, fraction.end(), alternative=other)]
-    body = match["body"]
+    body = plain_body(match["body"])
     if COMMA_LIST.fullmatch(body) and not _is_one_number(body) and not THOUSANDS.search(body):
         parts = re.finditer(r"\d+", body)
         return [Number(float(p[0]), start + p.start(), start + p.end()) for p in parts]
     value, alternative, reason = _read_body(body, convention)
-    try:
-        factor = _read_exponent(match)
-    except OverflowError:  # an id such as 34e613, most often
-        return [Number(None, start, end, reason="greater than any number that can be compared")]
+    factor = _read_exponent(match)
     if match["vulgar"] and value is not None:
         value += unicodedata.numeric(match["vulgar"].strip())
     value = None if value is None else value * factor
     alternative = None if alternative is None else alternative * factor
-    return [Number(value, start, end, alternative=alternative, reason=reason)]
+    number = Number(value, start, end, alternative=alternative, reason=reason)
+    return [_hold_in_float(_raise_to_power(number, match.string))]
+
+
+def _raise_to_power(number: Number, text: str) -> Number:
+    """``2^10`` is 1024; ``10²`` as well 100 as a 10 with the mark of a note."""
+    match = POWER.match(text, number.end)
+    if match is None or not number.value:
+        return number
+    power = int((match["power"] or match["raised"].translate(_RAISED)).replace("−", "-"))
+    try:
+        value = number.value**power
+    except OverflowError:
+        value = math.inf
+    return replace(
+        number, value=value, end=match.end(), alternative=number.value if match["raised"] else None
+    )
+
+
+def _hold_in_float(number: Number) -> Number:
+    """What is beyond every float, most often an id such as 34e613, has no value."""
+    if number.value is None or math.isfinite(number.value):
+        return number
+    reason = "greater than any number that can be compared"
+    return replace(number, value=None, alternative=None, reason=reason)
 
 
 def _add_surroundings(number: Number, text: str) -> Number:
@@ -287,7 +311,7 @@ def drop_labels(numbers: Sequence[Number], text: str) -> list[Number]:
 
 def _read_exponent(match: re.Match[str]) -> float:
     power = match["exponent"] or match["power"] or (match["raised"] or "").translate(_RAISED)
-    return 10.0 ** int(power.replace("−", "-")) if power else 1.0
+    return float(f"1e{power.replace('−', '-')}") if power else 1.0
 
 
 def _is_one_number(body: str) -> bool:
@@ -300,7 +324,7 @@ def _read_body(body: str, convention: Convention) -> tuple[float | None, float |
     """Value, other reading, and why there is no value."""
     if body in VULGAR:
         return unicodedata.numeric(body), None, ""
-    text = re.sub(rf"[{SPACES}'’٬_]", "", body).replace("٫", ".")
+    text = re.sub(rf"[{SPACES}'’´٬_]", "", body).replace("٫", ".")
     marks = [character for character in text if character in ".,"]
     if not marks:
         return float(text), None, ""

@@ -30,7 +30,7 @@ from residency.text.number_words import SMALL_NUMBERS
 from residency.text.percent import write_percent
 from residency.text.words import split_words
 
-NAME, VERSION = "hallucination", "5"
+NAME, VERSION = "hallucination", "6"
 _NUMBER = re.compile(r"(?<![\w.])[#$€£]?(?:[A-Za-z]{1,5}[-#]?)?\d[\w,.:/-]*")
 _LIST_MARK = re.compile(r"(?m)^[ \t]{0,16}(?:\d+[.)]|[-*•])\s")
 _DATE = re.compile(
