@@ -113,7 +113,7 @@ def test_preferences_take_only_rows_with_a_worse_answer(tmp_path: Path) -> None:
     append_collected(tmp_path, [make_row(1), make_row(2, rejected=None)])
     rows = read_collected(tmp_path, pairs_only=True)
     assert [e.rejected for e in rows.examples] == ["worse"]
-    assert any("1 rows of collected.jsonl hold no worse answer" in n for n in rows.write_notes())
+    assert any("1 row of collected.jsonl holds no worse answer" in n for n in rows.write_notes())
 
 
 @pytest.mark.parametrize("line", ["{}", "[]", "null", '{"messages": 5}', "\ud800", "{", '"x"'])

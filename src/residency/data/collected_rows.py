@@ -41,11 +41,20 @@ class CollectedRows:
         """What a reader of the corpus should know, in sentences."""
         notes = []
         if self.examples:
-            notes.append(f"{len(self.examples)} rows of {COLLECTED} join train")
+            joined = len(self.examples)
+            notes.append(
+                f"1 row of {COLLECTED} joins train"
+                if joined == 1
+                else f"{joined} rows of {COLLECTED} join train"
+            )
         if self.unpaired:
             notes.append(
-                f"{self.unpaired} rows of {COLLECTED} hold no worse answer and wait for a training "
-                'without train.objective = "dpo"'
+                (
+                    f"1 row of {COLLECTED} holds no worse answer and waits"
+                    if self.unpaired == 1
+                    else f"{self.unpaired} rows of {COLLECTED} hold no worse answer and wait"
+                )
+                + ' for a training without train.objective = "dpo"'
             )
         notes += [
             f"{COLLECTED}:{number} cannot be read and is left out ({reason}); mend the line by hand"
