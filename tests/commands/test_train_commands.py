@@ -85,6 +85,16 @@ def test_merge_replaces_only_what_it_made_and_only_when_told(
     assert "notes.txt" in capsys.readouterr().err and (out / "notes.txt").exists()
 
 
+def test_training_refuses_the_settings_that_evaluation_refuses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = save_model(tmp_path / "model")
+    (base / "generation_config.json").write_text('{"num_beams": 4}')
+    root = save_project(tmp_path / "p", base)
+    assert run_command_line(["train", str(root)]) == 2
+    assert "num_beams = 4 changes the model's answers" in capsys.readouterr().err
+
+
 def test_an_adapter_is_merged_into_its_own_base_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

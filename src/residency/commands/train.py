@@ -16,8 +16,10 @@ def train(ws: Workspace, *, issues: Sequence[str] = (), extend: float = 0.0) -> 
     ``extend`` adds so many epochs to the last such training, from its checkpoint.
 
     Raises:
+        ModelError: the base asks for answers that the local engine does not give.
         UserError: no training of these rows and settings is kept to be extended.
     """
+    _ = ws.model_settings  # what evaluation would refuse is refused before anything is trained
     with ws.store.writer("train"):
         rows = list(ws.split("train"))
         run = ws.latest_run() if issues else ws.record_run()
