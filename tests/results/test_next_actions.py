@@ -28,6 +28,8 @@ def list_written_actions() -> list[tuple[str, str]]:
 def _write(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(_write(part) for part in node.values)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return _write(node.func.value)
     return node.value if isinstance(node, ast.Constant) else "1"
 
 

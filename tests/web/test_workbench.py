@@ -159,6 +159,8 @@ def test_pages_and_commands_go_on_with_the_options_of_the_last_run(
     assert run != Project.open(root, as_opened=False).run_id
     assert Project.open(root).run_id == run
     assert read_config_as_opened(root).rounds.max == rounds + 1
+    (go_on, *_) = list_next_actions(RunResults(opened.store))
+    assert go_on.write_command() == f"residency run --rounds {rounds + 1}"
     asked: list[list[str]] = []
     monkeypatch.setattr(live_run, "start_run", lambda root, options: asked.append(options))
     fresh = TestClient(create_app(root), base_url=LOCAL)

@@ -65,6 +65,13 @@ def write_run_options(chosen: Mapping[str, Any]) -> list[str]:
     return words
 
 
+def list_run_options(opened: Mapping[str, Any]) -> dict[str, Any]:
+    """Base and options that a run was opened with, from its record; by dotted name."""
+    chosen = {name: pair[0] for name, pair in opened.get("options", {}).items()}
+    base = opened.get("base", "")
+    return chosen | ({"model.base": base} if base != opened.get("base_in_settings", base) else {})
+
+
 def list_chosen_options(config: Config, settings: Config) -> dict[str, list[Any]]:
     """Where the settings in use differ from those of the file: name → what is used, what the file says."""
     pairs = {

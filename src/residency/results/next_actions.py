@@ -6,9 +6,11 @@ Pages, ``residency status`` and the report show the same list.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from residency.project.opened_settings import list_run_options, write_run_options
 from residency.results.blind_spots import is_blind_score
 from residency.results.headline import write_headline
 from residency.results.issue_results import IssueResult
@@ -98,10 +100,16 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
         yield NextAction(
             "Go on with the run",
             "It is not complete; what was done is kept.",
-            "run DIR",
+            f"run DIR {_write_options(results)}".rstrip(),
             "/run",
             95.0,
         )
+
+
+def _write_options(results: RunResults) -> str:
+    """The options that the run was started with; without them the command would begin another one."""
+    opened = results.store.records(RecordKind.RUN_OPENED, results.run)
+    return shlex.join(write_run_options(list_run_options(opened[-1]))) if opened else ""
 
 
 def _trust_the_score(results: RunResults) -> Iterator[NextAction]:
