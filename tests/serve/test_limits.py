@@ -246,6 +246,33 @@ def test_parameters_that_ask_for_nothing_are_taken(served: Served) -> None:
     assert served.chat(max_tokens=2, **neutral).status_code == 200
 
 
+def test_null_asks_for_nothing_whatever_it_stands_for(served: Served) -> None:
+    from residency.serve.read_request import NOT_HONOURED, ChatRequest
+
+    optional = {n for n, field in ChatRequest.model_fields.items() if not field.is_required()}
+    nothing = dict.fromkeys([*optional, *NOT_HONOURED, "user"])
+    reply = served.chat(**{**nothing, "max_tokens": 2})
+    assert reply.status_code == 200 and len(reply.json()["choices"]) == 1
+
+
+def test_an_answer_can_be_sent_back_as_it_came(served: Served) -> None:
+    said = served.chat(max_tokens=2).json()["choices"][0]["message"]
+    question = {"role": "user", "content": "x", "name": "Ann"}
+
+    def ask(*messages: dict[str, Any]) -> Any:
+        body = {"model": "base", "max_tokens": 2, "messages": [question, *messages, question]}
+        return served.post("/v1/chat/completions", body).json()
+
+    plain = ask({"role": "assistant", "content": said["content"]})
+    as_the_client_writes_it = {**said, "tool_calls": None, "annotations": [], "audio": None}
+    for message in (said, as_the_client_writes_it):
+        assert ask(message)["choices"] == plain["choices"]
+    refused = {"role": "assistant", "content": None, "refusal": "No."}
+    assert ask(refused)["choices"] == ask({"role": "assistant", "content": "No."})["choices"]
+    called = {**said, "tool_calls": [{"id": "1"}]}
+    assert ask(called)["error"]["param"] == "tool_calls"
+
+
 def test_an_orderly_end_finishes_what_is_in_hand(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

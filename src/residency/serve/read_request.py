@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from residency.serve.api_errors import ApiError, refuse_parameter
 
@@ -34,6 +34,9 @@ NOT_HONOURED: Mapping[str, tuple[Any, ...]] = {
     "dimensions": (None,),
 }
 """Parameters of OpenAI's that are not here, and their values that ask for nothing."""
+
+ANSWER_FIELDS = ("refusal", "tool_calls", "function_call", "audio", "annotations")
+"""Fields of the messages that servers answer with; clients send them back as they came, empty."""
 
 MOST_STOPS, MOST_TOPS, MOST_BIASES = 16, 20, 300
 MOST_TEXTS = 256
@@ -71,6 +74,19 @@ class ChatMessage(Strict):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
     type: Literal["message", "text"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_answer_back(cls, raw: Any) -> Any:
+        """Without what says nothing here: the empty fields of an earlier answer, a speaker's name."""
+        if not isinstance(raw, dict):
+            return raw
+        message = {k: v for k, v in raw.items() if k not in ANSWER_FIELDS or v not in (None, [])}
+        if isinstance(message.get("name"), str):
+            del message["name"]
+        if message.get("content") is None and isinstance(message.get("refusal"), str):
+            message["content"] = message.pop("refusal")
+        return message
 
     @property
     def text(self) -> str:
@@ -177,8 +193,8 @@ def read_request(kind: type[Kind], body: bytes) -> Kind:
                 raise refuse_parameter(
                     name, "not supported by this server.", "unsupported_parameter"
                 )
-    try:
-        return kind.model_validate(raw)
+    try:  # null asks for nothing: clients send it for whatever they leave out
+        return kind.model_validate({k: v for k, v in raw.items() if v is not None})
     except ValidationError as error:
         raise _describe_mistake(error) from None
 
