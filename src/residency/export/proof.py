@@ -118,6 +118,8 @@ def prove_file(
         raise ParityError(
             f"no answer of the file ends by itself; of the model's own {due} of {len(prompts)} do",
             where=where,
+            next_step="the model may never write its end token, and end only at a heading of the "
+            "template, which this program does not stop at: train it on more rows or longer",
         )
     wrong = [d for d in different if exact and not _is_near_tie(chat, measure_lead, *d)]
     if wrong:
