@@ -25,7 +25,7 @@ def status_command(
     from residency.cli.result_tables import show_summary
     from residency.project.progress_file import read_position
     from residency.project.settings_file import find_project_root, read_config
-    from residency.results.next_actions import list_next_actions
+    from residency.results.next_actions import list_next_actions, write_run_command
     from residency.results.run_results import RunResults
     from residency.results.run_summary import summarise_results
     from residency.store.store import FOLDER, Store
@@ -49,7 +49,8 @@ def status_command(
     if position:
         print_line(position.describe())
     elif not summary.complete:
-        print_line(f"Not complete. Go on with: residency run {quote_path(directory)}")
+        command = write_run_command(results).replace("DIR", quote_path(directory), 1)
+        print_line(f"Not complete. Go on with: residency {command}")
     for number, action in enumerate(actions, start=1):
         command = action.write_command(quote_path(directory))
         print_line(f"Next {number}. {action.title}. {action.reason} → {command}")

@@ -237,7 +237,7 @@ UNPAIRED_NOTE = (
     '{unpaired} train rows hold no worse answer and were left out: train.objective is "dpo"'
 )
 PAIRS_NOTE = (
-    "{pairs} rows are preference pairs: only their better answers are trained; "
+    "preference pairs: {pairs}; only their better answers are trained; "
     'train.objective = "dpo" trains on both'
 )
 

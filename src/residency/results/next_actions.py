@@ -106,8 +106,12 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
         )
 
 
+def write_run_command(results: RunResults) -> str:
+    """``run DIR`` with the options that the run was started with: others would begin another run."""
+    return f"run DIR {_write_options(results)}".rstrip()
+
+
 def _write_options(results: RunResults) -> str:
-    """The options that the run was started with; without them the command would begin another one."""
     opened = results.store.records(RecordKind.RUN_OPENED, results.run)
     return shlex.join(write_run_options(list_run_options(opened[-1]))) if opened else ""
 

@@ -24,7 +24,7 @@ from residency.project.progress_file import PROGRESS_FILE
 from residency.report.score_charts import draw_score_chart
 from residency.report.training_charts import draw_loss_chart
 from residency.results.live_figures import read_live_answers, read_live_loss
-from residency.results.next_actions import find_waiting_round
+from residency.results.next_actions import find_waiting_round, write_run_command
 from residency.store.store import FOLDER
 from residency.web.site import NotStartedError, Site
 
@@ -42,7 +42,10 @@ def add_routes(app: FastAPI, site: Site) -> None:
     def show_run(request: Request) -> Response:
         site.need_root(request)
         values = _read_panel(site, request)
-        return site.page(request, "run.html.j2", here="/run", command="run", **values)
+        results, command = values.get("results"), "run"
+        if results is not None and not results.complete:
+            command = write_run_command(results).replace(" DIR", "", 1)
+        return site.page(request, "run.html.j2", here="/run", command=command, **values)
 
     @app.get("/run/events")
     async def send_events(request: Request) -> Response:
