@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from colour_server import Server, serve_colours
+from residency.commands.doctor import check_store
 from residency.commands.project import Project
 from residency.commands.sweep import KnownEstimate
 from residency.jobs.job_store import FolderJobStore
@@ -72,6 +73,12 @@ def test_a_sweep_measures_every_cell_and_is_kept(swept: tuple[Project, SweepResu
     cells = read_cells(project.store.folder / "sweep")
     models = {cell[0]["dataset"] for cell in cells.values()}
     assert len(cells) == 6 and len(models) == 5  # all rows are the same rows under any seed
+
+
+def test_a_sweeps_models_are_no_lost_artifacts(swept: tuple[Project, SweepResult]) -> None:
+    project, _ = swept
+    assert any(model.adapter for model in project.store.models())
+    assert check_store(project.root).problems == []
 
 
 def test_what_is_done_is_not_done_again(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from residency.errors import StoreError
 from residency.loop.lost_trainings import find_lost_trainings, reopen_lost_trainings
+from residency.store.record_kind import RecordKind
 from residency.store.store import FOLDER, Store
 
 
@@ -56,7 +57,12 @@ def check_store(root: Path, url: str = "", *, repair: bool = False) -> StoreChec
 
 
 def _check_artifacts(store: Store, checkup: StoreCheckup, *, repair: bool) -> None:
-    adapters = {model.adapter: model.id for model in store.models() if model.adapter}
+    # A sweep's trainings leave their answers here and not their adapters.
+    adapters = {
+        model.adapter: model.id
+        for model in store.models()
+        if model.adapter and store.records(RecordKind.TRAINING, model.id)
+    }
     states = {digest: store.artifacts.check_artifact(digest) for digest in adapters}
     bad = {digest: state for digest, state in states.items() if state != "whole"}
     checkup.looked_at.append(f"artifacts: {len(adapters)} of models, {len(bad)} of them not whole")
