@@ -113,6 +113,19 @@ def test_feedback_is_stored_for_a_request_that_was_served(
     assert (stored.request, stored.thumb, stored.answer) == ("chatcmpl-1", "down", "It is hidden.")
 
 
+def test_feedback_that_comes_with_the_answer_waits_for_the_log(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    log = RequestLog(store, keep_texts=True, keep_days=7)
+    app = FastAPI()
+    app.include_router(make_feedback_routes(store))
+    client = TestClient(app)
+    for number in range(3):
+        log.request_finished(record(number))
+        said = {"request_id": f"chatcmpl-{number}", "thumb": "up"}
+        assert client.post("/v1/feedback", json=said).status_code == 200
+    log.close()
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

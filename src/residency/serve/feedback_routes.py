@@ -11,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from residency.errors import ResidencyError
 from residency.nouns.served_request import Feedback
+from residency.serve.record_requests import PAUSE
 from residency.store.store import Store
 
 LONGEST_ANSWER = 100_000
 LONGEST_REASON = 4_000
+LONGEST_WAIT = 5 * PAUSE
+"""Seconds until a request that is not in the log is said to be unknown."""
 
 
 class FeedbackBody(BaseModel):
@@ -43,7 +46,7 @@ def make_feedback_routes(store: Store) -> APIRouter:
         """Store it. ``usable`` is False where the request's text is not remembered, so that a better
         answer cannot become a training row."""
         try:
-            if not store.has_request(body.request_id):
+            if not _wait_for_request(store, body.request_id):
                 return _refuse(404, "no request of this id was served here (or it is not over yet)")
             store.add_feedback(
                 Feedback(
@@ -60,6 +63,16 @@ def make_feedback_routes(store: Store) -> APIRouter:
         return {"object": "feedback", "request_id": body.request_id, "usable": usable}
 
     return router
+
+
+def _wait_for_request(store: Store, request: str) -> bool:
+    """Whether the request is in the log, which is written a moment after its answer."""
+    end = time.monotonic() + LONGEST_WAIT
+    while not store.has_request(request):
+        if time.monotonic() > end:
+            return False
+        time.sleep(PAUSE / 4)
+    return True
 
 
 def _clean(text: str) -> str:
