@@ -47,7 +47,10 @@ class ForwardPass:
     _flat_tokens: int = 0
 
     def with_weights(self, call: Callable[..., Any], *args: Any) -> Any:
-        """``call(*args)``, with the weights at hand: the way to every forward."""
+        """Call a function that runs the model, with sharded weights gathered while it runs.
+
+        Every forward goes through here.
+        """
         return call(*args) if self.sharded is None else self.sharded(call, *args)
 
     def pad_micro_batches(
