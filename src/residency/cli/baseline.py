@@ -13,6 +13,7 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, format_interval, print_json
+from residency.results.kinds import kind_words
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def show_baseline(report: BaselineReport) -> None:
     }
     for kind in sorted((k for k in worst if worst[k] > 0), key=lambda k: -worst[k])[:MOST_KINDS]:
         rates = [row.scores.kinds.get(kind) for row in report.rows]
-        line(f"fails {kind}", [write_percent(r.rate) if r else "–" for r in rates])
+        line(f"fails {kind_words(kind)}", [write_percent(r.rate) if r else "–" for r in rates])
         line("  95 %", [format_interval(r.low, r.high) if r and r.scored else "–" for r in rates])
     line("words an answer", [number(row.words, ".0f") for row in report.rows])
     line("latency p50, s", [number(row.p50, ".2f") for row in report.rows])

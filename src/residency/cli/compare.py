@@ -11,6 +11,7 @@ from rich.table import Table
 from residency.cli.json_output import to_jsonable
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line
+from residency.results.kinds import kind_words
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def compare_command(
         ends = f"{write_percent(before_score[key])} → {write_percent(after_score[key])}"
         console.print(f"{title}: {ends}")
     one_sided = [
-        kind
+        kind_words(kind)
         for kind in sorted(set(compared.scores[0]["kinds"]) | set(compared.scores[1]["kinds"]))
         if kind not in compared.kinds
     ]
@@ -72,7 +73,7 @@ def compare_command(
     for name, kinds in (("fixed", compared.fixed), ("broken", compared.broken)):
         for kind, keys in kinds.items() if items else []:
             for key in keys:
-                console.print(f"{name} {kind} {key}")
+                console.print(f"{name}: {kind_words(kind)}, {key}")
 
 
 def _build_table(compared: Compared, split: str) -> Table:
@@ -90,7 +91,7 @@ def _build_table(compared: Compared, split: str) -> Table:
         table.add_column(column, justify="left" if is_name else "right", no_wrap=is_fall)
     for kind, row in compared.kinds.items():
         table.add_row(
-            kind,
+            kind_words(kind),
             str(row["n"]),
             write_percent(row["before_rate"]),
             write_percent(row["after_rate"]),

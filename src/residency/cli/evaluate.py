@@ -12,6 +12,7 @@ from rich.table import Table
 from residency.cli.json_output import to_jsonable
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, format_interval, print_json
+from residency.results.kinds import kind_words
 from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
@@ -98,7 +99,7 @@ def show_scores(title: str, scores: dict[str, Any]) -> None:
     table.add_row("checks scored", write_percent(score["coverage"]), "", "")
     for kind, rate in scores["kinds"].items():
         table.add_row(
-            f"fails {kind}",
+            f"fails {kind_words(kind)}",
             write_percent(rate["rate"]),
             format_interval(rate["low"], rate["high"]) if rate["scored"] else "–",
             f"{rate['scored']}/{rate['total']}",

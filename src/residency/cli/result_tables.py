@@ -10,7 +10,7 @@ from rich.text import Text
 
 from residency.cli.terminal import console
 from residency.results.change_figures import KindChange
-from residency.results.kinds import COMMON_KINDS, KIND_LIMITS
+from residency.results.kinds import COMMON_KINDS, KIND_LIMITS, kind_words
 from residency.results.leading_figures import choose_leading_figures
 from residency.results.run_summary import IssueRow, RunSummary
 from residency.results.score_figures import ScoresFigures
@@ -84,7 +84,10 @@ def build_figures_table(
     for kind in chosen:
         kinds = [s.kinds.get(kind) for s in scores]
         rates = [(k.rate, k.scored) if k else (None, 0) for k in kinds]
-        add(*_share_count(f"fails {kind}", rates), _describe_change((changes or {}).get(kind)))
+        add(
+            *_share_count(f"fails {kind_words(kind)}", rates),
+            _describe_change((changes or {}).get(kind)),
+        )
     table.caption = "\n".join([*_list_notes(chosen, changes)]) or None
     table.caption_justify = "left"
     return table
