@@ -75,7 +75,7 @@ def test_a_metric_that_is_none_stops_before_anything_is_trained(root: Path) -> N
 
 
 def test_without_a_metric_trainings_keep_their_names(root: Path) -> None:
-    settings = Project.open(root).config.train
+    settings = Project.open(root, as_opened=False).config.train
     assert not any(name.startswith("metric") for name in settings.name_what_decides())
     asked = settings.model_copy(update={"metric": "checks"})
     assert {"metric", "metric_rows", "metric_items"} <= asked.name_what_decides().keys()
