@@ -24,7 +24,7 @@ class LabelStudioLayout(Layout):
         "data": ("data",),
         "annotations": ("annotations", "completions"),
     }
-    about = "Label Studio's JSON export: `data`, and choices, text areas, ratings of `annotations`"
+    about = "Label Studio's JSON export: `data`, with the choices, text areas or ratings in `annotations`"
 
     def fits_row(self, row: RowFields) -> bool:
         """An object of data, a list of annotations."""
@@ -62,7 +62,7 @@ class LabelStudioTableLayout(Layout):
     """Label Studio's short exports (JSON-MIN, CSV, TSV): a column for each text and each question."""
 
     name = "label-studio-table"
-    about = "Label Studio's JSON-MIN and CSV exports: the text's column, and the one of its answer"
+    about = "Label Studio's JSON-MIN and CSV exports: one column with the text, one with its answer"
 
     OWN: ClassVar[frozenset[str]] = frozenset(
         ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement")
@@ -118,9 +118,7 @@ class ArgillaLayout(Layout):
     """Argilla's records: nested (``fields``, ``responses``) or as columns (``NAME.responses``)."""
 
     name = "argilla"
-    about = (
-        "Argilla's records, nested or as columns: the first submitted response, else the suggestion"
-    )
+    about = "Argilla's records, nested or as columns: the answer is the first submitted response, or else the suggestion"
 
     def fits_row(self, row: RowFields) -> bool:
         """Nested fields and responses, or columns that end in ``.responses``."""

@@ -24,7 +24,7 @@ class ChatGPTExportLayout(Layout):
         "mapping": ("mapping",),
         "current_node": ("current_node",),
     }
-    about = "`conversations.json` of ChatGPT's data export: of each conversation the last branch"
+    about = "`conversations.json` of ChatGPT's data export: the last branch of each conversation"
 
     def fits_row(self, row: RowFields) -> bool:
         """Nodes by their names, each with its parent."""

@@ -153,8 +153,8 @@ class RankedLayout(Layout):
         "ratings": ("ranks", "scores", "ratings", "rewards", "rank"),
     }
     about = (
-        "a list of answers with a rank or score each (UltraFeedback, Nectar, Stack Exchange): the best is "
-        "trained, and is a pair with the worst"
+        "a list of answers, each with a rank or score (UltraFeedback, Nectar, Stack Exchange): the best is "
+        "trained, and makes a pair with the worst"
     )
 
     def fits_row(self, row: RowFields) -> bool:

@@ -29,8 +29,8 @@ class DialogueLayout(Layout):
         "dialog": ("dialog", "dialogue", "utterances", "dialog_turns", "dialogue_turns", "conversation", "data")
     }  # fmt: skip
     about = (
-        "`dialog`, `dialogue` or `utterances`: a list of turns that name no speaker, or a text file of a dialogue a line, its turns ended by `__eou__` (DailyDialog): "
-        "the user's and the assistant's in turn"
+        "`dialog`, `dialogue` or `utterances`: a list of turns without speakers; or a text file with one dialogue on each line, where `__eou__` ends a turn (DailyDialog). "
+        "The turns belong to the user and the assistant alternately"
     )
 
     def fits_row(self, row: RowFields) -> bool:
@@ -92,8 +92,8 @@ class QuestionListLayout(Layout):
         "story": ("story", "context", "passage", "paragraph"),
     }
     about = (
-        "`questions` and `answers`, two lists of one length, about a `story` or `context` (CoQA, QuAC): "
-        "a conversation, the text before its first question"
+        "`questions` and `answers`, two lists of the same length, about a `story` or `context` (CoQA, QuAC): "
+        "they become a conversation, with the text before the first question"
     )
     asks = True
 

@@ -34,7 +34,7 @@ class LabelStudioPairLayout(Layout):
     }
     about = (
         "Label Studio's exports of comparisons (`selected` is `left` or `right`): the two texts that were "
-        "shown are a pair; of further texts one must be called `prompt`, `question`, `instruction`, `text` or `input`"
+        "shown make a pair; if there are further texts, one must be called `prompt`, `question`, `instruction`, `text` or `input`"
     )
 
     def fits_row(self, row: RowFields) -> bool:

@@ -90,5 +90,6 @@ def describe_layouts() -> str:
     """The table of layouts in docs/data.md."""
     rows = ["| layout | fields |", "|---|---|"]
     rows += [f"| `{kind.name}` | {kind.about} |" for kind in BUILT_IN]
-    shared = ", ".join(f"`{field}`" for field in SHARED_FIELDS)
-    return "\n".join(rows) + f"\n\nRows of every layout may also hold {shared}."
+    *shared, last = (f"`{field}`" for field in SHARED_FIELDS)
+    sentence = f"Rows of every layout may also have the fields {', '.join(shared)} and {last}."
+    return "\n".join(rows) + f"\n\n{sentence}"

@@ -19,9 +19,7 @@ class MessagesLayout(Layout):
 
     name = "messages"
     needs = ("messages",)
-    about = (
-        "OpenAI messages and `tools`; tool calls, reasoning and content parts of type text are kept"
-    )
+    about = "OpenAI's `messages` and `tools`; tool calls, reasoning and content parts of type text are kept"
 
     field: ClassVar[str] = "messages"
 
@@ -53,7 +51,7 @@ class ShareGPTLayout(MessagesLayout):
 
     name = "sharegpt"
     needs = ("conversations",)
-    about = "`conversations` of `from` and `value` and `tools`, function calls and observations too"
+    about = "`conversations` with `from` and `value`, and `tools`; function calls and observations are read too"
     field = "conversations"
 
 
@@ -67,9 +65,7 @@ class SegmentsLayout(Layout):
     name = "segments"
     needs = ("segments",)
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"segments": ("segments",)}
-    about = (
-        "axolotl's `segments` of `text` and `label`: learned pieces become answers, others prompts"
-    )
+    about = "axolotl's `segments` with `text` and `label`: trained pieces become answers, the others prompts"
 
     _ENDS = re.compile(r"^<s>|</s>$")
 

@@ -41,8 +41,8 @@ class MultipleChoiceLayout(Layout):
         "correct": ("answer", "answerkey", "answer_key", "label", "answer_idx", "answer_index"),
     }
     about = (
-        "`question`, `choices` (or `options`, `endings`; or `A`, `B`, …, `choice0`, … of a table), and "
-        "`answer` as letter, number from 0 or text: the choices stand in the prompt, the letter is the "
+        "`question`, `choices` (or `options`, `endings`; or columns `A`, `B`, … or `choice0`, …), and "
+        "`answer` as a letter, a number from 0 or text: the choices stand in the prompt, the letter is the "
         "answer"
     )
     asks = True

@@ -25,7 +25,7 @@ class OpenAssistantLayout(Layout):
     """
 
     name = "open-assistant"
-    about = "OpenAssistant's trees or messages: of each tree the path of the best-ranked replies"
+    about = "OpenAssistant's trees or messages: the path of the best-ranked replies in each tree"
 
     def fits_row(self, row: RowFields) -> bool:
         """A tree (``prompt`` with ``replies``), or a message of one."""

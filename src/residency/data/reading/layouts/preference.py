@@ -28,7 +28,7 @@ class PreferenceLayout(Layout):
     name = "preference"
     needs = ("chosen", "rejected")
     may = PROMPT_FIELDS
-    about = "`chosen` and `rejected`, with a prompt beside them or within"
+    about = "`chosen` and `rejected`, with the prompt in a column of its own or inside both"
 
     def read_row(self, row: RowFields) -> LayoutRow:
         """The prompt and the better answer; the worse one apart."""

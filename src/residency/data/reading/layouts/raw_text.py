@@ -19,8 +19,8 @@ class TextLayout(Layout):
     needs = ("text",)
     may = ("response",)
     about = (
-        "`text`; plain text files are divided at paragraphs into pieces of about 2000 characters. "
-        "With `--split-at MARK` the text up to the mark is the prompt, the rest the answer"
+        "`text` alone: raw text. Plain text files are divided at paragraphs into pieces of about 2000 characters. "
+        "With `--split-at MARK` the text up to the mark is the prompt, and the rest the answer"
     )
 
     def fits_row(self, row: RowFields) -> bool:
@@ -64,8 +64,8 @@ class ChatTextLayout(Layout):
         )
     }
     about = (
-        "`text` (or `chat`, `conversation`, `dialogue`) that begins with a chat's mark (`### Human:`, ChatML, `[INST]`, harmony, …): its turns, without "
-        'the marks; `--split-at` or `format = "text"` leaves it raw'
+        "`text` (or `chat`, `conversation`, `dialogue`) that begins with a mark of a chat template (`### Human:`, ChatML, `[INST]`, harmony, …): it is divided into turns, without "
+        'the marks; `--split-at` or `format = "text"` reads it as raw text'
     )
     asks = True
 

@@ -20,7 +20,9 @@ class SquadLayout(Layout):
     name = "squad"
     needs = ("paragraphs",)
     columns: ClassVar[Mapping[str, tuple[str, ...]]] = {"paragraphs": ("paragraphs",)}
-    about = "SQuAD's files: each question of `data[].paragraphs[].qas[]` with its context is a row"
+    about = (
+        "SQuAD's files: each question in `data[].paragraphs[].qas[]`, with its context, is a row"
+    )
     asks = True
 
     def fits_row(self, row: RowFields) -> bool:
