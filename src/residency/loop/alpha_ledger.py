@@ -37,7 +37,7 @@ def settings_at_share(ws: HasSettings) -> DiagnoseConfig:
 def take_test_alpha(ws: HasSettings) -> float:
     """What this opening of the sealed test may spend.
 
-    A fifth of the run's share, or of the share of as manieth a run as this opening is, if that is
+    A fifth of the run's share, or of the share of the run whose number is that of this opening, if that is
     less: opening the same test rows again costs, also where earlier runs judged little else.
     """
     tested = set(ws.store.corpus_ids(ws.record_run(), "test"))
