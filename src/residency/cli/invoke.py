@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -37,6 +38,10 @@ WRONG_PLACES = (
 INTERRUPTED = 130
 """The shell's exit code for a command that Ctrl-C stopped; 128 + the signal's number."""
 
+COLLECTIONS = (20_000, 20, 20)
+"""New objects before each search for circles of objects (Python: 700, 10, 10). Imports alone make half a
+million objects and rows hold no circles: searching them took a tenth of ``check``."""
+
 SECRET_ENDINGS = ("_API_KEY", "_ACCESS_KEY", "_SECRET", "_TOKEN", "PASSWORD", "_PASSWD")
 """How variables end that libraries read by themselves (of hubs, databases, object stores)."""
 
@@ -52,6 +57,7 @@ class Stopped(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``residency``."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    gc.set_threshold(*COLLECTIONS)
     let_threads_sleep(server=words[:1] == ["serve"])
     code = run_command_line(words)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

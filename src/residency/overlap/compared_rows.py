@@ -30,6 +30,8 @@ LIST_WORDS, LIST_SHARE = 6, 0.4
 delimiter."""
 
 _NAME = re.compile(r"\w+")
+_DELIMITERS = b"|,;\t()[]{}=<>"
+"""One of these is in every delimited gap."""
 _DELIMITED_GAP = re.compile(r"\w[\"'`\])]*\s*[|,;\t()\[\]{}=<>][\s|,;()\[\]{}=<>\"'`]*(?=\w)")
 _COLUMNS = ("instruction", "start", "request", "body", "stop", "end", "prose_end", "only_lists")
 
@@ -147,6 +149,9 @@ def part_list_lines(text: str) -> tuple[str, str]:
 
 
 def _lists_names(line: str) -> bool:
+    raw = line.encode("utf-8", "replace")
+    if len(raw) - len(raw.translate(None, _DELIMITERS)) < LIST_SHARE * (LIST_WORDS - 1):
+        return False
     gaps = len(_DELIMITED_GAP.findall(line))
     if gaps < LIST_SHARE * (LIST_WORDS - 1):
         return False
@@ -167,7 +172,9 @@ def gather_answers(example: Example) -> str:
 def gather_prose(example: Example) -> str:
     """The reference's lines of 25 words or more."""
     lines = (example.reference or "").splitlines() if example.prompt else []
-    return "\n".join(line for line in lines if len(split_words(line)) >= PROSE_LINE)
+    return "\n".join(
+        line for line in lines if len(line) >= PROSE_LINE and len(split_words(line)) >= PROSE_LINE
+    )
 
 
 def join_turn(message: Message) -> str:

@@ -25,6 +25,7 @@ _CARD = re.compile(
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
 _SSN = re.compile(r"\b(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}\b")
+_AT = re.compile("@")
 _NUMBER = re.compile(r"\d[\d .()-]{6,}\d")
 _IBAN_START = re.compile(r"[A-Z]{2}\d\d")
 _INVENTED = re.compile(
@@ -76,21 +77,22 @@ def _is_card(text: str) -> bool:
 
 
 KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool], re.Pattern[str]], ...] = (
-    ("email address", _EMAIL, _is_email, re.compile("@")),
+    ("email address", _EMAIL, _is_email, _AT),
     ("payment card", _CARD, _is_card, _NUMBER),
     ("IBAN", _IBAN, is_iban, _IBAN_START),
     ("US social security number", _SSN, lambda _: True, _NUMBER),
     ("telephone number", _PHONE, _is_phone, _NUMBER),
 )
 """Kind, its form, its checksum, and what every text that holds one also holds (quick to look for)."""
+_HINTS = {hint for _, _, _, hint in KINDS}
 
 
 def find_personal(text: str) -> list[tuple[str, int, int]]:
     """Kind, start and end of every suspect of personal data."""
     out: list[tuple[str, int, int]] = []
-    hints = {hint: hint.search(text) is not None for _, _, _, hint in KINDS}
+    found = {hint for hint in _HINTS if hint.search(text)}
     for kind, pattern, holds, hint in KINDS:
-        if not hints[hint]:
+        if hint not in found:
             continue
         for match in pattern.finditer(text):
             overlaps = any(a < match.end() and match.start() < b for _, a, b in out)

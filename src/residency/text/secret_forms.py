@@ -11,7 +11,10 @@ import re
 from functools import lru_cache
 from typing import Any
 
-_LONG_TOKEN = re.compile(r"[A-Za-z0-9_\-+/=.]{16,}|-----BEGIN|://[^/\s:@]{1,64}:[^/\s@]{1,64}@")
+_SHORTEST_TOKEN = 16
+_LONG_TOKEN = re.compile(
+    rf"[A-Za-z0-9_\-+/=.]{{{_SHORTEST_TOKEN},}}|-----BEGIN|://[^/\s:@]{{1,64}}:[^/\s@]{{1,64}}@"
+)
 PRIVATE_KEY_START = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 PRIVATE_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _OWN_FORMS = (
@@ -46,7 +49,7 @@ def _load_detectors() -> list[Any]:
 
 def find_secrets(text: str) -> list[tuple[str, int, int]]:
     """Kind, start and end of every suspect, each time it occurs; none overlaps another."""
-    if not _LONG_TOKEN.search(text):
+    if not _holds_token(text):
         return []
     hits = [("Private Key", start, end) for start, end in find_private_keys(text)]
     for kind, form in _OWN_FORMS:
@@ -58,6 +61,14 @@ def find_secrets(text: str) -> list[tuple[str, int, int]]:
                 (kind, match.start(), match.end()) for match in re.finditer(re.escape(value), text)
             ]
     return _drop_overlaps(hits)
+
+
+def _holds_token(text: str) -> bool:
+    """Whether anything in the text is as long as a secret (quick to tell)."""
+    longest = max(map(len, text.split()), default=0)
+    if longest < _SHORTEST_TOKEN and "://" not in text and "-----BEGIN" not in text:
+        return False
+    return _LONG_TOKEN.search(text) is not None
 
 
 def find_private_keys(text: str) -> list[tuple[int, int]]:

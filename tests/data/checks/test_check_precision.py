@@ -12,6 +12,7 @@ import pytest
 
 from residency.config.data import DataConfig
 from residency.config.settings import Config
+from residency.data.checks import languages
 from residency.data.checks.answers import Answers
 from residency.data.checks.artefacts import Artefacts
 from residency.data.checks.figures import Figure, View
@@ -134,6 +135,25 @@ def test_a_language_is_believed_when_its_common_words_are_there(text: str, langu
     told = tell_languages([*ENGLISH * 3, text])
     assert told[:2] == ["English", "English"]
     assert told[-1] == language
+
+
+def test_what_is_told_does_not_depend_on_how_many_texts_lingua_is_asked_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = [
+        "Der Hund liegt vor dem Haus und wartet auf die Kinder, die bald aus der Schule kommen.",
+        "Tämä tarkoittaa, että uuden parlamentin tehtäväksi jää antaa mielipiteensä.",
+        "Hunden ligger foran huset og venter på børnene, som snart kommer hjem fra skolen.",
+        "Собака лежит перед домом и ждёт детей, которые скоро придут из школы домой.",
+        "-Theory of scales -Theory of chords -Theory of melody -Theory of harmony",
+        "",
+    ]
+    texts = [text for n in range(60) for text in (*ENGLISH, others[n % len(others)])]
+    told = tell_languages(texts)
+    assert len(texts) > 2 * languages.ASKED_FIRST // 3
+    monkeypatch.setattr(languages, "ASKED_FIRST", 20)
+    assert tell_languages(texts) == told
+    assert {"English", "German", "Finnish", "Russian", ""} <= set(told)
 
 
 def test_code_and_short_answers_have_no_language() -> None:

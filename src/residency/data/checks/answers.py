@@ -17,10 +17,11 @@ from residency.data.checks.figures import (
     looks_like_code,
     shorten_text,
 )
+from residency.text.hinted_pattern import HintedPattern
 from residency.text.percent import write_percent
 from residency.text.words import list_ngrams
 
-REFUSAL = re.compile(
+_REFUSAL = re.compile(
     r"\b(?:I(?:['’]m| am) (?:sorry|afraid),? (?:but )?(?:(?:as|because|since) an? [^,.]{2,30}, )?"
     r"(?:I )?(?:can(?:['’]t|not)|am unable|am not able|do(?:n['’]t| not) have)"
     r"|I (?:can(?:['’]t|not)|am unable to|am not able to)"
@@ -34,16 +35,37 @@ REFUSAL = re.compile(
     r"|(?:抱歉|对不起|不好意思)[^。\n]{0,20}(?:无法|不能|没有能力)|作为[^。\n]{0,8}(?:AI|人工智能)[^。\n]{0,16}(?:无法|不能|没有)",
     re.IGNORECASE,
 )
-BOILERPLATE = re.compile(
-    r"^\s*(?:sure(?: thing)?[!,.]|certainly[!,.]|of course[!,.]|absolutely[!,.]|great question"
+REFUSAL = HintedPattern(
+    _REFUSAL,
+    (
+        *(
+            "sorry",
+            "afraid",
+            "can't",
+            "cannot",
+            "unable",
+            "not able",
+            "artificial",
+            "an ai",
+            "a ai",
+        ),
+        *("don't have", "do not have", "es tut mir", "no puedo"),
+    ),
+)
+_OPENING = re.compile(
+    r"\s*(?:sure(?: thing)?[!,.]|certainly[!,.]|of course[!,.]|absolutely[!,.]|great question"
     r"|here(?:'s| is) (?:a|an|the|your) (?:possible|potential|sample|revised|updated)"
-    r"|as an? (?:AI|artificial intelligence)|I hope this helps|happy to help)"
-    r"|(?:I hope (?:this|that) helps|let me know if you (?:have|need|would)|feel free to ask)[^\n]{0,60}\s*$",
+    r"|as an? (?:AI|artificial intelligence)|I hope this helps|happy to help)",
     re.IGNORECASE,
 )
-OPEN_END = re.compile(
-    r"(?:\b(?:and|or|the|a|an|to|of|with|for|in|by|that|which|is|are)|[,:(\[{])\s*$"
+_CLOSING = re.compile(
+    r"(?:I hope (?:this|that) helps|let me know if you (?:have|need|would)|feel free to ask)[^\n]{0,60}\s*$",
+    re.IGNORECASE,
 )
+CLOSING = HintedPattern(_CLOSING, ("hope", "let me know", "feel free"))
+OPEN_END = re.compile(r"(?:\b(?:and|or|the|a|an|to|of|with|for|in|by|that|which|is|are)|[,:(\[{])$")
+"""How an answer ends that was cut off; white space after it does not count."""
+_LONGEST_END = 16
 
 REPEAT_WORDS = 30
 """Repetition is judged in answers of at least this many words."""
@@ -76,14 +98,15 @@ class Answers:
             return
         if refusal := REFUSAL.search(answer[:REFUSAL_WINDOW]):
             self.refusals.add(view, answer[refusal.start() :])
-        elif BOILERPLATE.search(answer):
+        elif _OPENING.match(answer) or CLOSING.search(answer):
             self.boilerplate.add(view, answer)
         if (
             len(view.words) >= REPEAT_WORDS
             and (share := repeated_share(view.words)) >= REPEAT_SHARE
         ):
             self.repetitive.add(view, f"{write_percent(share, 0)} of its 4-grams repeat: {answer}")
-        if len(view.words) >= 8 and OPEN_END.search(answer) and not looks_like_code(answer):
+        end = answer.rstrip()[-_LONGEST_END:]
+        if len(view.words) >= 8 and OPEN_END.search(end) and not looks_like_code(answer):
             self.cut.add(view, "…" + answer[-80:])
         key = zlib.crc32(answer.encode()) << 32 | len(answer)
         if key in self._same or len(self._same) < _KNOWN_ANSWERS:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 
 from residency.data.checks.figures import Figure, Flags, View, cut_around
+from residency.text.hinted_pattern import HintedPattern
 
-TEMPLATE = re.compile(
+_TEMPLATE = re.compile(
     r"<\|(?:im_start|im_end|endoftext|eot_id|start_header_id|end_header_id|user|assistant|system|end)\|>"
     r"|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
     r"|^###\s*(?:Instructions?|Input|Response|Human|Assistant):"
     r"|^(?:Human|Assistant|USER|ASSISTANT|SYSTEM):",
     re.MULTILINE,
+)
+TEMPLATE = HintedPattern(
+    _TEMPLATE,
+    ("<", "[INST]", "[/INST]", "###", *("Human:", "Assistant:", "USER:", "ASSISTANT:", "SYSTEM:")),
 )
 PLACEHOLDER = re.compile(
     r"\{\{\s*\w+\s*\}\}"
@@ -25,11 +30,18 @@ EMPTY_INPUT = re.compile(
     r"^(?:no input|not applicable|n/?a|none)\.?$", re.IGNORECASE | re.MULTILINE
 )
 """What people write into a field that they leave out."""
-_PLACEHOLDER_START = re.compile(r"[\[{<]|[Tt][Oo][Dd][Oo]:|[Ll]orem|LOREM")
-"""What every text with a placeholder holds (quick to look for)."""
+_LONGEST_EMPTY = len("not applicable.")
+_PLACEHOLDER_MARKS = ("[", "{", "<", "todo:", "lorem")
+"""What every text with a placeholder holds, in lower case (quick to look for)."""
 _CODE_AROUND = re.compile(r"""\bf["']|[`;]|==?|\(\)|\+\s*["']|["']\s*\+""")
-MOJIBAKE = re.compile(r"\ufffd|Ã[\u0080-\u00bf©¨ªº§¶¼]|â€[™œ“”˜¦]|Â[°£§»«©®]|ï»¿")
-ENTITIES = re.compile(r"&(?:amp|lt|gt|quot|nbsp|#\d{2,5});|</?(?:div|span|br|p|a|li|td)\b[^>]*>")
+MOJIBAKE = HintedPattern(
+    re.compile(r"\ufffd|Ã[\u0080-\u00bf©¨ªº§¶¼]|â€[™œ“”˜¦]|Â[°£§»«©®]|ï»¿"),
+    ("\ufffd", "Ã", "â€", "Â", "ï»¿"),
+)
+ENTITIES = HintedPattern(
+    re.compile(r"&(?:amp|lt|gt|quot|nbsp|#\d{2,5});|</?(?:div|span|br|p|a|li|td)\b[^>]*>"),
+    ("&", "<"),
+)
 _LONGEST = 200_000
 
 
@@ -52,7 +64,7 @@ class Artefacts:
         ):
             if match := pattern.search(text):
                 flags.add(view, cut_around(text, match.start(), match.end()))
-        if match := _find_placeholder(text) or EMPTY_INPUT.search(view.prompt[:_LONGEST]):
+        if match := _find_placeholder(text) or _find_empty_input(view.prompt[:_LONGEST]):
             self.placeholder.add(view, cut_around(match.string, match.start(), match.end()))
         roles = [m.role for m in view.example.messages if m.role != "system"]
         wrong = next(
@@ -111,10 +123,18 @@ class Artefacts:
 
 def _find_placeholder(text: str) -> re.Match[str] | None:
     """The first placeholder that does not stand in a line of code, where braces are filled in."""
-    first = _PLACEHOLDER_START.search(text)
-    for match in PLACEHOLDER.finditer(text, first.start()) if first else ():
+    lowered = text.lower()
+    if not any(mark in lowered for mark in _PLACEHOLDER_MARKS):
+        return None
+    for match in PLACEHOLDER.finditer(text):
         start = text.rfind("\n", 0, match.start()) + 1
         line = text[start : text.find("\n", match.end()) if "\n" in text[match.end() :] else None]
         if not _CODE_AROUND.search(line):
             return match
     return None
+
+
+def _find_empty_input(prompt: str) -> re.Match[str] | None:
+    """A line that says that nothing was entered."""
+    shortest = min(map(len, prompt.split("\n")))
+    return EMPTY_INPUT.search(prompt) if shortest <= _LONGEST_EMPTY else None

@@ -30,12 +30,16 @@ LANGUAGE_WINDOW = 300
 LANGUAGE_LETTERS = 40
 """Shorter texts are not judged: too little to tell a language by. A character of a script without
 spaces counts as three."""
+ASKED_FIRST = 200
+"""Texts from which the main language is told."""
 CLEAR_LANGUAGE = 0.2
 """Distance that lingua must see between the likeliest language and the next."""
 RARE_LANGUAGE = 0.05
 COMMON_WORDS = 1000
 MAIN_SHARE = 0.3
 """Share of the main language's commonest words from which a text is in the main language."""
+PLAIN_WORDS = 6
+"""Different ones of them, in a text that lingua need not be asked of."""
 OWN_SHARE = 0.2
 """Share of its commonest words that a text in another language must hold at least."""
 _NO_PROSE = re.compile(r"```.*?(?:```|$)|`[^`\n]*`|https?://\S+|\S+@\S+|<[^>\n]{1,80}>", re.DOTALL)
@@ -100,8 +104,7 @@ def extract_prose(text: str) -> str:
 
 def tell_languages(texts: list[str]) -> list[str]:
     """The language of each text, in English; empty where it is not clear."""
-    languages = _load_detector().detect_languages_in_parallel_of(texts)
-    first = [language if text else None for language, text in zip(languages, texts, strict=True)]
+    first = _detect_languages(texts)
     counts = Counter(language for language in first if language is not None)
     if not counts:
         return [""] * len(texts)
@@ -112,9 +115,53 @@ def tell_languages(texts: list[str]) -> list[str]:
     ]
 
 
+def _detect_languages(texts: list[str]) -> list[Any]:
+    """lingua's language of each text, or None.
+
+    It is asked of a few first. A text that holds many of the commonest words of what most of those are
+    in is in that language whatever lingua says (see ``_is_believed``), so it is not asked of such texts.
+    """
+    detector = _load_detector()
+    told: list[Any] = [None] * len(texts)
+    places = [n for n, text in enumerate(texts) if text]
+    step = -(-len(places) // ASKED_FIRST) or 1
+    sample = places[::step]
+    counts: Counter[Any] = Counter()
+
+    def ask(numbers: list[int]) -> None:
+        languages = detector.detect_languages_in_parallel_of([texts[n] for n in numbers])
+        for number, language in zip(numbers, languages, strict=True):
+            told[number] = language
+
+    ask(sample)
+    counts.update(told[n] for n in sample if told[n] is not None)
+    if not counts:
+        return told
+    main = counts.most_common(1)[0][0]
+    code = _language_code(main)
+    others = set(places) - set(sample)
+    for number in others:
+        if _is_plainly_in(texts[number], code):
+            told[number] = main
+    ask([number for number in sorted(others) if told[number] is None])
+    return told
+
+
+def _is_plainly_in(text: str, code: str) -> bool:
+    spoken = split_words(text)
+    share = _common_share(spoken, code)
+    if share is None or share < MAIN_SHARE or not _is_latin(text):
+        return False
+    return len(_common_words(code).intersection(spoken)) >= PLAIN_WORDS
+
+
+def _is_latin(text: str) -> bool:
+    return len(_LATIN.findall(text)) >= 0.5 * sum(map(str.isalpha, text))
+
+
 def _is_believed(text: str, language: Any, main: Any) -> str:
     """The name of the language that both witnesses can agree on."""
-    if language == main or len(_LATIN.findall(text)) < 0.5 * sum(c.isalpha() for c in text):
+    if language == main or not _is_latin(text):
         return str(language.name.title())  # other scripts are not mistaken for one another
     spoken = split_words(text)
     ours = _common_share(spoken, _language_code(main))
