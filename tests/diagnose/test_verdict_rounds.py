@@ -7,7 +7,7 @@ import math
 import pytest
 
 from residency.config.diagnose import DiagnoseConfig
-from residency.diagnose.decisions import CLAIMS, Comparison
+from residency.diagnose.decisions import CLAIMS, Comparison, decide_statuses
 from residency.diagnose.error_budget import round_alpha
 from residency.diagnose.verdicts import confirm_on_test, judge_round, stated_mde
 from residency.nouns.issue import Issue, Slice
@@ -222,6 +222,36 @@ def test_under_the_tolerance_is_a_claim_of_its_own_with_its_bound() -> None:
         config=CONFIG,
     )[0]
     assert verdict.status == "improved"  # 25 requests, however many ways of asking
+
+
+def test_the_tolerance_is_asked_of_all_answers_of_the_later_model() -> None:
+    """40 more clean answers, to items that the earlier model left unscored, are evidence as well."""
+    before: Outcomes = {f"i{k}": k < 50 if k < 70 else None for k in range(110)}
+    clean: Outcomes = dict.fromkeys(before, False)
+    assert judge(before, {**clean, **{f"i{k}": None for k in range(70, 110)}}) == "improved"
+    assert judge(before, clean) == "resolved"
+    assert judge(before, {**clean, **{f"i{k}": True for k in range(70, 90)}}) == "improved"
+
+
+@pytest.mark.parametrize("failing", [0, 1, 12, 30])
+def test_no_level_is_spent_on_a_tolerance_that_the_finding_part_excludes(failing: int) -> None:
+    """What the finding part says of issue 2 decides whether issue 1 shares the level with it."""
+    half = {f"i{k}" for k in range(100)}
+
+    def compare(kind: str, *, measured: int, found: int) -> Comparison:
+        after = {f"i{k}": k < measured for k in range(100)}
+        after |= {f"f{k}": k < found for k in range(60)}
+        before = {key: key[0] == "f" or int(key[1:]) < 60 for key in after}
+        return Comparison(issue(kind), "base", "m1", before, after)
+
+    pair = [compare("overlong", measured=0, found=0), compare("format", measured=4, found=failing)]
+    decisions = decide_statuses(pair, half=half, groups={}, alpha=0.011)
+    assert [d.adjusted.change <= 0.011 for d in decisions] == [True, True]
+    alone = decide_statuses(pair[:1], half=half, groups={}, alpha=0.011)[0]
+    spent = decisions[0].adjusted.tolerance / alone.adjusted.tolerance
+    assert spent == pytest.approx(2 if failing <= 1 else 1)
+    assert decisions[0].status == ("improved" if failing <= 1 else "resolved")
+    assert decisions[1].status == "improved"
 
 
 def test_pain_38_answers_that_stop_coming_are_not_better() -> None:

@@ -7,6 +7,7 @@ the *data* made the difference, and not the luck of one training, is another que
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,9 @@ OPEN: frozenset[VerdictStatus] = frozenset(
 """Statuses after which an issue still asks for work; only *resolved* closes it."""
 
 _PRESENT = 0.95
+_UNLIKELY = 0.2
+"""Chance of so many failures in the finding part, were the rate at the tolerance, below which the rate
+counts as above it."""
 _NOTABLE_LOSS = 0.1
 
 
@@ -100,7 +104,14 @@ def decide_statuses(
     """
     counts = [pair_outcomes(c.before, c.after, groups=groups, only=half) for c in comparisons]
     judged = [i for i, c in enumerate(comparisons) if not _is_new(c, found_now)]
-    questions = [_ask_question(comparisons[i], counts[i]) for i in judged]
+    questions = [
+        _ask_question(
+            comparisons[i],
+            counts[i],
+            may_be_resolved=not _is_out_of_reach(comparisons[i], half, groups),
+        )
+        for i in judged
+    ]
     answers = dict(zip(judged, adjust_family(questions), strict=True))
     undecided = [i for i in judged if answers[i].change > alpha]
     open_tolerances = {
@@ -132,12 +143,13 @@ def decide_statuses(
     return decisions
 
 
-def _ask_question(comparison: Comparison, counts: Paired) -> Question:
+def _ask_question(comparison: Comparison, counts: Paired, *, may_be_resolved: bool) -> Question:
+    tolerance = comparison.issue.tolerance
     return Question(
         change=counts.test,
         p_change=counts.bounded_p,
         fell=counts.delta > 0,
-        p_tolerance=tolerance_p(counts, comparison.issue.tolerance),
+        p_tolerance=tolerance_p(counts, tolerance) if may_be_resolved else 1.0,
         family=comparison.before_model,
     )
 
@@ -147,10 +159,29 @@ def tolerance_p(counts: Paired, tolerance: float) -> float:
 
     1 where even no failure at all could not show it at 5 %.
     """
-    groups = counts.groups + counts.lost
+    failing, groups = counts.worst_now
     if binomial_tail_p(0, groups, tolerance) > 0.05:
         return 1.0
-    return binomial_tail_p(counts.worst_after * groups, groups, tolerance)
+    return binomial_tail_p(failing, groups, tolerance)
+
+
+def _is_out_of_reach(
+    comparison: Comparison, half: set[str] | None, groups: Mapping[str, str]
+) -> bool:
+    """Whether the finding part alone says that the rate is above the tolerance.
+
+    Then the question whether it is under it is not asked, so that it uses no part of α: the finding part
+    is not looked at when the question is answered, so it may decide whether it is worth asking.
+    """
+    if half is None:
+        return False
+    finding = set(comparison.after) - half
+    counts = pair_outcomes(comparison.after, comparison.after, groups=groups, only=finding)
+    failing, tried = counts.worst_now
+    if not failing:
+        return False
+    fewer = binomial_tail_p(math.ceil(failing) - 1, tried, comparison.issue.tolerance)
+    return 1 - fewer < _UNLIKELY
 
 
 def _is_new(comparison: Comparison, found_now: int | None) -> bool:

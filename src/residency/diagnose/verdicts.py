@@ -176,11 +176,13 @@ def _write_note(
 
 def _describe_rate(counts: Paired, tolerance: float, status: str) -> str:
     """The rate after with its upper bound, and what it would take to be under the tolerance."""
-    groups = counts.groups + counts.lost
-    _, high = clopper_pearson(counts.worst_after * groups, groups, level=0.9)
-    sentence = f"{write_percent(counts.after_rate, 0)} fail now, at most {write_percent(high, 0)} with 95 % confidence"
-    if status == "improved" and counts.after_rate <= tolerance:
-        sentence += f"; that it is under {write_percent(tolerance, 0)} is not shown by {counts.groups} items"
+    failing, groups = counts.worst_now
+    _, high = clopper_pearson(failing, groups, level=0.9)
+    sentence = f"{write_percent(counts.now_rate, 0)} fail now, at most {write_percent(high, 0)} with 95 % confidence"
+    if status == "improved" and counts.now_rate <= tolerance:
+        sentence += (
+            f"; that it is under {write_percent(tolerance, 0)} is not shown by {groups} items"
+        )
     return sentence
 
 

@@ -37,6 +37,8 @@ class Paired:
         sizes: how many such items each group has.
         worst: differences by group where every lost item is counted as failing after and every
             gained one as passing before. best: the reverse. bound_sizes: their items.
+        now: mean failure after of each group, over its items scored after, those included that were
+            not scored before.
     """
 
     n: int
@@ -50,7 +52,8 @@ class Paired:
     sizes: tuple[int, ...] = field(repr=False)
     worst: tuple[float, ...] = field(repr=False)
     best: tuple[float, ...] = field(repr=False)
-    bound_sizes: tuple[int, ...] = field(default=(), repr=False)
+    bound_sizes: tuple[int, ...] = field(repr=False)
+    now: tuple[float, ...] = field(repr=False)
 
     @property
     def fixed(self) -> int:
@@ -131,11 +134,15 @@ class Paired:
         return low, high
 
     @property
-    def worst_after(self) -> float:
-        """Failure rate after with every lost item counted as a separate failing group."""
-        if not self.lost:
-            return self.after_rate
-        return (self.after_rate * self.groups + self.lost) / (self.groups + self.lost)
+    def now_rate(self) -> float:
+        """Failure rate of the later model alone, on all that is scored of it: mean over groups."""
+        return float(np.mean(self.now)) if self.now else 0.0
+
+    @property
+    def worst_now(self) -> tuple[float, int]:
+        """Failing groups of the later model and how many groups there are, every lost item counted as
+        a separate failing group."""
+        return sum(self.now) + self.lost, len(self.now) + self.lost
 
     @property
     def e_value(self) -> float:
@@ -167,14 +174,14 @@ def pair_outcomes(
     for key, was in before.items():
         if key not in after or (only is not None and key not in only):
             continue
-        now = after[key]
-        if was is None and now is None:
+        is_now = after[key]
+        if was is None and is_now is None:
             silent += 1
             continue
         item_groups.append(numbers.setdefault(groups.get(key) or key, len(numbers)))
         then.append(_MISSING if was is None else int(was))
-        later.append(_MISSING if now is None else int(now))
-        if was is not None and now is not None and was != now:
+        later.append(_MISSING if is_now is None else int(is_now))
+        if was is not None and is_now is not None and was != is_now:
             (fixed if was else broken).append(key)
     group_numbers, was_failed, now_failed = (
         np.asarray(part, np.intp) for part in (item_groups, then, later)
@@ -183,13 +190,17 @@ def pair_outcomes(
     both = (was_failed != _MISSING) & (now_failed != _MISSING)
     sizes, earlier, after_all = _average(group_numbers[both], was_failed[both], now_failed[both])
     worst = best = tuple((earlier - after_all).tolist())
-    every = sizes
+    every, now = sizes, tuple(after_all.tolist())
     if lost + gained:
         # A lost answer fails (or passes) after, a gained one passed (or failed) before.
         worst_fall = np.maximum(was_failed, 0) - np.abs(now_failed)
         best_fall = np.abs(was_failed) - np.maximum(now_failed, 0)
         every, lowest, highest = _average(group_numbers, worst_fall, best_fall)
         worst, best = tuple(lowest.tolist()), tuple(highest.tolist())
+        there = now_failed != _MISSING
+        now = tuple(
+            _average(group_numbers[there], now_failed[there], now_failed[there])[1].tolist()
+        )
     return Paired(
         n=int(both.sum()),
         unscored=silent + lost + gained,
@@ -203,6 +214,7 @@ def pair_outcomes(
         worst=worst,
         best=best,
         bound_sizes=tuple(every.tolist()),
+        now=now,
     )
 
 
