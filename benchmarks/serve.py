@@ -290,7 +290,11 @@ async def soak_part(
                     )
                     await asyncio.gather(with_timeout, return_exceptions=True)
                 else:
-                    _, _, written = await ask(client, url, model, question, 1 + number % tokens)
+                    try:
+                        written = (await ask(client, url, model, question, 1 + number % tokens))[2]
+                    except httpx.HTTPError as error:  # a connection that ended is a request lost
+                        print(f"lost {number}: {error!r}", file=sys.stderr, flush=True)
+                        written = 0
                     lost += written == 0
                 note()
 

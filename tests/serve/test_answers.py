@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,10 @@ from finished_run import copy_run
 from residency.commands.project import Project
 from residency.interfaces import Choice, Generation, Prompt
 from residency.nouns.example import Message
+from residency.nouns.moderation_decision import ModerationDecision
 from residency.nouns.response import Sampling
+from residency.serve.hooks import RequestRecord
+from residency.serve.metrics import Metrics
 from served import Served, serve_project
 
 TEXTS = ["I bought a red cup", "Here is my blue hat", "Please look at the green box t12"]
@@ -252,6 +256,8 @@ def test_the_openai_client_works_unchanged(served: Served) -> None:
     assert len(vectors.data[0].embedding) > 8
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="../../etc/passwd", messages=messages)
+    with pytest.raises(openai.NotFoundError, match="does not exist"):
+        client.models.retrieve("meta/llama")
     with pytest.raises(openai.BadRequestError, match="tools"):
         client.chat.completions.create(
             model="final", messages=messages,
@@ -259,24 +265,59 @@ def test_the_openai_client_works_unchanged(served: Served) -> None:
         )  # fmt: skip
 
 
+def read_figures(text: str, name: str) -> dict[tuple[str, ...], float]:
+    """Label values → figure, in the order of the labels' names."""
+    return {
+        tuple(sample.labels[label] for label in sorted(sample.labels)): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
 def test_figures_count_every_request(served: Served) -> None:
-    def count() -> float:
+    def count() -> Counter[tuple[str, ...]]:
         text = httpx.get(f"{served.url}/metrics").text
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == "residency_serve_requests_total"
-        )
+        return Counter(read_figures(text, "residency_serve_requests_total"))
 
     before = len(served.memory.wait_for(0))
     start = count()
     served.chat(max_tokens=2)
     served.chat(model="nobody")
-    served.memory.wait_for(before + 2)
-    assert count() == start + 2
-    last = served.memory.records[-1]
-    assert (last.status, last.model, last.error) == (404, "", "model_not_found")
+    served.chat(frobnicate=1)
+    httpx.post(f"{served.url}/v1/embeddings", content=b"{}")
+    served.memory.wait_for(before + 3)
+    chat = "/v1/chat/completions"
+    new = count() - start
+    assert new == {
+        (chat, "base", "200"): 1,
+        (chat, "", "404"): 1,
+        (chat, "", "400"): 1,
+        ("", "", "415"): 1,
+    }
+    unknown, unread = served.memory.records[-2:]
+    assert (unknown.status, unknown.model, unknown.error) == (404, "", "model_not_found")
+    assert (unread.status, unread.model, unread.error) == (400, "", "unknown_parameter")
+
+
+def test_moderation_is_counted_by_kind() -> None:
+    """A text that grows is judged again and again: each kind counts once a request and side."""
+    metrics = Metrics(lambda: 0, lambda: 0)
+    decisions = (
+        ModerationDecision("allow", by="input: secrets 1"),
+        ModerationDecision("flag", "rule a", by="output: rules"),
+        ModerationDecision("flag", "rule a, rule b", by="output: rules"),
+        ModerationDecision("mask", "email address", by="output: rules"),
+    )
+    metrics.request_finished(
+        RequestRecord("1", 0.0, "/v1/completions", "base", "", 200, decisions=decisions)
+    )
+    counted = read_figures(metrics.write_text().decode(), "residency_serve_moderation_total")
+    assert counted == {
+        ("flag", "rule a", "output"): 1,
+        ("flag", "rule b", "output"): 1,
+        ("mask", "email address", "output"): 1,
+    }
 
 
 def test_records_hold_no_text_unless_asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

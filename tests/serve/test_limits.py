@@ -197,6 +197,9 @@ def test_a_body_without_a_length_is_counted(root: Path, monkeypatch: pytest.Monk
         assert reply.status_code == 413
 
 
+PICTURE = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+
+
 @pytest.mark.parametrize(
     ("more", "param"),
     [
@@ -222,6 +225,11 @@ def test_a_body_without_a_length_is_counted(root: Path, monkeypatch: pytest.Monk
         ({"messages": [{"role": "user", "content": "x " * 5000}]}, "messages"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": PICTURE}]}, "messages.0.content.0.type"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content"),
+        ({"stop": 5}, "stop"),
+        ({"stop": [5]}, "stop.0"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(
@@ -235,6 +243,15 @@ def test_what_cannot_be_honoured_is_refused_by_name(
     assert reply.status_code == 400
     assert error["type"] == "invalid_request_error"
     assert error["param"] == param
+
+
+def test_no_more_answers_than_there_is_room_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve_project(root, monkeypatch, slots=1, queue=1, max_choices=8) as served:
+        assert served.chat(max_tokens=2, n=2).status_code == 200
+        error = served.chat(max_tokens=2, n=3).json()["error"]
+        assert (error["param"], error["message"]) == ("n", "n: at most 2 here.")
 
 
 def test_parameters_that_ask_for_nothing_are_taken(served: Served) -> None:

@@ -100,7 +100,7 @@ def _show_models(used: Usage) -> None:
         table.add_column(column, justify="left" if column == "model" else "right")
     for line in used.models:
         table.add_row(
-            line.model or "(unknown name)",
+            line.model or "(no model)",
             str(line.requests),
             str(line.errors),
             str(line.prompt_tokens),

@@ -49,27 +49,46 @@ def report_taken_port(error: OSError, where: str) -> UserError:
 
 
 class BoundedProtocol(H11Protocol):
-    """HTTP/1.1 that closes a connection on which no whole request arrives in time."""
+    """HTTP/1.1 that closes a connection on which a request's head does not arrive in time.
+
+    The clock runs from the connection's start, and again from the first byte of each later request.
+    Between two requests a connection may rest as long as uvicorn's ``timeout_keep_alive`` says: a
+    clock that ran through would end it at the moment at which the next request is on its way.
+    """
 
     header_seconds: ClassVar[float] = 15.0
-    """A connection that has not sent a whole request's head after this long is closed."""
+    """A connection whose request's head is not whole after this long is closed."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock."""
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(self.header_seconds, self._close_if_idle)
+        self._start_clock()
+
+    def data_received(self, data: bytes) -> None:
+        """Start the clock where this begins a request, stop it where the head is whole."""
+        if self._is_resting:
+            self._start_clock()
+        super().data_received(data)
+        if not self._is_resting:
+            self._stop_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._stop_clock()
         super().connection_lost(exc)
 
-    def _close_if_idle(self) -> None:
+    @property
+    def _is_resting(self) -> bool:
         # `cycle` is the request being answered; without one the client has sent none, or half.
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
-        else:
-            self._deadline = self.loop.call_later(self.header_seconds, self._close_if_idle)
+        return self.cycle is None or self.cycle.response_complete
+
+    def _start_clock(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.header_seconds, self.transport.close)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

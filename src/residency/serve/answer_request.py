@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -185,12 +184,11 @@ class Answering:
     def _prepare(self) -> None:
         request, config = self.request, self.service.config
         count = len(request.prompts) if isinstance(request, CompletionRequest) else 1
-        if request.n > config.max_choices:
-            raise refuse_parameter("n", f"at most {config.max_choices} here.")
-        if count * request.n > min(config.max_choices, self.service.scheduler.room):
-            raise refuse_parameter(
-                "prompt", f"at most {config.max_choices} answers to one request here."
-            )
+        most = min(config.max_choices, self.service.scheduler.room)
+        if request.n > most:
+            raise refuse_parameter("n", f"at most {most} here.")
+        if count * request.n > most:
+            raise refuse_parameter("prompt", f"at most {most} answers to one request here.")
         if isinstance(request, ChatRequest):
             self._prepare_chat(request)
         elif isinstance(request, CompletionRequest):
@@ -277,11 +275,6 @@ class Answering:
 
 
 _NO_LOGPROBS = "not given while answers are moderated: they would show text before it is judged."
-
-
-def make_request_id(prefix: str) -> str:
-    """A new id, e.g. ``chatcmpl-…``."""
-    return f"{prefix}-{uuid.uuid4().hex}"
 
 
 def _never(ids: Sequence[int]) -> bool:

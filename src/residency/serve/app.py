@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from residency.interfaces import Embedder
 from residency.nouns.example import Message
-from residency.serve.answer_request import FILTERED, Answering, Service, make_request_id
+from residency.serve.answer_request import FILTERED, Answering, Service
 from residency.serve.answer_text import judge_input
 from residency.serve.api_errors import ApiError, report_defect, report_timeout
 from residency.serve.embed_texts import count_words, name_embedder, write_embeddings
@@ -30,15 +30,13 @@ from residency.serve.read_request import (
     CompletionRequest,
     EmbeddingRequest,
     GenerationRequest,
-    read_request,
 )
+from residency.serve.request_body import make_request_id, take_request
 from residency.serve.request_guard import RequestGuard
 from residency.serve.write_answer import AnswerForm, write_error_event
 
 log = logging.getLogger("residency.serve")
 
-BODY_SECONDS = 30.0
-"""A body that is not there after this long is given up."""
 CLIENT_GONE = 499
 
 
@@ -62,6 +60,7 @@ def create_app(
         RequestGuard,
         keys=keys,
         most_bytes=server.service.config.max_body,
+        note_refusal=server.metrics.count_refusal,
     )
     add_plain_routes(app, server)
     add_text_routes(app, server)
@@ -108,7 +107,7 @@ def add_plain_routes(app: FastAPI, server: Server) -> None:
         names = [*catalogue.names, "embedder"]
         return JSONResponse({"object": "list", "data": [describe(name) for name in names]})
 
-    @app.get("/v1/models/{name}")
+    @app.get("/v1/models/{name:path}")
     async def show_model(name: str) -> Response:
         if name != "embedder":
             catalogue.find(name)
@@ -126,34 +125,22 @@ def add_plain_routes(app: FastAPI, server: Server) -> None:
 
 def add_text_routes(app: FastAPI, server: Server) -> None:
     """Answers and embeddings."""
+    records = server.service.records
 
     @app.post("/v1/chat/completions")
     async def answer_chat(request: Request) -> Response:
-        body = read_request(ChatRequest, await read_body(request))
+        body = await take_request(ChatRequest, request, records)
         return await answer_text_request(server, request, body, "chatcmpl")
 
     @app.post("/v1/completions")
     async def complete_text(request: Request) -> Response:
-        body = read_request(CompletionRequest, await read_body(request))
+        body = await take_request(CompletionRequest, request, records)
         return await answer_text_request(server, request, body, "cmpl")
 
     @app.post("/v1/embeddings")
     async def embed(request: Request) -> Response:
-        body = read_request(EmbeddingRequest, await read_body(request))
+        body = await take_request(EmbeddingRequest, request, records)
         return await answer_embedding_request(server, body)
-
-
-async def read_body(request: Request) -> bytes:
-    """The whole body.
-
-    Raises:
-        ApiError: it is too large, or too slow.
-    """
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.body()
-    except TimeoutError:
-        raise ApiError(408, "The body did not arrive in time.", code="slow_body") from None
 
 
 async def answer_text_request(
@@ -302,7 +289,7 @@ async def answer_embedding_request(server: Server, body: EmbeddingRequest) -> Re
             RequestRecord(
                 id=make_request_id("embd"), time=time.time(), endpoint="/v1/embeddings",
                 model="embedder" if known else "", model_id="", status=status,
-                seconds=time.monotonic() - began, prompt_tokens=count_words(texts),
+                seconds=time.monotonic() - began, prompt_tokens=count_words(texts) if known else 0,
                 error=error, decisions=tuple(decisions),
                 messages=tuple(messages) if service.hooks.texts else None,
             )

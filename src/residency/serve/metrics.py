@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from residency.serve.hooks import RequestRecord
+from residency.serve.record_requests import read_events
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
@@ -27,7 +28,10 @@ class Metrics:
         self._requests = Counter(f"{name}_requests", "Requests.", (*which, "status"), registry=at)
         self._tokens = Counter(f"{name}_tokens", "Tokens.", ("model", "kind"), registry=at)
         self._decisions = Counter(
-            f"{name}_moderation", "Decisions of moderation.", ("action", "kind"), registry=at
+            f"{name}_moderation",
+            "Requests in which moderation saw this kind.",
+            ("side", "action", "kind"),
+            registry=at,
         )
         self._seconds = Histogram(
             f"{name}_request_seconds", "Arrival to end.", which, buckets=SECONDS, registry=at
@@ -59,8 +63,15 @@ class Metrics:
             ("answer", record.answer_tokens),
         ):
             self._tokens.labels(record.model, kind).inc(count)
-        for decision in record.decisions:
-            self._decisions.labels(decision.action, decision.kind).inc()
+        for event in read_events(record):
+            self._decisions.labels(event.side, event.action, event.kind).inc()
+
+    def count_refusal(self, status: int) -> None:
+        """Count a request that was refused before it was read (its key, its host, its size).
+
+        Its path is the client's own text, so it is no label.
+        """
+        self._requests.labels("", "", str(status)).inc()
 
     def close(self) -> None:
         """Nothing is held open."""

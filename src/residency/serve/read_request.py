@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -193,10 +193,12 @@ def read_request(kind: type[Kind], body: bytes) -> Kind:
                 raise refuse_parameter(
                     name, "not supported by this server.", "unsupported_parameter"
                 )
-    try:  # null asks for nothing: clients send it for whatever they leave out
-        return kind.model_validate({k: v for k, v in raw.items() if v is not None})
+    # null asks for nothing: clients send it for whatever they leave out
+    sent = {name: value for name, value in raw.items() if value is not None}
+    try:
+        return kind.model_validate(sent)
     except ValidationError as error:
-        raise _describe_mistake(error) from None
+        raise _describe_mistake(error, sent) from None
 
 
 def _read_object(body: bytes) -> dict[str, Any]:
@@ -210,9 +212,13 @@ def _read_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _describe_mistake(error: ValidationError) -> ApiError:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    path = [str(part) for part in first["loc"]]
+def _describe_mistake(error: ValidationError, raw: Any) -> ApiError:
+    """The mistake that lies deepest in what was sent: of the kinds that a value may have, the one that
+    it came nearest to."""
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    paths = [_find_sent_path(detail["loc"], raw) for detail in details]
+    at = max(range(len(details)), key=lambda index: len(paths[index]))
+    first, path = details[at], paths[at]
     name = ".".join(part for part in path if part.isidentifier() or part.isdigit()) or None
     if first["type"] == "extra_forbidden":
         shown = path[-1][:80]
@@ -220,5 +226,18 @@ def _describe_mistake(error: ValidationError) -> ApiError:
             400, f"Unknown parameter: {shown!r}.", param=shown, code="unknown_parameter"
         )
     if first["type"] == "missing":
+        name = ".".join([*path, str(first["loc"][-1])])
         return ApiError(400, f"Missing parameter: {name!r}.", param=name, code="missing_parameter")
     return ApiError(400, f"{name}: {first['msg']}.", param=name, code="invalid_value")
+
+
+def _find_sent_path(location: Sequence[int | str], raw: Any) -> list[str]:
+    """A mistake's place in the body itself: without the names of kinds that pydantic puts between."""
+    path, value = [], raw
+    for part in location:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            continue
+        path.append(str(part))
+    return path

@@ -127,11 +127,11 @@ def read_request(record: RequestRecord) -> ServedRequest:
         finish=",".join(dict.fromkeys(record.finish)),
         error=record.error,
         streamed=record.streamed,
-        moderation=_read_events(record),
+        moderation=read_events(record),
     )
 
 
-def _read_events(record: RequestRecord) -> tuple[ModerationEvent, ...]:
+def read_events(record: RequestRecord) -> tuple[ModerationEvent, ...]:
     """Each kind of each action once a side; an answer in pieces is judged many times."""
     events: dict[tuple[str, str, str], ModerationEvent] = {}
     for decision in record.decisions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -52,11 +52,20 @@ class RequestGuard:
     page of another origin cannot send before the server agrees.
 
     Args:
-        keys: any of them opens. most_bytes: of a body.
+        keys: any of them opens. most_bytes: of a body. note_refusal: hears of each status with which
+            a request is refused here.
     """
 
-    def __init__(self, app: ASGIApp, *, keys: Sequence[bytes], most_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: Sequence[bytes],
+        most_bytes: int,
+        note_refusal: Callable[[int], None] = lambda status: None,
+    ) -> None:
         self.app, self.keys, self.most_bytes = app, tuple(keys), most_bytes
+        self.note_refusal = note_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request, or hand it on with its body counted."""
@@ -73,6 +82,7 @@ class RequestGuard:
         count = len(scope["headers"])
         refusal = self._find_refusal(scope["method"], scope["path"], headers, count)
         if refusal is not None:
+            self.note_refusal(refusal.status)
             await refusal.to_response()(scope, receive, send_with_headers)
             return
         read = 0
