@@ -1,7 +1,8 @@
 """Every causal architecture of the installed transformers, small and random, from load to merge.
 
     python benchmarks/architectures.py                # all of them, a table on standard output
-    python benchmarks/architectures.py --only llama mamba2 --json out.jsonl
+    python benchmarks/architectures.py --only llama mamba2
+    python benchmarks/architectures.py --json out.jsonl   # goes on where an earlier run stopped
     python benchmarks/architectures.py --table out.jsonl > docs/architectures.md
 
 A model either *works*: our first training loss is that of plain transformers on the same rows, our
@@ -80,6 +81,7 @@ SIZES: dict[str, Any] = {
     "n_ctx": 256,
     "max_seq_len": 256,
     "max_sequence_length": 256,
+    "max_target_positions": 256,
     "seq_length": 256,
     "num_experts": 4,
     "num_local_experts": 4,
@@ -113,9 +115,12 @@ SIZES: dict[str, Any] = {
     "linear_num_value_heads": 4,
     "linear_key_head_dim": 12,
     "linear_value_head_dim": 12,
+    "linear_num_heads": 2,
+    "linear_head_dim": 12,
     "time_step_rank": 4,
     "sliding_window": 24,
     "pad_token_id": 2,
+    "decoder_start_token_id": 1,
     "bos_token_id": 1,
     "eos_token_id": 2,
     "initializer_range": 0.2,
@@ -172,9 +177,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "phi3": {"rope_parameters": None},
     "qwen4_exp": {"text_config": QWEN4},
     "qwen4_exp_text": QWEN4,
-    "recurrent_gemma": {"lru_width": 48, "attention_window_size": 24},
+    "recurrent_gemma": {"lru_width": 48, "attention_window_size": 24, "num_hidden_layers": 3},
     "reformer": {"axial_pos_embds": False, "is_decoder": True},
     "stablelm": {"partial_rotary_factor": 0.5},
+    "whisper": {"begin_suppress_tokens": [3]},
     "xlnet": {"d_inner": 64},
     "xlstm": {"hidden_size": 64, "embedding_dim": 64, "qk_dim_factor": 1.0},
     "xmod": {"default_language": "en_XX"},
@@ -524,10 +530,19 @@ def write_table(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def read_results(path: Path) -> list[dict[str, Any]]:
+    """What an earlier run wrote with ``--json``."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="*", default=[], help="architectures by model type")
-    parser.add_argument("--json", type=Path, help="write one line an architecture here")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        help="write one line an architecture here; those that stand there are done",
+    )
     parser.add_argument("--table", type=Path, help="print the table of an earlier run")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
@@ -535,13 +550,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.table:
-        read = options.table.read_text(encoding="utf-8").splitlines()
-        print(write_table([json.loads(line) for line in read]), end="")
+        print(write_table(read_results(options.table)), end="")
         return
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    kinds = options.only or list(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
-    results = []
+    results = read_results(options.json) if options.json and options.json.is_file() else []
+    done = {result["kind"] for result in results}
+    kinds = [k for k in options.only or MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if k not in done]
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for result in pool.map(lambda kind: run_apart(kind, options.seconds), kinds):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import ModelError
+from residency.model.declared_ids import NO_TOKEN
 from residency.nouns.content_id import content_id
 from residency.nouns.response import Sampling
 
@@ -95,6 +96,14 @@ class GenerationSettings:
             top_p=sampling.top_p if sampling.top_p < 1 else float(self.sampling.get("top_p", 1.0)),
         )
 
+    def add_ends(self, loaded: Any, vocabulary: int) -> GenerationSettings:
+        """The same settings with the ends of a loaded model's settings: where no file names any,
+        ``generate`` ends answers with those that the model's class stands for."""
+        value = loaded.eos_token_id
+        ids = value if isinstance(value, list) else [value]
+        ends = [n for n in ids if isinstance(n, int) and 0 <= n < vocabulary]
+        return replace(self, end_ids=tuple(dict.fromkeys((*self.end_ids, *ends))))
+
     def name_key(self, sampling: Sampling) -> str:
         """What distinguishes answers under these settings; empty where they change nothing."""
         values: dict[str, Any] = dict(self.logits)
@@ -174,4 +183,4 @@ def _read_ids(value: Any, name: str, where: str) -> tuple[int, ...]:
     values: Sequence[Any] = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
         raise ModelError(f"{name} = {value!r} is no list of token ids", where=where)
-    return tuple(values)
+    return tuple(v for v in values if v != NO_TOKEN)

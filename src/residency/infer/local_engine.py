@@ -108,8 +108,10 @@ class LocalEngine:
         stored = StoredModel(self.base) if known and on_cpu and path != "generic" else None
         config = (stored or self.model).config
         self.context: int = read_context_length(config) or 1 << 20
-        self.settings = read_generation_settings(self.base)
         self._vocabulary = int(config.get_text_config().vocab_size)
+        self.settings = read_generation_settings(self.base)
+        if stored is None and not self.settings.end_ids:  # then its class may know one
+            self.settings = self.settings.add_ends(self.model.generation_config, self._vocabulary)
         check_rules(self.settings, self._vocabulary, str(self.base / FILE))
         self._fused_base: FusedModel | None = None
         self._adapter: Path | None = None

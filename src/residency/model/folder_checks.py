@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from residency.errors import ModelError
 from residency.files.lfs_pointer import NEXT_STEP, is_lfs_pointer
+from residency.model.declared_ids import check_declared_ids
 
 INDEX = "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"
@@ -37,7 +38,8 @@ def check_model_folder(path: Path) -> dict[str, Any]:
 
     Raises:
         ModelError: not a folder with a model; its weights are pickled, incomplete or quantised,
-            or an adapter lies beside them; it needs code from its folder.
+            or an adapter lies beside them; it needs code from its folder; it names ids that are no
+            tokens of it.
     """
     _check_pointers(path)
     _check_adapter(path)
@@ -46,6 +48,7 @@ def check_model_folder(path: Path) -> dict[str, Any]:
     check_not_quantised(path, config)
     _check_weight_files(path)
     _check_counts(path, config)
+    check_declared_ids(path, config)
     return config
 
 

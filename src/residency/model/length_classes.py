@@ -13,6 +13,18 @@ from typing import Any
 
 from torch import nn
 
+from residency.errors import ModelError
+
+_POSITIONS = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_seq_len",
+    "seq_length",
+    "max_target_positions",
+)
+LEAST_CONTEXT = 32
+"""Positions below which no prompt and answer fit, nor the sequences on which a model is proved."""
+
 
 class LengthClasses:
     """Classes of lengths by a model's configuration; most models have one.
@@ -52,13 +64,28 @@ def read_context_length(config: Any) -> int | None:
     texts may be longer by its factor.
     """
     text = config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+    for name in _POSITIONS:
         length = getattr(text, name, None)
         if isinstance(length, int) and length > 0:
             dynamic = (rope for rope in _list_ropes(text) if _read_kind(rope) == "dynamic")
             factors = [float(rope.get("factor") or 1.0) for rope in dynamic]
             return int(length * max(1.0, min(factors, default=1.0)))
     return None
+
+
+def check_context_length(config: Any, where: str) -> None:
+    """Refuse a model that takes too few tokens for anything.
+
+    Raises:
+        ModelError: its context is below ``LEAST_CONTEXT``.
+    """
+    context = read_context_length(config)
+    if context is not None and context < LEAST_CONTEXT:
+        raise ModelError(
+            f"the model has {context} positions: too few for a prompt and its answer",
+            where=where,
+            next_step=f"use a model with at least {LEAST_CONTEXT} positions",
+        )
 
 
 def _read_kind(rope: Mapping[str, Any]) -> str:

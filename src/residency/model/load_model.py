@@ -20,9 +20,11 @@ from residency.model.find_layers import find_stack
 from residency.model.folder_checks import check_model_folder
 from residency.model.four_bits import make_differentiable
 from residency.model.kernels import use_fast_products
+from residency.model.length_classes import check_context_length
 from residency.model.loaded_weights import (
     check_finite_weights,
     check_loading_report,
+    check_rotary_frequencies,
     check_stored_tensors,
     check_tied_head,
 )
@@ -85,6 +87,7 @@ def load_model(
         use_fast_products(model)
         make_differentiable(model)
     if not is_own_base(path):
+        check_context_length(model.config, str(path))
         with quiet_libraries():
             prove_causal(model, str(path))
             prove_trains(model, find_stack(model, str(path)), str(path))
@@ -164,6 +167,7 @@ def _from_pretrained(path: Path, dtype: torch.dtype, **extra: Any) -> Any:
     check_loading_report(report, path)
     if not is_own_base(path):
         check_finite_weights(model, path)
+        check_rotary_frequencies(model, path)
         check_tied_head(model, path)
     return model
 

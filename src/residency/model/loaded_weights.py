@@ -71,6 +71,26 @@ def check_finite_weights(model: nn.Module, path: Path) -> None:
 
 
 @torch.no_grad()
+def check_rotary_frequencies(model: nn.Module, path: Path) -> None:
+    """Refuse rotary positions that no text has: a base or a factor of 0 makes them infinite, and a
+    model may still answer with them.
+
+    Raises:
+        ModelError: a frequency is infinite or below zero.
+    """
+    for name, tensor in model.named_buffers():
+        if not name.endswith("inv_freq") or not tensor.numel() or tensor.is_meta:
+            continue
+        if not _is_finite(tensor) or float(tensor.min()) < 0:
+            raise ModelError(
+                f"the rotary frequencies that config.json asks for are infinite or negative ({name})",
+                where=str(path / "config.json"),
+                next_step="rope_theta and the factor of rope_parameters (or rope_scaling) must be "
+                "above 0: copy them from the model that the weights are of",
+            )
+
+
+@torch.no_grad()
 def _is_finite(tensor: Tensor) -> bool:
     if not tensor.is_floating_point() or not tensor.numel() or tensor.is_meta:
         return True

@@ -22,6 +22,7 @@ from residency.files.atomic_write import draft_name, publish_folder
 from residency.files.own_folder import check_replaceable, mark_folder
 from residency.files.write_errors import raise_os_errors
 from residency.model.end_ids import find_leaving_ends, write_ends
+from residency.model.length_classes import read_context_length
 from residency.model.load_model import load_model, load_tokenizer
 from residency.model.quiet_libraries import quiet_libraries
 from residency.text.short_view import ShortView
@@ -35,6 +36,8 @@ PROBES = (
 )
 TOLERANCE = 1e-3
 """Largest difference of two logits in fp32."""
+NEW_TOKENS = 16
+"""Length of the greedy continuations that are compared."""
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -78,18 +81,24 @@ def copy_tokenizer(base: Path, out: Path) -> None:
             shutil.copy(base / name, out / name)
 
 
-def probe_ids(base: Path, vocabulary: int) -> list[list[int]]:
-    """Token ids of the probe texts; without a tokenizer, fixed random ids."""
+def probe_ids(base: Path, config: Any) -> list[list[int]]:
+    """Token ids of the probe texts, as far as they leave room for an answer in the model's context;
+    without a tokenizer, fixed random ids."""
+    context = read_context_length(config)
+    longest = None if context is None else context - NEW_TOKENS
     try:
         tokenizer = load_tokenizer(base)
-        return [list(tokenizer(text)["input_ids"]) for text in PROBES]
+        return [list(tokenizer(text)["input_ids"])[:longest] for text in PROBES]
     except ModelError:
         generator = torch.Generator().manual_seed(0)
+        vocabulary = config.get_text_config().vocab_size
         return [torch.randint(0, vocabulary, (12,), generator=generator).tolist() for _ in PROBES]
 
 
 @torch.no_grad()
-def answer_probes(model: Any, probes: Sequence[Sequence[int]], new_tokens: int = 16) -> _Answers:
+def answer_probes(
+    model: Any, probes: Sequence[Sequence[int]], new_tokens: int = NEW_TOKENS
+) -> _Answers:
     """Logits at every position, and greedy continuations, of each probe."""
     logits, greedy = [], []
     device = next(model.parameters()).device
@@ -174,8 +183,8 @@ def merge_adapter(
     """
     check_replaceable(out, force=force)
     plain = load_model(base, device="cpu")
-    probes = probe_ids(base, plain.config.get_text_config().vocab_size)
-    bare = answer_probes(plain, probes)
+    probes = probe_ids(base, plain.config)
+    bare = answer_probes(plain, probes, new_tokens=0)  # only its logits are compared
     del plain
     before = answer_probes(load_model(base, adapter, device="cpu", merge=False), probes)
     ends = find_leaving_ends(base, adapter)

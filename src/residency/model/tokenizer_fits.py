@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import ModelError
+from residency.model.declared_ids import read_vocabulary
 
 _SHOWN = 4
 _ENDS = ("bos_token", "eos_token")
@@ -29,10 +30,9 @@ def check_tokenizer_fits(path: Path, config: Mapping[str, Any]) -> None:
     Raises:
         ModelError: naming the tokens.
     """
-    text = config.get("text_config")
-    size = config.get("vocab_size") or (text.get("vocab_size") if isinstance(text, dict) else None)
+    size = read_vocabulary(config)
     tokenizer = _read_object(path / "tokenizer.json")
-    if not isinstance(size, int) or tokenizer is None:
+    if size is None or tokenizer is None:
         return
     added = tokenizer.get("added_tokens") or []
     beyond = {
@@ -45,6 +45,7 @@ def check_tokenizer_fits(path: Path, config: Mapping[str, Any]) -> None:
     vocabulary = (tokenizer.get("model") or {}).get("vocab")
     if isinstance(vocabulary, dict) and vocabulary:
         missing |= {t: n for t, n in vocabulary.items() if n >= size and t not in beyond}
+    missing |= _number_new_ends(path, tokenizer, size)
     if not missing:
         return
     shown = ", ".join(f"{t!r} ({n})" for t, n in list(missing.items())[:_SHOWN])
@@ -59,13 +60,29 @@ def check_tokenizer_fits(path: Path, config: Mapping[str, Any]) -> None:
     )
 
 
+def _number_new_ends(path: Path, tokenizer: Mapping[str, Any], size: int) -> dict[str, int]:
+    """Ends that the settings name and the tokenizer lacks: loading it adds them behind its tokens."""
+    vocabulary = (tokenizer.get("model") or {}).get("vocab")
+    if not isinstance(vocabulary, dict | list) or not vocabulary:
+        return {}
+    texts = vocabulary if isinstance(vocabulary, dict) else {str(token[0]) for token in vocabulary}
+    added = {str(t["content"]) for t in tokenizer.get("added_tokens") or [] if isinstance(t, dict)}
+    known = added.union(texts)
+    ends = [end for end in dict.fromkeys(_read_ends(path)) if end not in known]
+    return {end: len(known) + n for n, end in enumerate(ends) if len(known) + n >= size}
+
+
+def _read_ends(path: Path) -> list[str]:
+    settings = _read_object(path / "tokenizer_config.json") or {}
+    tokens = (settings.get(name) for name in _ENDS)
+    texts = (str(t.get("content") if isinstance(t, dict) else t or "") for t in tokens)
+    return [text for text in texts if text]
+
+
 def _read_template(path: Path) -> str:
     """Everything in which a token of each conversation may stand: templates and the ends' names."""
     settings = _read_object(path / "tokenizer_config.json") or {}
-    parts = [str(settings.get("chat_template") or "")]
-    for name in _ENDS:
-        token = settings.get(name)
-        parts.append(str(token.get("content") if isinstance(token, dict) else token or ""))
+    parts = [str(settings.get("chat_template") or ""), *_read_ends(path)]
     for file in path.glob("*.jinja"):
         parts.append(file.read_text(encoding="utf-8", errors="replace"))
     return "\n".join(parts)
