@@ -271,3 +271,16 @@ def test_artifacts_are_named_by_content(store: Store, tmp_path: Path) -> None:
         Artifacts(store.artifacts.root).folder(first)
     with pytest.raises(StoreError, match="is missing"):
         store.artifacts.folder("sha256:" + "0" * 64)
+
+
+def test_what_is_stored_together_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(ValueError, match="the second"), store.all_or_nothing():
+        store.add_record(RecordKind.NOTE, "m-1", {"text": "the first"})
+        assert len(store.records(RecordKind.NOTE, "m-1")) == 1
+        raise ValueError("the second")
+    assert store.records(RecordKind.NOTE, "m-1") == []
+    with store.all_or_nothing():
+        store.add_record(RecordKind.NOTE, "m-1", {"text": "both"})
+    assert len(store.records(RecordKind.NOTE, "m-1")) == 1
+    store.close()

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from residency.cli.json_output import to_jsonable
-from residency.cli.options import Directory, Json
+from residency.cli.options import Directory, ItemLimit, Json, SplitName
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, format_interval, print_json
 from residency.results.kinds import kind_words
@@ -24,18 +24,20 @@ MOST_KINDS = 8
 
 def baseline_command(
     directory: Directory = Path(),
-    split: Annotated[str, typer.Option(help="dev, train or pool; test is sealed.")] = "dev",
+    split: SplitName = "dev",
     tuned: Annotated[str, typer.Option(help="The fine-tuned model: final, round-N, an id.")] = (
         "final"
     ),
-    shots: Annotated[int, typer.Option(help="Examples in the few-shot prompt.")] = 4,
+    shots: Annotated[int, typer.Option(min=0, help="Examples in the few-shot prompt.")] = 4,
     document: Annotated[
         list[Path] | None, typer.Option(help="Text file for retrieval; may repeat.")
     ] = None,
-    retrieved: Annotated[int, typer.Option(help="Texts in the retrieval prompt; 0: none.")] = 3,
-    limit: Annotated[int, typer.Option(help="Items at most; 0: all.")] = 0,
-    latency: Annotated[int, typer.Option(help="Single requests to time; 0: none.")] = 8,
-    per_hour: Annotated[float, typer.Option(help="Price of an hour of this machine.")] = 0.0,
+    retrieved: Annotated[
+        int, typer.Option(min=0, help="Texts in the retrieval prompt; 0: none.")
+    ] = 3,
+    limit: ItemLimit = 0,
+    latency: Annotated[int, typer.Option(min=0, help="Single requests to time; 0: none.")] = 8,
+    per_hour: Annotated[float, typer.Option(min=0, help="Price of an hour of this machine.")] = 0.0,
     endpoint: Annotated[
         str, typer.Option(help="Also ask this OpenAI-compatible URL; prompts are sent there.")
     ] = "",
@@ -55,16 +57,13 @@ def baseline_command(
     """
     from residency.commands.baseline import baseline
     from residency.commands.project import Project
-    from residency.errors import ConfigError
     from residency.project.endpoints import open_named_endpoint
 
-    if split not in ("dev", "train", "pool"):
-        raise ConfigError(f"{split!r} cannot be used", where="--split", next_step="dev")
     with ProgressDisplay() as progress:
         project = Project.open(directory, progress=progress)
         report = baseline(
             project,
-            split=split,  # type: ignore[arg-type]
+            split=split,
             tuned=tuned,
             shots=shots,
             documents=document or [],

@@ -56,11 +56,12 @@ def label_command(
         project = open_project(directory, progress)
         state = work.open_labelling(project, issue, model=model, person=who, count=limit)
     kind = state.issue.kind
-    for text in label or []:
-        response, fails = _split_label(text)
-        work.add_label(project, response, kind, fails, who)
-    if file is not None:
-        work.import_labels(project, file, state, who)
+    with project.store.all_or_nothing():
+        for text in label or []:
+            response, fails = _split_label(text)
+            work.add_label(project, response, kind, fails, who)
+        if file is not None:
+            work.import_labels(project, file, state, who)
     if not (label or file or as_json):
         _ask_person(project, state, who)
     state = work.open_labelling(project, issue, model=model, person=who, count=limit)

@@ -30,9 +30,9 @@ def pretrain_command(
         list[Path] | None,
         typer.Option(help="Text that is only measured: what is forgotten elsewhere?"),
     ] = None,
-    tokens: Annotated[int, typer.Option(help="Training tokens (0: the recipe's).")] = 0,
-    learning_rate: Annotated[float, typer.Option(help="Peak rate (0: the recipe's).")] = 0.0,
-    threads: Annotated[int, typer.Option(help="CPU threads (0: all).")] = 0,
+    tokens: Annotated[int, typer.Option(min=0, help="Training tokens (0: the recipe's).")] = 0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Peak rate (0: the recipe's).")] = 0.0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads (0: all).")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     snapshot_only: Annotated[
         bool, typer.Option("--snapshot", help="Only write the last checkpoint's model.")

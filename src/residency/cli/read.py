@@ -21,6 +21,7 @@ from residency.cli.terminal import (
     print_json,
     print_line,
 )
+from residency.errors import ConfigError
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -68,32 +69,34 @@ def read_command(
     from residency.commands import read as work
     from residency.commands.propose_kind import add_kind, propose_kind
 
+    _check_kind_options(kind, bool(rule or criterion or dry_run))
     person = reader or getpass.getuser()
     with ProgressDisplay() as progress:
         project = open_project(directory, progress)
-        chosen = work.draw_sample(project, model=model, count=limit)
-        for text in note or []:
-            response, words = _split(text, "--note RESPONSE=TEXT")
-            work.add_note(project, response, words, person)
-        for text in group or []:
-            mode, ids = _split(text, "--group MODE=NOTE,NOTE")
-            work.group_notes(
-                project, [i.strip() for i in ids.split(",") if i.strip()], mode, person
-            )
-        if rename:
-            work.rename_mode(project, *_split(rename, "--rename MODE=NAME"), person)
         proposal = None
-        if kind:
-            proposal = propose_kind(
-                project,
-                kind,
-                by,
-                criterion=criterion,
-                rule=_read_rule(rule) if rule else None,
-                reader=person,
-            )
-            if not dry_run:
-                add_kind(project, proposal)
+        with project.store.all_or_nothing():
+            chosen = work.draw_sample(project, model=model, count=limit)
+            for text in note or []:
+                response, words = _split(text, "--note RESPONSE=TEXT")
+                work.add_note(project, response, words, person)
+            for text in group or []:
+                mode, ids = _split(text, "--group MODE=NOTE,NOTE")
+                work.group_notes(
+                    project, [i.strip() for i in ids.split(",") if i.strip()], mode, person
+                )
+            if rename:
+                work.rename_mode(project, *_split(rename, "--rename MODE=NAME"), person)
+            if kind:
+                proposal = propose_kind(
+                    project,
+                    kind,
+                    by,
+                    criterion=criterion,
+                    rule=_read_rule(rule) if rule else None,
+                    reader=person,
+                )
+                if not dry_run:
+                    add_kind(project, proposal)
         groups = work.suggest_modes(project, chosen) if suggest else []
     reading = work.load_reading(project.store, project.root, chosen, person)
     if as_json:
@@ -115,6 +118,15 @@ def read_command(
         for item in notes:
             print_line(f"  {item.id}  {item.text}")
     show_reading(reading)
+
+
+def _check_kind_options(kind: str, given: bool) -> None:
+    if given and not kind:
+        raise ConfigError(
+            "--rule, --criterion and --dry-run speak of a kind",
+            where="command line",
+            next_step="add --kind NAME",
+        )
 
 
 def _read_answers(project: Project, reading: Reading, person: str) -> None:
@@ -178,8 +190,6 @@ def _show_kind(proposal: KindProposal, *, added: bool) -> None:
 
 
 def _split(text: str, form: str) -> tuple[str, str]:
-    from residency.errors import ConfigError
-
     first, equals, second = text.partition("=")
     if not equals or not first.strip():
         raise ConfigError(f"{text!r} is not {form.partition(' ')[2]}", where=form.partition(" ")[0])
@@ -187,8 +197,6 @@ def _split(text: str, form: str) -> tuple[str, str]:
 
 
 def _read_rule(text: str) -> dict[str, Any]:
-    from residency.errors import ConfigError
-
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

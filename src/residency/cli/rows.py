@@ -43,28 +43,30 @@ def rows_command(
 
     Example: residency rows demo --reject ex-1a2b3c --reason "the label is wrong"
     """
-    from residency.commands.rows import decide_row, finish_review, list_rows
+    from residency.commands.rows import check_rows, decide_row, finish_review, list_rows
 
-    if edit and not (request or answer):
-        raise ConfigError("--edit needs --request or --answer", where="command line")
+    if bool(edit) != bool(request or answer):
+        raise ConfigError("--edit goes with --request or --answer", where="command line")
     with ProgressDisplay() as progress:
         project = open_project(directory, progress)
         name = who or _login_name()
-        for row in accept or []:
-            decide_row(project, row, "accept", who=name, reason=reason)
-        for row in reject or []:
-            decide_row(project, row, "reject", who=name, reason=reason)
-        if edit:
-            decide_row(
-                project,
-                edit,
-                "edit",
-                who=name,
-                reason=reason,
-                prompt=request or None,
-                answer=answer or None,
-            )
-        number = finish_review(project, who=name) if reviewed else 0
+        check_rows(project.store, [*(accept or []), *(reject or [])])
+        with project.store.all_or_nothing():
+            for row in accept or []:
+                decide_row(project, row, "accept", who=name, reason=reason)
+            for row in reject or []:
+                decide_row(project, row, "reject", who=name, reason=reason)
+            if edit:
+                decide_row(
+                    project,
+                    edit,
+                    "edit",
+                    who=name,
+                    reason=reason,
+                    prompt=request or None,
+                    answer=answer or None,
+                )
+            number = finish_review(project, who=name) if reviewed else 0
     rows = list_rows(project.store, issue=issue)
     if as_json:
         print_json(json.dumps(to_jsonable(rows), ensure_ascii=False))

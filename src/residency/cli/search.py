@@ -62,8 +62,8 @@ def search_command(
     options = SearchOptions(tuple(vary or ()), trials, seeds, confirm, minutes, base)
     with ProgressDisplay() as progress:
         project = open_project(directory, progress)
+        opened = open_search(project, options)
         with project.store.writer("search"):
-            opened = open_search(project, options)
             count = opened.plan()
             plan = describe_search(opened, count)
             if not as_json:

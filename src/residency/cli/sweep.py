@@ -97,8 +97,8 @@ def sweep_command(
     )
     with ProgressDisplay() as progress:
         project = open_project(directory, progress)
+        opened = open_sweep(project, options)
         with project.store.writer("sweep"):
-            opened = open_sweep(project, options)
             plan = opened.plan()
             if not as_json:
                 for line in describe_plan(plan):

@@ -6,6 +6,7 @@ only an endpoint that the caller names is sent anything.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -93,6 +94,8 @@ def baseline(
     """
     if split == "test":
         raise UserError("the test split is sealed", next_step="use --split dev")
+    if min(shots, retrieved, limit, latency_items) < 0 or not 0 <= per_hour < math.inf:
+        raise UserError("shots, texts, items and prices count from 0", where="baseline")
     with ws.store.writer("baseline"):
         examples = ws.split(split)
         examples = examples[:limit] if limit else examples
@@ -125,6 +128,7 @@ def _ways(
     local: Price,
     endpoint: Endpoint | None,
 ) -> list[_Way]:
+    tuned_model = _find_tuned(ws, tuned)
     train = ws.split("train")
     near = SimilarShots(train, ws.embedder)
     texts = _documents(ws, documents) or [as_document(row) for row in train]
@@ -160,15 +164,9 @@ def _ways(
         prompting = f"retrieval:{retrieved}:{_short(content_id('texts', wording))}"
         model = _prompted(ws, prompting)
         ways.append(_Way("prompt + retrieval", "prompt", model, retrieval, price=local))
-    try:
-        model = find_model(ws, tuned)
-    except StoreError:
-        if tuned != "final":
-            raise
-    else:
-        if model.adapter is not None:
-            name = f"fine-tuned ({label_model(model)})"
-            ways.append(_Way(name, "fine-tuned", model, zero, price=local))
+    if tuned_model is not None and tuned_model.adapter is not None:
+        name = f"fine-tuned ({label_model(tuned_model)})"
+        ways.append(_Way(name, "fine-tuned", tuned_model, zero, price=local))
     if endpoint is not None:
         remote = endpoint.model
         ws.store.add_model(remote)
@@ -176,6 +174,16 @@ def _ways(
         generator, price = endpoint.generator, endpoint.price
         ways.append(_Way(name, "endpoint", remote, zero, generator, price, endpoint.remote))
     return ways
+
+
+def _find_tuned(ws: Workspace, name: str) -> Model | None:
+    """The fine-tuned model; None where nothing was trained yet and none was asked for."""
+    try:
+        return find_model(ws, name)
+    except StoreError:
+        if name != "final":
+            raise
+        return None
 
 
 def _prompted(ws: Workspace, prompting: str) -> Model:

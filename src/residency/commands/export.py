@@ -97,7 +97,7 @@ def export(
             refuses; what was written stays.
     """
     chosen = _choose_format(export_format, quantisations)
-    token = _prepare_push(push)
+    token = _prepare_push(push, public)
     model = find_model(ws, name)
     require_local(ws, model, "only local models are exported")
     if not model.adapter:
@@ -147,8 +147,14 @@ def export(
     return _push_result(result, push, token, public)
 
 
-def _prepare_push(push: str) -> str:
+def _prepare_push(push: str, public: bool) -> str:
     """The token, where something is to be pushed; what is wrong is told before anything is made."""
+    if public and not push:
+        raise UserError(
+            "nothing is put anywhere that could be public",
+            where="--public",
+            next_step="add --push OWNER/NAME, or leave it out",
+        )
     if not push:
         return ""
     from residency.export.hub_push import check_repository, read_hub_token

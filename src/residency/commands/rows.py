@@ -9,6 +9,7 @@ from residency.errors import DataError, StoreError
 from residency.nouns.example import Example
 from residency.nouns.proposal import Proposal
 from residency.overlap.firewall import screen_rows
+from residency.project.named_issues import find_issue
 from residency.project.row_decisions import (
     Decision,
     RowDecision,
@@ -36,20 +37,33 @@ def list_rows(store: Store, *, issue: str = "", arm: str = "main") -> list[Propo
         issue: only of this one (id or prefix).
 
     Raises:
-        StoreError: nothing was run yet.
+        StoreError: nothing was run yet, or there is no such issue.
     """
     run = store.latest_run()
     if run is None:
         raise StoreError("nothing was run here yet", next_step="residency run")
+    wanted = find_issue(store, run, issue).id if issue else ""
     decisions = read_decisions(store)
     rounds = {stage.key.round for stage in store.stages(run) if stage.key.name == "target"}
     rows = [
         ProposedRow(number, p, decisions.get(p.example.id))
         for number in sorted(rounds, reverse=True)
         for p in store.proposals(run, number)
-        if p.arm == arm and p.issue.startswith(issue)
+        if p.arm == arm and wanted in ("", p.issue)
     ]
     return sorted(rows, key=lambda r: (-r.round, not r.proposal.accepted, r.decision is not None))
+
+
+def check_rows(store: Store, rows: Sequence[str]) -> None:
+    """Every row (id or prefix) may be decided of, and is named once.
+
+    Raises:
+        StoreError: no such row was proposed. DataError: the firewall turned it down, or two
+            decisions are named.
+    """
+    ids = [_find_proposal(store, row).example.id for row in rows]
+    if twice := [row for row, id_ in zip(rows, ids, strict=True) if ids.count(id_) > 1]:
+        raise DataError(f"{twice[0]!r} is named twice", next_step="name one decision of each row")
 
 
 def decide_row(
@@ -72,12 +86,6 @@ def decide_row(
             was changed.
     """
     proposal = _find_proposal(ws.store, row)
-    if not proposal.accepted:
-        raise DataError(
-            f"the firewall turned this row down: {proposal.reason}",
-            where=proposal.example.id,
-            next_step="leave it: what comes near dev or test is never trained",
-        )
     edited = None
     if decision == "edit":
         edited = edit_example(proposal.example, prompt, answer)
@@ -140,7 +148,14 @@ def _find_proposal(store: Store, row: str) -> Proposal:
             f"{len(fitting)} proposed rows begin with {row!r}",
             next_step="residency rows lists them",
         )
-    return next(iter(fitting.values()))
+    proposal = next(iter(fitting.values()))
+    if not proposal.accepted:
+        raise DataError(
+            f"the firewall turned this row down: {proposal.reason}",
+            where=proposal.example.id,
+            next_step="leave it: what comes near dev or test is never trained",
+        )
+    return proposal
 
 
 def _check_firewall(ws: Workspace, edited: Example) -> None:

@@ -27,6 +27,7 @@ def run(ws: Workspace, *, jobs: int = 1, cluster: str = "", artifacts: str = "")
     options = JobOptions(jobs, cluster, artifacts)
     if not options.ahead:
         return run_loop(ws)
-    summary = run_loop(ws, lambda: LoopJobs(ws, options, estimate_once))
+    jobs_ahead = LoopJobs(ws, options, estimate_once)  # a place that cannot be used opens no run
+    summary = run_loop(ws, lambda: jobs_ahead)
     shutil.rmtree(ws.store.folder / "jobs", ignore_errors=True)  # all of it is in the store
     return summary

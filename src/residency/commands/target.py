@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from residency.errors import StoreError
 from residency.loop.assess import assess_stored_answers
 from residency.loop.item_outcomes import find_issue_outcomes
 from residency.loop.select_rows import propose_rows
@@ -10,6 +9,7 @@ from residency.loop.settle_rows import list_rejected_rows
 from residency.nouns.example import by_id
 from residency.nouns.proposal import Proposal
 from residency.project.dev_split import split_dev
+from residency.project.named_issues import find_issue
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
 
@@ -26,17 +26,12 @@ def target(
         ConfigError: no selector has that name.
         StoreError: no such issue, or its failures are not stored.
     """
-    issues = [i for i in ws.store.issues(ws.latest_run()) if i.id.startswith(key)]
-    if len(issues) != 1:
-        raise StoreError(
-            f"{len(issues)} issues begin with {key!r}", next_step="residency status lists them"
-        )
+    issue = find_issue(ws.store, ws.latest_run(), key)
     assessed = assess_stored_answers(ws, find_model(ws, "final"), "dev")
     half, _ = split_dev(ws)
     examples = by_id(assessed.examples)
-    failed = find_issue_outcomes(issues[0], assessed)
+    failed = find_issue_outcomes(issue, assessed)
     failing = [examples[k] for k, bad in failed.items() if bad and k in half]
-    issue = issues[0]
     exclude = list_rejected_rows(ws)
     return propose_rows(
         ws,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from residency.loop.fine_tune import fine_tune_base
+from residency.loop.metric_while_training import check_metric
 from residency.loop.settle_rows import decide_proposals
 from residency.nouns.model import Model
+from residency.project.named_issues import find_issue
 from residency.project.workspace import Workspace
 
 
@@ -17,15 +19,17 @@ def train(ws: Workspace, *, issues: Sequence[str] = (), extend: float = 0.0) -> 
 
     Raises:
         ModelError: the base asks for answers that the local engine does not give.
+        StoreError: no such issue. SuiteError: no such metric.
         UserError: no training of these rows and settings is kept to be extended.
     """
     _ = ws.model_settings  # what evaluation would refuse is refused before anything is trained
+    check_metric(ws)
     with ws.store.writer("train"):
         rows = list(ws.split("train"))
         run = ws.latest_run() if issues else ws.record_run()
+        wanted = {find_issue(ws.store, run, key).id for key in issues}
         for proposal in decide_proposals(ws, ws.store.proposals(run)):
-            wanted = any(proposal.issue.startswith(issue) for issue in issues)
-            if wanted and proposal.accepted and proposal.arm == "main":
+            if proposal.issue in wanted and proposal.accepted and proposal.arm == "main":
                 rows.append(proposal.example)
         note = "residency train"
         return fine_tune_base(

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from residency.config.secret_url import reveal_url
-from residency.errors import MissingExtraError, ResidencyError
+from residency.errors import MissingExtraError, ResidencyError, UserError
 from residency.http.telemetry import silence_telemetry
 
 T = TypeVar("T")
@@ -55,15 +55,24 @@ def spread_over(cluster: str) -> Iterator[Spread]:
 
 
 def check_reachable(address: str) -> None:
-    """A connection to ``host:port`` or ``ray://host:port`` can be made; Ray tries for minutes.
+    """What an address names answers. Ray itself tries for minutes; nothing is asked for ``auto``
+    and this machine's own processes.
 
     Raises:
-        ResidencyError: the address has no port, or nothing answers there within 10 seconds.
+        UserError: it is no address. ResidencyError: nothing answers there within 10 seconds.
     """
-    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if address in ("", "auto", "local"):
+        return
+    scheme, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    if scheme not in ("", "ray") or not host or not port.isdecimal() or int(port) > 65535:
+        raise UserError(
+            f"{address!r} is no address of a Ray cluster",
+            next_step="auto, local, host:port or ray://host:port",
+        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ResidencyError(
             f"the Ray cluster does not answer: {error}",
             where=address,
@@ -97,8 +106,7 @@ class RayCluster:
                 "work over a cluster needs Ray", next_step='pip install "residency[cluster]"'
             ) from None
         self._ray = ray
-        if address not in ("", "auto", "local"):
-            check_reachable(address)
+        check_reachable(address)
         options: dict[str, Any] = {"address": address or "local"}
         if not address:  # "local": never a cluster that somebody else started on this machine
             options["num_cpus"] = workers

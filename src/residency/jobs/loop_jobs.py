@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
+from residency.config.secret_url import reveal_url
+from residency.data.block_workers import check_reachable
 from residency.errors import UserError
 from residency.jobs.job import Job, JobResult
 from residency.jobs.job_store import JobStore, open_job_store
@@ -56,6 +58,13 @@ class JobOptions:
         """Raises ``UserError`` for what cannot be meant."""
         if self.jobs < 1:
             raise UserError("jobs count from 1", where="--jobs")
+        check_reachable(reveal_url(self.cluster))
+        if self.artifacts and not self.ahead:
+            raise UserError(
+                "artifacts are of jobs in other processes, and there are none",
+                where="--artifacts",
+                next_step="add --jobs 2 or --cluster, or leave it out",
+            )
         if self.ahead and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise UserError(
                 "torchrun already shares each training out",

@@ -67,23 +67,33 @@ def run_loop(
         StoreLockedError: another process is at it.
         UserError: data, settings or model are wrong; nothing half-done remains.
     """
+    check_choices(ws)
     with ExitStack() as locks:
         locks.enter_context(ws.store.writer("run"))
+        if ws.store.stage(ws.run_id, COMPLETE_STAGE) is None:
+            ws.check_splits()
         run_id = ws.open_run()
         locks.enter_context(ws.store.job(f"run {run_id}", "run"))
         for lost in reopen_lost_trainings(ws.store, run_id):
             detail = f"{lost.artifact[:19]} is {lost.state}: trained again"
             ws.progress(ProgressEvent("stored models", 0, 0, "models", {"trouble": detail}))
         if ws.store.stage(run_id, COMPLETE_STAGE) is None:
-            ws.check_splits()
-            check_guard_tasks(ws)
-            find_selector(ws.config.target.selector)  # a wrong name stops before the first round
-            check_metric(ws)
             with ExitStack() as stack:
                 stack.enter_context(tell_whole_run(ws))
                 ahead = stack.enter_context(open_ahead()) if open_ahead else NOTHING_AHEAD
                 complete_run(ws, ahead)
         return summarise_run(ws.store, run_id)
+
+
+def check_choices(ws: HasAnswers) -> None:
+    """Refuse names that the run would come to late: opened with them, it could never end.
+
+    Raises:
+        UserError: no benchmark, selector or metric has the name that the settings give.
+    """
+    check_guard_tasks(ws)
+    find_selector(ws.config.target.selector)
+    check_metric(ws)
 
 
 def complete_run(ws: HasAnswers, ahead: WorkAhead = NOTHING_AHEAD) -> None:

@@ -55,8 +55,20 @@ def open_configured_endpoint(settings: EndpointConfig, section: str) -> tuple[Ge
 def open_named_endpoint(
     url: str, model: str = "", key_env: str = "", price_in: float = 0.0, price_out: float = 0.0
 ) -> Endpoint | None:
-    """The endpoint of a command's flags; None without a URL."""
+    """The endpoint of a command's flags; None without a URL.
+
+    Raises:
+        ConfigError: a flag is wrong, or says something of an endpoint that is not named.
+    """
     if not url:
+        given: dict[str, object] = {"--endpoint-model": model, "--key-env": key_env}
+        given |= {"--price-in": price_in, "--price-out": price_out}
+        if lonely := [flag for flag, value in given.items() if value]:
+            raise ConfigError(
+                f"{', '.join(lonely)}: of which endpoint is not said",
+                where="command line",
+                next_step="add --endpoint URL, or leave it out",
+            )
         return None
     flags = {
         "url": url,

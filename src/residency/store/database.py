@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -67,6 +68,7 @@ class Database:
             raise StoreError(
                 "nothing is stored here yet", where=str(folder.parent), next_step="residency run"
             )
+        self._held = threading.local()  # the connection of all_or_nothing
         self._lock = WriterLock(folder / "writer.lock")
         self._log_lock = WriterLock(folder / "log.lock")
         if create:
@@ -143,10 +145,26 @@ class Database:
         finally:
             self._log_lock.release_lock()
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What this thread stores while inside appears at the end, or not at all after an error.
+
+        Others wait for it: for what is stored at once, not for work.
+        """
+        with explain_errors(self.address), self._engine.begin() as connection:
+            self._held.connection = connection
+            try:
+                yield
+            finally:
+                self._held.connection = None
+
     # --- for the tables --------------------------------------------------------------------
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
+        if (held := getattr(self._held, "connection", None)) is not None:
+            yield held
+            return
         with explain_errors(self.address), self._engine.connect() as connection:
             yield connection
 
@@ -165,6 +183,14 @@ class Database:
             )
         if self._server_locks is not None:
             self._server_locks.prove_held()
+        with self._begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        if (held := getattr(self._held, "connection", None)) is not None:
+            yield held
+            return
         with explain_errors(self.address), self._engine.begin() as connection:
             yield connection
 
@@ -179,8 +205,7 @@ class Database:
             if not self._lock.held:
                 self._log_lock.take_lock("adding to the log", wait=10.0)
                 stack.callback(self._log_lock.release_lock)
-            stack.enter_context(explain_errors(self.address))
-            yield stack.enter_context(self._engine.begin())
+            yield stack.enter_context(self._begin())
 
     def _insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows; those that are there already stay as they are."""

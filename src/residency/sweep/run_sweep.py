@@ -50,12 +50,14 @@ class Sweep:
 
     def __post_init__(self) -> None:
         options, ws = self.options, self.ws
+        self.variants = options.list_variants(ws.config.model.base, ws.config.train)
         self.store = open_job_store(options.artifacts or str(ws.store.folder / "sweep"))
         threads = ws.config.model.threads
         if options.jobs > 1 and not threads:
             threads = max(1, (os.cpu_count() or 1) // options.jobs)
         self.jobs = SweepJobs(ws, self.store, threads)
-        self.variants = options.list_variants(ws.config.model.base, ws.config.train)
+        for variant in self.variants:
+            _ = self.jobs.open_variant(variant).base  # none is fetched, or missed, half-way
 
     def plan(self) -> SweepPlan:
         """Measure what the variants cost, by a probe each, and choose the cells.

@@ -80,6 +80,7 @@ class Search:
         self.space = read_space(options.vary, train) if options.vary else choose_space(train)
         self._store = open_job_store(str(ws.store.folder / "sweep"))
         self._jobs = SweepJobs(ws, self._store, ws.config.model.threads)
+        _ = self._jobs.open_variant(Variant(self.base)).base
 
     @property
     def base(self) -> str:

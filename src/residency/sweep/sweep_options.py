@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
+from residency.config.secret_url import reveal_url
 from residency.config.train import TrainConfig
+from residency.data.block_workers import check_reachable
 from residency.errors import UserError
 from residency.project.endpoints import Endpoint
 from residency.sweep.cell import Variant
@@ -53,8 +56,9 @@ class SweepOptions:
                 where="--sizes",
                 next_step="for example --sizes 12,25,50,100",
             )
-        if self.seeds < 1 or self.jobs < 1 or self.minutes < 0:
-            raise UserError("seeds and jobs count from 1, minutes from 0", where="sweep")
+        if self.seeds < 1 or self.jobs < 1 or self.minutes < 0 or not 0 <= self.hour_price < inf:
+            raise UserError("seeds and jobs count from 1, minutes and prices from 0", where="sweep")
+        check_reachable(reveal_url(self.cluster))
 
     def list_variants(self, project_base: str, settings: TrainConfig) -> list[Variant]:
         """Every base with every combination of the settings that are varied.
