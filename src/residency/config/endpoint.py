@@ -25,7 +25,7 @@ class EndpointConfig(Section):
     concurrency: int = Field(4, ge=1, le=4096)
     """Requests in flight at one time."""
     timeout: float = Field(120.0, gt=0, le=LONGEST_WAIT)
-    """Seconds to wait for one answer."""
+    """Seconds that one answer may take, to its last byte. One that is shown as it comes may take ten times as long while text comes."""
     retries: int = Field(4, ge=0, le=MOST_RETRIES)
     """Times a request is sent again after a time-out, 429, 5xx or an unreadable answer."""
     structured: bool = True

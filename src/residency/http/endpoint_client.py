@@ -13,7 +13,8 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,16 +26,18 @@ from residency.errors import ConfigError, EndpointError
 from residency.http.chat_completions import join_events
 from residency.http.compressed_bodies import ACCEPTED, iterate_plain_bytes
 from residency.http.credentials import read_key_header, route_url
+from residency.http.deadline import answer_within, check_time, limit_answers
 from residency.http.retry_after import read_retry_after
 from residency.secrets import hide_secrets, mask_address, mask_addresses
 
 _RETRIED = frozenset({408, 409, 425, 429})
 _FATAL = frozenset({301, 302, 303, 307, 308, 401, 402, 405})
 """Wrong key or address, or no credit: no other request would fare better."""
+_EMPTY = frozenset({204, 205})
 _NO_CREDIT = re.compile(r"insufficient_quota|billing_(?:hard_)?limit|insufficient_balance")
 """What some servers say with a 429 that no waiting mends."""
-LONGEST_ANSWER, LONGEST_VECTORS = 16 << 20, 256 << 20
-"""Bytes of the largest response that is read."""
+LONGEST_ANSWER, LONGEST_VECTORS, LONGEST_STREAM = 16 << 20, 256 << 20, 64 << 20
+"""Bytes of the largest response that is read: an answer, vectors, an answer in pieces."""
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
 _PAY = "the account has no credit left: answers that came are kept; pay, then run the same command"
@@ -83,7 +86,7 @@ class EndpointClient:
         self._lacks_version = urlsplit(self.url).path == route
         self._resume_at = 0.0
         self._lock = threading.Lock()
-        self._timeout = config.timeout
+        self.timeout = config.timeout
         self._longest = LONGEST_VECTORS if route == "/embeddings" else LONGEST_ANSWER
         try:
             self._http = httpx.Client(
@@ -103,6 +106,7 @@ class EndpointClient:
                 f"the proxy in the environment cannot be used ({mask_addresses(str(error))})",
                 next_step="correct or unset HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or set NO_PROXY",
             ) from None
+        limit_answers(self._http)
 
     @property
     def shown_url(self) -> str:
@@ -150,43 +154,35 @@ class EndpointClient:
 
     def _receive(self, body: Mapping[str, Any]) -> httpx.Response:
         """A whole response: within the time of one answer, and no longer than any answer is."""
-        began = time.monotonic()
+        with answer_within(self.timeout), self.open(body, self._longest) as response:
+            response.read()
+            return response
+
+    @contextmanager
+    def open(self, body: Mapping[str, Any], longest: int) -> Iterator[httpx.Response]:
+        """A response that is read as it comes, unpacked, and at most ``longest`` bytes of it."""
+        wanted = {"accept": "text/event-stream"} if body.get("stream") else {}
         with self._http.stream(
             "POST",
             self.url,
             content=encode_body(body),
-            headers={"content-type": "application/json"},
+            headers={"content-type": "application/json", **wanted},
         ) as response:
-            parts, size = [], 0
-            for part in iterate_plain_bytes(response, self._longest):
-                parts.append(part)
-                size += len(part)
-                if size > self._longest:
-                    raise TryAgainError(f"the answer is longer than {self._longest >> 20} MiB")
-                if time.monotonic() - began > self._timeout:
-                    raise TryAgainError("no answer in time: it comes too slowly")
             headers = [(k, v) for k, v in response.headers.items() if k != "content-encoding"]
             reason = response.extensions.get("reason_phrase", b"")
-            return httpx.Response(
+            yield httpx.Response(
                 response.status_code,
                 headers=headers,
-                content=b"".join(parts),
+                stream=_LimitedBody(response, longest),
                 request=response.request,
                 extensions={"reason_phrase": reason} if reason else {},
             )
 
-    def stream(self, body: Mapping[str, Any]) -> Any:
-        """An open response whose lines come in one by one (a context manager)."""
-        return self._http.stream(
-            "POST",
-            self.url,
-            content=encode_body(body),
-            headers={"content-type": "application/json", "accept": "text/event-stream"},
-        )
-
     def raise_for_status(self, response: httpx.Response) -> None:
         """Nothing where the response is good; otherwise the error that says who may try again."""
         code = response.status_code
+        if code in _EMPTY:
+            raise TryAgainError(f"HTTP {code} {response.reason_phrase}: there is no answer in it")
         if 200 <= code < 300:
             return
         what = hide_secrets(describe_refusal(response))
@@ -204,6 +200,22 @@ class EndpointClient:
         if self._lacks_version and "HTTP 404" in what:
             next_step = "the address may lack its /v1: url = http://HOST/v1, as a rule"
         return EndpointError(hide_secrets(what), where=self.shown_url, next_step=next_step)
+
+
+class _LimitedBody(httpx.SyncByteStream):
+    """A body that ends with an error where it is longer than any answer."""
+
+    def __init__(self, response: httpx.Response, longest: int) -> None:
+        self._response, self._longest = response, longest
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for part in iterate_plain_bytes(self._response, self._longest):
+            size += len(part)
+            if size > self._longest:
+                raise TryAgainError(f"the answer is longer than {self._longest >> 20} MiB")
+            check_time()
+            yield part
 
 
 def encode_body(body: Mapping[str, Any]) -> bytes:
