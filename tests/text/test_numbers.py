@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from residency.text.foreign_number_words import join_words, list_languages
 from residency.text.number_words import find_number_words
 from residency.text.numbers import Number, drop_labels, find_convention, find_numbers, is_near
 
@@ -218,7 +219,23 @@ def test_a_small_digit_is_a_power_or_a_note() -> None:
         ("it fell by seven minus five", [7, 5]),
         ("the answer is negative twenty-five", [-25]),
         ("one and a half", [1.5]),
-        ("hundred " * 400, []),
+        ("two and a half million", [2_500_000]),
+        ("one point five million", [1_500_000]),
+        ("three point one four", [3.14]),
+        ("two billion", [2e9]),
+        ("two dozen", [24]),
+        ("half a million", [500_000]),
+        ("three quarters", [0.75]),
+        ("half past ten", [0.5, 10]),
+        ("one two three", [1, 2, 3]),
+        ("five and six", [5, 6]),
+        ("nineteen eighty-four", [1984]),
+        ("twenty twenty-six", [2026]),
+        ("two thousand and twenty-four", [2024]),
+        ("one cent", [1]),
+        ("Only once a day", []),
+        ("un perro", []),
+        ("hundred " * 400, [100.0] * 400),
         ("一" * 5000, []),
     ],
 )
@@ -229,3 +246,63 @@ def test_words_with_what_stands_around_them(text: str, values: list[float]) -> N
 def test_a_percent_sign_of_a_formula_is_one() -> None:
     (number,) = find_numbers("42\\%")
     assert is_near(number, Number(0.42, 0, 1), 0) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("zweiundvierzig", 42),
+        ("Es waren gestern auf dem großen Markt wirklich zweiundvierzig Leute.", 42),
+        ("einhundertfünfundzwanzig", 125),
+        ("neunzehnhundertneunundneunzig", 1999),
+        ("zweitausendvierundzwanzig", 2024),
+        ("drei Millionen zweihunderttausend", 3_200_000),
+        ("zweieinhalb", 2.5),
+        ("anderthalb", 1.5),
+        ("drei Komma eins vier", 3.14),
+        ("dreißig", 30),
+        ("quatre-vingt-dix-sept", 97),
+        ("Quatre vingt dix sept", 97),
+        ("quatre-vingts", 80),
+        ("nonante-sept", 97),
+        ("septante", 70),
+        ("huitante et un", 81),
+        ("soixante et onze", 71),
+        ("vingt et un", 21),
+        ("six cent vingt", 620),
+        ("deux mille vingt-quatre", 2024),
+        ("trois virgule quatorze", 3.14),
+        ("cuarenta y dos", 42),
+        ("mil novecientos noventa y nueve", 1999),
+        ("veintidós", 22),
+        ("quarantadue", 42),
+        ("millenovecentonovantanove", 1999),
+        ("ventotto", 28),
+        ("ventitré", 23),
+        ("quarenta e dois", 42),
+        ("mil novecentos e noventa e nove", 1999),
+        ("tweeënveertig", 42),
+        ("tweeduizend vierentwintig", 2024),
+    ],
+)
+def test_words_of_other_languages_are_read_whole(text: str, value: float) -> None:
+    assert [number for number, _, _ in find_number_words(text)] == [value]
+
+
+def test_the_tables_name_every_number_below_a_thousand_once() -> None:
+    for language in list_languages():
+        values = set(language.below_thousand.values())
+        assert {float(value) for value in range(1000)} <= values
+        joined = sorted(language.below_thousand)
+        assert all(word == join_words(word) for word in joined)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5 ‰", 0.005), ("5 per mille", 0.005), ("%50", 0.5), ("% 50", 0.5), ("5 ‱", 0.0005)],
+)
+def test_parts_of_a_hundred_and_a_thousand(text: str, value: float) -> None:
+    (number,) = find_numbers(text)
+    assert is_near(number, Number(value, 0, 1), 0) is True
+    assert is_near(Number(value, 0, 1), number, 0) is True
+    assert is_near(number, Number(value, 0, 1, parts=100), 0) is False

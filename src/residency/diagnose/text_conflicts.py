@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from residency.text.function_words import FUNCTION_WORDS, PRONOUNS_AND_AUXILIARIES
 from residency.text.numbers import Number, find_numbers
+from residency.text.units import read_measure
 from residency.text.words import split_words
 
 _OTHER_LANGUAGES = (
@@ -72,29 +73,6 @@ _TIME = re.compile(
     r"|\b(?P<hour24>\d{1,2}):(?P<minute24>\d{2})\b",
     re.IGNORECASE,
 )
-_UNITS: dict[str, tuple[str, float]] = {
-    **dict.fromkeys(("mm", "millimetres", "millimeters"), ("m", 0.001)),
-    **dict.fromkeys(("cm", "centimetres", "centimeters"), ("m", 0.01)),
-    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), ("m", 1.0)),
-    **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), ("m", 1000.0)),
-    **dict.fromkeys(("inch", "inches"), ("m", 0.0254)),
-    **dict.fromkeys(("ft", "foot", "feet"), ("m", 0.3048)),
-    **dict.fromkeys(("mile", "miles"), ("m", 1609.344)),
-    **dict.fromkeys(("mg", "milligrams"), ("g", 0.001)),
-    **dict.fromkeys(("g", "gram", "grams"), ("g", 1.0)),
-    **dict.fromkeys(("kg", "kilo", "kilos", "kilograms"), ("g", 1000.0)),
-    **dict.fromkeys(("lb", "lbs", "pound", "pounds"), ("g", 453.59237)),
-    **dict.fromkeys(("ml", "millilitres", "milliliters"), ("l", 0.001)),
-    **dict.fromkeys(("l", "litre", "litres", "liter", "liters"), ("l", 1.0)),
-    **dict.fromkeys(("second", "seconds", "sec"), ("s", 1.0)),
-    **dict.fromkeys(("minute", "minutes", "min"), ("s", 60.0)),
-    **dict.fromkeys(("hour", "hours"), ("s", 3600.0)),
-    **dict.fromkeys(("day", "days"), ("s", 86400.0)),
-    **dict.fromkeys(("week", "weeks"), ("s", 604800.0)),
-    **dict.fromkeys(("month", "months"), ("month", 1.0)),
-    **dict.fromkeys(("year", "years"), ("month", 12.0)),
-}
-_UNIT = re.compile(r"[\s-]?(" + "|".join(sorted(_UNITS, key=len, reverse=True)) + r")\b(?![/²³])")
 _EMPTY = (FUNCTION_WORDS | PRONOUNS_AND_AUXILIARIES) - {word for pair in _PAIRS for word in pair}
 _ABOUT_THE_SAME = 0.5
 _CONTRACTION = re.compile(r"n['’]t\b", re.IGNORECASE)
@@ -153,17 +131,16 @@ def _differ_in_numbers(a: str, b: str) -> str | None:
 def _list_amounts(text: str) -> list[_Amount]:
     amounts = []
     for number in find_numbers(text):
-        unit = _UNIT.match(text, number.scale_end)
+        unit = read_measure(text, number.scale_end)
         measured = ""
         if unit and number.amount is not None:
-            kind, size = _UNITS[unit[1]]
-            measured = f"{number.amount * size:.6g} {kind}"
+            measured = f"{number.amount * unit.size:.6g} {unit.kind}"
         amounts.append(_Amount(_spell_number(number, text), measured))
     return amounts
 
 
 def _spell_number(number: Number, text: str) -> str:
-    mark = "%" if number.is_percent else ""
+    mark = {1: "", 100: "%", 1000: "‰", 10_000: "‱"}[number.parts]
     if number.amount is None:
         return text[number.start : number.end]
     return f"{number.amount:.12g}{mark}"

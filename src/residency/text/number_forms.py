@@ -60,10 +60,13 @@ FAR_SIGN = re.compile(r"(?<![\w%)\]])\s[-−–]\s\Z|\A[-−–]\s\Z")
 """A dash that may be a minus."""
 BRACKETS = re.compile(r"\((?:\s*[$€£¥]|\s*(?:USD|EUR|GBP|CHF))?\s*\Z")
 PERCENT = re.compile(
-    r"\s?\\?(?:[%٪％]|(?:percent|per cent|prozent|pour cent|por ciento|por cento|per cento|procent"
+    r"\s?\\?(?:(?P<mille>‰|(?:per ?mille?|promille?|pour mille|por mil|per mil)\b)|(?P<myriad>‱)"
+    r"|[%٪％]|(?:percent|per cent|prozent|pour cent|por ciento|por cento|per cento|procent"
     r"|procenten|proc|процент\w{0,3})\b)",
     re.IGNORECASE,
 )
+PERCENT_BEFORE = re.compile(r"(?<![\w%)\]])[%٪％]\s?\Z")
+"""Turkish and Basque write %50."""
 UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     r"\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f]"

@@ -33,6 +33,7 @@ from residency.text.number_forms import (
     NUMBER,
     OUT_OF,
     PERCENT,
+    PERCENT_BEFORE,
     POWER,
     SIGNS,
     SPACES,
@@ -55,7 +56,8 @@ class Number:
 
     ``value`` is None where the writing cannot be read in one way; ``reason`` says why.
     ``alternative`` is the other reading of a single mark with three digits after it.
-    ``is_percent``: a per cent sign or word follows; 5 % has the value 5.
+    ``parts``: what it counts parts of, 100 with a per cent sign or word beside it, 1000 with one of
+    per mille, else 1; 5 % has the value 5.
     ``scale``: what a word behind it multiplies (3.5 million has the value 3.5 and the scale 1e6);
     that word ends at ``scale_end``.
     """
@@ -63,11 +65,16 @@ class Number:
     value: float | None
     start: int
     end: int
-    is_percent: bool = False
+    parts: int = 1
     alternative: float | None = None
     reason: str = ""
     scale: float = 1.0
     scale_end: int = 0
+
+    @property
+    def is_percent(self) -> bool:
+        """Whether it counts parts of a hundred."""
+        return self.parts == 100
 
     @property
     def amount(self) -> float | None:
@@ -123,17 +130,19 @@ def _differs_little(
     number: Number, mine: float, target: Number, theirs: float, tolerance: float
 ) -> bool:
     exact = max(tolerance, 1e-12 * abs(theirs))
+    if 1 < number.parts != target.parts > 1:  # 5 ‰ and 5 %
+        allowed = max(tolerance / target.parts, 1e-12)
+        return abs(mine / number.parts - theirs / target.parts) <= allowed
     pairs = [(mine * number.scale, theirs * target.scale, exact * target.scale)]
     if number.scale == 1.0 or target.scale == 1.0:
         pairs.append((mine, theirs, exact))
     if any(abs(a - b) <= allowed for a, b, allowed in pairs):
         return True
-    if number.is_percent == target.is_percent:
+    if number.parts == target.parts:
         return False
-    a, b = (mine / 100, theirs) if number.is_percent else (mine, theirs / 100)
     # The tolerance is in the target's unit.
-    allowed = tolerance if number.is_percent else tolerance / 100
-    return abs(a - b) <= max(allowed, 1e-12)
+    allowed = max(tolerance / target.parts, 1e-12)
+    return abs(mine / number.parts - theirs / target.parts) <= allowed
 
 
 def _iterate_candidates(text: str) -> Iterable[re.Match[str]]:
@@ -262,7 +271,8 @@ def _add_surroundings(number: Number, text: str) -> Number:
     else:
         sign = 1
     scale, scale_end = read_scale(text, number.start, number.end)
-    percent = PERCENT.match(text, number.end)
+    if percent := PERCENT_BEFORE.search(before):
+        start = min(start, percent.start() + number.start - len(before))
     if value is not None and alternative is None and sign == 1:
         closed = text[scale_end : scale_end + 6].lstrip(" %").startswith(")")
         in_brackets = closed and BRACKETS.search(before)
@@ -273,10 +283,18 @@ def _add_surroundings(number: Number, text: str) -> Number:
         value=None if value is None else value * sign,
         alternative=None if alternative is None else alternative * sign,
         start=start,
-        is_percent=percent is not None,
+        parts=100 if percent else read_parts(text, number.end),
         scale=scale,
         scale_end=scale_end,
     )
+
+
+def read_parts(text: str, end: int) -> int:
+    """What a number that ends there counts parts of: ``Number.parts``."""
+    sign = PERCENT.match(text, end)
+    if sign is None:
+        return 1
+    return 1000 if sign["mille"] else 10_000 if sign["myriad"] else 100
 
 
 def _join_scales(numbers: list[Number]) -> list[Number]:
