@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from residency.commands.project import Project
     from residency.commands.propose_kind import KindProposal
     from residency.commands.read import Reading
+    from residency.diagnose.notes import Note
 
 
 def read_command(
@@ -100,13 +102,7 @@ def read_command(
         groups = work.suggest_modes(project, chosen) if suggest else []
     reading = work.load_reading(project.store, project.root, chosen, person)
     if as_json:
-        body: dict[str, Any] = reading.to_dict()
-        body["suggestions"] = [
-            {"words": words, "notes": [n.id for n in notes]} for words, notes in groups
-        ]
-        if proposal:
-            body["kind"] = {**proposal.kind.to_dict(), "said": proposal.describe()}
-        print_json(json.dumps(body, ensure_ascii=False))
+        print_json(json.dumps(_make_body(reading, groups, proposal), ensure_ascii=False))
         return
     if proposal:
         _show_kind(proposal, added=not dry_run)
@@ -118,6 +114,21 @@ def read_command(
         for item in notes:
             print_line(f"  {item.id}  {item.text}")
     show_reading(reading)
+
+
+def _make_body(
+    reading: Reading,
+    groups: Sequence[tuple[str, Sequence[Note]]],
+    proposal: KindProposal | None,
+) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    body = reading.to_dict()
+    body["suggestions"] = [
+        {"words": words, "notes": [note.id for note in notes]} for words, notes in groups
+    ]
+    if proposal:
+        body["kind"] = {**proposal.kind.to_dict(), "said": proposal.describe()}
+    return body
 
 
 def _check_kind_options(kind: str, given: bool) -> None:
