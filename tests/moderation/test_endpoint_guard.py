@@ -46,6 +46,20 @@ def completion(text: str) -> dict[str, Any]:
         ("Yes, this violates the policy.", ["guard unsafe"]),
         ("I would rather not say", [UNREACHED]),
         ("", [UNREACHED]),
+        ("Harmful request: no\nResponse refusal: yes\nHarmful response: no", []),
+        ("Harmful request: yes\nResponse refusal: yes\nHarmful response: no", ["guard unsafe"]),
+        ("Safety: Unsafe\nCategories: Violent", ["guard unsafe"]),
+        ("Safety: Controversial\nCategories: None", ["guard unsafe"]),
+        ("Safety: Safe\nCategories: None", []),
+        ('{"User Safety": "safe", "Response Safety": "unsafe"}', ["guard unsafe"]),
+        ('{"User Safety": "safe"}', []),
+        ("<score> yes </score>", ["guard unsafe"]),
+        ("<think>It could be unsafe, but no.</think>\nsafe", []),
+        ("<think>Is it safe?", [UNREACHED]),
+        ("This is not safe", [UNREACHED]),
+        ("I cannot tell whether it is safe or unsafe", [UNREACHED]),
+        ("The message is unsafe.", ["guard unsafe"]),
+        ("**unsafe**\nS1", ["guard S1"]),
     ],
 )
 def test_verdicts_of_chat_models(text: str, kinds: list[str]) -> None:
@@ -66,6 +80,49 @@ def test_verdicts_of_the_moderations_route() -> None:
     assert seen == [("/v1/moderations", {"input": "how do I break in?", "model": "llama-guard"})]
     calm, _ = make_guard({"results": [{"flagged": False, "categories": {}}]}, style="moderations")
     assert calm.judge(ASKED) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kinds"),
+    [
+        ({"results": [{"flagged": False}]}, []),
+        ({"results": [{"flagged": True}]}, ["guard flagged"]),
+        ({"results": [{"flagged": True, "categories": None}]}, ["guard flagged"]),
+        ({"results": [{"flagged": True, "categories": ["hate"]}]}, ["guard flagged"]),
+        ({"results": [{"flagged": True, "categories": {"hate": 0.01}}]}, ["guard flagged"]),
+        ({"results": [{"flagged": False, "categories": {"hate": 0.01, "x": None}}]}, []),
+        ({"results": [{"flagged": False, "categories": {"hate": True}}]}, ["guard hate"]),
+        (
+            {"results": [{"flagged": False}, {"flagged": True, "categories": {"hate": True}}]},
+            ["guard hate"],
+        ),
+        (
+            {"results": [{"flagged": True, "categories": {"a\x1b[31m\nb" + "c" * 99: True}}]},
+            ["guard a 31m b" + "c" * 33],
+        ),
+        ({"results": [{"flagged": True, "categories": {"": True}}]}, ["guard unnamed"]),
+        ({"results": []}, [UNREACHED]),
+        ({"results": None}, [UNREACHED]),
+        ({"results": [{"flagged": "false"}]}, [UNREACHED]),
+        ({"results": [{"flagged": None, "categories": {}}]}, [UNREACHED]),
+        ({"results": [{"categories": {"hate": True}}]}, [UNREACHED]),
+        ({"results": ["flagged"]}, [UNREACHED]),
+        ({"error": {"message": "no such model"}}, [UNREACHED]),
+        ([], [UNREACHED]),
+        (None, [UNREACHED]),
+    ],
+)
+def test_every_form_of_the_moderations_route(body: Any, kinds: list[str]) -> None:
+    guard, _ = make_guard(body, style="moderations")
+    assert [hit.kind for hit in guard.judge(ASKED)] == kinds
+
+
+def test_a_server_that_names_everything_names_a_few() -> None:
+    categories = {f"category {number}": True for number in range(10_000)}
+    guard, _ = make_guard(
+        {"results": [{"flagged": True, "categories": categories}]}, style="moderations"
+    )
+    assert len(guard.judge(ASKED)) == 20
 
 
 @pytest.mark.parametrize("status", [500, 401, 422])

@@ -430,3 +430,36 @@ def test_a_masked_prompt_is_what_the_model_is_asked(
         plain = served.chat("call * please", max_tokens=9).json()
     assert masked["choices"] == plain["choices"]
     assert masked["usage"] == plain["usage"]
+
+
+def test_requests_that_are_refused_unread_are_counted(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve_project(root, monkeypatch, key=KEY, max_body=2000) as served:
+        key = {"authorization": f"Bearer {KEY}"}
+        at = f"{served.url}/v1/chat/completions"
+        json_type = {"content-type": "application/json"}
+        many = {f"x-{number}": "y" for number in range(120)}
+        statuses = [
+            httpx.post(at, headers=key | json_type, content=b"{").status_code,
+            httpx.post(at, headers=key | json_type, content=b" " * 3000).status_code,
+            httpx.post(at, headers=key | json_type | many, content=b"{}").status_code,
+            httpx.post(at, headers=key, content=b"{}").status_code,
+            httpx.post(
+                f"{served.url}/v1/nowhere", headers=key | json_type, content=b"{}"
+            ).status_code,
+            httpx.post(at, headers=json_type | many, content=b"{}").status_code,
+        ]
+        assert statuses == [400, 413, 431, 415, 404, 401]
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+            connection.sendall(b"no HTTP at all\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        known = sorted((r.status, r.endpoint) for r in served.memory.wait_for(6))
+        path = "/v1/chat/completions"
+        assert known == [(400, ""), (400, path), (404, ""), (413, path), (415, path), (431, path)]
+        figures = httpx.get(f"{served.url}/metrics", headers=key).text
+        for status, count in {400: 2, 401: 1, 404: 1, 413: 1, 415: 1, 431: 1}.items():
+            lines = [
+                x for x in figures.splitlines() if "_requests_total{" in x and f'"{status}"' in x
+            ]
+            assert sum(float(line.split()[-1]) for line in lines) == count, status

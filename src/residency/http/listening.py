@@ -74,6 +74,13 @@ class BoundedProtocol(H11Protocol):
         if not self._is_resting:
             self._stop_clock()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, and tell the application, which never sees it."""
+        super().send_400_response(msg)
+        note = getattr(getattr(self.config.app, "state", None), "note_malformed", None)
+        if note is not None:
+            note()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
         self._stop_clock()

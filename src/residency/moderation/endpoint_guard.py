@@ -6,7 +6,6 @@ machine reads what clients write.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,14 +23,15 @@ from residency.http.endpoint_client import (
 )
 from residency.interfaces import Prompt
 from residency.moderation.judge import Hit
+from residency.moderation.read_verdict import read_moderation, read_words
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
 
 ROUTES = {"chat": "/chat/completions", "moderations": "/moderations"}
 UNREACHED = "guard unreachable"
 """The kind of hit where the guard gave no verdict."""
-_VERDICT = re.compile(r"\b(unsafe|safe|yes|no|harmful|unharmful|harmless)\b", re.IGNORECASE)
-_CATEGORY = re.compile(r"\bS\d{1,2}\b")
+_LONGEST = 128
+"""Tokens of a verdict with its categories."""
 _NOT_SHOWN = "(the question is not shown)"
 
 
@@ -103,19 +103,11 @@ class EndpointGuard:
         turns = turns or [Message("user", messages[-1].text)]
         if turns[0].role == "assistant":
             turns.insert(0, Message("user", _NOT_SHOWN))
-        return build_request(self._config.model, Prompt(tuple(turns)), Sampling(max_new_tokens=32))
+        return build_request(
+            self._config.model, Prompt(tuple(turns)), Sampling(max_new_tokens=_LONGEST)
+        )
 
     def _read_verdict(self, raw: Any) -> list[str]:
         if self._config.style == "moderations":
-            result = raw["results"][0]
-            if not isinstance(result["flagged"], bool):
-                raise TypeError("flagged is neither true nor false")
-            categories = [str(name)[:40] for name, seen in result["categories"].items() if seen]
-            return (categories or ["flagged"]) if result["flagged"] else []
-        text = read_completion(raw).generation.text
-        verdict = _VERDICT.search(text)
-        if verdict is None:
-            raise ValueError("no verdict")
-        if verdict[1].lower() in ("safe", "no", "unharmful", "harmless"):
-            return []
-        return sorted(set(_CATEGORY.findall(text))) or ["unsafe"]
+            return read_moderation(raw)
+        return read_words(read_completion(raw).generation.text)

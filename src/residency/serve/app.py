@@ -32,12 +32,13 @@ from residency.serve.read_request import (
     GenerationRequest,
 )
 from residency.serve.request_body import make_request_id, take_request
-from residency.serve.request_guard import RequestGuard
+from residency.serve.request_guard import STRANGERS, RequestGuard
 from residency.serve.write_answer import AnswerForm, write_error_event
 
 log = logging.getLogger("residency.serve")
 
 CLIENT_GONE = 499
+TEXT_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 
 
 @dataclass
@@ -50,6 +51,22 @@ class Server:
     started: float = field(default_factory=time.time)
     draining: bool = False
 
+    def note_refusal(self, path: str, refusal: ApiError) -> None:
+        """Record a request that no route has read. Its path is kept where it is one of ours.
+
+        Of strangers, who have no key, only the number is kept: they fill no store.
+        """
+        if refusal.status in STRANGERS:
+            self.metrics.count_refusal(refusal.status)
+            return
+        self.service.records.add(
+            RequestRecord(
+                id=make_request_id("refused"), time=time.time(),
+                endpoint=path if path in TEXT_PATHS else "", model="", model_id="",
+                status=refusal.status, error=refusal.code or refusal.kind,
+            )
+        )  # fmt: skip
+
 
 def create_app(
     server: Server, *, keys: Sequence[bytes], routes: Sequence[APIRouter] = ()
@@ -60,8 +77,9 @@ def create_app(
         RequestGuard,
         keys=keys,
         most_bytes=server.service.config.max_body,
-        note_refusal=server.metrics.count_refusal,
+        note_refusal=server.note_refusal,
     )
+    app.state.note_malformed = lambda: server.note_refusal("", ApiError(400, "", code="no_http"))
     add_plain_routes(app, server)
     add_text_routes(app, server)
     for router in routes:
@@ -78,9 +96,12 @@ def create_app(
         return ApiError(400, f"{name or 'the body'}: {first['msg']}.", param=name).to_response()
 
     @app.exception_handler(HTTPException)
-    async def answer_http_error(_: Request, error: HTTPException) -> Response:
+    async def answer_http_error(request: Request, error: HTTPException) -> Response:
         code = {404: "unknown_url", 405: "wrong_method"}.get(error.status_code)
-        return ApiError(error.status_code, str(error.detail), code=code).to_response()
+        refusal = ApiError(error.status_code, str(error.detail), code=code)
+        if request.method == "POST":
+            server.note_refusal(request.url.path, refusal)
+        return refusal.to_response()
 
     @app.exception_handler(Exception)
     async def answer_defect(_: Request, error: Exception) -> Response:

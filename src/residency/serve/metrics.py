@@ -67,10 +67,7 @@ class Metrics:
             self._decisions.labels(event.side, event.action, event.kind).inc()
 
     def count_refusal(self, status: int) -> None:
-        """Count a request that was refused before it was read (its key, its host, its size).
-
-        Its path is the client's own text, so it is no label.
-        """
+        """Count a request of a stranger (a wrong key or host), of whom nothing else is kept."""
         self._requests.labels("", "", str(status)).inc()
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ from residency.serve.api_errors import ApiError
 
 SHORTEST_KEY = 16
 MOST_HEADERS = 100
+STRANGERS = (401, 421)
+"""With these a request is refused whose sender is not known to be a client."""
 OPEN_PATHS = ("/health",)
 """Answered without a key: they say nothing about models or requests."""
 HEADERS = (
@@ -52,8 +54,8 @@ class RequestGuard:
     page of another origin cannot send before the server agrees.
 
     Args:
-        keys: any of them opens. most_bytes: of a body. note_refusal: hears of each status with which
-            a request is refused here.
+        keys: any of them opens. most_bytes: of a body. note_refusal: hears of each request that is
+            refused here, its path and why.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class RequestGuard:
         *,
         keys: Sequence[bytes],
         most_bytes: int,
-        note_refusal: Callable[[int], None] = lambda status: None,
+        note_refusal: Callable[[str, ApiError], None] = lambda path, refusal: None,
     ) -> None:
         self.app, self.keys, self.most_bytes = app, tuple(keys), most_bytes
         self.note_refusal = note_refusal
@@ -82,7 +84,7 @@ class RequestGuard:
         count = len(scope["headers"])
         refusal = self._find_refusal(scope["method"], scope["path"], headers, count)
         if refusal is not None:
-            self.note_refusal(refusal.status)
+            self.note_refusal(scope["path"], refusal)
             await refusal.to_response()(scope, receive, send_with_headers)
             return
         read = 0
@@ -101,8 +103,6 @@ class RequestGuard:
     def _find_refusal(
         self, method: str, path: str, headers: dict[bytes, bytes], count: int
     ) -> ApiError | None:
-        if count > MOST_HEADERS:
-            return ApiError(431, f"More than {MOST_HEADERS} headers.", code="too_many_headers")
         if self.keys and path not in OPEN_PATHS:
             scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
             # Every key is compared, so that the time does not tell which one is near.
@@ -113,6 +113,8 @@ class RequestGuard:
                 )
         if not self.keys and not is_local(_name_host(headers.get(b"host", b""))):
             return ApiError(421, "Not this host.", code="wrong_host")
+        if count > MOST_HEADERS:
+            return ApiError(431, f"More than {MOST_HEADERS} headers.", code="too_many_headers")
         if method == "POST":
             kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
             if kind != b"application/json":
