@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from residency.config.diagnose import DiagnoseConfig
 from residency.config.rounds import RoundsConfig
-from residency.diagnose.plan_dev import describe_dev_needs
+from residency.diagnose.plan_dev import describe_dev_needs, describe_tags
 from residency.stats.delta_interval import delta_interval
 from residency.stats.exact_tests import SignFlipTest, mcnemar_p, sign_e_value, sign_flip_test
 from residency.stats.intervals import clopper_pearson
@@ -241,3 +241,17 @@ def test_check_says_how_many_dev_rows_a_slice_needs() -> None:
     assert f"{math.ceil(few / 0.6)} rows for a fall by 20 points" in said
     assert "by 10 points" in said
     assert describe_dev_needs(0, DiagnoseConfig(), RoundsConfig()) == ""
+
+
+def test_check_says_what_the_slice_of_each_tag_can_show() -> None:
+    tags = {"all": 300, "late": 120, "loud": 40, "rare": 4}
+    said = describe_tags(tags, 300, DiagnoseConfig(), RoundsConfig())
+    measured = 72  # six tenths of 120
+    alpha = 0.05 * 0.8 / 2 / 6
+    fall = minimum_detectable([1.0] * 29 + [0.0] * 43, [1] * measured, alpha)
+    assert f"late (120 rows) a fall by {100 * fall:.0f} points" in said
+    assert "all (" not in said  # every row has it: no slice
+    assert said.endswith("Too few dev rows to show even a fall to none: rare (4).") is (
+        "loud (40 rows)" in said
+    )
+    assert describe_tags({}, 0, DiagnoseConfig(), RoundsConfig()) == ""

@@ -86,6 +86,7 @@ SHAPES: dict[str, JsonShape] = {
             "removed": "rows taken out, by reason",
             "removed_rows": "which",
             "contradictions": "same request, other answer",
+            "dev_tags": "groups of each tag among the dev rows that stay",
             "tokens": "lengths, truncation, trained tokens",
             "figures": "every check",
             "benchmarks": "overlap with benchmark files",

@@ -60,11 +60,14 @@ class Checked(ShortView):
 
     @property
     def dev_needs(self) -> str:
-        """How many dev rows a slice needs to show a fall, by these settings."""
-        from residency.diagnose.plan_dev import describe_dev_needs
+        """How many dev rows a slice needs to show a fall by these settings, and what its tags can show."""
+        from residency.diagnose.plan_dev import describe_dev_needs, describe_tags
 
-        dev = self.report.kept.get("dev", 0)
-        return describe_dev_needs(dev, self.settings.diagnose, self.settings.rounds)
+        kept = self.report.kept.get("dev", 0)
+        dev = min(kept, self.settings.data.limit.get("dev", kept))
+        used = (dev, self.settings.diagnose, self.settings.rounds)
+        tags = {tag: n * dev // kept for tag, n in self.report.dev_tags.items()} if kept else {}
+        return " ".join(filter(None, (describe_dev_needs(*used), describe_tags(tags, *used))))
 
     @property
     def fixable(self) -> bool:

@@ -186,21 +186,18 @@ def pair_outcomes(
     group_numbers, was_failed, now_failed = (
         np.asarray(part, np.intp) for part in (item_groups, then, later)
     )
-    lost, gained = (int((side == _MISSING).sum()) for side in (now_failed, was_failed))
-    both = (was_failed != _MISSING) & (now_failed != _MISSING)
+    was_there, is_there = was_failed != _MISSING, now_failed != _MISSING
+    lost, gained = int((~is_there).sum()), int((~was_there).sum())
+    both = was_there & is_there
     sizes, earlier, after_all = _average(group_numbers[both], was_failed[both], now_failed[both])
     worst = best = tuple((earlier - after_all).tolist())
-    every, now = sizes, tuple(after_all.tolist())
+    every = sizes
     if lost + gained:
         # A lost answer fails (or passes) after, a gained one passed (or failed) before.
         worst_fall = np.maximum(was_failed, 0) - np.abs(now_failed)
         best_fall = np.abs(was_failed) - np.maximum(now_failed, 0)
         every, lowest, highest = _average(group_numbers, worst_fall, best_fall)
         worst, best = tuple(lowest.tolist()), tuple(highest.tolist())
-        there = now_failed != _MISSING
-        now = tuple(
-            _average(group_numbers[there], now_failed[there], now_failed[there])[1].tolist()
-        )
     return Paired(
         n=int(both.sum()),
         unscored=silent + lost + gained,
@@ -214,7 +211,7 @@ def pair_outcomes(
         worst=worst,
         best=best,
         bound_sizes=tuple(every.tolist()),
-        now=now,
+        now=_average_side(group_numbers[is_there], now_failed[is_there]),
     )
 
 
@@ -228,6 +225,10 @@ def _average(group_numbers: _Integers, first: _Integers, second: _Integers) -> t
     there = sizes > 0
     means = [np.bincount(group_numbers, side)[there] / sizes[there] for side in (first, second)]
     return sizes[there], means[0], means[1]
+
+
+def _average_side(group_numbers: _Integers, side: _Integers) -> tuple[float, ...]:
+    return tuple(_average(group_numbers, side, side)[1].tolist())
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class CheckReport:
         removed: number of rows left out, by (kind, split). removed_rows: the first 1000.
         contradictions: pairs of rows with the same prompt and different answers (the first 1000).
         ledger: token figures; None without a tokenizer. figures: the quality report.
+        dev_tags: groups of each tag among the dev rows that stay, most frequent first.
         leaks: training rows near a benchmark. benchmarks: those compared with, and their items.
         notes: what was not checked, and why.
     """
@@ -63,6 +64,7 @@ class CheckReport:
     contradicted: int
     ledger: Ledger | None
     figures: list[Figure]
+    dev_tags: dict[str, int] = field(default_factory=dict)
     leaks: list[Leak] = field(default_factory=list)
     benchmarks: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -99,6 +101,7 @@ class CheckReport:
             "contradictions": {"pairs": self.contradicted, "rows": self.contradictions},
             "tokens": ledger_dict(self.ledger) if self.ledger else None,
             "figures": [f.to_dict() for f in self.figures],
+            "dev_tags": self.dev_tags,
             "benchmarks": self.benchmarks,
             "leaks": [vars(leak) for leak in self.leaks],
             "notes": self.notes,
@@ -189,6 +192,7 @@ def check_data(
         contradicted=len(decision.contradictions),
         ledger=survey.ledger(),
         figures=figures,
+        dev_tags=survey.count_dev_tags(),
         leaks=[leak for _, leak in leaks],
         benchmarks={name: len(items) for name, items in (benchmarks or {}).items()},
         notes=notes,

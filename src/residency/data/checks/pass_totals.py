@@ -18,6 +18,7 @@ from residency.data.checks.artefacts import Artefacts
 from residency.data.checks.figures import Flags, View
 from residency.data.checks.personal_data import PersonalData
 from residency.data.checks.row_sample import Sample
+from residency.data.checks.tag_rows import TagRows
 from residency.data.checks.truncation_ledger import LedgerBuilder
 from residency.data.reading.row_reader import Reject, RowReader
 from residency.data.row_table import TableBuilder, last_answer_text
@@ -48,7 +49,7 @@ class Findings:
         self.reasons: Counter[str] = Counter()
         self.lines = array("q")
         self.answers, self.artefacts, self.private = Answers(), Artefacts(), PersonalData()
-        self.sample = Sample(bar=bar)
+        self.sample, self.tags = Sample(bar=bar), TagRows()
         self.untrainable = Flags()
         self.builder = TableBuilder(spill=spill, stratify=config.data.stratify)
         self.ledger = LedgerBuilder(config.model.max_length, config.data.truncation)
@@ -63,7 +64,7 @@ class Findings:
         self.raw += not example.prompt
         answer = last_answer_text(example) if example.prompt else example.messages[-1].content
         view = View(self.rows, example, example.prompt_text, answer, split_words(answer))
-        for meter in (self.answers, self.artefacts, self.private, self.sample):
+        for meter in (self.answers, self.artefacts, self.private, self.sample, self.tags):
             meter.add(view)
         if chat is not None and example.split in TRAINING and example.reference is not None:
             self._count_tokens(view, chat)
@@ -94,6 +95,7 @@ class Findings:
             (self.artefacts, later.artefacts),
             (self.private, later.private),
             (self.sample, later.sample),
+            (self.tags, later.tags),
             (self.untrainable, later.untrainable),
         ):
             mine.merge(more, self.rows)  # type: ignore[arg-type]

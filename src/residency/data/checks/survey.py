@@ -141,6 +141,11 @@ class Survey:
         splits = decision.splits[decision.alive] if alive else decision.splits
         return {s: int((splits == n).sum()) for n, s in enumerate(SPLITS)}
 
+    def count_dev_tags(self) -> dict[str, int]:
+        """Groups of each tag among the dev rows that stay (a row without a group is one)."""
+        chosen = (self.decision.splits == SPLITS.index("dev")) & self.decision.alive
+        return self.findings.tags.count(chosen, self.table.groups)
+
     def removal(self, index: int) -> dict[str, str]:
         """One removed row, for people and programs."""
         drop = self.decision.drops[index]
