@@ -29,7 +29,7 @@ from fastapi.testclient import TestClient
 from residency.project.settings_file import read_config
 from residency.results.run_results import RunResults
 from residency.store.store import Store
-from residency.web.app import create_app
+from residency.web.app import create_app, prepare_pages
 from residency.web.server import make_settings
 
 
@@ -67,6 +67,7 @@ def list_paths(root: Path) -> dict[str, str]:
 def measure(root: Path, times: int) -> None:
     """Print a table of server times."""
     client = TestClient(create_app(root), base_url="http://127.0.0.1:8642")
+    prepare_pages()  # as the server does once it listens
     print("| page | first, processor ms | ms | processor ms | kB |\n|---|---:|---:|---:|---:|")
     for name, path in list_paths(root).items():
         before = time.process_time()

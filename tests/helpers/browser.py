@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 
 WIDTHS = (390, 1440)
+_TOO_WIDE = """[...document.querySelectorAll("main *")]
+  .filter((e) => e.getBoundingClientRect().right > innerWidth)
+  .map((e) => `${e.tagName} ${e.id} ${e.className} ${e.textContent.slice(0, 40)}`).slice(-5)"""
+"""What makes a page wider than the screen, the innermost last."""
 
 
 @contextmanager
@@ -82,4 +86,8 @@ class Watched:
         """No script failed, nothing was blocked, and nothing is wider than the screen."""
         assert self.errors == []
         width = self.page.viewport_size["width"]
-        assert self.page.evaluate("document.documentElement.scrollWidth") <= width, self.page.url
+        wide = self.page.evaluate(_TOO_WIDE) if self._measure_page() > width else []
+        assert self._measure_page() <= width, (self.page.url, wide)
+
+    def _measure_page(self) -> int:
+        return int(self.page.evaluate("document.documentElement.scrollWidth"))

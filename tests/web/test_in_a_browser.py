@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from browser import WIDTHS, Watched, open_browser, serve
 from finished_run import EVIL, copy_run, spoil_answers
+from residency.project.progress_file import RunPosition, write_position
 from residency.project.row_decisions import read_decisions
 from residency.results.row_review import list_drawn_rows
 from residency.results.run_results import RunResults
@@ -216,6 +218,48 @@ def test_progress_is_one_stream_however_much_it_tells(browser: Any, root: Path) 
         watched.check()
         watched.page.close()
     note.unlink()
+
+
+def test_next_and_the_bar_follow_the_run_that_is_watched(
+    browser: Any, root: Path, tmp_path: Path
+) -> None:
+    own = copy_run(root, tmp_path / "project")
+    watched = Watched(browser, WIDTHS[1])
+    page = watched.page
+    with serve(own) as served:
+        page.goto(f"{served}/run")
+        assert page.locator("aside.next a", has_text="Go on with the run").count() == 0
+        with sqlite3.connect(own / ".residency" / "store.db") as db:
+            db.execute("DELETE FROM stages WHERE key LIKE 'complete%'")
+        page.locator("aside.next a", has_text="Go on with the run").wait_for()
+        write_position(own / ".residency", RunPosition("round 1: train", 1, 9, "steps", 2, 5))
+        page.locator("#position", has_text="running: round 1: train").wait_for()
+        page.locator("aside.next a", has_text="Go on with the run").wait_for(state="detached")
+        assert page.locator("aside.next").count() == 1
+        watched.check()
+        page.close()
+
+
+def test_a_page_of_another_project_writes_nothing_into_the_one_chosen_since(
+    browser: Any, root: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        copy_run(root, tmp_path / name)
+    watched = Watched(browser, WIDTHS[0])
+    page, other = watched.page, watched.context.new_page()
+    with serve(tmp_path) as served:
+        for tab, name in ((page, "one"), (other, "two")):
+            tab.goto(f"{served}/start")
+            with tab.expect_navigation():
+                tab.get_by_role("button", name=name, exact=True).click()
+            tab.goto(f"{served}/rows?state=undecided") if tab is page else None
+        page.get_by_role("button", name="Reject").first.click()
+        page.locator("#messages", has_text="Another project was chosen").wait_for()
+        for name in ("one", "two"):
+            before = len(read_decisions(Store(root, create=False)))
+            assert len(read_decisions(Store(tmp_path / name, create=False))) == before
+        watched.errors = [e for e in watched.errors if "403" not in e]
+        watched.check()
 
 
 def test_a_form_that_is_drawn_anew_while_it_is_sent_is_sent(browser: Any, address: str) -> None:

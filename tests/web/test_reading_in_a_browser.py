@@ -14,6 +14,7 @@ from residency.commands.arena import KIND
 from residency.commands.project import Project
 from residency.commands.read import draw_sample
 from residency.loop.measure_kinds import load_notes
+from residency.project.named_kinds import read_kinds
 from residency.results.run_results import RunResults
 from residency.store.store import Store
 from residency.web.pages.review import name_pair
@@ -65,13 +66,81 @@ def test_an_answer_is_noted_with_keys_alone_and_grouped(
     page.keyboard.type("no <b>colour</b>")
     page.keyboard.press("Control+Enter")
     page.locator("article.noted").wait_for()
+    left = page.locator("#reading-head .chip").first.inner_text()  # the head follows what is noted
+    page.get_by_role("button", name="change").click()
+    page.locator("article.noted textarea").fill("no <b>colour</b>!")
+    page.keyboard.press("Control+Enter")
+    page.locator("article.noted > p", has_text="colour</b>!").wait_for()
+    assert page.locator("article.noted article:visible").count() == 0
+    assert page.locator("#reading-head .chip").first.inner_text() == left != "answers · 0 left"
+    assert "1 read, 1 with a failure" in page.locator("#reading-head").inner_text()
     page.goto(f"{address}/read/modes")
     page.locator("ul.picks input").first.check()
     page.locator("#mode").fill("no colour")
     page.get_by_role("button", name="Put them there").click()
     page.get_by_role("heading", name="no colour").wait_for()
-    (note,) = [n for n in load_notes(Store(root, create=False)) if n.text]
-    assert (note.text, note.mode) == ("no <b>colour</b>", "no colour")
+    (note,) = [n for n in load_notes(Store(root, create=False)) if "colour" in n.text]
+    assert (note.text, note.mode) == ("no <b>colour</b>!", "no colour")
+    watched.check()
+
+
+def test_modes_are_split_merged_renamed_and_made_kinds(
+    browser: Any, address: str, root: Path
+) -> None:
+    store = Store(root, create=False)
+    watched = Watched(browser, WIDTHS[0])
+    page = watched.page
+    page.goto(f"{address}/read")
+    for number in range(3):
+        case = page.locator("main > article").nth(number)
+        case.locator("textarea").fill(f"wrong thing {number} שלום")
+        case.get_by_role("button", name="Note it").click()
+        page.locator("main > article.noted").nth(number).wait_for()
+    page.goto(f"{address}/read/modes")
+
+    def mode(name: str) -> Any:
+        return page.locator("section.card", has=page.locator("h3", has_text=name))
+
+    def names() -> dict[str, int]:
+        modes = [note.mode for note in load_notes(store) if "wrong thing" in note.text]
+        return {name: modes.count(name) for name in modes}
+
+    for tick in page.locator("form.card li", has_text="wrong thing").locator("input").all():
+        tick.check()
+    page.locator("#mode").fill("a: b")
+    page.get_by_role("button", name="Put them there").click()
+    page.locator("#messages", has_text="cannot be a mode's name").wait_for()
+    assert page.locator("ul.picks input:checked").count() == 3  # what was ticked is still ticked
+    page.locator("#mode").fill("wrong thing")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Put them there").click()
+    assert names() == {"wrong thing": 3}
+    mode("wrong thing").locator("summary", has_text="Its notes").click()
+    mode("wrong thing").locator("ul.picks input").first.check()
+    page.get_by_label("split the ticked off into").and_(mode("wrong thing").locator("input")).fill(
+        "other thing"
+    )
+    with page.expect_navigation():
+        mode("wrong thing").get_by_role("button", name="Split").click()
+    assert names() == {"other thing": 1, "wrong thing": 2}
+    question = mode("other thing").get_by_label("The judge's question")
+    assert not question.is_visible()  # nothing asks it while a rule measures
+    mode("other thing").locator("select[name=by]").select_option("reading")
+    mode("other thing").get_by_role("button", name="Measure it").dblclick()
+    mode("other thing").locator(".chip", has_text="measured by reading").wait_for()
+    kinds = [kind for kind in read_kinds(root) if kind.name == "other thing"]
+    assert [(kind.by, kind.usable) for kind in kinds] == [("reading", True)]
+    assert (root / "kinds.toml").read_text().count(
+        '"other thing"'
+    ) == 1  # clicked twice, added once
+    mode("other thing").locator("summary", has_text="Its notes").click()
+    mode("other thing").locator("input[name=to]").fill("wrong thing")
+    with page.expect_navigation():
+        mode("other thing").get_by_role("button", name="Rename or merge").click()
+    assert names() == {"wrong thing": 3}
+    mode("other thing").get_by_role("button", name="Measure it no more").click()
+    page.locator(".done", has_text="is measured no more").wait_for()
+    assert not [kind for kind in read_kinds(root) if kind.name == "other thing"]
     watched.check()
 
 

@@ -101,8 +101,23 @@ def test_answers_are_noted_and_notes_are_grouped(
     assert post(client, "/read/modes/rename", renamed, script=False).status_code == 303
     tried = post(client, "/read/kinds", {"mode": "odd", "by": "rule"})
     assert tried.status_code == 422  # one answer has it, so no rule can be drafted
-    added = post(client, "/read/kinds", {"mode": "odd", "by": "reading", "add": "1"})
-    assert "kinds.toml" in added.text
+    assert "--" not in tried.text  # no option of the terminal in place of what the page has
+    measured = {"mode": "odd", "by": "reading", "add": "1", "model": model, "place": "1"}
+    added = post(client, "/read/kinds", measured)
+    assert "kinds.toml" in added.text and "the next run measures it" in added.text
+    assert 'id="mode-1"' in added.text and "measured by reading" in added.text
+    assert is_clean(added.text)
+    (judge,) = re.findall(
+        r"<option value=.judge.[^>]*>", client.get(f"/read/modes?model={model}").text
+    )
+    assert "disabled" in judge  # no endpoint is named that could be asked
+    other = RunResults(store).models[0].id  # its answers have no such note, and yet it is measured
+    assert "Measure it no more" in client.get(f"/read/modes?model={other}").text
+    ended = post(client, "/read/kinds", {"mode": "odd", "by": "nothing", "add": "1"})
+    assert "is measured no more" in ended.text
+    assert "Measure it no more" not in client.get(f"/read/modes?model={other}").text
+    again = post(client, "/read/sample", {"model": model, "count": "1000"})
+    assert again.status_code == 422 and "are chosen" in again.text
     assert 'name = "odd"' in (root / "kinds.toml").read_text()
     (root / "kinds.toml").unlink()
 

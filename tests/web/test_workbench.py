@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -14,7 +15,6 @@ from fastapi.testclient import TestClient
 from markupsafe import escape
 
 from finished_run import EVIL, copy_run, spoil_answers
-from residency.commands.compare import describe_primary
 from residency.commands.project import Project
 from residency.project.opened_settings import read_config_as_opened
 from residency.project.row_decisions import read_decisions
@@ -22,6 +22,7 @@ from residency.project.settings_file import read_config
 from residency.report.word_difference import mark_difference
 from residency.results.model_comparison import ANY, compare_models, load_compared_answers
 from residency.results.next_actions import list_next_actions
+from residency.results.primary_change import compare_stored_primary, describe_primary
 from residency.results.row_review import list_drawn_rows
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
@@ -116,6 +117,9 @@ def test_two_models_are_compared_flipped_items_first_with_an_interval_beside_eac
     assert client.get("/compare", params={"before": "m-none", "after": last}).status_code == 404
     chosen = {"before": first, "after": last}
     told = client.get("/compare/metric", params=chosen).text
+    for one, other in itertools.permutations([model.id for model in results.models], 2):
+        graded = Project.open(root).compare(one, other).primary
+        assert compare_stored_primary(results, one, other) == graded  # to the last digit
     line = describe_primary(Project.open(root).compare(first, last).primary)
     assert line[1:] in told and "judged in both" in line, "the page says what the command says"
     assert client.get("/compare/metric", params={**chosen, "before": "m-none"}).status_code == 404
@@ -243,7 +247,7 @@ def test_an_empty_folder_becomes_a_project_by_a_file_and_a_mapping(tmp_path: Pat
     mapped = client.post("/start/columns", data=columns, headers=headers)
     assert "What is 0?" in mapped.text and "Make the project" in mapped.text
     made = client.post("/start/make", data=columns, headers=headers, follow_redirects=False)
-    assert made.status_code == 303, made.text
+    assert made.headers.get("HX-Redirect") == "/start", made.text
     config = read_config(tmp_path)
     assert config.data.columns == {"question": "frage", "response": "antwort"}
     assert "1. The data" in client.get("/start").text
@@ -263,7 +267,7 @@ def test_a_cleaned_copy_is_offered_only_for_rows_that_it_leaves_out(tmp_path: Pa
         (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
     client = TestClient(create_app(tmp_path), base_url=LOCAL)
     made = post(client, "/start/make", path="train.jsonl", dev="dev.jsonl", test="test.jsonl")
-    assert made.status_code == 303, made.text
+    assert made.headers.get("HX-Redirect") == "/start", made.text
     page = client.get("/start/check").text
     assert "1 row of train: exact duplicate" in page and "Write a cleaned copy" in page
     assert "A cleaned copy lies in" in post(client, "/start/clean").text
@@ -272,6 +276,59 @@ def test_a_cleaned_copy_is_offered_only_for_rows_that_it_leaves_out(tmp_path: Pa
     Project.open(tmp_path).open_run()
     why = client.get("/data/left-out").text
     assert "Left out when the copy was cleaned" in why and "train.jsonl:41" in why, why
+
+
+def test_a_finding_that_is_not_ticked_stays_in_the_cleaned_copy(tmp_path: Path) -> None:
+    rows = [(f"Where is box {n}?", f"Box {n} stands on shelf {n * 7 % 31}.") for n in range(60)]
+    rows += [(f"Who has key {n}?", f"Ask [INSERT NAME] at desk {n}.") for n in range(4)]
+    rows += [(f"May I have coin {n}?", "I'm sorry, but I cannot help with that.") for n in range(4)]
+    for split in ("dev", "test"):
+        lines = [json.dumps({"question": q, "answer": a}) for q, a in rows[:20]]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines).replace("box", split))
+    lines = [json.dumps({"question": q, "answer": a}) for q, a in rows]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines))
+    client = TestClient(create_app(tmp_path), base_url=LOCAL)
+    post(client, "/start/make", path="train.jsonl", dev="dev.jsonl", test="test.jsonl")
+    page = client.get("/start/check").text
+    kinds = re.findall(r'name="leave_out" value="(\w+)" checked', page)
+    assert sorted(kinds) == ["placeholders", "refusals"], page
+    token = client.get("/token").json()["token"]
+    ticked = {"optional": kinds, "leave_out": ["refusals"]}
+    cleaned = client.post("/start/clean", data=ticked, headers={"X-CSRF-Token": token}).text
+    (train,) = read_config(tmp_path).data.train
+    text = (tmp_path / train).read_text()
+    assert "INSERT NAME" in text and "cannot help" not in text
+    assert train in cleaned  # the page names the files that the project uses now
+    unknown = {"optional": ["duplicates"]}
+    refused = client.post("/start/clean", data=unknown, headers={"X-CSRF-Token": token})
+    assert refused.status_code == 422 and "refusals" in refused.text
+
+
+def test_next_is_told_before_there_is_a_project_and_before_its_first_run(tmp_path: Path) -> None:
+    client = TestClient(create_app(tmp_path), base_url=LOCAL)
+    assert "residency init" in client.get("/start").text.split('class="next"')[1]
+    rows = [{"question": f"What is {n}?", "answer": f"It is {n * 7}."} for n in range(90)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    post(client, "/start/make", path="rows.jsonl")
+    for path in ("/start", "/run", "/sweep"):
+        box = client.get(path).text.split('class="next"')[1]
+        assert box.index("Start the run") < box.index("wrong with the data"), path
+        assert "residency suite test" in box, path
+
+
+def test_a_page_of_another_project_gets_no_token_for_the_one_chosen_since(
+    root: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        copy_run(root, tmp_path / name)
+    client = TestClient(create_app(tmp_path), base_url=LOCAL)
+    marks = []
+    for name in ("one", "two"):
+        post(client, "/start/project", name=name)
+        (mark,) = re.findall(r'data-project="(\w+)"', client.get("/issues").text)
+        assert client.get("/token").json()["project"] == mark
+        marks.append(mark)
+    assert marks[0] != marks[1]
 
 
 def test_start_shows_what_the_suite_passes_and_drafts_another_beside_it(tmp_path: Path) -> None:
@@ -322,8 +379,11 @@ def test_a_dropped_files_name_leads_nowhere_else(given: str, name: str) -> None:
 
 
 def test_a_name_of_a_person_is_text_wherever_it_is_shown(client: TestClient) -> None:
-    answer = post(client, "/person", person=EVIL_NAME)
-    assert answer.status_code == 303
+    answer = post(client, "/person", person=EVIL_NAME, back="/items?page=2")
+    assert answer.headers["HX-Redirect"] == "/items?page=2"
+    for outside in ("//other.example/x", "https://other.example", "/\\other.example"):
+        assert post(client, "/person", person="A", back=outside).headers["HX-Redirect"] == "/"
+    post(client, "/person", person=EVIL_NAME)
     page = client.get("/start").text
     assert "<img" not in page and "&lt;img" in page
     post(client, "/person", person="Ada")

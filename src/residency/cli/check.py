@@ -30,6 +30,10 @@ def check_command(
     ] = ".",
     show: Annotated[int, typer.Option(min=0, help="Rows to show, trained tokens in colour.")] = 0,
     fix: Annotated[bool, typer.Option("--fix", help="Write a cleaned copy; sources stay.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="With --fix: a kind of rows that stays, such as refusals; may repeat."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
     base: Annotated[str, typer.Option(help="Base model whose tokenizer is used.")] = "",
     column: Annotated[
@@ -74,6 +78,7 @@ def check_command(
             least=parse_numbers(least or []),
             show=show,
             fix=fix,
+            keep=keep or (),
             strict=strict,
             benchmarks=benchmarks,
             cluster=cluster,

@@ -47,7 +47,7 @@ def compare_command(
 
         _show_logs(compare_log_files(arguments[0], arguments[1]), as_json)
         return
-    from residency.commands.compare import describe_primary
+    from residency.results.primary_change import describe_primary
 
     directory, (before, after) = split_folder(arguments, ["A", "B"])
     with ProgressDisplay() as progress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +84,7 @@ def check(
     least: Mapping[str, float] | None = None,
     show: int = 0,
     fix: bool = False,
+    keep: Collection[str] = (),
     strict: bool = False,
     benchmarks: Path | None = None,
     cluster: str = "",
@@ -104,7 +105,8 @@ def check(
         benchmarks: folder of copies to compare with, or ``hub`` to read them from the hub
             (default: the project's ``data.benchmarks``).
         cluster: where the passes run (default: the project's ``data.cluster``).
-        fix: write a cleaned version beside the data; the sources stay as they are.
+        fix: write a cleaned version beside the data; the sources stay as they are. keep: kinds of
+            ``cleaned_copy.DROPPED`` that it does not leave out.
         out: where report and lists are written (default: ``.residency/check`` of a project,
             nowhere for a file).
 
@@ -116,9 +118,15 @@ def check(
     from residency.data.benchmark_questions import load_benchmarks
     from residency.data.block_workers import spread_over
     from residency.data.checks.data_doctor import check_data as examine
-    from residency.data.cleaning.cleaned_copy import list_reasons, write_cleaned_copy
+    from residency.data.cleaning.cleaned_copy import DROPPED, list_reasons, write_cleaned_copy
     from residency.embedding.wordllama import WordLlamaEmbedder
 
+    if unknown := sorted(set(keep) - set(DROPPED)):
+        raise DataError(
+            f"{unknown[0]!r} is no kind of rows that can be kept",
+            where="--keep",
+            next_step=f"one of {', '.join(DROPPED)}",
+        )
     reading = {"columns": columns, "split_at": split_at, "least": dict(least or {})}
     root, config, project = _settings(target, base, {k: v for k, v in reading.items() if v})
     chat = _chat_format(root, config)
@@ -150,7 +158,7 @@ def check(
         report.notes.extend(_note_collected(root))
     written = _write(report, survey, report_folder) if report_folder else []
     leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
-    fixed = write_cleaned_copy(survey, root / "clean", leaks=leaks) if fix else None
+    fixed = write_cleaned_copy(survey, root / "clean", leaks=leaks, keep=keep) if fix else None
     reasons = list_reasons(survey, leaks)
     removable = Counter((survey.split(row), kind) for row, (kind, _) in reasons.items())
     notes = survey.chat.notes if survey.chat is not None else ()

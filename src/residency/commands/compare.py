@@ -12,7 +12,6 @@ from residency.nouns.example import Split
 from residency.nouns.model import Model
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
-from residency.results.number_formats import format_interval, format_percent, format_points
 from residency.text.short_view import ShortView
 
 
@@ -50,21 +49,3 @@ def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:
     )
     primary = {"title": ws.primary_metric.title, **change} if change else None
     return Compared(sides[0].model, sides[1].model, split, kinds, fixed, broken, scores, primary)
-
-
-def describe_primary(change: dict[str, Any] | None) -> str:
-    """The metric that models are compared by, on the items judged in both."""
-    if change is None:
-        return "No item was judged in both by the primary metric."
-    interval = format_interval(change["low"], change["high"], signed=True)
-    line = (
-        f"{change['title']}, of {change['n']} items judged in both: "
-        f"{format_percent(change['before'])} → {format_percent(change['after'])}, "
-        f"{format_points(change['delta'])} points, 95 % interval {interval}"
-    )
-    if change["one_sided"]:
-        line += (
-            f"; {change['one_sided']} items were judged on one side alone: with them the difference "
-            f"lies between {format_points(change['worst'])} and {format_points(change['best'])}"
-        )
-    return line

@@ -36,21 +36,7 @@ class KindProposal(ShortView):
 
     def describe(self) -> str:
         """What it is worth, in a sentence."""
-        if self.agreement is None:
-            return "Measured by people alone: what nobody has read stays unscored."
-        a = self.agreement
-        sentence = (
-            f"It finds {a.tn} of {a.tn + a.fp} answers with “{self.kind.name}” and lets "
-            f"{a.tp} of {a.tp + a.fn} fine ones pass"
-        )
-        if a.unscored:
-            sentence += f" ({a.unscored} could not be scored)"
-        if self.kind.usable:
-            return f"{sentence}: good enough to count by."
-        return (
-            f"{sentence}: not good enough, so it stays unscored. More notes, another rule or a judge "
-            "may do better."
-        )
+        return self.kind.describe()
 
 
 def propose_kind(
@@ -99,7 +85,7 @@ def propose_kind(
             raise UserError(
                 f"no rule tells {counts[0]} answers with {mode!r} from {counts[1]} fine "
                 f"{'one' if counts[1] == 1 else 'ones'}",
-                next_step="read and note more answers, the fine ones too, or let a judge ask (--by judge)",
+                next_step="read and note more answers, the fine ones too, or measure it by a judge's question",
             )
         table, agreement = drafted.table, drafted.measured
     kind = NamedKind(

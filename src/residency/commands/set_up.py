@@ -5,7 +5,7 @@ Each is a line of ``residency.toml``; the file keeps its comments and its order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,19 @@ def set_review(root: Path, wanted: bool) -> None:
     _change(root, lambda document: _table(document, "target").update({"review": wanted}))
 
 
-def use_cleaned_data(root: Path, *, progress: Progress = no_progress) -> Checked:
+def use_cleaned_data(
+    root: Path, *, keep: Collection[str] = (), progress: Progress = no_progress
+) -> Checked:
     """Write a cleaned version of the data (``check --fix``) and let the settings name it.
+
+    ``keep``: kinds of rows that it does not leave out, as ``check``.
 
     The files of the user stay as they are, beside it.
 
     Raises:
         DataError: there is nothing to leave out.
     """
-    checked = check(root, fix=True, progress=progress)
+    checked = check(root, fix=True, keep=keep, progress=progress)
     fixed = checked.fixed
     if fixed is None or not sum(fixed.dropped.values()):
         raise DataError("there is nothing to leave out", next_step="go on with the data as it is")

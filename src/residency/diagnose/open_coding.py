@@ -95,8 +95,9 @@ class Progress:
         modes = "1 mode" if len(self.modes) == 1 else f"{len(self.modes)} modes"
         sentence = f"{self.read} read, {self.failing} with a failure, {modes}."
         if self.quiet:
+            last = "answer" if self.quiet == 1 else str(self.quiet)
             sentence += (
-                f" The last {self.quiet} showed nothing new: at most "
+                f" The last {last} showed nothing new: at most "
                 f"{write_percent(self.unseen_rate, 0)} of answers fail in a way not seen yet."
             )
         steps = {

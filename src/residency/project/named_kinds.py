@@ -62,6 +62,26 @@ class NamedKind:
         names = {"name": self.name, "kind": self.name, "severity": self.severity}
         return make_rule({**self.rule, **names}, where=f"{KINDS_FILE} ({self.name})")
 
+    def describe(self) -> str:
+        """What its measure is worth by the notes, in a sentence."""
+        if self.by in ("reading", "nothing"):
+            return "Measured by people alone: what nobody has read stays unscored."
+        if not self.agreement:
+            return "How far it agrees with the notes was not measured."
+        tp, fn, tn, fp = (self.agreement.get(name, 0) for name in ("tp", "fn", "tn", "fp"))
+        sentence = (
+            f"It finds {tn} of {tn + fp} answers with “{self.name}” and lets {tp} of {tp + fn} "
+            "fine ones pass"
+        )
+        if unscored := self.agreement.get("unscored"):
+            sentence += f" ({unscored} could not be scored)"
+        if self.usable:
+            return f"{sentence}: good enough to count by."
+        return (
+            f"{sentence}: not good enough, so it stays unscored. More notes, another rule or a judge "
+            "may do better."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, without what is empty."""
         body = {

@@ -15,7 +15,7 @@ from residency.results.change_figures import ArmsTogether, IssueArms, KindChange
 from residency.results.change_table import ChangeTables
 from residency.results.issue_items import (
     Sample,
-    load_samples,
+    load_samples_of_issues,
 )
 from residency.results.issue_results import IssueResult
 from residency.results.kinds import COMMON_KINDS, kind_order
@@ -114,13 +114,14 @@ class IssueSamples:
 
 def load_issue_samples(results: RunResults) -> list[IssueSamples]:
     """Every issue with a few items before and after."""
-    shown = []
     tables = ChangeTables(results.answers)
-    for result in results.issues:
-        few, counts = tables.find_changes(result, SHOWN_SAMPLES)
-        samples = load_samples(results.answers, result.issue, few)
-        shown.append(IssueSamples(result, dict(counts), samples))
-    return shown
+    changes = [tables.find_changes(result, SHOWN_SAMPLES) for result in results.issues]
+    chosen = [(result.issue, few) for result, (few, _) in zip(results.issues, changes, strict=True)]
+    samples = load_samples_of_issues(results.answers, chosen)
+    return [
+        IssueSamples(result, dict(counts), few)
+        for result, (_, counts), few in zip(results.issues, changes, samples, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,14 @@ def make_environment(*more: str) -> Environment:
     return env
 
 
+def compile_templates(*more: str) -> None:
+    """Compile what ``make_environment`` would compile at a template's first use: a third of a second,
+    better spent before somebody waits for a page."""
+    env = make_environment(*more)
+    for name in env.list_templates(extensions=["j2"]):
+        env.get_template(name)
+
+
 def _clean_value(value: object) -> object:
     if isinstance(value, Markup):
         return Markup(clean_text(str(value)))

@@ -225,25 +225,36 @@ def load_samples(
     answers: JudgedAnswers, issue: Issue, changes: Sequence[ItemChange]
 ) -> list[Sample]:
     """The texts and the evidence of some items."""
-    examples = {e.id: e for e in answers.examples([item.example for item in changes])}
-    responses = answers.responses({key for item in changes for key in (item.before, item.after)})
+    return load_samples_of_issues(answers, [(issue, changes)])[0]
+
+
+def load_samples_of_issues(
+    answers: JudgedAnswers, chosen: Sequence[tuple[Issue, Sequence[ItemChange]]]
+) -> list[list[Sample]]:
+    """The same for items of several issues, whose texts and evidence are read together."""
+    items = [item for _, changes in chosen for item in changes]
+    examples = {e.id: e for e in answers.examples([item.example for item in items])}
+    responses = answers.responses({key for item in items for key in (item.before, item.after)})
     findings = answers.findings(list(responses.values()))
 
-    def failures(response: str) -> list[Finding]:
+    def failures(issue: Issue, response: str) -> list[Finding]:
         failed = [f for f in findings[response] if f.status == "fail"]
         issue_key = (issue.kind, issue.detector)
         return sorted(failed, key=lambda finding: (finding.kind, finding.detector) != issue_key)
 
     return [
-        Sample(
-            example=examples[item.example],
-            change=item.change,
-            before=responses[item.before],
-            after=responses[item.after],
-            before_findings=failures(item.before),
-            after_findings=failures(item.after),
-        )
-        for item in changes
+        [
+            Sample(
+                example=examples[item.example],
+                change=item.change,
+                before=responses[item.before],
+                after=responses[item.after],
+                before_findings=failures(issue, item.before),
+                after_findings=failures(issue, item.after),
+            )
+            for item in changes
+        ]
+        for issue, changes in chosen
     ]
 
 

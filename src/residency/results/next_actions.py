@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from residency.config.settings import Config
 from residency.project.opened_settings import list_run_options, write_run_options
 from residency.results.blind_spots import is_blind_score
 from residency.results.headline import write_headline
@@ -47,6 +48,15 @@ class NextAction:
         return " ".join(["residency", *filter(None, named)])
 
 
+_WATCH = NextAction(
+    "Watch the run",
+    "It goes on by itself, also when this page is closed.",
+    "status DIR",
+    "/run",
+    50.0,
+)
+
+
 def list_next_actions(results: RunResults, *, running: bool = False) -> list[NextAction]:
     """The three most useful things to do now.
 
@@ -61,6 +71,57 @@ def list_next_actions(results: RunResults, *, running: bool = False) -> list[Nex
         *_ask_people(results),
     ]
     return sorted(actions, key=lambda action: -action.weight)[:SHOWN]
+
+
+def list_first_actions(config: Config | None, *, running: bool = False) -> list[NextAction]:
+    """What to do before the first answers are judged.
+
+    Args:
+        config: the project's settings; None where there is no project yet.
+        running: whether its first run goes on at this moment.
+    """
+    if config is None:
+        return [
+            NextAction(
+                "Name or drop a file of examples",
+                "Everything else follows from what is asked and what is to be answered.",
+                "init DIR --train FILE",
+                "/start?new=1",
+                100.0,
+            )
+        ]
+    if running:
+        return [_WATCH]
+    data = config.data
+    missing = [name for name, files in (("dev", data.dev), ("test", data.test)) if not files]
+    drawn = f"; {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} drawn from train"
+    suite = config.evaluate.suite
+    return [
+        NextAction(
+            "Start the run",
+            f"Up to {config.rounds.max} {'round' if config.rounds.max == 1 else 'rounds'} on "
+            f"{config.model.base}; Stop keeps what was done.",
+            "run DIR",
+            "/start#plan",
+            90.0,
+        ),
+        NextAction(
+            "See what is wrong with the data",
+            "A model is what its data is" + (drawn if missing else "") + ".",
+            "check DIR",
+            "/start#data",
+            80.0,
+        ),
+        NextAction(
+            "See what the score can tell apart",
+            f"{suite} decides what counts as right."
+            if suite
+            else "No suite is named: the default one cannot tell right from wrong on most data.",
+            "suite test DIR" if suite else "suite draft DIR --use",
+            "/start#suite",
+            70.0,
+        ),
+    ]
 
 
 def find_waiting_round(results: RunResults) -> int:
@@ -89,13 +150,7 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
             100.0,
         )
     elif running:
-        yield NextAction(
-            "Watch the run",
-            "It goes on by itself, also when this page is closed.",
-            "status DIR",
-            "/run",
-            50.0,
-        )
+        yield _WATCH
     elif not results.complete:
         yield NextAction(
             "Go on with the run",

@@ -5,6 +5,7 @@ The conventions that pages keep to stand in ``web/pages/__init__.py``.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from residency.errors import ResidencyError, StoreError, StoreLockedError, UserError
-from residency.report.templates_env import make_environment, read_asset
+from residency.report.templates_env import compile_templates, make_environment, read_asset
 from residency.web.page_list import MODULES
 from residency.web.security import ForeignRequestError, Guard
 from residency.web.site import PERSON_COOKIE, NotStartedError, Site, clean_name, remember
@@ -108,16 +109,23 @@ def add_shell(app: FastAPI, site: Site) -> None:
     @app.get("/token")
     def send_token(request: Request) -> Response:
         # no other origin can read this: there is no CORS header, and the policy says same-origin
-        return JSONResponse({"token": site.csrf(request)})
+        mark = site.mark_project(request)
+        return JSONResponse({"token": site.csrf(request), "project": mark})
 
     @app.post("/person")
     def set_person(
         request: Request, person: Annotated[str, Form()] = "", back: Annotated[str, Form()] = "/"
     ) -> Response:
         inside = back.startswith("/") and not back.startswith(("//", "/\\"))
-        answer = RedirectResponse(back if inside else "/", 303)
+        answer = site.went(request, back if inside else "/")
         remember(answer, PERSON_COOKIE, clean_name(person))
         return answer
+
+
+def prepare_pages() -> None:
+    """What the first visit of each page would wait for otherwise: its templates."""
+    compile_templates("residency.web")
+    compile_templates()
 
 
 def serve_pages(
@@ -130,4 +138,8 @@ def serve_pages(
     """
     from residency.web.server import run_server
 
-    run_server(create_app(folder, token=token), host=host, port=port, on_ready=on_ready)
+    def begin() -> None:
+        on_ready()
+        threading.Thread(target=prepare_pages, daemon=True).start()
+
+    run_server(create_app(folder, token=token), host=host, port=port, on_ready=begin)

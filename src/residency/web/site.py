@@ -17,6 +17,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from residency.commands.run_apart import read_run_state
 from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import ConfigError, ResidencyError, StoreError, UserError
 from residency.project.opened_settings import read_config_as_opened
@@ -24,7 +25,7 @@ from residency.project.progress_file import RunPosition, read_position
 from residency.project.settings_file import find_project_root, read_config
 from residency.project.workspace import Workspace
 from residency.report.templates_env import make_environment
-from residency.results.next_actions import NextAction, list_next_actions
+from residency.results.next_actions import NextAction, list_first_actions, list_next_actions
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
 from residency.store.store import FOLDER, Store
@@ -143,15 +144,25 @@ class Site:
             return known[1]
 
     def next_actions(self, request: Request) -> list[NextAction]:
-        """What to do next in this project; nothing before its first run."""
+        """What to do next here."""
+        running = self.position(request) is not None
         try:
             results = self.results(request)
-            running = self.position(request) is not None
             known = self._actions.setdefault(results, {})  # what was read of the store is as old
             if running not in known:
                 known[running] = list_next_actions(results, running=running)
             return known[running]
+        except NotStartedError:
+            return self._first_actions(request)
         except ResidencyError:  # no page is lost for the sake of advice
+            return []
+
+    def _first_actions(self, request: Request) -> list[NextAction]:
+        try:
+            root = self.root(request)
+            running = root is not None and read_run_state(root).is_running
+            return list_first_actions(read_config(root) if root else None, running=running)
+        except ResidencyError:
             return []
 
     def workspace(self, request: Request) -> Workspace:
@@ -218,6 +229,11 @@ class Site:
         root = self.root(request)
         return hmac.new(self._secret, str(root).encode(), hashlib.sha256).hexdigest()
 
+    def mark_project(self, request: Request) -> str:
+        """Tells the project of this browser from others: a page that is older than the choice of
+        another one gets no token for it."""
+        return hashlib.sha256(str(self.root(request)).encode()).hexdigest()[:16]
+
     async def check_token(self, request: Request) -> None:
         """A dependency of every address: a request to write carries the token.
 
@@ -262,8 +278,10 @@ class Site:
             "here": here,
             "title": _name_page(title or names.get(here, "Residency"), values.get("pager")),
             "command": command,
+            "back": _name_place(request) if request.method == "GET" else here or "/",
             "position": position,
             "several": self.several,
+            "project_mark": self.mark_project(request),
             "actions": self.next_actions(request),
             "folder_words": self.name_folder(request),
         }
@@ -323,6 +341,11 @@ def _login_name() -> str:
         return clean_name(getpass.getuser())
     except (OSError, KeyError, ImportError):
         return ""
+
+
+def _name_place(request: Request) -> str:
+    """The address that a request asks for, without the server's name."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _name_page(title: str, pager: Any) -> str:

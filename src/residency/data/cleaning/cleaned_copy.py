@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
@@ -35,6 +35,7 @@ from residency.files.atomic_write import draft_name, publish_folder
 from residency.nouns.example import SPLITS, Example
 
 DROPPED = ("refusals", "repetitive", "template_marks", "placeholders", "mojibake", "secrets")
+"""Kinds of rows that a run would train on and that a cleaned copy leaves out; each may be kept."""
 _BATCH = 2000
 
 
@@ -49,14 +50,18 @@ class CleanedCopy:
 
 
 def write_cleaned_copy(
-    survey: Survey, out: Path, *, leaks: Mapping[int, str] | None = None
+    survey: Survey,
+    out: Path,
+    *,
+    leaks: Mapping[int, str] | None = None,
+    keep: Collection[str] = (),
 ) -> CleanedCopy:
     """Write ``out/<version id>/`` with one JSONL a split, ``dropped.jsonl``, Parquet and manifest.
 
     Args:
-        leaks: row number → benchmark that it comes near.
+        leaks: row number → benchmark that it comes near. keep: kinds of ``DROPPED`` that stay.
     """
-    reasons = list_reasons(survey, leaks or {})
+    reasons = list_reasons(survey, leaks or {}, keep)
     draft = draft_name(out / "version")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -77,7 +82,7 @@ def write_cleaned_copy(
         "near_duplicate": survey.config.data.near_duplicate,
         "truncation": survey.config.data.truncation,
         "max_length": survey.config.model.max_length,
-        "dropped": list(DROPPED),
+        "dropped": [kind for kind in DROPPED if kind not in keep],
     }
     version = replace(
         make_version([], survey.chat, settings, note="residency check --fix"),
@@ -153,8 +158,10 @@ class _DraftFiles:
             self._batch.clear()
 
 
-def list_reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[str, str]]:
-    """Row number → kind and reason, for every row that is left out."""
+def list_reasons(
+    survey: Survey, leaks: Mapping[int, str], keep: Collection[str] = ()
+) -> dict[int, tuple[str, str]]:
+    """Row number → kind and reason, for every row that is left out; ``keep``: kinds that stay."""
     out: dict[int, tuple[str, str]] = {}
     for number, drop in enumerate(survey.decision.drops):
         out[drop.row] = drop.kind, survey.removal(number)["reason"]
@@ -170,6 +177,8 @@ def list_reasons(survey: Survey, leaks: Mapping[int, str]) -> dict[int, tuple[st
         "secrets": survey.findings.private.secrets,
     }
     for kind, flags in flagged.items():
+        if kind in keep:
+            continue
         for row in flags.rows:
             if survey.split(row) in TRAINING:
                 out.setdefault(row, (kind, kind.replace("_", " ")))

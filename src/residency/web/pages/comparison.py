@@ -20,6 +20,7 @@ from residency.results.model_comparison import (
     load_compared_answers,
 )
 from residency.results.model_list import ListedRun, find_run_of, list_runs
+from residency.results.primary_change import compare_stored_primary, describe_primary
 from residency.results.run_results import RunResults
 from residency.web.open_projects import open_alone, stamp_files
 from residency.web.paging import Page, make_pager
@@ -85,14 +86,21 @@ def _add_lists(app: FastAPI, site: Site) -> None:
 
     @app.get("/compare/metric")
     def show_metric(request: Request, before: str, after: str) -> Response:
-        """What models are compared by, as ``residency compare`` says it; graded on the first call.
+        """What models are compared by, as ``residency compare`` says it.
 
-        It is graded once for the same settings, rows, answers and findings.
+        Two models of the latest run stand as the run judged them while its suite is the one in use;
+        others are graded, once for the same settings, rows, answers and findings.
         """
-        from residency.commands.compare import compare, describe_primary
 
         def grade() -> str:
+            results = site.results(request)
             with open_alone(site, request) as ws:
+                if ws.suite.hash == results.opened.get("suite"):
+                    change = compare_stored_primary(results, before, after)
+                    if change is not None:
+                        return describe_primary(change)
+                from residency.commands.compare import compare
+
                 return describe_primary(compare(ws, before, after, "dev").primary)
 
         root, store = site.need_root(request), site.store(request)

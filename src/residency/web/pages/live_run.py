@@ -97,7 +97,16 @@ async def _watch(site: Site, request: Request, root: Path) -> AsyncIterator[str]
 
 
 def _draw_panel(site: Site, request: Request) -> str:
-    return site.draw(request, "run_panel.html.j2", **_read_panel(site, request))
+    """The panel, and with it what else of the page follows from where the run is."""
+    values = _read_panel(site, request)
+    frame = {
+        "actions": site.next_actions(request),
+        "position": site.position(request),
+        "folder_words": site.name_folder(request),
+        "is_late": True,
+    }
+    parts = ("run_panel.html.j2", "next.html.j2", "position.html.j2")
+    return "".join(site.draw(request, name, **values, **frame) for name in parts)
 
 
 def _read_stamp(root: Path) -> str:

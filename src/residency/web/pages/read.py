@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 from fastapi import FastAPI, Form
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from residency.commands.read import (
     SampledAnswer,
     draw_sample,
     load_reading,
+    load_sample,
     make_grouping,
     make_note,
     make_renaming,
@@ -32,7 +33,7 @@ from residency.web.site import Site
 SHOWN_ANSWERS = 5
 """Answers to read on one page."""
 SHOWN_NOTES = 100
-"""Notes without a mode on one page."""
+"""Notes of one list on a page."""
 _WAYS: dict[str, Way] = {name: name for name in get_args(Way)}
 
 
@@ -68,8 +69,15 @@ def _add_answers(app: FastAPI, site: Site) -> None:
         model: Annotated[str, Form(max_length=64)],
         count: Annotated[int, Form(ge=1, le=1000)] = SAMPLE,
     ) -> Response:
+        before = len(load_sample(site.store(request), model))
         with open_alone(site, request) as ws:
             chosen = draw_sample(ws, model=model, count=count)
+        after = len(load_sample(site.store(request), chosen))
+        if before == after < count:
+            raise UserError(
+                f"all {after} answers that may be read are chosen",
+                next_step="group the notes, or read another model's answers",
+            )
         return site.went(request, f"/read?model={chosen}")
 
     @app.post("/read/notes/{response}")
@@ -111,6 +119,7 @@ def _add_modes(app: FastAPI, site: Site) -> None:
             with open_alone(site, request) as ws:
                 groups = suggest_modes(ws, chosen)
         reading = _load(site, request, chosen)
+        names = {mode.name for mode in reading.modes}
         return site.page(
             request,
             "modes.html.j2",
@@ -121,6 +130,9 @@ def _add_modes(app: FastAPI, site: Site) -> None:
             model=chosen,
             reading=reading,
             ungrouped=reading.ungrouped[:SHOWN_NOTES],
+            hidden_notes=max(0, len(reading.ungrouped) - SHOWN_NOTES),
+            others=[k for k in reading.kinds.values() if k.name not in names],
+            **_describe_ways(site, request),
             groups=groups,
             suggest=suggest,
         )
@@ -161,6 +173,8 @@ def _add_kinds(app: FastAPI, site: Site) -> None:
         by: Annotated[str, Form(max_length=20)],
         criterion: Annotated[str, Form(max_length=2000)] = "",
         add: Annotated[str, Form(max_length=4)] = "",
+        model: Annotated[str, Form(max_length=64)] = "",
+        place: Annotated[int, Form(ge=0)] = 0,
     ) -> Response:
         if by not in _WAYS:
             raise UserError(f"{by[:40]!r} is no way to measure", next_step=", ".join(_WAYS))
@@ -170,7 +184,21 @@ def _add_kinds(app: FastAPI, site: Site) -> None:
             added = add_kind(ws, proposal) if add else None
         if not request.headers.get("HX-Request"):
             return site.went(request, "/read/modes")
-        return site.part(request, "kind.html.j2", proposal=proposal, added=added)
+        modes = _load(site, request, model).modes if added and model else []
+        return site.part(
+            request,
+            "kind.html.j2",
+            proposal=proposal,
+            added=added,
+            mode=next((known for known in modes if known.name == mode), None),
+            model=model,
+            place=place,
+            **_describe_ways(site, request),
+        )
+
+
+def _describe_ways(site: Site, request: Request) -> dict[str, Any]:
+    return {"has_judge": bool(site.config(request).judge.url), "most": SHOWN_NOTES}
 
 
 def _choose_model(results: RunResults, model: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, UploadFile
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from residency.commands.run_apart import read_run_state
 from residency.errors import ConfigError, DataError, ResidencyError
@@ -58,7 +58,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
     def choose_project(request: Request, name: Annotated[str, Form()]) -> Response:
         if name not in {site.name_of(path) for path in site.projects()}:
             raise ConfigError("there is no such project here", where=name)
-        return _open_project(name)
+        return _open_project(site, request, name)
 
 
 def add_steps(app: FastAPI, site: Site) -> None:
@@ -90,7 +90,7 @@ def add_steps(app: FastAPI, site: Site) -> None:
 
         form = await request.form()
         root = await run_in_threadpool(_make_project, site, form)
-        return _open_project(site.name_of(root))
+        return _open_project(site, request, site.name_of(root))
 
     @app.post("/start/example")
     def make_example(request: Request, name: Annotated[str, Form()] = "tickets") -> Response:
@@ -98,7 +98,7 @@ def add_steps(app: FastAPI, site: Site) -> None:
 
         root = _choose_folder(site, name)
         init(root, example=name)
-        return _open_project(site.name_of(root))
+        return _open_project(site, request, site.name_of(root))
 
     def _show_preview(
         request: Request, file: Path, columns: dict[str, str], split_at: str
@@ -165,7 +165,7 @@ def _read_columns(form: Any) -> dict[str, str]:
     return {field: column for field, column in columns.items() if column}
 
 
-def _open_project(name: str) -> Response:
-    answer = RedirectResponse("/start", 303)
+def _open_project(site: Site, request: Request, name: str) -> Response:
+    answer = site.went(request, "/start")
     remember(answer, PROJECT_COOKIE, name)
     return answer

@@ -30,23 +30,37 @@ def add_routes(app: FastAPI, site: Site) -> None:
     @app.get("/start/check")
     def show_check(request: Request) -> Response:
         from residency.commands.check import check
+        from residency.data.cleaning.cleaned_copy import DROPPED
 
         checked = check(site.need_root(request))
+        removable: dict[str, dict[str, int]] = {}
+        for (split, kind), rows in sorted(checked.removable.items()):
+            removable.setdefault(kind, {})[split] = rows
         return site.part(
             request,
             "start_check.html.j2",
             checked=checked,
+            removable=removable,
+            optional=DROPPED,
             kinds=REMOVED_KINDS,
             command=site.command(request, "check"),
         )
 
     @app.post("/start/clean")
-    def clean_data(request: Request) -> Response:
+    def clean_data(
+        request: Request,
+        optional: Annotated[list[str] | None, Form()] = None,
+        leave_out: Annotated[list[str] | None, Form()] = None,
+    ) -> Response:
+        """``optional``: kinds that a person could choose; ``leave_out``: those that were ticked."""
         from residency.commands.set_up import use_cleaned_data
 
         site.need_person(request)
-        checked = use_cleaned_data(site.need_root(request))
-        return site.part(request, "start_cleaned.html.j2", fixed=checked.fixed)
+        keep = set(optional or ()) - set(leave_out or ())
+        checked = use_cleaned_data(site.need_root(request), keep=keep)
+        return site.part(
+            request, "start_cleaned.html.j2", fixed=checked.fixed, config=site.config(request)
+        )
 
     @app.get("/start/suite")
     def show_suite(request: Request) -> Response:

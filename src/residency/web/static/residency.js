@@ -24,12 +24,22 @@
   };
 
   // --- requests ----------------------------------------------------------------------------
-  const refreshToken = async () => {
+  const refreshToken = async () => { // gives whether this page's project is still the one that is shown
     const answer = await fetch("/token", { headers: { "HX-Request": "true" } });
-    const { token } = await answer.json();
+    const { token, project } = await answer.json();
+    if (project !== csrf().dataset.project) {
+      sayText("Another project was chosen meanwhile: load this page again. Nothing was written.");
+      return false;
+    }
     csrf().content = token;
     document.querySelectorAll('input[name="csrf"]').forEach((field) => { field.value = token; });
-    return token;
+    return true;
+  };
+  const go = (url) => {
+    const target = new URL(url, location.href);
+    const isHere = target.pathname + target.search === location.pathname + location.search;
+    location.assign(target);
+    if (isHere && target.hash) location.reload(); // a mark within the page alone would load nothing
   };
 
   const targetOf = (element) => {
@@ -41,10 +51,16 @@
 
   const swap = (element, html) => {
     const how = element.getAttribute("hx-swap") || "innerHTML";
-    const target = targetOf(element);
-    if (!target || how === "none") return;
     const focus = document.activeElement?.id;
     const content = parse(html);
+    content.querySelectorAll("[hx-swap-oob]").forEach((part) => { // what else on the page is new by it
+      part.removeAttribute("hx-swap-oob");
+      part.remove();
+      document.getElementById(part.id)?.replaceWith(part);
+      start(part);
+    });
+    const target = targetOf(element);
+    if (!target || how === "none") return;
     const fresh = [...content.children];
     if (how === "outerHTML") {
       const hadFocus = target.contains(document.activeElement) || target === document.activeElement;
@@ -69,11 +85,18 @@
   };
 
   const turns = new WeakMap(); // of several answers to one place the last that was asked for stays
+  const sending = new WeakSet(); // forms whose answer is awaited: a second click writes nothing twice
   const send = async (element, { submitter = null, again = false } = {}) => {
     const question = element.getAttribute("hx-confirm");
     if (question && !again && !confirm(question)) return;
-    const post = element.getAttribute("hx-post") ?? submitter?.getAttribute("formaction");
+    const isForm = element.matches('form[method="post"]');
     const get = element.getAttribute("hx-get");
+    const post = element.getAttribute("hx-post") ?? submitter?.getAttribute("formaction")
+      ?? (isForm && !get ? element.getAttribute("action") : null);
+    const isButtoned = isForm && element.dataset.auto === undefined;
+    if (isButtoned && !again && sending.has(element)) return;
+    if (isButtoned) sending.add(element);
+    let isLeaving = false;
     let url = submitter?.getAttribute("formaction") || post || get;
     const options = { headers: { "HX-Request": "true" } };
     const data = bodyOf(element, submitter);
@@ -95,14 +118,14 @@
       const answer = await fetch(url, options);
       const text = await answer.text();
       if (answer.status === 403 && post && !again) {
-        await refreshToken(); // the server was started again: the page is still good
-        return await send(element, { submitter, again: true });
+        // the server was started again: the page is still good
+        if (await refreshToken()) await send(element, { submitter, again: true });
+        return;
       }
       const away = answer.headers.get("HX-Redirect");
-      if (away) return location.assign(away);
-      if (answer.redirected && element.getAttribute("hx-swap") !== "none") {
-        return location.assign(answer.url);
-      }
+      isLeaving = Boolean(away);
+      if (away) return go(away);
+      if (answer.redirected && element.getAttribute("hx-swap") !== "none") return go(answer.url);
       if (!answer.ok) return say(parse(text || "<p>That did not work.</p>"));
       if (!isLast() && element.getAttribute("hx-swap") !== "beforeend") return;
       swap(element, text);
@@ -111,6 +134,7 @@
       sayText("The server does not answer. What you wrote is still here; try again in a moment.");
     } finally {
       if (isLast()) busy.removeAttribute("aria-busy");
+      if (!isLeaving) sending.delete(element);
     }
   };
 
@@ -128,24 +152,12 @@
     event.preventDefault();
     send(element);
   });
-  document.addEventListener("submit", async (event) => {
+  document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.matches(REQUEST) && triggerOf(form) === "submit") {
-      event.preventDefault();
-      send(form, { submitter: event.submitter });
-      return;
-    }
-    if (form.method !== "post" || form.dataset.fresh) return;
-    event.preventDefault(); // a page may be older than the server: its token is made new first
-    const submitter = event.submitter;
-    try { await refreshToken(); } catch { sayText("The server does not answer."); return; }
-    if (!form.isConnected) { // what it stood in was drawn anew meanwhile; what was meant still counts
-      form.hidden = true;
-      document.body.append(form);
-    }
-    form.dataset.fresh = "1";
-    form.requestSubmit(submitter || undefined);
-    delete form.dataset.fresh;
+    const isRequest = form.matches(REQUEST) && triggerOf(form) === "submit";
+    if (!isRequest && form.method !== "post") return;
+    event.preventDefault(); // what is refused is told here, and what was written stays in its fields
+    send(form, { submitter: event.submitter });
   });
   document.addEventListener("change", (event) => {
     const element = event.target.closest(REQUEST);
