@@ -21,7 +21,7 @@ from residency.project.row_decisions import read_decisions
 from residency.project.settings_file import read_config
 from residency.report.word_difference import mark_difference
 from residency.results.model_comparison import ANY, compare_models, load_compared_answers
-from residency.results.next_actions import list_next_actions
+from residency.results.next_actions import count_further_rounds, list_next_actions
 from residency.results.primary_change import compare_stored_primary, describe_primary
 from residency.results.row_review import list_drawn_rows
 from residency.results.run_results import RunResults
@@ -302,6 +302,17 @@ def test_a_finding_that_is_not_ticked_stays_in_the_cleaned_copy(tmp_path: Path) 
     unknown = {"optional": ["duplicates"]}
     refused = client.post("/start/clean", data=unknown, headers={"X-CSRF-Token": token})
     assert refused.status_code == 422 and "refusals" in refused.text
+
+
+def test_a_run_that_ended_before_its_last_round_is_not_told_to_go_on(root: Path) -> None:
+    """More rounds would change nothing: the same settings find the same end."""
+    results = RunResults(Store(root, create=False))
+    most = int(results.settings["rounds"]["max"])
+    done = max(model.number for model in results.models)
+    assert count_further_rounds(results) == (done + 1 if done >= most else 0)
+    results.models = [model for model in results.models if model.number < most]
+    assert count_further_rounds(results) == 0
+    assert "Train another round" not in {action.title for action in list_next_actions(results)}
 
 
 def test_next_is_told_before_there_is_a_project_and_before_its_first_run(tmp_path: Path) -> None:

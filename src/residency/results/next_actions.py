@@ -161,6 +161,14 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
         )
 
 
+def count_further_rounds(results: RunResults) -> int:
+    """How many rounds a run with one more than this would have; 0 where it is not complete, or ended
+    before its last round: then no number of rounds would go on with it."""
+    done = max((model.number for model in results.models), default=0)
+    most = int(results.settings.get("rounds", {}).get("max", done))
+    return done + 1 if results.complete and done >= most else 0
+
+
 def write_run_command(results: RunResults) -> str:
     """``run DIR`` with the options that the run was started with: others would begin another run."""
     return f"run DIR {_write_options(results)}".rstrip()
@@ -235,8 +243,8 @@ def _serve_issues(results: RunResults, failing: list[IssueResult]) -> Iterator[N
     named = ", ".join(_tell_rate(issue) for issue in failing[:2])
     more = f" and {len(failing) - 2} more" if len(failing) > 2 else ""
     wanted = int(results.settings.get("target", {}).get("rows_per_issue", 24))
-    if left >= wanted and results.complete:
-        rounds = results.models[-1].number + 1
+    rounds = count_further_rounds(results)
+    if left >= wanted and rounds:
         yield NextAction(
             "Train another round",
             f"Still failing: {named}{more}; {rows} to draw from.",
@@ -244,10 +252,11 @@ def _serve_issues(results: RunResults, failing: list[IssueResult]) -> Iterator[N
             "/run",
             66.0,
         )
-    elif left < wanted:
+    elif left < wanted or results.complete:
+        served = rows if left < wanted else results.stopped or rows
         yield NextAction(
             f"Write {WRITE_ROWS} answers for {worst.title}",
-            f"{_tell_rate(worst)}; {rows}, so the rows must come from you.",
+            f"{_tell_rate(worst)}; {served}, so the rows must come from you.",
             f"collect DIR --issue {worst.issue.id}",
             "/write",
             72.0,

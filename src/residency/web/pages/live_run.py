@@ -24,7 +24,11 @@ from residency.project.progress_file import PROGRESS_FILE
 from residency.report.score_charts import draw_score_chart
 from residency.report.training_charts import draw_loss_chart
 from residency.results.live_figures import read_live_answers, read_live_loss
-from residency.results.next_actions import find_waiting_round, write_run_command
+from residency.results.next_actions import (
+    count_further_rounds,
+    find_waiting_round,
+    write_run_command,
+)
 from residency.store.store import FOLDER
 from residency.web.site import NotStartedError, Site
 
@@ -128,6 +132,7 @@ def _read_panel(site: Site, request: Request) -> dict[str, Any]:
         "state": state,
         "results": None,
         "waiting": 0,
+        "further_rounds": 0,
         "score": "",
         "loss": "",
         "answers": [],
@@ -140,6 +145,7 @@ def _read_panel(site: Site, request: Request) -> dict[str, Any]:
     try:
         values["results"] = results
         values["waiting"] = find_waiting_round(results)
+        values["further_rounds"] = count_further_rounds(results)
         values["score"] = draw_score_chart(results.models)
         steps = read_live_loss(store)
         values["loss"] = draw_loss_chart({"the training that goes on": steps}) if steps else ""
