@@ -69,6 +69,20 @@ def test_a_fence_around_json_is_read_whatever_the_line_ends(fence: str) -> None:
     assert text[parsed.fields["order"].start : parsed.fields["order"].end] == "A-1"
 
 
+def test_names_that_differ_by_case_alone_are_one_field_twice() -> None:
+    parsed = parse_answer(
+        '{"Colour": "red", "colour": "blue", "cafe\\u0301": 1, "café": 2}', "json"
+    )
+    assert {key: field.value for key, field in parsed.fields.items()} == {
+        "colour": "red",
+        "café": "1",
+    }
+    assert [problem.message for problem in parsed.problems] == [
+        "field 'colour' appears twice",
+        "field 'café' appears twice",
+    ]
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_read_without_an_error_and_places_are_true(text: str) -> None:
     strict = parse_answer(text, "lines").fields

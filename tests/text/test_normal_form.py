@@ -24,3 +24,8 @@ def test_a_cut_answer_may_become_what_it_begins_and_nothing_else() -> None:
     assert could_become("", "paris")
     assert not could_become(normalise_answer("**Lon"), "paris")
     assert not could_become("paris, france", "paris")
+
+
+def test_texts_of_marks_alone_are_told_apart() -> None:
+    marks = ["?", "!", ".", ",", ":", ";", "...", "¿", "()", "+", "-", '"', "👍", "👎", ""]
+    assert len({normalise_answer(mark) for mark in marks}) == len(marks)

@@ -42,6 +42,15 @@ def test_pain_42_reasoning_between_known_marks_is_no_answer(opening: str, closin
         ("<|channel|>analysis<|message|>a<|end|><|channel|>final<|message|>B<|return|>", "B"),
         ("Steps: a [BEGIN FINAL RESPONSE]\nB\n[END FINAL RESPONSE]<|end|>", "B"),
         ("<think>a</think><answer>B</answer>", "<answer>B</answer>"),
+        ("<think>a</think><reasoning>b</reasoning>C", "C"),
+        ("<reasoning>a <think>b</think> c</reasoning>D", "D"),
+        ("<think>a <reasoning>b</reasoning> c</think>D", "D"),
+        ("<think>a</think>B<think>c</think>", "B"),
+        ("A<think>b</think>C<think>d</think>", "C"),
+        ("<think>a</think>\nB\n<think>c<think>d</think></think>", "B"),
+        ("<think>a</think>B<think>c</think>D", "D"),
+        ("<think>a</think>", ""),
+        ("Say <think> first. <reasoning>a</reasoning>B", "B"),
     ],
 )
 def test_what_remains_is_the_answer(text: str, answer: str) -> None:

@@ -282,6 +282,10 @@ def _parse_json(text: str) -> Parsed:
         start = body.find(json.dumps(raw, ensure_ascii=False), max(body.find(f'"{key}"'), 0))
         inner = start + (1 if isinstance(raw, str) else 0)
         span = (inner + shift, inner + shift + len(written)) if start >= 0 else (0, len(text))
+        name = unicodedata.normalize("NFC", key).casefold()
+        if name in fields:  # read_json knows keys that are the same to the letter
+            problems.append(Problem(f"field {name!r} appears twice", Span(*span, name)))
+            continue
         canonical = write_canonical(raw, normalise_answer)
-        fields[key.casefold()] = Field(key.casefold(), written, *span, canonical)
+        fields[name] = Field(name, written, *span, canonical)
     return Parsed(fields, tuple(problems))

@@ -33,10 +33,12 @@ def normalise_answer(text: str) -> str:
     NFKC, case folded, runs of white space as one space, without invisible characters and vowel
     points of Arabic; typeset apostrophes and hyphens are plain. At both ends it has no quotes, full
     stops, commas, colons and question marks (of any script), nor Markdown emphasis, brackets,
-    ``\\boxed{}``, a list mark or a fence around all of it.
+    ``\\boxed{}``, a list mark or a fence around all of it. A text of such signs alone keeps
+    them: ``?`` is not ``!``.
     """
     folded = unicodedata.normalize("NFKC", strip_fence(text)[0]).casefold().translate(_PLAIN)
-    plain = " ".join(folded.split()).strip(_EDGE)
+    spaced = " ".join(folded.split())
+    plain = spaced.strip(_EDGE) or spaced
     while (inner := _strip_around(plain)) != plain:
         plain = inner
     return plain
@@ -65,4 +67,4 @@ def _strip_around(text: str) -> str:
             break
     else:
         text = text[:-1] if _LETTERED.fullmatch(text) else text
-    return text.strip(_EDGE)
+    return text.strip(_EDGE) or text

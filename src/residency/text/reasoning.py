@@ -106,21 +106,44 @@ def _find_after_reasoning(text: str, *, cut: bool) -> AnswerPlace:
         return AnswerPlace(len(text), len(text), cut_in_reasoning=True)
     if not _FIRST_CHARACTERS.search(text):
         return whole_text
+    place = whole_text
+    for _ in MARKS:  # one family's reasoning may stand within or behind another's
+        narrower = _leave_out_families(text, place, cut=cut)
+        if narrower == place or narrower.cut_in_reasoning:
+            return narrower
+        place = narrower
+    return place
+
+
+def _leave_out_families(text: str, place: AnswerPlace, *, cut: bool) -> AnswerPlace:
+    """A narrower place, by the first family of marks that stands in it."""
     for opening, closing in _PATTERNS:
-        opened = [hit.start() for hit in opening.finditer(text)]
-        closed = list(closing.finditer(text))
+        opened = [hit.start() for hit in opening.finditer(text, place.start, place.end)]
+        closed = list(closing.finditer(text, place.start, place.end))
         if not opened and not closed:
             continue
-        before = text[: opened[0]].rstrip() if opened else ""
         if opened and (not closed or opened[-1] > closed[-1].start()):
-            if cut and (closed or not before):
-                return AnswerPlace(len(text), len(text), cut_in_reasoning=True)
-            return whole_text
+            if cut and (closed or not text[place.start : opened[0]].strip()):
+                return AnswerPlace(place.end, place.end, cut_in_reasoning=True)
+            continue  # spoken of, not used
         start = _skip_space(text, closed[-1].end())
-        if start == len(text) and before:
-            return AnswerPlace(0, len(before))  # it reasons after its answer
-        return AnswerPlace(start, len(text))
-    return whole_text
+        if start < place.end:
+            return AnswerPlace(start, place.end)
+        return _find_before_last(text, place, opened, [hit.span() for hit in closed])
+    return place
+
+
+def _find_before_last(
+    text: str, place: AnswerPlace, opened: list[int], closed: list[tuple[int, int]]
+) -> AnswerPlace:
+    """The last text that stands before a block, where nothing stands behind them all."""
+    ends = [place.start, *(end for _, end in closed[:-1])]
+    for left, (close, _) in zip(reversed(ends), reversed(closed), strict=True):
+        right = next((start for start in opened if left <= start < close), left)
+        if part := text[left:right].rstrip():
+            start = _skip_space(text, left)
+            return AnswerPlace(start, start + len(part.lstrip()))
+    return AnswerPlace(place.end, place.end)
 
 
 def _skip_space(text: str, start: int) -> int:

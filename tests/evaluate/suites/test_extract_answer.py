@@ -38,6 +38,12 @@ CASES: list[tuple[Any, str, str | None]] = [
     ({"json": "answer"}, '{"answer": "\\u00e4"}', "ä"),
     ({"json": "antw\u00f6rt"}, '{"antw\\u00f6rt": "x"}', "x"),
     ({"json": "result.answer"}, '{"result": {"answer": 5}}', "5"),
+    ({"regex": r"Answer: (\w)|Choice: (\w)"}, "Choice: B", "B"),
+    ({"json": "answer"}, '{"answer": 1, "answer": 2}', None),
+    ({"json": "answer"}, '{"answer": 1, "answer": 1}', "1"),
+    ({"json": "answer"}, '{"answer": "A", "sure": NaN}', "A"),
+    ("last_line", "42\n\n---", "42"),
+    ("last_line", "<answer>\n42\n</answer>", "42"),
     ({"json": "answer"}, '{"note": "\\"answer\\": 1", "answer": 2}', "2"),
 ]
 

@@ -1,7 +1,7 @@
 """Where in a response the answer stands: a suite's step before its rules look at it.
 
 ``extract = "last_line"``, ``"last_number"`` or ``"json"`` (the last JSON value), or a table with a
-pattern (``{regex = 'Answer: (.*)'}``, its first group counts) or a key (``{json = "answer"}``, or
+pattern (``{regex = 'Answer: (.*)'}``, the first group that matched counts) or a key (``{json = "answer"}``, or
 ``{json = "result.answer"}`` inside an object).
 """
 
@@ -20,12 +20,13 @@ from residency.evaluate.suites.rule_registry import suggest_name
 from residency.text.numbers import drop_labels, find_numbers
 
 WAYS = ("regex", "last_number", "last_line", "json")
-EXTRACTION = 2
+EXTRACTION = 3
 """Version of the search for answers."""
 SECONDS = 1.0
 """Longest search of a pattern in one response."""
 _LINE = regex.compile(r"[^\r\n\v\f\x85\u2028\u2029]*\S[^\r\n\v\f\x85\u2028\u2029]*")
-_FENCE = regex.compile(r"\s*(?:`{3,}|~{3,})[\w+-]*\s*")
+_FENCE = regex.compile(r"\s*(?:(?:`{3,}|~{3,})[\w+-]*|[-*_=]{3,}|</?\w+>)\s*")
+"""A fence, a rule between paragraphs, a tag: a line that says nothing."""
 _CITATION = regex.compile(r"\[\s*\d{1,3}\s*\]")
 _MAX_STARTS = 200
 
@@ -62,7 +63,8 @@ class AnswerExtraction:
         if not hits:
             return None
         last = hits[-1]  # a model may think aloud first
-        group = 1 if last.re.groups and last.group(1) is not None else 0
+        groups = range(1, (last.re.groups or 0) + 1)
+        group = next((number for number in groups if last.group(number) is not None), 0)
         return ExtractedText(last.start(group), last.end(group), last.group(group))
 
 
@@ -106,7 +108,7 @@ def _find_number(text: str) -> ExtractedText | None:
 
 
 def _find_line(text: str) -> ExtractedText | None:
-    """The last line that holds something besides a fence."""
+    """The last line that holds something besides a fence, a rule or a tag."""
     lines = [line for line in _LINE.finditer(text) if not _FENCE.fullmatch(line.group())]
     if not lines:
         return None
@@ -130,7 +132,7 @@ def _find_json(text: str, key: str) -> ExtractedText | None:
 
 def _iterate_json(text: str) -> Iterator[tuple[int, int, Any]]:
     """JSON objects and lists of a text that lie in no other, and their places."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_join_pairs)
     position = 0
     for _ in range(_MAX_STARTS):
         start = min(
@@ -144,6 +146,16 @@ def _iterate_json(text: str) -> Iterator[tuple[int, int, Any]]:
             position = start + 1
             continue
         yield start, position, value
+
+
+def _join_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; one that gives a key two values has none."""
+    value = dict(pairs)
+    if any(
+        value[key] is not other and value[key] != other for key, other in pairs
+    ):  # NaN is not NaN
+        raise ValueError("a key has two values")
+    return value
 
 
 def _find_value(text: str, start: int, end: int, key: str, value: Any) -> ExtractedText | None:

@@ -26,7 +26,7 @@ class Choices(Rule):
 
     NAME: ClassVar[str] = "choices"
     KIND: ClassVar[str] = "wrong"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     choices: tuple[str, ...] = Field(min_length=2)
     compare: bool = True

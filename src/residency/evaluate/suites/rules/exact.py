@@ -15,7 +15,7 @@ class Exact(Rule):
 
     NAME: ClassVar[str] = "exact"
     KIND: ClassVar[str] = "wrong"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     mode: Literal["normalised", "raw"] = "normalised"
     answers: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ class Fields(Rule):
 
     NAME: ClassVar[str] = "fields"
     KIND: ClassVar[str] = "wrong"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     fields: tuple[str, ...] = ()
     free: tuple[str, ...] = ()
