@@ -19,7 +19,7 @@ def write_rows(path: Path, count: int) -> dict[str, int]:
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):
             tags = draw.sample(["late", "loud", "rare", "odd"], draw.randrange(3))
-            group = f"g{number // 3}" if number % 2 else ""
+            group = f"{path.stem} {number // 3}" if number % 2 else ""
             for tag in tags:
                 groups.setdefault(tag, set()).add(group or f"row {number}")
             words = ("".join(draw.choices("abcdefghijklmnop", k=6)) for _ in range(12))
