@@ -10,7 +10,8 @@ import pytest
 
 from residency.config.data import DataConfig
 from residency.data.reading.learn_marks import read_mark_name
-from residency.data.reading.source_reader import ReadResult, read_sources
+from residency.data.reading.source_reader import PROBE_ROWS, ReadResult, read_sources
+from residency.errors import DataError
 
 U = {"role": "user", "content": "u"}
 BAD = {"role": "assistant", "content": "bad"}
@@ -46,7 +47,7 @@ def test_words_that_name_other_things_are_no_marks(tmp_path: Path) -> None:
         read_mark_name(name)
         for name in ("id", "name", "label", "target_language", "loss_reason", "no")
     ] == [None] * 6
-    rows = [{"messages": [U, {**GOOD, "target": "sql", "context": "a shop", "label": 0}]}]
+    rows = [{"messages": [U, {**GOOD, "target": "sql", "context": "a shop", "label": 7}]}]
     result = read_rows(tmp_path, rows)
     assert list_learned(result) == [["good"]]
     assert result.files[0].unused == ("messages[].label",)
@@ -81,3 +82,64 @@ def test_a_row_that_is_marked_is_left_out_of_training_alone(
 def test_a_value_or_class_of_such_a_name_is_no_mark_of_the_row(tmp_path: Path) -> None:
     rows = [{"prompt": "p", "completion": "c", "target": 0, "loss": 0.0, "context": "false alarm"}]
     assert len(read_rows(tmp_path, rows).examples) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "no", "yes"),
+    [
+        ("good", False, True), ("label", 0, 1), ("label", "bad", "good"), ("thumbs", "down", "up"), ("thumbs", -1, 1),
+        ("is_good", "false", "true"), ("flagged", True, False), ("rejected", 1, 0), ("correct", False, True),
+        ("status", "rejected", "approved"), ("feedback", "negative", "positive"), ("Thumbs Down", True, False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("written", [list, json.dumps])
+def test_a_turn_that_its_file_calls_bad_is_not_learned_and_told(
+    tmp_path: Path, key: str, no: Any, yes: Any, written: Any
+) -> None:
+    row = {"messages": written([U, {**BAD, key: no}, U, {**GOOD, key: yes}])}
+    result = read_rows(tmp_path, [row, {"messages": written([U, GOOD])}])
+    assert list_learned(result) == [["good"], ["good"]]
+    assert result.files[0].changed == {f"a turn that messages[].{key} calls bad is not learned": 1}
+    assert result.files[0].unused == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "values"), [("label", (0, 2)), ("status", ("open", "failed")), ("topic", (0, 1))]
+)
+def test_a_key_with_classes_calls_no_turn_bad(
+    tmp_path: Path, key: str, values: tuple[Any, Any]
+) -> None:
+    rows = [{"messages": [U, {**BAD, key: values[0]}, U, {**GOOD, key: values[1]}]}]
+    result = read_rows(tmp_path, rows)
+    assert list_learned(result) == [["bad", "good"]]
+    assert result.files[0].unused == (f"messages[].{key}",)
+
+
+def test_no_answer_that_is_called_bad_is_a_reference(tmp_path: Path) -> None:
+    row = {"messages": [U, {**BAD, "good": False}]}
+    (reject,) = read_rows(tmp_path, [row], "dev").rejects
+    assert (reject.field, reject.reason) == ("messages[1].good", "the last answer is marked as bad")
+    (reject,) = read_rows(tmp_path, [row]).rejects
+    assert reject.reason == "every answer is marked as not to be learned"
+
+
+def test_turns_rated_below_the_least_are_not_learned(tmp_path: Path) -> None:
+    rows = [{"messages": [U, {**BAD, "rating": 1}, U, {**GOOD, "rating": 5}]}]
+    (note,) = read_rows(tmp_path, rows).files[0].ratings
+    assert "turns that it calls bad are trained like good ones" in note
+    assert "--least 'messages[].rating=4'" in note
+    config = DataConfig(least={"messages[].rating": 4})
+    result = read_sources(["rows.jsonl"], config, "train", tmp_path)
+    assert list_learned(result) == [["good"]]
+    with pytest.raises(DataError, match=r"no column 'messages\[\].score'"):
+        read_sources(["rows.jsonl"], DataConfig(least={"messages[].score": 4}), "train", tmp_path)
+
+
+def test_marks_that_come_late_in_a_file_are_followed(tmp_path: Path) -> None:
+    """What a file holds is found out of its first rows; only bad rows may have a mark at all."""
+    many = [{"messages": [{**U, "content": f"u {n}"}, GOOD]} for n in range(PROBE_ROWS)]
+    turn = {"messages": [U, {**BAD, "good": False}, U, GOOD]}
+    result = read_rows(tmp_path, [*many, turn, {"messages": [U, BAD], "label": False}])
+    assert list_learned(result) == [["good"]] * (PROBE_ROWS + 1)
+    assert result.files[0].changed == {"a turn that messages[].good calls bad is not learned": 1}
+    assert [(reject.line, reject.field) for reject in result.rejects] == [(PROBE_ROWS + 2, "label")]

@@ -1,4 +1,4 @@
-"""Words and columns with which files mark an answer as good or bad."""
+"""Words and columns with which files mark an answer as good or bad: the only place that names them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from typing import Any
 
 from residency.data.reading.learn_marks import read_yes_or_no
 
+LABEL_COLUMNS = (
+    "label", "kto_tag", "kto_label", "is_desirable", "is_preferred", "desirable", "feedback",
+    "user_feedback", "human_feedback", "thumb", "thumbs", "thumbs_up", "is_good", "is_chosen", "accepted",
+    "approved", "status", "review", "review_status", "human_label", "rejected", "is_rejected", "is_bad",
+    "thumbs_down", "discard", "discarded",
+)  # fmt: skip
+"""Columns that mark answers wherever they hold nothing but marks, the likeliest first."""
 BAD_COLUMNS = frozenset({
     "rejected", "is_rejected", "bad", "is_bad", "thumbs_down", "discard", "discarded", "toxic", "is_toxic",
     "harmful", "unsafe", "flagged", "spam", "hallucination", "hallucinated", "is_hallucination",

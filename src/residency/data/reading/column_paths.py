@@ -1,11 +1,18 @@
-"""Columns inside of columns: ``translation.de`` is the field ``de`` of the object ``translation``."""
+"""Columns inside of columns: ``translation.de`` is the field ``de`` of the object ``translation``, and
+``messages[].rating`` what each turn of the column ``messages`` says under ``rating``."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from residency.data.reading.clean_text import is_missing
+from residency.files.turn_lists import list_column_turns
+
 _DEEPEST = 6
+WITHIN = "[]."
+"""Between a column of turns and a key within them: ``messages[].rating``."""
 
 
 def read_column(row: Mapping[str, Any], column: str) -> Any:
@@ -46,3 +53,30 @@ def list_text_paths(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield path
         elif isinstance(value, Mapping) and path.count(".") < _DEEPEST:
             yield from list_text_paths(value, f"{path}.")
+
+
+def list_values(row: Mapping[str, Any], column: str) -> list[Any]:
+    """What stands in a column, or under a key of its turns, without what is missing."""
+    if WITHIN in column and column not in row:
+        return list_turn_values(row, column)
+    value = read_column(row, column)
+    return [] if is_missing(value) else [value]
+
+
+def list_turn_values(row: Mapping[str, Any], path: str) -> list[Any]:
+    """What stands under a key of a row's turns, without what is missing."""
+    column, _, key = path.partition(WITHIN)
+    turns = read_turns(row.get(column))
+    return [t[key] for t in turns if isinstance(t, Mapping) and not is_missing(t.get(key))]
+
+
+def read_turns(value: Any) -> list[Any]:
+    """The turns of a conversation, also of its JSON text or its columns; empty where it is none."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return []
+    if isinstance(value, Mapping):
+        return list_column_turns(value)
+    return value if isinstance(value, list) else []

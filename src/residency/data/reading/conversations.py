@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from residency.data.reading.clean_text import RowError, clean_text, describe_type
+from residency.data.reading.column_paths import read_turns
 from residency.data.reading.harmony import CHANNEL_KEYS, join_channels
 from residency.data.reading.learn_marks import is_learned, read_mark_name
 from residency.data.reading.tool_calls import read_named_calls, read_openai_calls, read_tools
@@ -108,12 +109,9 @@ def read_messages(value: Any, field: str) -> tuple[Message, ...]:
 
 def list_unread_keys(value: Any) -> set[str]:
     """Keys inside the messages of a row that are not read."""
-    if isinstance(value, Mapping):
-        value = list_column_turns(value) or [value]
-    if not isinstance(value, list):
-        return set()
+    turns = read_turns(value) or ([value] if isinstance(value, Mapping) else [])
     unread: set[str] = set()
-    for raw in value:
+    for raw in turns:
         if isinstance(raw, Mapping):
             keys = {str(key).strip().lower() for key in raw}
             pairs = () if keys & set(SPEAKER_KEYS) else PAIR_KEYS

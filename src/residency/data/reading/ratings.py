@@ -10,8 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from residency.data.reading.answer_marks import may_mark_answers
-from residency.data.reading.clean_text import RowError, clean_label, is_missing, write_value
-from residency.data.reading.column_paths import find_root, has_column, read_column
+from residency.data.reading.clean_text import RowError, clean_label, write_value
+from residency.data.reading.column_paths import (
+    WITHIN,
+    find_root,
+    has_column,
+    list_values,
+    read_column,
+)
 from residency.errors import DataError
 
 _NAMES = re.compile(
@@ -28,7 +34,7 @@ def check_ratings(row: Mapping[str, Any], least: Mapping[str, float]) -> None:
     Raises:
         RowError: it is rated worse, or not with a number.
     """
-    for column, lowest in least.items():
+    for column, lowest in least.items():  # those of turns: turn_marks.py
         if find_root(row, column) not in row:
             continue
         number = read_number(read_column(row, column))
@@ -47,7 +53,7 @@ def check_rating_columns(
         DataError: one is not.
     """
     for column in least:
-        if rows and not any(has_column(row, column) for row in rows):
+        if rows and not any(has_column(row, column) or list_values(row, column) for row in rows):
             names = sorted({clean_label(str(key)) for row in rows for key in row})[:12]
             raise DataError(
                 f"no column {column!r} to leave out rows by; the file has {', '.join(names)}",
@@ -72,9 +78,9 @@ def describe_ratings(rows: Sequence[Mapping[str, Any]], unused: Iterable[str]) -
     are left out."""
     notes = []
     for column in unused:
-        name = column.strip().lower().replace(" ", "_")
-        values = [v for row in rows if not is_missing(v := read_column(row, column))]
-        if may_mark_answers(column, values):
+        name = column.rpartition(WITHIN)[2].strip().lower().replace(" ", "_")
+        values = [value for row in rows for value in list_values(row, column)]
+        if WITHIN not in column and may_mark_answers(column, values):
             words = " or ".join(sorted({write_value(value) for value in values})[:4])
             notes.append(
                 f"{column} is {words} and is not read: if it marks bad answers, they are trained like good "
@@ -91,8 +97,9 @@ def describe_ratings(rows: Sequence[Mapping[str, Any]], unused: Iterable[str]) -
         whole = all(number == int(number) for number in numbers)
         shown = f"{math.ceil(least)}" if whole else f"{least:.3g}"
         key = column if re.fullmatch(r"[A-Za-z0-9_-]+", column) else json.dumps(column)
+        what = "turns" if WITHIN in column else "rows"
         notes.append(
-            f"{column} holds numbers from {low:g} to {high:g} and is not read, so rows that it calls bad "
+            f"{column} holds numbers from {low:g} to {high:g} and is not read, so {what} that it calls bad "
             f"are trained like good ones; to leave them out: --least "
             f"{shlex.quote(f'{column}={shown}')}, or [data] least = {{{key} = {shown}}}"
         )

@@ -17,6 +17,7 @@ from residency.data.reading.find_layout import RowMapping
 from residency.data.reading.map_rows import MappedRow, map_row
 from residency.data.reading.ratings import check_ratings
 from residency.data.reading.suggest_columns import list_answer_columns
+from residency.data.reading.turn_marks import find_late_marks, leave_out_bad_turns
 from residency.files.atomic_write import write_json_lines
 from residency.files.record import Record
 from residency.nouns.example import Example, Split
@@ -52,7 +53,9 @@ class RowReader:
     """Reads one record of a source whose layout is known. Can be sent to another process.
 
     ``mapping`` is None when no record of the source could be read; ``need_answer`` says whether a
-    row without an answer is refused, ``need_prompt`` whether one without a prompt is.
+    row without an answer is refused, ``need_prompt`` whether one without a prompt is. ``turn_marks``
+    are keys within turns that call them good or bad, ``seen`` the columns and keys of the rows by
+    which all this was found out; empty: it was found out of all rows.
     """
 
     name: str
@@ -61,6 +64,8 @@ class RowReader:
     need_answer: bool
     mapping: RowMapping | None
     need_prompt: bool = False
+    turn_marks: tuple[str, ...] = ()
+    seen: frozenset[str] = frozenset()
 
     def read_record(self, record: Record) -> tuple[Example | Reject, tuple[str, ...]]:
         """The record as an example, or why it is none; and what was left out of it, in words."""
@@ -68,8 +73,15 @@ class RowReader:
             return self._reject(record, record.field, record.error), ()
         try:
             check_ratings(record.values, self.config.least)
+            marks = self.turn_marks
+            if self.seen:
+                columns = self.mapping.columns.values()
+                marks += find_late_marks(record.values, self.seen, columns)
+            values, bad_turns = leave_out_bad_turns(
+                record.values, marks, self.config.least, asked=self.need_prompt
+            )
             mapped = map_row(
-                record.values,
+                values,
                 self.mapping,
                 instruction=self.config.instruction,
                 split_at=self.config.split_at,
@@ -96,7 +108,7 @@ class RowReader:
             weight=mapped.weight,
             rejected=mapped.rejected,
         )
-        return example, mapped.changes
+        return example, (*mapped.changes, *bad_turns)
 
     def _reject(self, record: Record, field: str, reason: str) -> Reject:
         """What a row's text may have brought into field and reason is made printable."""

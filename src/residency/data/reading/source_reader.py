@@ -27,6 +27,7 @@ from residency.data.reading.text_pieces import (
     divide_pieces,
     holds_dialogue_lines,
 )
+from residency.data.reading.turn_marks import find_turn_marks, list_turn_keys
 from residency.errors import DataError
 from residency.files.content_hash import hash_file
 from residency.files.record import Record
@@ -208,6 +209,8 @@ class SourceReader:
     def _find_reader(self, probe: Sequence[Record]) -> RowReader:
         values = [r.values for r in probe if r.values is not None]
         mapping = None
+        turn_marks: tuple[str, ...] = ()
+        seen: frozenset[str] = frozenset()
         need_answer = self._need_answer
         if values:
             if self.split == "train":
@@ -222,7 +225,11 @@ class SourceReader:
             if need_answer is None:
                 answers = "response" in mapping.columns or any("instances" in v for v in values)
                 need_answer = answers or not mapping.layout.asks
-            self._unused = _list_unused(values, mapping, self._config)
+            unused = _list_unused(values, mapping, self._config)
+            turn_marks = find_turn_marks(values, unused)
+            if len(probe) == PROBE_ROWS:
+                seen = _list_seen(values, mapping)
+            self._unused = tuple(name for name in unused if name not in turn_marks)
             self._ratings = describe_ratings(values, self._unused)
         return RowReader(
             self._source.name,
@@ -231,6 +238,8 @@ class SourceReader:
             bool(need_answer),
             mapping,
             need_prompt=self.split in ("dev", "test"),
+            turn_marks=turn_marks,
+            seen=seen,
         )
 
     def summarise(self) -> FileRead:
@@ -253,6 +262,13 @@ class SourceReader:
         )
 
 
+def _list_seen(rows: Sequence[Mapping[str, Any]], mapping: RowMapping) -> frozenset[str]:
+    """Columns of the rows, and keys of their turns."""
+    columns = tuple(mapping.columns.values())
+    keys = (key for row in rows for key in (*row, *list_turn_keys(row, columns)))
+    return frozenset(keys)
+
+
 def _list_unused(
     values: Sequence[Mapping[str, Any]], mapping: RowMapping, config: DataConfig
 ) -> tuple[str, ...]:
@@ -268,4 +284,4 @@ def _list_unused(
     within: set[str] = set()
     for row in values:
         within |= mapping.layout.unread_keys(RowFields(row, mapping.columns))
-    return tuple(clean_label(name) for name in (*names, *sorted(within)))
+    return tuple(clean_label(name) for name in (*names, *sorted(within - set(config.least))))

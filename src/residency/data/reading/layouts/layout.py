@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from residency.data.reading.answer_marks import LABEL_COLUMNS
 from residency.data.reading.clean_text import (
     RowError,
     clean_text,
@@ -95,34 +96,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "tags": ("tags",),
     "group": ("group",),
     "weight": ("weight",),
-    "label": (
-        "label",
-        "kto_tag",
-        "kto_label",
-        "is_desirable",
-        "is_preferred",
-        "desirable",
-        "feedback",
-        "user_feedback",
-        "human_feedback",
-        "thumb",
-        "thumbs",
-        "thumbs_up",
-        "is_good",
-        "is_chosen",
-        "accepted",
-        "approved",
-        "status",
-        "review",
-        "review_status",
-        "human_label",
-        "rejected",
-        "is_rejected",
-        "is_bad",
-        "thumbs_down",
-        "discard",
-        "discarded",
-    ),
+    "label": LABEL_COLUMNS,
 }
 """Field → the column names under which it is recognised when the user names none, in any case."""
 
