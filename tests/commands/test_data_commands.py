@@ -229,7 +229,7 @@ def test_collect_takes_answers_one_by_one(project: Path) -> None:
     assert all(r["provenance"]["why"].startswith("person ") for r in collected(project))
     # The next call goes on where this one stopped, and never asks for a kept row again.
     more = told(run("collect", project, "--model", "base", "--limit", 6, "--goal", 4, typed="x\n"))
-    assert "3 of 4 collected" in more and "1 rows added; 4 of 4 in all" in more
+    assert "3 of 4 collected" in more and "1 row added; 4 of 4 in all" in more
     assert len({r["prompt_id"] for r in collected(project)}) == 4
 
 

@@ -196,7 +196,7 @@ def test_the_command_judges_by_the_endpoint_of_the_settings(
         assert (again.passes, again.scored) == (found["passes"], found["scored"])
         assert run_command_line(command[:-1]) == 0
         told = capsys.readouterr().out
-        assert "1 answers could not be read" in " ".join(told.split())
+        assert "1 answer could not be read" in " ".join(told.split())
         assert "No labels yet" in told
     finally:
         server.shutdown()

@@ -220,7 +220,7 @@ def test_a_project_without_dev_rows_is_told_before_anything_runs(
 ) -> None:
     folder = save_project(tmp_path / "p", model)
     (folder / "dev.jsonl").write_text((folder / "dev.jsonl").read_text().splitlines()[0] + "\n")
-    with pytest.raises(DataError, match="dev split has 1 rows"):
+    with pytest.raises(DataError, match="dev split has 1 row"):
         Project.open(folder).run()
 
 

@@ -46,7 +46,7 @@ def edit_config(folder: Path, **changes: object) -> None:
 def test_pain_35_a_folder_without_its_head_is_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     LlamaModel(LlamaConfig(**SIZES, tie_word_embeddings=False)).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"1 tensors \(lm_head.weight\) missing"):
+    with pytest.raises(ModelError, match=r"1 tensor \(lm_head.weight\) missing"):
         load_model(tmp_path)
 
 

@@ -26,6 +26,7 @@ from residency.cli.terminal import (
     print_line,
     quote_path,
 )
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
@@ -99,7 +100,7 @@ def review_command(
         work.add_votes(project, [vote])
         voted += 1
     unseen = len(session) - voted
-    console.print(f"{voted} votes stored, {unseen} left.")
+    console.print(f"{write_count(voted, 'vote')} stored, {unseen} left.")
     if voted:
         print_line(f"Next: residency arena board {quote_path(directory)}")
 
@@ -143,7 +144,7 @@ def rules_command(
     if as_json:
         print_json(json.dumps(to_jsonable(voted)))
         return
-    console.print(f"{len(voted)} new votes by the suite.")
+    console.print(f"{write_count(len(voted), 'new vote')} by the suite.")
 
 
 @app.command("judge")
@@ -182,8 +183,8 @@ def judge_command(
     for line in describe_refused_schema(unconstrained(who)):
         console.print(line)
     console.print(
-        f"{voted} new votes by {who.name}; {flipped} verdicts changed with the order (ties), "
-        f"{lost} pairs without a verdict.",
+        f"{write_count(voted, 'new vote')} by {who.name}; {write_count(flipped, 'verdict')} changed with the order (ties), "
+        f"{write_count(lost, 'pair')} without a verdict.",
     )
 
 
@@ -235,7 +236,7 @@ def show_board(ratings: Board) -> None:
     console.print(table)
     counts = ", ".join(f"{name} {n}" for name, n in ratings.by_rater.items())
     console.print(
-        f"{ratings.table.votes} votes on {ratings.table.prompts} items ({counts}). "
+        f"{write_count(ratings.table.votes, 'vote')} on {write_count(ratings.table.prompts, 'item')} ({counts}). "
         "Intervals: bootstrap over items and raters. Elo depends on the order of the votes.",
     )
     if len({row.component for row in ratings.table.standings}) > 1:
@@ -278,4 +279,4 @@ def export_command(
     if as_json:
         print_json(json.dumps({"pairs": count, "file": file}))
     else:
-        print_line(f"{count} preference pairs in {file}")
+        print_line(f"{write_count(count, 'preference pair')} in {file}")

@@ -14,6 +14,7 @@ from residency.cli.init import parse_columns, parse_numbers
 from residency.cli.options import Json
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_heading, print_indented, print_json
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
@@ -133,19 +134,14 @@ def show_report(report: CheckReport) -> None:
         print_note(note, "dim")
     warnings = len(report.warnings) + bool(report.rejected) + bool(report.removed)
     warnings += bool(report.ledger and report.ledger.refused)
-    rows_kept = count_things(sum(report.kept.values()), "row")
-    line = f"{rows_kept} kept; {count_things(warnings, 'thing')} to look at"
+    rows_kept = write_count(sum(report.kept.values()), "row")
+    line = f"{rows_kept} kept; {write_count(warnings, 'thing')} to look at"
     console.print(Text(f"{line}; {report.seconds:.1f} s", style="bold"))
 
 
 def print_note(text: str, style: str = "", *, indent: int = 2) -> None:
     """A line set in from the left, also where it is broken."""
     print_indented(Text(text, style=style), indent)
-
-
-def count_things(number: int, thing: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _show_counts(report: CheckReport) -> None:
@@ -171,7 +167,7 @@ def _show_counts(report: CheckReport) -> None:
         print_note(f"{leak.source} comes near {leak.benchmark}: {leak.rule}", "red")
     if report.benchmarks:
         names = ", ".join(f"{name} ({items})" for name, items in report.benchmarks.items())
-        print_note(f"{count_things(len(report.leaks), 'training row')} near {names}")
+        print_note(f"{write_count(len(report.leaks), 'training row')} near {names}")
 
 
 def _show_ledger(ledger: Ledger) -> None:
@@ -181,7 +177,7 @@ def _show_ledger(ledger: Ledger) -> None:
     middle, high = np.quantile(lengths, [0.5, 0.95])
     console.print(
         Text(
-            f"Tokens: {ledger.tokens} in {count_things(ledger.rows, 'row')} of train and pool, "
+            f"Tokens: {ledger.tokens} in {write_count(ledger.rows, 'row')} of train and pool, "
             f"before anything is left out; {ledger.trained} of them trained; length {middle:.0f} in the middle, 95 % up to {high:.0f}, "
             f"longest {ledger.longest}"
         )
@@ -189,7 +185,7 @@ def _show_ledger(ledger: Ledger) -> None:
     console.print(Text("  " + draw_histogram(lengths.tolist()), style="cyan"))
     if ledger.too_long:
         table = Table(
-            title=f"Longer than {ledger.max_length} tokens: {count_things(ledger.too_long, 'row')}",
+            title=f"Longer than {ledger.max_length} tokens: {write_count(ledger.too_long, 'row')}",
             title_justify="left",
             header_style="bold",
         )
@@ -201,8 +197,10 @@ def _show_ledger(ledger: Ledger) -> None:
             table.add_row(policy + mark, *(str(n) for n in figures))
         console.print(table)
     for row in ledger.affected[:3]:
-        lost = f", {row.lost_trained} trained tokens lost" if row.lost_trained else ""
-        print_note(f"{row.source}: {row.tokens} tokens, {row.action}{lost}", "dim")
+        lost = (
+            f", {write_count(row.lost_trained, 'trained token')} lost" if row.lost_trained else ""
+        )
+        print_note(f"{row.source}: {write_count(row.tokens, 'token')}, {row.action}{lost}", "dim")
     if len(ledger.affected) > 3:
         print_note(f"… and {len(ledger.affected) - 3} more", "dim")
     for row in ledger.refused[:3]:

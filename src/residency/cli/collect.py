@@ -13,6 +13,7 @@ from rich.text import Text
 from residency.cli.options import Directory
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_heading, print_json, quote_path
+from residency.text.counts import write_count
 from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ def _show_collected(result: Collected, *, as_json: bool) -> None:
     for failure in result.failed[:5]:
         console.print(Text(f"  nothing made of {failure.source}: {failure.reason}", style="yellow"))
     lost = f", {len(result.refused)} left out as repeats or leaks" if result.refused else ""
-    console.print(f"{result.added} rows added{lost}; {result.total} of {result.goal} in all")
+    console.print(
+        f"{write_count(result.added, 'row')} added{lost}; {result.total} of {result.goal} in all"
+    )
     if not result.total:
         return
     step = f"residency run {quote_path(result.path.parent)}"

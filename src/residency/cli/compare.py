@@ -12,6 +12,7 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line
 from residency.results.kinds import kind_words
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -119,10 +120,10 @@ def _show_logs(compared: LogComparison, as_json: bool) -> None:
     console.print(build_changes_table(f"{compared.before} → {compared.after}", compared.changes))
     for name, (then, now) in compared.unscored.items():
         if then or now:
-            console.print(f"{name}: {then} items unscored before, {now} after")
+            console.print(f"{name}: {write_count(then, 'item')} unscored before, {now} after")
     if any(compared.alone):
         console.print(
-            f"{compared.alone[0]} items only in the earlier log, {compared.alone[1]} only in the later"
+            f"{write_count(compared.alone[0], 'item')} only in the earlier log, {compared.alone[1]} only in the later"
         )
     for name, why in compared.left_out.items():
         console.print(f"left out: {name}: {why}")

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from residency.cli.options import Directory, Json, split_folder
 from residency.cli.terminal import console, print_json, print_line, quote_path
+from residency.text.counts import write_count
 from residency.text.terminal_text import make_safe
 
 app = typer.Typer(help="Dataset versions: list, show, diff, export.", no_args_is_help=True)
@@ -98,7 +99,9 @@ def show_command(
         }
         print_json(json.dumps(body, ensure_ascii=False))
         return
-    console.print(Text(f"{dataset.id}: {len(dataset.rows)} rows; {dataset.note}", style="bold"))
+    console.print(
+        Text(f"{dataset.id}: {write_count(len(dataset.rows), 'row')}; {dataset.note}", style="bold")
+    )
     console.print(
         Text(f"template {dataset.template_hash[:23]}  tokenizer {dataset.tokenizer_hash[:23]}")
     )

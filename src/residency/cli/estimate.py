@@ -11,6 +11,7 @@ import typer
 from residency.cli.options import Directory, Json, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json
+from residency.text.counts import write_count
 
 if TYPE_CHECKING:
     from residency.train.estimate import Estimate
@@ -49,7 +50,7 @@ def describe_estimate(estimate: Estimate) -> list[str]:
         f"memory  {format_size(estimate.memory)}  ("
         + ", ".join(f"{name} {format_size(size)}" for name, size in _list_parts(estimate) if size)
         + ")",
-        f"time    {format_duration(estimate.seconds)}  ({estimate.steps} steps of {estimate.step_seconds:.2f} s"
+        f"time    {format_duration(estimate.seconds)}  ({write_count(estimate.steps, 'step')} of {estimate.step_seconds:.2f} s"
         + (
             f", frozen layers once {format_duration(estimate.frozen_seconds)})"
             if estimate.frozen_seconds

@@ -13,6 +13,7 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, format_interval, print_json
 from residency.results.kinds import kind_words
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
@@ -71,7 +72,7 @@ def show_requests(requests: Requests) -> None:
     tokens = "unknown" if requests.tokens is None else f"{requests.tokens}"
     cost = "unknown" if requests.cost is None else f"{requests.cost:.4g}"
     console.print(
-        f"{requests.sent} requests: {tokens} answer tokens, p50 {requests.p50:.2f} s, "
+        f"{write_count(requests.sent, 'request')}: {tokens} answer tokens, p50 {requests.p50:.2f} s, "
         f"p95 {requests.p95:.2f} s, cost {cost}.",
     )
     for note in requests.notes:

@@ -15,6 +15,7 @@ from residency.cli.options import ItemLimit, Json, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line, quote_path
 from residency.errors import UserError
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ def split_files(arguments: list[str]) -> tuple[Path, list[str]]:
 
 def _show(result: Ingested, directory: Path) -> None:
     print_line(
-        f"{result.read} conversations read, {result.added} of them new; "
-        f"{result.total} rows of traffic in all"
+        f"{write_count(result.read, 'conversation')} read, {result.added} of them new; "
+        f"{write_count(result.total, 'row')} of traffic in all"
     )
     if result.skipped:
-        print_line(f"{result.skipped} spans ask no model")
+        print_line(f"{write_count(result.skipped, 'span asks', 'spans ask')} no model")
     for location, reason in result.unreadable[:5]:
         console.print(Text(f"  left out: {location}: {reason}", style="yellow"))
     if len(result.unreadable) > 5:

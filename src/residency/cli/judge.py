@@ -19,6 +19,7 @@ from residency.cli.terminal import (
     print_heading,
     print_json,
 )
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.terminal_text import make_safe
 
@@ -122,7 +123,7 @@ def label_command(
         if key != "s":
             work.add_label(project, rubric, response.id, who, key == "y")
             labelled += 1
-    console.print(f"{labelled} labels stored.")
+    console.print(f"{write_count(labelled, 'label')} stored.")
 
 
 def _ask_key() -> str:
@@ -150,9 +151,9 @@ def _show_judged(judged: Judged) -> None:
         f"{judged.scored} of {judged.items} items scored."
         if judged.scored
         else f"{who}: the judge gave no verdict that counts.",
-        f"Unscored: {report.flipped} verdicts changed with the order, {report.invalid} answers "
-        f"could not be read, {report.failed} requests failed.",
-        f"Asked {report.questions} questions, {report.cached} answers were there already.",
+        f"Unscored: {write_count(report.flipped, 'verdict')} changed with the order, {write_count(report.invalid, 'answer')} "
+        f"could not be read, {write_count(report.failed, 'request')} failed.",
+        f"Asked {write_count(report.questions, 'question')}, {write_count(report.cached, 'answer was', 'answers were')} there already.",
     ]
     if report.failed:
         message = next(f.message for f in report.findings if f.message.startswith(NO_ANSWER))
@@ -178,7 +179,7 @@ def _describe_trust(judged: Judged) -> list[str]:
         return ["No labels yet: residency judge label tells how far to trust the judge."]
     figures = known.to_dict()
     lines = [
-        f"Against people on {known.n} answers: TPR {write_percent(figures['tpr'])} "
+        f"Against people on {write_count(known.n, 'answer')}: TPR {write_percent(figures['tpr'])} "
         f"{format_interval(*known.tpr_interval())}, TNR {write_percent(figures['tnr'])} "
         f"{format_interval(*known.tnr_interval())}, κ "
         + ("–" if figures["kappa"] is None else f"{figures['kappa']:.2f}")

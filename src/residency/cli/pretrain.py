@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from residency.cli.options import Json
+from residency.text.counts import write_count
 
 if TYPE_CHECKING:
     from residency.pretraining.recipe import PretrainConfig
@@ -70,7 +71,7 @@ def pretrain_command(
     for note in result.notes:
         print_line(f"note: {note}")
     print_line(
-        f"{result.parameters / 1e6:.2f} M parameters, {result.tokens} tokens in "
+        f"{result.parameters / 1e6:.2f} M parameters, {write_count(result.tokens, 'token')} in "
         f"{result.seconds:.0f} s: {result.folder}"
     )
 

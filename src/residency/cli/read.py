@@ -23,6 +23,7 @@ from residency.cli.terminal import (
     print_line,
 )
 from residency.errors import ConfigError
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def show_reading(reading: Reading) -> None:
         print_line(f"  {note.id}  {note.text}")
     agreement = reading.agreement
     if agreement.shared:
-        alphas = [f"{agreement.shared} answers have several readers"]
+        alphas = [f"{write_count(agreement.shared, 'answer has', 'answers have')} several readers"]
         for words, value in (("fails or not", agreement.failing), ("modes", agreement.modes)):
             if value is not None:
                 alphas.append(f"{words}: {value:.2f}")

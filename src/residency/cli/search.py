@@ -14,6 +14,7 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line, quote_path
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def describe_search(search: Search, trials: int) -> str:
     return (
         f"Plan: {trials} trials of {', '.join(search.space)}, {options.seeds} "
         f"training{'s' if options.seeds > 1 else ''} each, then "
-        f"{options.confirm} fresh trainings of the best and of the project's own: at most "
+        f"{write_count(options.confirm, 'fresh training')} of the best and of the project's own: at most "
         f"{format_duration(whole)}{bound} by the estimate, {format_duration(each)} a training"
     )
 

@@ -15,6 +15,7 @@ from residency.cli.json_output import to_jsonable
 from residency.cli.options import Directory, Json, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_heading, print_json, print_line, quote_path
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def describe_plan(plan: SweepPlan) -> list[str]:
     """What will run, a line for each variant and size."""
     budget = f" of {plan.minutes:g} min" if plan.minutes else ""
     lines = [
-        f"Plan: {len(plan.cells)} trainings, {format_duration(plan.seconds)}{budget} by the estimate"
+        f"Plan: {write_count(len(plan.cells), 'training')}, {format_duration(plan.seconds)}{budget} by the estimate"
         + (f", {plan.workers} at a time" if plan.workers > 1 else "")
     ]
     if plan.shared_seconds:
@@ -131,10 +132,12 @@ def describe_plan(plan: SweepPlan) -> list[str]:
         )
     for (name, rows), seconds in groups.items():
         count = f"{len(seconds)} seed{'s' if len(seconds) > 1 else ''}"
-        lines.append(f"  {name}: {rows} rows × {count}, {format_duration(seconds[0])} each")
+        lines.append(
+            f"  {name}: {write_count(rows, 'row')} × {count}, {format_duration(seconds[0])} each"
+        )
     if plan.left_out:
         lines.append(
-            f"  left out: {len(plan.left_out)} trainings; all would take "
+            f"  left out: {write_count(len(plan.left_out), 'training')}; all would take "
             f"{format_duration(plan.seconds_of_all)}"
         )
     return lines
@@ -154,7 +157,7 @@ def show_sweep(result: SweepResult) -> None:
 
 def build_size_table(result: SweepResult) -> Table:
     """One row a way to answer; those on the Pareto front are marked."""
-    title = f"How much model: {result.metric}, on {result.measuring_items} measuring items of dev"
+    title = f"How much model: {result.metric}, on {write_count(result.measuring_items, 'measuring item')} of dev"
     table = Table(title=title, title_justify="left", header_style="bold")
     columns = ("", "rows", "seeds", result.metric, "training", "memory", "tokens/s", "s an answer")
     with_cost = any(row.cost is not None for row in result.sizes)

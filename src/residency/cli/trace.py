@@ -10,6 +10,7 @@ from rich.tree import Tree
 
 from residency.cli.json_output import to_jsonable
 from residency.cli.terminal import console, print_json
+from residency.text.counts import write_count
 
 if TYPE_CHECKING:
     from residency.results.trace import Trace
@@ -60,7 +61,9 @@ def _build_tree(traced: Trace) -> Tree:
         elif isinstance(value, dict) and any(isinstance(v, list) for v in value.values()):
             branch = tree.add(Text(name))
             for inner, items in value.items():
-                size = f"{len(items)} rows" if isinstance(items, list) else str(items)
+                size = (
+                    f"{write_count(len(items), 'row')}" if isinstance(items, list) else str(items)
+                )
                 branch.add(Text(f"{inner}: {size}"))
         else:
             tree.add(Text(f"{name}: {value}"))

@@ -18,6 +18,7 @@ from residency.cli.terminal import (
     print_line,
     quote_path,
 )
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -62,24 +63,26 @@ def _show(used: Usage, days: float, threshold: float, folder: str) -> None:
         return
     errors = ", ".join(f"{count} × {status}" for status, count in used.errors.items())
     print_line(
-        f"{used.requests} requests, {used.answered} answered"
+        f"{write_count(used.requests, 'request')}, {used.answered} answered"
         + (f", {used.refused} refused by moderation" if used.refused else "")
         + (f", errors: {errors}" if errors else "")
     )
     print_line(
-        f"{used.prompt_tokens} prompt tokens ({used.cached_tokens} of them from the cache), "
-        f"{used.answer_tokens} answer tokens"
+        f"{write_count(used.prompt_tokens, 'prompt token')} ({used.cached_tokens} of them from the cache), "
+        f"{write_count(used.answer_tokens, 'answer token')}"
     )
     _show_models(used)
     print_line(f"time in the queue: {_format(used.queue)}")
     _show_moderation(used, threshold)
     if used.thumbs_up or used.thumbs_down or used.better:
         print_line(
-            f"feedback: {used.thumbs_up} up, {used.thumbs_down} down, {used.better} better answers"
+            f"feedback: {used.thumbs_up} up, {used.thumbs_down} down, {write_count(used.better, 'better answer')}"
         )
     _show_cost(used)
     if used.texts:
-        print_line(f"{used.texts} requests have their text → residency ingest DIR log")
+        print_line(
+            f"{write_count(used.texts, 'request has', 'requests have')} their text → residency ingest DIR log"
+        )
 
 
 def _describe_uptime(used: Usage) -> str:
@@ -127,7 +130,7 @@ def _show_moderation(used: Usage, threshold: float) -> None:
     console.print(table)
     for quality in measure_text_judges(threshold):
         print_line(
-            f"  {quality.judge}, on {quality.n} labelled texts: precision "
+            f"  {quality.judge}, on {write_count(quality.n, 'labelled text')}: precision "
             f"{write_percent(quality.precision)}, recall {write_percent(quality.recall)}"
         )
 

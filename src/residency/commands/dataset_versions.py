@@ -10,6 +10,7 @@ from residency.errors import DataError, StoreError
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example
 from residency.project.workspace import Workspace
+from residency.text.counts import write_count
 
 
 @dataclass(frozen=True)
@@ -78,5 +79,8 @@ def export_version(ws: Workspace, name: str, folder: Path) -> Path:
 
     version, rows = find_version(ws, name)
     if missing := [row for row in version.rows if row not in rows]:
-        raise DataError(f"{len(missing)} rows are not in the store, e.g. {missing[0]}", where=name)
+        raise DataError(
+            f"{write_count(len(missing), 'row is', 'rows are')} not in the store, e.g. {missing[0]}",
+            where=name,
+        )
     return write_version(version, [rows[row] for row in version.rows], folder)

@@ -14,6 +14,7 @@ from residency.results.gate_sides import GateSide, read_run_side, read_side, wri
 from residency.results.run_gate import compare_sides, judge_present_run, judge_run
 from residency.results.run_results import RunResults
 from residency.store.store import Store
+from residency.text.counts import write_count
 
 __all__ = ["GateLimits", "GateReport", "compare_log_files", "gate", "gate_logs", "save_baseline"]
 
@@ -81,7 +82,7 @@ def _read_baseline(store: Store, results: RunResults, root: Path, name: str) -> 
         return read_run_side(results, model)
     others = ", ".join([*runs[-4:], *rounds]) or "none"
     raise StoreError(
-        f"{len(fitting)} earlier runs and {len(models)} models begin with {name!r}",
+        f"{write_count(len(fitting), 'earlier run')} and {write_count(len(models), 'model begins', 'models begin')} with {name!r}",
         where="--baseline",
         next_step=f"name a run, a round or a file of gate --save; there are: {others}",
     )
@@ -112,7 +113,7 @@ def gate_logs(before: str, after: str, limits: GateLimits | None = None) -> Gate
     notes += [f"{name}: {why}" for name, why in compared.left_out.items()]
     for name, (then, now) in compared.unscored.items():
         if then or now:
-            notes.append(f"{name}: {then} items unscored before, {now} after")
+            notes.append(f"{name}: {write_count(then, 'item')} unscored before, {now} after")
     if any(compared.alone):
         notes.append(
             "{} items only in the earlier log, {} only in the later one".format(*compared.alone)

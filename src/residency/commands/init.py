@@ -18,6 +18,7 @@ from residency.errors import ConfigError, DataError, ResidencyError
 from residency.files.atomic_write import write_text
 from residency.nouns.example import SPLITS, Split
 from residency.project.settings_file import name_base_from
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 ENOUGH_DEV = 60
@@ -120,7 +121,7 @@ def _draft_suite(project: Initialised) -> Initialised:
         project.notes["suite"] = f"none was drafted ({error.what})"
         return project
     rules = len(drafted.draft.tables)
-    sentence = f"drafted with {rules} rule{'s' * (rules != 1)} from {drafted.draft.references} rows"
+    sentence = f"drafted with {write_count(rules, 'rule')} from {write_count(drafted.draft.references, 'row')}"
     if drafted.drafted is not None:
         sentence += f". {describe_blind_spots(drafted.drafted)}"
     project.notes["suite"] = sentence
@@ -236,7 +237,7 @@ def _look_at_files(
             if split == "train" and len(raw) > len(result.examples) / 2:
                 _need_prompts(raw, path, files)
             counts[split] += len(result.examples)
-            rows = "1 row" if len(result.examples) == 1 else f"{len(result.examples)} rows"
+            rows = write_count(len(result.examples), "row")
             notes[str(path)] = f"{rows}, {result.format}" + (
                 f", {len(result.rejects)} refused (the first: {result.rejects[0]})"
                 if result.rejects
@@ -283,7 +284,7 @@ def _describe_need(counts: Mapping[Split, int], config: Config) -> str:
     return f"too few to show much: dev has about {items} items, on which {able}; " + (
         f"name a dev file of {ENOUGH_DEV} rows or more"
         if counts["dev"]
-        else f"{rows} rows give it {ENOUGH_DEV}"
+        else f"{write_count(rows, 'row gives', 'rows give')} it {ENOUGH_DEV}"
     )
 
 

@@ -25,6 +25,7 @@ from residency.results.run_results import RunResults
 from residency.stats.labelled_rate import FEWEST_LABELS, LabelledRate
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.short_view import ShortView
 
@@ -53,7 +54,7 @@ class Labelling(ShortView):
         if self.corrected is not None:
             rate = self.corrected
             return f"{self.title}: {write_percent(rate.seen, 0)} of {rate.n} by the detector; {rate.sentence}."
-        labels = "1 label" if self.label_count == 1 else f"{self.label_count} labels"
+        labels = write_count(self.label_count, "label")
         return (
             f"{self.title}: {labels}. At least {FEWEST_LABELS} of answers that the detector "
             f"flags and {FEWEST_LABELS} of others correct its rate."

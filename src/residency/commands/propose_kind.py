@@ -19,6 +19,7 @@ from residency.nouns.response import Response
 from residency.project.named_kinds import NamedKind, Way, append_kind, read_kinds
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
+from residency.text.counts import write_count
 from residency.text.short_view import ShortView
 
 
@@ -83,7 +84,7 @@ def propose_kind(
         drafted = draft_rule(examples, responses, labels, embedder=ws.embedder)
         if drafted is None:
             raise UserError(
-                f"no rule tells {counts[0]} answers with {mode!r} from {counts[1]} fine "
+                f"no rule tells {write_count(counts[0], 'answer')} with {mode!r} from {counts[1]} fine "
                 f"{'one' if counts[1] == 1 else 'ones'}",
                 next_step="read and note more answers, the fine ones too, or measure it by a judge's question",
             )

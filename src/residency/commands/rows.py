@@ -19,6 +19,7 @@ from residency.project.row_decisions import (
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.counts import write_count
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _find_proposal(store: Store, row: str) -> Proposal:
     fitting = {p.example.id: p for p in reversed(rows) if p.example.id.startswith(row)}
     if len(fitting) != 1:
         raise StoreError(
-            f"{len(fitting)} proposed rows begin with {row!r}",
+            f"{write_count(len(fitting), 'proposed row begins', 'proposed rows begin')} with {row!r}",
             next_step="residency rows lists them",
         )
     proposal = next(iter(fitting.values()))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.nouns.example import Example
+from residency.text.counts import write_count
 
 COLLECTED = "collected.jsonl"
 
@@ -41,18 +42,14 @@ class CollectedRows:
         """What a reader of the corpus should know, in sentences."""
         notes = []
         if self.examples:
-            joined = len(self.examples)
-            notes.append(
-                f"1 row of {COLLECTED} joins train"
-                if joined == 1
-                else f"{joined} rows of {COLLECTED} join train"
-            )
+            joins, join = f"row of {COLLECTED} joins train", f"rows of {COLLECTED} join train"
+            notes.append(write_count(len(self.examples), joins, join))
         if self.unpaired:
             notes.append(
-                (
-                    f"1 row of {COLLECTED} holds no worse answer and waits"
-                    if self.unpaired == 1
-                    else f"{self.unpaired} rows of {COLLECTED} hold no worse answer and wait"
+                write_count(
+                    self.unpaired,
+                    f"row of {COLLECTED} holds no worse answer and waits",
+                    f"rows of {COLLECTED} hold no worse answer and wait",
                 )
                 + ' for a training without train.objective = "dpo"'
             )

@@ -25,6 +25,7 @@ from residency.data.row_table import RANK, TableBuilder
 from residency.errors import DataError
 from residency.interfaces import Progress, no_progress
 from residency.nouns.example import SPLITS, Example, Split
+from residency.text.counts import write_count
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,14 @@ def load_corpus(
     _need_prompts(corpus)
     notes = _write_notes(corpus, rejects, missing, config.train.objective)
     if unpaired:
-        notes.append(UNPAIRED_NOTE.format(unpaired=unpaired))
+        notes.append(
+            f"{write_count(unpaired, 'train row holds', 'train rows hold')} no worse answer, left out: "
+            'train.objective is "dpo"'
+        )
     changed = Counter[str]()
     for file in files:
         changed.update(file.changed)
-    notes += [f"{count} rows: {change}" for change, count in changed.most_common()]
+    notes += [f"{write_count(count, 'row')}: {change}" for change, count in changed.most_common()]
     notes += [f"{file.path}: {note}" for file in files for note in file.ratings]
     return replace(corpus, rejects=rejects, files=files, notes=[*notes, *collected.write_notes()])
 
@@ -233,9 +237,6 @@ def _near_groups(rows: Sequence[Example], decision: Decision) -> dict[int, str]:
     return groups
 
 
-UNPAIRED_NOTE = (
-    '{unpaired} train rows hold no worse answer and were left out: train.objective is "dpo"'
-)
 PAIRS_NOTE = (
     "preference pairs: {pairs}; only their better answers are trained; "
     'train.objective = "dpo" trains on both'
@@ -249,7 +250,7 @@ def _write_notes(
     counts = Counter(e.split for e in corpus.examples)
     notes.append("rows: " + ", ".join(f"{counts[s]} {s}" for s in SPLITS))
     if rejects:
-        notes.append(f"{len(rejects)} rows could not be read, e.g. {rejects[0]}")
+        notes.append(f"{write_count(len(rejects), 'row')} could not be read, e.g. {rejects[0]}")
     pairs = sum(e.rejected is not None for e in corpus.examples)
     if pairs and objective != "dpo":
         notes.append(PAIRS_NOTE.format(pairs=pairs))
@@ -258,12 +259,12 @@ def _write_notes(
     for (kind, split), count in sorted(Counter((r.kind, r.split) for r in corpus.removed).items()):
         example = next(r for r in corpus.removed if (r.kind, r.split) == (kind, split))
         notes.append(
-            f"{count} {split} rows left out ({kind}), e.g. {example.source}: {example.reason}"
+            f"{write_count(count, f'{split} row')} left out ({kind}), e.g. {example.source}: {example.reason}"
         )
     if corpus.contradictions:
         first = corpus.contradictions[0]
         notes.append(
-            f"{len(corpus.contradictions)} pairs have the same prompt and different answers, "
+            f"{write_count(len(corpus.contradictions), 'pair has', 'pairs have')} the same prompt and different answers, "
             f"e.g. {first[0]} and {first[1]}"
         )
     return notes

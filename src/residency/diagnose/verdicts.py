@@ -27,6 +27,7 @@ from residency.stats.intervals import clopper_pearson
 from residency.stats.paired_outcomes import Paired, pair_outcomes
 from residency.stats.power import minimum_detectable
 from residency.stats.sample_reducer import Outcomes
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 
@@ -158,9 +159,13 @@ def _write_note(
         if counts.n == 0:
             notes.append("no item was scored in both")
         elif math.isinf(mde):
-            notes.append(f"{counts.groups} items cannot show even a fall to zero; add dev items")
+            notes.append(
+                f"{write_count(counts.groups, 'item')} cannot show even a fall to zero; add dev items"
+            )
         else:
-            notes.append(f"{counts.groups} items show a fall of {write_percent(mde, 0)} or more")
+            notes.append(
+                f"{write_count(counts.groups, 'item shows', 'items show')} a fall of {write_percent(mde, 0)} or more"
+            )
     if decision.status in ("inconclusive", "persisting") and counts.bounded_p <= 0.05:
         notes.append(
             f"p = {counts.bounded_p:.2g} alone; not enough after allowing for all issues and rounds"
@@ -180,16 +185,16 @@ def _describe_rate(counts: Paired, tolerance: float, status: str) -> str:
     _, high = clopper_pearson(failing, groups, level=0.9)
     sentence = f"{write_percent(counts.now_rate, 0)} fail now, at most {write_percent(high, 0)} with 95 % confidence"
     if status == "improved" and counts.now_rate <= tolerance:
-        sentence += (
-            f"; that it is under {write_percent(tolerance, 0)} is not shown by {groups} items"
-        )
+        sentence += f"; that it is under {write_percent(tolerance, 0)} is not shown by {write_count(groups, 'item')}"
     return sentence
 
 
 def _describe_missing(counts: Paired, decision: Decision) -> str:
     parts = []
     if counts.lost:
-        parts.append(f"{counts.lost} answers are unscored now that were scored before")
+        parts.append(
+            f"{write_count(counts.lost, 'answer is', 'answers are')} unscored now that were scored before"
+        )
     if counts.gained:
         parts.append(f"{counts.gained} are scored now that were not")
     if decision.status == "missing answers":

@@ -9,6 +9,7 @@ from huggingface_hub import DatasetCardData
 
 from residency.export.licences import Licence, is_spdx
 from residency.export.model_card import escape_markdown
+from residency.text.counts import write_count
 
 _SIZES = ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
@@ -52,7 +53,7 @@ def write_dataset_card(facts: DataFacts) -> str:
     lines = [
         "---", str(front.to_yaml(line_break="\n")).strip(), "---", "",
         f"# Data of {escape_markdown(facts.title)}", "",
-        f"Dataset version `{facts.version}`: {facts.trained} rows in {facts.groups} groups (paraphrases and "
+        f"Dataset version `{facts.version}`: {write_count(facts.trained, 'row')} in {facts.groups} groups (paraphrases and "
         "near-duplicates share one; groups never straddle splits). The rows themselves are not in this "
         "folder.", "",
         "| split | rows |", "|---|---|", counts, "",

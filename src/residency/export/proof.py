@@ -11,6 +11,7 @@ from residency.errors import ParityError
 from residency.interfaces import Generation, Generator, Prompt
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
+from residency.text.counts import write_count
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog.",
@@ -95,7 +96,7 @@ def prove_file(
         bos = _count_bos(theirs, chat)
         if ours != theirs:
             raise ParityError(
-                f"the file's own chat template asks otherwise: {len(theirs)} tokens instead of "
+                f"the file's own chat template asks otherwise: {write_count(len(theirs), 'token')} instead of "
                 f"{len(ours)}, {bos} BOS; it begins {chat.pieces(theirs[:24], [False] * 24)[0][0]!r}",
                 where=where,
                 next_step="use --format hf, and tell us which base this is",

@@ -47,6 +47,7 @@ from residency.model.load_model import load_model, load_tokenizer, pick_device
 from residency.model.stored_model import StoredModel
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
+from residency.text.counts import write_count
 
 PRECISIONS = ("fp32", "bf16", "int8")
 _CACHE_BYTES = 4 << 30
@@ -279,7 +280,7 @@ class LocalEngine:
         room = self.context - len(ids)
         wrong = describe_foreign_token(ids, self._vocabulary)
         if not ids or room < 1:
-            wrong = f"the prompt has {len(ids)} tokens, the model's context {self.context}"
+            wrong = f"the prompt has {write_count(len(ids), 'token')}, the model's context {self.context}"
         if wrong:
             return Generation(text="", finish="error", prompt_tokens=len(ids), error=wrong)
         budget = min(sampling.max_new_tokens, room)

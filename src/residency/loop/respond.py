@@ -16,6 +16,7 @@ from residency.nouns.response import Response
 from residency.project.named_models import label_model, require_local
 from residency.project.step_needs import HasBase, HasEngine, HasRun
 from residency.store.record_kind import RecordKind
+from residency.text.counts import write_count
 
 CALL_RECORD = RecordKind.ENDPOINT_CALL
 """The kind of record that holds what one answered request took."""
@@ -149,7 +150,7 @@ def record_call(ws: HasRun, model: Model, example: Example, generator: Generator
 def _require_same_prompting(
     ws: HasBase, model: Model, shots: Sequence[Example], missing: int
 ) -> None:
-    what = f"{missing} answers are not stored"
+    what = f"{write_count(missing, 'answer is', 'answers are')} not stored"
     require_local(ws, model, what)
     if model.prompting != prompting_name(shots):
         raise UserError(

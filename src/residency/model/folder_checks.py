@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from residency.errors import ModelError
 from residency.files.lfs_pointer import NEXT_STEP, is_lfs_pointer
 from residency.model.declared_ids import check_declared_ids
+from residency.text.counts import write_count
 
 INDEX = "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"
@@ -198,7 +199,7 @@ def _check_counts(path: Path, config: Mapping[str, Any]) -> None:
             most = most_layers if name in _LAYERS else most_experts if name in _EXPERTS else None
             if most is not None and isinstance(count, int) and count > most:
                 raise ModelError(
-                    f"{name} is {count}, and the weights have only {len(shapes)} tensors",
+                    f"{name} is {count}, and the weights have only {write_count(len(shapes), 'tensor')}",
                     where=str(path / "config.json"),
                     next_step="download or copy the folder again; weights and configuration "
                     "are not of one model",

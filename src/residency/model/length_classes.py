@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from residency.errors import ModelError
+from residency.text.counts import write_count
 
 _POSITIONS = (
     "max_position_embeddings",
@@ -82,7 +83,7 @@ def check_context_length(config: Any, where: str) -> None:
     context = read_context_length(config)
     if context is not None and context < LEAST_CONTEXT:
         raise ModelError(
-            f"the model has {context} positions: too few for a prompt and its answer",
+            f"the model has {write_count(context, 'position')}: too few for a prompt and its answer",
             where=where,
             next_step=f"use a model with at least {LEAST_CONTEXT} positions",
         )

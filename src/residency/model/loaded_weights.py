@@ -15,6 +15,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from residency.errors import ModelError
+from residency.text.counts import write_count
 
 _SHOWN = 4
 
@@ -50,7 +51,7 @@ def check_loading_report(report: Mapping[str, Any], path: Path) -> None:
 def _name_some(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} tensors ({', '.join(names[:_SHOWN])}{more})"
+    return f"{write_count(len(names), 'tensor')} ({', '.join(names[:_SHOWN])}{more})"
 
 
 def check_finite_weights(model: nn.Module, path: Path) -> None:

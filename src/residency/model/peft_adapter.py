@@ -145,14 +145,14 @@ def load_adapter(model: Any, folder: Path) -> None:
         }
         odd = sorted(set(state) - known) or sorted(state)
         raise ModelError(
-            f"{len(state) - used} tensors of the adapter are of a kind not supported, e.g. {odd[0]!r}",
+            f"tensors of a kind not supported: {len(state) - used}, e.g. {odd[0]!r}",
             where=str(folder / WEIGHTS),
             next_step="merge it into its base with peft and use the merged model",
         )
     broken = sorted(name for name, value in state.items() if not bool(value.isfinite().all()))
     if broken:
         raise ModelError(
-            f"{len(broken)} tensors of the adapter hold NaN or infinity, e.g. {broken[0]!r}",
+            f"tensors of the adapter that hold NaN or infinity: {len(broken)}, e.g. {broken[0]!r}",
             where=str(folder / WEIGHTS),
             next_step="train it again, or use another copy",
         )
@@ -176,7 +176,7 @@ def _read_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     whole = sorted(name for name, value in state.items() if not value.is_floating_point())
     if whole:
         raise ModelError(
-            f"{len(whole)} tensors of the adapter are no weights, e.g. {whole[0]!r} "
+            f"tensors of the adapter that are no weights: {len(whole)}, e.g. {whole[0]!r} "
             f"({state[whole[0]].dtype})",
             where=str(folder / WEIGHTS),
             next_step="use the adapter as it was saved",

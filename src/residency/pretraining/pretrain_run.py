@@ -38,6 +38,7 @@ from residency.pretraining.pretrain_result import PretrainResult
 from residency.pretraining.recipe import PretrainConfig, corpora_of
 from residency.pretraining.token_files import TokenFile, token_file
 from residency.pretraining.tokenizer import tokenizer_sample, train_tokenizer
+from residency.text.counts import write_count
 from residency.train import checkpoint
 from residency.train.train_loop import train
 from residency.train.train_options import TrainOptions
@@ -181,7 +182,7 @@ class PretrainRun:
             lengths = file.offsets[1:] - file.offsets[:-1]
             long = int((lengths > context).sum())
             self.say(
-                f"{corpus.name}: {len(lengths)} documents, {len(file.tokens)} tokens, "
+                f"{corpus.name}: {write_count(len(lengths), 'document')}, {write_count(len(file.tokens), 'token')}, "
                 f"{file.text_bytes / len(file.tokens):.2f} bytes a token, {epochs:.2f} passes"
             )
             if long:

@@ -11,6 +11,7 @@ from residency.nouns.model import Model
 from residency.project.step_needs import HasBase, HasRows
 from residency.store.stage_key import StageKey, StageName
 from residency.store.store import Store
+from residency.text.counts import write_count
 
 ZERO_SHOT = "zero-shot"
 ENDPOINT = "endpoint:"
@@ -89,7 +90,9 @@ def find_model(ws: HasBase, name: str) -> Model:
         return ws.store.model(ids[0])
     known = ["base", "few-shot", *(f"round-{r.index}" for r, _ in rounds if r.arm == "main")]
     raise StoreError(
-        f"no stored model is called {name!r}" if not ids else f"{name!r} fits {len(ids)} models",
+        f"no stored model is called {name!r}"
+        if not ids
+        else f"{name!r} fits {write_count(len(ids), 'model')}",
         next_step=f"name one of: {', '.join(known)}, or an id from residency status",
     )
 

@@ -20,6 +20,7 @@ from residency.nouns.response import Sampling
 from residency.project.project_plugins import load_project_plugins, with_own_plugins
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.counts import write_count
 from residency.text.words import hash_text
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ class Workspace:
             rows = len(self.split(split))
             if rows < need:
                 raise DataError(
-                    f"the {split} split has {rows} rows",
+                    f"the {split} split has {write_count(rows, 'row')}",
                     where=f"{CONFIG_NAME} [data]",
                     next_step=f"name a file in data.{split}, or more rows in data.train to split from",
                 )

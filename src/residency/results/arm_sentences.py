@@ -5,6 +5,7 @@ from __future__ import annotations
 from residency.results.arm_figures import ArmAnswer, ArmsPlan, ArmsTested, Falls
 from residency.results.change_figures import ArmsTogether
 from residency.results.number_formats import format_interval, format_percent, format_points
+from residency.text.counts import write_count
 
 QUESTIONS = {"aimed": "what the rows aimed at", "rest": "all the rest"}
 DEV_IS_A_GUIDE = (
@@ -57,7 +58,7 @@ def tell_arms(tested: ArmsTested | None, plan: ArmsPlan | None) -> list[str]:
 def _tell_question(tested: ArmsTested, name: str, words: str, answer: ArmAnswer) -> str:
     sentence = (
         f"Sealed test, {words} (round {tested.round}): {format_percent(answer.before)} of "
-        f"{answer.checks} checks on {answer.groups} requests fail with random rows, "
+        f"{write_count(answer.checks, 'check')} on {write_count(answer.groups, 'request fails', 'requests fail')} with random rows, "
         f"{format_percent(answer.after)} with targeted ones; net {format_points(answer.delta)} "
         f"points, 95 % interval {format_interval(answer.low, answer.high, signed=True)}, "
         f"p = {answer.p_value:.2g}. {_say_of_models(answer)} "
@@ -81,7 +82,7 @@ def _tell_plan(plan: ArmsPlan) -> list[str]:
     targeted, control = plan.rows.get("targeted", 0), plan.rows.get("control", 0)
     if targeted != control:
         lines.append(
-            f"The arms are not of equal size: {targeted} targeted rows, and only {control} random "
+            f"The arms are not of equal size: {write_count(targeted, 'targeted row')}, and only {control} random "
             "ones passed; part of a difference may be their number."
         )
     return lines

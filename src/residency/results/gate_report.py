@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from residency.stats.paired_changes import PairedChange
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.short_view import ShortView
 
@@ -133,7 +134,9 @@ def describe_change(change: PairedChange) -> str:
 def _describe_missing(change: PairedChange, limits: GateLimits) -> str:
     if not change.n:
         return "no item was scored on both sides"
-    parts = [f"{change.n} items in {change.groups} groups were scored on both sides"]
+    parts = [
+        f"{write_count(change.n, 'item')} in {write_count(change.groups, 'group')} scored on both sides"
+    ]
     if change.lost:
         parts.append(f"{change.lost} were scored before and are unscored now")
     if change.missing:

@@ -16,6 +16,7 @@ from residency.results.score_figures import PrimaryFigures
 from residency.results.sealed_figures import SealedTest
 from residency.results.statuses import SIGNIFICANT, count_statuses
 from residency.store.stage_key import StageName
+from residency.text.counts import write_count
 
 _BETTER = "Yes, it is better."
 _BLIND_BETTER = "The score rose, and it is too blind to say that the answers are better."
@@ -103,17 +104,17 @@ def _answer_sentence(test: SealedTest) -> tuple[Answer, str]:
     else:  # without a paired figure: only intervals that do not touch say anything
         better, worse = now.low > was.high, now.high < was.low
     figures = (
-        f"{now.items} sealed test items, checks passed: {format_percent(was.mean, 0)} "
+        f"{write_count(now.items, 'sealed test item')}, checks passed: {format_percent(was.mean, 0)} "
         f"({before.label}) → {format_percent(now.mean, 0)} ({after.label})"
     )
     if change:
         figures += (
-            f": {format_points(change.delta)} points on {change.n} items scored in "
+            f": {format_points(change.delta)} points on {write_count(change.n, 'item')} scored in "
             f"both, 95 % interval {format_interval(change.low, change.high, signed=True)}"
         )
     if change and change.one_sided:
         figures += (
-            f". {change.one_sided} checks could be scored on one side alone: with them the "
+            f". {write_count(change.one_sided, 'check')} could be scored on one side alone: with them the "
             f"difference lies between {format_points(change.worst)} and "
             f"{format_points(change.best)} points"
         )
@@ -137,14 +138,14 @@ def _primary_sentence(
     # Over the same items, as the difference is: means over different ones tell another story.
     then, later = (was.mean, now.mean) if change.before is None else (change.before, change.after)
     figures = (
-        f"{now.items} sealed test items, {now.title}: {format_percent(then, 0)} "
+        f"{write_count(now.items, 'sealed test item')}, {now.title}: {format_percent(then, 0)} "
         f"({before.label}) → {format_percent(later, 0)} ({after.label}): "
-        f"{format_points(change.delta)} points on {change.n} items judged on both "
+        f"{format_points(change.delta)} points on {write_count(change.n, 'item')} judged on both "
         f"sides, 95 % interval {format_interval(change.low, change.high, signed=True)}"
     )
     if change.one_sided:
         figures += (
-            f". {change.one_sided} items could be judged on one side alone: with them the "
+            f". {write_count(change.one_sided, 'item')} could be judged on one side alone: with them the "
             f"difference lies between {format_points(change.worst)} and "
             f"{format_points(change.best)} points"
         )
@@ -175,7 +176,7 @@ def _reasons(
     alpha = results.alpha_share.alpha
     items = test.sides[test.reference].scores.score.items
     reasons = [
-        f"The test split was sealed: its {items} items trained nothing, found no error and "
+        f"The test split was sealed: its {write_count(items, 'item')} trained nothing, found no error and "
         f"chose no data. {openings_sentence(results.test_openings)}",
         "Both models answered the same items, and were compared item by item (exact test; "
         "paraphrases of one request counted as one observation). What is said holds for these two "
@@ -225,7 +226,7 @@ def _list_rates(rows: Sequence[tuple[str, KindChange]]) -> str:
 def _unfinished_sentence(results: RunResults) -> str:
     rounds = len({model.number for model in results.models if model.number})
     done = {0: "no round of training is done", 1: "one round is done"}.get(
-        rounds, f"{rounds} rounds are done"
+        rounds, f"{write_count(rounds, 'round is', 'rounds are')} done"
     )
     return (
         f"Not known yet: the sealed test has not been opened, and {done}. "

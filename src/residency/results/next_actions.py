@@ -19,6 +19,7 @@ from residency.results.number_formats import format_percent
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import StageName
+from residency.text.counts import write_count
 
 SHOWN = 3
 """Actions that are shown."""
@@ -212,7 +213,7 @@ def _look_at_issues(results: RunResults) -> Iterator[NextAction]:
             yield NextAction(
                 f"See what broke: {issue.title}",
                 f"{format_percent(verdict.before_rate, 0)} failed before, "
-                f"{format_percent(verdict.after_rate, 0)} do now ({verdict.broken} items broke).",
+                f"{format_percent(verdict.after_rate, 0)} do now ({write_count(verdict.broken, 'item')} broke).",
                 "status DIR",
                 f"/issues/{issue.issue.id}",
                 85.0 + verdict.after_rate,
@@ -223,7 +224,7 @@ def _look_at_issues(results: RunResults) -> Iterator[NextAction]:
         elif issue.status == "inconclusive" and math.isinf(verdict.mde):
             yield NextAction(
                 f"Add dev rows for {issue.title}",
-                f"Its {verdict.n} items can show no change at all.",
+                f"Its {write_count(verdict.n, 'item')} can show no change at all.",
                 "check DIR",
                 f"/issues/{issue.issue.id}",
                 35.0,
@@ -239,7 +240,7 @@ def _serve_issues(results: RunResults, failing: list[IssueResult]) -> Iterator[N
     sizes = results.store.corpus_sizes(results.run)
     used = results.store.count_drawn_examples(results.run)
     left = max(0, sizes.get("pool", 0) - used)
-    rows = "1 pool row is left" if left == 1 else f"{left} pool rows are left"
+    rows = write_count(left, "pool row is", "pool rows are") + " left"
     named = ", ".join(_tell_rate(issue) for issue in failing[:2])
     more = f" and {len(failing) - 2} more" if len(failing) > 2 else ""
     wanted = int(results.settings.get("target", {}).get("rows_per_issue", 24))

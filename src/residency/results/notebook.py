@@ -6,6 +6,7 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.short_view import draw_charts
 
@@ -21,7 +22,7 @@ def describe_summary(summary: RunSummary) -> str:
     counts = Counter(row.status for row in summary.issues)
     issues = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"
     state = "complete" if summary.complete else "not complete"
-    return f"<RunSummary {summary.run}: {state}; {len(summary.rounds)} rows of rounds; issues: {issues}>"
+    return f"<RunSummary {summary.run}: {state}; {write_count(len(summary.rounds), 'row')} of rounds; issues: {issues}>"
 
 
 def draw_summary(summary: RunSummary) -> str:

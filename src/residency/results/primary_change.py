@@ -9,6 +9,7 @@ from typing import Any
 from residency.evaluate.suites.primary_score import PrimaryScore, compare_primary
 from residency.results.number_formats import format_interval, format_percent, format_points
 from residency.results.run_results import RunResults
+from residency.text.counts import write_count
 
 
 def compare_stored_primary(results: RunResults, before: str, after: str) -> dict[str, Any] | None:
@@ -50,7 +51,7 @@ def describe_primary(change: dict[str, Any] | None) -> str:
     )
     if change["one_sided"]:
         line += (
-            f"; {change['one_sided']} items were judged on one side alone: with them the difference "
+            f"; {write_count(change['one_sided'], 'item was', 'items were')} judged on one side alone: with them the difference "
             f"lies between {format_points(change['worst'])} and {format_points(change['best'])}"
         )
     return line

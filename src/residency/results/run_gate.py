@@ -26,6 +26,7 @@ from residency.stats.paired_changes import (
     PairedQuestion,
     compare_changes,
 )
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 SCORE = "share of checks failed"
@@ -66,7 +67,9 @@ def compare_sides(before: GateSide, after: GateSide, limits: GateLimits) -> Gate
         notes.append(f"the earlier side says nothing of: {', '.join(apart)}")
     added = len(after.measuring - before.measuring)
     if added:
-        notes.append(f"{added} dev items are new and compared with nothing")
+        notes.append(
+            f"{write_count(added, 'dev item is', 'dev items are')} new and compared with nothing"
+        )
     return GateReport(before.label, after.label, limits, changes, reasons, notes)
 
 
@@ -203,7 +206,7 @@ def _judge_sealed(results: RunResults) -> tuple[list[GateReason], list[str]]:
     if change is None or not change.is_worse:
         return [], []
     what = (
-        f"the score falls by {100 * abs(change.delta):.1f} points on {change.n} sealed items "
+        f"the score falls by {100 * abs(change.delta):.1f} points on {write_count(change.n, 'sealed item')} "
         f"[{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
     )
     error = "false in at most 2.5 %, missing answers counted for the model"
@@ -221,7 +224,7 @@ def _judge_forgetting(
     notes = []
     for row in forgetting.differences:
         figures = (
-            f"{100 * row['delta']:+.1f} points on {row['n']} items [{100 * row['low']:+.1f}, "
+            f"{100 * row['delta']:+.1f} points on {write_count(row['n'], 'item')} [{100 * row['low']:+.1f}, "
             f"{100 * row['high']:+.1f}], margin {100 * forgetting.margin:g}"
         )
         name = f"{row['task']} {row['metric']}"

@@ -40,6 +40,7 @@ from residency.stats.labelled_rate import LabelledRate
 from residency.store.record_kind import RecordKind
 from residency.store.stage_key import FinishedStage, StageKey, StageName
 from residency.store.store import Store
+from residency.text.counts import write_count
 
 
 class RunResults:
@@ -253,7 +254,7 @@ class RunResults:
         fitting = [result for result in self.issues if result.issue.id.startswith(prefix)]
         if len(fitting) != 1:
             raise StoreError(
-                f"{len(fitting)} issues begin with {prefix!r}",
+                f"{write_count(len(fitting), 'issue begins', 'issues begin')} with {prefix!r}",
                 next_step="residency status lists the issues",
             )
         return fitting[0]

@@ -12,6 +12,7 @@ from residency.project.row_decisions import apply_decisions, read_decisions
 from residency.results.kinds import issue_title
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.short_view import ShortView
 
@@ -101,7 +102,9 @@ def _trace_dataset(store: Store, key: str) -> Trace:
         "rows for issues": by_issue,
     }
     parents = [_trace_dataset(store, version.parent)] if version.parent else []
-    return Trace(key, f"dataset version: {len(version.rows)} rows", details, tuple(parents))
+    return Trace(
+        key, f"dataset version: {write_count(len(version.rows), 'row')}", details, tuple(parents)
+    )
 
 
 def _trace_issue(store: Store, key: str) -> Trace:

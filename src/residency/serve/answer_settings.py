@@ -14,6 +14,7 @@ from residency.infer.sequences import AnswerRule, describe_foreign_token
 from residency.nouns.response import Sampling
 from residency.serve.api_errors import ApiError, refuse_parameter
 from residency.serve.read_request import ChatRequest, GenerationRequest
+from residency.text.counts import write_count
 
 
 def read_sampling(
@@ -66,7 +67,7 @@ def check_length(live: LiveEngine, ids: Sequence[int], param: str) -> None:
         raise refuse_parameter(param, f"{foreign}.")
     if len(ids) >= live.context:
         raise ApiError(
-            400, f"{param}: {len(ids)} tokens leave no room in the model's context of "
+            400, f"{param}: {write_count(len(ids), 'token leaves', 'tokens leave')} no room in the model's context of "
             f"{live.context}.", param=param, code="context_length_exceeded",
         )  # fmt: skip
 

@@ -28,6 +28,7 @@ from residency.sweep.size_table import mark_front, recommend_row
 from residency.sweep.sweep_jobs import EstimateTraining, SweepJobs, list_jobs, measure_cost
 from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.sweep_result import NamedCurve, SweepResult
+from residency.text.counts import write_count
 
 FEWEST_ITEMS = 8
 """Measuring items below which an issue gets no curve."""
@@ -158,7 +159,7 @@ class Sweep:
         best, advice = recommend_row(sizes, groups, metric)
         if plan.left_out:
             notes.append(
-                f"{len(plan.left_out)} trainings were left out for want of time: with "
+                f"{write_count(len(plan.left_out), 'training was', 'trainings were')} left out for want of time: with "
                 f"--minutes {plan.seconds_of_all / 60 + 1:.0f} they run too"
             )
         return SweepResult(

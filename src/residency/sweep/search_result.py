@@ -12,6 +12,7 @@ import numpy as np
 from residency.stats import special
 from residency.stats.intervals import mean_interval
 from residency.sweep.size_table import average_items
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.short_view import ShortView
 
@@ -132,9 +133,7 @@ def describe_gain(best: Mapping[str, Any], gain: Gain | None, metric: str, tried
         f"{metric} {write_percent(gain.best)} against {write_percent(gain.own)} with the project's own: "
         f"{100 * gain.mean:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
     )
-    basis = (
-        f"{gain.trainings} fresh trainings of each, {gain.items} items that chose nothing, paired"
-    )
+    basis = f"{write_count(gain.trainings, 'fresh training')} of each, {write_count(gain.items, 'item')} that chose nothing, paired"
     if gain.low > 0:
         sentence = f"Take {describe_settings(best)}: {figures}."
     elif gain.high < 0:

@@ -10,6 +10,7 @@ import numpy as np
 
 from residency.results.number_formats import format_points
 from residency.stats.intervals import mean_interval
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 MARGIN = 0.03
@@ -133,7 +134,7 @@ def recommend_row(
             reason = (
                 f"{describe_row(best)} scores highest, but by less than {100 * MARGIN:.0f} points "
                 f"at most; the one taken has {format_points(mean)} points "
-                f"[{format_points(low)}, {format_points(high)}] on {n} items, paired."
+                f"[{format_points(low)}, {format_points(high)}] on {write_count(n, 'item')}, paired."
             )
             break
     ratio = best.answer_seconds / max(recommended.answer_seconds, 1e-9)
@@ -149,13 +150,17 @@ def recommend_row(
         )
         sentences.append(
             f"Next is {describe_row(second)}, which {distance}: {format_points(mean)} points "
-            f"[{format_points(low)}, {format_points(high)}] on {n} items, paired."
+            f"[{format_points(low)}, {format_points(high)}] on {write_count(n, 'item')}, paired."
         )
     trainings = f"{recommended.trainings} training{'s' if recommended.trainings != 1 else ''}"
-    base = "no training" if not recommended.rows else f"{trainings} on {recommended.rows} rows"
+    base = (
+        "no training"
+        if not recommended.rows
+        else f"{trainings} on {write_count(recommended.rows, 'row')}"
+    )
     sentences.append(
-        f"This rests on {base} and on {len(recommended.by_item)} items of dev's measuring part; the best of "
-        f"{len(scored)} rows looks a little better than it is. The sealed test was not opened."
+        f"This rests on {base} and on {write_count(len(recommended.by_item), 'item')} of dev's measuring part; the best of "
+        f"{write_count(len(scored), 'row')} looks a little better than it is. The sealed test was not opened."
     )
     return recommended.name, sentences
 
@@ -174,7 +179,7 @@ def compare_rows(
 
 def describe_row(row: SizeRow) -> str:
     """A row in a sentence."""
-    return f"{row.name} on {row.rows} rows" if row.rows else row.name
+    return f"{row.name} on {write_count(row.rows, 'row')}" if row.rows else row.name
 
 
 def _format(figure: Figure) -> str:

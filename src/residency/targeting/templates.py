@@ -13,6 +13,7 @@ from residency.config.parse_toml import TomlTextError, parse_toml
 from residency.config.read_text import read_text_file
 from residency.errors import DataError
 from residency.nouns.example import Example, Message
+from residency.text.counts import write_count
 
 TRIES_A_ROW = 50
 """Draws a row after which the templates are taken to give no more different rows."""
@@ -53,7 +54,7 @@ def fill_templates(path: Path, count: int, *, seed: int = 0) -> list[Example]:
             misses += 1
             if misses > TRIES_A_ROW * count:
                 raise DataError(
-                    f"only {len(rows)} different rows come out of these templates",
+                    f"only {write_count(len(rows), 'different row comes', 'different rows come')} out of these templates",
                     where=str(path),
                     next_step="add values to the slots, or ask for fewer rows",
                 )

@@ -11,6 +11,7 @@ from residency.errors import DataError, TemplateError
 from residency.interfaces import TokenRow
 from residency.model.end_ids import find_trained_ends
 from residency.model.length_classes import read_context_length
+from residency.text.counts import write_count
 from residency.train.batch_source import Batches, EpochBatches, as_objective
 
 
@@ -133,7 +134,7 @@ def _check_row(
             )
         if longest is not None and len(ids) > longest:
             raise DataError(
-                f"{len(ids)} tokens, but the model has {longest} positions",
+                f"{write_count(len(ids), 'token')}, but the model has {write_count(longest, 'position')}",
                 where=where,
                 next_step="lower model.max_length",
             )

@@ -65,7 +65,7 @@ def test_marks_in_a_list_beside_the_turns(tmp_path: Path, marks: list[int]) -> N
     result = read_rows(tmp_path, [{"messages": talk, "loss_mask": marks}])
     assert list_learned(result) == [["good"]] and result.files[0].unused == ()
     (reject,) = read_rows(tmp_path, [{"messages": talk, "loss_mask": [1, 0, 1]}]).rejects
-    assert reject.reason == "3 marks for 4 turns, of which 2 are answers"
+    assert reject.reason == "3 marks for 4 turns with 2 answers"
 
 
 @pytest.mark.parametrize(("mark", "no"), [("train", False), ("exclude", 1), ("do_not_train", True)])

@@ -157,7 +157,7 @@ def test_pairs_of_other_prompts_and_other_targets_are_refused(tmp_path: Path) ->
     old = write_lines(tmp_path / "a.jsonl", rows)
     arguments = {"gen_args_0": {"arg_0": "Beginning. What is 3?", "arg_1": " 14"}}
     new = write_lines(tmp_path / "b" / "a.jsonl", [*rows[:3], {**rows[3], "arguments": arguments}])
-    with pytest.raises(DataError, match="1 items were asked with another prompt"):
+    with pytest.raises(DataError, match="1 item was asked with another prompt"):
         compare_logs(read_log(old), read_log(new))
     other = write_lines(tmp_path / "c" / "a.jsonl", [{**rows[0], "target_hash": "u"}])
     with pytest.raises(DataError, match="judged by another target"):

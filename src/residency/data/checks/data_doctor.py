@@ -33,6 +33,7 @@ from residency.data.reading.split_marks import suggest_division
 from residency.files.opening import describe_conversion
 from residency.interfaces import Embedder, Progress, ProgressEvent, no_progress
 from residency.nouns.example import Split
+from residency.text.counts import write_count
 
 
 @dataclass(frozen=True)
@@ -212,13 +213,15 @@ def _write_notes(
     findings = survey.findings
     notes = _encoding_notes(survey)
     if findings.unanswered:
-        notes.append(f"{findings.unanswered} rows have no answer: to evaluate on, not to train on")
+        notes.append(
+            f"{write_count(findings.unanswered, 'row has', 'rows have')} no answer: to evaluate on, not to train on"
+        )
     notes += _write_reading_notes(survey)
     if chat is None:
         notes.append("token lengths were not looked at: no tokenizer (see residency base fetch)")
     elif findings.tools and not chat.shows_tools:
         notes.append(
-            f"{findings.tools} rows define tools, which this chat template does not write: the "
+            f"{write_count(findings.tools, 'row defines', 'rows define')} tools, which this chat template does not write: the "
             "model would learn to call what it is not shown; choose a base whose template does"
         )
     if embedder is None:
@@ -233,14 +236,16 @@ def _write_notes(
 def _write_reading_notes(survey: Survey) -> list[str]:
     """What was left out of rows, what becomes of pairs, and prompts that stand inside raw texts."""
     findings = survey.findings
-    notes = [f"{count} rows: {change}" for change, count in findings.changed.most_common()]
+    notes = [
+        f"{write_count(count, 'row')}: {change}" for change, count in findings.changed.most_common()
+    ]
     if findings.pairs and survey.config.train.objective != "dpo":
         notes.append(PAIRS_NOTE.format(pairs=findings.pairs))
     raw = [v.example.messages[0].content for v in findings.sample.views if not v.example.prompt]
     if raw:
         division = suggest_division(raw)
         notes.append(
-            f"{findings.raw} rows are raw text without a prompt: they can be trained on, but nothing "
+            f"{write_count(findings.raw, 'row is', 'rows are')} raw text without a prompt: they can be trained on, but nothing "
             "can be asked of them, so none may be a dev or test row"
             + (f"; {division}" if division else "")
         )

@@ -26,6 +26,7 @@ from residency.data.token_rows import encode_example
 from residency.errors import TemplateError
 from residency.files.record import Record
 from residency.nouns.example import Example, Split
+from residency.text.counts import write_count
 from residency.text.words import split_words
 
 _PLACE = re.compile(r" at (?:position|character) \d+(?: of the line)?$|(?<=messages)\[\d+\]")
@@ -78,7 +79,7 @@ class Findings:
             self.untrainable.add(view, error.what)
             return
         if not sum(len(self.ledger.add(row)) for row in rows):
-            self.untrainable.add(view, f"{rows[0].length} tokens")
+            self.untrainable.add(view, f"{write_count(rows[0].length, 'token')}")
 
     def reject(self, reject: Reject) -> None:
         """One more row that cannot be used."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 from residency.interfaces import TokenRow
 from residency.nouns.example import Example
+from residency.text.counts import write_count
 
 Truncation = Literal["drop", "left", "right"]
 POLICIES: tuple[Truncation, ...] = ("drop", "left", "right")
@@ -132,7 +133,7 @@ def truncate_row(
             "dropped",
             lost,
             trained,
-            f"{row.length} tokens, the limit is {max_length}",
+            f"{write_count(row.length, 'token')}, the limit is {max_length}",
         )
     else:
         rows = [_cut_row(row, max_length, truncation)]

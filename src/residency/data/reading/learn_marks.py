@@ -16,6 +16,7 @@ from typing import Any
 
 from residency.data.reading.clean_text import RowError, is_missing
 from residency.nouns.example import Message
+from residency.text.counts import write_count
 
 _TRAIN = {"train", "training", "trainable", "learn", "learning", "learnable", "finetune", "finetuning"}  # fmt: skip
 _LEARN = _TRAIN | {
@@ -182,7 +183,8 @@ def follow_mark_lists(messages: tuple[Message, ...], row: Mapping[str, Any]) -> 
             marks = [marks[n] for n in answers]
         if len(marks) != len(answers):
             raise RowError(
-                f"{len(row[key])} marks for {len(messages)} turns, of which {len(answers)} are answers",
+                f"{write_count(len(row[key]), 'mark')} for {write_count(len(messages), 'turn')} with "
+                f"{write_count(len(answers), 'answer')}",
                 key,
             )
         learned = {n: _follow_mark(mark, m, key) for n, m in zip(answers, marks, strict=True)}

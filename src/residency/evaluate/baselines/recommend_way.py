@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from residency.evaluate.baselines.baseline_report import BaselineRow, Difference
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 
@@ -48,17 +49,17 @@ def _write_verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
     if d.low > 0:
         return (
             f"Fine-tune: {row.name} is better than the best prompt ({best.name}), {d.metric} "
-            f"{points} on {d.n} items."
+            f"{points} on {write_count(d.n, 'item')}."
         )
     if d.high < 0:
         return (
             f"Do not fine-tune (yet): the best prompt ({best.name}) is better than {row.name}, "
-            f"{d.metric} of {row.name} {points} on {d.n} items."
+            f"{d.metric} of {row.name} {points} on {write_count(d.n, 'item')}."
         )
     if d.n and not d.changed:
         return f"No difference: {row.name} and {best.name} are alike on all {d.n} items."
     return (
-        f"Undecided: {row.name} against the best prompt ({best.name}) is {points} on {d.n} items; "
+        f"Undecided: {row.name} against the best prompt ({best.name}) is {points} on {write_count(d.n, 'item')}; "
         f"a difference smaller than about {50 * (d.high - d.low):.0f} points cannot be seen here."
     )
 
@@ -107,7 +108,7 @@ def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
     word = "request" if errors == 1 else "requests"
     lost = f" {errors} {word} failed and are left out." if errors else ""
     return (
-        f"This rests on {max(row.items for row in rows)} answers each on {split}, one seed, and the "
+        f"This rests on {write_count(max(row.items for row in rows), 'answer')} each on {split}, one seed, and the "
         "suite; differences are paired by item, intervals are 95 % over groups, "
         f"what could not be scored counts as failed. Scored: {coverage}.{lost}"
     )

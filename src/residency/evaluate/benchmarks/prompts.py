@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from residency.errors import SuiteError
 from residency.evaluate.benchmarks.task import Question, Row, Task
+from residency.text.counts import write_count
 
 SEED = 1234
 """lm-evaluation-harness's default seed for examples."""
@@ -33,7 +34,7 @@ def write_contexts(
     need = shots + (task.exclude_item and task.order == "random")
     if shots and len(pool) < need:
         raise SuiteError(
-            f"{task.name}: {shots} examples asked for, the pool holds {len(pool)}",
+            f"{task.name}: {write_count(shots, 'example')} asked for, the pool holds {len(pool)}",
             next_step="use fewer --shots, or add the split that holds the examples",
         )
     generator = random.Random(seed)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from residency.errors import DataError
 from residency.evaluate.imported_logs.logged_items import ImportedLog, ItemKey
 from residency.stats.paired_changes import PairedChange, PairedQuestion, compare_changes
+from residency.text.counts import write_count
 
 LOWER_IS_BETTER = (
     "perplexity", "bits_per_byte", "brier", "ter", "wer", "cer", "loss", "mse", "mae", "rmse", "error",
@@ -93,7 +94,7 @@ def compare_logs(
 
 def _describe_tasks(log: ImportedLog) -> str:
     tasks = sorted({key.task or "one task" for key in log.items})
-    return f"{len(log.items)} items of {', '.join(tasks[:4])} in {log.label}"
+    return f"{write_count(len(log.items), 'item')} of {', '.join(tasks[:4])} in {log.label}"
 
 
 def _check_prompts(before: ImportedLog, after: ImportedLog, shared: Iterable[ItemKey]) -> None:
@@ -110,7 +111,7 @@ def _check_prompts(before: ImportedLog, after: ImportedLog, shared: Iterable[Ite
         if other:
             name = f"{other[0].task} {after.items[other[0]].name}".strip()
             raise DataError(
-                f"{len(other)} items were {what} in the other log, first {name}",
+                f"{write_count(len(other), 'item was', 'items were')} {what} in the other log, first {name}",
                 where=f"{before.label} and {after.label}",
                 next_step="run both with the same prompts, examples and template",
             )

@@ -28,6 +28,7 @@ from residency.nouns.content_id import content_id
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response, Sampling
+from residency.text.counts import write_count
 
 __all__ = ["FileCache", "Judge", "JudgeReport", "Rubric", "list_verdicts", "read_verdict"]
 
@@ -192,7 +193,7 @@ class Judge:
     def _describe_unreadable(self, answers: Sequence[_Answer]) -> str:
         if any(answer.cut for answer in answers):
             return (
-                f"the judge's answer was cut after {self.sampling.max_new_tokens} tokens "
+                f"the judge's answer was cut after {write_count(self.sampling.max_new_tokens, 'token')} "
                 "(judge.max_new_tokens)"
             )
         texts = [a.text for a in answers if a.text and not read_verdict(a.text, _CHECKED)]

@@ -82,7 +82,7 @@ def draft_suite(
     references = [e.reference or "" for e in known]
     if len(references) < FEWEST:
         raise SuiteError(
-            f"{len(references)} rows of train and dev have a reference; a suite is drafted from "
+            f"{len(references)} of the rows of train and dev have a reference; a suite is drafted from "
             f"{FEWEST} or more",
             where="train and dev",
             next_step="give the rows answers, or write the suite by hand: docs/suites.md",

@@ -12,6 +12,7 @@ from residency.data.reading.layouts.layout import Layout, LayoutRow, RowFields
 from residency.data.reading.marked_turns import read_marked_turns
 from residency.data.reading.tool_calls import read_named_calls
 from residency.nouns.example import Message
+from residency.text.counts import write_count
 
 
 class AlpacaLayout(Layout):
@@ -177,7 +178,7 @@ def read_answer(row: RowFields) -> tuple[Message, ...]:
     elif (answers := _list_answers(value)) is not None:
         if len(answers) > 1:
             raise RowError(
-                f"{len(answers)} different answers; one is expected (the first of each row: --column "
+                f"{write_count(len(answers), 'different answer')}; one is expected (the first of each row: --column "
                 f"response={_name_first(value, row.column('response'))})",
                 row.column("response"),
             )
