@@ -13,11 +13,15 @@ from rich.text import Text
 from residency.cli.options import Directory
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_heading, print_json, quote_path
+from residency.cli.typed_text import read_typed_text
 from residency.text.counts import write_count
 from residency.text.terminal_text import make_safe
 
 if TYPE_CHECKING:
     from residency.commands.collect import Collected, Item
+
+
+_KEYS = ("e", "k", "d", "s", "q", "")
 
 
 def collect_command(
@@ -123,11 +127,11 @@ def ask_answer(item: Item, total: int, goal: int) -> str | None:
     keys += ["[k] the model's answer is right"] if wrote else []
     keys += ["[d] take your data's answer"] if item.reference else []
     keys += ["[s] skip", "[q] stop"]
-    console.print("\n" + "   ".join(keys) + "\nor type the better answer")
-    typed = console.input("> ")
+    console.print("\n" + "   ".join(keys) + "\nor type or paste the better answer")
+    typed = read_typed_text("> ", _KEYS)
     while (typed == "k" and not wrote) or (typed == "d" and not item.reference):
         console.print(Text("There is none here.", style="dim"))
-        typed = console.input("> ")
+        typed = read_typed_text("> ", _KEYS)
     if typed == "q":
         return None
     if typed == "e":

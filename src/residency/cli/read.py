@@ -22,6 +22,7 @@ from residency.cli.terminal import (
     print_json,
     print_line,
 )
+from residency.cli.typed_text import read_typed_text
 from residency.errors import ConfigError
 from residency.text.counts import write_count
 from residency.text.percent import write_percent
@@ -150,8 +151,9 @@ def _read_answers(project: Project, reading: Reading, person: str) -> None:
         print_heading(f"{number} of {len(reading.sample)}: {answer.chosen}, {answer.cluster}")
         show_answer(example, response)
         try:
-            typed = console.input(
-                "\nThe first failure, in your words (empty: fine, s: skip, q: stop): "
+            typed = read_typed_text(
+                "\nThe first failure, in your words (empty: fine, s: skip, q: stop): ",
+                ("s", "q", ""),
             ).strip()
         except (EOFError, KeyboardInterrupt):
             return
