@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from residency.cli.invoke import run_command_line
+from residency.export.vllm_command import write_vllm_command
 from small import save_model, save_project
 
 pytestmark = pytest.mark.slow
@@ -51,8 +52,21 @@ def test_pain_34_every_format_is_proved_and_graded(
     assert "How it was measured" in card
     if export_format == "ollama":
         assert (out / "Modelfile-q8_0").is_file()
+    if export_format == "adapter":
+        settings = json.loads((out / "adapter" / "adapter_config.json").read_text())
+        base = Path(
+            settings["base_model_name_or_path"]
+        )  # nobody else knows the project's name of it
+        assert base.is_absolute() and (base / "config.json").is_file()
+        assert f"vllm serve {base} " in told.out and str(base) in write_command(out)
+    if export_format == "hf":
+        assert str(out / "model") in write_command(out)
     again = run_command_line(["export", str(project), "--format", export_format, "--out", str(out)])
     assert again == 2 and "--force" in capsys.readouterr().err
+
+
+def write_command(out: Path) -> str:
+    return write_vllm_command(out, host="127.0.0.1", port=8000).command
 
 
 def test_unknown_formats_and_bases_are_refused(
@@ -116,7 +130,8 @@ def test_pain_33_an_issue_that_rises_beyond_the_margin_fails_the_export(
     out = tmp_path / "out"
     line = ["export", str(project), "--format", "hf", "--out", str(out)]
     assert run_command_line([*line, "--margin", "5"]) == 1
-    assert "more than the margin of 5 %" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "more than the margin of 5 points" in told and "wider --margin" in told
     assert not out.exists()
     assert run_command_line([*line, "--margin", "100"]) == 0
     assert (out / "dataset-card.md").is_file()

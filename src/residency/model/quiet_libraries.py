@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 
 from residency.http.telemetry import silence_telemetry
@@ -27,7 +28,9 @@ def quiet_libraries() -> Iterator[None]:
     chatter.set_verbosity(logging.ERROR)
     chatter.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        with _hide_hub_kernels():
+        with _hide_hub_kernels(), warnings.catch_warnings():
+            # What one library deprecates of another is nothing that a user could mend.
+            warnings.simplefilter("ignore")
             yield
     finally:
         chatter.set_verbosity(level)
