@@ -281,7 +281,13 @@ def export(ws: Workspace, path: Path) -> int:
     """
     all_votes = votes(ws)
     playing = {name for v in all_votes for name in (v.a, v.b)}
-    preferences = preference_pairs(all_votes, by_id(ws.corpus.examples), _texts(ws, playing))
+    answers = [response for model in playing for response in ws.store.responses(model)]
+    preferences = preference_pairs(
+        all_votes,
+        by_id(ws.corpus.examples),
+        {response.id: response.text for response in answers},
+        incomplete={response.id for response in answers if response.finish != "stop"},
+    )
     return write_json_lines(path, (preference_row(e) for e in preferences))
 
 

@@ -179,3 +179,18 @@ def test_votes_become_preference_pairs() -> None:
     row = preference_row(made[0])
     assert json.loads(json.dumps(row))["chosen"][0]["content"] == items[0][1].text
     assert Counter(m["role"] for m in row["prompt"]) == {"user": 1}
+
+
+def test_no_pair_prefers_a_cut_or_empty_answer() -> None:
+    items = pairs(3)
+    texts = {r.id: r.text for _, a, b in items for r in (a, b)}
+    texts[items[2][1].id] = " \n"
+    votes = [
+        Vote(e.id, a.model, b.model, "a", rater, response_a=a.id, response_b=b.id)
+        for e, a, b in items
+        for rater in ("ann", "judge:j", "rules")
+    ]
+    examples = {e.id: e for e, _, _ in items}
+    made = preference_pairs(votes, examples, texts, incomplete={items[0][1].id, items[1][2].id})
+    assert [pair.reference for pair in made] == [items[1][1].text]  # the other may be rejected
+    assert made[0].rejected == items[1][2].text

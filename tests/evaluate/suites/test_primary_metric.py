@@ -199,6 +199,43 @@ def test_votes_compare_what_both_were_judged_by() -> None:
     assert "1 and 1 of 1 checks" in votes[0].note
 
 
+def test_a_vote_of_several_samples_names_the_winners_best_and_the_losers_worst() -> None:
+    def finding(response: Response, status: Any) -> Finding:
+        return Finding(response.id, "one", status, "suite:one", "1")
+
+    item = example(0, "x")
+    a = [Response("x", item.id, text, sample=i) for i, text in enumerate(["wrong", "right", "too"])]
+    b = [
+        Response("y", item.id, "wrong", sample=0),
+        Response("y", item.id, "right", sample=1),
+        Response("y", item.id, "ri", sample=2, finish="length"),
+    ]
+    judged_a = [finding(a[0], "fail"), finding(a[1], "pass"), finding(a[2], "pass")]
+    judged_b = [finding(b[0], "fail"), finding(b[1], "pass"), finding(b[2], "pass")]
+    sides = [
+        JudgedSide(a[:1], a, judged_a, {item.id: 2 / 3}),
+        JudgedSide(b[:1], b, judged_b, {item.id: 1 / 3}),
+    ]
+    for first, second, outcome in ((*sides, "a"), (*sides[::-1], "b")):
+        (vote,) = vote_on_items(first, second)
+        assert vote.outcome == outcome
+        named = (vote.response_a, vote.response_b)[:: 1 if outcome == "a" else -1]
+        assert named[0] in (a[1].id, a[2].id)  # not the wrong one that people are shown
+        assert named[1] == b[2].id
+
+
+def test_what_is_unscored_wins_against_nothing() -> None:
+    item = example(0, "x")
+    whole, cut = Response("x", item.id, "a"), Response("y", item.id, "b", finish="length")
+    unscored = [Finding(whole.id, "one", "unscored", "suite:one", "1")]
+    first = JudgedSide([whole], [whole], unscored, {item.id: None})
+    second = JudgedSide([cut], [cut], [], {item.id: 0.0})
+    assert vote_on_items(first, second) == []
+    passed = [Finding(whole.id, "one", "pass", "suite:one", "1")]
+    judged = JudgedSide([whole], [whole], passed, {item.id: None})
+    assert [vote.outcome for vote in vote_on_items(judged, second)] == ["a"]
+
+
 def test_pain_38_requests_that_failed_count_against_the_coverage(tmp_path: Path) -> None:
     suite = read_suite(tmp_path, {"rule": "exact"})
     items = [example(i, "x") for i in range(12)]

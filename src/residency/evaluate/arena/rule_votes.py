@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,8 +35,10 @@ def vote_on_items(a: JudgedSide, b: JudgedSide, *, reduce: Reduce = "majority") 
 
     Checks count only where both answers could be judged by them, so that what is unscored never
     wins; an answer that the token limit cut never wins against a complete one. Items on which
-    nothing was judged on both sides get no vote.
+    nothing was judged on both sides get no vote. Of several answers to an item the vote names the
+    winner's best and the loser's worst: they are what preference pairs are made of.
     """
+    ranked = _rank_answers(a), _rank_answers(b)
     checks_a = check_outcomes(_suite_findings(a), a.responses, reduce)
     checks_b = check_outcomes(_suite_findings(b), b.responses, reduce)
     shown_b = {response.example: response for response in b.shown}
@@ -48,11 +51,14 @@ def vote_on_items(a: JudgedSide, b: JudgedSide, *, reduce: Reduce = "majority") 
         decided = _decide_vote(
             (a.primary.get(item), b.primary.get(item)),
             (checks_a.get(item, {}), checks_b.get(item, {})),
-            (first.finish == "length", second.finish == "length"),
+            (_are_cut(ranked[0][item]), _are_cut(ranked[1][item])),
         )
         if decided is None:
             continue
         outcome, note = decided
+        if outcome != "tie":
+            place, other = (-1, 0) if outcome == "a" else (0, -1)
+            first, second = ranked[0][item][place], ranked[1][item][other]
         votes.append(
             Vote(
                 prompt=item,
@@ -66,6 +72,25 @@ def vote_on_items(a: JudgedSide, b: JudgedSide, *, reduce: Reduce = "majority") 
             )
         )
     return votes
+
+
+def _rank_answers(side: JudgedSide) -> dict[str, list[Response]]:
+    """Each item's answers from the worst to the best: cut ones first, then by failed checks."""
+    failed, passed = Counter[str](), Counter[str]()
+    for finding in _suite_findings(side):
+        failed[finding.response] += finding.status == "fail"
+        passed[finding.response] += finding.status == "pass"
+    ranked: dict[str, list[Response]] = {}
+    for response in [*side.shown, *side.responses]:
+        if response.finish != "error" and response not in ranked.setdefault(response.example, []):
+            ranked[response.example].append(response)
+    for answers in ranked.values():
+        answers.sort(key=lambda r: (r.finish != "length", -failed[r.id], passed[r.id]))
+    return ranked
+
+
+def _are_cut(answers: Sequence[Response]) -> bool:
+    return all(answer.finish == "length" for answer in answers)
 
 
 def drop_cut_winners(votes: Sequence[Vote], cut: set[str]) -> list[Vote]:
@@ -94,6 +119,9 @@ def _decide_vote(
     """Who is better, and why; None where nothing was judged on both sides."""
     first, second = primary
     if cut[0] != cut[1]:
+        whole = 1 if cut[0] else 0
+        if primary[whole] is None and all(value is None for value in checks[whole].values()):
+            return None  # what is unscored wins against nothing
         return ("b" if cut[0] else "a"), "the other answer was cut by the token limit"
     if first is not None and second is not None and first != second:
         return ("a" if first > second else "b"), f"{first:.3f} and {second:.3f}"

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -156,12 +157,17 @@ def rater_agreement(votes: Sequence[Vote]) -> float | None:
 
 
 def preference_pairs(
-    votes: Sequence[Vote], examples: Mapping[str, Example], texts: Mapping[str, str]
+    votes: Sequence[Vote],
+    examples: Mapping[str, Example],
+    texts: Mapping[str, str],
+    *,
+    incomplete: AbstractSet[str] = frozenset(),
 ) -> list[Example]:
     """Votes as preference pairs: the preferred answer is the reference, the other ``rejected``.
 
     Several votes on the same two answers are decided by majority; ties and identical texts
-    give no pair. ``texts`` maps response ids to texts.
+    give no pair. ``texts`` maps response ids to texts. An answer that is empty or ``incomplete``
+    (cut by the token limit, or broken off) is never the preferred one, whoever voted for it.
     """
     tally: dict[tuple[str, str, str], float] = defaultdict(float)
     raters: dict[tuple[str, str, str], list[str]] = defaultdict(list)
@@ -174,8 +180,9 @@ def preference_pairs(
         example = examples.get(prompt)
         if example is None or a not in texts or b not in texts or balance == 0:
             continue
-        better, worse = (texts[a], texts[b]) if balance > 0 else (texts[b], texts[a])
-        if better == worse:
+        winner, loser = (a, b) if balance > 0 else (b, a)
+        better, worse = texts[winner], texts[loser]
+        if better == worse or not better.strip() or winner in incomplete:
             continue
         answer = dataclasses.replace(example.messages[-1], content=better)
         if example.reference is None:
