@@ -62,6 +62,8 @@ def compare_command(
     for title, key in (("checks passed of those scored", "mean"), ("checks scored", "coverage")):
         ends = f"{write_percent(before_score[key])} → {write_percent(after_score[key])}"
         console.print(f"{title}: {ends}")
+    if compared.units:
+        console.print(compared.units)
     one_sided = [
         kind_words(kind)
         for kind in sorted(set(compared.scores[0]["kinds"]) | set(compared.scores[1]["kinds"]))

@@ -174,6 +174,7 @@ SHAPES: dict[str, JsonShape] = {
             "broken": "kind → examples",
             "scores": "of both",
             "primary": "the metric that models are compared by: title, n, before, after, delta, low, high, one_sided, worst, best",
+            "units": "what rates and changes count, where items are grouped; empty elsewhere",
         },
     ),
     "gate": JsonShape(

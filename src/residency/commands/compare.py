@@ -12,6 +12,7 @@ from residency.nouns.example import Split
 from residency.nouns.model import Model
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
+from residency.results.units_sentence import tell_units
 from residency.text.short_view import ShortView
 
 
@@ -21,7 +22,7 @@ class Compared(ShortView):
 
     ``fixed`` and ``broken`` map a kind to example ids. ``primary`` is the metric that models are
     compared by: its title and its paired change (``compare_primary``); None where no item was judged
-    in both.
+    in both. ``units`` says what rates and changes count, where items are grouped.
     """
 
     before: Model
@@ -32,6 +33,7 @@ class Compared(ShortView):
     broken: dict[str, list[str]]
     scores: tuple[dict[str, Any], dict[str, Any]]
     primary: dict[str, Any] | None = None
+    units: str = ""
 
 
 def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:
@@ -44,8 +46,16 @@ def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:
         fixed[kind] = [k for k in now if then.get(k) and now[k] is False]
         broken[kind] = [k for k in now if then.get(k) is False and now[k]]
     scores = (sides[0].scores.to_dict(), sides[1].scores.to_dict())
-    change = compare_primary(
-        sides[0].scores.primary, sides[1].scores.primary, map_groups(sides[1].examples)
+    groups = map_groups(sides[1].examples)
+    change = compare_primary(sides[0].scores.primary, sides[1].scores.primary, groups)
+    return Compared(
+        before=sides[0].model,
+        after=sides[1].model,
+        split=split,
+        kinds=kinds,
+        fixed=fixed,
+        broken=broken,
+        scores=scores,
+        primary={"title": ws.primary_metric.title, **change} if change else None,
+        units=tell_units(groups.values(), split),
     )
-    primary = {"title": ws.primary_metric.title, **change} if change else None
-    return Compared(sides[0].model, sides[1].model, split, kinds, fixed, broken, scores, primary)

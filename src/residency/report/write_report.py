@@ -26,6 +26,7 @@ from residency.results.headline import write_headline
 from residency.results.lineage import trace_lineage
 from residency.results.next_actions import list_next_actions
 from residency.results.run_results import RunResults
+from residency.results.units_sentence import tell_run_units
 from residency.store.stage_key import StageName
 from residency.store.store import Store
 
@@ -81,6 +82,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         head=write_headline(results),
         actions=actions,
         stop=stop_sentence(results),
+        units=tell_run_units(results),
         has_plan=bool(results.results_of_rounds(StageName.PLAN)),
         test=results.test,
         test_sides=results.test_sides,

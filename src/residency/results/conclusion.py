@@ -10,6 +10,7 @@ from residency.results.issue_results import IssueResult
 from residency.results.number_formats import format_percent
 from residency.results.run_results import RunResults
 from residency.results.statuses import SIGNIFICANT, count_statuses
+from residency.results.units_sentence import tell_run_units
 
 
 def write_conclusion(results: RunResults) -> list[str]:
@@ -27,6 +28,7 @@ def write_conclusion(results: RunResults) -> list[str]:
     if blind:
         few = "1 issue has" if len(blind) == 1 else f"{len(blind)} issues have"
         lines.append(f"{few} too few dev items for any fall to be shown; more dev rows help.")
+    lines.append(tell_run_units(results))
     return [line for line in lines if line]
 
 

@@ -10,6 +10,7 @@ from residency.results.arm_sentences import tell_arms, tell_falls
 from residency.results.issue_items import load_samples, page_changes
 from residency.results.issue_ledger import list_ledger_rounds, list_ledger_rows
 from residency.results.row_review import count_drawn_states
+from residency.results.units_sentence import tell_run_units
 from residency.web.paging import Page, make_pager
 from residency.web.site import Site
 
@@ -31,6 +32,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             results=results,
             rounds=list_ledger_rounds(results),
             rows=list_ledger_rows(results),
+            units=tell_run_units(results),
             arm_lines=tell_arms(results.arms_tested, results.arms_plan),
             fall_lines=tell_falls(
                 results.falls, {issue.issue.id: issue.title for issue in results.issues}

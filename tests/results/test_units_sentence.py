@@ -1,0 +1,34 @@
+"""What rates and changes count is said wherever both are shown, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from finished_run import copy_run
+from residency.cli.invoke import run_command_line
+from residency.commands.project import Project
+from residency.results.units_sentence import tell_units
+
+SAID = "The 12 items of dev are 6 groups of like ones"
+
+
+def test_nothing_is_said_where_every_item_is_one_group() -> None:
+    assert tell_units(["a", "b", "c"]) == ""
+    assert tell_units(["a", "a", "c"]).startswith("The 3 items of dev are 2 groups")
+
+
+def test_terminal_report_and_compare_say_it_once(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = copy_run(finished_run, tmp_path / "project")
+    project = Project.open(root)
+    assert sum(SAID in line for line in project.status().conclusion) == 1
+    assert SAID in project.report(tmp_path / "report.html").read_text()
+    assert project.compare("base", "final").units.startswith(SAID)
+    project.store.close()
+    for command in (["status", str(root)], ["compare", str(root), "base", "final"]):
+        capsys.readouterr()
+        assert run_command_line(command) == 0
+        assert " ".join(capsys.readouterr().out.split()).count(SAID) == 1, command
