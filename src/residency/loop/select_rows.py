@@ -39,7 +39,8 @@ def select_targeted_rows(
     stored = ws.store.stage(ws.run_id, StageKey.of_round(StageName.TARGET, number))
     if stored is not None:
         return ws.store.proposals(ws.run_id, number)
-    ws.progress(ProgressEvent(f"round {number}: targeted rows", 0, len(issues), "issues"))
+    stage, count = f"round {number}: targeted rows", len(issues)
+    ws.progress(ProgressEvent(stage, 0, count, "issues"))
     failing = gather_failures(issues, current, half)
     proposals = propose_rows(ws, issues, failing, current.model, exclude=used, responses=responses)
     if ws.config.target.control:
@@ -51,6 +52,7 @@ def select_targeted_rows(
     ws.store.finish_stage(
         ws.run_id, StageKey.of_round(StageName.TARGET, number), 0.0, {"rows": len(proposals)}
     )
+    ws.progress(ProgressEvent(stage, count, count, "issues"))
     return ws.store.proposals(ws.run_id, number)
 
 
