@@ -110,7 +110,9 @@ def main() -> None:
     def report(name: str, tops: Sequence[Tops]) -> None:
         same = sum(max(a, key=a.__getitem__) == max(b, key=b.__getitem__) for a, b in zip(reference, tops, strict=True))  # fmt: skip
         first = sorted(tops[0].items(), key=lambda pair: -pair[1])[:3]
-        begins = ", ".join(f"{chat.decode([t])} {torch.tensor(p).exp():.1%}" for t, p in first)
+        begins = ", ".join(
+            f"{chat.decode([t])} {100 * (torch.tensor(p).exp()):.1f} %" for t, p in first
+        )
         nats = measure_divergence(reference, tops)
         print(f"{name:28} {nats:.4f} nats, same likeliest token {same} of {len(tops)}; {begins}", flush=True)  # fmt: skip
 

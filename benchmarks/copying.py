@@ -67,7 +67,7 @@ def main() -> None:
             asked = wanted != -100
             right = (logits.argmax(-1) == wanted)[asked].float().mean()
             tokens = step * ROWS * LENGTH
-            print(f"{tokens} tokens: {right:.1%} right, loss {loss:.3f}", flush=True)
+            print(f"{tokens} tokens: {100 * right:.1f} % right, loss {loss:.3f}", flush=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

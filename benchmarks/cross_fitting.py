@@ -109,10 +109,10 @@ def main() -> None:
                     for _ in range(options.projects)
                 ]
                 print(
-                    f"| {items} | {'yes' if drift else 'no'} | {adapted:.0%} "
+                    f"| {items} | {'yes' if drift else 'no'} | {100 * adapted:.0f} % "
                     f"| {'crossed' if crossed else '40/60'} | {np.mean([r.found for r in runs]):.1f} "
                     f"| {np.mean([r.true for r in runs]):.2f} "
-                    f"| {np.mean([r.false > 0 for r in runs]):.1%} |",
+                    f"| {100 * (np.mean([r.false > 0 for r in runs])):.1f} % |",
                     flush=True,
                 )
 

@@ -75,7 +75,9 @@ def main() -> None:
     print("| text | what | flagged | of | share |")
     print("|---|---|---|---|---|")
     for text, what, flagged, total in rows:
-        print(f"| {text} | {what} | {flagged} | {total} | {flagged / max(1, total):.0%} |")
+        print(
+            f"| {text} | {what} | {flagged} | {total} | {100 * (flagged / max(1, total)):.0f} % |"
+        )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 

@@ -99,7 +99,10 @@ def show(name: str, pairs: Sequence[Pair]) -> None:
         names=["hallucination"],
     )
     flagged = sum(finding.status == "fail" for finding in findings)
-    print(f"| {name} | {flagged} | {len(pairs)} | {flagged / max(1, len(pairs)):.0%} |", flush=True)
+    print(
+        f"| {name} | {flagged} | {len(pairs)} | {100 * (flagged / max(1, len(pairs))):.0f} % |",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

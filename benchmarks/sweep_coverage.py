@@ -57,7 +57,7 @@ def simulate_all(count: int, seed: int) -> None:
                 found[times].append((at.low <= true <= at.high, at.high - at.low, at.rate - true))
         for times in TIMES:
             covered, width, error = np.mean(found[times], axis=0)
-            print(f"{law:12} ×{times}: {covered:5.1%}, {width:.3f}, {error:+.3f}")
+            print(f"{law:12} ×{times}: {100 * covered:.1f} %, {width:.3f}, {error:+.3f}")
 
 
 def draw_truth(law: str, rng: np.random.Generator) -> Truth:
@@ -132,7 +132,7 @@ def hold_out(folder: Path) -> None:
                 total += 1
                 held += at.low <= real <= at.high
                 mark = "holds" if at.low <= real <= at.high else "misses"
-                print(f"{title}: {rows} rows {real:.1%}, predicted {at.rate:.1%} [{at.low:.1%}, {at.high:.1%}] {mark}")  # fmt: skip
+                print(f"{title}: {rows} rows {100 * real:.1f} %, predicted {100 * at.rate:.1f} % [{100 * at.low:.1f} %, {100 * at.high:.1f} %] {mark}")  # fmt: skip
     print(f"{held} of {total} intervals hold what was measured")
 
 

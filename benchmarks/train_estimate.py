@@ -112,8 +112,8 @@ def main() -> None:
         real = off["seconds"] / (1 + off["time_error"])
         print(
             f"| {name} | {made['steps']} | {off['memory'] / 2**20:.0f} MiB "
-            f"| {made['memory'] / 2**20:.0f} MiB | {off['memory_error']:+.1%} "
-            f"| {off['seconds']:.1f} | {real:.1f} | {off['time_error']:+.1%} |",
+            f"| {made['memory'] / 2**20:.0f} MiB | {100 * off['memory_error']:+.1f} % "
+            f"| {off['seconds']:.1f} | {real:.1f} | {100 * off['time_error']:+.1f} % |",
             flush=True,
         )
 

@@ -169,11 +169,11 @@ def print_claims(claims: list[dict[str, Any]]) -> None:
     print("| world | dev items | truly falls | issues | claims | false | naive | coverage |")
     print("|---|---|---|---|---|---|---|---|")
     for row in claims:
-        coverage = "–" if row["coverage"] is None else f"{row['coverage']:.1%}"
+        coverage = "–" if row["coverage"] is None else f"{100 * row['coverage']:.1f} %"
         print(
             f"| {row['world']} | {row['items']} | {'yes' if row['falls'] else 'no'} "
             f"| {row['issues']:.1f} | {row['claims']:.1f} "
-            f"| {row['false']:.1%} (at most {row['false_high']:.1%}) | {row['naive']:.0%} "
+            f"| {100 * row['false']:.1f} % (at most {100 * row['false_high']:.1f} %) | {100 * row['naive']:.0f} % "
             f"| {coverage} |"
         )
 
@@ -184,8 +184,8 @@ def print_pooled(pooled: list[dict[str, Any]]) -> None:
     print("|---|---|---|---|---|")
     for row in pooled:
         print(
-            f"| {row['items']} | {row['projects']} | {row['false']:.1%} (at most "
-            f"{row['false_high']:.1%}) | {row['worst']:.1%} | {row['coverage']:.1%} of "
+            f"| {row['items']} | {row['projects']} | {100 * row['false']:.1f} % (at most "
+            f"{100 * row['false_high']:.1f} %) | {100 * row['worst']:.1f} % | {100 * row['coverage']:.1f} % of "
             f"{row['intervals']} |"
         )
 
@@ -198,11 +198,11 @@ def print_power(power: list[dict[str, Any]]) -> None:
         effect = (
             "–"
             if row["median_mde"] is None
-            else f"{row['median_mde']:.0%} of a rate of {row['median_base']:.0%}"
+            else f"{100 * row['median_mde']:.0f} % of a rate of {100 * row['median_base']:.0f} %"
         )
-        found = "–" if row["found"] is None else f"{row['found']:.1%}"
+        found = "–" if row["found"] is None else f"{100 * row['found']:.1f} %"
         print(
-            f"| {row['items']} | {row['paraphrases']} | {row['showable']:.0%} | {effect} "
+            f"| {row['items']} | {row['paraphrases']} | {100 * row['showable']:.0f} % | {effect} "
             f"| {found} |"
         )
 
@@ -214,10 +214,10 @@ def print_arms(arms: list[dict[str, Any]]) -> None:
     )
     print("|---|---|---|---|---|---|---|")
     for row in arms:
-        coverage = "–" if row["coverage"] is None else f"{row['coverage']:.0%}"
+        coverage = "–" if row["coverage"] is None else f"{100 * row['coverage']:.0f} %"
         print(
             f"| {row['world']} | {row['trainings']} | {100 * row['true']:+.1f} "
-            f"| {row['models']:.1%} | {row['rows']:.1%} | {row['choice']:.1%} | {coverage} |"
+            f"| {100 * row['models']:.1f} % | {100 * row['rows']:.1f} % | {100 * row['choice']:.1f} % | {coverage} |"
         )
 
 
@@ -226,7 +226,7 @@ def print_reruns(reruns: list[dict[str, Any]]) -> None:
     print("\n| runs | any false claim, with the ledger | each run with the whole of α |")
     print("|---|---|---|")
     for row in reruns:
-        print(f"| {row['runs']} | {row['ledger']:.1%} | {row['fresh']:.1%} |")
+        print(f"| {row['runs']} | {100 * row['ledger']:.1f} % | {100 * row['fresh']:.1f} % |")
 
 
 def main() -> None:
