@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from residency.data.reading.known_sets import describe_known_set
 from residency.text.words import split_words
 
 _SAFE = re.compile(r"[\w./ -]+")
@@ -25,6 +26,8 @@ def describe_file_shape(rows: Sequence[Mapping[str, Any]], where: str) -> tuple[
     first = rows[0] if rows else {}
     if not _SAFE.fullmatch(where):  # it would stand in a shell's quotes
         return "", ""
+    if (known := describe_known_set(first, where)) != ("", ""):
+        return known
     if (batch := _describe_batch(first, where)) is not None:
         return batch
     if "input_ids" in first and not any(isinstance(value, str) for value in first.values()):

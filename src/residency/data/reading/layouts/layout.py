@@ -21,6 +21,7 @@ from residency.data.reading.clean_text import (
 )
 from residency.data.reading.column_paths import has_column, list_text_paths, read_column
 from residency.data.reading.conversations import join_parts
+from residency.data.reading.passages import CONTEXT_COLUMNS, join_passages
 from residency.files.record import Record
 from residency.nouns.example import Message
 
@@ -51,11 +52,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "inputs",
         "input_text",
         "user_input",
-        "context",
-        "passage",
-        "document",
-        "paragraph",
-        "background",
+        *CONTEXT_COLUMNS,
     ),
     "response": RESPONSE_COLUMNS,
     "prompt": ("prompt",),
@@ -140,6 +137,8 @@ class RowFields:
             return ""
         if isinstance(value, Mapping) and isinstance(value.get("parts"), list):  # Gemini's
             value = value["parts"]
+        if field == "input" and column.strip().lower() in CONTEXT_COLUMNS:
+            value = join_passages(value)
         if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
             value = join_parts(value, column)
         if isinstance(value, Mapping | list | tuple | bytes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from residency.data.reading.clean_text import RowError, clean_text, is_missing, write_value
 from residency.data.reading.conversations import list_unread_keys, read_messages
@@ -125,7 +125,14 @@ class InputOutputLayout(Layout):
 
     name = "input-output"
     needs = ("input", "response")
-    about = "`input` (text, messages, or a request with `messages`) and `output`, without an instruction"
+    may = ("definition",)
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "definition": ("definition", "task_definition")
+    }
+    about = (
+        "`input` (text, messages, or a request with `messages`) and `output`, without an instruction, or "
+        "with the `definition` of the task (Super-NaturalInstructions)"
+    )
 
     def fits_row(self, row: RowFields) -> bool:
         """The input is text, or messages (OpenAI's evals, logs of requests)."""
@@ -133,12 +140,13 @@ class InputOutputLayout(Layout):
         return isinstance(value, str) or (isinstance(value, list) and _are_messages(value))
 
     def read_row(self, row: RowFields) -> LayoutRow:
-        """The input, after the settings' instruction where there is one."""
+        """The input, after the task's definition or the settings' instruction where there is one."""
         value = _read_request(row)
         if isinstance(value, list) and _are_messages(value):
             return LayoutRow((*read_messages(value, row.column("input")), *read_answer(row)))
         content = row.needed_text("input")
-        user = Message("user", row.instruction, input=content) if row.instruction else None
+        instruction = row.text("definition") or row.instruction
+        user = Message("user", instruction, input=content) if instruction else None
         return LayoutRow((user or Message("user", content), *read_answer(row)))
 
 
