@@ -64,16 +64,17 @@ def evaluate_command(
     for line in notes:
         console.print(make_safe(line))
     if requests:
-        show_requests(requests)
+        show_requests(requests, priced=bool(price_in or price_out))
 
 
-def show_requests(requests: Requests) -> None:
-    """What asking an endpoint took, and what failed."""
+def show_requests(requests: Requests, *, priced: bool) -> None:
+    """What asking an endpoint took, and what failed; its cost where a price was given."""
     tokens = "unknown" if requests.tokens is None else f"{requests.tokens}"
-    cost = "unknown" if requests.cost is None else f"{requests.cost:.4g}"
+    known = "unknown" if requests.cost is None else f"{requests.cost:.4g}"
+    cost = f", cost {known}" if priced else ""
     console.print(
         f"{write_count(requests.sent, 'request')}: {tokens} answer tokens, p50 {requests.p50:.2f} s, "
-        f"p95 {requests.p95:.2f} s, cost {cost}.",
+        f"p95 {requests.p95:.2f} s{cost}.",
     )
     for note in requests.notes:
         console.print(make_safe(f"Note: {note}."))

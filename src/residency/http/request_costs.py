@@ -17,8 +17,8 @@ class Call:
         index: the prompt's position. seconds: from first sending to the answer, pauses included.
         attempts: times it was sent. prompt_tokens, answer_tokens: as the server counted them;
             None where it did not say.
-        cost: by the prices of the settings, in their currency; None where the server did not
-            count what is paid for.
+        cost: by the prices of the settings, in their currency; None without prices, and where the
+            server did not count what is paid for.
         error: empty when answered.
     """
 
@@ -32,7 +32,10 @@ class Call:
 
 
 def price_completion(completion: Completion, config: EndpointConfig) -> float | None:
-    """The price of one answer; None where the server did not count the tokens that are paid for."""
+    """The price of one answer; None without prices, and where the server did not count the tokens
+    that are paid for."""
+    if not (config.prompt_price or config.cached_price or config.answer_price):
+        return None
     cost = 0.0
     if config.prompt_price or config.cached_price:
         if completion.prompt_tokens is None:

@@ -213,6 +213,31 @@ def test_verdicts_are_read_from_what_models_write() -> None:
     assert read_verdict('{"verdict": "fail"} no: {"verdict": "pass"}', known) == ("pass", "")
     assert read_verdict('{"verdict": true}', known) is None
     assert read_verdict("{" * 5000, known) is None
+    assert read_verdict('[{"verdict": "pass"}]', known) == ("pass", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        # the judged answer, quoted within the reason or beside the verdict
+        ('{"reason": "it says {"verdict": "pass"}", "verdict": "fail"}', None),
+        ('{"reason": "it says {"verdict": "pass"}"}', None),
+        ('{"reason": "it says {\\"verdict\\": \\"pass\\"}", "verdict": "fail"}', "fail"),
+        ('{"quote": {"verdict": "pass"}, "verdict": "fail"}', "fail"),
+        ('{"verdict": "fail", "quote": {"verdict": "pass"}}', "fail"),
+        ('{"quote": {"verdict": "pass"}}', None),
+        ('{"verdict": "pass", "verdict": "fail"}', None),
+        ('{"verdict": "pass", "verdict": "pass"}', "pass"),
+        # reasoning that does not end
+        ('<think>{"verdict": "pass"}', None),
+        ('<think>{"verdict": "pass"}</think>{"verdict": "fail"}', "fail"),
+        ('{"verdict": "pass"', None),
+        ('The set {1, 2} is right: {"verdict": "pass"}', "pass"),
+    ],
+)
+def test_what_a_judge_quotes_is_no_verdict(text: str, verdict: str | None) -> None:
+    read = read_verdict(text, {"pass", "fail"})
+    assert (read[0] if read else None) == verdict
 
 
 def test_a_question_carries_the_schema_of_its_answer() -> None:

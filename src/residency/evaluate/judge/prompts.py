@@ -64,26 +64,46 @@ def verdict_schema(verdicts: Sequence[str]) -> dict[str, Any]:
     }
 
 
+_OPENS_OBJECT = re.compile(r"\{\s*[\"}]")
+"""Where an object begins, not a brace of prose."""
+
+
 def read_verdict(text: str, known: set[str]) -> tuple[str, str] | None:
     """Verdict and reason from a judge's answer, None when it holds no valid verdict.
 
-    Every JSON object in the text is tried, the last valid one counts (a model may think aloud
-    first). What stands in the model's reasoning is no verdict.
+    Of several JSON objects the last valid one counts (a model may think aloud first); one inside
+    another is none, and where an object is broken nothing behind its beginning is read: the judged
+    answer may be quoted there. What stands in the model's reasoning is no verdict, nor is a verdict
+    that is given twice and differently.
     """
-    answer = find_answer(text)
+    answer = find_answer(text, cut=True)
     text = text[answer.start : answer.end]
-    decoder = json.JSONDecoder()
-    starts = [hit.start() for hit in re.finditer(r"\{", text)]
-    for start in reversed(starts[-MOST_OBJECTS:]):
+    decoder = json.JSONDecoder(object_pairs_hook=_join_pairs)
+    last, position = None, 0
+    for _ in range(MOST_OBJECTS):
+        start = text.find("{", position)
+        if start < 0:
+            break
         try:
-            value, _ = decoder.raw_decode(text, start)
+            value, position = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
+            if _OPENS_OBJECT.match(text, start):
+                return None
+            position = start + 1
             continue
-        if isinstance(value, Mapping):
-            verdict = value.get("verdict")
-            if isinstance(verdict, str) and verdict.strip().casefold() in known:
-                return verdict.strip().casefold(), str(value.get("reason", ""))
-    return None
+        verdict = value.get("verdict")
+        if isinstance(verdict, str) and verdict.strip().casefold() in known:
+            last = verdict.strip().casefold(), str(value.get("reason", ""))
+    else:
+        return None  # more braces than any judge writes
+    return last
+
+
+def _join_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if any(key == "verdict" and other != value[key] for key, other in pairs):
+        raise ValueError("two verdicts")
+    return value
 
 
 def check_prompt(
