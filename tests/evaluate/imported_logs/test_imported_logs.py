@@ -137,6 +137,28 @@ def test_pain_49_lm_eval_files_are_paired_by_document_whatever_their_order(tmp_p
     assert is_log(old) and is_log(str(tmp_path / "a"))
 
 
+def test_files_of_other_names_are_paired_by_document_too(tmp_path: Path) -> None:
+    """Whoever copies a file names it as they like; the task's name stood in the old one."""
+    rows = [lm_eval_row(n, True) for n in range(8)]
+    files = {
+        name: write_lines(tmp_path / name, rows)
+        for name in ("before.jsonl", "after.jsonl", f"samples_sums_{WHEN}.jsonl")
+    }
+    for before in files:
+        for after in files:
+            compared = compare_logs(read_log(files[before]), read_log(files[after]))
+            task = "sums " if "samples" in before + after else ""
+            assert [change.name for change in compared.changes] == [f"{task}acc", f"{task}acc_norm"]
+            assert [change.n for change in compared.changes] == [8, 8]
+            assert read_log(files[after]).label.startswith("lm-eval ")
+
+
+def test_lines_of_another_program_are_told(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.jsonl", [{"id": 1, "score": 1}, {"id": 2, "score": 0}])
+    with pytest.raises(DataError, match="no log that is read here"):
+        read_log(path)
+
+
 def test_filters_are_metrics_of_their_own_and_older_arguments_are_read(tmp_path: Path) -> None:
     rows = [
         lm_eval_row(
@@ -175,8 +197,8 @@ def test_unscored_and_left_out_are_told_apart_from_wrong(tmp_path: Path) -> None
     new = write_lines(tmp_path / "b" / "a.jsonl", rows)
     compared = compare_logs(read_log(old), read_log(new))
     told = {c.name: c.status for c in compared.changes}
-    assert told == {"a acc": "too little scored", "a acc_norm": "unclear"}
-    assert compared.unscored["a acc"] == (0, 6)
+    assert told == {"acc": "too little scored", "acc_norm": "unclear"}
+    assert compared.unscored["acc"] == (0, 6)
     assert "word_perplexity" in compared.left_out
 
 

@@ -54,6 +54,7 @@ def compare_logs(
         DataError: no item is in both, an item has another prompt or another target,
             or no metric is in both.
     """
+    _name_tasks(before, after)
     shared = [key for key in before.items if key in after.items]
     if not shared:
         raise DataError(
@@ -90,6 +91,13 @@ def compare_logs(
     changes = compare_changes(questions, alpha=alpha, margin=margin, coverage=coverage)
     alone = len(before.items) - len(shared), len(after.items) - len(shared)
     return LogComparison(before.label, after.label, changes, unscored, alone, left_out)
+
+
+def _name_tasks(before: ImportedLog, after: ImportedLog) -> None:
+    """A log whose file tells no task is of the other's, where that has a single one."""
+    for log, other in ((before, after), (after, before)):
+        if log.only_task == "" and other.only_task:
+            log.name_task(other.only_task)
 
 
 def _describe_tasks(log: ImportedLog) -> str:

@@ -52,16 +52,18 @@ def find_sample_files(folder: Path) -> dict[str, Path]:
 
 
 def read_lm_eval(paths: Mapping[str, Path] | Path) -> ImportedLog:
-    """One file, or the files of several tasks.
+    """One file, or the files of several tasks. A file of another name tells no task: it has none.
 
     Raises:
         DataError: a line is no sample, or the file is cut off; with its line.
     """
     if isinstance(paths, Path):
         match = _NAME.match(paths.name)
-        paths = {match["task"] if match else paths.name.partition(".")[0]: paths}
-    folder = next(iter(paths.values())).parent.name
-    log = ImportedLog(f"lm-eval {folder}" if folder else "lm-eval")
+        source = paths.parent.name if match else paths.name
+        paths = {match["task"] if match else "": paths}
+    else:
+        source = next(iter(paths.values())).parent.name
+    log = ImportedLog(f"lm-eval {source}".strip())
     for task, path in paths.items():
         _read_task(log, task, path)
     return log

@@ -65,6 +65,16 @@ class ImportedLog:
             item.scores.setdefault(metric, []).append(score)
         return True
 
+    @property
+    def only_task(self) -> str | None:
+        """The one task of the log, empty where its file tells no name; None where there are several."""
+        return next(iter(self.metrics)) if len(self.metrics) == 1 else None
+
+    def name_task(self, task: str) -> None:
+        """Give the one task of the log its name."""
+        self.items = {key._replace(task=task): item for key, item in self.items.items()}
+        self.metrics = dict.fromkeys([task], *self.metrics.values())
+
 
 def hash_value(value: Any) -> str:
     """A short content hash of any JSON value."""

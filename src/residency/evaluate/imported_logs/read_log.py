@@ -53,7 +53,7 @@ def read_log(name: str) -> ImportedLog:
         return read_lm_eval(find_sample_files(path))
     try:
         with open_bytes(path) as handle:
-            head = handle.readline(_HEAD)
+            head, second = handle.readline(_HEAD), handle.readline(1 << 10)
     except DAMAGED as error:
         raise damaged_error(path, error) from None
     except OSError as error:
@@ -62,7 +62,7 @@ def read_log(name: str) -> ImportedLog:
         return read_inspect_zip(path)
     if path.suffix.lower() in (".yaml", ".yml"):
         return read_promptfoo(path, model)
-    kind = _find_program(path, head)
+    kind = _find_program(path, head, is_lines=bool(second.strip()))
     if kind == "lm-eval":
         return read_lm_eval(path)
     if kind == "promptfoo":
@@ -72,8 +72,8 @@ def read_log(name: str) -> ImportedLog:
     raise DataError("no log that is read here", where=str(path), next_step=f"give {_KNOWN}")
 
 
-def _find_program(path: Path, head: bytes) -> str:
-    """``lm-eval``, ``promptfoo``, ``inspect`` or nothing."""
+def _find_program(path: Path, head: bytes, *, is_lines: bool) -> str:
+    """``lm-eval``, ``promptfoo``, ``inspect`` or nothing. ``is_lines``: there is a second line."""
     try:
         row = json.loads(head)
     except (ValueError, RecursionError):
@@ -84,8 +84,8 @@ def _find_program(path: Path, head: bytes) -> str:
         return "promptfoo"
     if re.match(rb'\s*\{\s*"doc_id"', head):
         return "lm-eval"  # its reader tells which line is damaged
-    if not head.lstrip().startswith(b"{"):
-        return ""
+    if not head.lstrip().startswith(b"{") or (row is not None and is_lines):
+        return ""  # no object, or lines that are objects of another program
     for path_in_file, _, _ in read_json_members(
         path, [("results", "results"), ("results",), ("samples",)]
     ):
