@@ -199,6 +199,22 @@ def test_votes_compare_what_both_were_judged_by() -> None:
     assert "1 and 1 of 1 checks" in votes[0].note
 
 
+def test_a_reference_outside_the_choices_can_be_met_by_nothing(tmp_path: Path) -> None:
+    suite = read_suite(tmp_path, {"rule": "choices", "choices": ["yes", "no"]})
+    items = [example(i, label) for i, label in enumerate(["yes", "no", "Maybe", "maybe"])]
+    given = ["Yes.", "yes or no", "maybe", "perhaps"]
+    scores, _, _ = score(suite, items, given)
+    closed = measure_closed_set(
+        find_classes(suite, items),
+        {item.id: item.reference or "" for item in items},
+        {item.id: [text] for item, text in zip(items, given, strict=True)},
+    )
+    assert closed is not None
+    assert closed.accuracy == primary_of(scores)[1] == 0.25  # an answer outside the set is wrong
+    assert closed.confusion["maybe"] == {OTHER: 2}
+    assert closed.confusion["no"] == {OTHER: 1}
+
+
 def test_a_vote_of_several_samples_names_the_winners_best_and_the_losers_worst() -> None:
     def finding(response: Response, status: Any) -> Finding:
         return Finding(response.id, "one", status, "suite:one", "1")
