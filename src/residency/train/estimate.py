@@ -69,6 +69,10 @@ class Estimate(ShortView):
         }
 
 
+_LESS_MEMORY = 'try a smaller train.micro_tokens or batch_size, or train.layers = "top-N"'
+_LOWER_RATE = "try a lower train.learning_rate: the loss left the numbers within a few steps"
+
+
 def run_apart(module: str, job: Mapping[str, Any], check_steps: int) -> Estimate:
     """The estimate that ``python -m module`` prints for a job, and with ``check_steps`` its error.
 
@@ -96,7 +100,7 @@ def _run_child(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
         last = (done.stderr.strip().splitlines() or ["killed: out of memory?"])[-1]
         raise TrainingError(
             f"the probe failed: {last}",
-            next_step='try a smaller train.micro_tokens or batch_size, or train.layers = "top-N"',
+            next_step=_LOWER_RATE if "gradient norm" in last else _LESS_MEMORY,
         )
     out: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return out
