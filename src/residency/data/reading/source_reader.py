@@ -28,6 +28,7 @@ from residency.data.reading.text_pieces import (
     holds_dialogue_lines,
 )
 from residency.data.reading.turn_marks import find_turn_marks, list_turn_keys
+from residency.data.reading.unread_columns import describe_unread
 from residency.errors import DataError
 from residency.files.content_hash import hash_file
 from residency.files.record import Record
@@ -230,7 +231,10 @@ class SourceReader:
             if len(probe) == PROBE_ROWS:
                 seen = _list_seen(values, mapping)
             self._unused = tuple(name for name in unused if name not in turn_marks)
-            self._ratings = describe_ratings(values, self._unused)
+            self._ratings = (
+                *describe_ratings(values, self._unused),
+                *describe_unread(values, self._unused),
+            )
         return RowReader(
             self._source.name,
             self._config,

@@ -88,7 +88,9 @@ def _find_choices(row: RowFields) -> tuple[Any, str]:
     plain = {str(key).strip().lower().replace(" ", "_"): value for key, value in row.values.items()}
     for series in _SERIES:
         texts = list(itertools.takewhile(lambda v: not is_missing(v), map(plain.get, series)))
-        if len(texts) >= _LEAST_COLUMNS and row.value("correct") is not None:
+        right = str(row.value("correct") or "").strip().lower()
+        named = len(texts) == 2 and right in (series[0][-1], series[1][-1])
+        if (named or len(texts) >= _LEAST_COLUMNS) and row.value("correct") is not None:
             first = series[0][-1]
             return [str(text) for text in texts], first if first.isdecimal() else ""
     return None, ""
