@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import create_engine, event, inspect, text
 
 from residency.errors import StoreError, StoreLockedError
+from residency.nouns.content_id import id_begins
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example, Message
 from residency.nouns.finding import Finding, Span
@@ -126,6 +127,17 @@ def test_find_by_prefix_takes_no_wildcards(store: Store) -> None:
     store.add_corpus("run-1", [example()])
     assert store.find(example().id[:6]) == [example().id]
     assert store.find("ex%") == []
+
+
+def test_ids_are_found_as_tables_show_them(store: Store) -> None:
+    """The terminal's tables leave the kind out: six digits."""
+    store.add_corpus("run-1", [example()])
+    key = example().id
+    bare = key.partition("-")[2]
+    assert store.find(bare[:6]) == store.find(bare) == [key]
+    assert store.find(bare[:3]) == store.find("000000") == []
+    assert id_begins(key, bare[:6]) and id_begins(key, key[:5]) and id_begins(key, key)
+    assert not (id_begins(key, bare[:3]) or id_begins(key, "") or id_begins(key, bare[1:8]))
 
 
 def test_missing_things_are_named(store: Store, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from residency.data.dataset_versions import VersionDiff, compare_versions, read_version
 from residency.errors import DataError, StoreError
+from residency.nouns.content_id import id_begins
 from residency.nouns.dataset_version import DatasetVersion
 from residency.nouns.example import Example
 from residency.project.workspace import Workspace
@@ -44,7 +45,7 @@ def find_version(ws: Workspace, name: str) -> tuple[DatasetVersion, dict[str, Ex
     if Path(name).is_dir():
         version, rows = read_version(Path(name))
         return version, {e.id: e for e in rows}
-    matches = [v for v in list_versions(ws) if v.version.id.startswith(name)]
+    matches = [v for v in list_versions(ws) if id_begins(v.version.id, name)]
     if len({v.version.id for v in matches}) != 1:
         raise StoreError(
             f"{len(matches)} versions begin with {name!r}",

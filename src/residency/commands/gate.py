@@ -9,6 +9,7 @@ from residency.errors import StoreError, UserError
 from residency.evaluate.imported_logs.compare_logs import LogComparison, compare_logs
 from residency.evaluate.imported_logs.read_log import read_log
 from residency.files.atomic_write import write_json
+from residency.nouns.content_id import id_begins
 from residency.results.gate_report import GateLimits, GateReport, judge_changes, note_unclear
 from residency.results.gate_sides import GateSide, read_run_side, read_side, write_side
 from residency.results.run_gate import compare_sides, judge_present_run, judge_run
@@ -75,7 +76,7 @@ def _read_baseline(store: Store, results: RunResults, root: Path, name: str) -> 
     fitting = [run for run in runs if run.startswith(name)]
     if len(fitting) == 1:
         return read_run_side(RunResults(store, fitting[0]))
-    models = [m.id for m in results.models if m.id.startswith(name)]
+    models = [m.id for m in results.models if id_begins(m.id, name)]
     rounds = {f"round-{m.number}": m.id for m in results.models if m.arm == "main"}
     model = rounds.get(name) or (models[0] if len(models) == 1 else "")
     if model:

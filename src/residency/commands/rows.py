@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from residency.errors import DataError, StoreError
+from residency.nouns.content_id import id_begins
 from residency.nouns.example import Example
 from residency.nouns.proposal import Proposal
 from residency.overlap.firewall import screen_rows
@@ -143,7 +144,7 @@ def _need_text(text: str, what: str) -> str:
 
 def _find_proposal(store: Store, row: str) -> Proposal:
     rows = [r.proposal for arm in ("main", "control") for r in list_rows(store, arm=arm)]
-    fitting = {p.example.id: p for p in reversed(rows) if p.example.id.startswith(row)}
+    fitting = {p.example.id: p for p in reversed(rows) if id_begins(p.example.id, row)}
     if len(fitting) != 1:
         raise StoreError(
             f"{write_count(len(fitting), 'proposed row begins', 'proposed rows begin')} with {row!r}",

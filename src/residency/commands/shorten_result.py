@@ -12,13 +12,13 @@ _LONGEST_TEXT = 2000
 
 
 def shorten_result(body: Mapping[str, Any], most: int) -> dict[str, Any]:
-    """The body, within ``most`` characters of JSON where that can be.
+    """The body, within ``most`` characters of JSON where that can be: indented, as tools send it.
 
     Heavy fields go first; then lists are cut to fewer and fewer rows and texts to fewer letters.
     ``shortened`` tells what was done, and is not there where nothing was.
     """
     whole = dict(body)
-    if len(json.dumps(whole, ensure_ascii=False)) <= most:
+    if _count_characters(whole) <= most:
         return whole
     for rows in (200, 50, 20, 8, 3, 1):
         letters = _LONGEST_TEXT if rows > 8 else 200
@@ -29,13 +29,17 @@ def shorten_result(body: Mapping[str, Any], most: int) -> dict[str, Any]:
             f"without {', '.join(HEAVY)}; lists have at most {rows} rows and texts {letters} letters; "
             "residency COMMAND --json prints all"
         )
-        if len(json.dumps(short, ensure_ascii=False)) <= most:
+        if _count_characters(short) <= most:
             return short
     return {
         "schema": whole.get("schema", ""),
         "shortened": f"more than {most} characters even in short; residency COMMAND --json prints all",
         "fields": sorted(whole),
     }
+
+
+def _count_characters(body: Mapping[str, Any]) -> int:
+    return len(json.dumps(body, ensure_ascii=False, indent=2))
 
 
 def _cut(value: Any, rows: int, letters: int) -> Any:

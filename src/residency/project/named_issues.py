@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from residency.errors import StoreError
+from residency.nouns.content_id import id_begins
 from residency.nouns.issue import Issue
 from residency.store.store import Store
 
@@ -13,7 +14,7 @@ def find_issue(store: Store, run: str, key: str) -> Issue:
     Raises:
         StoreError: none or several begin so.
     """
-    fitting = [issue for issue in store.issues(run) if key and issue.id.startswith(key)]
+    fitting = [issue for issue in store.issues(run) if id_begins(issue.id, key)]
     if len(fitting) != 1:
         raise StoreError(
             f"{len(fitting)} issues begin with {key!r}", next_step="residency status lists them"

@@ -12,6 +12,7 @@ from typing import Any
 
 from residency.errors import StoreError
 from residency.evaluate.suites.sensitivity_table import Sensitivity, read_sensitivity
+from residency.nouns.content_id import id_begins
 from residency.nouns.dataset_version import DatasetVersion
 from residency.results.alpha_share import AlphaShare
 from residency.results.arm_figures import (
@@ -251,7 +252,7 @@ class RunResults:
         Raises:
             StoreError: none or several begin so.
         """
-        fitting = [result for result in self.issues if result.issue.id.startswith(prefix)]
+        fitting = [result for result in self.issues if id_begins(result.issue.id, prefix)]
         if len(fitting) != 1:
             raise StoreError(
                 f"{write_count(len(fitting), 'issue begins', 'issues begin')} with {prefix!r}",

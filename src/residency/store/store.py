@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, or_, select, text
 
+from residency.nouns.content_id import is_bare
 from residency.store import schema
 from residency.store.artifacts import Artifacts
 from residency.store.drawn_pages import DrawnPages
@@ -51,12 +52,19 @@ class Store(
         self.artifacts = Artifacts(self.folder / "artifacts")
 
     def find(self, prefix: str) -> list[str]:
-        """Full ids (models, issues, examples, responses, datasets) that begin with ``prefix``."""
+        """Full ids (models, issues, examples, responses, datasets) that begin with ``prefix``, or with
+        it behind their kind (``is-``), which tables leave out where there is little room."""
         ids: list[str] = []
-        tables = (schema.models, schema.issues, schema.examples, schema.responses, schema.datasets)
+        tables = {
+            "m": schema.models, "is": schema.issues, "ex": schema.examples,
+            "r": schema.responses, "ds": schema.datasets,
+        }  # fmt: skip
         with self._read() as connection:
-            for table in tables:
-                query = select(table.c.id).where(table.c.id.startswith(prefix, autoescape=True))
+            for kind, table in tables.items():
+                begins = table.c.id.startswith(prefix, autoescape=True)
+                if is_bare(prefix):
+                    begins = or_(begins, table.c.id.startswith(f"{kind}-{prefix}"))
+                query = select(table.c.id).where(begins)
                 ids += [str(row[0]) for row in connection.execute(query.distinct().limit(20))]
         return ids
 
