@@ -174,3 +174,40 @@ def test_two_answers_stream_side_by_side(browser: Any, address: str) -> None:
     assert page.locator("#talk .note", has_text="weights").count() == 2
     assert page.locator("img, main script").count() == 0
     watched.check()
+
+
+def test_a_conversation_is_there_again_when_its_page_is(browser: Any, address: str) -> None:
+    from playwright.sync_api import expect
+
+    watched = Watched(browser, WIDTHS[0])
+    page = watched.page
+    page.goto(f"{address}/chat")
+    page.locator("textarea[name=message]").fill("שלום, my red cup")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Control+Enter")  # pressed twice, said once
+    expect(page.locator("textarea[name=message]")).to_have_value("")
+    page.locator("summary", has_text="This is wrong").nth(1).wait_for()
+    assert page.locator("#talk > article").count() == 1
+    page.goto(f"{address}/data")
+    page.go_back()
+    page.locator("summary", has_text="This is wrong").nth(1).wait_for()
+    assert page.locator("#talk .said").inner_text() == "שלום, my red cup"
+    page.locator("details", has_text="This is wrong").first.locator("summary").click()
+    page.get_by_label("What is wrong, in your words").first.fill("it is <b>rude</b>")
+    page.get_by_role("button", name="Note it").first.click()
+    page.locator(".done", has_text="Noted: it is <b>rude</b>").wait_for()
+    watched.check()
+
+
+def test_a_row_of_the_data_opens_by_its_key(browser: Any, address: str) -> None:
+    watched = Watched(browser, WIDTHS[1])
+    page = watched.page
+    page.goto(f"{address}/data")
+    page.keyboard.press("j")
+    with page.expect_navigation():
+        page.keyboard.press("e")
+    page.locator(".tokens").first.wait_for()
+    key = page.locator("h1 + p code").inner_text()
+    words = page.locator(".command-line code").inner_text().split()
+    assert (words[:2], words[3]) == (["residency", "trace"], key) and len(words) == 4
+    watched.check()

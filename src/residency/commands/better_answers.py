@@ -147,7 +147,7 @@ def add_conversation(
     if not accepted:
         raise DataError(
             f"the row is refused: {refused[0][1]}",
-            next_step="what comes near dev or test is never trained on; ask something else",
+            next_step="a new row repeats no other and stays far from dev and test: ask something else",
         )
     add_training_rows(ws, accepted, model=model)
     return accepted[0]

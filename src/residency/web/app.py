@@ -18,7 +18,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from residency.errors import ResidencyError, StoreError, StoreLockedError, UserError
+from residency.errors import ConfigError, ResidencyError, StoreError, StoreLockedError, UserError
 from residency.report.templates_env import compile_templates, make_environment, read_asset
 from residency.web.page_list import MODULES
 from residency.web.security import ForeignRequestError, Guard
@@ -87,7 +87,7 @@ def _status_of(error: ResidencyError, method: str) -> int:
         return 403
     if isinstance(error, StoreLockedError):
         return 409
-    if isinstance(error, StoreError) or method == "GET":
+    if isinstance(error, StoreError) or (method == "GET" and not isinstance(error, ConfigError)):
         return 404
     return 422
 

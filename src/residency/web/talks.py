@@ -80,6 +80,11 @@ class Talks:
             )
         return talk
 
+    def list_turns(self, key: str, root: Path) -> list[Turn]:
+        """What was said in a conversation; nothing where it is forgotten or not yet begun."""
+        talk = self._talks.get(key)
+        return talk.turns if talk is not None and talk.root == root else []
+
     def find_answer(self, key: str, root: Path, number: int, side: str) -> tuple[Talk, TalkAnswer]:
         """One answer of a conversation. Raises as ``find``, and where there is no such answer."""
         talk = self.find(key, root)

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import FastAPI, Form
+from fastapi import FastAPI, Form, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -40,7 +40,10 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
 def _add_talk(app: FastAPI, site: Site, talks: Talks) -> None:
     @app.get("/chat")
-    def show_chat(request: Request) -> Response:
+    def show_chat(
+        request: Request,
+        talk: Annotated[str, Query(max_length=64, pattern=r"^[\w-]*$")] = "",
+    ) -> Response:
         results = site.results(request)
         models = list_chat_models(results)
         return site.page(
@@ -50,7 +53,8 @@ def _add_talk(app: FastAPI, site: Site, talks: Talks) -> None:
             command="chat",
             models=models,
             final=results.final_id,
-            talk=secrets.token_hex(12),
+            talk=talk or secrets.token_hex(12),
+            turns=talks.list_turns(talk, site.need_root(request)),
             longest=LONGEST_MESSAGE,
         )
 

@@ -66,7 +66,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "data_row.html.j2",
             here="/data",
             title=row.id,
-            command=f"residency trace {row.id}",
+            command=f"trace {row.id}",
             row=row,
         )
 

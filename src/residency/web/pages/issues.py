@@ -52,7 +52,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "issue.html.j2",
             here="/issues",
             title=result.title,
-            command=f"residency trace {result.issue.id}",
+            command=f"trace {result.issue.id}",
             results=results,
             view=result,
             samples=load_samples(results.answers, result.issue, items.rows),

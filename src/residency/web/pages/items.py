@@ -53,7 +53,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             "item.html.j2",
             here="/items",
             title=item.id,
-            command=f"residency trace {item.id}",
+            command=f"trace {item.id}",
             example=item,
             answers=list_answers(results, item),
         )

@@ -129,7 +129,8 @@
       if (!answer.ok) return say(parse(text || "<p>That did not work.</p>"));
       if (!isLast() && element.getAttribute("hx-swap") !== "beforeend") return;
       swap(element, text);
-      element.dispatchEvent(new CustomEvent("residency:done", { bubbles: true }));
+      element.querySelectorAll("[data-clear]").forEach((field) => { field.value = ""; });
+      if (element.dataset.address) history.replaceState(null, "", element.dataset.address);
     } catch {
       sayText("The server does not answer. What you wrote is still here; try again in a moment.");
     } finally {
