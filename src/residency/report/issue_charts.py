@@ -10,6 +10,7 @@ from markupsafe import Markup
 from residency.report.svg import Drawing, Role, choose_ticks, clip_text
 from residency.results.issue_results import IssueResult
 from residency.results.number_formats import format_interval, format_percent, format_points
+from residency.text.percent import write_percent
 
 _WIDTH = 560.0
 _MARGIN = 12.0
@@ -77,7 +78,7 @@ def draw_arms_chart(issues: Sequence[IssueResult], number: int) -> Markup:
     bottom = 34.0 + 34.0 * len(rows)
     for tick in choose_ticks(0.0, highest):
         drawing.line((x_of(tick), 26), (x_of(tick), bottom), "line", opacity=0.5)
-        drawing.text(x_of(tick), bottom + 13, f"{tick:.0%}", anchor="middle")
+        drawing.text(x_of(tick), bottom + 13, write_percent(tick, 0), anchor="middle")
     words = "failure rate on the part of dev that measures"
     drawing.text(_WIDTH / 2, bottom + 27, words, anchor="middle")
     for row_number, (title, row) in enumerate(rows):

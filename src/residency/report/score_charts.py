@@ -12,6 +12,7 @@ from residency.results.kinds import kind_words
 from residency.results.leading_figures import choose_leading_figures
 from residency.results.model_results import ModelResult
 from residency.results.number_formats import format_interval, format_percent
+from residency.text.percent import write_percent
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _draw_points(
     drawing.text(0, 11, axis)
     for share in (0.0, 0.5, 1.0):
         drawing.line((left, y_of(share)), (width - right, y_of(share)), "line", opacity=0.6)
-        drawing.text(left - 6, y_of(share) + 4, f"{share:.0%}", anchor="end")
+        drawing.text(left - 6, y_of(share) + 4, write_percent(share, 0), anchor="end")
     places = [left + step * (number + 0.5) for number in range(len(points))]
     mains = [
         (x, y_of(point.value))

@@ -10,8 +10,10 @@ from typing import Any
 from markupsafe import Markup
 
 from residency.report.svg import Anchor, Drawing, Role, clip_text
+from residency.results.number_formats import format_interval
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
+from residency.text.percent import write_percent
 
 SHOWN_CURVES = 13
 """Curves that are drawn; the sentences of all are written."""
@@ -65,7 +67,7 @@ def draw_curve(curve: Mapping[str, Any]) -> Markup:
     for share in (0.0, 0.5, 1.0):
         y = height - bottom - share * (height - bottom - top)
         drawing.line((left, y), (width - right, y), "line", opacity=0.6)
-        drawing.text(left - 5, y + 4, f"{share:.0%}", anchor="end")
+        drawing.text(left - 5, y + 4, write_percent(share, 0), anchor="end")
     if curve["tolerance"] is not None:
         drawing.line(
             locate(first, curve["tolerance"]), locate(last, curve["tolerance"]), "good", dashed=True
@@ -78,7 +80,7 @@ def draw_curve(curve: Mapping[str, Any]) -> Markup:
         drawing.line(low, high, "ink", width=2.0, opacity=0.4)
         x, y = locate(point["rows"], point["rate"])
         rate = 1 - point["rate"] if rising else point["rate"]
-        hint = f"{point['rows']} rows, {point['trainings']} trainings: {rate:.1%}"
+        hint = f"{point['rows']} rows, {point['trainings']} trainings: {write_percent(rate)}"
         drawing.dot(x, y, "ink", hint=hint)
         drawing.text(x, height - bottom + 14, str(point["rows"]), anchor="middle", size=10)
     drawing.text(width - right, height - bottom + 14, str(last), anchor="end", size=10)
@@ -104,7 +106,7 @@ def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
     for share in (0.0, 0.5, 1.0):
         y = locate(first, share)[1]
         drawing.line((left, y), (width - right, y), "line", opacity=0.6)
-        drawing.text(left - 6, y + 4, f"{share:.0%}", anchor="end")
+        drawing.text(left - 6, y + 4, write_percent(share, 0), anchor="end")
     front = sorted((r for r in shown if r["on_front"]), key=lambda r: float(r["answer_seconds"]))
     if len(front) > 1:
         drawing.path(
@@ -122,7 +124,10 @@ def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
         )
         x, y = locate(seconds, score["mean"])
         name = f"{row['name']}, {row['rows']} rows" if row["rows"] else str(row["name"])
-        hint = f"{name}: {score['mean']:.1%} [{score['low']:.1%}, {score['high']:.1%}], {seconds:.2f} s"
+        hint = (
+            f"{name}: {write_percent(score['mean'])}, 95 % interval "
+            f"{format_interval(score['low'], score['high'])}, {seconds:.2f} s"
+        )
         drawing.dot(x, y, role, hint=hint, hollow=not row["on_front"])
         anchor: Anchor = "end" if x > width * 0.6 else "start"
         drawing.text(
