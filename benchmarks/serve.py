@@ -144,10 +144,15 @@ def start_server(
                 if httpx.get(f"{url}/models", timeout=5).status_code == 200:
                     break
             except httpx.HTTPError:
-                time.sleep(0.3)
+                pass  # it does not listen yet
+            time.sleep(0.3)
         else:
             raise SystemExit(f"{name} did not start: {(work / f'{name}.log').read_text()[-500:]}")
         yield url, model, process
+    except httpx.HTTPError as error:
+        state = "it still runs" if process.poll() is None else f"it ended with {process.poll()}"
+        said = (work / f"{name}.log").read_text(errors="replace")[-500:]
+        raise SystemExit(f"{name} ended a connection ({error!r}); {state}: {said}") from None
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
