@@ -20,7 +20,7 @@ from residency.interfaces import Prompt
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
 
-TIMEOUT = 1.0
+TIMEOUT = 1.5
 SLACK = 10.0
 """Seconds beyond the time-out that a loaded machine may take."""
 KEY = "k-0123456789abcdef"
@@ -149,7 +149,10 @@ CASES: dict[str, tuple[Behaviour, str]] = {  # "": by its time or by its length,
         at_once(HEAD + b"content-length: 9999\r\n\r\n" + GOOD),
         "peer closed connection",
     ),
-    "length too short": (at_once(HEAD + b"content-length: 9\r\n\r\n" + GOOD), "not JSON"),
+    "length too short": (
+        at_once(HEAD + b"content-length: 9\r\nconnection: close\r\n\r\n" + GOOD),
+        "not JSON",
+    ),
     "length that is none": (at_once(HEAD + b"content-length: x\r\n\r\n" + GOOD), "RemoteProtocol"),
     "two lengths": (
         at_once(HEAD + b"content-length: 9\r\ncontent-length: 10\r\n\r\n" + GOOD),
@@ -167,9 +170,9 @@ CASES: dict[str, tuple[Behaviour, str]] = {  # "": by its time or by its length,
     "no HTTP": (at_once(b"SSH-2.0-OpenSSH_9.6\r\n"), "RemoteProtocolError"),
     "a page": (at_once(b"HTTP/1.1 200 OK\r\n\r\n<html>Sign in</html>"), "not JSON"),
     "an interim answer before": (at_once(b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE), "good"),
-    "no content": (at_once(b"HTTP/1.1 204 No Content\r\n\r\n"), "HTTP 204"),
+    "no content": (at_once(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"), "HTTP 204"),
     "reset content": (
-        at_once(b"HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n"),
+        at_once(b"HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
         "HTTP 205",
     ),
     "a bomb": (
@@ -255,7 +258,7 @@ STREAMS: dict[str, tuple[Behaviour, str]] = {
     "text without end": (say_for_ever(0.05), "no answer in time"),
     "a deep piece": (at_once(EVENTS + b"data: " + b"[" * 200_000 + b"\n\n"), "cannot be read"),
     "a cut piece": (at_once(EVENTS + event("a") + b'data: {"choi'), "ended before the answer"),
-    "no content": (at_once(b"HTTP/1.1 204 No Content\r\n\r\n"), "HTTP 204"),
+    "no content": (at_once(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"), "HTTP 204"),
 }
 
 
