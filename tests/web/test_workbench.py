@@ -315,6 +315,20 @@ def test_a_run_that_ended_before_its_last_round_is_not_told_to_go_on(root: Path)
     assert "Train another round" not in {action.title for action in list_next_actions(results)}
 
 
+def test_a_store_that_is_deleted_beneath_the_server_is_neither_shown_nor_written(
+    root: Path, tmp_path: Path
+) -> None:
+    own = copy_run(root, tmp_path / "project")
+    client = TestClient(create_app(own), base_url=LOCAL, follow_redirects=False)
+    assert client.get("/issues").status_code == 200
+    (own / ".residency").rename(tmp_path / "aside")
+    assert client.get("/issues").headers["location"] == "/start"
+    refused = post(client, "/read/sample", model="m-none", count="5")
+    assert refused.status_code in (404, 422)
+    (tmp_path / "aside").rename(own / ".residency")
+    assert client.get("/issues").status_code == 200
+
+
 def test_next_is_told_before_there_is_a_project_and_before_its_first_run(tmp_path: Path) -> None:
     client = TestClient(create_app(tmp_path), base_url=LOCAL)
     assert "residency init" in client.get("/start").text.split('class="next"')[1]

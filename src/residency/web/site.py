@@ -57,7 +57,7 @@ class Site:
         self.folder = folder.resolve()
         self.several = several
         self._secret = secrets.token_bytes(32)
-        self._stores: dict[Path, Store] = {}
+        self._stores: dict[Path, tuple[Store, int]] = {}
         self._results: dict[tuple[Path, str], tuple[_Stamp, RunResults]] = {}
         self._actions: WeakKeyDictionary[RunResults, dict[bool, list[NextAction]]]
         self._actions = WeakKeyDictionary()
@@ -112,15 +112,19 @@ class Site:
         """
         root = self.need_root(request)
         with self._lock:
-            if root not in self._stores:
+            file_id = _find_file_id(root)
+            known = self._stores.get(root)
+            if (
+                known is None or known[1] != file_id
+            ):  # what was deleted beneath is written to no more
                 try:
                     url = read_config(root).project.store
-                    self._stores[root] = Store(root, url, create=False)
+                    self._stores[root] = Store(root, url, create=False), file_id
                 except StoreError as error:
                     if (root / FOLDER / "store.db").exists():
                         raise
                     raise NotStartedError(error.what, next_step=error.next_step) from None
-            return self._stores[root]
+            return self._stores[root][0]
 
     def results(self, request: Request, run: str = "") -> RunResults:
         """The read-out of a run, or of the one that was worked on last.
@@ -332,6 +336,14 @@ def _stamp(folder: Path) -> _Stamp:
         except OSError:
             stamps.append((0, 0))
     return tuple(stamps)
+
+
+def _find_file_id(root: Path) -> int:
+    """Tells the SQLite file of a project from another one of its name; 0 where there is none."""
+    try:
+        return (root / FOLDER / "store.db").stat().st_ino
+    except OSError:
+        return 0
 
 
 def _login_name() -> str:
