@@ -46,7 +46,7 @@ def test_every_next_action_names_a_command_and_a_page_that_are_there() -> None:
             assert rest and rest[0] in get_command(body).commands, command
         else:
             assert not rest, command
-        path = page.split("?")[0]
+        path = page.split("?")[0].split("#")[0]
         assert path in pages or path == "/rows" or path.startswith("/issues/"), page
 
 
