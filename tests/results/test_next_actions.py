@@ -22,7 +22,15 @@ def list_written_actions() -> list[tuple[str, str]]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "NextAction"
     ]
-    return [(_write(call.args[2]), _write(call.args[3])) for call in calls]
+    return [
+        (_write(command), _write(call.args[3]))
+        for call in calls
+        for command in _list_branches(call.args[2])
+    ]
+
+
+def _list_branches(node: ast.expr) -> list[ast.expr]:
+    return [node.body, node.orelse] if isinstance(node, ast.IfExp) else [node]
 
 
 def _write(node: ast.expr) -> str:
