@@ -21,7 +21,7 @@ from residency.text.answer_fields import Field
 from residency.text.percent import write_percent
 from residency.text.words import split_words
 
-NAME, VERSION = "inconsistency", "5"
+NAME, VERSION = "inconsistency", "6"
 _REWORDED = 0.2
 
 
