@@ -286,18 +286,19 @@ def test_figures_count_every_request(served: Served) -> None:
     served.chat(model="nobody")
     served.chat(frobnicate=1)
     httpx.post(f"{served.url}/v1/embeddings", content=b"{}")
-    served.memory.wait_for(before + 3)
+    served.memory.wait_for(before + 4)
     chat = "/v1/chat/completions"
     new = count() - start
     assert new == {
         (chat, "base", "200"): 1,
         (chat, "", "404"): 1,
         (chat, "", "400"): 1,
-        ("", "", "415"): 1,
+        ("/v1/embeddings", "", "415"): 1,
     }
-    unknown, unread = served.memory.records[-2:]
+    unknown, unread, refused = served.memory.records[-3:]
     assert (unknown.status, unknown.model, unknown.error) == (404, "", "model_not_found")
     assert (unread.status, unread.model, unread.error) == (400, "", "unknown_parameter")
+    assert (refused.status, refused.endpoint) == (415, "/v1/embeddings")
 
 
 def test_moderation_is_counted_by_kind() -> None:

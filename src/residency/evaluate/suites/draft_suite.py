@@ -23,6 +23,7 @@ from residency.evaluate.suites.describe_references import (
 )
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
+from residency.text.counts import write_count
 from residency.text.facts import find_facts, share_of_capitals
 from residency.text.negation import find_polarity
 from residency.text.words import split_words
@@ -82,8 +83,8 @@ def draft_suite(
     references = [e.reference or "" for e in known]
     if len(references) < FEWEST:
         raise SuiteError(
-            f"{len(references)} of the rows of train and dev have a reference; a suite is drafted from "
-            f"{FEWEST} or more",
+            f"only {write_count(len(references), 'row has', 'rows have')} a reference; a suite is "
+            f"drafted from {FEWEST} or more",
             where="train and dev",
             next_step="give the rows answers, or write the suite by hand: docs/suites.md",
         )
