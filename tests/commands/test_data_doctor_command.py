@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from chat_families import tokenizer_of
+from residency.commands.check import check
 from residency.config.data import DataConfig
 from residency.config.settings import Config
 from residency.data.checks.data_doctor import CheckReport, check_data
@@ -295,6 +296,26 @@ def test_fix_writes_a_new_version_and_never_touches_the_source(tmp_path: Path) -
     assert again.examples[4].tags == ("a=b",)
     assert write_cleaned_copy(survey, tmp_path / "clean").folder == fixed.folder
     assert [p.name for p in (tmp_path / "clean").iterdir()] == [fixed.version]
+
+
+def test_kinds_that_are_kept_stay_in_the_cleaned_copy(tmp_path: Path) -> None:
+    rows = clean_rows(20)
+    rows[3]["response"] = PLANTED["secrets"][1]
+    rows[4]["response"] = PLANTED["refusals"][1]
+    (tmp_path / "data").mkdir()
+    save(tmp_path / "data", "train.jsonl", rows)
+    fixed = check(tmp_path / "data", fix=True, keep=["refusals"]).fixed
+    assert fixed is not None and fixed.dropped == {"secrets": 1}
+    assert sum(fixed.kept.values()) == 19
+    again = check(tmp_path / "data")
+    assert again.report.rows["train"] == 20, (
+        "the cleaned copy beside the rows is not read with them"
+    )
+    assert check(fixed.folder / "train.jsonl").report.rows["train"] == 19  # where it is named it is
+    with pytest.raises(DataError, match="'topics' is no kind"):
+        check(tmp_path / "data", fix=True, keep=["topics"])
+    with pytest.raises(DataError, match="none is asked for"):
+        check(tmp_path / "data", keep=["refusals"])
 
 
 def test_preference_and_text_rows_survive_fix(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.web.app import create_app
-from residency.web.pages import live_run
+from residency.web.pages import comparison, live_run
 from residency.web.uploads import safe_file_name
 
 LOCAL = "http://127.0.0.1:8642"
@@ -123,6 +123,32 @@ def test_two_models_are_compared_flipped_items_first_with_an_interval_beside_eac
     line = describe_primary(Project.open(root).compare(first, last).primary)
     assert line[1:] in told and "judged in both" in line, "the page says what the command says"
     assert client.get("/compare/metric", params={**chosen, "before": "m-none"}).status_code == 404
+
+
+def test_a_changed_setting_is_followed_by_the_sentence_of_two_models(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the run judged stands only while it would judge the same today."""
+    root = copy_run(finished_run, tmp_path / "project")
+    models = RunResults(Store(root, create=False)).models
+    chosen = {"before": models[0].id, "after": models[-1].id}
+    stored: list[str] = []
+
+    def compare(results: RunResults, before: str, after: str) -> dict[str, object] | None:
+        stored.append(before)
+        return compare_stored_primary(results, before, after)
+
+    monkeypatch.setattr(comparison, "compare_stored_primary", compare)
+    fresh = TestClient(create_app(root), base_url=LOCAL)
+    assert "judged in both" in fresh.get("/compare/metric", params=chosen).text
+    assert stored == [models[0].id]
+    settings = root / "residency.toml"
+    text = settings.read_text(encoding="utf-8")
+    changed = text.replace("[evaluate]\n", '[evaluate]\nreduce = "any"\n', 1)
+    assert changed != text
+    settings.write_text(changed, encoding="utf-8")
+    assert "judged in both" in fresh.get("/compare/metric", params=chosen).text
+    assert stored == [models[0].id], "graded under the new setting"
 
 
 def test_pages_speak_of_the_base_that_the_last_run_was_started_with(

@@ -111,22 +111,17 @@ def check(
             nowhere for a file).
 
     Raises:
-        ConfigError, DataError: the settings or the data cannot be read; with ``strict`` also the
+        ConfigError, DataError: the settings or the data cannot be read, or ``keep`` names no kind; with ``strict`` also the
             first bad row. SuiteError: the project's suite cannot be read. TemplateError: the chat
             template cannot be trusted.
     """
     from residency.data.benchmark_questions import load_benchmarks
     from residency.data.block_workers import spread_over
     from residency.data.checks.data_doctor import check_data as examine
-    from residency.data.cleaning.cleaned_copy import DROPPED, list_reasons, write_cleaned_copy
+    from residency.data.cleaning.cleaned_copy import list_reasons, write_cleaned_copy
     from residency.embedding.wordllama import WordLlamaEmbedder
 
-    if unknown := sorted(set(keep) - set(DROPPED)):
-        raise DataError(
-            f"{unknown[0]!r} is no kind of rows that can be kept",
-            where="--keep",
-            next_step=f"one of {', '.join(DROPPED)}",
-        )
+    _check_kept_kinds(keep, fix)
     reading = {"columns": columns, "split_at": split_at, "least": dict(least or {})}
     root, config, project = _settings(target, base, {k: v for k, v in reading.items() if v})
     chat = _chat_format(root, config)
@@ -163,6 +158,23 @@ def check(
     removable = Counter((survey.split(row), kind) for row, (kind, _) in reasons.items())
     notes = survey.chat.notes if survey.chat is not None else ()
     return Checked(report, _show(survey, show), fixed, written, notes, config, removable)
+
+
+def _check_kept_kinds(keep: Collection[str], fix: bool) -> None:
+    from residency.data.cleaning.cleaned_copy import DROPPED
+
+    if keep and not fix:
+        raise DataError(
+            "rows are kept from a cleaned copy, and none is asked for",
+            where="--keep",
+            next_step="add --fix, or leave it out",
+        )
+    if unknown := sorted(set(keep) - set(DROPPED)):
+        raise DataError(
+            f"{unknown[0]!r} is no kind of rows that can be kept",
+            where="--keep",
+            next_step=f"one of {', '.join(DROPPED)}",
+        )
 
 
 @contextmanager

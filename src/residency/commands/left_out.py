@@ -12,13 +12,12 @@ from typing import Any
 from residency.data.corpus import Removed
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import read_sources
-from residency.data.reading.sources import list_split_files
+from residency.data.reading.sources import DROPPED_FILE, list_split_files
 from residency.nouns.example import Example, Split
 from residency.project.workspace import Workspace
 
 READABLE: tuple[Split, ...] = ("train", "dev", "pool")
 SEALED = "test"
-DROPPED_FILE = "dropped.jsonl"
 
 
 @dataclass(frozen=True)

@@ -286,7 +286,7 @@ class Workspace:
     @cached_property
     def _run_body(self) -> dict[str, Any]:
         return {
-            "settings": self._result_settings(),
+            "settings": self.list_result_settings(),
             "base": self.base.identity,
             "template": self.chat_format.hash,
             "suite": self.suite.hash,
@@ -326,7 +326,8 @@ class Workspace:
             raise StoreError("nothing was run here yet", next_step="residency run")
         return run
 
-    def _result_settings(self) -> dict[str, Any]:
+    def list_result_settings(self) -> dict[str, Any]:
+        """The settings that can change a result, by section."""
         settings = self.config.model_dump(mode="json")
         defaults = Config().model_dump(mode="json")
         for section, name in SETTINGS_ADDED_LATER:

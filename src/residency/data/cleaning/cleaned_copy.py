@@ -31,6 +31,7 @@ from residency.data.dataset_versions import (
     rows_table,
 )
 from residency.data.reading.row_reader import Reject
+from residency.data.reading.sources import DROPPED_FILE
 from residency.files.atomic_write import draft_name, publish_folder
 from residency.nouns.example import SPLITS, Example
 
@@ -115,9 +116,7 @@ class _DraftFiles:
                 split: opened.enter_context((draft / f"{split}.jsonl").open("w", encoding="utf-8"))
                 for split in SPLITS
             }
-            self._losses = opened.enter_context(
-                (draft / "dropped.jsonl").open("w", encoding="utf-8")
-            )
+            self._losses = opened.enter_context((draft / DROPPED_FILE).open("w", encoding="utf-8"))
             self._table = opened.enter_context(
                 pq.ParquetWriter(draft / ROWS, SCHEMA, compression="zstd")
             )

@@ -69,6 +69,10 @@ class Source:
         return read_records(self.path, self.kind, query=self.query)  # type: ignore[arg-type]
 
 
+DROPPED_FILE = "dropped.jsonl"
+"""Lists, in a cleaned copy, what was left out of it."""
+
+
 def find_sources(paths: Sequence[str], root: Path) -> list[Source]:
     """Every source that ``paths`` name, folders and globs opened, in a fixed order.
 
@@ -79,6 +83,20 @@ def find_sources(paths: Sequence[str], root: Path) -> list[Source]:
     for spec in paths:
         out += list(_find_spec(reveal_url(spec), root))
     return out
+
+
+def list_data_files(folder: Path) -> list[Path]:
+    """The data files below a folder, without hidden folders and the cleaned copies of ``check --fix``:
+    their rows are those of the files beside them."""
+    files = []
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder).parents
+        between = [folder / part for part in list(inner)[:-1]]
+        if any(part.name.startswith(".") or (part / DROPPED_FILE).is_file() for part in between):
+            continue
+        if path.is_file() and is_data_file(path):
+            files.append(path)
+    return files
 
 
 def _find_spec(spec: str, root: Path) -> Iterator[Source]:
@@ -105,7 +123,7 @@ def _find_spec(spec: str, root: Path) -> Iterator[Source]:
             "postgresql:// and sqlite:/// are read",
         )
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file() and is_data_file(p))
+        files = list_data_files(path)
     elif any(c in spec for c in "*?[") and not path.exists():
         files = sorted(p for p in root.glob(spec) if p.is_file())
     else:

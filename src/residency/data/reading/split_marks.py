@@ -9,7 +9,7 @@ from pathlib import Path
 
 from residency.data.reading.clean_text import RowError
 from residency.data.reading.layouts.raw_text import divide_text
-from residency.data.reading.sources import is_data_file
+from residency.data.reading.sources import list_data_files
 from residency.data.reading.text_pieces import LABEL
 from residency.nouns.example import Split
 
@@ -143,7 +143,7 @@ def _name_split_within(path: Path) -> Split | None:
 def name_folder_splits(folder: Path) -> dict[Split, list[str]]:
     """The data files of a folder by split (relative paths), where at least one is named as train and
     one as dev or test; nothing otherwise. Files whose names say no split count as train."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and is_data_file(p))
+    paths = list_data_files(folder)
     named = {path: _name_split_within(path.relative_to(folder)) for path in paths}
     if "train" not in named.values() or not {"dev", "test"} & set(named.values()):
         return {}

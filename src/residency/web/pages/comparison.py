@@ -88,14 +88,15 @@ def _add_lists(app: FastAPI, site: Site) -> None:
     def show_metric(request: Request, before: str, after: str) -> Response:
         """What models are compared by, as ``residency compare`` says it.
 
-        Two models of the latest run stand as the run judged them while its suite is the one in use;
-        others are graded, once for the same settings, rows, answers and findings.
+        Two models of the latest run stand as the run judged them while its suite and settings are those
+        in use; others are graded, once for the same settings, rows, answers and findings.
         """
 
         def grade() -> str:
             results = site.results(request)
             with open_alone(site, request) as ws:
-                if ws.suite.hash == results.opened.get("suite"):
+                judged_by = results.opened.get("suite"), results.opened.get("settings")
+                if judged_by == (ws.suite.hash, ws.list_result_settings()):
                     change = compare_stored_primary(results, before, after)
                     if change is not None:
                         return describe_primary(change)
