@@ -117,10 +117,10 @@ def test_an_unknown_name_is_refused_with_its_line(
 
 
 def test_a_new_setting_at_its_default_is_no_new_run(root: Path) -> None:
-    settings = Project.open(root)._result_settings()
+    settings = Project.open(root).list_result_settings()
     assert "plugins" not in settings["project"]
     (root / "own.py").write_text("")
     change(root, "[project]\n", '[project]\nplugins = ["own.py"]\n')
-    first = Project.open(root)._result_settings()["project"]["plugins"]
+    first = Project.open(root).list_result_settings()["project"]["plugins"]
     (root / "own.py").write_text("# changed\n")
-    assert Project.open(root)._result_settings()["project"]["plugins"] != first
+    assert Project.open(root).list_result_settings()["project"]["plugins"] != first
