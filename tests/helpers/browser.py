@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from server_thread import run_in_thread
 
 WIDTHS = (390, 1440)
 _TOO_WIDE = """[...document.querySelectorAll("main *")]
@@ -32,16 +32,8 @@ def serve(folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     running = uvicorn.Server(make_settings(create_app(folder), host="127.0.0.1", port=port))
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.02)
-    try:
+    with run_in_thread(running):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        running.should_exit = True
-        running.force_exit = True
-        thread.join(20)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from residency.http.listening import open_socket
 from residency.serve.hooks import Hooks, RequestObserver, RequestRecord
 from residency.serve.open_server import OpenServer, open_server
 from residency.serve.run_server import make_server
+from server_thread import run_in_thread
 
 
 class Memory:
@@ -78,15 +78,9 @@ def serve_project(
     with open_socket("127.0.0.1", 0) as bound:
         opened = open_server(project)
         server = make_server(opened.app, project.config.serve, on_drain=opened.start_draining)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        served = Served(bound.getsockname()[1], opened, memory, project)
         try:
-            yield served
+            with run_in_thread(server, [bound]):
+                yield Served(bound.getsockname()[1], opened, memory, project)
         finally:
-            server.should_exit = server.force_exit = True
-            thread.join(timeout=30)
             opened.close()
             project.store.close()

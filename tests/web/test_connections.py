@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 
 from residency.http.listening import BoundedProtocol
 from residency.web import server
+from server_thread import run_in_thread
 
 
 @pytest.fixture
@@ -34,13 +34,8 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
     running = uvicorn.Server(server.make_settings(app, host="127.0.0.1", port=number))
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield number
-    running.should_exit = True
-    thread.join()
+    with run_in_thread(running):
+        yield number
 
 
 def read_all(connection: socket.socket) -> bytes:
