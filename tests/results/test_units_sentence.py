@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from finished_run import copy_run
 from residency.cli.invoke import run_command_line
 from residency.commands.project import Project
 from residency.results.units_sentence import tell_units
+from residency.web.app import create_app
 
 SAID = "The 12 items of dev are 6 groups of like ones"
 
@@ -32,3 +34,13 @@ def test_terminal_report_and_compare_say_it_once(
         capsys.readouterr()
         assert run_command_line(command) == 0
         assert " ".join(capsys.readouterr().out.split()).count(SAID) == 1, command
+
+
+def test_pages_that_show_rates_and_changes_say_it_once(finished_run: Path, tmp_path: Path) -> None:
+    root = copy_run(finished_run, tmp_path / "project")
+    issue = Project.open(root).issues()[0].id
+    client = TestClient(create_app(root), base_url="http://127.0.0.1:8642")
+    told = ("/", "/issues", f"/issues/{issue}", "/compare")
+    assert {path: client.get(path).text.count(SAID) for path in told} == dict.fromkeys(told, 1)
+    for path in ("/items", "/data", "/read", "/review"):
+        assert SAID not in client.get(path).text, path

@@ -121,7 +121,7 @@ def test_a_body_of_unbounded_length_is_refused(client: TestClient) -> None:
 
 
 def test_a_name_is_one_short_line_without_marks_that_drive_a_terminal(client: TestClient) -> None:
-    from residency.web.site import clean_name
+    from residency.web.request_writer import clean_name
 
     assert clean_name(" Ada \n Lovelace ") == "Ada Lovelace"
     assert len(clean_name("x" * 500)) <= 60

@@ -21,8 +21,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from residency.errors import ConfigError, ResidencyError, StoreError, StoreLockedError, UserError
 from residency.report.templates_env import compile_templates, make_environment, read_asset
 from residency.web.page_list import MODULES
+from residency.web.request_project import NotStartedError
+from residency.web.request_writer import PERSON_COOKIE, clean_name, remember
 from residency.web.security import ForeignRequestError, Guard
-from residency.web.site import PERSON_COOKIE, NotStartedError, Site, clean_name, remember
+from residency.web.site import Site
 
 STATIC = Path(__file__).parent / "static"
 

@@ -6,7 +6,8 @@ changes nothing, writing is POST and answers with a part of a page (for a reques
 sends ``HX-Request``) or with 303 to where one sees what was written (``site.went(request, "/…")``
 does either).
 
-**Site** (``web/site.py``) is what pages share: ``site.root(request)`` the project of this request,
+**Site** (``web/site.py``, with ``request_project.py`` and ``request_writer.py``) is what pages share:
+``site.root(request)`` the project of this request,
 ``site.results(request)`` its latest run (raises ``NotStartedError``, which leads to Start),
 ``site.store(request)``, ``site.workspace(request)``, ``site.person(request)`` who writes,
 ``site.write(request, kind, key, body)`` which appends a record with ``who``,

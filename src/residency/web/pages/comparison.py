@@ -22,6 +22,7 @@ from residency.results.model_comparison import (
 from residency.results.model_list import ListedRun, find_run_of, list_runs
 from residency.results.primary_change import compare_stored_primary, describe_primary
 from residency.results.run_results import RunResults
+from residency.results.units_sentence import tell_run_units
 from residency.web.open_projects import open_alone, stamp_files
 from residency.web.paging import Page, make_pager
 from residency.web.remembered import Remembered
@@ -153,6 +154,7 @@ def _add_pages(
                 (sample, mark_difference(sample.before.text, sample.after.text)) for sample in shown
             ],
             pager=pager,
+            units=tell_run_units(pair.results),
             **frame,
         )
 

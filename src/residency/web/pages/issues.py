@@ -55,6 +55,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             command=f"trace {result.issue.id}",
             results=results,
             view=result,
+            units=tell_run_units(results),
             samples=load_samples(results.answers, result.issue, items.rows),
             others={item.example: item.other_failures for item in items.rows},
             whole=items.right,

@@ -30,7 +30,8 @@ from residency.results.next_actions import (
     write_run_command,
 )
 from residency.store.store import FOLDER
-from residency.web.site import NotStartedError, Site
+from residency.web.request_project import NotStartedError
+from residency.web.site import Site
 
 EVERY = 1.0
 """Seconds between two looks at a run."""

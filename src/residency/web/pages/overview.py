@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from residency.report.write_report import render_report
 from residency.results.headline import write_headline
 from residency.results.run_results import RunResults
+from residency.results.units_sentence import tell_run_units
 from residency.web.pages.comparison import AT_ONCE
 from residency.web.site import Site
 
@@ -32,6 +33,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             command="status",
             results=results,
             head=write_headline(results),
+            units=tell_run_units(results),
         )
 
     @app.get("/report")

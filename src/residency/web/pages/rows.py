@@ -20,7 +20,8 @@ from residency.results.row_review import (
     load_cases,
 )
 from residency.web.paging import Page, make_pager
-from residency.web.site import NotStartedError, Site
+from residency.web.request_project import NotStartedError
+from residency.web.site import Site
 
 SHOWN_ROWS = 10
 """Rows on one page."""

@@ -13,7 +13,9 @@ from starlette.responses import Response
 from residency.commands.run_apart import read_run_state
 from residency.errors import ConfigError, DataError, ResidencyError
 from residency.project.opened_settings import find_opened_base
-from residency.web.site import PROJECT_COOKIE, Site, remember
+from residency.web.request_project import PROJECT_COOKIE
+from residency.web.request_writer import remember
+from residency.web.site import Site
 from residency.web.uploads import keep_upload
 
 FIELDS = {

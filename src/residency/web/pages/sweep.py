@@ -25,7 +25,8 @@ from residency.report.sweep_charts import SweepSection, draw_sweep
 from residency.store.record_kind import RecordKind
 from residency.sweep.read_lists import read_numbers, read_shares
 from residency.sweep.sweep_options import SweepOptions
-from residency.web.site import NotStartedError, Site
+from residency.web.request_project import NotStartedError
+from residency.web.site import Site
 
 LONGEST_FIELD = 400
 
