@@ -42,7 +42,7 @@ def test_only_the_finding_part_is_read_and_a_sample_is_drawn_once(project: Proje
     reading = project.read("base", reader="ann")
     finding, _ = split_dev(project)
     assert {answer.example for answer in reading.sample} <= finding
-    assert {answer.chosen for answer in reading.sample} <= {"representative", "random"}
+    assert {answer.chosen for answer in reading.sample} <= {"representative", "random", "both"}
     again = project.read("base", reader="bob")
     assert again.sample == reading.sample
     assert project.read("base", reader="ann", count=1).sample == reading.sample

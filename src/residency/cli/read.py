@@ -148,7 +148,7 @@ def _read_answers(project: Project, reading: Reading, person: str) -> None:
     done = len(reading.sample) - len(reading.left)
     for number, answer in enumerate(reading.left, done + 1):
         example, response = work.find_answer(project, answer)
-        print_heading(f"{number} of {len(reading.sample)}: {answer.chosen}, {answer.cluster}")
+        print_heading(f"{number} of {len(reading.sample)}: {answer.reason}, {answer.cluster}")
         show_answer(example, response)
         try:
             typed = read_typed_text(

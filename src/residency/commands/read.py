@@ -6,13 +6,14 @@ need no rows of the project take its store alone, so that pages answer at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from residency.diagnose.notes import Note
 from residency.diagnose.open_coding import (
+    Chosen,
     ModeCounts,
     Progress,
     ReaderAgreement,
@@ -48,8 +49,14 @@ class SampledAnswer:
 
     response: str
     example: str
-    chosen: str
+    chosen: Chosen
     cluster: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why it was chosen, in words."""
+        words = {"random": "drawn at random", "both": "typical, and drawn at random"}
+        return words.get(self.chosen, "typical")
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,9 +150,10 @@ def draw_sample(ws: Workspace, *, model: str = "final", count: int = SAMPLE) -> 
 
 
 def load_sample(store: Store, model: str) -> list[SampledAnswer]:
-    """The answers of a model that were chosen to be read, in order."""
+    """The answers of a model that were chosen to be read, in order: of each draw what chance chose last."""
     rows = store.records(RecordKind.READING_SAMPLE, model)
-    return [SampledAnswer(**answer) for row in rows for answer in row["answers"]]
+    draws = [[SampledAnswer(**answer) for answer in row["answers"]] for row in rows]
+    return [a for draw in draws for a in sorted(draw, key=lambda a: a.chosen == "random")]
 
 
 def load_reading(store: Store, root: Path, model: str, reader: str) -> Reading:
@@ -153,14 +161,15 @@ def load_reading(store: Store, root: Path, model: str, reader: str) -> Reading:
     sample = load_sample(store, model)
     notes = load_notes(store, model)
     read = {note.response for note in notes if note.reader == reader}
-    at_random = {answer.response for answer in sample if answer.chosen == "random"}
+    at_random = {answer.response for answer in sample if answer.chosen != "representative"}
+    first = _first_readings([note for note in notes if note.example])
     return Reading(
         model,
         reader,
         tuple(sample),
         tuple(answer for answer in sample if answer.response not in read),
         tuple(notes),
-        measure_progress(_first_readings([note for note in notes if note.example])),
+        measure_progress(first, _find_drawn(sample, {note.response for note in first})),
         count_modes(notes, at_random),
         measure_readers(notes),
         {kind.name: kind for kind in read_kinds(root)},
@@ -244,6 +253,18 @@ def find_answer(ws: Workspace, answer: SampledAnswer) -> tuple[Example, Response
     """The texts of a sampled answer."""
     response = ws.store.responses_by_id([answer.response])[answer.response]
     return ws.store.example(answer.example), response
+
+
+def _find_drawn(sample: Sequence[SampledAnswer], read: Container[str]) -> set[str]:
+    """What chance drew from the answers that are no representatives, as far as these are read: an
+    unread one may hold what no draw can show."""
+    drawn = set()
+    for answer in sample:
+        if answer.chosen == "random":
+            drawn.add(answer.response)
+        elif answer.response not in read:
+            break
+    return drawn
 
 
 def _first_readings(notes: Sequence[Note]) -> list[Note]:

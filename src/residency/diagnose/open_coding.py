@@ -2,14 +2,15 @@
 
 Open coding notes the *first* failure of each response in free words; axial coding groups the
 notes into five to ten binary failure modes. The fixed detectors stand beside this and do
-not replace it. The sample is 65 % cluster representatives, so that rare kinds of prompt are seen,
-and the rest at random, so that rates can still be estimated from that part.
+not replace it. 65 % of the sample are representatives of clusters, so that rare kinds of prompt are
+seen; they are read first. The rest is drawn at random from all answers, so that rates, and what was
+not seen yet, can be estimated from it.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,14 +28,20 @@ from residency.text.words import split_words
 REPRESENTATIVES = 0.65
 AXIAL_AFTER = 40
 QUIET = 20
+ALPHA = 0.05
+"""How often any sentence on what is unseen, of all that reading one model's answers shows, may be wrong."""
+Chosen = Literal["representative", "random", "both"]
 
 
 @dataclass(frozen=True)
 class ToRead:
-    """One response to read, why it was chosen, and its cluster's keywords."""
+    """One response to read, why it was chosen, and its cluster's keywords.
+
+    ``both``: a representative that was drawn at random too. It counts in rates.
+    """
 
     response: Response
-    chosen: Literal["representative", "random"]
+    chosen: Chosen
     cluster: str = ""
 
 
@@ -46,10 +53,11 @@ def choose_to_read(
     count: int = 100,
     seed: int = 0,
 ) -> list[ToRead]:
-    """Up to ``count`` responses, in the order to read them (representatives and random mixed).
+    """Up to ``count`` responses in the order to read them: representatives, then what chance drew.
 
     Prompt and response are clustered together, since the same question can fail in several
-    ways. Responses of the finding half only should be passed: what is read finds issues.
+    ways. Responses of the finding half only should be passed: what is read finds issues. The draw
+    goes over all responses, also over representatives, until ``count`` are chosen.
     """
     count = min(count, len(responses))
     if not count:
@@ -61,26 +69,31 @@ def choose_to_read(
     distinct = len(np.unique(vectors, axis=0))
     labels = cluster_vectors(vectors, min(wanted, distinct), seed=seed).tolist()
     names = name_clusters([split_words(text) for text in texts], labels)
-    chosen = {
-        position: ToRead(responses[position], "representative", names[label])
-        for label, position in find_medoids(vectors, labels).items()
-    }
+    chosen: dict[int, Chosen] = dict.fromkeys(
+        find_medoids(vectors, labels).values(), "representative"
+    )
     rng = random.Random(seed)
-    rest = [i for i in range(len(responses)) if i not in chosen]
-    for position in rng.sample(rest, min(count - len(chosen), len(rest))):
-        chosen[position] = ToRead(responses[position], "random", names[labels[position]])
-    order = sorted(chosen)
-    rng.shuffle(order)
-    return [chosen[position] for position in order]
+    for position in rng.sample(range(len(responses)), len(responses)):
+        if len(chosen) == count:
+            break
+        chosen[position] = "both" if position in chosen else "random"
+    drawn = [position for position in chosen if chosen[position] == "random"]
+    typical = sorted(chosen.keys() - set(drawn))
+    rng.shuffle(typical)
+    return [
+        ToRead(responses[position], chosen[position], names[labels[position]])
+        for position in (*typical, *drawn)
+    ]
 
 
 @dataclass(frozen=True)
 class Progress:
     """How far reading is.
 
-    ``next_step`` is ``read``, ``group`` (30–50 notes are there: form modes), or ``done`` (the
-    last twenty notes showed no new mode). ``unseen_rate`` bounds, with 95 % confidence, the
-    share of responses whose mode has not been seen yet.
+    ``quiet`` counts the responses drawn at random since the last new mode. ``next_step`` is ``read``,
+    ``group`` (40 notes are there: form modes), or ``done`` (twenty are quiet). ``unseen_rate`` bounds
+    the share of responses whose mode has not been seen yet, with 95 % confidence for all such bounds
+    that are shown while reading, however often one looks.
     """
 
     read: int
@@ -95,9 +108,9 @@ class Progress:
         modes = "1 mode" if len(self.modes) == 1 else f"{len(self.modes)} modes"
         sentence = f"{self.read} read, {self.failing} with a failure, {modes}."
         if self.quiet:
-            last = "answer" if self.quiet == 1 else str(self.quiet)
+            last = "answer" if self.quiet == 1 else f"{self.quiet} answers"
             sentence += (
-                f" The last {last} showed nothing new: at most "
+                f" The last {last} drawn at random showed nothing new: at most "
                 f"{write_percent(self.unseen_rate, 0)} of answers fail in a way not seen yet."
             )
         steps = {
@@ -108,23 +121,30 @@ class Progress:
         return f"{sentence} {steps[self.next_step]}"
 
 
-def measure_progress(notes: Sequence[Note]) -> Progress:
+def measure_progress(notes: Sequence[Note], drawn: Container[str]) -> Progress:
     """What to do next, from the notes in the order in which they were written.
 
-    A failing note without a mode may be a new one, so nothing is quiet until it is grouped. If
-    no new mode came in the last ``k`` responses drawn at random, then with 95 % confidence fewer
-    than 1 − 0.05^(1/k) of all responses have one (the exact form of the rule of three, Hanley and
-    Lippman-Hand 1983): 14 % for twenty.
+    A failing note without a mode may be a new one, so nothing is quiet until it is grouped. If a
+    share u of responses has a mode that is not seen yet, k random draws in a row miss it with a
+    chance of at most (1 − u)^k: so u is below 1 − α^(1/k), and that holds for every k of one such
+    row of draws together. Rows begin anew with each new mode. The j-th one (j = 0, 1, …) gets
+    α / ((j + 1)(j + 2)), which sums to α (a union bound), so nobody is misled by stopping at a good
+    moment.
+
+    Args:
+        drawn: ids of the responses that were drawn at random from those that were no
+            representatives; only they speak of all responses.
     """
     failing = [note for note in notes if note.text]
     modes: list[str] = []
-    quiet = 0
+    quiet = rows = 0
     for note in notes:
         if note.text and (not note.mode or note.mode not in modes):
+            rows += quiet > 0
             quiet = 0
             if note.mode:
                 modes.append(note.mode)
-        else:
+        elif note.response in drawn:
             quiet += 1
     ungrouped = any(not note.mode for note in failing)
     step: Literal["read", "group", "done"] = "read"
@@ -132,8 +152,8 @@ def measure_progress(notes: Sequence[Note]) -> Progress:
         step = "group"
     elif len(notes) >= AXIAL_AFTER and quiet >= QUIET:
         step = "done"
-    # Rule of three, exactly: no new mode in `quiet` responses.
-    unseen = clopper_pearson(0, quiet, level=0.9)[1] if quiet else 1.0
+    error_rate = ALPHA / ((rows + 1) * (rows + 2))
+    unseen = 1 - error_rate ** (1 / quiet) if quiet else 1.0
     return Progress(len(notes), len(failing), tuple(modes), quiet, step, unseen)
 
 
