@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from residency.text.decimal_marks import find_convention
 from residency.text.foreign_number_words import join_words, list_languages
+from residency.text.number_equality import is_near
 from residency.text.number_words import find_number_words
-from residency.text.numbers import Number, drop_labels, find_convention, find_numbers, is_near
+from residency.text.numbers import Number, drop_labels, find_numbers
 
 WRITTEN = {
     "5,99": [5.99],

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from residency.text.numbers import Number, is_near
+from residency.text.number_equality import is_near
+from residency.text.numbers import Number
 from residency.text.units import Unit, read_unit
 
 _DASH = re.compile(
