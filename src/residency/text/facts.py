@@ -8,37 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from residency.text.dates import find_dates
 from residency.text.function_words import FUNCTION_WORDS
 from residency.text.numbers import find_numbers
 
 FactKind = Literal["number", "date", "code", "name"]
 
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "january januar jan", "february februar feb", "march märz mar mär", "april apr",
-            "may mai", "june juni jun", "july juli jul", "august aug",
-            "september sep sept", "october oktober oct okt", "november nov",
-            "december dezember dec dez",
-        ),
-        1,
-    )
-    for name in names.split()
-}  # fmt: skip
-_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
-_DATES = (
-    re.compile(r"(?<!\d)(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})(?!\d)"),
-    re.compile(r"(?<!\d)(?P<d>\d{1,2})\.\s?(?P<m>\d{1,2})\.\s?(?P<y>\d{4})?(?!\d)"),
-    re.compile(
-        rf"(?<!\w)(?P<d>\d{{1,2}})(?:st|nd|rd|th|\.)?\s(?:of\s)?(?P<n>{_MONTH})\b\.?,?(?:\s(?P<y>\d{{4}}))?",
-        re.IGNORECASE,
-    ),
-    re.compile(
-        rf"\b(?P<n>{_MONTH})\.?\s(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b,?(?:\s(?P<y>\d{{4}}))?",
-        re.IGNORECASE,
-    ),
-)
 _CODE = re.compile(
     r"(?<![\w-])(?=[\w-]*[^\W\d_])(?=[\w-]*\d)[^\W_]+(?:[-_/.][^\W_]+)*(?![\w-])"
     r"|(?<!\d)\d{1,2}:\d{2}(?!\d)"
@@ -61,21 +36,19 @@ class Fact:
 def find_facts(text: str, *, names: bool = True, context: Iterable[str] = ()) -> list[Fact]:
     """Facts of a text, each once, in the order of their kinds.
 
-    A name is a word with a capital that opens no sentence. Dates are read as ISO, ``12.3.2024``,
-    ``12 March 2024`` and ``March 12, 2024``; a code is a word with letters and digits, or a time.
+    A name is a word with a capital that opens no sentence. A date that can be read in two ways
+    (``3/12/2024``) is no fact; a code is a word with letters and digits, or a time.
 
     Args:
         context: other texts of the conversation; they help to read decimal marks.
     """
     facts: list[Fact] = []
     rest = text
-    for pattern in _DATES:
-        for match in pattern.finditer(rest):
-            groups = match.groupdict()
-            month = _MONTHS[groups["n"].casefold()] if groups.get("n") else int(groups["m"])
-            key = f"{groups.get('y') or ''}-{month}-{int(groups['d'])}"
-            facts.append(Fact("date", match[0].strip(), key))
-        rest = pattern.sub(lambda match: " " * len(match[0]), rest)
+    for date in find_dates(text):
+        if not date.may_swap:
+            written = text[date.start : date.end].strip()
+            facts.append(Fact("date", written, f"{date.year or ''}-{date.month}-{date.day}"))
+            rest = rest[: date.start] + " " * (date.end - date.start) + rest[date.end :]
     for match in list(_CODE.finditer(rest)):
         if not _ORDINAL.match(match[0]):
             facts.append(Fact("code", match[0], match[0].casefold()))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from residency.text.negation import is_negator
 from residency.text.number_equality import is_near
 from residency.text.numbers import Number
 from residency.text.units import Unit, read_unit
@@ -21,6 +22,9 @@ _BOUND = re.compile(
     r"|mehr als|weniger als|mindestens|höchstens|plus de|moins de|au moins|au plus|más de|menos de"
     r"|al menos))\s?(?:[€$£¥]\s?)?\Z",
     re.IGNORECASE,
+)
+_LAST_WORD = re.compile(
+    r"(?P<word>[\w'’]+)\s+(?:(?:equal to|exactly|really|just|gleich|genau|exactement)\s+)?[€$£¥*]*\Z"
 )
 _GIVE_OR_TAKE = re.compile(r"(?:±|\+/)\s?\Z")
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -121,6 +125,18 @@ def drop_tolerances(numbers: Sequence[Number], text: str) -> list[Number]:
     """The numbers without those that say how far another may be off (``5 ± 1``)."""
     left = [n for n in numbers if not _GIVE_OR_TAKE.search(text[max(0, n.start - 4) : n.start])]
     return left or list(numbers)
+
+
+def drop_denied(numbers: Sequence[Number], text: str) -> list[Number]:
+    """The numbers without those that are denied (*42, not 41*), where another is left."""
+    return [n for n in numbers if not is_denied(text, n.start)] or list(numbers)
+
+
+def is_denied(text: str, start: int) -> bool:
+    """Whether the word before a value that begins there says that it is not that: *not 42*."""
+    before = _LAST_WORD.search(text[max(0, start - 40) : start])
+    word = before["word"].casefold() if before else ""
+    return is_negator(word) and word != "no"  # No 5 is number five
 
 
 def find_roman(text: str) -> Number | None:

@@ -1,4 +1,4 @@
-"""Units behind or before a number: of length, weight, volume and time, and of money."""
+"""Units behind or before a number: of length, weight, volume, time, speed and more, and of money."""
 
 from __future__ import annotations
 
@@ -26,8 +26,18 @@ _UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("week", "weeks"), ("s", 604800.0)),
     **dict.fromkeys(("month", "months"), ("month", 1.0)),
     **dict.fromkeys(("year", "years"), ("month", 12.0)),
+    **dict.fromkeys(("°C", "° C", "℃", "degrees Celsius"), ("°C", 1.0)),
+    **dict.fromkeys(("°F", "° F", "℉", "degrees Fahrenheit"), ("°F", 1.0)),
+    **dict.fromkeys(("km/h", "kmh", "kph"), ("km/h", 1.0)),
+    **{"m/s": ("km/h", 3.6), "mph": ("km/h", 1.609344)},
+    **{"m²": ("m²", 1.0), "m2": ("m²", 1.0), "km²": ("m²", 1e6), "km2": ("m²", 1e6)},
+    **{"Wh": ("Wh", 1.0), "kWh": ("Wh", 1e3), "MWh": ("Wh", 1e6)},
+    **{"W": ("W", 1.0), "kW": ("W", 1e3), "MW": ("W", 1e6)},
+    **{"kB": ("B", 1e3), "KB": ("B", 1e3), "MB": ("B", 1e6), "GB": ("B", 1e9), "TB": ("B", 1e12)},
 }
-_UNIT = re.compile(r"[\s-]?(" + "|".join(sorted(_UNITS, key=len, reverse=True)) + r")\b(?![/²³])")
+_UNIT = re.compile(
+    r"[\s-]?(" + "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True)) + r")(?![\w/²³])"
+)
 _MONEY = {"€": "€", "EUR": "€", "euro": "€", "euros": "€", "$": "$", "USD": "$", "dollar": "$"}
 _MONEY |= {"dollars": "$", "£": "£", "GBP": "£", "¥": "¥", "JPY": "¥", "yen": "¥", "CNY": "CNY"}
 _MONEY |= {"CHF": "CHF", "Fr.": "CHF", "₹": "₹", "INR": "₹", "CAD": "CAD", "AUD": "AUD"}
@@ -45,7 +55,7 @@ class Unit:
 
 
 def read_measure(text: str, end: int) -> Unit | None:
-    """The unit of length, weight, volume or time behind a number that ends there."""
+    """The unit, other than of money, behind a number that ends there."""
     match = _UNIT.match(text, end)
     return Unit(*_UNITS[match[1]]) if match else None
 
@@ -58,3 +68,13 @@ def read_unit(text: str, start: int, end: int) -> Unit | None:
     if money is None:  # a minus before money is part of the number: -$5
         money = re.match(rf"[-−–]\s?({_MONEY_WORDS})", text[start:end])
     return Unit(_MONEY[money[1]]) if money else read_measure(text, end)
+
+
+def split_off_unit(text: str, start: int, end: int) -> tuple[str, str]:
+    """What stands before and behind the number at ``start:end``, without its currency or unit."""
+    before, behind = text[:start], text[end:]
+    if money := _MONEY_BEFORE.search(before):
+        before = before[: money.start()]
+    if unit := _MONEY_BEHIND.match(behind) or _UNIT.match(behind):
+        behind = behind[unit.end() :]
+    return before, behind

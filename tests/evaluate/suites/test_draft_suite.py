@@ -89,6 +89,28 @@ def test_the_default_suite_is_told_to_be_blind(embedder: WordLlamaEmbedder) -> N
     assert "cannot see" in describe_blind_spots(table)
 
 
+@pytest.mark.parametrize(
+    "references",
+    [
+        [f"{n},{n + 100}.50" for n in range(1, 30)],
+        [f"{n} March 2024" for n in range(1, 30)],
+        [f'["part {n}", {n}]' for n in range(1, 30)],
+        [f"{n} %" for n in range(1, 20)] + ["none of them"] * 12,
+    ],
+)
+def test_values_are_told_from_wrong_ones_by_the_default_suite_and_by_a_draft(
+    references: list[str], embedder: WordLlamaEmbedder
+) -> None:
+    rows = [make_row(f"q{n}", reference) for n, reference in enumerate(references)]
+    draft = read_draft(draft_suite(rows, name="values", embedder=embedder))
+    for suite in (load_suite(None), draft):
+        table = measure(suite, rows, embedder)
+        values = {probe.name: probe.value for probe in table.probes}
+        assert values["reference"] == 1.0
+        assert values["negated"] == values["empty"] == values["another"] == 0.0
+        assert not is_blind_score(table)
+
+
 def test_fields_and_their_closed_values_are_found() -> None:
     rng = random.Random(1)
     rows = [

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from residency.text.answer_fields import Parse, parse_answer
+from residency.text.lone_values import LoneValue, find_lone_value
 from residency.text.normal_form import normalise_answer
-from residency.text.numbers import find_numbers
 from residency.text.words import split_words
 
 STRUCTURED = 0.9
@@ -67,7 +67,7 @@ def find_closed_values(texts: Sequence[str], *, most: int) -> list[str]:
     return [spellings.most_common(1)[0][0] for _, spellings in often]
 
 
-def is_mostly_numbers(references: Sequence[str]) -> bool:
-    """Whether nine of ten references are one number with at most three words beside it."""
-    alone = sum(len(find_numbers(text)) == 1 and len(split_words(text)) <= 4 for text in references)
+def is_mostly(value: LoneValue, references: Sequence[str]) -> bool:
+    """Whether nine of ten references are such a value and nothing else."""
+    alone = sum(find_lone_value(text) == value for text in references)
     return alone >= STRUCTURED * len(references)

@@ -19,7 +19,7 @@ from residency.evaluate.suites.describe_references import (
     Structure,
     find_closed_values,
     find_structure,
-    is_mostly_numbers,
+    is_mostly,
 )
 from residency.interfaces import Embedder
 from residency.nouns.example import Example
@@ -99,8 +99,11 @@ def draft_suite(
             choices=classes,
             severity=0.8,
         )
-    elif is_mostly_numbers(references):
+    elif is_mostly("number", references):
         draft.add("most references are a number", rule="numeric", severity=0.8)
+    elif is_mostly("date", references) or is_mostly("list", references):
+        what = "a date" if is_mostly("date", references) else "a list in JSON"
+        draft.add(f"most references are {what}", rule="exact", mode="value", severity=0.8)
     else:
         _add_prose(draft, known, embedder)
     tables, reasons = tuple(draft.tables), tuple(draft.reasons)
@@ -157,6 +160,7 @@ def _add_prose(draft: _Draft, known: Sequence[Example], embedder: Embedder | Non
         draft.add(
             f"{short} of {len(references)} references have at most {SHORT_WORDS} words",
             rule="exact",
+            mode="value",
             max_reference_words=SHORT_WORDS,
             severity=0.8,
         )

@@ -33,18 +33,25 @@ DEFAULT_RULES: tuple[dict[str, Any], ...] = (
     {"rule": "fields", "reference_form": "json", "name": "json", "parse": "json", "order": False},
     {"rule": "fields", "reference_form": "fields", "order": False},
     {"rule": "exact", "reference_form": "query", "name": "query", "severity": 0.8},
+    {
+        "rule": "exact",
+        "mode": "value",
+        "reference_form": "list",
+        "name": "list",
+        "severity": 0.8,
+    },
     {"rule": "numeric", "reference_form": "worked", "severity": 0.8},
     {
         "rule": "exact",
-        "mode": "normalised",
+        "mode": "value",
         "reference_form": "text",
         "max_reference_words": 8,
         "severity": 0.8,
     },
     {"rule": "similarity", "reference_form": "text", "min_reference_words": 9, "severity": 0.8},
 )
-"""Without a suite: fields one by one, queries and short references exactly, worked solutions by
-their number, and longer texts by meaning."""
+"""Without a suite: fields one by one, queries and short references exactly, numbers, dates and lists
+by their value, worked solutions by their number, and longer texts by meaning."""
 
 
 def load_suite(path: Path | None, *, code_root: Path | None = None) -> Suite:

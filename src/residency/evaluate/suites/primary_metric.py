@@ -13,17 +13,24 @@ from typing import Literal
 
 from residency.errors import SuiteError
 from residency.evaluate.suites.format_kind import FORMAT
+from residency.evaluate.suites.rule import Rule
 from residency.evaluate.suites.rule_registry import suggest_name
 from residency.evaluate.suites.suite import Suite
 from residency.nouns.example import Example
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
+from residency.text.lone_values import find_lone_value
 
 FAULTLESS = "faultless"
 CHECKS = "checks"
 Counted = Literal["faultless", "checks", "rule", "fields"]
 _TITLES = {FAULTLESS: "answers without any fault", CHECKS: "checks passed"}
-_RULE_TITLES = {"exact": "exact match", "choices": "accuracy", "fields": "fields right"}
+_RULE_TITLES = {
+    "exact": "exact match",
+    "numeric": "numeric match",
+    "choices": "accuracy",
+    "fields": "fields right",
+}
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,15 @@ def choose_primary(suite: Suite, examples: Sequence[Example]) -> PrimaryMetric:
                 continue
             judged = [e for e in examples if e.reference is not None and rule.applies_to(e)]
             if 2 * len(judged) > len(examples):
-                return _make_metric(suite, rule.detector, rule.NAME)
+                return _make_metric(suite, rule.detector, _name_comparison(rule, judged))
     return PrimaryMetric()
+
+
+def _name_comparison(rule: Rule, judged: Sequence[Example]) -> str:
+    """The rule by whose name the figure goes: ``exact`` by value on numbers is ``numeric``."""
+    by_value = getattr(rule, "mode", "") == "value"
+    numbers = sum(find_lone_value(e.reference or "") == "number" for e in judged)
+    return "numeric" if by_value and 2 * numbers > len(judged) else rule.NAME
 
 
 def find_metric(suite: Suite, name: str, where: str) -> PrimaryMetric:

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Literal
 
 from residency.text.answer_fields import find_fields, parse_answer
+from residency.text.lone_values import find_lone_value
 
-ReferenceForm = Literal["", "json", "fields", "query", "worked", "text"]
-"""A JSON object; ``key: value`` lines without prose; a query in SQL; a worked solution that ends
+ReferenceForm = Literal["", "json", "list", "fields", "query", "worked", "text"]
+"""A JSON object; a JSON array; ``key: value`` lines without prose; a query in SQL; a worked solution that ends
 on its marked number (``#### 18``, ``\\boxed{18}``); anything else."""
 
 _QUERY = re.compile(
@@ -28,6 +29,8 @@ def find_form(reference: str) -> ReferenceForm:
     """What form a reference has."""
     if reference.lstrip().startswith(("{", "```")) and parse_answer(reference, "json").fields:
         return "json"
+    if find_lone_value(reference) == "list":
+        return "list"
     if _WORKED.search(reference[-200:]):
         return "worked"
     if _QUERY.match(reference) and not _PROSE.fullmatch(reference):

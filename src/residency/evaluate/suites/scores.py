@@ -190,8 +190,17 @@ def summarise_scores(
         primary=None
         if primary is None
         else measure_primary(primary, mine, examples, responses, reduce=reduce),
-        closed_set=_measure_classes(classes, examples, responses, read),
+        closed_set=_measure_classes(classes, examples, responses, read, _list_right(primary, mine)),
     )
+
+
+def _list_right(primary: PrimaryMetric | None, findings: Sequence[Finding]) -> set[str]:
+    """Ids of the responses that passed the rule by which models are compared, where it is one."""
+    if primary is None or primary.counted != "rule":
+        return set()
+    own = [finding for finding in findings if finding.detector == primary.detector]
+    passed = {finding.response for finding in own if finding.status == "pass"}
+    return passed - {finding.response for finding in own if finding.status == "fail"}
 
 
 def _measure_classes(
@@ -199,8 +208,9 @@ def _measure_classes(
     examples: Sequence[Example],
     responses: Sequence[Response],
     read: Callable[[Example, Response], JudgedAnswer],
+    right: Collection[str],
 ) -> ClosedSet | None:
-    """The closed set; a cut answer is in no class."""
+    """The closed set; a cut answer is in no class, and a right one (``1.0`` for 1) in its own."""
     if not classes:
         return None
     by_id = {example.id: example for example in examples}
@@ -212,7 +222,8 @@ def _measure_classes(
             continue
         judged = read(example, response)
         references[example.id] = judged.reference or ""
-        answers[example.id].append("" if response.finish == "length" else judged.text)
+        text = judged.reference or "" if response.id in right else judged.text
+        answers[example.id].append("" if response.finish == "length" else text)
     return measure_closed_set(classes, references, answers)
 
 

@@ -27,7 +27,7 @@ class Facts(Rule):
 
     NAME: ClassVar[str] = "facts"
     KIND: ClassVar[str] = "missing_fact"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     NEEDS_REFERENCE: ClassVar[bool] = True
 
     share: float = Field(1.0, gt=0, le=1)

@@ -18,8 +18,10 @@ from residency.evaluate.suites.rule import Rule
 from residency.text.number_context import (
     Reading,
     compare_readings,
+    drop_denied,
     drop_tolerances,
     find_roman,
+    is_denied,
     read_around,
 )
 from residency.text.number_words import find_number_words
@@ -32,13 +34,13 @@ class Numeric(Rule):
     Numbers are read as people write them (``5,99``, ``1 234``, ``1'000``, ``12km``); one that can
     be read in two ways, of which only one is right, is unscored, and so is a range or a bound that
     holds the wanted number (``5-10``, ``<5``), and the same number of another unit that cannot be
-    converted. An answer without digits may write it as words; the marks of a list's entries are no
+    converted. One that is denied (*not 5*) is not given. An answer without digits may write it as words; the marks of a list's entries are no
     numbers of the answer.
     """
 
     NAME: ClassVar[str] = "numeric"
     KIND: ClassVar[str] = "wrong"
-    VERSION: ClassVar[int] = 6
+    VERSION: ClassVar[int] = 7
 
     value: float | None = None
     abs_: float = Field(0.0, ge=0, alias="abs")
@@ -66,7 +68,10 @@ class Numeric(Rule):
         final = self.which == "first" and number.end < len(item.text)
         tolerance = max(self.abs_, self.rel * abs(wanted.number.value))
         near, reason = compare_readings(written, wanted, tolerance)
-        if near is None:
+        if near is not False and is_denied(item.text, number.start):
+            span = item.span(number.start, number.end, "number")
+            yield fail_check(f"{written.shown!r} is denied", span, final=False)
+        elif near is None:
             yield leave_unscored(f"{written.shown!r}: {reason}")
         elif near:
             yield pass_check(value=number.value, final=final)
@@ -88,5 +93,6 @@ class Numeric(Rule):
             Number(value, start, end, parts=read_parts(text, end), scale_end=end)
             for value, start, end in find_number_words(text)
         ]
+        read = drop_denied(read, text)
         chosen = read[-1 if self.which == "last" else 0] if read else find_roman(text)
         return read_around(text, numbers or read, chosen) if chosen else None
