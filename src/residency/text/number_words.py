@@ -45,10 +45,9 @@ _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10*
 _STEPS = {"hundred": 100, "dozen": 12}
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8}
 _PARTS |= {"tenth": 10}
-_ARTICLES = "ein eine een un una une uno um uma"
-_OTHER_WORDS = "as cent cento cien diez due elf mil mille nul null once sei six tres"
-_MEANS_MORE = frozenset({*_ARTICLES.split(), *_OTHER_WORDS.split()})
-"""Number words that are articles or other words too: numbers where they are the whole text."""
+_ARTICLES = frozenset(["ein", "eine", "een", "un", "una", "une", "uno", "um", "uma"])
+"""Number words that are numbers where they are the whole text; ``ambiguous_number_words.py`` lists
+more words that may be no number."""
 _HAN_DIGITS = {sign: value for value, sign in enumerate("〇一二三四五六七八九")} | {
     "零": 0,
     "两": 2,
@@ -231,8 +230,8 @@ def _find_foreign(words: list[_Word], text: str, *, short_text: bool) -> list[Fo
             joined = "".join(join_words(word.text) for word in words[at:stop])
             value = read_foreign_number(joined)
             long = len(joined) >= _LONG_LETTERS and value is not None and value >= _LARGE_VALUE
-            alone = joined in _MEANS_MORE and len(words) > 1
-            if value is not None and (long or (short_text and not alone)):
+            article = joined in _ARTICLES and len(words) > 1
+            if value is not None and (long or (short_text and not article)):
                 numbers.append((value, words[at].start, words[stop - 1].end))
                 at = stop
                 break

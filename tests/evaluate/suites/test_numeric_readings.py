@@ -10,9 +10,9 @@ from residency.nouns.example import Example, Message
 from residency.nouns.response import Response
 
 
-def judge(reference: str, answer: str) -> tuple[str, str]:
+def judge(reference: str, answer: str, prompt: str = "How much?") -> tuple[str, str]:
     """Status and message of the rule's one check."""
-    messages = (Message("user", "How much?"), Message("assistant", reference))
+    messages = (Message("user", prompt), Message("assistant", reference))
     example = Example(messages=messages, split="dev")
     item = Item(example, Response("m", example.id, text=answer), answer, reference)
     (check,) = Numeric().check(item)
@@ -82,3 +82,42 @@ def test_what_stands_around_a_number_counts(reference: str, answer: str, status:
     found, message = judge(reference, answer)
     assert found == status, message
     assert message or status == "pass"
+
+
+GERMAN = "Wie viele Äpfel bleiben übrig, wenn man alle isst?"
+SPANISH = "¿Cuántos jugadores hay en un equipo de fútbol?"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reference", "answer", "status"),
+    [
+        ("What does the function return?", "0", "null", "unscored"),
+        ("What does the function return?", "3", "null", "fail"),
+        (GERMAN, "0", "Null.", "pass"),
+        (GERMAN, "0", "null Äpfel", "pass"),
+        ("Who made the toys?", "11", "Elf", "unscored"),
+        ("Hoeveel spelers heeft een voetbalelftal?", "11", "elf", "pass"),
+        ("How often does it happen?", "11", "once", "unscored"),
+        (SPANISH, "11", "once", "pass"),
+        ("Who is your brother?", "8", "Otto", "unscored"),
+        ("When is it due?", "2", "due", "unscored"),
+        ("Quanti sono due più quattro, per favore?", "6", "sei", "pass"),
+        ("In which month?", "7", "Sept", "unscored"),
+        ("5 + 5 =", "10", "ten", "pass"),
+        ("5 + 6 =", "11", "elf", "unscored"),
+        ("5 + 0 =", "5", "fünf", "pass"),
+        ("How often?", "11", "only once a day", "unscored"),
+        ("How much is it?", "1", "one cent", "pass"),
+        ("How much is it?", "100", "one cent", "fail"),
+        ("Who knows?", "1", "No one", "unscored"),
+        ("Who knows?", "1", "the right one", "unscored"),
+        ("Who knows?", "1", "one of them", "unscored"),
+        ("How many are there?", "1", "one", "pass"),
+        ("How many are there?", "1", "There is one.", "pass"),
+        ("How much is it?", "5", "five for a Venti", "pass"),
+    ],
+)
+def test_a_word_that_means_something_else_too_is_a_number_in_its_own_language(
+    prompt: str, reference: str, answer: str, status: str
+) -> None:
+    assert judge(reference, answer, prompt)[0] == status

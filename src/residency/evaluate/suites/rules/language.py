@@ -48,8 +48,8 @@ class Language(Rule):
             source = (
                 _read_prompt(item.example) if self.language == "prompt" else item.reference or ""
             )
-            wanted = _detect_language(source) if len(source.strip()) >= self.min_chars else None
-        answer_language = _detect_language(item.text)
+            wanted = detect_language(source) if len(source.strip()) >= self.min_chars else None
+        answer_language = detect_language(item.text)
         if wanted is None or answer_language is None:
             yield leave_unscored("the language could not be told")
         elif answer_language == wanted:
@@ -82,6 +82,7 @@ def _load_lingua() -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _detect_language(text: str) -> str | None:
+def detect_language(text: str) -> str | None:
+    """ISO 639-1 code in capitals of the language that a text is likeliest written in."""
     language = _load_lingua().detect_language_of(text)
     return language.iso_code_639_1.name if language else None

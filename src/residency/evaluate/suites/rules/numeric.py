@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -15,6 +16,8 @@ from residency.evaluate.suites.check_result import (
     pass_check,
 )
 from residency.evaluate.suites.rule import Rule
+from residency.evaluate.suites.rules.language import detect_language
+from residency.text.ambiguous_number_words import explain_other_meaning
 from residency.text.number_context import (
     Reading,
     compare_readings,
@@ -89,10 +92,23 @@ class Numeric(Rule):
     def _choose_number(self, text: str, context: Iterable[str]) -> Reading | None:
         numbers = find_numbers(text, context=context)
         read = drop_tolerances(drop_labels(numbers, text), text)
-        read = read or [
-            Number(value, start, end, parts=read_parts(text, end), scale_end=end)
-            for value, start, end in find_number_words(text)
-        ]
-        read = drop_denied(read, text)
+        read = drop_denied(read or _read_words(text, context), text)
         chosen = read[-1 if self.which == "last" else 0] if read else find_roman(text)
         return read_around(text, numbers or read, chosen) if chosen else None
+
+
+def _read_words(text: str, context: Iterable[str]) -> list[Number]:
+    """Numbers written as words; those that may be other words only where nothing else is left."""
+
+    def find_language() -> str | None:
+        source = " ".join(context).strip()
+        return detect_language(source) if any(map(str.isalpha, source)) else None
+
+    clear, left_open = [], []
+    for value, start, end in find_number_words(text):
+        number = Number(value, start, end, parts=read_parts(text, end), scale_end=end)
+        if reason := explain_other_meaning(text, start, end, find_language):
+            left_open.append(replace(number, value=None, alternative=value, reason=reason))
+        else:
+            clear.append(number)
+    return clear or left_open
