@@ -463,3 +463,24 @@ def test_requests_that_are_refused_unread_are_counted(
                 x for x in figures.splitlines() if "_requests_total{" in x and f'"{status}"' in x
             ]
             assert sum(float(line.split()[-1]) for line in lines) == count, status
+
+
+def test_requests_beyond_the_connections_are_answered_503_and_counted(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve_project(root, monkeypatch, connections=3) as served:
+        held = [socket.create_connection(("127.0.0.1", served.port), timeout=10) for _ in range(3)]
+        refused = httpx.get(f"{served.url}/v1/models")
+        assert refused.status_code == 503
+        for connection in held:
+            connection.close()
+        deadline = time.monotonic() + 10
+        while (answer := httpx.get(f"{served.url}/metrics")).status_code == 503:
+            assert time.monotonic() < deadline
+        counts = [
+            float(line.split()[-1])
+            for line in answer.text.splitlines()
+            if "_requests_total{" in line and '"503"' in line
+        ]
+        assert sum(counts) >= 1
+        assert served.memory.records == []

@@ -100,6 +100,8 @@ def sweep_command(
         project = open_project(directory, progress)
         opened = open_sweep(project, options)
         with project.store.writer("sweep"):
+            if not dry_run:
+                opened.ask()
             plan = opened.plan()
             if not as_json:
                 for line in describe_plan(plan):

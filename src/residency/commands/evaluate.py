@@ -8,6 +8,7 @@ from residency.errors import UserError
 from residency.evaluate.suites.check_result import is_raised
 from residency.evaluate.suites.check_suite import check_suite
 from residency.interfaces import Generator
+from residency.loop.ask_servers import ask_servers, has_unanswered
 from residency.loop.assess import Assessment, assess_answers
 from residency.loop.respond import respond
 from residency.nouns.example import Split
@@ -63,5 +64,7 @@ def _answer_and_assess(
     examples = ws.split(split)
     shots = choose_model_shots(ws, model)
     stage = f"{split}: {label_model(model)}"
+    if has_unanswered(ws, model, examples):
+        ask_servers(ws)
     responses = respond(ws, model, examples, shots=shots, stage=stage, generator=generator)
     return assess_answers(ws, model, examples, responses)

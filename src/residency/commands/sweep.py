@@ -42,6 +42,7 @@ def sweep(ws: Workspace, options: SweepOptions) -> SweepResult:
     """
     opened = open_sweep(ws, options)
     with ws.store.writer("sweep"):
+        opened.ask()
         return opened.run(opened.plan())
 
 

@@ -77,7 +77,18 @@ class BoundedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, and tell the application, which never sees it."""
         super().send_400_response(msg)
-        note = getattr(getattr(self.config.app, "state", None), "note_malformed", None)
+        self._tell_application("note_malformed")
+
+    def handle_events(self) -> None:
+        """Tell the application of a request that uvicorn answers 503, which it never sees."""
+        limit, before = self.limit_concurrency, self.cycle
+        too_many = limit is not None and max(len(self.connections), len(self.tasks)) >= limit
+        super().handle_events()
+        if too_many and self.cycle is not before:
+            self._tell_application("note_overload")
+
+    def _tell_application(self, what: str) -> None:
+        note = getattr(getattr(self.config.app, "state", None), what, None)
         if note is not None:
             note()
 

@@ -15,6 +15,7 @@ from residency.interfaces import ProgressEvent
 from residency.loop.alpha_ledger import take_alpha
 from residency.loop.analysis_plan import freeze_plan
 from residency.loop.arm_trainings import LastArms, pair_arms, train_arms
+from residency.loop.ask_servers import ask_servers
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.draw_next_rows import DrawnRows, draw_next_rows
 from residency.loop.find_round_issues import add_issues
@@ -72,6 +73,7 @@ def run_loop(
         locks.enter_context(ws.store.writer("run"))
         if ws.store.stage(ws.run_id, COMPLETE_STAGE) is None:
             ws.check_splits()
+            ask_servers(ws)
         run_id = ws.open_run()
         locks.enter_context(ws.store.job(f"run {run_id}", "run"))
         for lost in reopen_lost_trainings(ws.store, run_id):

@@ -80,6 +80,7 @@ def create_app(
         note_refusal=server.note_refusal,
     )
     app.state.note_malformed = lambda: server.note_refusal("", ApiError(400, "", code="no_http"))
+    app.state.note_overload = lambda: server.metrics.count_refusal(503)
     add_plain_routes(app, server)
     add_text_routes(app, server)
     for router in routes:

@@ -67,7 +67,8 @@ class Metrics:
             self._decisions.labels(event.side, event.action, event.kind).inc()
 
     def count_refusal(self, status: int) -> None:
-        """Count a request of a stranger (a wrong key or host), of whom nothing else is kept."""
+        """Count a request of a stranger, of whom nothing else is kept: a wrong key or host, or one more
+        connection than the settings allow, whose request is not read."""
         self._requests.labels("", "", str(status)).inc()
 
     def close(self) -> None:

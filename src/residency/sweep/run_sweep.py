@@ -14,6 +14,7 @@ from residency.jobs.job import Job, JobResult
 from residency.jobs.job_store import JobStore, open_job_store
 from residency.jobs.open_runner import open_runner
 from residency.jobs.run_jobs import run_jobs
+from residency.loop.ask_servers import ask_servers
 from residency.loop.item_outcomes import map_groups
 from residency.nouns.issue import Issue
 from residency.project.workspace import Workspace
@@ -48,6 +49,7 @@ class Sweep:
     store: JobStore = field(init=False)
     jobs: SweepJobs = field(init=False)
     variants: list[Variant] = field(init=False)
+    _answered: list[Measured] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         options, ws = self.options, self.ws
@@ -59,6 +61,17 @@ class Sweep:
         self.jobs = SweepJobs(ws, self.store, threads)
         for variant in self.variants:
             _ = self.jobs.open_variant(variant).base  # none is fetched, or missed, half-way
+
+    def ask(self) -> None:
+        """Ask the servers that are needed: before the plan, whose costs are measured by real work.
+
+        Raises:
+            EndpointError: one does not answer.
+        """
+        if self._answered is None:
+            ask_servers(self.ws)
+            endpoint = self.options.endpoint
+            self._answered = [] if endpoint is None else [measure_endpoint(self.ws, endpoint)]
 
     def plan(self) -> SweepPlan:
         """Measure what the variants cost, by a probe each, and choose the cells.
@@ -93,12 +106,14 @@ class Sweep:
 
         Raises:
             StoreLockedError: another process writes to the project.
+            EndpointError: a server that is needed does not answer; nothing was trained.
             ResidencyError: a job failed; what is done stays.
         """
         began = time.monotonic()
         measured = MeasuredCells(self.ws, self.store)
         with self.ws.store.writer("sweep"):
             run = self.ws.store.latest_run() or self.ws.open_run()
+            self.ask()
             cells = self._list_cells(plan)
             by_job = {jobs[-1].id: (name, cell) for name, cell, jobs in cells}
 
@@ -121,8 +136,7 @@ class Sweep:
                     progress=self.ws.progress,
                 )
             measured.all.sort(key=lambda m: (m.name, m.rows, m.cell.repeat if m.cell else 0))
-            if self.options.endpoint is not None:
-                measured.all.append(measure_endpoint(self.ws, self.options.endpoint))
+            measured.all += self._answered or []
             result = self._conclude(run, plan, measured, time.monotonic() - began)
             self.ws.store.add_record(RecordKind.SWEEP, run, result.to_dict())
         return result

@@ -20,6 +20,7 @@ from residency.jobs.job import Job, JobResult
 from residency.jobs.job_store import JobStore, open_job_store
 from residency.jobs.open_runner import open_runner
 from residency.jobs.run_jobs import Runner, run_jobs
+from residency.loop.ask_servers import ask_servers
 from residency.loop.item_outcomes import map_groups
 from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
@@ -130,6 +131,7 @@ class Search:
         """
         self._began = time.monotonic()
         self._measured = MeasuredCells(self.ws, self._store)
+        ask_servers(self.ws)
         with (
             self.ws.store.writer("search"),
             open_runner(self._store, progress=self.ws.progress) as runner,
