@@ -27,6 +27,7 @@ from residency.data.block_workers import RayCluster, run_here
 from residency.data.checks import survey
 from residency.data.checks.data_doctor import check_data
 from residency.data.checks.row_sample import Sample
+from residency.data.local_workers import LocalWorkers
 from residency.data.reading.source_reader import read_sources
 from residency.data.token_rows import tokenise_examples
 from residency.errors import DataError, MissingExtraError, ResidencyError
@@ -67,7 +68,12 @@ def project(folder: Path, count: int = 600) -> Config:
     lines = "".join(json.dumps(r) + "\n" for r in rows(count))
     (folder / "rows.jsonl").write_text(lines)
     return Config(
-        data=DataConfig(train=["rows.jsonl"], stratify="a", split={"train": 0.8, "dev": 0.2}),
+        data=DataConfig(
+            train=["rows.jsonl"],
+            stratify="a",
+            split={"train": 0.8, "dev": 0.2},
+            oversample_dev={"a=1": 30},
+        ),
         model=ModelConfig(max_length=120),
     )
 
@@ -106,6 +112,8 @@ def test_what_is_sent_to_another_process_comes_back_the_same(
     config = project(tmp_path)
     monkeypatch.setattr(survey, "BLOCK", 100)
     assert findings(config, tmp_path, spread=sent) == findings(config, tmp_path)
+    with LocalWorkers(2, first=1) as workers:
+        assert findings(config, tmp_path, spread=workers) == findings(config, tmp_path)
     examples = read_sources(["rows.jsonl"], config.data, "train", tmp_path).examples
     chat = ChatFormat(tokenizer_of("chatml"))
     assert tokenise_examples(examples, chat, spread=sent) == tokenise_examples(
@@ -230,7 +238,7 @@ def test_the_setting_says_where_rows_are_looked_at(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(spread, "RayCluster", Known)
     with spread.spread_over("") as found:
-        assert found is spread.run_here
+        assert isinstance(found, LocalWorkers)
     for setting in ("local", "auto", "ray://there:10001"):
         with spread.spread_over(setting) as found:
             assert isinstance(found, Known)

@@ -12,6 +12,7 @@ from residency.config.data import DataConfig
 from residency.config.settings import Config
 from residency.data.corpus import Corpus, load_corpus
 from residency.errors import ConfigError, DataError
+from residency.nouns.example import Split
 
 WORDS = ["".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz", k=6)) for n in range(4000)]
 INSTRUCTION = "Read the message of the customer and write the ticket with all of its seven fields."
@@ -175,6 +176,37 @@ def test_stratified_split_keeps_the_shares_of_each_tag(tmp_path: Path) -> None:
             assert abs(count - share * total) <= 1
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_rare_tag_gets_the_dev_rows_that_are_asked_for(tmp_path: Path, groups: int) -> None:
+    """From the pool first; the test keeps its rows, and half of the others are left to train on."""
+    values = [
+        {**v, "topic": "rare" if n // groups % 10 == 0 else "usual", "group": f"g{n // groups}"}
+        for n, v in enumerate(rows(600 * groups))
+    ]
+    name = write(tmp_path, "a.jsonl", values)
+    asked = {"train": [name], "tags": ["topic"]}
+    plain = load(tmp_path, **asked)
+    more = load(tmp_path, **asked, oversample_dev={"topic=rare": 20})
+
+    def place(corpus: Corpus) -> dict[str, str]:
+        return {e.source: e.split for e in corpus.examples}
+
+    def rare(corpus: Corpus, split: Split) -> int:
+        return len({e.group for e in corpus.split(split) if "topic=rare" in e.tags})
+
+    assert rare(plain, "dev") < 20 == rare(more, "dev")
+    before, after = place(plain), place(more)
+    moved = {source for source in before if before[source] != after[source]}
+    assert {(before[s], after[s]) for s in moved} == {("pool", "dev")}
+    assert "dev has 20 groups with topic=rare" in " ".join(more.notes)
+    most = load(tmp_path, **asked, oversample_dev={"topic=rare": 500})
+    outside = 60 - rare(plain, "test")
+    assert rare(most, "dev") == outside // 2 and rare(most, "test") == rare(plain, "test")
+    assert "500 were asked for" in " ".join(most.notes)
+    least = load(tmp_path, **asked, oversample_dev={"topic=rare": 20}, limit={"dev": 30 * groups})
+    assert rare(least, "dev") == 20 and len(least.split("dev")) == 30 * groups
+
+
 def test_limit_takes_whole_groups_in_file_order(tmp_path: Path) -> None:
     values = [{**v, "group": f"g{n // 4}"} for n, v in enumerate(rows(40))]
     config = Config(
@@ -197,8 +229,13 @@ def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
         load(tmp_path, train=[name], split={"dev": 1.0})
     with pytest.raises(ConfigError, match="no row has a tag"):
         load(tmp_path, train=[name], stratify="colour")
+    with pytest.raises(ConfigError, match="no row has the tag colour=red"):
+        load(tmp_path, train=[name], oversample_dev={"colour=red": 3})
+    with pytest.raises(ConfigError, match="dev is named as files of its own"):
+        other = write(tmp_path, "b.jsonl", rows(9, 5))
+        load(tmp_path, train=[name], dev=[other], oversample_dev={"colour=red": 3})
     with pytest.raises(DataError, match="no such file"):
-        load(tmp_path, train=["b.jsonl"])
+        load(tmp_path, train=["c.jsonl"])
 
 
 def test_conversations_that_differ_in_an_earlier_answer_are_no_duplicates(tmp_path: Path) -> None:

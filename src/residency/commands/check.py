@@ -66,8 +66,14 @@ class Checked(ShortView):
         kept = self.report.kept.get("dev", 0)
         dev = min(kept, self.settings.data.limit.get("dev", kept))
         used = (dev, self.settings.diagnose, self.settings.rounds)
-        tags = {tag: n * dev // kept for tag, n in self.report.dev_tags.items()} if kept else {}
-        return " ".join(filter(None, (describe_dev_needs(*used), describe_tags(tags, *used))))
+        data = self.settings.data  # of a limit, oversampled rows come first
+        tags = {
+            tag: n if tag in data.oversample_dev else n * dev // kept
+            for tag, n in self.report.dev_tags.items()
+            if kept
+        }
+        shown = describe_tags(tags, *used, split_off=not data.dev)
+        return " ".join(filter(None, (describe_dev_needs(*used), shown)))
 
     @property
     def fixable(self) -> bool:
@@ -224,7 +230,7 @@ def _of_source(
 ) -> Config:
     """Settings for a source that belongs to no project; the files of a folder are in the splits
     that their names say."""
-    from residency.data.reading.split_marks import name_folder_splits
+    from residency.data.reading.named_splits import name_folder_splits
 
     model = ModelConfig(base=base) if base else ModelConfig()
     files: Mapping[Split, list[str]] = {"train": [name]}

@@ -12,8 +12,9 @@ import tomlkit
 
 from residency import examples
 from residency.config.settings import CONFIG_NAME, Config, parse_config
+from residency.data.reading.named_splits import name_folder_splits
 from residency.data.reading.source_reader import read_sources
-from residency.data.reading.split_marks import name_folder_splits, suggest_division
+from residency.data.reading.split_marks import suggest_division
 from residency.errors import ConfigError, DataError, ResidencyError
 from residency.files.atomic_write import write_text
 from residency.nouns.example import SPLITS, Split

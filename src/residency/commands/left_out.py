@@ -77,7 +77,8 @@ class CleanedAway:
 
 def find_cleaned_away(ws: Workspace, most: int) -> CleanedAway | None:
     """The list beside the cleaned files that the settings name; None where they name none."""
-    folders = [(ws.root / source).parent for source in ws.config.data.train]
+    paths = [ws.root / source for source in ws.config.data.train]
+    folders = [path if path.is_dir() else path.parent for path in paths]
     file = next((f / DROPPED_FILE for f in folders if (f / DROPPED_FILE).is_file()), None)
     if file is None:
         return None

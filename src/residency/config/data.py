@@ -52,6 +52,8 @@ class DataConfig(Section):
     """Columns whose values become tags `column=value` (slices)."""
     stratify: str = ""
     """Tag column by which the automatic split is stratified."""
+    oversample_dev: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """Least groups of rows with a tag that dev gets when it is split off, e.g. `{"topic=refund" = 60}`: for rare slices of which chance gives it too few to show anything."""
     truncation: Literal["drop", "left", "right"] = "drop"
     """What happens to a row longer than `model.max_length`: dropped and listed, or cut."""
     near_duplicate: float = Field(0.8, gt=0, le=1)
@@ -59,7 +61,7 @@ class DataConfig(Section):
     benchmarks: str = ""
     """Folder with local copies of ARC, HellaSwag, MMLU or TruthfulQA; `residency check` lists training rows that come near them."""
     cluster: ClusterAddress = SecretUrl("")
-    """Ray cluster over which `residency check` spreads its passes: `auto`, `host:port`, `ray://…`, or `local` for processes on this machine; empty: this process."""
+    """Ray cluster over which `residency check` spreads its passes: `auto`, `host:port`, `ray://…`, or `local` for Ray's workers on this machine; empty: this machine's processors, without Ray."""
 
     @field_validator("split")
     @classmethod

@@ -1,4 +1,4 @@
-"""Where work on blocks of rows is done: here, or over a Ray cluster (extra ``cluster``).
+"""Where work on blocks of rows is done: on this machine, or over a Ray cluster (extra ``cluster``).
 
 A *spread* is called like ``map``: with a function and items, each independent of the others, and
 gives the results in the items' order. The function is sent once, with all that is heavy in it (a
@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from residency.config.secret_url import reveal_url
+from residency.data.local_workers import LocalWorkers
 from residency.errors import MissingExtraError, ResidencyError, UserError
 from residency.http.telemetry import silence_telemetry
 
@@ -41,14 +42,15 @@ def run_here(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 @contextmanager
 def spread_over(cluster: str) -> Iterator[Spread]:
-    """Where the setting ``data.cluster`` says: ``""`` this process, ``local`` processes on this
-    machine, anything else the address of a Ray cluster.
+    """Where the setting ``data.cluster`` says: ``""`` this machine's processors, ``local`` Ray's workers
+    on this machine, anything else the address of a Ray cluster.
 
     Raises:
         MissingExtraError: Ray is not installed. ResidencyError: the cluster does not answer.
     """
     if not cluster:
-        yield run_here
+        with LocalWorkers() as workers:
+            yield workers
         return
     with RayCluster("" if cluster == "local" else reveal_url(cluster)) as ray_cluster:
         yield ray_cluster

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from residency.config.settings import Config
 from residency.data.cleaning.decide_rows import Decision, Drop, decide_rows
 from residency.data.collected_rows import is_collected, read_collected
+from residency.data.dev_mix import describe_oversampled
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import FileRead, read_sources
 from residency.data.reading.sources import list_split_files
@@ -127,7 +128,9 @@ def load_corpus(
             next_step="residency check tells of every row where it went; add rows, or change data.split",
         )
     _need_prompts(corpus)
-    notes = _write_notes(corpus, rejects, missing, config.train.objective)
+    notes = _write_notes(
+        corpus, rejects, missing, config.train.objective, config.data.oversample_dev
+    )
     if unpaired:
         notes.append(
             f"{write_count(unpaired, 'train row holds', 'train rows hold')} no worse answer, left out: "
@@ -193,7 +196,7 @@ def clean_rows(
         added: training rows that were collected or made; they stay in train whatever is split off.
         missing: splits that are to be split off from the train rows.
     """
-    builder = TableBuilder(stratify=config.data.stratify)
+    builder = TableBuilder(stratify=config.data.stratify, tags=config.data.oversample_dev)
     for row in rows:
         builder.add(row)
     for row in added:
@@ -244,8 +247,9 @@ PAIRS_NOTE = (
 
 
 def _write_notes(
-    corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[Split], objective: str
-) -> list[str]:
+    corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[Split], objective: str,
+    oversampled: Mapping[str, int],
+) -> list[str]:  # fmt: skip
     notes = []
     counts = Counter(e.split for e in corpus.examples)
     notes.append("rows: " + ", ".join(f"{counts[s]} {s}" for s in SPLITS))
@@ -256,6 +260,7 @@ def _write_notes(
         notes.append(PAIRS_NOTE.format(pairs=pairs))
     if missing:
         notes.append(f"split off from train by group hash: {', '.join(missing)}")
+    notes += describe_oversampled(corpus.examples, oversampled)
     for (kind, split), count in sorted(Counter((r.kind, r.split) for r in corpus.removed).items()):
         example = next(r for r in corpus.removed if (r.kind, r.split) == (kind, split))
         notes.append(

@@ -7,6 +7,7 @@ would not. The rows themselves are read again, or held by whoever has room for t
 from __future__ import annotations
 
 from array import array
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ class Table:
         questions: hash of the whole prompt (see ``asked_text``): equal for the same question.
         strata: the value of the tag by which splits are stratified, as a number.
         compared: the words that are compared with those of other rows.
+        tagged: the tags of ``TableBuilder.tags`` that the row has, as bits.
         fixed: rows that stay in their split whatever is split off, and count for no limit.
     """
 
@@ -44,6 +46,7 @@ class Table:
     questions: U64
     strata: I64
     compared: ComparedRows
+    tagged: I64
     fixed: np.ndarray
 
     def __len__(self) -> int:
@@ -66,14 +69,18 @@ class TableBuilder:
     Args:
         spill: keep the words in a temporary file instead of memory.
         stratify: tag column whose values become ``strata``.
+        tags: tags that are noted of each row (``tagged``), at most 62.
     """
 
-    def __init__(self, *, spill: bool = False, stratify: str = "") -> None:
+    def __init__(
+        self, *, spill: bool = False, stratify: str = "", tags: Collection[str] = ()
+    ) -> None:
         self._compared = ComparedRowsBuilder(spill=spill)
         self._stratum = f"{stratify}=" if stratify else ""
         self._strata: dict[str, int] = {}
         self._stratum_numbers = array("q")
-        self._splits, self._fixed = array("b"), array("b")
+        self._bits = {tag: 1 << number for number, tag in enumerate(tags)}
+        self._splits, self._fixed, self._tagged = array("b"), array("b"), array("q")
         self._columns = {name: array("Q") for name in ("id", "group", "key", "question")}
 
     def add(self, example: Example, *, fixed: bool = False) -> None:
@@ -91,6 +98,7 @@ class TableBuilder:
             self._columns[name].append(value)
         self._splits.append(SPLITS.index(example.split))
         self._fixed.append(fixed)
+        self._tagged.append(sum(self._bits.get(tag, 0) for tag in set(example.tags)))
         tag = next((t for t in example.tags if self._stratum and t.startswith(self._stratum)), "")
         number = self._strata.setdefault(tag, len(self._strata)) if tag else -1
         self._stratum_numbers.append(number)
@@ -103,6 +111,7 @@ class TableBuilder:
         self._stratum_numbers.extend(numbers[n] if n >= 0 else n for n in later._stratum_numbers)
         self._splits.extend(later._splits)
         self._fixed.extend(later._fixed)
+        self._tagged.extend(later._tagged)
         self._compared.merge(later._compared)
 
     def table(self) -> Table:
@@ -116,6 +125,7 @@ class TableBuilder:
             questions=column["question"],
             strata=_to_numpy(self._stratum_numbers, np.int64),
             compared=self._compared.build(),
+            tagged=_to_numpy(self._tagged, np.int64),
             fixed=_to_numpy(self._fixed, np.int8).astype(bool),
         )
 

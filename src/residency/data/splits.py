@@ -77,6 +77,22 @@ def assign_splits(
     return out
 
 
+def oversample_dev(
+    keys: Sequence[int], splits: Sequence[Split], tagged: Sequence[bool], least: int
+) -> set[int]:
+    """The keys that move to dev so that ``least`` of the tagged ones are there.
+
+    They come from the pool, then from train, in the order of their hashes. Nothing leaves test, whose
+    mix stays that of all rows, and at least half of the tagged keys outside test stay to be trained on.
+    """
+    places = {key: split for key, split, has in zip(keys, splits, tagged, strict=True) if has}
+    outside = [key for key, split in places.items() if split != "test"]
+    here = sum(places[key] == "dev" for key in outside)
+    wanted = max(0, min(least, len(outside) // 2) - here)
+    order = sorted((places[key] != "pool", key) for key in outside if places[key] != "dev")
+    return {key for _, key in order[:wanted]}
+
+
 def _by_hash(at: float, shares: Mapping[Split, float]) -> Split:
     edge = 0.0
     last: Split = "train"

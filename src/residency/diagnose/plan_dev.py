@@ -43,13 +43,18 @@ def describe_dev_needs(dev: int, diagnose: DiagnoseConfig, rounds: RoundsConfig)
 
 
 def describe_tags(
-    groups: Mapping[str, int], dev: int, diagnose: DiagnoseConfig, rounds: RoundsConfig
+    groups: Mapping[str, int],
+    dev: int,
+    diagnose: DiagnoseConfig,
+    rounds: RoundsConfig,
+    *,
+    split_off: bool = False,
 ) -> str:
     """What the slice of each tag could show by itself, before anything is trained.
 
     Args:
         groups: dev groups of each tag. dev: dev rows that are used; a tag that all of them have is
-            no slice.
+            no slice. split_off: whether dev is split off from train, so that a rare tag can be given more.
     """
     alpha = round_alpha(diagnose.alpha, 1, rounds.max) / ISSUES
     shown, unable = [], []
@@ -68,7 +73,10 @@ def describe_tags(
     if shown:
         parts.append(f"By tag, if {write_percent(RATE, 0)} fail: {_list_few(shown, '; ')}.")
     if unable:
-        parts.append(f"Too few dev rows to show even a fall to none: {_list_few(unable, ', ')}.")
+        more = "; [data] oversample_dev gives a tag more" if split_off else ""
+        parts.append(
+            f"Too few dev rows to show even a fall to none: {_list_few(unable, ', ')}{more}."
+        )
     return " ".join(parts)
 
 

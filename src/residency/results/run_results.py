@@ -117,6 +117,11 @@ class RunResults:
         """How several samples of an item become one outcome."""
         return str(self.settings.get("evaluate", {}).get("reduce", "majority"))
 
+    @property
+    def oversampled(self) -> Mapping[str, int]:
+        """``data.oversample_dev`` of the run."""
+        return dict(self.settings.get("data", {}).get("oversample_dev", {}))
+
     @cached_property
     def sensitivity(self) -> Sensitivity | None:
         """What the run's score passes and fails of right and wrong answers; None where no dev item

@@ -23,5 +23,19 @@ def tell_units(groups: Collection[str], split: str = "dev") -> str:
 
 
 def tell_run_units(results: RunResults) -> str:
-    """``tell_units`` of a run's dev items."""
-    return tell_units(results.store.corpus_groups(results.run, "dev").values())
+    """``tell_units`` of a run's dev items, and of which mix they are."""
+    units = tell_units(results.store.corpus_groups(results.run, "dev").values())
+    return " ".join(filter(None, (units, tell_mix(list(results.oversampled)))))
+
+
+def tell_mix(tags: Collection[str]) -> str:
+    """That dev was given more rows of some tags than chance gives it; nothing without any.
+
+    Figures within such a slice need no weights; for the mix of all rows there is the sealed test.
+    """
+    if not tags:
+        return ""
+    return (
+        f"Dev was given more rows of {', '.join(tags)} than their share (data.oversample_dev): figures "
+        "over all of dev are of that mix, the sealed test has the mix of all rows."
+    )

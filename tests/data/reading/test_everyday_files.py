@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from residency.config.data import DataConfig
+from residency.data.reading.named_splits import name_folder_splits
 from residency.data.reading.source_reader import ReadResult, read_sources
 from residency.data.reading.sources import find_sources
-from residency.data.reading.split_marks import name_folder_splits
 from residency.errors import DataError
 from residency.files.json_comments import remove_comments
 from residency.files.records import find_kind, read_records

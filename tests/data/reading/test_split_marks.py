@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from residency.commands.check import check
 from residency.config.data import DataConfig
 from residency.config.settings import Config
 from residency.data.corpus import load_corpus
@@ -17,8 +16,6 @@ from residency.data.reading.source_reader import read_sources
 from residency.data.reading.split_marks import (
     describe_mark,
     find_split_mark,
-    name_folder_splits,
-    name_split,
     parse_mark,
     suggest_division,
 )
@@ -63,21 +60,6 @@ def test_raw_text_is_not_split_into_dev_rows_without_prompts(tmp_path: Path) -> 
     corpus = load_corpus(Config(data=divided), tmp_path)
     assert {e.reference for e in corpus.examples} <= {f"SELECT {n}" for n in range(30)}
     assert corpus.split("dev") and all(e.prompt_text.startswith("table:") for e in corpus.examples)
-
-
-def test_names_of_files_say_their_splits(tmp_path: Path) -> None:
-    assert [name_split(Path(n)) for n in ("valid.jsonl", "my-test.csv.gz", "train-00000-of-2.parquet")] == ["dev", "test", "train"]  # fmt: skip
-    assert name_split(Path("contest.jsonl")) is None and name_split(Path("train_test.csv")) is None
-    for name in ("train", "validation", "test", "more"):
-        rows = [{"prompt": f"{name} number {n} of {n * n}", "response": f"{n}"} for n in range(4)]
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    assert name_folder_splits(tmp_path) == {
-        "train": ["more.jsonl", "train.jsonl"],
-        "dev": ["validation.jsonl"],
-        "test": ["test.jsonl"],
-    }
-    report = check(tmp_path, base="no such base").report
-    assert report.rows == {"train": 8, "dev": 4, "test": 4, "pool": 0}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ class Findings:
         self.answers, self.artefacts, self.private = Answers(), Artefacts(), PersonalData()
         self.sample, self.tags = Sample(bar=bar), TagRows()
         self.untrainable = Flags()
-        self.builder = TableBuilder(spill=spill, stratify=config.data.stratify)
+        self.builder = TableBuilder(
+            spill=spill, stratify=config.data.stratify, tags=config.data.oversample_dev
+        )
         self.ledger = LedgerBuilder(config.model.max_length, config.data.truncation)
 
     def add(self, example: Example, chat: ChatFormat | None) -> None:

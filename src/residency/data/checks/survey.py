@@ -16,6 +16,7 @@ from residency.data.block_workers import Spread, run_here
 from residency.data.checks.pass_totals import TRAINING, Block, Examine, Findings
 from residency.data.checks.truncation_ledger import Ledger
 from residency.data.cleaning.decide_rows import Decision, decide_rows
+from residency.data.reading.named_splits import find_split_sources
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import (
     FileRead,
@@ -23,7 +24,7 @@ from residency.data.reading.source_reader import (
     check_row_count,
     stop_at,
 )
-from residency.data.reading.sources import find_sources, list_split_files
+from residency.data.reading.sources import list_split_files
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import SPLITS, Example, Split
 from residency.overlap.compared_rows import compare_texts
@@ -89,7 +90,7 @@ class Survey:
         for split in SPLITS:
             # A file of prompts alone is no training data, but can be looked at.
             need = None if self.loose else split in TRAINING
-            for source in find_sources(self.split_files[split], self.root):
+            for source in find_split_sources(self.split_files[split], self.root, split):
                 yield SourceReader(source, self.config.data, split, need_answer=need)
 
     def again(self) -> Iterator[Example | Reject]:

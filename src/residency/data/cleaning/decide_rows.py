@@ -14,7 +14,7 @@ import numpy as np
 
 from residency.config.data import DataConfig
 from residency.data.row_table import RANK, Table
-from residency.data.splits import assign_splits, limit_groups, normalise_shares
+from residency.data.splits import assign_splits, limit_groups, normalise_shares, oversample_dev
 from residency.errors import ConfigError
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.nouns.example import SPLITS, Split
@@ -73,6 +73,12 @@ def decide_rows(
     Raises:
         ConfigError: the shares, the limits or the stratifying tag cannot be used.
     """
+    if config.oversample_dev and "dev" not in missing:
+        raise ConfigError(
+            "dev is named as files of its own, so no rows are moved to it",
+            where="residency.toml [data] oversample_dev",
+            next_step="add rows of these tags to the dev files, or leave data.dev empty",
+        )
     splits = _split_off(table, config, missing) if missing else table.splits
     decision = Decision(splits, np.ones(len(table), bool))
     order = np.lexsort((np.arange(len(table)), splits, _RANKS[splits]))
@@ -109,8 +115,27 @@ def _split_off(table: Table, config: DataConfig, missing: Sequence[Split]) -> np
             )
     chosen = assign_splits(table.keys[rows].tolist(), shares, strata)
     splits = table.splits.copy()
-    splits[rows] = [SPLITS.index(s) for s in chosen]
+    splits[rows] = [SPLITS.index(s) for s in _oversample(table, rows, chosen, config)]
     return splits
+
+
+def _oversample(
+    table: Table, rows: I64, chosen: Sequence[Split], config: DataConfig
+) -> Sequence[Split]:
+    """The splits of these rows with more rows of some tags in dev."""
+    keys = table.keys[rows].tolist()
+    for number, (tag, least) in enumerate(config.oversample_dev.items()):
+        tagged = (table.tagged[rows] >> number & 1).astype(bool)
+        if not tagged.any():
+            raise ConfigError(
+                f"no row has the tag {tag}",
+                where="residency.toml [data] oversample_dev",
+                next_step="write a tag as residency check shows it; a column's values are tags "
+                '(column=value) when [data] tags names it',
+            )
+        moved = oversample_dev(keys, chosen, tagged.tolist(), least)
+        chosen = ["dev" if key in moved else split for key, split in zip(keys, chosen, strict=True)]
+    return chosen
 
 
 def _drop_exact(table: Table, decision: Decision, order: I64) -> None:
@@ -194,6 +219,8 @@ def _drop_beyond_limit(table: Table, decision: Decision, limits: Mapping[Split, 
     for split, most in limits.items():
         in_split = decision.alive & (decision.splits == SPLITS.index(split)) & ~table.fixed
         rows = np.flatnonzero(in_split)
+        if split == "dev":  # what was asked for by tag comes first
+            rows = rows[np.argsort(table.tagged[rows] == 0, kind="stable")]
         keep = limit_groups(table.keys[rows].tolist(), most)
         for row in rows[~np.asarray(keep, bool)]:
             _drop_row(decision, row, "limit", f"data.limit.{split} = {most}")

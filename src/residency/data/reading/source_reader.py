@@ -19,9 +19,10 @@ from residency.data.reading.column_paths import find_root
 from residency.data.reading.find_layout import RowMapping, find_mapping
 from residency.data.reading.layouts.layout import RowFields
 from residency.data.reading.learn_marks import find_mark_lists, find_row_marks
+from residency.data.reading.named_splits import find_split_sources
 from residency.data.reading.ratings import check_rating_columns, describe_ratings
 from residency.data.reading.row_reader import Reject, RowReader
-from residency.data.reading.sources import Source, find_sources
+from residency.data.reading.sources import Source
 from residency.data.reading.text_pieces import (
     divide_dialogue_lines,
     divide_pieces,
@@ -107,7 +108,7 @@ def read_sources(
     """
     need = split in ("train", "pool") if need_answer is None else need_answer
     result = ReadResult()
-    for source in find_sources(paths, root):
+    for source in find_split_sources(paths, root, split):
         reader = SourceReader(source, config, split, need_answer=need)
         for item in reader:
             if isinstance(item, Example):

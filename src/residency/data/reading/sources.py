@@ -17,7 +17,7 @@ from residency.files.decompress import inner_suffix
 from residency.files.opening import Kind, find_kind
 from residency.files.record import Record
 from residency.files.records import read_records
-from residency.nouns.example import Split
+from residency.nouns.example import SPLITS, Split
 
 DATA_ENDINGS = [
     ".json",
@@ -87,7 +87,9 @@ def find_sources(paths: Sequence[str], root: Path) -> list[Source]:
 
 def list_data_files(folder: Path) -> list[Path]:
     """The data files below a folder, without hidden folders and the cleaned copies of ``check --fix``:
-    their rows are those of the files beside them."""
+    their rows are those of the files beside them. Of a cleaned copy itself, the rows that it kept."""
+    if (folder / DROPPED_FILE).is_file():
+        return [path for split in SPLITS if (path := folder / f"{split}.jsonl").is_file()]
     files = []
     for path in sorted(folder.rglob("*")):
         inner = path.relative_to(folder).parents

@@ -1,17 +1,14 @@
-"""Marks within raw texts that end a prompt, and files whose names say which split they are."""
+"""Marks within raw texts that end a prompt."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from residency.data.reading.clean_text import RowError
 from residency.data.reading.layouts.raw_text import divide_text
-from residency.data.reading.sources import list_data_files
 from residency.data.reading.text_pieces import LABEL
-from residency.nouns.example import Split
 
 _LEAST_SHARE = 0.8
 """Share of the texts that a mark must divide to be offered."""
@@ -53,19 +50,6 @@ _HEADINGS_COMMAND = (
     """for q, a in re.findall(r"(?m)^#+ +(.+)\\n((?:(?!#+ ).*\\n?)*?)(?=^#+ |\\Z)", sys.stdin.read()) """
     """if a.strip()]' < FILE > rows.jsonl"""
 )
-_SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "dev": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "val": "dev",
-    "eval": "dev",
-    "development": "dev",
-    "test": "test",
-    "testing": "test",
-    "pool": "pool",
-}
 
 
 def find_split_mark(texts: Sequence[str]) -> str:
@@ -124,30 +108,3 @@ def parse_mark(written: str) -> str:
     """A mark from the command line: ``\\n`` and ``\\t`` stand for a line end and a tab."""
     pieces = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
     return re.sub(r"\\[nt\\]", lambda match: pieces[match[0]], written)
-
-
-def name_split(path: Path) -> Split | None:
-    """The split that a file's name says: ``valid.jsonl``, ``my-test.csv.gz``, ``train-00000-of-2``;
-    None where it says none, or two."""
-    parts = re.split(r"[^a-z]+", path.name.lower())
-    splits = {_SPLIT_NAMES[part] for part in parts if part in _SPLIT_NAMES}
-    return splits.pop() if len(splits) == 1 else None
-
-
-def _name_split_within(path: Path) -> Split | None:
-    """The split that a file's name says, else the nearest folder's (``train/data-00000.arrow``)."""
-    names = [path, *path.parents]
-    return next((split for name in names if (split := name_split(name))), None)
-
-
-def name_folder_splits(folder: Path) -> dict[Split, list[str]]:
-    """The data files of a folder by split (relative paths), where at least one is named as train and
-    one as dev or test; nothing otherwise. Files whose names say no split count as train."""
-    paths = list_data_files(folder)
-    named = {path: _name_split_within(path.relative_to(folder)) for path in paths}
-    if "train" not in named.values() or not {"dev", "test"} & set(named.values()):
-        return {}
-    splits: dict[Split, list[str]] = {}
-    for path, split in named.items():
-        splits.setdefault(split or "train", []).append(path.relative_to(folder).as_posix())
-    return splits
