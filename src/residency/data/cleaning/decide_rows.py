@@ -131,7 +131,7 @@ def _oversample(
                 f"no row has the tag {tag}",
                 where="residency.toml [data] oversample_dev",
                 next_step="write a tag as residency check shows it; a column's values are tags "
-                '(column=value) when [data] tags names it',
+                "(column=value) when [data] tags names it",
             )
         moved = oversample_dev(keys, chosen, tagged.tolist(), least)
         chosen = ["dev" if key in moved else split for key, split in zip(keys, chosen, strict=True)]
