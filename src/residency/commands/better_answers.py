@@ -88,8 +88,8 @@ def add_better_answer(
     the model's a preference pair.
 
     Raises:
-        StoreError: there is no such answer. UserError: the answer is empty, or the row belongs to
-            dev or test, which are never trained on.
+        StoreError: there is no such answer. UserError: the answer is empty, somebody has answered the
+            request already, or the row belongs to dev or test, which are never trained on.
     """
     known = ws.store.responses_by_id([response]).get(response)
     if known is None:
@@ -113,8 +113,22 @@ def add_better_answer(
             if finding.status == "fail"
         }
     )
-    add_training_rows(ws, [row], model=known.model, failures=failures)
+    with ws.store.people("collect"):  # of two who answer the same request the second is told
+        _check_unanswered(ws.root, row)
+        add_training_rows(ws, [row], model=known.model, failures=failures)
     return row
+
+
+def _check_unanswered(root: Path, row: Example) -> None:
+    """Raises UserError where a person has answered the row's request already."""
+    written = read_collected(root)
+    for example, prompt in zip(written.examples, written.prompts, strict=True):
+        if prompt == hash_prompt(row) and example.why.startswith("person "):
+            raise UserError(
+                f"{example.why.partition(';')[0].removeprefix('person ')} has answered this request already",
+                where=example.source.partition(" ")[0],
+                next_step="go on to the next one; to change that answer, edit its line in the file",
+            )
 
 
 def add_conversation(

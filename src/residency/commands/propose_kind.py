@@ -108,9 +108,10 @@ def propose_kind(
 
 def add_kind(ws: Workspace, proposal: KindProposal) -> NamedKind:
     """Let later rounds measure a kind: it goes to the end of ``kinds.toml``."""
-    read_kinds(ws.root)  # a file that cannot be read is told before anything is added to it
-    kind = append_kind(ws.root, proposal.kind)
-    ws.store.add_record(RecordKind.NAMED_KIND, kind.name, kind.to_dict())
+    with ws.store.people("read"):  # two who add at once would each leave out the other's
+        read_kinds(ws.root)  # a file that cannot be read is told before anything is added to it
+        kind = append_kind(ws.root, proposal.kind)
+        ws.store.add_record(RecordKind.NAMED_KIND, kind.name, kind.to_dict())
     return kind
 
 

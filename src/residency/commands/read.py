@@ -6,7 +6,7 @@ need no rows of the project take its store alone, so that pages answer at once.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from residency.project.named_models import find_model, label_model
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
+from residency.text.counts import write_count
 from residency.text.short_view import ShortView
 
 LONGEST_NOTE = 2000
@@ -76,6 +77,8 @@ class Reading(ShortView):
     modes: list[ModeCounts]
     agreement: ReaderAgreement
     kinds: dict[str, NamedKind] = field(default_factory=dict)
+    changes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Mode → who changed it last, and when."""
 
     @property
     def ungrouped(self) -> list[Note]:
@@ -150,10 +153,16 @@ def draw_sample(ws: Workspace, *, model: str = "final", count: int = SAMPLE) -> 
 
 
 def load_sample(store: Store, model: str) -> list[SampledAnswer]:
-    """The answers of a model that were chosen to be read, in order: of each draw what chance chose last."""
-    rows = store.records(RecordKind.READING_SAMPLE, model)
-    draws = [[SampledAnswer(**answer) for answer in row["answers"]] for row in rows]
-    return [a for draw in draws for a in sorted(draw, key=lambda a: a.chosen == "random")]
+    """The answers of a model that were chosen to be read, in order: of each draw what chance chose last.
+
+    Two people who choose at the same time both store the same draw; each answer is in it once.
+    """
+    sample: dict[str, SampledAnswer] = {}
+    for row in store.records(RecordKind.READING_SAMPLE, model):
+        draw = [SampledAnswer(**answer) for answer in row["answers"]]
+        for answer in sorted(draw, key=lambda answer: answer.chosen == "random"):
+            sample.setdefault(answer.response, answer)
+    return list(sample.values())
 
 
 def load_reading(store: Store, root: Path, model: str, reader: str) -> Reading:
@@ -173,6 +182,7 @@ def load_reading(store: Store, root: Path, model: str, reader: str) -> Reading:
         count_modes(notes, at_random),
         measure_readers(notes),
         {kind.name: kind for kind in read_kinds(root)},
+        _find_last_changes(store.records(RecordKind.MODE, MODES_KEY)),
     )
 
 
@@ -204,11 +214,17 @@ def add_note(ws: Workspace, response: str, text: str, reader: str) -> Note:
     return Note(**body)
 
 
-def make_grouping(notes: Sequence[Note], ids: Sequence[str], mode: str) -> dict[str, Any]:
+def make_grouping(
+    notes: Sequence[Note], ids: Sequence[str], mode: str, *, seen_in: str | None = None
+) -> dict[str, Any]:
     """The record that puts notes into a mode; an empty mode takes them out of theirs.
 
+    Args:
+        seen_in: the mode that they were in where somebody chose them; None does not ask.
+
     Raises:
-        UserError: no such note, a note that found nothing wrong, or a name that cannot be one.
+        UserError: no such note, a note that found nothing wrong, one that is in another mode by now,
+            or a name that cannot be one.
     """
     known = {note.id: note for note in notes}
     for key in ids:
@@ -218,6 +234,14 @@ def make_grouping(notes: Sequence[Note], ids: Sequence[str], mode: str) -> dict[
             )
     if not ids:
         raise UserError("no note was named", next_step="name one or more notes")
+    moved = [known[key] for key in ids if seen_in is not None and known[key].mode != seen_in]
+    if moved:
+        now = f"is in {moved[0].mode!r}" if moved[0].mode else "is in no mode"
+        raise UserError(
+            f"somebody has grouped {write_count(len(moved), 'of these notes', 'of these notes')} meanwhile: "
+            f"{moved[0].text[:60]!r} {now}; nothing was changed",
+            next_step="load the page again, and move them if you see it otherwise",
+        )
     return {"do": "assign", "notes": list(ids), "mode": check_mode_name(mode) if mode else ""}
 
 
@@ -253,6 +277,14 @@ def find_answer(ws: Workspace, answer: SampledAnswer) -> tuple[Example, Response
     """The texts of a sampled answer."""
     response = ws.store.responses_by_id([answer.response])[answer.response]
     return ws.store.example(answer.example), response
+
+
+def _find_last_changes(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+    changes = {}
+    for record in records:
+        mode = record["to"] if record["do"] == "rename" else record["mode"]
+        changes[mode] = record.get("reader", ""), record["at"]
+    return changes
 
 
 def _find_drawn(sample: Sequence[SampledAnswer], read: Container[str]) -> set[str]:

@@ -55,6 +55,11 @@ def read_decisions(store: Store) -> dict[str, RowDecision]:
     return {record["example"]: RowDecision.from_dict(record) for record in records}
 
 
+def list_decisions(store: Store, row: str) -> list[RowDecision]:
+    """Every decision of one row (id), oldest first."""
+    return [RowDecision.from_dict(r) for r in store.records(RecordKind.ROW_DECISION, row)]
+
+
 def apply_decisions(
     proposals: Sequence[Proposal], decisions: Mapping[str, RowDecision]
 ) -> list[Proposal]:

@@ -12,7 +12,7 @@ from residency.nouns.finding import Finding
 from residency.nouns.proposal import Proposal
 from residency.nouns.response import Response
 from residency.overlap.nearest_items import NearestItems
-from residency.project.row_decisions import RowDecision
+from residency.project.row_decisions import RowDecision, list_decisions
 from residency.results.run_results import RunResults
 from residency.store.drawn_pages import ProposalFilter
 
@@ -63,6 +63,7 @@ class RowCase:
 
     ``served`` is the failing item that drew it, with the answer that failed (``response``) and why.
     ``neighbours`` is None where they were not looked for: among very many items that takes seconds.
+    ``earlier`` are decisions that a later one replaced, oldest first.
     """
 
     row: DrawnRow
@@ -71,6 +72,7 @@ class RowCase:
     response: Response | None
     failures: list[Finding]
     neighbours: list[Neighbour] | None
+    earlier: list[RowDecision]
 
 
 def list_drawn_rows(
@@ -124,6 +126,9 @@ def load_cases(results: RunResults, rows: Sequence[DrawnRow]) -> list[RowCase]:
             response=failing[row.proposal.id][0] if row.proposal.id in failing else None,
             failures=failing[row.proposal.id][1] if row.proposal.id in failing else [],
             neighbours=near,
+            earlier=list_decisions(results.store, row.proposal.example.id)[:-1]
+            if row.decision
+            else [],
         )
         for row, near in zip(rows, neighbours, strict=True)
     ]

@@ -34,6 +34,8 @@ SHOWN_ANSWERS = 5
 """Answers to read on one page."""
 SHOWN_NOTES = 100
 """Notes of one list on a page."""
+NO_MODE = ":"
+"""In a form: the notes were in no mode. No mode can be called so, and an empty field counts as absent."""
 _WAYS: dict[str, Way] = {name: name for name in get_args(Way)}
 
 
@@ -144,11 +146,14 @@ def _add_modes(app: FastAPI, site: Site) -> None:
         note: Annotated[list[str] | None, Form()] = None,
         model: Annotated[str, Form(max_length=64)] = "",
         out: Annotated[str, Form(max_length=4)] = "",
+        seen_in: Annotated[str | None, Form(max_length=200)] = None,
     ) -> Response:
         if not mode.strip() and not out:
             raise UserError("the mode has no name", next_step="name it in the user's words")
         person = site.need_person(request)
-        body = make_grouping(load_notes(site.store(request)), note or [], "" if out else mode)
+        notes = load_notes(site.store(request))
+        was = "" if seen_in == NO_MODE else seen_in
+        body = make_grouping(notes, note or [], "" if out else mode, seen_in=was)
         site.write(request, RecordKind.MODE, MODES_KEY, {**body, "reader": person})
         return site.went(request, f"/read/modes?model={model}" if model else "/read/modes")
 
@@ -184,12 +189,14 @@ def _add_kinds(app: FastAPI, site: Site) -> None:
             added = add_kind(ws, proposal) if add else None
         if not request.headers.get("HX-Request"):
             return site.went(request, "/read/modes")
-        modes = _load(site, request, model).modes if added and model else []
+        reading = _load(site, request, model) if added and model else None
+        modes = reading.modes if reading else []
         return site.part(
             request,
             "kind.html.j2",
             proposal=proposal,
             added=added,
+            reading=reading,
             mode=next((known for known in modes if known.name == mode), None),
             model=model,
             place=place,

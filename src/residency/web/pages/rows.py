@@ -3,6 +3,7 @@ test; accepted, rejected or edited, with a reason."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import FastAPI, Form
@@ -10,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from residency.commands.rows import decide_row, finish_review
-from residency.errors import DataError
-from residency.project.row_decisions import Decision
+from residency.errors import DataError, UserError
+from residency.project.row_decisions import Decision, RowDecision, list_decisions
 from residency.results.next_actions import find_waiting_round
 from residency.results.row_review import (
     count_drawn_states,
@@ -67,9 +68,11 @@ def add_routes(app: FastAPI, site: Site) -> None:
         reason: Annotated[str, Form(max_length=2000)] = "",
         prompt: Annotated[str | None, Form(max_length=200_000)] = None,
         answer: Annotated[str | None, Form(max_length=200_000)] = None,
+        seen: Annotated[int | None, Form(ge=0)] = None,
     ) -> Response:
         if decision not in _DECISIONS:
             raise DataError("a row is accepted, rejected or edited", where=decision[:40])
+        _check_seen(list_decisions(site.store(request), row), seen)
         is_edit = decision == "edit"
         decide_row(
             site.workspace(request),
@@ -99,3 +102,19 @@ def add_routes(app: FastAPI, site: Site) -> None:
     def finish(request: Request) -> Response:
         finish_review(site.workspace(request), who=site.need_person(request))
         return site.went(request, "/run")
+
+
+def _check_seen(decisions: Sequence[RowDecision], seen: int | None) -> None:
+    """Nobody decides against a decision that their page did not show.
+
+    Raises:
+        UserError: somebody has decided since the page was drawn.
+    """
+    if seen is None or len(decisions) <= seen:
+        return
+    last = decisions[-1]
+    reason = f" ({last.reason})" if last.reason else ""
+    raise UserError(
+        f"{last.who or 'somebody'} has decided meanwhile: {last.decision}{reason}; yours was not stored",
+        next_step="load the page again, and decide once more if you see it otherwise",
+    )
