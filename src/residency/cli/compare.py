@@ -128,4 +128,6 @@ def _show_logs(compared: LogComparison, as_json: bool) -> None:
             f"{write_count(compared.alone[0], 'item')} only in the earlier log, {compared.alone[1]} only in the later"
         )
     for name, why in compared.left_out.items():
-        console.print(f"left out: {name}: {why}")
+        print_line(f"left out: {name}: {why}")
+    for name, why in compared.incomplete.items():
+        print_line(f"not complete: {name}: {why}", "yellow")

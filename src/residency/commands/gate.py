@@ -10,7 +10,13 @@ from residency.evaluate.imported_logs.compare_logs import LogComparison, compare
 from residency.evaluate.imported_logs.read_log import read_log
 from residency.files.atomic_write import write_json
 from residency.nouns.content_id import id_begins
-from residency.results.gate_report import GateLimits, GateReport, judge_changes, note_unclear
+from residency.results.gate_report import (
+    GateLimits,
+    GateReason,
+    GateReport,
+    judge_changes,
+    note_unclear,
+)
 from residency.results.gate_sides import GateSide, read_run_side, read_side, write_side
 from residency.results.run_gate import compare_sides, judge_present_run, judge_run
 from residency.results.run_results import RunResults
@@ -120,4 +126,10 @@ def gate_logs(before: str, after: str, limits: GateLimits | None = None) -> Gate
             "{} items only in the earlier log, {} only in the later one".format(*compared.alone)
         )
     reasons = judge_changes(compared.changes, limits)
+    reasons += [
+        GateReason(
+            "not complete", log, f"the log does not hold its whole evaluation: {why}", "a fact"
+        )
+        for log, why in compared.incomplete.items()
+    ]
     return GateReport(compared.before, compared.after, limits, compared.changes, reasons, notes)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from residency.commands.gate import gate_logs
 from residency.errors import DataError
 from residency.evaluate.imported_logs.compare_logs import compare_logs, is_lower_better
 from residency.evaluate.imported_logs.read_log import is_log, read_log
@@ -358,3 +359,57 @@ def test_metrics_of_which_less_is_better() -> None:
     assert is_lower_better("wer") and is_lower_better("latency_ms")
     assert not is_lower_better("acc_norm") and not is_lower_better("answer_relevance")
     assert not is_lower_better("closeness")
+
+
+@pytest.mark.parametrize("kind", ["zip", "json"])
+@pytest.mark.parametrize("end", ["error", "cancelled", "started"])
+def test_an_inspect_log_that_did_not_end_well_is_told_and_closes_the_gate(
+    kind: str, end: str, tmp_path: Path
+) -> None:
+    log = inspect_log(["C"] * 20)
+    whole = write_eval_zip(tmp_path / "a.eval", log)
+    log |= {"status": end, "error": {"message": "rate limit\nof the API"}}
+    if kind == "zip":
+        part = write_eval_zip(tmp_path / "b.eval", log)
+    else:
+        part = str(tmp_path / "b.json")
+        Path(part).write_text(json.dumps(log))
+    assert not compare_logs(read_log(whole), read_log(whole)).incomplete
+    compared = compare_logs(read_log(whole), read_log(part))
+    assert list(compared.incomplete.values()) == [f"its status is '{end}' (rate limit of the API)"]
+    for before, after in ((whole, part), (part, whole)):
+        report = gate_logs(before, after)
+        assert [r.kind for r in report.reasons] == ["not complete"]
+        assert ("earlier" if before == part else "later") in report.reasons[0].name
+
+
+def test_an_inspect_file_without_its_header_was_cut_off(tmp_path: Path) -> None:
+    log = inspect_log(["C"] * 9)
+    with zipfile.ZipFile(tmp_path / "a.eval", "w") as archive:
+        archive.writestr("_journal/start.json", json.dumps({"eval": log["eval"]}))
+        for sample in log["samples"]:
+            archive.writestr(f"samples/{sample['id']}_epoch_1.json", json.dumps(sample))
+    assert read_log(str(tmp_path / "a.eval")).incomplete == "its status is 'started'"
+
+
+def test_files_with_fewer_items_than_their_program_counted_are_told(tmp_path: Path) -> None:
+    date = "2026-11-27T10-00-00.000000"
+    path = write_lines(
+        tmp_path / f"samples_sums_{date}.jsonl", [lm_eval_row(n, True) for n in range(17)]
+    )
+    for effective, why in ((17, ""), (20, "sums: 17 of the 20 documents that its results count")):
+        counts = {"n-samples": {"sums": {"original": 900, "effective": effective}}}
+        (tmp_path / f"results_{date}.json").write_text(json.dumps(counts))
+        assert read_log(path).incomplete == why
+        assert read_log(str(tmp_path)).incomplete == why
+    body = promptfoo_file([promptfoo_row(n, True) for n in range(9)])
+    body["results"]["stats"] = {
+        "successes": 9,
+        "failures": 1,
+        "errors": 2,
+        "tokenUsage": {"total": 5},
+    }
+    for name, text in (("a.json", json.dumps(body)), ("a.yaml", yaml.safe_dump(body))):
+        (tmp_path / name).write_text(text)
+        told = read_log(str(tmp_path / name)).incomplete
+        assert told == "9 of the 12 results that its statistics count"

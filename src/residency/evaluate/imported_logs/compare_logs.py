@@ -27,6 +27,7 @@ class LogComparison:
             better, minus the score otherwise.
         unscored: measure → items unscored on the earlier and on the later side.
         alone: items that only the earlier or only the later log has. left_out: metric → reason.
+        incomplete: side and label → why it does not hold its whole evaluation.
     """
 
     before: str
@@ -35,6 +36,7 @@ class LogComparison:
     unscored: dict[str, tuple[int, int]]
     alone: tuple[int, int]
     left_out: dict[str, str] = field(default_factory=dict)
+    incomplete: dict[str, str] = field(default_factory=dict)
 
 
 def compare_logs(
@@ -90,7 +92,12 @@ def compare_logs(
         )
     changes = compare_changes(questions, alpha=alpha, margin=margin, coverage=coverage)
     alone = len(before.items) - len(shared), len(after.items) - len(shared)
-    return LogComparison(before.label, after.label, changes, unscored, alone, left_out)
+    incomplete = {
+        f"{side} log, {log.label}": log.incomplete
+        for side, log in (("earlier", before), ("later", after))
+        if log.incomplete
+    }
+    return LogComparison(before.label, after.label, changes, unscored, alone, left_out, incomplete)
 
 
 def _name_tasks(before: ImportedLog, after: ImportedLog) -> None:

@@ -45,6 +45,8 @@ def read_inspect_zip(path: Path) -> ImportedLog:
             if not isinstance(header, Mapping):
                 raise DataError("no log of Inspect: header.json is no object", where=where)
             log, task = _open_log(path, header)
+            # The header is written at the end: without one the evaluation was cut off.
+            _note_status(log, header.get("status") if start == "header.json" else "started", header)
             names = [n for n in members if n.startswith("samples/") and n.endswith(".json")]
             for name in names:
                 _add_sample(
@@ -83,6 +85,7 @@ def read_inspect_json(path: Path) -> ImportedLog:
         DataError: it is cut off or no log; with its line.
     """
     log, task = ImportedLog(""), ""
+    header: dict[str, Any] = {}
     for path_in_file, line, value in read_json_members(path, [("samples",)]):
         if path_in_file == ("eval",) and isinstance(value, Mapping):
             log, task = _open_log(path, {"eval": value})
@@ -90,8 +93,11 @@ def read_inspect_json(path: Path) -> ImportedLog:
             if not log.label:
                 raise DataError("samples come before the header eval", where=f"{path}:{line}")
             _add_sample(log, task, value, f"{path}:{line}")
+        elif path_in_file[0] in ("status", "error"):
+            header[path_in_file[0]] = value
     if not log.label:
         raise DataError("no log of Inspect: eval is missing", where=str(path))
+    _note_status(log, header.get("status"), header)
     return _check_log(log, path)
 
 
@@ -102,6 +108,16 @@ def _open_log(path: Path, header: Mapping[str, Any]) -> tuple[ImportedLog, str]:
     return ImportedLog(f"inspect {path.name}, {header_eval.get('model', 'a model')}"), str(
         header_eval["task"]
     )
+
+
+def _note_status(log: ImportedLog, status: Any, header: Mapping[str, Any]) -> None:
+    """Note that the evaluation did not come to its end, with Inspect's own reason."""
+    if status in (None, "success"):
+        return
+    error = header.get("error")
+    message = str(error.get("message", "")) if isinstance(error, Mapping) else ""
+    reason = " ".join(message.split())[:200]
+    log.incomplete = f"its status is {str(status)[:40]!r}" + (f" ({reason})" if reason else "")
 
 
 def _check_log(log: ImportedLog, path: Path) -> ImportedLog:

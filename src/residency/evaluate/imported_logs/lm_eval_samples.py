@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,11 +67,28 @@ def read_lm_eval(paths: Mapping[str, Path] | Path) -> ImportedLog:
         source = next(iter(paths.values())).parent.name
     log = ImportedLog(f"lm-eval {source}".strip())
     for task, path in paths.items():
-        _read_task(log, task, path)
+        documents = _read_task(log, task, path)
+        expected = _read_expected_count(task, path)
+        if documents < expected:
+            log.incomplete = (
+                f"{task}: {documents} of the {expected} documents that its results count"
+            )
     return log
 
 
-def _read_task(log: ImportedLog, task: str, path: Path) -> None:
+def _read_expected_count(task: str, path: Path) -> int:
+    """How many documents the results beside a file of samples say were asked; 0 where nothing says so."""
+    match = _NAME.match(path.name)
+    results = path.with_name(f"results_{match['date']}.json") if match else None
+    try:
+        body = json.loads(results.read_bytes()) if results is not None else {}
+        return int(body["n-samples"][task]["effective"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return 0
+
+
+def _read_task(log: ImportedLog, task: str, path: Path) -> int:
+    """Add a file's samples; how many documents it has."""
     counts: dict[tuple[str, str], int] = {}
     for record in read_records(path, "jsonl"):
         where = f"{path}:{record.line}"
@@ -93,6 +112,10 @@ def _read_task(log: ImportedLog, task: str, path: Path) -> None:
                 f"doc_id {row['doc_id']} was asked with another prompt in the same file",
                 where=where,
             )
+    by_filter: Counter[str] = Counter()
+    for (_, chosen_filter), count in counts.items():
+        by_filter[chosen_filter] += count
+    return max(by_filter.values(), default=0)
 
 
 def _read_scores(log: ImportedLog, row: Mapping[str, Any]) -> list[tuple[str, float | None]]:

@@ -43,13 +43,15 @@ class ImportedLog:
 
     Attributes:
         label: program, file and model in words. items: by task and id. metrics: task → metrics, in
-            the order of the file. left_out: what has no figure an item, and why.
+            the order of the file. left_out: what has no figure an item, and why. incomplete: why the
+            log does not hold its whole evaluation; empty where nothing says so.
     """
 
     label: str
     items: dict[ItemKey, LoggedItem] = field(default_factory=dict)
     metrics: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    incomplete: str = ""
 
     def add(
         self, key: ItemKey, prompt: str, target: str, name: str, scores: Mapping[str, float | None]

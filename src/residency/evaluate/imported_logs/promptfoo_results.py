@@ -31,12 +31,14 @@ def read_promptfoo(path: Path, model: str = "") -> ImportedLog:
     Raises:
         DataError: it is cut off or no results of version 3, or several providers answered.
     """
+    counted: dict[str, Any] = {}
     if path.suffix.lower() in (".yaml", ".yml"):
-        rows: Rows = _read_yaml_rows(path)
+        rows: Rows = _read_yaml_rows(path, counted)
     elif path.name.lower().endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
         rows = _read_line_rows(path)
     else:
-        rows = _read_json_rows(path)
+        rows = _read_json_rows(path, counted)
+    count = 0
     logs: dict[str, ImportedLog] = {}
     others: dict[str, None] = {}
     prompts: set[str] = set()
@@ -44,6 +46,7 @@ def read_promptfoo(path: Path, model: str = "") -> ImportedLog:
         where = f"{path}:{line}" if line else str(path)
         if not isinstance(row, Mapping) or "success" not in row:
             raise DataError("no result of promptfoo: success is missing", where=where)
+        count += 1
         names = _name_provider(row.get("provider"))
         if model and model not in names:
             others[names[0]] = None
@@ -52,6 +55,9 @@ def read_promptfoo(path: Path, model: str = "") -> ImportedLog:
         prompts.add(_add_row(log, row, where))
     _check_providers(path, model, list(logs), list(others))
     (chosen,) = logs.values()
+    expected = sum(n for n in counted.values() if isinstance(n, int))
+    if count < expected:
+        chosen.incomplete = f"{count} of the {expected} results that its statistics count"
     if len(prompts) == 1:  # one prompt: its name says nothing
         chosen.items = {ItemKey("", key.item): item for key, item in chosen.items.items()}
         chosen.metrics = {"": next(iter(chosen.metrics.values()))}
@@ -138,7 +144,7 @@ def _name_provider(provider: Any) -> list[str]:
     return [str(provider or "a provider")]
 
 
-def _read_json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _read_json_rows(path: Path, counted: dict[str, Any]) -> Iterator[tuple[int, Any]]:
     for path_in_file, line, value in read_json_members(
         path, [("results", "results"), ("results",)]
     ):
@@ -146,6 +152,14 @@ def _read_json_rows(path: Path) -> Iterator[tuple[int, Any]]:
             yield line, value
         elif path_in_file[-1] == "version":
             _check_version(value, f"{path}:{line}")
+        elif path_in_file[-1] == "stats":
+            _read_counts(value, counted)
+
+
+def _read_counts(stats: Any, counted: dict[str, Any]) -> None:
+    """What the statistics of a file count: passed, failed, not judged."""
+    if isinstance(stats, Mapping):
+        counted.update({key: stats.get(key) for key in ("successes", "failures", "errors")})
 
 
 def _check_version(version: Any, where: str) -> None:
@@ -164,11 +178,12 @@ def _read_line_rows(path: Path) -> Iterator[tuple[int, Any]]:
         yield record.line, record.values
 
 
-def _read_yaml_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _read_yaml_rows(path: Path, counted: dict[str, Any]) -> Iterator[tuple[int, Any]]:
     value = load_yaml(path, aliases=True)
     results = value.get("results") if isinstance(value, Mapping) else None
     if isinstance(results, Mapping):
         _check_version(results.get("version"), str(path))
+        _read_counts(results.get("stats"), counted)
         results = results.get("results")
     if not isinstance(results, list):
         raise DataError("no results of promptfoo: results.results is missing", where=str(path))
