@@ -76,6 +76,12 @@ def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> Non
     assert not missing
 
 
+def test_every_page_that_the_program_names_is_there() -> None:
+    for path in (p for kind in ("*.py", "*.j2", "*.md") for p in PACKAGE.rglob(kind)):
+        for name in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8")):
+            assert (ROOT / name).is_file(), f"{path.name} names {name}, which is not there"
+
+
 def test_the_readme_begins_with_the_first_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert EPILOG.removeprefix("Begin with: ") in readme

@@ -16,7 +16,8 @@ from residency.commands.project import Project
 from residency.data.collected_rows import read_collected
 from residency.errors import DataError
 from residency.nouns.example import SPLITS, Message
-from residency.nouns.served_request import Feedback, RequestText
+from residency.nouns.served_request import Feedback, ModerationEvent, RequestText, ServedRequest
+from residency.results.usage import read_usage
 
 
 @pytest.fixture
@@ -125,6 +126,53 @@ def test_own_log_brings_feedback_and_expires_with_its_text(project: Project) -> 
     assert items[0].reference == "A better answer."
     project.store.forget_texts(now, now + 31 * 86400)
     assert project.store.traffic() == []
+
+
+def test_every_request_of_the_own_log_is_a_conversation_or_counted(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `usage` counts and what `ingest` brings in differ by reasons that both say."""
+    now, chat = time.time(), "/v1/chat/completions"
+    user = (Message("user", "Where is my parcel?"),)
+    refusal = ModerationEvent("input", "card", "refuse", "card 1", 0.0)
+    requests = [
+        ServedRequest("kept", now, chat, "final", "m", 200),
+        ServedRequest("twice", now, chat, "final", "m", 200),
+        ServedRequest("many", now, chat, "final", "m", 200),
+        ServedRequest("silent", now, chat, "final", "m", 200),
+        ServedRequest("system", now, chat, "final", "m", 200),
+        ServedRequest("gone", now, chat, "final", "m", 499, error="client_gone"),
+        ServedRequest("bad", now, chat, "final", "m", 400, error="filter", moderation=(refusal,)),
+        ServedRequest("vector", now, "/v1/embeddings", "embedder", "", 200),
+        ServedRequest("before", now, chat, "final", "m", 200),
+    ]
+    texts = [
+        RequestText("kept", now, "final", user, ("On its way.",)),
+        RequestText("twice", now, "final", user, ("On its way.",)),
+        RequestText("many", now, "final", user, ("In the post.", "At home.", " ")),
+        RequestText("silent", now, "final", user, ("",)),
+        RequestText("system", now, "final", (Message("system", "Be kind."),), ("Yes.",)),
+    ]
+    project.store.add_requests(requests, texts)
+    lacks = {
+        "not answered": 1,
+        "refused by moderation": 1,
+        "embeddings, which have no answer": 1,
+        "served while no text was kept, or older than keep_days": 1,
+    }
+    used = read_usage(project.store)
+    assert used.texts == 5 and used.without_text == lacks
+    assert used.texts + sum(used.without_text.values()) == used.requests == 9
+    result = project.ingest(["log"])
+    assert (result.read, result.repeated, result.known, result.added) == (4, 1, 0, 3)
+    assert result.left_out == lacks | {"empty answers": 2, "without a user's message": 1}
+    assert run_command_line(["ingest", str(project.root), "log"]) == 0
+    told = capsys.readouterr().out
+    assert "4 conversations read, 0 of them new, 3 known before, 1 equal to another" in told
+    assert "2 empty answers" in told and "1 refused by moderation" in told
+    assert run_command_line(["usage", str(project.root)]) == 0
+    told = capsys.readouterr().out
+    assert "5 requests have their text (without: 1 " in told and "1 not answered" in told
 
 
 def test_the_command_says_what_came_in(

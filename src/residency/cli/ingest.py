@@ -76,9 +76,18 @@ def split_files(arguments: list[str]) -> tuple[Path, list[str]]:
 
 def _show(result: Ingested, directory: Path) -> None:
     print_line(
-        f"{write_count(result.read, 'conversation')} read, {result.added} of them new; "
-        f"{write_count(result.total, 'row')} of traffic in all"
+        f"{write_count(result.read, 'conversation')} read, {result.added} of them new"
+        + (f", {result.known} known before" if result.known else "")
+        + (
+            f", {result.repeated} equal to another (question, answer, model)"
+            if result.repeated
+            else ""
+        )
+        + f"; {write_count(result.total, 'row')} of traffic in all"
     )
+    if result.left_out:
+        lacks = ", ".join(f"{count} {reason}" for reason, count in result.left_out.items())
+        print_line(f"no conversations of the server's log: {lacks}")
     if result.skipped:
         print_line(f"{write_count(result.skipped, 'span asks', 'spans ask')} no model")
     for location, reason in result.unreadable[:5]:

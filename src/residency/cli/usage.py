@@ -80,8 +80,11 @@ def _show(used: Usage, days: float, threshold: float, folder: str) -> None:
         )
     _show_cost(used)
     if used.texts:
+        lacks = ", ".join(f"{count} {reason}" for reason, count in used.without_text.items())
         print_line(
-            f"{write_count(used.texts, 'request has', 'requests have')} their text → residency ingest DIR log"
+            f"{write_count(used.texts, 'request has its text', 'requests have their text')}"
+            + (f" (without: {lacks})" if lacks else "")
+            + f" → residency ingest {folder} log"
         )
 
 

@@ -25,7 +25,7 @@ from residency.nouns.response import Response
 from residency.nouns.served_request import Feedback
 from residency.nouns.traffic_row import TrafficRow
 from residency.project.workspace import Workspace
-from residency.results.usage import DAY
+from residency.results.usage import DAY, count_without_text
 from residency.stats.intervals import clopper_pearson
 from residency.text.short_view import ShortView
 
@@ -51,12 +51,18 @@ class Ingested(ShortView):
     """What a call brought in, and how all traffic stands against dev.
 
     Attributes:
-        read: conversations in the files. added: rows that were not known. total: rows in the store.
+        read: conversations in the files; of the own log an answer each. left_out: reason → requests and
+            answers of the own log that are no conversation. repeated: equal to another one of this call (same
+            question, answer and model). known, added: rows that were, and were not, in the store before.
+            total: rows in the store.
         skipped: spans that ask no model. unreadable: location and reason. masked: kind → texts in which
             it was replaced. kinds, drift: of all traffic in the store.
     """
 
     read: int
+    left_out: dict[str, int]
+    repeated: int
+    known: int
     added: int
     total: int
     skipped: int
@@ -82,14 +88,15 @@ def ingest(
     paths = [Path(name) for name in files if name != OWN_LOG]
     log = read_traffic_logs(paths)
     rows = [_make_row(conversation, location) for conversation, location in log.conversations]
+    left_out: Counter[str] = Counter()
     if OWN_LOG in files:
-        rows += _read_own_log(ws)
+        rows += _read_own_log(ws, left_out)
     if not rows:
         reason = log.unreadable[0][1] if log.unreadable else "nothing is remembered"
+        if left_out:
+            reason = ", ".join(f"{count} {lack}" for lack, count in left_out.items())
         step = (
-            "set keep_texts under [serve]"
-            if OWN_LOG in files
-            else "docs/traffic.md lists the shapes"
+            "set keep_texts under [serve]" if OWN_LOG in files else "docs/usage.md lists the shapes"
         )
         raise DataError(
             f"no conversation is there: {reason}", where=", ".join(files), next_step=step
@@ -113,6 +120,9 @@ def ingest(
         ws.store.add_traffic(stored)
     return Ingested(
         read,
+        dict(left_out),
+        len(rows) - len(fresh),
+        len(fresh.keys() & known.keys()),
         len(fresh.keys() - known.keys()),
         len(joined),
         log.skipped,
@@ -130,8 +140,12 @@ def _make_row(conversation: Conversation, location: str) -> TrafficRow:
     return TrafficRow(example, answer, source, conversation.time, conversation.thumb)
 
 
-def _read_own_log(ws: Workspace) -> list[TrafficRow]:
-    """Rows of the requests whose text is remembered, with the last feedback on each."""
+def _read_own_log(ws: Workspace, left_out: Counter[str]) -> list[TrafficRow]:
+    """Rows of the requests whose text is remembered, with the last feedback on each.
+
+    Args:
+        left_out: gets why requests and answers make no row.
+    """
     feedback_by_request: dict[str, Feedback] = {}
     for feedback in ws.store.feedback():
         before = feedback_by_request.get(feedback.request, feedback)
@@ -142,28 +156,37 @@ def _read_own_log(ws: Workspace) -> list[TrafficRow]:
             reason=feedback.reason or before.reason,
         )
     rows = []
-    for text in ws.store.request_texts():
+    texts = ws.store.request_texts()
+    served = ws.store.served_requests(0.0, time.time() + 1.0)
+    left_out.update(count_without_text(served, {text.request for text in texts}))
+    for text in texts:
         source = f"request {text.request}"
         example = Example(text.messages, split="pool", source=source, why="traffic")
         feedback = feedback_by_request.get(text.request, Feedback(text.request, text.time))
         expires = text.time + ws.config.serve.keep_days * DAY
-        rows += [
-            TrafficRow(
-                example,
-                Response(MODEL + text.model, example.id, answer),
-                source,
-                text.time,
-                feedback.thumb,
-                feedback.answer,
-                feedback.reason,
-                expires=expires,
-            )
-            for answer in text.answers
-            if answer.strip() and any(m.role == "user" for m in text.messages)
-        ]
-    if rows:
-        # what has to be deleted soon is not ingested to live for ever: the rows expire with their text
-        rows = [row for row in rows if row.expires is None or row.expires > time.time()]
+        if expires <= time.time():
+            # what has to be deleted soon is not ingested to live for ever: rows expire with their text
+            left_out["older than keep_days"] += 1
+        elif not any(m.role == "user" for m in text.messages):
+            left_out["without a user's message"] += 1
+        else:
+            left_out["empty answers"] += sum(not answer.strip() for answer in text.answers)
+            rows += [
+                TrafficRow(
+                    example,
+                    Response(MODEL + text.model, example.id, answer),
+                    source,
+                    text.time,
+                    feedback.thumb,
+                    feedback.answer,
+                    feedback.reason,
+                    expires=expires,
+                )
+                for answer in text.answers
+                if answer.strip()
+            ]
+    for reason in [reason for reason, count in left_out.items() if not count]:
+        del left_out[reason]
     return rows
 
 

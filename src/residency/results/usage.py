@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from residency.text.short_view import ShortView
 
 HOUR = 3600.0
 DAY = 86400.0
+EMBEDDINGS = "/v1/embeddings"
 ALIVE = 90.0
 """Seconds since its last sign of life within which a server counts as running."""
 
@@ -94,7 +95,7 @@ class Usage(ShortView):
             overlaps once. uptime: their share of the time since the first server started; None before.
         running: whether a server runs now. cached_tokens: of the prompts, those not computed again.
         thumbs_up, thumbs_down: the last thumb of each request. better: requests with a better answer.
-        texts: requests whose text is remembered.
+        texts: requests whose text is remembered. without_text: reason → requests of which none is.
     """
 
     since: float
@@ -117,6 +118,7 @@ class Usage(ShortView):
     thumbs_down: int
     better: int
     texts: int
+    without_text: dict[str, int]
     cost: Cost | None
     predictions: tuple[Prediction, ...]
 
@@ -144,7 +146,7 @@ def read_usage(
     known = None if first is None else until - max(first, since)
     recent_feedback = [feedback for feedback in store.feedback() if feedback.time >= since]
     thumbs = Counter({f.request: f.thumb for f in recent_feedback if f.thumb}.values())
-    texts = sum(text.time >= since for text in store.request_texts())
+    with_text = {text.request for text in store.request_texts() if text.time >= since}
     return Usage(
         since=since,
         until=until,
@@ -165,7 +167,8 @@ def read_usage(
         thumbs_up=thumbs["up"],
         thumbs_down=thumbs["down"],
         better=len({feedback.request for feedback in recent_feedback if feedback.answer}),
-        texts=texts,
+        texts=len(with_text),
+        without_text=count_without_text(requests, with_text),
         cost=_price(answered, up, price_per_hour),
         predictions=tuple(read_predictions(store, price_per_hour)),
     )
@@ -186,6 +189,28 @@ def is_refused(request: ServedRequest) -> bool:
 def is_error(request: ServedRequest) -> bool:
     """Whether it was not answered, and not for moderation."""
     return not is_answered(request) and not is_refused(request)
+
+
+def count_without_text(
+    requests: Iterable[ServedRequest], with_text: Collection[str]
+) -> dict[str, int]:
+    """Reason → requests whose text is not remembered.
+
+    Args:
+        with_text: ids of the requests whose text is.
+    """
+    reasons = Counter(_explain_lack(r) for r in requests if r.id not in with_text)
+    return dict(reasons.most_common())
+
+
+def _explain_lack(request: ServedRequest) -> str:
+    if is_refused(request):
+        return "refused by moderation"
+    if is_error(request):
+        return "not answered"
+    if request.endpoint == EMBEDDINGS:
+        return "embeddings, which have no answer"
+    return "served while no text was kept, or older than keep_days"
 
 
 def take_percentiles(seconds: Iterable[float]) -> Percentiles | None:
