@@ -130,8 +130,14 @@ def test_pain_33_an_issue_that_rises_beyond_the_margin_fails_the_export(
     out = tmp_path / "out"
     line = ["export", str(project), "--format", "hf", "--out", str(out)]
     assert run_command_line([*line, "--margin", "5"]) == 1
-    told = capsys.readouterr().err
-    assert "more than the margin of 5 points" in told and "wider --margin" in told
+    told = " ".join(capsys.readouterr().out.split())
+    assert "rises from" in told and "Nothing was written" in told and "wider --margin" in told
+    assert "the model itself" in told and "MB" in told  # what was measured is shown all the same
+    assert run_command_line([*line, "--margin", "5", "--json"]) == 1
+    body = json.loads(capsys.readouterr().out)
+    assert body["failed"] and not body["written"] and "wider --margin" in body["next_step"]
+    assert "more than the margin of 5 points" in body["files"][0]["refused"]
+    assert body["files"][0]["proof"]["prompts"] and body["files"][0]["issues"]
     assert not out.exists()
     assert run_command_line([*line, "--margin", "100"]) == 0
     assert (out / "dataset-card.md").is_file()

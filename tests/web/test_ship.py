@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from finished_run import EVIL, copy_run
-from residency.commands.export import FileResult
+from residency.commands.export import ExportResult, FileResult
 from residency.commands.export_log import ExportLog, list_exports
 from residency.data.collected_rows import read_collected
 from residency.errors import ParityError
@@ -49,7 +49,7 @@ def log_export(root: Path) -> None:
             log.add_score(0.5)
             proof = FileProof(6, 5, 6, 6, 1, 12.5)
             log.add_file(FileResult(f"{EVIL}.gguf", 2_000_000, proof, 0.4, [change], EVIL))
-            log.add_end([EVIL], [EVIL])
+            log.add_end(ExportResult(root, 0.5, [], [EVIL], [EVIL]))
         with pytest.raises(ParityError), ExportLog(store, "m-1").follow(begun):
             raise ParityError(f"no file passed {EVIL}")
 

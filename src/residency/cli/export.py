@@ -80,6 +80,8 @@ def export_command(
                     "licences": result.licences,
                     "pushed": result.pushed,
                     "failed": result.failed,
+                    "written": result.written,
+                    "next_step": result.next_step,
                 }
             )
         )
@@ -106,13 +108,21 @@ def _print_table(result: ExportResult) -> None:
             f"{proof.speed:.0f}" if proof else "",
             f"{proof.same_text} of {proof.prompts}" if proof else "",
             "" if row.score is None else write_percent(row.score),
-            "\n".join([*changes, *([f"not kept: {row.refused}"] if row.refused else [])]),
+            "\n".join([*changes, *(["not kept"] if row.refused else [])]),
         )
     console.print(table)
+    for row in result.files:
+        if row.refused:
+            print_line(f"not kept: {row.file}: {row.refused}", "yellow")
     for note in result.notes:
         console.print(f"note   {note}")
     for sentence in result.licences:
         print_line(f"licence {sentence}")
+    if not result.written:
+        print_line("Nothing was written: every file was refused.", "red")
+        if result.next_step:
+            print_line(f"→ {result.next_step}")
+        return
     console.print(f"folder {result.folder}")
     if result.pushed:
         print_line(f"pushed {result.pushed}")

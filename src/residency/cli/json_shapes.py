@@ -164,7 +164,7 @@ SHAPES: dict[str, JsonShape] = {
     ),
     "compare": JsonShape(
         "Two models on the same items, or two logs of other programs (then before, after and changes "
-        f"are there: {_CHANGES}; unscored, alone, left_out).",
+        f"are there: {_CHANGES}; unscored, alone, left_out, incomplete).",
         {
             "before": _MODEL,
             "after": _MODEL,
@@ -272,6 +272,8 @@ SHAPES: dict[str, JsonShape] = {
             "files": "file, size, proof, score, issues before and after, refused (why it was not kept)",
             "notes": "",
             "failed": "whether any file was refused",
+            "written": "false where all were refused: there is no folder then",
+            "next_step": "what to try then",
             "licences": "what is said of them",
             "pushed": "the address on the hub; empty when not asked",
         },
@@ -316,7 +318,10 @@ SHAPES: dict[str, JsonShape] = {
     "ingest": JsonShape(
         "What was read from production, and how all traffic stands against dev.",
         {
-            "read": "conversations in the files",
+            "read": "conversations in the files; of the own log, an answer each",
+            "left_out": "of the own log: reason → requests or answers that are no conversation",
+            "repeated": "conversations equal to another one of this call",
+            "known": "rows that were in the store before",
             "added": "rows that were not known",
             "total": "rows of traffic in the store",
             "skipped": "spans that ask no model",
@@ -350,6 +355,7 @@ SHAPES: dict[str, JsonShape] = {
             "thumbs_down": "",
             "better": "requests with a better answer",
             "texts": "requests whose text is remembered",
+            "without_text": "reason → requests of which no text is remembered",
             "cost": "of 1000 requests: by paid hours, by busy time; null without a price",
             "predictions": "what the last baseline measured, at this price",
         },

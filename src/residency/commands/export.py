@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +36,7 @@ PROBES = 6
 
 @dataclass(frozen=True)
 class FileResult:
-    """A file of the export: its proof, its score on dev, each issue again, and why it fails."""
+    """A file of the export: its proof, its score on dev, each issue again, why it fails, and what to do."""
 
     file: str
     size: int
@@ -43,11 +44,16 @@ class FileResult:
     score: float | None
     issues: list[IssueChange] = field(default_factory=list)
     refused: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What an export wrote and showed. ``licences``: what is said of them; ``pushed``: an address."""
+    """What an export wrote and showed. ``licences``: what is said of them; ``pushed``: an address.
+
+    ``written`` is False where every file was refused: then there is no folder, and ``next_step`` says
+    what to try.
+    """
 
     folder: Path
     score: float | None
@@ -55,6 +61,8 @@ class ExportResult:
     notes: list[str]
     licences: list[str] = field(default_factory=list)
     pushed: str = ""
+    written: bool = True
+    next_step: str = ""
 
     @property
     def failed(self) -> bool:
@@ -80,7 +88,8 @@ def export(
     Each file is loaded by stock transformers, PEFT or llama.cpp: it must cut text into the same
     tokens, ask with the same prompt (one BOS, the same chat template), stop, and, where weights are
     not rounded, give the same answers. Then it answers the dev items, and every issue is graded again.
-    A file that fails is not kept.
+    A file that fails is not kept; where all fail nothing is written, and the result still says what was
+    measured.
 
     Args:
         name: ``final``, ``round-N`` or an id. out: the new folder.
@@ -119,27 +128,34 @@ def export(
         before = assess_model(ws, model) if grade else None
         log.add_score(_read_score(before))
         source = _make_source(ws, model, name)
-        with open_draft_folder(out) as draft, open_work_folder(out) as work:
-            files = write_export(source, chosen, draft, work, quantisations)
-            rows = []
-            for file in files:
+        rows: list[FileResult] = []
+        licences = gather_licences(ws, model)
+        with (
+            contextlib.suppress(_EveryFileRefusedError),
+            open_draft_folder(out) as draft,
+            open_work_folder(out) as work,
+        ):
+            for file in (files := write_export(source, chosen, draft, work, quantisations)):
                 rows.append(_prove_and_grade(ws, model, source, file, before, issues, margin))
                 log.add_file(rows[-1])
             for row, file in zip(rows, files, strict=True):
                 if row.refused and file.path.is_file():
                     file.path.unlink()
             if all(row.refused for row in rows):
-                reasons = "; ".join(f"{row.file}: {row.refused}" for row in rows)
-                raise ParityError(
-                    f"no file passed, nothing was written: {reasons}",
-                    next_step=_suggest_other_file(chosen, rows),
-                )
-            licences = gather_licences(ws, model)
+                raise _EveryFileRefusedError  # the draft goes
             _write_cards(ws, model, draft, name, rows, licences, chosen)
             mark_folder(draft)
-        log.add_end(source.notes, licences.sentences)
-    result = ExportResult(out, _read_score(before), rows, source.notes, licences.sentences)
+        result = ExportResult(
+            out, _read_score(before), rows, source.notes, licences.sentences,
+            written=not all(row.refused for row in rows),
+            next_step=_suggest_other_file(chosen, rows),
+        )  # fmt: skip
+        log.add_end(result)
     return _push_result(result, push, token, public)
+
+
+class _EveryFileRefusedError(Exception):
+    """Ends the draft of an export of which nothing is kept."""
 
 
 def _make_source(ws: Workspace, model: Model, name: str) -> ModelSource:
@@ -227,7 +243,9 @@ def _prove_and_grade(
             digest = "+".join(hash_file_hex(path) for path in file.weights())
             after = answer_dev(ws, model, consumer, digest, file.name)
     except ParityError as error:
-        return FileResult(file.name, file.size, None, None, refused=error.what)
+        return FileResult(
+            file.name, file.size, None, None, refused=error.what, next_step=error.next_step
+        )
     changes = regrade_issues(issues, before, after)
     worse = [c for c in changes if c.rise > margin]
     refused = "; ".join(
@@ -238,9 +256,11 @@ def _prove_and_grade(
 
 
 def _suggest_other_file(export_format: ExportFormat, rows: Sequence[FileResult]) -> str:
-    """What to try where every file was refused."""
+    """What to try where every file was refused; empty where one was kept."""
+    if not all(row.refused for row in rows):
+        return ""
     if not any(row.issues for row in rows):
-        return ""  # the proof itself failed, not the margin
+        return next((row.next_step for row in rows if row.next_step), "")  # the proof itself failed
     wider = "take a wider --margin if you accept the rise"
     if export_format in ("gguf", "ollama"):
         return f"export a wider type (--quantise q8_0 or f16), or {wider}"

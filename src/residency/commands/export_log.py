@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 
 if TYPE_CHECKING:
-    from residency.commands.export import FileResult
+    from residency.commands.export import ExportResult, FileResult
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,14 @@ class ExportLog:
         fields = {"file": row.file, "size": row.size, "score": row.score, "refused": row.refused}
         self._add("file", fields | {"proof": proof, "issues": issues})
 
-    def add_end(self, notes: Sequence[str], licences: Sequence[str]) -> None:
-        """The folder is there."""
-        self._add("ended", {"notes": list(notes), "licences": list(licences)})
+    def add_end(self, result: ExportResult) -> None:
+        """The folder is there, or why not."""
+        refused = ""
+        if not result.written:
+            reasons = "; ".join(f"{row.file}: {row.refused}" for row in result.files)
+            refused = f"no file passed, nothing was written: {reasons}"
+        body = {"notes": result.notes, "licences": result.licences, "refused": refused}
+        self._add("ended", body)
 
     def _add(self, event: str, body: Mapping[str, Any]) -> None:
         self._store.add_record(
