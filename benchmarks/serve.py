@@ -2,14 +2,12 @@
 
     python benchmarks/serve.py                                  # residency, llama.cpp, transformers
     python benchmarks/serve.py --servers residency,llamacpp --clients 1,4 --requests 2
-    python benchmarks/serve.py --soak 300                       # this many requests, a kill within
 
 Each server is a process of its own, all on fp32 weights of one base, asked in one run and in turn
 (``--rounds``). CPU is what the server used for a token, all its threads together: it hardly depends
 on what else runs on the machine. Every client asks ``--requests`` questions one after the other, greedily, streamed,
-``--tokens`` each; no two questions begin alike, so that none is read from a cache. The soak asks one
-server of ours, ends it by SIGKILL halfway, starts it again, and watches its memory
-(PROMPT_CACHE_MB in the environment: how much of it earlier prompts may take).
+``--tokens`` each; no two questions begin alike, so that none is read from a cache.
+``soak.py`` beside this file asks one server for an hour.
 """
 
 from __future__ import annotations
@@ -27,15 +25,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 
-PROMPT_CACHE_MB = int(os.environ.get("PROMPT_CACHE_MB", "512"))
-"""Memory for beginnings of earlier prompts; a small one is full early, and what is left should be flat."""
 SERVERS = ("residency", "llamacpp", "transformers")
 WORDS = [
     "kettle",
@@ -104,7 +100,6 @@ def make_command(
             (project / "residency.toml").write_text(
                 f'[project]\nname = "served"\n[model]\nbase = "{base}"\nthreads = {threads}\n'
                 '[data]\ntrain = ["rows.jsonl"]\n[serve]\nlog_requests = false\n'
-                f"prompt_cache_mb = {PROMPT_CACHE_MB}\n"
             )
             (project / "rows.jsonl").write_text('{"instruction": "a", "response": "b"}\n')
         command = [sys.executable, "-m", "residency", "serve", str(project), "--port", str(port)]
@@ -250,63 +245,6 @@ def compare(options: argparse.Namespace, work: Path) -> None:
         )
 
 
-def soak(options: argparse.Namespace, work: Path) -> None:
-    """Requests of every kind until so many are answered; a kill and a new start halfway."""
-    rng = random.Random(0)
-    half = options.soak // 2
-    for part in range(2):
-        with start_server("residency", options.base, work, options.threads) as (
-            url,
-            model,
-            process,
-        ):
-            memory: list[float] = []
-            began = time.monotonic()
-
-            def note(process: subprocess.Popen[bytes] = process, to: list[float] = memory) -> None:
-                to.append(psutil.Process(process.pid).memory_info().rss / 1e6)
-
-            lost = asyncio.run(soak_part(url, model, half, options.tokens, rng, note))
-            steps = [memory[len(memory) * at // 10] for at in range(1, 10)] + [memory[-1]]
-            print(
-                f"part {part + 1}: {half} requests in {time.monotonic() - began:.0f} s, {lost} lost; "
-                f"MB after each tenth: {', '.join(f'{step:.0f}' for step in steps)}",
-                flush=True,
-            )
-            process.send_signal(signal.SIGKILL if part == 0 else signal.SIGTERM)
-            print(f"ended with {process.wait(timeout=60)}")
-
-
-async def soak_part(
-    url: str, model: str, count: int, tokens: int, rng: random.Random, note: Callable[[], None]
-) -> int:
-    """Requests that were neither answered nor left by their client; eight clients at a time."""
-    limit = asyncio.Semaphore(8)
-    lost = 0
-    async with httpx.AsyncClient(timeout=600) as client:
-
-        async def one(number: int) -> None:
-            nonlocal lost
-            async with limit:
-                question = make_question(rng)
-                if number % 10 == 9:  # a client that leaves
-                    with_timeout = asyncio.wait_for(
-                        ask(client, url, model, question, 200), rng.uniform(0.05, 0.5)
-                    )
-                    await asyncio.gather(with_timeout, return_exceptions=True)
-                else:
-                    try:
-                        written = (await ask(client, url, model, question, 1 + number % tokens))[2]
-                    except httpx.HTTPError as error:  # a connection that ended is a request lost
-                        print(f"lost {number}: {error!r}", file=sys.stderr, flush=True)
-                        written = 0
-                    lost += written == 0
-                note()
-
-        await asyncio.gather(*(one(number) for number in range(count)))
-    return lost
-
-
 def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -317,10 +255,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--soak", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        (soak if options.soak else compare)(options, Path(work))
+        compare(options, Path(work))
 
 
 if __name__ == "__main__":
