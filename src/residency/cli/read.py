@@ -30,6 +30,7 @@ from residency.text.percent import write_percent
 if TYPE_CHECKING:
     from residency.commands.project import Project
     from residency.commands.propose_kind import KindProposal
+    from residency.commands.rate_kind import KindRates
     from residency.commands.read import Reading
     from residency.diagnose.notes import Note
 
@@ -72,12 +73,13 @@ def read_command(
     """
     from residency.commands import read as work
     from residency.commands.propose_kind import add_kind, propose_kind
+    from residency.commands.rate_kind import rate_kind
 
     _check_kind_options(kind, bool(rule or criterion or dry_run))
     person = reader or getpass.getuser()
     with ProgressDisplay() as progress:
         project = open_project(directory, progress)
-        proposal = None
+        proposal = rates = None
         with project.store.all_or_nothing():
             chosen = work.draw_sample(project, model=model, count=limit)
             for text in note or []:
@@ -101,13 +103,14 @@ def read_command(
                 )
                 if not dry_run:
                     add_kind(project, proposal)
+                rates = rate_kind(project, proposal.kind)
         groups = work.suggest_modes(project, chosen) if suggest else []
     reading = work.load_reading(project.store, project.root, chosen, person)
     if as_json:
         print_json(json.dumps(_make_body(reading, groups, proposal), ensure_ascii=False))
         return
     if proposal:
-        _show_kind(proposal, added=not dry_run)
+        _show_kind(proposal, rates, added=not dry_run)
     if not (note or group or rename or suggest or kind):
         _read_answers(project, reading, person)
         reading = work.load_reading(project.store, project.root, chosen, person)
@@ -194,11 +197,13 @@ def show_reading(reading: Reading) -> None:
         print_line("Krippendorff's α of readers: " + ", ".join(alphas))
 
 
-def _show_kind(proposal: KindProposal, *, added: bool) -> None:
+def _show_kind(proposal: KindProposal, rates: KindRates | None, *, added: bool) -> None:
     kind = proposal.kind
     measure = json.dumps(dict(kind.rule), ensure_ascii=False) if kind.rule else kind.criterion
     print_line(f"{kind.name}, by {kind.by}{': ' if measure else ''}{measure}")
     print_line(proposal.describe())
+    if rates:
+        print_line(rates.describe())
     if added:
         print_line("Added to kinds.toml; the next residency run measures it.")
 

@@ -11,7 +11,12 @@ from residency.errors import UserError
 from residency.evaluate.judge.agreement import Agreement, measure_agreement
 from residency.evaluate.judge.judge import list_verdicts
 from residency.evaluate.judge.prompts import Rubric
-from residency.evaluate.suites.draft_rule import draft_rule, is_good_enough, measure_rule
+from residency.evaluate.suites.draft_rule import (
+    RuleGrader,
+    draft_rule,
+    is_good_enough,
+    measure_rule,
+)
 from residency.loop.judge_model import open_judge
 from residency.loop.measure_kinds import load_notes
 from residency.nouns.example import Example
@@ -63,44 +68,47 @@ def propose_kind(
     if mode not in {note.mode for note in notes if note.mode} and by != "nothing":
         raise UserError(f"there is no mode {mode!r}", next_step="residency read DIR lists them")
     labels = _label_answers(notes, mode)
+    others = _find_others(notes, mode) - set(labels)
     fails = sum(not passed for passed in labels.values())
     counts = fails, len(labels) - fails
     named_kind = NamedKind(mode, by, severity=severity, who=reader)
     if by in ("reading", "nothing"):
         return KindProposal(named_kind, None, *counts)
-    responses = list(ws.store.responses_by_id(labels).values())
+    asked = labels if by == "judge" else [*labels, *sorted(others)]
+    responses = list(ws.store.responses_by_id(asked).values())
     examples = _load_examples(ws, responses)
     table: Mapping[str, Any] = {}
+    apart: Agreement | None = None
     if by == "judge":
         criterion = criterion or f"Is the answer free of this failure: {mode}?"
         report = open_judge(ws).check(
             Rubric(mode, criterion), examples, responses, progress=ws.progress
         )
         agreement = measure_agreement(list_verdicts(report.findings), dict(labels))
-    elif rule is not None:
-        table = rule
-        agreement = measure_rule(dict(rule), examples, responses, labels, embedder=ws.embedder)
     else:
-        drafted = draft_rule(examples, responses, labels, embedder=ws.embedder)
-        if drafted is None:
+        keep_reasoning = ws.config.evaluate.reasoning == "keep"
+        grader = RuleGrader(ws.suite, ws.embedder, keep_reasoning)
+        sides = (examples, responses, labels, grader)
+        measured = (
+            draft_rule(*sides, others=others)
+            if rule is None
+            else measure_rule(dict(rule), *sides, others=others)
+        )
+        if measured is None:
             raise UserError(
                 f"no rule tells {write_count(counts[0], 'answer')} with {mode!r} from {counts[1]} fine "
                 f"{'one' if counts[1] == 1 else 'ones'}",
                 next_step="read and note more answers, the fine ones too, or measure it by a judge's question",
             )
-        table, agreement = drafted.table, drafted.measured
+        table, agreement, apart = measured.table, measured.measured, measured.others
     kind = NamedKind(
         mode,
         by,
         rule=table,
         criterion=criterion if by == "judge" else "",
         severity=severity,
-        usable=is_good_enough(agreement),
-        agreement={
-            name: value
-            for name, value in agreement.to_dict().items()
-            if name in ("tp", "fn", "tn", "fp", "unscored")
-        },
+        usable=is_good_enough(agreement, apart),
+        agreement=_list_counts(agreement, apart),
         who=reader,
     )
     return KindProposal(kind, agreement, *counts)
@@ -113,6 +121,23 @@ def add_kind(ws: Workspace, proposal: KindProposal) -> NamedKind:
         kind = append_kind(ws.root, proposal.kind)
         ws.store.add_record(RecordKind.NAMED_KIND, kind.name, kind.to_dict())
     return kind
+
+
+def _list_counts(agreement: Agreement, apart: Agreement | None) -> dict[str, int]:
+    """Figures of a kind's entry: ``others`` counts answers with other failures."""
+    counts = {name: getattr(agreement, name) for name in ("tp", "fn", "tn", "fp", "unscored")}
+    if apart is not None and apart.tp + apart.fn:
+        counts |= {"others": apart.tp + apart.fn, "others_failed": apart.fn}
+    return counts
+
+
+def _find_others(notes: Sequence[Note], mode: str) -> set[str]:
+    """Responses whose first failure is in other modes, as everybody has it who noted one."""
+    modes: dict[str, set[str]] = {}
+    for note in notes:
+        if note.text:
+            modes.setdefault(note.response, set()).add(note.mode)
+    return {response for response, several in modes.items() if not several & {mode, ""}}
 
 
 def _load_examples(ws: Workspace, responses: Sequence[Response]) -> list[Example]:

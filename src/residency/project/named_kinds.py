@@ -75,6 +75,9 @@ class NamedKind:
         )
         if unscored := self.agreement.get("unscored"):
             sentence += f" ({unscored} could not be scored)"
+        if others := self.agreement.get("others"):
+            failed = self.agreement.get("others_failed", 0)
+            sentence += f"; of {others} noted with another first failure it fails {failed}"
         if self.usable:
             return f"{sentence}: good enough to count by."
         return (

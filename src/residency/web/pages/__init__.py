@@ -28,7 +28,7 @@ token. Pages write only by ``site.write`` or by a function of ``commands/``; eve
 ``hx-vals`` (JSON), ``hx-confirm`` TEXT, ``hx-sse`` URL (an EventSource whose messages are swapped in);
 ``data-item`` (j and k go from one to the next), ``data-key`` X (the key that clicks or focuses the
 element, within the item where one stands), ``data-drop`` (files dropped here go into its file input),
-``data-copy`` TEXT; ``data-toggle`` SELECTOR (shows and hides it, within the item); ``data-auto`` on a
+``data-copy`` TEXT; ``data-cancel`` on a hidden button of a form, shown while its answer is awaited; ``data-toggle`` SELECTOR (shows and hides it, within the item); ``data-auto`` on a
 form that sends itself when a field changes; ``data-clear`` on a field that is
 empty once its form was answered; ``data-address`` URL on a form: what the page is called from then on;
 ``hx-swap-oob`` on a part of an answer that takes the place of the element with its id; ``data-no-enter`` on one with several buttons. Everything works without the script too, except progress and keys.

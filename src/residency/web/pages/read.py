@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from residency.commands.propose_kind import add_kind, propose_kind
+from residency.commands.rate_kind import rate_kind
 from residency.commands.read import (
     LONGEST_NOTE,
     SAMPLE,
@@ -27,6 +28,7 @@ from residency.loop.measure_kinds import MODES_KEY, load_notes
 from residency.project.named_kinds import Way
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
+from residency.web.limited_work import limit_waiting
 from residency.web.open_projects import open_alone
 from residency.web.site import Site
 
@@ -34,6 +36,8 @@ SHOWN_ANSWERS = 5
 """Answers to read on one page."""
 SHOWN_NOTES = 100
 """Notes of one list on a page."""
+JUDGE_SECONDS = 30.0
+"""How long a page waits for a judge."""
 NO_MODE = ":"
 """In a form: the notes were in no mode. No mode can be called so, and an empty field counts as absent."""
 _WAYS: dict[str, Way] = {name: name for name in get_args(Way)}
@@ -185,8 +189,10 @@ def _add_kinds(app: FastAPI, site: Site) -> None:
             raise UserError(f"{by[:40]!r} is no way to measure", next_step=", ".join(_WAYS))
         person = site.need_person(request)
         with open_alone(site, request) as ws:
+            ws.progress = limit_waiting(request, JUDGE_SECONDS, "the judge")
             proposal = propose_kind(ws, mode, _WAYS[by], criterion=criterion, reader=person)
             added = add_kind(ws, proposal) if add else None
+            rates = rate_kind(ws, proposal.kind)
         if not request.headers.get("HX-Request"):
             return site.went(request, "/read/modes")
         reading = _load(site, request, model) if added and model else None
@@ -196,6 +202,7 @@ def _add_kinds(app: FastAPI, site: Site) -> None:
             "kind.html.j2",
             proposal=proposal,
             added=added,
+            rates=rates,
             reading=reading,
             mode=next((known for known in modes if known.name == mode), None),
             model=model,

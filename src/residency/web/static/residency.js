@@ -114,6 +114,13 @@
     const turn = (turns.get(busy) || 0) + 1;
     turns.set(busy, turn);
     const isLast = () => turns.get(busy) === turn;
+    const stop = element.querySelector("[data-cancel]");
+    const waiting = new AbortController();
+    if (stop) {
+      options.signal = waiting.signal;
+      stop.onclick = () => waiting.abort();
+      stop.hidden = false;
+    }
     try {
       const answer = await fetch(url, options);
       const text = await answer.text();
@@ -131,10 +138,12 @@
       swap(element, text);
       element.querySelectorAll("[data-clear]").forEach((field) => { field.value = ""; });
       if (element.dataset.address) history.replaceState(null, "", element.dataset.address);
-    } catch {
+    } catch (error) {
+      if (error.name === "AbortError") return sayText("Stopped. Answers that came are kept; nothing else was changed.");
       sayText("The server does not answer. What you wrote is still here; try again in a moment.");
     } finally {
       if (isLast()) busy.removeAttribute("aria-busy");
+      if (stop) stop.hidden = true;
       if (!isLeaving) sending.delete(element);
     }
   };
