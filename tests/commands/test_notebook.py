@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from html import escape
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -102,3 +104,22 @@ def test_better_answers_by_id_become_training_rows_and_never_of_dev(
         project.collect({on_dev.id: "colour: red"})
     with pytest.raises(StoreError, match="no votes"):
         project.arena()
+
+
+def test_what_is_shown_begins_with_words_and_holds_no_raw_figures(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    project = Project.open(copy_run(finished_run, tmp_path / "project"))
+    compared = project.compare("base", "final")
+    shown = compared._repr_html_()
+    assert "points, 95 % interval" in shown
+    assert not re.search(r"\d\.\d{3,}", shown)  # rates are percentages
+    assert "fall, points" in shown
+    for value in (project.read("final", reader="ann"), project.diagnose("final"), project.check()):
+        words = value.describe()
+        assert escape(words) in value._repr_html_()
+        assert words.endswith(".")
+    assert "&lt;Progress&gt;" not in project.read("final", reader="ann")._repr_html_()
+    for value in (project.corpus, project.base, project):
+        assert len(repr(value)) < 1000, type(value)
+        assert len(value._repr_html_()) < 20_000, type(value)

@@ -18,6 +18,7 @@ from residency.files.atomic_write import write_json, write_json_lines
 from residency.files.path_text import check_path_text
 from residency.interfaces import Progress, no_progress
 from residency.nouns.example import Split
+from residency.text.counts import write_count
 from residency.text.short_view import ShortView
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ class Checked(ShortView):
     settings: Config = field(default_factory=Config)
     removable: Mapping[tuple[Split, str], int] = field(default_factory=dict)
     """Rows that ``fix`` leaves out, by split and kind; those that cannot be read come on top."""
+
+    def describe(self) -> str:
+        """Rows that stay and that do not, in a sentence."""
+        report = self.report
+        kept = ", ".join(f"{n} of {report.rows.get(s, n)} in {s}" for s, n in report.kept.items())
+        unread = write_count(report.rejected, "row cannot", "rows cannot")
+        return f"Rows that stay: {kept or 'none'}; {unread} be read."
 
     @property
     def dev_needs(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from residency.evaluate.suites.primary_score import compare_primary
@@ -10,10 +11,13 @@ from residency.loop.assess import assess_stored_answers
 from residency.loop.item_outcomes import compare_kinds, find_kind_outcomes, map_groups
 from residency.nouns.example import Split
 from residency.nouns.model import Model
-from residency.project.named_models import find_model
+from residency.project.named_models import find_model, label_model
 from residency.project.workspace import Workspace
+from residency.results.kinds import kind_words
+from residency.results.number_formats import format_interval, format_percent, format_points
+from residency.results.primary_change import describe_primary
 from residency.results.units_sentence import tell_units
-from residency.text.short_view import ShortView
+from residency.text.short_view import ShortView, draw_table
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,6 +38,29 @@ class Compared(ShortView):
     scores: tuple[dict[str, Any], dict[str, Any]]
     primary: dict[str, Any] | None = None
     units: str = ""
+
+    def describe(self) -> str:
+        """The change in the metric that models are compared by, and what the figures count."""
+        line = describe_primary(self.primary)
+        return f"{line.rstrip('.')}. {self.units}".strip()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the change, and each kind with its rates, as the command prints them."""
+        rows = [
+            {
+                "failures": kind_words(kind),
+                "before": format_percent(figures["before_rate"]),
+                "after": format_percent(figures["after_rate"]),
+                "fall, points": format_points(figures["delta"]),
+                "95 % interval": format_interval(figures["low"], figures["high"], signed=True),
+                **{name: figures[name] for name in ("fixed", "broken", "n", "unscored")},
+            }
+            for kind, figures in self.kinds.items()
+        ]
+        title = f"{label_model(self.before)} → {label_model(self.after)}, {self.split}"
+        return (
+            f"<div><b>{escape(title)}</b><p>{escape(self.describe())}</p>{draw_table(rows)}</div>"
+        )
 
 
 def compare(ws: Workspace, before: str, after: str, split: Split) -> Compared:

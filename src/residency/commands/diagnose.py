@@ -13,6 +13,7 @@ from residency.nouns.model import Model
 from residency.project.dev_split import split_dev
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
+from residency.text.counts import write_count
 from residency.text.short_view import ShortView
 
 
@@ -24,6 +25,13 @@ class Diagnosis(ShortView):
     findings: list[Finding]
     issues: list[Issue]
     failing: dict[str, list[str]]
+
+    def describe(self) -> str:
+        """The issues and how many items fail each, in a sentence."""
+        if not self.issues:
+            return "No issue was found."
+        issues = [f"{i.title or i.kind} ({len(self.failing[i.id])})" for i in self.issues]
+        return f"{write_count(len(issues), 'issue')}, with failing items: {', '.join(issues)}."
 
 
 def diagnose(ws: Workspace, name: str) -> Diagnosis:

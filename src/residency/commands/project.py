@@ -33,7 +33,11 @@ from residency.nouns.proposal import Proposal
 from residency.plugins import use_plugin_files
 from residency.project.check_names import check_names
 from residency.project.named_models import find_model
-from residency.project.opened_settings import find_opened_settings, list_chosen_options
+from residency.project.opened_settings import (
+    find_opened_settings,
+    is_opened_full,
+    list_chosen_options,
+)
 from residency.project.project_plugins import scope_plugins
 from residency.project.settings_file import find_project_root, read_config
 from residency.results.run_summary import RunSummary, summarise_run
@@ -94,6 +98,7 @@ class Project(PeopleSteps):
         folder = find_project_root(Path(root))
         config = read_config(folder)
         opened = find_opened_settings(folder, config) if as_opened else {}
+        full = full or (as_opened and is_opened_full(folder, config))
         chosen = {**opened, **(overrides or {})}
         used = read_config(folder, chosen) if chosen else config
         project = cls(folder, used, full=full, progress=progress or choose_progress())

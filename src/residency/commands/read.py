@@ -80,6 +80,10 @@ class Reading(ShortView):
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Mode → who changed it last, and when."""
 
+    def describe(self) -> str:
+        """How far it is, in a sentence."""
+        return self.progress.describe()
+
     @property
     def ungrouped(self) -> list[Note]:
         """Notes of a failure that are in no mode yet."""

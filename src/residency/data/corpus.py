@@ -27,6 +27,7 @@ from residency.errors import DataError
 from residency.interfaces import Progress, no_progress
 from residency.nouns.example import SPLITS, Example, Split
 from residency.text.counts import write_count
+from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Removed:
         }
 
 
-@dataclass(frozen=True)
-class Corpus:
+@dataclass(frozen=True, repr=False)
+class Corpus(ShortView):
     """The rows of all splits, in order, and what was left out on the way to them.
 
     Attributes:

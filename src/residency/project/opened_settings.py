@@ -45,6 +45,11 @@ def find_opened_settings(root: Path, config: Config) -> dict[str, Any]:
     return chosen
 
 
+def is_opened_full(root: Path, config: Config) -> bool:
+    """Whether the last run was started with ``--full``: its rows are all rows, whatever ``data.limit`` says."""
+    return bool(_read_opened(root, config).get("full"))
+
+
 def find_opened_base(root: Path, config: Config) -> str | None:
     """The base that the last run was started with instead of the one in the settings.
 
@@ -54,7 +59,7 @@ def find_opened_base(root: Path, config: Config) -> str | None:
 
 
 def write_run_options(chosen: Mapping[str, Any]) -> list[str]:
-    """Options of ``residency run`` that choose these settings."""
+    """Options of ``residency run`` that choose these settings; ``full`` among them stands for ``--full``."""
     words = ["--base", str(chosen["model.base"])] if "model.base" in chosen else []
     for name, option in RUN_OPTIONS.items():
         value = chosen.get(name)
@@ -62,12 +67,13 @@ def write_run_options(chosen: Mapping[str, Any]) -> list[str]:
             words.append(option if value else option.replace("--", "--no-", 1))
         elif value is not None:
             words += [option, str(value)]
-    return words
+    return [*words, "--full"] if chosen.get("full") else words
 
 
 def list_run_options(opened: Mapping[str, Any]) -> dict[str, Any]:
-    """Base and options that a run was opened with, from its record; by dotted name."""
+    """Base and options that a run was opened with, from its record; by dotted name, and ``full``."""
     chosen = {name: pair[0] for name, pair in opened.get("options", {}).items()}
+    chosen["full"] = bool(opened.get("full"))
     base = opened.get("base", "")
     return chosen | ({"model.base": base} if base != opened.get("base_in_settings", base) else {})
 

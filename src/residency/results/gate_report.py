@@ -70,6 +70,16 @@ class GateReport(ShortView):
         """Whether the gate is open."""
         return not self.reasons
 
+    def describe(self) -> str:
+        """Whether the model may go out, and why not."""
+        if self.passed:
+            return "The gate is open: the model may go out."
+        return (
+            "The gate is closed: "
+            + "; ".join(f"{reason.name}: {reason.what}" for reason in self.reasons)
+            + "."
+        )
+
 
 def judge_changes(changes: Sequence[PairedChange], limits: GateLimits) -> list[GateReason]:
     """Reasons that lie in the measures themselves."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 MOST_CHARACTERS = 60
@@ -14,7 +15,10 @@ _DRAWINGS: dict[str, Callable[[Any], str]] = {}
 
 
 class ShortView:
-    """A dataclass (with ``repr=False``) that is shown by its figures; long fields by how long they are."""
+    """A dataclass (with ``repr=False``) that is shown by its figures; long fields by how long they are.
+
+    A class that has ``describe()`` or ``sentence`` is shown with these words first.
+    """
 
     def __repr__(self) -> str:
         parts = [f"{name}={_tell(value)}" for name, value in _list_fields(self)]
@@ -28,7 +32,9 @@ class ShortView:
             for name, value in _list_fields(self)
         )
         name = escape(type(self).__name__)
-        return f"<div><b>{name}</b>{draw_charts(self)}<table>{rows}</table></div>"
+        said = _describe(self)
+        words = f"<p>{escape(said)}</p>" if said else ""
+        return f"<div><b>{name}</b>{words}{draw_charts(self)}<table>{rows}</table></div>"
 
 
 def add_drawing(shown: str, draw: Callable[[Any], str]) -> None:
@@ -40,6 +46,13 @@ def draw_charts(value: Any) -> str:
     """What is drawn of a value, as HTML; empty where nothing is."""
     drawing = _DRAWINGS.get(f"{type(value).__module__}.{type(value).__qualname__}")
     return drawing(value) if drawing else ""
+
+
+def _describe(value: Any) -> str:
+    """What a value says of itself in words; empty where it says nothing."""
+    describe = getattr(value, "describe", None)
+    said = describe() if callable(describe) else getattr(value, "sentence", "")
+    return said if isinstance(said, str) else ""
 
 
 def _list_fields(view: Any) -> list[tuple[str, Any]]:
@@ -56,6 +69,8 @@ def _tell(value: Any) -> str:
         return str(value)
     if isinstance(value, str):
         return repr(value if len(value) <= MOST_CHARACTERS else f"{value[:MOST_CHARACTERS]}…")
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, Mapping | Sequence | set | frozenset):
         return f"({len(value)})"
     key = getattr(value, "id", None)
@@ -68,11 +83,14 @@ def _draw(value: Any) -> str:
         if not any(_is_record(item) for item in value.values()):
             shown = [f"{key}: {_tell_cell(item)}" for key, item in value.items()][:MOST_ROWS]
             return escape(" · ".join(shown)) + _more(value)
-        return _draw_table([{"": key, **_columns(item)} for key, item in value.items()])
+        return draw_table([{"": key, **_columns(item)} for key, item in value.items()])
     if isinstance(value, list | tuple) and value:
         if all(isinstance(item, str) for item in value):
             return "<br>".join(escape(_shorten(item)) for item in value[:MOST_ROWS]) + _more(value)
-        return _draw_table([_columns(item) for item in value])
+        return draw_table([_columns(item) for item in value])
+    if _is_record(value) and not isinstance(getattr(value, "id", None), str):
+        inside = [f"{name}: {_tell_cell(item)}" for name, item in _columns(value).items()]
+        return escape(_describe(value) or " · ".join(inside[:MOST_ROWS]))
     return escape(_shorten(value) if isinstance(value, str) else _tell(value))
 
 
@@ -86,7 +104,8 @@ def _columns(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {"value": value}
 
 
-def _draw_table(records: list[dict[str, Any]]) -> str:
+def draw_table(records: list[dict[str, Any]]) -> str:
+    """Records as an HTML table, the first of many; every text in it is escaped."""
     shown = records[:MOST_ROWS]
     names = list(dict.fromkeys(name for record in shown for name in record))[:MOST_COLUMNS]
     head = "".join(f"<th>{escape(str(name).replace('_', ' '))}</th>" for name in names)

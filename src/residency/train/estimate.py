@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import TrainingError
+from residency.text.counts import write_count
 from residency.text.short_view import ShortView
 
 
@@ -45,6 +46,13 @@ class Estimate(ShortView):
     seconds: float
     measured_memory: int = 0
     measured_step_seconds: float = 0.0
+
+    def describe(self) -> str:
+        """Memory and time in a sentence."""
+        return (
+            f"Training needs about {self.memory / 2**30:.1f} GiB of memory and {self.seconds / 60:.0f} min: "
+            f"{write_count(self.steps, 'step')} of {self.step_seconds:.1f} s."
+        )
 
     @property
     def memory_error(self) -> float | None:

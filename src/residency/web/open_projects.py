@@ -14,7 +14,7 @@ from residency.config.settings import CONFIG_NAME
 from residency.data.collected_rows import COLLECTED
 from residency.plugins import use_plugin_files
 from residency.project.named_kinds import KINDS_FILE
-from residency.project.opened_settings import read_config_as_opened
+from residency.project.opened_settings import is_opened_full, read_config_as_opened
 from residency.project.settings_file import read_config
 from residency.project.workspace import Workspace
 from residency.web.site import Site
@@ -33,11 +33,12 @@ class OpenProjects:
     def use(self, root: Path) -> Iterator[Workspace]:
         """The project of a folder as its last run opened it; anew where settings, files or base changed."""
         config = read_config_as_opened(root)
-        stamp = (*stamp_files(root), (config.model.base, 0, 0))
+        full = is_opened_full(root, config)
+        stamp = (*stamp_files(root), (config.model.base, int(full), 0))
         with self._lock:
             known = self._opened.get(root)
             if known is None or known[0] != stamp:
-                known = stamp, Workspace(root, config), threading.Lock()
+                known = stamp, Workspace(root, config, full=full), threading.Lock()
                 self._opened[root] = known
         with known[2], use_plugin_files(known[1].plugin_files):
             yield known[1]

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from residency.commands.run_apart import read_run_state
 from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import ConfigError, ResidencyError, StoreError, UserError
-from residency.project.opened_settings import read_config_as_opened
+from residency.project.opened_settings import is_opened_full, read_config_as_opened
 from residency.project.progress_file import RunPosition, read_position
 from residency.project.settings_file import find_project_root, read_config
 from residency.project.workspace import Workspace
@@ -152,7 +152,8 @@ class RequestProject:
     def workspace(self, request: Request) -> Workspace:
         """The project, opened with the base of its last run; what is heavy is loaded at its first use."""
         root = self.need_root(request)
-        return Workspace(root, read_config_as_opened(root))
+        config = read_config_as_opened(root)
+        return Workspace(root, config, full=is_opened_full(root, config))
 
     def position(self, request: Request) -> RunPosition | None:
         """Where a run of this project is, while one goes on."""

@@ -19,7 +19,11 @@ from starlette.responses import Response, StreamingResponse
 
 from residency.commands.run_apart import read_run_state, start_run, stop_run
 from residency.errors import ResidencyError
-from residency.project.opened_settings import find_opened_settings, write_run_options
+from residency.project.opened_settings import (
+    find_opened_settings,
+    is_opened_full,
+    write_run_options,
+)
 from residency.project.progress_file import PROGRESS_FILE
 from residency.report.score_charts import draw_score_chart
 from residency.report.training_charts import draw_loss_chart
@@ -72,7 +76,9 @@ def add_routes(app: FastAPI, site: Site) -> None:
         ``rounds``: up to so many; 0 leaves it to the settings.
         """
         root, config = site.need_root(request), site.config(request)
-        chosen = {} if by_settings else find_opened_settings(root, config)
+        chosen: dict[str, Any] = {}
+        if not by_settings:
+            chosen = {**find_opened_settings(root, config), "full": is_opened_full(root, config)}
         start_run(root, write_run_options({**chosen, "rounds.max": rounds} if rounds else chosen))
         return site.went(request, "/run")
 
