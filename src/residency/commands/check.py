@@ -62,9 +62,9 @@ class Checked(ShortView):
     def describe(self) -> str:
         """Rows that stay and that do not, in a sentence."""
         report = self.report
-        kept = ", ".join(f"{n} of {report.rows.get(s, n)} in {s}" for s, n in report.kept.items())
+        sizes = ", ".join(f"{n} of {report.rows.get(s, n)} in {s}" for s, n in report.kept.items())
         unread = write_count(report.rejected, "row cannot", "rows cannot")
-        return f"Rows that stay: {kept or 'none'}; {unread} be read."
+        return f"Rows that stay: {sizes or 'none'}; {unread} be read."
 
     @property
     def dev_needs(self) -> str:

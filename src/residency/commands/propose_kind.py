@@ -74,8 +74,8 @@ def propose_kind(
     named_kind = NamedKind(mode, by, severity=severity, who=reader)
     if by in ("reading", "nothing"):
         return KindProposal(named_kind, None, *counts)
-    asked = labels if by == "judge" else [*labels, *sorted(others)]
-    responses = list(ws.store.responses_by_id(asked).values())
+    labelled = labels if by == "judge" else [*labels, *sorted(others)]
+    responses = list(ws.store.responses_by_id(labelled).values())
     examples = _load_examples(ws, responses)
     table: Mapping[str, Any] = {}
     apart: Agreement | None = None

@@ -13,6 +13,7 @@ from residency.results.number_formats import format_interval, format_percent, fo
 from residency.results.run_results import RunResults
 from residency.stats.paired_outcomes import PairedComparison, compare_paired
 from residency.stats.sample_reducer import Outcomes, kind_outcomes
+from residency.text.counts import write_count
 from residency.text.short_view import ShortView
 
 
@@ -29,9 +30,10 @@ class KindRates(ShortView):
         counts = self.comparison.counts
         if not counts.n:
             return "It could be judged in no stored answer."
+        items = write_count(counts.n, "dev item")
         interval = format_interval(self.comparison.low, self.comparison.high, signed=True)
         return (
-            f"In stored answers to the {counts.n} dev items that measure: {self.before} fails "
+            f"In stored answers to {items} of the measuring part: {self.before} fails "
             f"{format_percent(counts.before_rate)}, {self.after} {format_percent(counts.after_rate)}; "
             f"fall {format_points(counts.delta)} points, 95 % interval {interval}."
         )

@@ -22,6 +22,7 @@ from residency.interfaces import Embedder
 from residency.nouns.example import Example, by_id
 from residency.nouns.response import Response
 from residency.stats.intervals import clopper_pearson
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 from residency.text.words import split_words
 
@@ -108,7 +109,7 @@ class Progress:
         modes = "1 mode" if len(self.modes) == 1 else f"{len(self.modes)} modes"
         sentence = f"{self.read} read, {self.failing} with a failure, {modes}."
         if self.quiet:
-            last = "answer" if self.quiet == 1 else f"{self.quiet} answers"
+            last = "answer" if self.quiet == 1 else write_count(self.quiet, "answer")
             sentence += (
                 f" The last {last} drawn at random showed nothing new: at most "
                 f"{write_percent(self.unseen_rate, 0)} of answers fail in a way not seen yet."

@@ -33,7 +33,7 @@ def limit_waiting(request: Request, seconds: float, what: str) -> Progress:
             "nobody waits for it any more"
             if is_gone
             else told + (f" ({trouble})" if trouble else ""),
-            next_step="try again: answers that came are kept, and the rest is asked; the command below "
+            next_step="try again: answers that came stay, and the rest is put again; the command below "
             "waits as long as it takes",
         )
 
