@@ -13,8 +13,9 @@ import os
 SETTINGS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
 """Turns of GNU's library, and milliseconds of LLVM's and Intel's, before a waiting thread sleeps."""
 SERVER_SPINS = "30000"
-"""Turns in a server, whose products for one answer are short: waking a thread for each took 10 of 67 ms a
-token (SmolLM2-135M, 2 idle Zen 3 cores); beside two busy programs it made no difference."""
+"""Turns in a server, whose products for one answer are short, where nothing else wants the cores
+(``infer/thread_spinning.py`` sees to that): a token of SmolLM2-135M takes 20 ms on two cores of Zen 4, and 31 where
+a thread is woken for each product."""
 
 
 def let_threads_sleep(*, server: bool = False) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from residency.infer.live_engine import LiveEngine
+from residency.infer.thread_spinning import run_in_ending_thread
 from residency.project.workspace import Workspace
 from residency.secrets import remember_secret
 from residency.serve.answer_request import Service
@@ -72,12 +73,14 @@ def open_server(ws: Workspace, *, host: str = "127.0.0.1", preload: str = "final
     settings = ws.config.serve
     keys = read_server_keys(ws, host)
     catalogue = list_served_models(ws)
-    live = LiveEngine(
-        ws.engine,
-        slots=settings.slots,
-        cache_bytes=settings.cache_mb * _MEGABYTE,
-        prompt_bytes=settings.prompt_cache_mb * _MEGABYTE,
-        tokenizer=ws.base.tokenizer(),
+    live = run_in_ending_thread(
+        lambda: LiveEngine(
+            ws.engine,
+            slots=settings.slots,
+            cache_bytes=settings.cache_mb * _MEGABYTE,
+            prompt_bytes=settings.prompt_cache_mb * _MEGABYTE,
+            tokenizer=ws.base.tokenizer(),
+        )
     )
     hooks = open_hooks(ws)
     scheduler = Scheduler(live, slots=settings.slots, queue=settings.queue, models=settings.models)

@@ -12,13 +12,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from residency.infer.live_engine import BASE, LiveEngine
 from residency.infer.live_run import LiveRun
+from residency.infer.thread_spinning import SpinControl, run_in_ending_thread
 from residency.serve.api_errors import ApiError, report_full_queue
 from residency.serve.catalogue import ServedModel
 
@@ -74,7 +74,7 @@ class Scheduler:
         self._usage: dict[str, float] = {}
         self._loading: dict[str, list[Ticket]] = {}
         self._loaded = {BASE}
-        self._loader = ThreadPoolExecutor(1, "residency-load")
+        self._load_lock = threading.Lock()
         self._run_seconds = 1.0
         self._stopped = False
         self._thread = threading.Thread(target=self._compute, name="residency-compute", daemon=True)
@@ -129,16 +129,16 @@ class Scheduler:
         self._stopped = True
         self._post(lambda: None)
         self._thread.join(timeout=30)
-        self._loader.shutdown(wait=False, cancel_futures=True)
 
     def preload(self, model: ServedModel) -> None:
-        """Load a model before the first request, on the caller's thread.
+        """Load a model before the first request, while the caller waits.
 
         Raises:
             ModelError: it cannot be loaded.
         """
         if model.adapter is not None and model.key not in self._loaded:
-            self.live.load_variant(model.key, model.adapter)
+            adapter = model.adapter
+            run_in_ending_thread(lambda: self.live.load_variant(model.key, adapter))
             self._loaded.add(model.key)
 
     # --- loading -----------------------------------------------------------------------------
@@ -151,14 +151,15 @@ class Scheduler:
         def load() -> None:
             error = ""
             try:
-                self.live.load_variant(key, adapter)
+                with self._load_lock:
+                    self.live.load_variant(key, adapter)
             except Exception as problem:
                 error = type(problem).__name__
                 log.error("a model could not be loaded: %s", error)
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._end_loading, key, error)
 
-        self._loader.submit(load)
+        threading.Thread(target=load, name="residency-load", daemon=True).start()
 
     def _end_loading(self, key: str, error: str) -> None:
         tickets = self._loading.pop(key)
@@ -200,7 +201,7 @@ class Scheduler:
         self.live.batch.add(runs)  # from here on a step that fails fails the ticket too
 
     def _compute(self) -> None:
-        batch = self.live.batch
+        batch, spinning = self.live.batch, SpinControl()
         while not self._stopped:
             with self._wake:
                 while not (self._inbox or batch.active_count or batch.waiting_count):
@@ -212,9 +213,11 @@ class Scheduler:
                     actions.pop(0)()
                 if batch.active_count or batch.waiting_count:
                     self._publish(batch.step())
+                    spinning.note_step()
             except Exception as error:
                 log.error("a step failed: %s", type(error).__name__)
                 self._fail(batch.clear())
+        spinning.close()
 
     def _publish(self, changed: Sequence[LiveRun]) -> None:
         """Let the loop see what a step gave."""
