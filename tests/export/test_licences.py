@@ -23,6 +23,9 @@ from residency.export.licences import (
         ("apache-2.0", "Apache-2.0"), ("MIT", "MIT"), ("cc-by-sa-4.0", "CC-BY-SA-4.0"),
         ("gpl-3.0", "GPL-3.0-only"), ("llama3.1", "llama3.1"), ("", "unknown"), ("other", "unknown"),
         ("MIT OR Apache-2.0", "MIT OR Apache-2.0"), ("my own (((", "my own ((("),
+        ("Apache License, Version 2.0", "Apache-2.0"), ("The MIT License", "MIT"),
+        ("CC BY-NC 4.0", "CC-BY-NC-4.0"), ("cc by sa 4.0", "CC-BY-SA-4.0"), ("MIT AND", "MIT AND"),
+        ("mit, apache-2.0", "mit, apache-2.0"), ("MIT WITH love", "MIT WITH love"),
     ],
 )  # fmt: skip
 def test_names_are_spdx_where_they_can_be(written: str, name: str) -> None:
@@ -68,6 +71,12 @@ def say(base: str, data: str, teacher: str = "") -> tuple[str, str]:
     licences += [Licence("teacher", teacher, "x")] if teacher else []
     check = check_licences(licences)
     return " ".join(check.sentences), choose_card_licence(check)
+
+
+@pytest.mark.parametrize("data", ["Proprietary", "gemma", "llama3.1", "openrail++", "my own ((("])
+def test_a_licence_that_spdx_does_not_list_narrows_the_card(data: str) -> None:
+    said, card = say("Apache-2.0", data)
+    assert card == "other" and f"{data} (data)" in said.replace(f"data: {data} (x)", "")
 
 
 def test_what_goes_together_and_what_does_not() -> None:

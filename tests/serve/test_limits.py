@@ -484,3 +484,19 @@ def test_requests_beyond_the_connections_are_answered_503_and_counted(
         ]
         assert sum(counts) >= 1
         assert served.memory.records == []
+
+
+def test_a_list_that_is_wrong_is_judged_as_a_list() -> None:
+    """Not: *should be a valid string*, which it might have been too."""
+    from residency.serve.api_errors import ApiError
+    from residency.serve.read_request import CompletionRequest, EmbeddingRequest, read_request
+
+    for kind, body, words in (
+        (EmbeddingRequest, {"model": "e", "input": []}, "input: List should have at least 1"),
+        (EmbeddingRequest, {"model": "e", "input": ["a"] * 999}, "input: List should have at most"),
+        (EmbeddingRequest, {"model": "e", "input": 5}, "input: Input should be a valid string"),
+        (CompletionRequest, {"model": "e", "prompt": []}, "prompt: List should have at least 1"),
+    ):
+        with pytest.raises(ApiError) as told:
+            read_request(kind, json.dumps(body).encode())
+        assert told.value.to_dict()["error"]["message"].startswith(words)

@@ -29,8 +29,8 @@ def gate_command(
     baseline: Annotated[
         str,
         typer.Option(
-            help="Compare with an earlier model: a run's id, previous, round-N, a model's id, or a "
-            "file of --save. Without it the run's own verdicts speak."
+            help="Compare with an earlier model: a run's id, previous, base, few-shot, round-N, "
+            "a model's id, or a file of --save. Without it the run's own verdicts speak."
         ),
     ] = "",
     before: Annotated[

@@ -33,7 +33,8 @@ def gate(
 
     Args:
         root: the project's folder. baseline: the id of an earlier run (or its beginning), ``previous``
-            for the run before, a model's id, or a file that ``save_baseline`` wrote; empty: none.
+            for the run before, a model's id or name (``base``, ``few-shot``, ``round-N``), or a file that
+            ``save_baseline`` wrote; empty: none.
 
     Raises:
         StoreError: nothing was run, or no such run or model. DataError: the file is damaged.
@@ -83,15 +84,17 @@ def _read_baseline(store: Store, results: RunResults, root: Path, name: str) -> 
     if len(fitting) == 1:
         return read_run_side(RunResults(store, fitting[0]))
     models = [m.id for m in results.models if id_begins(m.id, name)]
-    rounds = {f"round-{m.number}": m.id for m in results.models if m.arm == "main"}
-    model = rounds.get(name) or (models[0] if len(models) == 1 else "")
+    named = {m.name: m.id for m in results.models}
+    model = named.get("base" if name == "zero-shot" else name) or (
+        models[0] if len(models) == 1 else ""
+    )
     if model:
         return read_run_side(results, model)
-    others = ", ".join([*runs[-4:], *rounds]) or "none"
+    others = ", ".join([*runs[-4:], *named]) or "none"
     raise StoreError(
         f"{write_count(len(fitting), 'earlier run')} and {write_count(len(models), 'model begins', 'models begin')} with {name!r}",
         where="--baseline",
-        next_step=f"name a run, a round or a file of gate --save; there are: {others}",
+        next_step=f"name a run, a model or a file of gate --save; there are: {others}",
     )
 
 

@@ -87,21 +87,27 @@ class LicenceCheck:
 
 
 def read_licence_name(text: str) -> str:
-    """The SPDX form of a licence as somebody wrote it; as written where it is none; else unknown."""
+    """The SPDX form of a licence as somebody wrote it; as written where it has none; unknown where nothing
+    is said."""
     name = " ".join(text.split())
     if not name or name.lower() in ("other", "unknown", "none", "unlicensed"):
         return UNKNOWN
-    try:
-        parsed = get_spdx_licensing().parse(name)
-    except (ExpressionError, AttributeError):
-        return name
-    return str(parsed) if parsed is not None else UNKNOWN
+    for spelling in (name, _spell_as_spdx(name)):
+        if is_spdx(spelling):
+            return str(get_spdx_licensing().parse(spelling))
+    return name
+
+
+def _spell_as_spdx(name: str) -> str:
+    """``Apache License, Version 2.0`` or ``CC BY-NC 4.0`` as SPDX would write it."""
+    words = re.sub(r"\b(the|licen[sc]e|version)\b|,", " ", name, flags=re.IGNORECASE)
+    return "-".join(re.sub(r"\bv(?=\d)", "", words, flags=re.IGNORECASE).split())
 
 
 def is_spdx(name: str) -> bool:
     """Whether every licence of an expression is in the SPDX list."""
     try:
-        return not get_spdx_licensing().unknown_license_keys(name)
+        return bool(name) and not get_spdx_licensing().unknown_license_keys(name)
     except (ExpressionError, AttributeError):
         return False
 
@@ -212,7 +218,7 @@ def _list_duties(licence: Licence) -> list[str]:
         duties.append(
             f"{name} ({licence.part}) asks for its notice to be passed on with the model."
         )
-    if "llama" in name.lower() and licence.part in ("base", "teacher"):
+    if "llama" in name.lower():
         began = "" if name.lower() in ("llama2", "llama3") else " or with its answers"
         begin = "“Llama 3”" if name.lower() == "llama3" else "“Llama”"
         if name.lower() != "llama2":
@@ -284,5 +290,6 @@ def choose_card_licence(check: LicenceCheck) -> str:
     others = [x for x in check.licences if x.part != "base" and x.known]
     if base is None or not base.known:
         return "other"
-    narrowed = any(_list_bans(x) or _is_share_alike(x.name) for x in others)
+    # A licence that SPDX does not list may ask for anything.
+    narrowed = any(_list_bans(x) or _is_share_alike(x.name) or not is_spdx(x.name) for x in others)
     return "other" if narrowed or " " in base.name else base.name.lower()

@@ -36,6 +36,13 @@ class ModelResult:
         return self.round.arm
 
     @property
+    def name(self) -> str:
+        """What commands call it: ``base``, ``few-shot``, ``round-N`` or ``round-N-control``."""
+        if self.number == 0:
+            return "base" if self.arm == "zero-shot" else self.arm
+        return f"round-{self.number}" if self.arm == "main" else f"round-{self.number}-{self.arm}"
+
+    @property
     def is_control(self) -> bool:
         """Whether it was trained on random rows, for comparison."""
         return self.round.arm == "control"

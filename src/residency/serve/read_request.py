@@ -213,11 +213,14 @@ def _read_object(body: bytes) -> dict[str, Any]:
 
 
 def _describe_mistake(error: ValidationError, raw: Any) -> ApiError:
-    """The mistake that lies deepest in what was sent: of the kinds that a value may have, the one that
-    it came nearest to."""
+    """The mistake that lies deepest in what was sent, and of those the one in a value of the right kind: of
+    the kinds that a value may have, the one that it came nearest to."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
     paths = [_find_sent_path(detail["loc"], raw) for detail in details]
-    at = max(range(len(details)), key=lambda index: len(paths[index]))
+    at = max(
+        range(len(details)),
+        key=lambda at: (len(paths[at]), not details[at]["type"].endswith("_type")),
+    )
     first, path = details[at], paths[at]
     name = ".".join(part for part in path if part.isidentifier() or part.isdigit()) or None
     if first["type"] == "extra_forbidden":

@@ -180,10 +180,7 @@ def _name_model(results: RunResults, model: ModelResult) -> str:
 
 
 def _list_baselines(results: RunResults) -> dict[str, str]:
-    """What a gate may compare with, by the name of its option: the run before, and each round."""
+    """What a gate may compare with, by the name of its option: the run before, and each model."""
     runs = [run for run in results.store.runs() if run != results.run]
     known = {"previous": "the run before"} if runs else {}
-    rounds = {
-        m.number: m.label for m in results.models if m.arm == "main" and m.id != results.final_id
-    }
-    return known | {f"round-{number}": label for number, label in rounds.items()}
+    return known | {m.name: m.label for m in results.models if m.id != results.final_id}
