@@ -177,7 +177,10 @@ def test_gate_from_python(finished_run: Path, tmp_path: Path) -> None:
     report = project.gate("round-1")
     assert report.before.startswith("round 1")
     base = project.gate("base")
-    assert base.before.startswith("base, zero-shot") and base.before == project.gate("zero-shot").before
+    assert (
+        base.before.startswith("base, zero-shot")
+        and base.before == project.gate("zero-shot").before
+    )
     with pytest.raises(StoreError, match="0 models"):
         project.gate("final")
     assert [c.name for c in report.checks][-1] == "share of checks failed"
