@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from assessed import assess
 from residency.cli.invoke import run_command_line
+from residency.evaluate.suites.sensitivity_table import ProbeFigures, Sensitivity
 from residency.loop.item_outcomes import find_issue_outcomes
 from residency.report.write_report import render_report
 from residency.results.arm_sentences import together_sentence
@@ -22,6 +23,7 @@ from residency.results.headline import describe_changes, write_headline
 from residency.results.issue_items import choose_changes, count_changes, list_changes, load_samples
 from residency.results.item_list import list_items, main_models
 from residency.results.leading_figures import choose_leading_figures
+from residency.results.next_actions import list_next_actions
 from residency.results.run_results import RunResults
 from residency.results.run_summary import summarise_run
 from residency.results.sealed_figures import SealedTest
@@ -169,6 +171,41 @@ def test_a_worse_model_is_called_worse(finished_run: Path, monkeypatch: pytest.M
     assert answer_of(ScoreChange(20, -0.2, -0.3, -0.1)) == "worse"
     assert answer_of(ScoreChange(20, 0.2, 0.1, 0.3)) == "yes"
     assert answer_of(ScoreChange(20, 0.2, -0.1, 0.3)) == "no"
+    store.close()
+
+
+def test_nothing_is_called_better_by_a_score_that_passes_negated_references(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(finished_run, create=False)
+    results = RunResults(store)
+    assert results.test is not None
+    risen = dataclasses.replace(
+        results.test, score_change=ScoreChange(20, 0.2, 0.1, 0.3), primary_change=None
+    )
+    monkeypatch.setitem(results.__dict__, "test", risen)
+
+    def say(negated: float) -> tuple[str, str, str]:
+        probes = tuple(
+            ProbeFigures(name, value, 20, 20)
+            for name, value in (("reference", 1.0), ("negated", negated), ("empty", 0.0))
+        )
+        table = Sensitivity("s", "checks passed", 20, probes)  # type: ignore[arg-type]
+        monkeypatch.setitem(results.__dict__, "sensitivity", table)
+        head = write_headline(results)
+        told = " ".join(action.reason for action in list_next_actions(results))
+        return head.answer, head.sentence, f"{told} {words(render_report(results))}"
+
+    answer, sentence, elsewhere = say(0.1)
+    assert answer == "yes"
+    assert "it is better" in sentence.lower()
+    answer, sentence, elsewhere = say(0.995)
+    assert answer == "unknown"
+    assert "too blind to say that the answers are better" in sentence
+    assert "the reference with its statements turned around in 100" in sentence.replace("99", "100")
+    for text in (sentence, elsewhere):
+        assert "it is better." not in text.lower()
+        assert "better on the sealed test" not in text
     store.close()
 
 
