@@ -26,7 +26,7 @@ class FoldedText:
 
 
 def fold_text(text: str) -> FoldedText:
-    """The text with each character folded by itself (NFKC, decimal digits as 0–9)."""
+    """The text with each character folded by itself (NFKC, decimal digits as 0–9, every dash as -)."""
     if text.isascii():
         return FoldedText(text, None)
     out: list[str] = []
@@ -40,7 +40,12 @@ def fold_text(text: str) -> FoldedText:
 
 @lru_cache(maxsize=4096)
 def _fold_character(character: str) -> str:
-    if unicodedata.category(character) == "Cf":  # zero-width characters, soft hyphens, marks
+    category = unicodedata.category(character)
+    if category == "Cf":  # zero-width characters, soft hyphens, marks
         return ""
+    if (
+        category == "Pd" or character == "\u2212"
+    ):  # the hyphens and dashes between groups of a number
+        return "-"
     digit = unicodedata.decimal(character, None)
     return str(digit) if digit is not None else unicodedata.normalize("NFKC", character)

@@ -10,26 +10,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+_LETTERS = "A-Za-z0-9À-ӿ"
+"""Of names in addresses: Latin, Greek and Cyrillic letters. Chinese, Japanese or Thai words may stand before an
+address without a space, so those are no part of its name."""
 _EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
+    rf"(?<![{_LETTERS}._%+-])[{_LETTERS}][{_LETTERS}._%+-]*@"
+    r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}|[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,})"
 )
 _PHONE = re.compile(
-    r"(?<![\w.+])(?<!\d[\s.-])(?:"
+    r"(?<![A-Za-z\d_.+])(?<!\d[\s.-])(?:"
     r"\+\d{1,3}[ ./-]?(?:\(\d{1,5}\)[ ./-]?)?\d{1,5}(?:[ ./-]?\d{2,5}){1,4}"  # international
     r"|(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{4}"  # North America
     r"|\(?0\d{1,5}\)?[ /-]\d{3,8}(?:[ -]\d{2,6}){0,3}"  # with a trunk 0
-    r")(?!\w|[ .:/-]\d)"
+    r")(?![A-Za-z\d_]|[ .:/-]\d)"
 )
 _CARD = re.compile(
     r"(?<!\d)(?<!\d[ -])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5})(?![ -]?\d)"
 )
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
-_SSN = re.compile(r"\b(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}\b")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b", re.ASCII)
+_SSN = re.compile(r"\b(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}\b", re.ASCII)
 _AT = re.compile("@")
 _NUMBER = re.compile(r"\d[\d .()-]{6,}\d")
 _IBAN_START = re.compile(r"[A-Z]{2}\d\d")
 _INVENTED = re.compile(
-    r"@(?:[\w-]+\.)*(?:example|test|email|domain|company|yourcompany|yourdomain|mail|website)\.\w+$"
+    r"@(?:[\w-]+\.)*(?:example|test|email|domain|company|yourcompany|yourdomain|website)\.\w+$"
     r"|^(?:your?|my|some|user|sender|recipient|receiver|name|email|someone|john\.?doe|jane\.?doe)[\w.-]*@",
     re.IGNORECASE,
 )

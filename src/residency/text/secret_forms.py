@@ -17,14 +17,23 @@ _LONG_TOKEN = re.compile(
 )
 PRIVATE_KEY_START = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 PRIVATE_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_OWN_FORMS = (
-    ("Anthropic Key", re.compile(r"\bsk-ant-[A-Za-z0-9_-]{20,}")),
-    ("OpenAI Key", re.compile(r"\bsk-(?:proj-|svcacct-|admin-)?(?!ant-)[A-Za-z0-9_-]{32,}")),
-    ("Hugging Face Token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
-    ("Google API Key", re.compile(r"\bAIza[A-Za-z0-9_-]{35}")),
-    ("GitHub Fine-grained Token", re.compile(r"\bgithub_pat_[A-Za-z0-9_]{50,}")),
-    ("NPM tokens", re.compile(r":_authToken=\s*(?:npm_[A-Za-z0-9]{20,}|[A-Fa-f0-9-]{36})")),
+_OWN_FORMS = tuple(
+    (kind, re.compile(form, re.ASCII))  # a letter of another script may stand before a key
+    for kind, form in (
+        ("Anthropic Key", r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
+        ("OpenAI Key", r"\bsk-(?:proj-|svcacct-|admin-)?(?!ant-)[A-Za-z0-9_-]{32,}"),
+        ("Hugging Face Token", r"\bhf_[A-Za-z0-9]{30,}"),
+        ("Google API Key", r"\bAIza[A-Za-z0-9_-]{35}"),
+        ("GitHub Fine-grained Token", r"\bgithub_pat_[A-Za-z0-9_]{50,}"),
+        ("NPM tokens", r":_authToken=\s*(?:npm_[A-Za-z0-9]{20,}|[A-Fa-f0-9-]{36})"),
+        (
+            "JSON Web Token",
+            r"(?<![\w=.-])eyJ[\w-]{8,}={0,2}\.[\w-]{8,}={0,2}(?:\.[\w+/=-]+)?",
+        ),
+    )
 )
+_WITHOUT_GROUPS = ("GitHubTokenDetector", "GitLabTokenDetector")
+"""Forms whose groups are a part of the beginning; a group of the others is the secret itself."""
 
 
 @lru_cache(maxsize=1)
@@ -32,14 +41,16 @@ def _load_detectors() -> list[Any]:
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     # Left out: entropy and keyword detectors (made for source code; prose is full of false
-    # alarms), public IP addresses (no secret), and NPM's, which takes minutes on a row of slashes
-    # (ours above).
+    # alarms), public IP addresses (no secret), and those that take minutes on a row of slashes, of
+    # ``sk-`` or of ``eyJ`` (ours above).
     unfit = {
         "Base64HighEntropyString",
         "HexHighEntropyString",
         "KeywordDetector",
         "IPPublicDetector",
         "NpmDetector",
+        "OpenAIDetector",
+        "JwtTokenDetector",
     }
     match: dict[str, Any] = get_mapping_from_secret_type_to_class()
     return [
@@ -55,11 +66,10 @@ def find_secrets(text: str) -> list[tuple[str, int, int]]:
     for kind, form in _OWN_FORMS:
         hits += [(kind, match.start(), match.end()) for match in form.finditer(text)]
     for detector in _load_detectors():
-        for value in set(detector.analyze_string(text)):
-            kind = str(detector.secret_type)
-            hits += [
-                (kind, match.start(), match.end()) for match in re.finditer(re.escape(value), text)
-            ]
+        whole = type(detector).__name__ in _WITHOUT_GROUPS
+        for match in (match for form in detector.denylist for match in form.finditer(text)):
+            group = 0 if whole or match.lastindex is None else match.lastindex
+            hits.append((str(detector.secret_type), match.start(group), match.end(group)))
     return _drop_overlaps(hits)
 
 
