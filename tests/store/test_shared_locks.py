@@ -156,3 +156,22 @@ def test_many_open_an_earlier_store_at_once(
         with store._read() as connection:
             assert read_version(connection) == len(STEPS)
         store.close()
+
+
+def test_a_snapshot_is_the_same_text_until_anybody_writes(stores: tuple[Store, Store]) -> None:
+    """By it pages keep what they have read: it changes with each write of any machine, and with no read."""
+    first, second = stores
+    before = first.read_snapshot()
+    assert first.records(RecordKind.NOTE) == second.records(RecordKind.NOTE)
+    assert first.read_snapshot() == second.read_snapshot() == before
+    second.add_record(RecordKind.NOTE, "m-1", {"text": "odd"})
+    after = first.read_snapshot()
+    assert after != before
+    with second.all_or_nothing():
+        second.add_record(RecordKind.NOTE, "m-1", {"text": "odder"})
+        first.read_snapshot()
+    assert first.read_snapshot() not in (before, after)
+
+
+def test_a_store_in_a_file_needs_no_snapshot(tmp_path: Path) -> None:
+    assert Store(tmp_path).read_snapshot() == ""

@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Select, Table, cast, create_engine, event, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    cast,
+    create_engine,
+    event,
+    select,
+    text,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -82,6 +93,14 @@ class Database:
     def is_shared(self) -> bool:
         """Whether it is a database server's, which other machines may write to."""
         return self._engine.dialect.name != "sqlite"
+
+    def read_snapshot(self) -> str:
+        """Which transactions of a database server can be seen now: as long as it is the same text, no row
+        is another one. Empty for a file, whose time and size tell."""
+        if not self.is_shared:
+            return ""
+        with self._read() as connection:
+            return str(connection.execute(text("SELECT pg_current_snapshot()::text")).scalar_one())
 
     def close(self) -> None:
         """Give the connections back."""

@@ -23,7 +23,7 @@ from residency.store.store import FOLDER, Store
 
 PROJECT_COOKIE = "residency_project"
 _MOST_RESULTS = 24
-_Stamp = tuple[tuple[int, int], ...]
+_Stamp = tuple[tuple[int, int], ...] | str
 
 
 class NotStartedError(UserError):
@@ -116,9 +116,7 @@ class RequestProject:
         latest = run or store.latest_run()
         if not latest:
             raise NotStartedError("nothing was run here yet", next_step="residency run")
-        if store.is_shared:  # others write where nothing here would notice
-            return RunResults(store, latest)
-        key, stamp = (store.folder, latest), _stamp(store.folder)
+        key, stamp = (store.folder, latest), _stamp(store)
         with self._lock:
             known = self._results.get(key)
             if known is None or known[0] != stamp:
@@ -177,12 +175,14 @@ class RequestProject:
         return " ".join(line)
 
 
-def _stamp(folder: Path) -> _Stamp:
-    """What changes whenever anybody writes to the SQLite file of a store."""
+def _stamp(store: Store) -> _Stamp:
+    """What changes whenever anybody writes to a store."""
+    if store.is_shared:
+        return store.read_snapshot()
     stamps = []
     for name in ("store.db", "store.db-wal"):
         try:
-            stat = (folder / name).stat()
+            stat = (store.folder / name).stat()
             stamps.append((stat.st_mtime_ns, stat.st_size))
         except OSError:
             stamps.append((0, 0))
