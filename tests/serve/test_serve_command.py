@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from residency.commands.project import Project
-from residency.commands.serve import serve_gguf
+from residency.commands.serve import ask_guard, serve_gguf
 from residency.errors import ConfigError, ModelError, UserError
 from residency.export.vllm_command import write_vllm_command
 from small import save_model, save_project
@@ -58,6 +60,31 @@ def test_sigterm_finishes_what_is_in_hand_and_exits_0(root: Path) -> None:
         assert "private" not in out + err
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("", ["is refused"]),
+        ('failure = "allow"', ["passes unseen by it"]),
+        ('[moderation]\ninputs = { guard = "off" }\noutputs = { guard = "off" }', []),
+    ],
+)
+def test_a_guard_that_does_not_answer_is_told_at_the_start(
+    root: Path, tmp_path: Path, settings: str, told: list[str]
+) -> None:
+    copy = Path(shutil.copytree(root, tmp_path / "p"))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+    text = (copy / "residency.toml").read_text()
+    (copy / "residency.toml").write_text(
+        f'{text}\n[guard]\nurl = "{url}"\nretries = 0\n{settings}\n'
+    )
+    notes = ask_guard(Project.open(copy))
+    assert len(notes) == len(told)
+    for note, words in zip(notes, told, strict=True):
+        assert "[guard] does not answer" in note and words in note
 
 
 # --- vLLM ----------------------------------------------------------------------------------------

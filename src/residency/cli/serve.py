@@ -72,6 +72,8 @@ def serve_command(
         if as_json:
             print_json(json.dumps(asdict(listening)))
             return
+        for note in listening.notes:
+            print_line(note)
         names = [name for name in listening.models if not name.startswith("m-")]
         print_line(f"{listening.url}  models: {', '.join(names)}  (Ctrl-C ends it)")
 

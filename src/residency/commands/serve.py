@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from residency.config.moderation import ModerationConfig
-from residency.errors import ConfigError
+from residency.errors import ConfigError, EndpointError
 from residency.project.workspace import Workspace
 
 
@@ -19,6 +19,8 @@ class Listening:
     models: list[str]
     keys: bool
     """Whether clients must send a key."""
+    notes: list[str] = field(default_factory=list)
+    """What the one who started it should know: a guard that does not answer."""
 
 
 def serve(
@@ -48,8 +50,9 @@ def serve(
         opened = open_server(ws, host=host, preload=preload)
         shown = f"[{host}]" if ":" in host else host
         listening = Listening(
-            f"http://{shown}:{bound.getsockname()[1]}/v1", opened.models, bool(keys)
-        )
+            f"http://{shown}:{bound.getsockname()[1]}/v1", opened.models, bool(keys),
+            ask_guard(ws),
+        )  # fmt: skip
         server = make_server(
             opened.app, ws.config.serve,
             on_ready=lambda: on_ready(listening), on_drain=opened.start_draining,
@@ -58,6 +61,25 @@ def serve(
             server.run(sockets=[bound])
         finally:
             opened.close()
+
+
+def ask_guard(ws: Workspace) -> list[str]:
+    """What to say of a guard that does not answer; a server may be started before its guard is."""
+    from residency.moderation.endpoint_guard import EndpointGuard
+
+    guard, choose = ws.config.guard, ws.config.moderation.choose_action
+    used = {choose("input", "guard"), choose("output", "guard")} != {"off"}
+    if not (guard.url and used):
+        return []
+    try:
+        EndpointGuard(guard).check()
+    except EndpointError as error:
+        outcome = "is refused" if guard.failure == "refuse" else "passes unseen by it"
+        return [
+            f"The guard in [guard] does not answer ({error.what}). Until it does, each text {outcome} "
+            f'(failure = "{guard.failure}").'
+        ]
+    return []
 
 
 def serve_gguf(
