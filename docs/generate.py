@@ -21,6 +21,7 @@ import json
 import re
 import textwrap
 import tomllib
+from collections.abc import Mapping
 
 import typer
 from pydantic_core import PydanticUndefined
@@ -142,7 +143,7 @@ def json_page() -> str:
     lines = [
         "# What commands print with `--json`",
         "",
-        "Made by `python docs/generate.py` from `src/residency/cli/json_shapes.py`.",
+        "Made by `python docs/generate.py` from `src/residency/cli/json_shapes.py` and the files that it names.",
         "",
         "Every output is one object on stdout; progress and messages go to stderr. Its first field is",
         "`schema`: `residency.COMMAND/VERSION`. A version rises when a field goes away or changes its",
@@ -154,13 +155,19 @@ def json_page() -> str:
     for name, shape in SHAPES.items():
         lines += [f"## residency {name}", "", f"`{name_schema(name.split())}`: {shape.about}", ""]
         prefix, fields = ("rows[].", shape.row_fields) if shape.row_fields else ("", shape.fields)
-        if fields:
-            lines += ["| field | meaning |", "|---|---|"]
-            lines += [f"| `{prefix}{key}` | {text or '–'} |" for key, text in fields.items()]
-            lines.append("")
+        lines += list_json_fields(fields | shape.with_options, prefix)
+        for when, other in shape.other_forms.items():
+            lines += [f"Instead, {when}:" if " " in when else f"Instead, with `{when}`:", ""]
+            lines += list_json_fields(other)
     lines += ["## Without JSON", ""]
     lines += [f"- `residency {name}`: {why}" for name, why in WITHOUT_JSON.items()]
     return "\n".join(lines) + "\n"
+
+
+def list_json_fields(fields: Mapping[str, str], prefix: str = "") -> list[str]:
+    """A table of the fields of an output."""
+    lines = ["| field | meaning |", "|---|---|"]
+    return [*lines, *(f"| `{prefix}{key}` | {text or '–'} |" for key, text in fields.items()), ""]
 
 
 PAGES = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from residency.cli.app import COMMANDS, build_app, load_command, name_folder
+from residency.cli.app import COMMANDS, load_command, name_folder
 from residency.cli.invoke import run_command_line
 from residency.cli.options import split_folder
 from residency.cli.terminal import SafeConsole
@@ -108,11 +108,6 @@ def test_a_printed_next_step_can_be_pasted(
     assert shlex.split(step)[:3] == ["residency", "run", str(folder)]
 
 
-def test_shells_can_complete_commands_and_options() -> None:
-    app = build_app("")
-    assert app._add_completion
-
-
 def test_a_text_longer_than_any_width_is_not_broken_in_a_pipe(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,3 +115,32 @@ def test_a_text_longer_than_any_width_is_not_broken_in_a_pipe(
     text = " ".join(f"word{number}" for number in range(300))
     SafeConsole().print(text)
     assert capsys.readouterr().out == text + "\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_is_given_each_command_and_each_of_its_options(
+    shell: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_RESIDENCY_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def complete(line: str) -> str:
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
+        capsys.readouterr()
+        assert run_command_line([]) == 0
+        return capsys.readouterr().out
+
+    shown = complete("residency ")
+    for name in COMMANDS:
+        assert re.search(rf"\b{name}\b", shown), name
+    for words in list_commands():
+        line = " ".join(["residency", *words])
+        assert re.search(rf"\b{words[-1]}\b", complete(line)), line
+        options = complete(f"{line} --")
+        assert "--help" in options, line
+        if shell == "fish":
+            proposals = [row.partition("\t")[0] for row in options.splitlines()]
+            assert all(re.fullmatch(r"--[\w-]+", proposal) for proposal in proposals), line

@@ -248,6 +248,22 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     assert "Error" not in (tmp_path / "err").read_text()
 
 
+def test_a_closed_gate_stays_closed_where_its_reader_has_gone(tmp_path: Path) -> None:
+    for name, value in (("before", 1.0), ("after", 0.0)):
+        rows = [
+            {"doc_id": n, "doc": {"q": n}, "target": "a", "resps": [["a"]], "acc": value,
+             "filtered_resps": ["a"], "arguments": [["q"]], "filter": "none", "metrics": ["acc"]}
+            for n in range(60)
+        ]  # fmt: skip
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    gate = f"{sys.executable} -m residency gate --before before.jsonl --after after.jsonl"
+    for reader in ("| true", ">/dev/null"):
+        line = f"{gate} 2>err {reader}; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+        assert done.stdout == "1\n"
+        assert "Error" not in (tmp_path / "err").read_text()
+
+
 def test_a_folder_that_is_not_there_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
     code = (
         "import sys; from residency.cli.invoke import run_command_line; "

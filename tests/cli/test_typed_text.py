@@ -67,3 +67,13 @@ def test_a_pasted_paragraph_is_one_answer() -> None:
         "'s'",
         "'q'",
     ]
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", ">&- <&-"])
+def test_a_closed_input_or_output_is_the_end_of_the_text(closed: str) -> None:
+    line = (
+        f"{sys.executable} -c 'from residency.cli.typed_text import read_typed_text\n"
+        'try:\n    read_typed_text("> ")\nexcept EOFError:\n    raise SystemExit(7)\' ' + closed
+    )
+    done = subprocess.run(["bash", "-c", line], stdin=subprocess.DEVNULL, capture_output=True)
+    assert done.returncode == 7, done.stderr

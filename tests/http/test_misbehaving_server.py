@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -127,6 +128,34 @@ def test_settings_that_a_model_refuses_are_sent_otherwise_told_and_remembered() 
         assert "temperature" not in server.bodies[-1]
         assert any("max_completion_tokens" in note for note in endpoint.notes)
         assert any("temperature" in note for note in endpoint.notes)
+
+
+def test_requests_on_their_way_when_a_refusal_is_learned_are_sent_again() -> None:
+    """All workers send the refused setting before one of them hears of it."""
+    together = threading.Barrier(4)
+
+    def reply(body: dict[str, Any]) -> httpx.Response:
+        if "max_tokens" in body:
+            together.wait(timeout=20)
+            return refuse(400, "Unsupported: 'max_tokens'. Use 'max_completion_tokens' instead.")
+        if "temperature" in body:
+            return refuse(400, "Unsupported value: 'temperature' does not support 0.")
+        return completion(choice(content="fine"))
+
+    answers = ask(reply, *"abcd", concurrency=4)
+    assert [answer.text for answer in answers] == ["fine"] * 4
+
+
+def test_a_stream_that_is_refused_for_another_reason_ends() -> None:
+    def reply(body: dict[str, Any]) -> httpx.Response:
+        if "max_tokens" in body:
+            return refuse(400, "Unsupported: 'max_tokens'. Use 'max_completion_tokens' instead.")
+        return refuse(400, "this text is not allowed")
+
+    server = Server(reply)
+    with server.generator() as endpoint, pytest.raises(EndpointError, match="not allowed"):
+        list(endpoint.stream([Message("user", "q")], Sampling(max_new_tokens=9)))
+    assert len(server.bodies) == 2
 
 
 def test_a_wrong_setting_that_we_did_not_send_is_a_refusal() -> None:

@@ -315,3 +315,16 @@ def test_the_fingerprint_changes_with_whatever_changes_a_batch() -> None:
     assert fingerprint(steps=9) == same  # more steps of the same order
     for changed in ({"context": 4}, {"batch_tokens": 32}, {"seed": 1}):
         assert fingerprint(**changed) != same
+
+
+@pytest.mark.parametrize("text", ["word " * 500, "one line\n" + "word " * 500, "x" * 300, "a b"])
+def test_a_single_document_leaves_text_to_train_on_and_to_measure(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    corpus = Corpus("c", path, held_out=0.1)
+    train, held = (next(split_documents(corpus, held_out=side)).text for side in (False, True))
+    assert train + held == text
+    assert len(train) >= 0.4 * len(text)
+    assert held

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from residency.cli.exit_codes import exit_with
 from residency.cli.init import parse_columns, parse_numbers
 from residency.cli.options import Json
 from residency.cli.progress import ProgressDisplay
@@ -86,24 +87,23 @@ def check_command(
             out=out,
             progress=progress,
         )
-    if as_json:
-        body = result.report.to_dict()
-        body["shown"] = [vars(s) for s in result.shown]
-        if result.fixed:
-            body["fixed"] = vars(result.fixed) | {"folder": str(result.fixed.folder)}
-        print_json(json.dumps(body, ensure_ascii=False))
-    else:
-        show_report(result.report)
-        if result.dev_needs:
-            print_note(result.dev_needs)
-        if result.shown:
-            for note in result.template_notes:
-                print_note(note, "dim")
-        for row in result.shown:
-            show_row(row)
-        _show_written_files(result)
-    if not sum(result.report.kept.values()):
-        raise typer.Exit(2)
+    with exit_with(0 if sum(result.report.kept.values()) else 2):
+        if as_json:
+            body = result.report.to_dict()
+            body["shown"] = [vars(s) for s in result.shown]
+            if result.fixed:
+                body["fixed"] = vars(result.fixed) | {"folder": str(result.fixed.folder)}
+            print_json(json.dumps(body, ensure_ascii=False))
+        else:
+            show_report(result.report)
+            if result.dev_needs:
+                print_note(result.dev_needs)
+            if result.shown:
+                for note in result.template_notes:
+                    print_note(note, "dim")
+            for row in result.shown:
+                show_row(row)
+            _show_written_files(result)
 
 
 def show_report(report: CheckReport) -> None:

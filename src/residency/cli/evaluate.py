@@ -80,7 +80,7 @@ def show_requests(requests: Requests, *, priced: bool) -> None:
         console.print(make_safe(f"Note: {note}."))
     if requests.failed:
         console.print(
-            f"{requests.failed} failed and are in no figure, the last: {make_safe(requests.error)}. "
+            f"{requests.failed} failed and are in no figure, the last: {make_safe(requests.error).rstrip('.')}. "
             "The same command asks again.",
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from residency.cli.exit_codes import exit_with
 from residency.cli.options import Directory, Json, ModelName, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line
@@ -69,26 +70,25 @@ def export_command(
             quantisations=[q.strip() for q in quantise.split(",") if q.strip()],
             margin=margin / 100, grade=grade, force=force, push=push, public=public,
         )  # fmt: skip
-    if as_json:
-        print_json(
-            json.dumps(
-                {
-                    "folder": str(result.folder),
-                    "score": result.score,
-                    "files": [asdict(row) for row in result.files],
-                    "notes": result.notes,
-                    "licences": result.licences,
-                    "pushed": result.pushed,
-                    "failed": result.failed,
-                    "written": result.written,
-                    "next_step": result.next_step,
-                }
+    with exit_with(1 if result.failed else 0):
+        if as_json:
+            print_json(
+                json.dumps(
+                    {
+                        "folder": str(result.folder),
+                        "score": result.score,
+                        "files": [asdict(row) for row in result.files],
+                        "notes": result.notes,
+                        "licences": result.licences,
+                        "pushed": result.pushed,
+                        "failed": result.failed,
+                        "written": result.written,
+                        "next_step": result.next_step,
+                    }
+                )
             )
-        )
-    else:
-        _print_table(result)
-    if result.failed:
-        raise typer.Exit(1)
+        else:
+            _print_table(result)
 
 
 def _print_table(result: ExportResult) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from residency.cli.exit_codes import exit_with
 from residency.cli.json_output import to_jsonable
 from residency.cli.options import Json
 from residency.cli.terminal import console, print_json, print_line, quote_path
@@ -119,13 +120,12 @@ def _gate_project(
 
 def _tell(report: GateReport, as_json: bool) -> None:
     """Print the report, and exit with 1 where the gate is closed."""
-    if as_json:
-        body = {"passed": report.passed, **to_jsonable(report)}
-        print_json(json.dumps(body, ensure_ascii=False))
-    else:
-        _print_report(report)
-    if not report.passed:
-        raise typer.Exit(1)
+    with exit_with(0 if report.passed else 1):
+        if as_json:
+            body = {"passed": report.passed, **to_jsonable(report)}
+            print_json(json.dumps(body, ensure_ascii=False))
+        else:
+            _print_report(report)
 
 
 def build_changes_table(title: str, changes: Sequence[PairedChange]) -> Table:

@@ -73,6 +73,8 @@ def run_command_line(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
     name = next((a for a in arguments if not a.startswith("-")), "") or _completed_command()
+    if "_RESIDENCY_COMPLETE" in os.environ:
+        os.environ["COLUMNS"] = "1000"  # fish takes the second line of a help text for a proposal
 
     def call() -> None:
         for word in arguments:
@@ -154,6 +156,8 @@ def call_guarded(call: Callable[[], Any], *, debug: bool) -> int:
         _close_stdout()
         return 0
     except typer.Exit as end:
+        if isinstance(end.__cause__, BrokenPipeError):
+            _close_stdout()
         return end.exit_code
     except typer.Abort as error:
         return report_interruption(error.__cause__ or error.__context__)

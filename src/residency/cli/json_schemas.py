@@ -50,7 +50,7 @@ def add_schema(text: str, words: Sequence[str]) -> str:
 def make_schema(command_or_name: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a command's output.
 
-    Documented fields are required, and others may come; the type of a field is told where it is the same
+    The fields of one form are required, and others may come; the type of a field is told where it is the same
     in every output.
 
     Args:
@@ -69,18 +69,21 @@ def make_schema(command_or_name: str) -> dict[str, Any]:
         )
     name = name_schema(command.split())
     properties: dict[str, Any] = {"schema": {"const": name}}
-    properties |= {key: _describe_field(key, text) for key, text in shape.fields.items()}
+    properties |= {key: _describe_field(key, text) for key, text in shape.known_fields.items()}
     if shape.row_fields:
         rows = {key: _describe_field(key, text) for key, text in shape.row_fields.items()}
         row = {"type": "object", "properties": rows, "required": list(rows)}
         properties["rows"] = {"type": "array", "items": row}
+    main = ["schema", *(["rows"] if shape.row_fields else shape.fields)]
+    forms = [main, *(["schema", *fields] for fields in shape.other_forms.values())]
+    required = {"anyOf": [{"required": form} for form in forms]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": name,
         "description": shape.about,
         "type": "object",
         "properties": properties,
-        "required": list(properties),
+        **(required if len(forms) > 1 else {"required": main}),
     }
 
 

@@ -157,7 +157,9 @@ def _show_judged(judged: Judged) -> None:
     ]
     if report.failed:
         message = next(f.message for f in report.findings if f.message.startswith(NO_ANSWER))
-        lines.append(f"A failed request: {make_safe(message)}. The same command asks again.")
+        lines.append(
+            f"A failed request: {make_safe(message).rstrip('.')}. The same command asks again."
+        )
     lines += [*describe_refused_schema(judged.unconstrained), *_describe_trust(judged)]
     for line in lines:
         console.print(line)

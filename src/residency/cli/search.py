@@ -78,7 +78,8 @@ def search_command(
         if result.gain is not None and result.gain.low > 0:
             where = quote_path(directory / "residency.toml")
             lines = [f"{name} = {json.dumps(value)}" for name, value in result.best.items()]
-            print_line(f"Next: in {where}, under [train]: {'; '.join(lines)}. Then residency run")
+            print_line(f"Next: in {where}, under [train]: {'; '.join(lines)}")
+            print_line(f"Then: residency run {quote_path(directory)}")
 
 
 def describe_search(search: Search, trials: int) -> str:

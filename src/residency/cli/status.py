@@ -53,4 +53,5 @@ def status_command(
         print_line(f"Not complete. Go on with: residency {command}")
     for number, action in enumerate(actions, start=1):
         command = action.write_command(quote_path(directory))
-        print_line(f"Next {number}. {action.title}. {action.reason} → {command}")
+        print_line(f"Next {number}. {action.title}. {action.reason}")
+        print_line(f"  → {command}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,23 @@ class SafeConsole(Console):
             options.setdefault("soft_wrap", True)
         super().print(*objects, **options)
 
+    def input(self, *args: Any, **options: Any) -> str:
+        """As rich asks; where stdin or stdout is closed there is nothing to read.
+
+        Raises:
+            EOFError: nobody can answer.
+        """
+        if sys.stdin is None or sys.stdout is None:
+            raise EOFError
+        return super().input(*args, **options)
+
     def on_broken_pipe(self) -> None:
         """The reader has seen enough; the command line ends without complaint."""
         raise BrokenPipeError
 
+
+_COPIED = re.compile(r"\bresidency [a-z]|[/\\]|\w = ")
+"""A command, a path or a setting."""
 
 console = SafeConsole()
 """Where results go (stdout)."""
@@ -112,8 +126,11 @@ errors = SafeConsole(stderr=True)
 
 
 def print_line(text: str, style: str = "") -> None:
-    """A line of a result, broken only by the terminal itself, so that it can be copied."""
-    console.print(Text(text, style=style), soft_wrap=True)
+    """A line of a result; one with a command, a path or a setting stays whole, so that it can be copied.
+
+    The terminal itself breaks such a line where it ends; other sentences are broken between words.
+    """
+    console.print(Text(text, style=style), soft_wrap=_COPIED.search(text) is not None)
 
 
 def print_heading(text: str) -> None:

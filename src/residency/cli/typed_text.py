@@ -28,7 +28,7 @@ def read_typed_text(prompt: str, keys: Collection[str] = ()) -> str:
     Raises:
         EOFError, KeyboardInterrupt: as ``input`` does.
     """
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         with contextlib.suppress(ImportError):  # it takes a whole paste where the terminal marks it
             importlib.import_module("readline")
     lines = [console.input(prompt)]
@@ -48,7 +48,7 @@ def read_typed_text(prompt: str, keys: Collection[str] = ()) -> str:
 
 def _do_lines_wait() -> bool:
     """Whether a terminal holds another line already; False where nobody types."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         return False
     if sys.platform == "win32":
         import msvcrt

@@ -225,10 +225,11 @@ class EndpointGenerator:
         body = build_request(self.config.model, Prompt(tuple(messages)), sampling)
         body["stream"] = True
         while True:
+            sent = self._adaptation.adapt(body)
             try:
-                yield from stream_answer(self._client, self._adaptation.adapt(body))
+                yield from stream_answer(self._client, sent)
             except RefusedError as error:
-                if not self._adaptation.learn(body, error.what):
+                if not self._adaptation.learn(sent, error.what):
                     raise self._client.make_error(error.what) from None
             except TryAgainError as error:
                 raise self._client.make_error(error.what, _WAIT) from None
@@ -303,11 +304,12 @@ class EndpointGenerator:
     def _send(self, body: Mapping[str, Any]) -> Completion:
         """Send a request in the form that the server takes, and read its answer."""
         while True:
+            sent = self._adaptation.adapt(body)
             try:
-                raw = self._client.post(self._adaptation.adapt(body))
+                raw = self._client.post(sent)
                 break
             except RefusedError as error:
-                if self._adaptation.learn(self._adaptation.adapt(body), error.what):
+                if self._adaptation.learn(sent, error.what):
                     continue
                 if error.code in _DOUBTFUL and not self._answers_others():
                     raise self._client.make_error(error.what) from None

@@ -33,7 +33,7 @@ class RequestAdaptation:
         }
 
     def learn(self, body: Mapping[str, Any], refusal: str) -> bool:
-        """Whether a refusal of ``body`` is about a setting that can be sent otherwise."""
+        """Whether a refusal of ``body``, as it was sent, is about a setting that can be sent otherwise."""
         named = [name for name in body if re.search(rf"\b{name}\b", refusal)]
         with self._lock:
             for name in named:

@@ -210,7 +210,8 @@ def split_documents(corpus: Corpus, *, held_out: bool) -> Iterator[Document]:
     """The training documents of a corpus, or those held out.
 
     With a share, a document is held out by the hash of its text, so the choice does not depend
-    on the order. Of a corpus of a single document the end is held out, from a paragraph on.
+    on the order. Of a corpus of a single document the end is held out, from a line on, or from a word
+    on where lines are long.
     """
     if isinstance(corpus.held_out, Path):
         yield from read_documents(corpus.held_out if held_out else corpus.path, corpus.field)
@@ -220,7 +221,7 @@ def split_documents(corpus: Corpus, *, held_out: bool) -> Iterator[Document]:
     head = list(itertools.islice(stream, _HEAD))
     if len(head) == 1 and share > 0:
         only = head[0]
-        cut = only.text.rfind("\n", 0, int(len(only.text) * (1 - share))) + 1
+        cut = _find_cut(only.text, int(len(only.text) * (1 - share)))
         yield Document(only.text[cut:] if held_out else only.text[:cut], only.where)
         return
     lowest = min((_hash_fraction(document.text) for document in head), default=1.0)
@@ -229,6 +230,15 @@ def split_documents(corpus: Corpus, *, held_out: bool) -> Iterator[Document]:
         # A small corpus may have no document below the share: then its lowest is held out.
         if (fraction < share or (share > 0 and fraction == lowest)) == held_out:
             yield document
+
+
+def _find_cut(text: str, wanted: int) -> int:
+    """Where a text is divided in two: behind a line, or a space, that ends shortly before ``wanted``."""
+    for mark in ("\n", " "):
+        cut = text.rfind(mark, 0, wanted) + 1
+        if 2 * cut >= wanted:
+            return cut
+    return wanted
 
 
 def _hash_fraction(text: str) -> float:

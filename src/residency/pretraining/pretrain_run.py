@@ -17,7 +17,7 @@ from typing import Any
 from safetensors import safe_open
 
 from residency.config.train import TrainConfig
-from residency.errors import ModelError, ResumeError
+from residency.errors import DataError, ModelError, ResumeError
 from residency.files.atomic_write import open_draft_folder, write_json
 from residency.files.write_errors import raise_os_errors
 from residency.interfaces import Progress, ProgressEvent, no_progress
@@ -114,6 +114,14 @@ class PretrainRun:
 
     def _pack_batches(self, files: Sequence[TokenFile]) -> PackedBatches:
         run = self.recipe.run
+        for corpus, file in zip(self.corpora, files, strict=True):
+            if not len(file.tokens):
+                raise DataError(
+                    "all of its text is held out, and none is left to train on",
+                    where=str(corpus.path),
+                    next_step="give more text than one document, or measure on another file "
+                    "(held_out)",
+                )
         return PackedBatches(
             files,
             [corpus.share for corpus in self.corpora],
