@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from residency.text.negation import is_negator
 from residency.text.number_equality import is_near
-from residency.text.numbers import Number
+from residency.text.numbers import TOO_GREAT, Number
 from residency.text.units import Unit, read_unit
 
 _DASH = re.compile(
@@ -23,6 +23,7 @@ _BOUND = re.compile(
     r"|al menos))\s?(?:[€$£¥]\s?)?\Z",
     re.IGNORECASE,
 )
+_LONGEST_SHOWN = 80
 _LAST_WORD = re.compile(
     r"(?P<word>[\w'’]+)\s+(?:(?:equal to|exactly|really|just|gleich|genau|exactement)\s+)?[€$£¥*]*\Z"
 )
@@ -53,7 +54,7 @@ def read_around(text: str, numbers: Sequence[Number], number: Number) -> Reading
     first, last = pair or (number, number)
     unit = read_unit(text, number.start, max(number.end, number.scale_end))
     bound = find_bound(text, first)
-    return Reading(number, pair, bound, unit, text[first.start : last.end])
+    return Reading(number, pair, bound, unit, text[first.start : last.end][:_LONGEST_SHOWN])
 
 
 def compare_readings(
@@ -71,6 +72,8 @@ def compare_readings(
         if pair:
             return (None if _may_mean(pair, number, tolerance) else False), "two numbers, not one"
     mine, theirs = written.number, wanted.number
+    if mine.reason == TOO_GREAT and theirs.value is not None:
+        return False, mine.reason
     if mine.value is None and mine.alternative is not None:
         near = is_near(replace(mine, value=mine.alternative), theirs, tolerance) and None
         return near, mine.reason

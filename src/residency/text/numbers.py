@@ -41,6 +41,8 @@ from residency.text.number_forms import (
 )
 from residency.text.number_scales import read_scale
 
+TOO_GREAT = "greater than any number that can be compared"
+"""The reason of a number beyond every float: it is none that can be compared."""
 _RAISED = str.maketrans("⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "-+0123456789")
 
 
@@ -155,8 +157,7 @@ def _hold_in_float(number: Number) -> Number:
     """What is beyond every float, most often an id such as 34e613, has no value."""
     if number.value is None or math.isfinite(number.value):
         return number
-    reason = "greater than any number that can be compared"
-    return replace(number, value=None, alternative=None, reason=reason)
+    return replace(number, value=None, alternative=None, reason=TOO_GREAT)
 
 
 def _add_surroundings(number: Number, text: str) -> Number:

@@ -33,6 +33,7 @@ _UNITS: dict[str, tuple[str, float]] = {
     **{"m²": ("m²", 1.0), "m2": ("m²", 1.0), "km²": ("m²", 1e6), "km2": ("m²", 1e6)},
     **{"Wh": ("Wh", 1.0), "kWh": ("Wh", 1e3), "MWh": ("Wh", 1e6)},
     **{"W": ("W", 1.0), "kW": ("W", 1e3), "MW": ("W", 1e6)},
+    **{"KiB": ("B", 2.0**10), "MiB": ("B", 2.0**20), "GiB": ("B", 2.0**30), "TiB": ("B", 2.0**40)},
     **{"kB": ("B", 1e3), "KB": ("B", 1e3), "MB": ("B", 1e6), "GB": ("B", 1e9), "TB": ("B", 1e12)},
 }
 _UNIT = re.compile(
@@ -41,6 +42,8 @@ _UNIT = re.compile(
 _MONEY = {"€": "€", "EUR": "€", "euro": "€", "euros": "€", "$": "$", "USD": "$", "dollar": "$"}
 _MONEY |= {"dollars": "$", "£": "£", "GBP": "£", "¥": "¥", "JPY": "¥", "yen": "¥", "CNY": "CNY"}
 _MONEY |= {"CHF": "CHF", "Fr.": "CHF", "₹": "₹", "INR": "₹", "CAD": "CAD", "AUD": "AUD"}
+_MONEY |= {"Rs": "₹", "Rs.": "₹", "₽": "₽", "руб.": "₽", "руб": "₽", "₩": "₩", "₺": "₺"}
+_MONEY |= {"R$": "R$", "zł": "zł", "kr": "kr", "Kč": "Kč", "元": "CNY", "円": "¥", "원": "₩"}
 _MONEY_WORDS = "|".join(sorted(map(re.escape, _MONEY), key=len, reverse=True))
 _MONEY_BEHIND = re.compile(rf"\s?({_MONEY_WORDS})(?!\w)")
 _MONEY_BEFORE = re.compile(rf"(?<!\w)({_MONEY_WORDS})\s?[-+−]?\Z")

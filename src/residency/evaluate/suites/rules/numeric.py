@@ -43,7 +43,7 @@ class Numeric(Rule):
 
     NAME: ClassVar[str] = "numeric"
     KIND: ClassVar[str] = "wrong"
-    VERSION: ClassVar[int] = 7
+    VERSION: ClassVar[int] = 8
 
     value: float | None = None
     abs_: float = Field(0.0, ge=0, alias="abs")
