@@ -65,6 +65,7 @@ def test_a_resolved_issue_that_fails_again_closes_the_gate(side: GateSide) -> No
     resolved = replace(side, issues=(replace(side.issues[0], resolved=True),))
     before = spoil(resolved, 14)  # not much better before, so nothing regressed
     assert kinds(before, spoil(resolved, 16)) == {"came back"}
+    assert kinds(before, spoil(side, 16)) == {"came back"}  # the later run found it anew
     assert kinds(before, spoil(resolved, 2)) == set()
     assert kinds(spoil(side, 14), spoil(side, 16)) == set()  # never was resolved
 

@@ -136,3 +136,14 @@ def test_commands_that_the_skill_names_exist() -> None:
 
     named = set(re.findall(r"residency ([a-z]+)", read_skill())) - {"command"}
     assert named and named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("most", [60_000, 5_000, 700])
+def test_what_is_too_long_loses_its_largest_fields_and_keeps_the_others(most: int) -> None:
+    """A status says whether its run is complete, however much the run measured."""
+    heavy = {f"m-{n}": {f"kind {k}": ["x" * 90] * 9 for k in range(60)} for n in range(20)}
+    body = {"schema": "residency.status/1", "complete": True, "running": None, "test": heavy}
+    short = shorten_result(body, most)
+    assert len(json.dumps(short, indent=2)) <= most
+    assert short["complete"] is True and short["running"] is None
+    assert short["left_out"] == ["test"] and "residency COMMAND --json" in short["shortened"]

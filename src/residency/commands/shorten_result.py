@@ -6,7 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-HEAVY = ("by_item", "slices", "shown", "settings", "histogram", "members", "examples_shown")
+HEAVY = (
+    "by_item",
+    "slices",
+    "shown",
+    "settings",
+    "histogram",
+    "members",
+    "examples_shown",
+    "sides",
+)
 """Fields that a summary does without."""
 _LONGEST_TEXT = 2000
 
@@ -14,13 +23,14 @@ _LONGEST_TEXT = 2000
 def shorten_result(body: Mapping[str, Any], most: int) -> dict[str, Any]:
     """The body, within ``most`` characters of JSON where that can be: indented, as tools send it.
 
-    Heavy fields go first; then lists are cut to fewer and fewer rows and texts to fewer letters.
+    Heavy fields go first; then lists are cut to fewer and fewer rows and texts to fewer letters; at last
+    the largest fields go, named in ``left_out``.
     ``shortened`` tells what was done, and is not there where nothing was.
     """
     whole = dict(body)
     if _count_characters(whole) <= most:
         return whole
-    for rows in (200, 50, 20, 8, 3, 1):
+    for rows in (200, 50, 20, 8, 5, 3, 1):
         letters = _LONGEST_TEXT if rows > 8 else 200
         short = {
             key: _cut(value, rows, letters) for key, value in whole.items() if key not in HEAVY
@@ -31,11 +41,20 @@ def shorten_result(body: Mapping[str, Any], most: int) -> dict[str, Any]:
         )
         if _count_characters(short) <= most:
             return short
-    return {
-        "schema": whole.get("schema", ""),
-        "shortened": f"more than {most} characters even in short; residency COMMAND --json prints all",
-        "fields": sorted(whole),
-    }
+    return _drop_largest(short, most)
+
+
+def _drop_largest(short: dict[str, Any], most: int) -> dict[str, Any]:
+    """A shortened body without its largest fields, as many as must go, which are named."""
+    sizes = {key: len(json.dumps(value, ensure_ascii=False)) for key, value in short.items()}
+    dropped: list[str] = []
+    for key in sorted(sizes.keys() - {"schema", "shortened"}, key=lambda key: -sizes[key]):
+        del short[key]
+        dropped.append(key)
+        short["left_out"] = dropped
+        if _count_characters(short) <= most:
+            break
+    return short
 
 
 def _count_characters(body: Mapping[str, Any]) -> int:

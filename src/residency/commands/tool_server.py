@@ -127,7 +127,7 @@ class ProjectTools:
             status = self.call("status")
         except UserError as error:
             return {**state, "status": str(error)}
-        return {**state, "complete": status["complete"], "running": status["running"]}
+        return {**state, **{name: status.get(name) for name in ("complete", "running")}}
 
     def stop_run(self) -> dict[str, Any]:
         """End the run that was started here; the same command goes on from there.

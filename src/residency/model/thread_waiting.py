@@ -14,8 +14,8 @@ SETTINGS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
 """Turns of GNU's library, and milliseconds of LLVM's and Intel's, before a waiting thread sleeps."""
 SERVER_SPINS = "30000"
 """Turns in a server, whose products for one answer are short, where nothing else wants the cores
-(``infer/thread_spinning.py`` sees to that): a token of SmolLM2-135M takes 20 ms on two cores of Zen 4, and 31 where
-a thread is woken for each product."""
+(``infer/thread_spinning.py`` sees to that): a token of SmolLM2-135M takes 22 ms on two cores of Zen 4, and 30 where
+a thread is woken for each product (``docs/performance.md``)."""
 
 
 def let_threads_sleep(*, server: bool = False) -> None:

@@ -22,7 +22,7 @@ class PersonalDataJudge:
     """Addresses, numbers of cards, accounts, telephones and people."""
 
     group: JudgeGroup = "personal"
-    version = "personal data 1"
+    version = "personal data 2"
 
     def find(self, text: str) -> list[Hit]:
         """Suspects by form and checksum."""
@@ -37,7 +37,7 @@ class SecretsJudge:
     """Keys, tokens, passwords in addresses."""
 
     group: JudgeGroup = "secrets"
-    version = "secrets 1"
+    version = "secrets 2"
 
     def find(self, text: str) -> list[Hit]:
         """Suspects by the forms of their makers; the kind is ``secret`` for all of them."""

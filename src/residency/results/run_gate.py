@@ -35,6 +35,8 @@ SCORE = "share of checks failed"
 def compare_sides(before: GateSide, after: GateSide, limits: GateLimits) -> GateReport:
     """An earlier model against the present one, on dev items that measure in both runs."""
     known = {issue.key: issue for issue in (*before.issues, *after.issues)}
+    # The later side, where it is resolved no more, does not say that it was.
+    known |= {i.key: replace(known[i.key], resolved=True) for i in before.issues if i.resolved}
     measuring = before.measuring & after.measuring
     groups = {**before.groups, **after.groups}
     compared_issues = [
