@@ -269,3 +269,28 @@ def test_schema_file_equals_inline_schema(tmp_path: Path) -> None:
         tmp_path, '[[rules]]\nrule = "json_schema"\nschema = { type = "object", required = ["a"] }'
     )
     assert by_file.hash == inline.hash
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ('rule = "numeric"\nabs = inf', "abs"),
+        ('rule = "numeric"\nvalue = nan', "value"),
+        ('rule = "exact"\nseverity = nan', "severity"),
+        ('rule = "exact"\nmin_reference_words = 5\nmax_reference_words = 2', "greater than"),
+        ('rule = "exact"\nmode = "value"\nanswers = ["a"]', "leave 'answers' out"),
+        ('rule = "choices"\nchoices = ["a", "A."]', "the same"),
+        ('rule = "choices"\nchoices = ["a", ""]', "empty"),
+        ('rule = "stop_words"\nwords = [" "]', "words"),
+        ('rule = "contains"\nall = [""]', "all"),
+        ('rule = "regex"\npattern = ""', "empty pattern"),
+        ('rule = "fields"\nfields = ["a", "A"]', "twice"),
+    ],
+)
+def test_values_by_which_every_or_no_answer_passes_are_refused(
+    tmp_path: Path, rule: str, reason: str
+) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(f"[[rules]]\n{rule}\n")
+    with pytest.raises(SuiteError, match=reason):
+        load_suite(path)

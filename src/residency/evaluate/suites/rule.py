@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from residency.errors import SuiteError, UserError
 from residency.evaluate.judged_answer import JudgedAnswer
@@ -33,6 +33,8 @@ from residency.nouns.finding import Finding
 from residency.text.answer_fields import Parse, parse_answer
 from residency.text.words import split_words
 
+Word = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+"""A text that can be looked for: an empty one stands in every answer."""
 RAISED_HELP = (
     "mend it. A rule is given the answer's text and its example; with an instruction shared by all "
     "rows (data.instruction) the row's own text is example.prompt_text"
@@ -42,7 +44,9 @@ RAISED_HELP = (
 class Rule(BaseModel):
     """Settings that every rule takes; a subclass adds more, and ``check``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
 
     NAME: ClassVar[str] = ""
     KIND: ClassVar[str] = ""
@@ -69,6 +73,16 @@ class Rule(BaseModel):
     """Only examples whose reference has at most so many words."""
     reference_form: ReferenceForm = ""
     """Only examples whose reference has this form."""
+
+    @model_validator(mode="after")
+    def _scope_holds_something(self) -> Rule:
+        top = self.max_reference_words
+        if top is not None and self.min_reference_words > top:
+            raise ValueError(
+                f"'min_reference_words' ({self.min_reference_words}) is greater than "
+                f"'max_reference_words' ({top})"
+            )
+        return self
 
     @property
     def detector(self) -> str:

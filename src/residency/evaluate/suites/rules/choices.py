@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from residency.evaluate.suites.check_result import (
     Check,
@@ -30,6 +30,18 @@ class Choices(Rule):
 
     choices: tuple[str, ...] = Field(min_length=2)
     compare: bool = True
+
+    @model_validator(mode="after")
+    def _choices_can_be_told_apart(self) -> Choices:
+        known = [normalise_answer(choice) for choice in self.choices]
+        if "" in known:
+            raise ValueError("a choice is empty")
+        twice = next(
+            (c for c, form in zip(self.choices, known, strict=True) if known.count(form) > 1), None
+        )
+        if twice is not None:
+            raise ValueError(f"{twice!r} and another choice are the same without case and marks")
+        return self
 
     @property
     def _format_kind(self) -> str:

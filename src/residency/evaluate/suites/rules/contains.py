@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from residency.evaluate.suites.check_result import Check, Item, fail_check, pass_check
 from residency.evaluate.suites.literal_patterns import literal_pattern
-from residency.evaluate.suites.rule import Rule
+from residency.evaluate.suites.rule import Rule, Word
 
 
 class Contains(Rule):
@@ -20,9 +20,9 @@ class Contains(Rule):
     KIND: ClassVar[str] = "contains"
     VERSION: ClassVar[int] = 3
 
-    all_of: tuple[str, ...] = Field((), alias="all")
-    any_of: tuple[str, ...] = Field((), alias="any")
-    none_of: tuple[str, ...] = Field((), alias="none")
+    all_of: tuple[Word, ...] = Field((), alias="all")
+    any_of: tuple[Word, ...] = Field((), alias="any")
+    none_of: tuple[Word, ...] = Field((), alias="none")
     reference: bool = False
     whole_words: bool = True
     """``false``: also inside longer words, as "5" stands in "15"."""

@@ -31,6 +31,10 @@ class Fields(Rule):
     def _whole_answer(self) -> Fields:
         if self.field:
             raise ValueError("'field' does not go with this rule; name the fields in 'fields'")
+        names = [name.casefold() for name in self.fields]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"'fields' names {twice!r} twice")
         stray = [name for name in self.free if self.fields and name not in self.fields]
         if stray:
             raise ValueError(f"'free' names {stray[0]!r}, which is not in 'fields'")

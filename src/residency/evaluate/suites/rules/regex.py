@@ -36,6 +36,8 @@ class Regex(Rule):
     @field_validator("pattern")
     @classmethod
     def _compile_once(cls, value: str) -> str:
+        if not value:
+            raise ValueError("an empty pattern is found in every answer")
         try:
             regex.compile(value)
         except regex.error as error:

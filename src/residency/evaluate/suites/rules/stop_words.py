@@ -11,7 +11,7 @@ from pydantic import Field
 
 from residency.evaluate.suites.check_result import Check, Item, fail_check, pass_check
 from residency.evaluate.suites.literal_patterns import literal_pattern
-from residency.evaluate.suites.rule import Rule
+from residency.evaluate.suites.rule import Rule, Word
 
 
 class StopWords(Rule):
@@ -21,7 +21,7 @@ class StopWords(Rule):
     KIND: ClassVar[str] = "stop_words"
     VERSION: ClassVar[int] = 3
 
-    words: tuple[str, ...] = Field(min_length=1)
+    words: tuple[Word, ...] = Field(min_length=1)
     whole_words: bool = True
     case: bool = False
 
