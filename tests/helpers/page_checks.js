@@ -138,5 +138,33 @@
     const least = Math.min(...under.map((paper) => contrast(over(ink, paper), paper)));
     if (least < (large ? 3 : 4.5)) tell(`contrast ${least.toFixed(2)}`, element);
   }
+  // what is written in fields, and their edges (WCAG 1.4.3, 1.4.11); what is pressed is large enough (2.5.8)
+  all("input:not([type=hidden], [type=checkbox], [type=radio], [type=file]), select, textarea").forEach((field) => {
+    if (field.disabled) return;
+    const style = getComputedStyle(field);
+    const under = papersOf(field);
+    const inks = { text: style.color };
+    if (field.placeholder) inks.placeholder = getComputedStyle(field, "::placeholder").color;
+    Object.entries(inks).forEach(([what, colour]) => {
+      const least = Math.min(...under.map((paper) => contrast(over(parse(colour), paper), paper)));
+      if (least < 4.5) tell(`contrast ${least.toFixed(2)} of the ${what}`, field);
+    });
+    const around = papersOf(field.parentElement);
+    const edge = Math.min(...around.map((paper) => contrast(over(parse(style.borderTopColor), paper), paper)));
+    if (edge < 3) tell(`contrast ${edge.toFixed(2)} of the edge`, field);
+  });
+  const middleOf = ({ left, right, top, bottom }) => [(left + right) / 2, (top + bottom) / 2];
+  const targets = all("button, select, summary, input:not([type=hidden])").map((element) => {
+    const label = element.matches("[type=checkbox], [type=radio]") && element.closest("label");
+    const box = (label || element).getBoundingClientRect();
+    return { element, box, middle: middleOf(box) };
+  });
+  targets.filter(({ box }) => Math.min(box.width, box.height) < 24).forEach(({ element, box, middle }) => {
+    const isCrowded = targets.some((other) => other.element !== element
+      && Math.hypot(other.middle[0] - middle[0], other.middle[1] - middle[1]) < 24);
+    if (isCrowded || !element.matches("input")) {
+      tell(`${Math.round(box.width)} × ${Math.round(box.height)} px to press`, element);
+    }
+  });
   return wrong;
 }
