@@ -35,6 +35,7 @@ def test_pain_42_reasoning_between_known_marks_is_no_answer(opening: str, closin
             "Write `<think>` first and `</think>` last.",
         ),
         ("<THINK>a</THINK>B", "B"),
+        ("<think>a</think><|begin_of_box|>B<|end_of_box|>", "B"),
         ("I think that 3 < 4", "I think that 3 < 4"),
         ("< think >a</ think >B", "B"),
         ("analysisWe look.assistantfinalParis", "Paris"),

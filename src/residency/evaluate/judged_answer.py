@@ -15,7 +15,7 @@ from residency.nouns.finding import Finding
 from residency.nouns.response import Response
 from residency.text.reasoning import find_answer
 
-READING = 3
+READING = 4
 """Version of what is read as an answer; stored findings of another one are not reused."""
 
 

@@ -24,7 +24,10 @@ MARKS: tuple[tuple[str, str], ...] = (
     ("<mm:think>", "</mm:think>"),
     ("<seed:think>", "</seed:think>"),
     ("&lt;think&gt;", "&lt;/think&gt;"),
+    ("<thought_process>", "</thought_process>"),
+    ("<reasoning_content>", "</reasoning_content>"),
     ("<|thinking|>", "<|/thinking|>"),
+    ("<|think|>", "<|/think|>"),
     ("<unused94>", "<unused95>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
@@ -39,6 +42,7 @@ ANSWER_MARKS: tuple[tuple[str, str], ...] = (
     ("", "<|return|>"),
     ("", "<|end|>"),
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
+    ("<|begin_of_box|>", "<|end_of_box|>"),
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
     ("[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"),
 )
