@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 import shlex
@@ -12,7 +13,7 @@ import pytest
 from residency.cli.app import COMMANDS, load_command, name_folder
 from residency.cli.invoke import run_command_line
 from residency.cli.options import split_folder
-from residency.cli.terminal import SafeConsole
+from residency.cli.terminal import SafeConsole, print_line
 from residency.errors import UserError
 
 
@@ -114,7 +115,31 @@ def test_a_text_longer_than_any_width_is_not_broken_in_a_pipe(
     monkeypatch.delenv("COLUMNS", raising=False)
     text = " ".join(f"word{number}" for number in range(300))
     SafeConsole().print(text)
-    assert capsys.readouterr().out == text + "\n"
+    print_line(text)
+    assert capsys.readouterr().out == f"{text}\n{text}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_whole"),
+    [
+        ("Of the single checks more than half passed, and of the answers a third. " * 3, False),
+        ("Go on with residency run 'Projekt äöü #1' --rounds 3 " * 3, True),
+        ("Report: /a/long/path/to/a/report.html " * 3, True),
+        ("Set rounds.trainings = 4 and run it again " * 3, True),
+    ],
+)
+def test_at_a_terminal_sentences_are_broken_between_words_and_commands_stay_whole(
+    text: str, is_whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    terminal = SafeConsole()
+    terminal.file, terminal._force_terminal = shown, True
+    terminal.width = 60
+    monkeypatch.setattr("residency.cli.terminal.console", terminal)
+    print_line(text.strip())
+    lines = [line.rstrip() for line in shown.getvalue().splitlines()]
+    assert (len(lines) == 1) == is_whole
+    assert " ".join(lines) == text.strip()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

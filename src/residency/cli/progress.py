@@ -7,7 +7,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from residency.cli.terminal import cut_text, errors, format_number
+from residency.cli.terminal import cut_text, errors, format_number, holds_copied_text
 from residency.interfaces import WHOLE_RUN, ProgressEvent
 from residency.project.stage_pace import StagePace
 from residency.secrets import hide_secrets
@@ -83,7 +83,8 @@ class ProgressDisplay:
     def say(self, line: str) -> None:
         """A line above the bars."""
         where = self._bars.console if self._live else errors
-        where.print(make_safe(hide_secrets(line)), soft_wrap=True)
+        stays_whole = not where.is_terminal or holds_copied_text(line)
+        where.print(make_safe(hide_secrets(line)), soft_wrap=stays_whole)
 
     def _print_plan(self, event: ProgressEvent) -> None:
         """Where the whole run is, each time a stage begins."""

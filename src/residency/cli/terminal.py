@@ -117,7 +117,6 @@ class SafeConsole(Console):
 
 
 _COPIED = re.compile(r"\bresidency [a-z]|[/\\]|\w = ")
-"""A command, a path or a setting."""
 
 console = SafeConsole()
 """Where results go (stdout)."""
@@ -130,7 +129,13 @@ def print_line(text: str, style: str = "") -> None:
 
     The terminal itself breaks such a line where it ends; other sentences are broken between words.
     """
-    console.print(Text(text, style=style), soft_wrap=_COPIED.search(text) is not None)
+    stays_whole = not console.is_terminal or holds_copied_text(text)
+    console.print(Text(text, style=style), soft_wrap=stays_whole)
+
+
+def holds_copied_text(text: str) -> bool:
+    """Whether a line holds what people copy: a command, a path or a setting."""
+    return _COPIED.search(text) is not None
 
 
 def print_heading(text: str) -> None:
