@@ -173,7 +173,9 @@ def test_forgetting_beyond_the_margin_closes_the_gate(finished_run: Path) -> Non
     store.close()
 
 
-def test_gate_from_python(finished_run: Path, tmp_path: Path) -> None:
+def test_gate_from_python(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = Project.open(copy_run(finished_run, tmp_path / "p"))
     report = project.gate("round-1")
     assert report.before.startswith("round 1")
@@ -185,6 +187,12 @@ def test_gate_from_python(finished_run: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="0 models"):
         project.gate("final")
     assert [c.name for c in report.checks][-1] == "share of checks failed"
+    with pytest.raises(StoreError, match="no run before"):
+        project.gate("previous")
+    run = project.store.latest_run()
+    with project.store.writer("a run that is given up before its first model"):
+        project.store.add_run("run-given-up", {"settings": {}})
+    monkeypatch.setattr(Store, "latest_run", lambda _: run)
     with pytest.raises(StoreError, match="no run before"):
         project.gate("previous")
     project.store.close()

@@ -77,9 +77,10 @@ def _read_baseline(store: Store, results: RunResults, root: Path, name: str) -> 
         )
     runs = [run for run in store.runs() if run != results.run]
     if name == "previous":
-        if not runs:
-            raise StoreError("there is no run before this one", where="--baseline")
-        return read_run_side(RunResults(store, runs[-1]))
+        for run in reversed(runs):  # one that was given up before its first model is none
+            if (earlier := RunResults(store, run)).final_id:
+                return read_run_side(earlier)
+        raise StoreError("there is no run before this one that has a model", where="--baseline")
     fitting = [run for run in runs if run.startswith(name)]
     if len(fitting) == 1:
         return read_run_side(RunResults(store, fitting[0]))
