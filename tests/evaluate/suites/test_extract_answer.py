@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from residency.evaluate.suites.closed_set import find_classes
-from residency.evaluate.suites.extract_answer import make_extraction
+from residency.evaluate.suites.extract_answer import AnswerExtraction, make_extraction
 from residency.evaluate.suites.grade import grade_responses, read_judged
 from residency.evaluate.suites.primary_metric import choose_primary
 from residency.evaluate.suites.rule_registry import make_rule
@@ -119,3 +119,19 @@ def test_confusion_counts_what_the_metric_counts() -> None:
     assert scores.primary is not None and scores.closed_set is not None
     assert scores.primary.scored_items == scores.closed_set.items == 5
     assert scores.primary.mean == scores.closed_set.accuracy == 3 / 5
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("It is 42, not 41.", "42"),
+        ("It is not 41 but 42.", "42"),
+        ("It is not 42.", None),
+        ("It is forty-two.", "forty-two"),
+        ("Es sind zweiundvierzig", "zweiundvierzig"),
+        ("I do not know", None),
+    ],
+)
+def test_the_last_number_is_one_that_the_answer_gives(text: str, answer: str | None) -> None:
+    found = AnswerExtraction("last_number").find_answer(text)
+    assert (found.text if found else None) == answer

@@ -17,10 +17,12 @@ import regex
 from residency.errors import SuiteError
 from residency.evaluate.judged_answer import ExtractedText
 from residency.evaluate.suites.rule_registry import suggest_name
+from residency.text.number_context import is_denied
+from residency.text.number_words import find_number_words
 from residency.text.numbers import drop_labels, find_numbers
 
 WAYS = ("regex", "last_number", "last_line", "json")
-EXTRACTION = 3
+EXTRACTION = 4
 """Version of the search for answers."""
 SECONDS = 1.0
 """Longest search of a pattern in one response."""
@@ -100,10 +102,14 @@ def make_extraction(raw: Any, *, where: str) -> AnswerExtraction:
 
 
 def _find_number(text: str) -> ExtractedText | None:
+    """The last number, in digits or else in words, that is not denied (*42, not 41*)."""
     numbers = drop_labels(find_numbers(text), text)
-    if not numbers:
+    places = [(n.start, max(n.end, n.scale_end)) for n in numbers]
+    places = places or [(start, end) for _, start, end in find_number_words(text)]
+    given = [place for place in places if not is_denied(text, place[0])]
+    if not given:
         return None
-    start, end = numbers[-1].start, max(numbers[-1].end, numbers[-1].scale_end)
+    start, end = given[-1]
     return ExtractedText(start, end, text[start:end])
 
 
