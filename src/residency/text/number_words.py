@@ -91,7 +91,7 @@ class _Word:
 def find_number_words(text: str) -> list[Found]:
     """Numbers written as words: value, start, end, in order; none beyond what words are used for."""
     is_short = len(text.strip()) <= SHORT_SIGNS
-    found = [
+    read_numbers = [
         (float(_read_han(hit[0])), *hit.span())
         for hit in _HAN.finditer(text)
         if (is_short or len(hit[0]) > 1) and len(hit[0]) <= _LONGEST_HAN
@@ -99,14 +99,14 @@ def find_number_words(text: str) -> list[Found]:
     words = _list_words(text)
     short_text = len(words) <= SHORT_WORDS
     if short_text:
-        found += _find_fractions(text)
+        read_numbers += _find_fractions(text)
     english = [_extend_english(number, text) for number in _find_english(words)]
     foreign = _find_foreign(words, text, short_text=short_text)
     # Of two readings of the same words the longer one: six, and six cent vingt.
     for number in sorted([*english, *foreign], key=lambda n: n[1] - n[2]):
-        if all(number[2] <= start or end <= number[1] for _, start, end in found):
-            found.append(number)
-    numbers = sorted((n for n in found if n[0] <= _LARGEST), key=lambda n: n[1])
+        if all(number[2] <= start or end <= number[1] for _, start, end in read_numbers):
+            read_numbers.append(number)
+    numbers = sorted((n for n in read_numbers if n[0] <= _LARGEST), key=lambda n: n[1])
     ends = [0, *(end for _, _, end in numbers)]
     return [_add_minus(*number, text, end) for number, end in zip(numbers, ends, strict=False)]
 

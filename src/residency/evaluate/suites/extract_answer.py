@@ -104,12 +104,12 @@ def make_extraction(raw: Any, *, where: str) -> AnswerExtraction:
 def _find_number(text: str) -> ExtractedText | None:
     """The last number, in digits or else in words, that is not denied (*42, not 41*)."""
     numbers = drop_labels(find_numbers(text), text)
-    places = [(n.start, max(n.end, n.scale_end)) for n in numbers]
-    places = places or [(start, end) for _, start, end in find_number_words(text)]
-    given = [place for place in places if not is_denied(text, place[0])]
-    if not given:
+    spans = [(n.start, max(n.end, n.scale_end)) for n in numbers]
+    spans = spans or [(start, end) for _, start, end in find_number_words(text)]
+    answers = [span for span in spans if not is_denied(text, span[0])]
+    if not answers:
         return None
-    start, end = given[-1]
+    start, end = answers[-1]
     return ExtractedText(start, end, text[start:end])
 
 
