@@ -144,14 +144,22 @@ def test_code_of_a_folders_own_is_refused_with_a_next_step(tmp_path: Path) -> No
     assert "transformers" in caught.value.next_step
 
 
-def test_a_tokenizer_model_alone_names_the_package_that_reads_it(tmp_path: Path) -> None:
-    from residency.model.load_model import load_tokenizer
+@pytest.mark.parametrize(
+    ("content", "package"),
+    [(b"\x0a\x03abc", "sentencepiece"), (b"aGVsbG8= 0\nd29ybGQ= 1\n", "tiktoken")],
+)
+def test_a_tokenizer_model_alone_names_the_package_that_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, package: str
+) -> None:
+    from residency.model import load_model as loading
 
     folder = make_base(tmp_path)
-    (folder / "tokenizer.model").write_bytes(b"\x0a\x03abc")
+    (folder / "tokenizer.model").write_bytes(content)
+    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelError) as caught:
-        load_tokenizer(folder)
-    assert "tokenizer" in caught.value.next_step
+        loading.load_tokenizer(folder)
+    assert package in caught.value.what
+    assert caught.value.next_step.startswith(f"pip install {package};")
 
 
 def divide_shards(folder: Path, changes: dict[str, Tensor], *, leave: bool = False) -> None:

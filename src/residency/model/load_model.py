@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -208,14 +209,19 @@ def load_tokenizer(path: Path | str) -> Any:
 def _tokenizer_error(path: Path, error: BaseException) -> ModelError:
     """What is missing, by name: a folder with a SentencePiece model alone needs a package to read it."""
     lines = str(error).strip().splitlines()
+    what = lines[0] if lines else type(error).__name__
     step = "save the model's tokenizer into the folder again, with a tokenizer.json"
-    if (path / "tokenizer.model").is_file() and not (path / "tokenizer.json").is_file():
-        wanted = [name for name in ("sentencepiece", "tiktoken") if name in str(error).lower()]
-        absent = [n for n in wanted or ["sentencepiece"] if importlib.util.find_spec(n) is None]
-        if absent:
-            step = f"pip install {' '.join(absent)}, which reads tokenizer.model; or {step}"
-    return ModelError(
-        f"the tokenizer cannot be loaded: {lines[0] if lines else type(error).__name__}",
-        where=str(path),
-        next_step=step,
-    )
+    vocabulary = path / "tokenizer.model"
+    if vocabulary.is_file() and not (path / "tokenizer.json").is_file():
+        # transformers names tiktoken for both kinds, which cannot read the other.
+        reader = "tiktoken" if _is_tiktoken(vocabulary) else "sentencepiece"
+        if importlib.util.find_spec(reader) is None:
+            what = f"its tokenizer.model is read by {reader}, which is not installed"
+            step = f"pip install {reader}; or {step}"
+    return ModelError(f"the tokenizer cannot be loaded: {what}", where=str(path), next_step=step)
+
+
+def _is_tiktoken(vocabulary: Path) -> bool:
+    """Whether a ``tokenizer.model`` is a list of tokens in base64 with their ranks, not SentencePiece's."""
+    with vocabulary.open("rb") as file:
+        return re.match(rb"[A-Za-z0-9+/]+=* \d+\r?\n", file.readline(4096)) is not None
