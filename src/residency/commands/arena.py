@@ -39,11 +39,11 @@ from residency.loop.respond import respond
 from residency.nouns.example import Example, Split, by_id
 from residency.nouns.model import Model
 from residency.nouns.response import Response
+from residency.nouns.short_view import ShortView
 from residency.project.named_models import choose_model_shots, find_model, label_model
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
-from residency.text.short_view import ShortView
 
 __all__ = [
     "Board",

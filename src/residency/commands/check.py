@@ -18,8 +18,8 @@ from residency.files.atomic_write import write_json, write_json_lines
 from residency.files.path_text import check_path_text
 from residency.interfaces import Progress, no_progress
 from residency.nouns.example import Split
+from residency.nouns.short_view import ShortView
 from residency.text.counts import write_count
-from residency.text.short_view import ShortView
 
 if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat

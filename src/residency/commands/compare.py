@@ -11,13 +11,13 @@ from residency.loop.assess import assess_stored_answers
 from residency.loop.item_outcomes import compare_kinds, find_kind_outcomes, map_groups
 from residency.nouns.example import Split
 from residency.nouns.model import Model
+from residency.nouns.short_view import ShortView, draw_table
 from residency.project.named_models import find_model, label_model
 from residency.project.workspace import Workspace
 from residency.results.kinds import kind_words
 from residency.results.number_formats import format_interval, format_percent, format_points
 from residency.results.primary_change import describe_primary
 from residency.results.units_sentence import tell_units
-from residency.text.short_view import ShortView, draw_table
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,11 +10,11 @@ from residency.loop.item_outcomes import find_issue_outcomes
 from residency.nouns.finding import Finding
 from residency.nouns.issue import Issue
 from residency.nouns.model import Model
+from residency.nouns.short_view import ShortView
 from residency.project.dev_split import split_dev
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
 from residency.text.counts import write_count
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True, repr=False)

@@ -23,11 +23,11 @@ from residency.moderation.open_moderator import open_moderator
 from residency.nouns.example import Example
 from residency.nouns.response import Response
 from residency.nouns.served_request import Feedback
+from residency.nouns.short_view import ShortView
 from residency.nouns.traffic_row import TrafficRow
 from residency.project.workspace import Workspace
 from residency.results.usage import DAY, count_without_text
 from residency.stats.intervals import clopper_pearson
-from residency.text.short_view import ShortView
 
 OWN_LOG = "log"
 """Names the project's request log instead of a file."""

@@ -22,12 +22,12 @@ from residency.nouns.example import Example, Split, by_id
 from residency.nouns.finding import Finding
 from residency.nouns.model import Model
 from residency.nouns.response import Response
+from residency.nouns.short_view import ShortView
 from residency.project.named_models import find_model, label_model
 from residency.project.workspace import Workspace
 from residency.stats.intervals import clopper_pearson
 from residency.stats.sample_reducer import Reduce, kind_outcomes
 from residency.store.record_kind import RecordKind
-from residency.text.short_view import ShortView
 
 __all__ = [
     "Judged",

@@ -17,6 +17,7 @@ from residency.files.json_records import read_json_lines_file
 from residency.nouns.example import Example
 from residency.nouns.issue import Issue
 from residency.nouns.response import Response
+from residency.nouns.short_view import ShortView
 from residency.project.named_models import find_model
 from residency.project.workspace import Workspace
 from residency.results.issue_labels import correct_issue_rate, load_labels
@@ -27,7 +28,6 @@ from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.text.counts import write_count
 from residency.text.percent import write_percent
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,8 +12,8 @@ from residency.moderation.measure_moderation import JudgeQuality, load_labelled,
 from residency.moderation.moderator import ModeratedText, Side
 from residency.moderation.open_moderator import open_moderator, open_text_judges
 from residency.nouns.example import Message
+from residency.nouns.short_view import ShortView
 from residency.project.workspace import Workspace
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from residency.text.short_view import add_drawing
+from residency.nouns.short_view import add_drawing
 
 if TYPE_CHECKING:
     from residency.results.run_summary import RunSummary

@@ -21,11 +21,11 @@ from residency.loop.judge_model import open_judge
 from residency.loop.measure_kinds import load_notes
 from residency.nouns.example import Example
 from residency.nouns.response import Response
+from residency.nouns.short_view import ShortView
 from residency.project.named_kinds import NamedKind, Way, append_kind, read_kinds
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.text.counts import write_count
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from residency.evaluate.suites.grade import grade_responses
 from residency.nouns.response import Response
+from residency.nouns.short_view import ShortView
 from residency.project.dev_split import split_dev
 from residency.project.named_kinds import NamedKind
 from residency.project.workspace import Workspace
@@ -14,7 +15,6 @@ from residency.results.run_results import RunResults
 from residency.stats.paired_outcomes import PairedComparison, compare_paired
 from residency.stats.sample_reducer import Outcomes, kind_outcomes
 from residency.text.counts import write_count
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True, repr=False)

@@ -27,6 +27,7 @@ from residency.errors import StoreError, UserError
 from residency.loop.measure_kinds import MODES_KEY, load_notes
 from residency.nouns.example import Example
 from residency.nouns.response import Response
+from residency.nouns.short_view import ShortView
 from residency.project.dev_split import split_dev
 from residency.project.named_kinds import (
     NamedKind,
@@ -38,7 +39,6 @@ from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.text.counts import write_count
-from residency.text.short_view import ShortView
 
 LONGEST_NOTE = 2000
 SAMPLE = 100

@@ -18,8 +18,8 @@ from residency.evaluate.suites.sensitivity_table import Sensitivity
 from residency.evaluate.suites.suite import Suite
 from residency.files.atomic_write import write_text
 from residency.loop.measure_sensitivity import measure_sensitivity
+from residency.nouns.short_view import ShortView
 from residency.project.workspace import Workspace
-from residency.text.short_view import ShortView
 
 SUITE_FILE = "suite.toml"
 

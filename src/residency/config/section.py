@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import inf
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from residency.nouns.short_view import draw_table
 
 LARGEST_NUMBER = 2**53
 """Numbers up to here are exact in every file that settings are written to."""
@@ -36,6 +39,27 @@ class Section(BaseModel):
         if is_number and abs(value) > LARGEST_NUMBER and value not in (inf, -inf):
             raise ValueError("a number of at most 2^53 is expected")
         return value
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """What differs from the defaults: a whole project's settings are some 150."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value != field.get_default(call_default_factory=True):
+                yield name, value
+
+    def _repr_html_(self) -> str:
+        """The same as a table, a setting a row."""
+        return draw_table(
+            [{"setting": name, "value": repr(value)} for name, value in _list_changed("", self)]
+        )
+
+
+def _list_changed(before: str, section: Section) -> Iterator[tuple[str, Any]]:
+    for name, value in section.__repr_args__():
+        if isinstance(value, Section):
+            yield from _list_changed(f"{before}{name}.", value)
+        else:
+            yield before + name, value
 
 
 def _holds_null(value: Any) -> bool:

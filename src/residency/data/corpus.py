@@ -26,8 +26,8 @@ from residency.data.row_table import RANK, TableBuilder
 from residency.errors import DataError
 from residency.interfaces import Progress, no_progress
 from residency.nouns.example import SPLITS, Example, Split
+from residency.nouns.short_view import ShortView
 from residency.text.counts import write_count
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True)

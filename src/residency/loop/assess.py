@@ -19,13 +19,13 @@ from residency.nouns.example import Example, Split
 from residency.nouns.finding import Finding
 from residency.nouns.model import Model
 from residency.nouns.response import Response
+from residency.nouns.short_view import ShortView
 from residency.project.named_models import label_model
 from residency.project.step_needs import HasAnswers, HasMeasures
 from residency.project.workspace import hash_rows
 from residency.stats.sample_reducer import Outcomes, Reduce, item_outcomes, kind_outcomes
 from residency.store.record_kind import RecordKind
 from residency.text.label_values import find_label_values
-from residency.text.short_view import ShortView
 from residency.text.words import split_words
 
 

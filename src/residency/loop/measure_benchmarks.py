@@ -20,10 +20,10 @@ from residency.loop.benchmark_contamination import (
 )
 from residency.nouns.content_id import content_id
 from residency.nouns.model import Model
+from residency.nouns.short_view import ShortView
 from residency.project.named_models import require_local
 from residency.project.step_needs import HasEngine, HasSettings
 from residency.store.record_kind import RecordKind
-from residency.text.short_view import ShortView
 from residency.text.words import hash_text
 
 BENCHMARK_RECORD = RecordKind.BENCHMARK

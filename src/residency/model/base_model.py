@@ -37,7 +37,7 @@ from residency.model.model_cards import read_card
 from residency.model.own_bases import shipped_folder
 from residency.model.stored_tokenizer import StoredTokenizer
 from residency.model.tokenizer_fits import check_tokenizer_fits
-from residency.text.short_view import ShortView
+from residency.nouns.short_view import ShortView
 
 Source = Literal["pypi", "hub"]
 KNOWN_BASES = (*PACKAGED, "tiny")

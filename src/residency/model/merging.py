@@ -25,7 +25,7 @@ from residency.model.end_ids import find_leaving_ends, write_ends
 from residency.model.length_classes import read_context_length
 from residency.model.load_model import load_model, load_tokenizer
 from residency.model.quiet_libraries import quiet_libraries
-from residency.text.short_view import ShortView
+from residency.nouns.short_view import ShortView
 
 PROBES = (
     "The quick brown fox jumps over the lazy dog.",

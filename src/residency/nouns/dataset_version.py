@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from residency.nouns.content_id import content_id
+from residency.nouns.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class DatasetVersion:
+@dataclass(frozen=True, repr=False)
+class DatasetVersion(ShortView):
     """Immutable manifest of training rows. ``rows`` are example ids in training order."""
 
     rows: tuple[str, ...]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from residency.nouns.content_id import content_id
+from residency.nouns.short_view import ShortView
 
 Role = Literal["system", "user", "assistant", "tool"]
 Split = Literal["train", "dev", "test", "pool"]
@@ -65,8 +66,8 @@ class Message:
         )
 
 
-@dataclass(frozen=True)
-class Example:
+@dataclass(frozen=True, repr=False)
+class Example(ShortView):
     """One row of the user's task.
 
     Attributes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from residency.nouns.short_view import ShortView
+
 Status = Literal["pass", "fail", "unscored"]
 """A check's answer. *unscored* (nothing to judge by) is never counted as *fail*."""
 
@@ -18,8 +20,8 @@ class Span:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, repr=False)
+class Finding(ShortView):
     """One check's answer about one response.
 
     Attributes:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
+from residency.nouns.short_view import ShortView
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Slice:
         return "all" if self.by == "all" else self.value
 
 
-@dataclass(frozen=True)
-class Issue:
+@dataclass(frozen=True, repr=False)
+class Issue(ShortView):
     """A recurring failure: a kind within a slice. Its id is stable across rounds.
 
     ``tolerance`` is the failure rate that the user accepts; ``found_round`` and

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from residency.nouns.short_view import ShortView
 
-@dataclass(frozen=True)
-class IssueChange:
+
+@dataclass(frozen=True, repr=False)
+class IssueChange(ShortView):
     """An issue in the model's answers and in the exported file's, on the same dev items.
 
     Attributes:

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from residency.nouns.content_id import content_id
+from residency.nouns.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class Model:
+@dataclass(frozen=True, repr=False)
+class Model(ShortView):
     """A base, perhaps with an adapter, and how it is prompted.
 
     Attributes:

@@ -7,10 +7,11 @@ from functools import cached_property
 
 from residency.nouns.content_id import content_id
 from residency.nouns.example import Example
+from residency.nouns.short_view import ShortView
 
 
-@dataclass(frozen=True)
-class Proposal:
+@dataclass(frozen=True, repr=False)
+class Proposal(ShortView):
     """One row suggested for an issue, with provenance.
 
     ``origin`` is ``pool``, ``person``, ``teacher`` or ``template``; ``selector`` names the method;

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from residency.nouns.content_id import content_id
+from residency.nouns.short_view import ShortView
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Sampling:
 FinishReason = Literal["stop", "length", "error"]
 
 
-@dataclass(frozen=True)
-class Response:
+@dataclass(frozen=True, repr=False)
+class Response(ShortView):
     """What one model wrote for one example.
 
     Attributes:

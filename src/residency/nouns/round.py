@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from residency.nouns.short_view import ShortView
 
-@dataclass(frozen=True)
-class Round:
+
+@dataclass(frozen=True, repr=False)
+class Round(ShortView):
     """One iteration: what was trained on, which model came out, and how long it took."""
 
     index: int

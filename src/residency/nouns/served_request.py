@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from residency.nouns.example import Message
+from residency.nouns.short_view import ShortView
 
 Thumb = Literal["up", "down", ""]
 
@@ -21,8 +22,8 @@ class ModerationEvent:
     seconds: float
 
 
-@dataclass(frozen=True)
-class ServedRequest:
+@dataclass(frozen=True, repr=False)
+class ServedRequest(ShortView):
     """One request that is over. No text of it stands here.
 
     Attributes:

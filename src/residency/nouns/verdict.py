@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from residency.nouns.short_view import ShortView
+
 VerdictStatus = Literal[
     "resolved",
     "improved",
@@ -17,8 +19,8 @@ VerdictStatus = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, repr=False)
+class Verdict(ShortView):
     """What became of an issue between two models, on paired items.
 
     Attributes:

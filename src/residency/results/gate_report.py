@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from residency.nouns.short_view import ShortView
 from residency.stats.paired_changes import PairedChange
 from residency.text.counts import write_count
 from residency.text.percent import write_percent
-from residency.text.short_view import ShortView
 
 ReasonKind = Literal[
     "regressed",

@@ -6,9 +6,9 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
+from residency.nouns.short_view import draw_charts
 from residency.text.counts import write_count
 from residency.text.percent import write_percent
-from residency.text.short_view import draw_charts
 
 if TYPE_CHECKING:
     from residency.results.run_summary import RunSummary

@@ -7,6 +7,7 @@ from typing import Any
 
 from residency.errors import StoreError
 from residency.nouns.model import Model
+from residency.nouns.short_view import ShortView
 from residency.project.named_models import find_trained_model
 from residency.project.row_decisions import apply_decisions, read_decisions
 from residency.results.kinds import issue_title
@@ -14,7 +15,6 @@ from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.text.counts import write_count
 from residency.text.percent import write_percent
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True, repr=False)

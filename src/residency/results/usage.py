@@ -8,15 +8,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import numpy as np
 
 from residency.nouns.served_request import ServedRequest, ServerTime
+from residency.nouns.short_view import ShortView
 from residency.stats.intervals import clopper_pearson
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
-from residency.text.short_view import ShortView
+from residency.text.counts import write_count
 
 HOUR = 3600.0
 DAY = 86400.0
@@ -98,8 +100,8 @@ class Usage(ShortView):
         texts: requests whose text is remembered. without_text: reason → requests of which none is.
     """
 
-    since: float
-    until: float
+    since: float = field(repr=False)
+    until: float = field(repr=False)
     requests: int
     errors: dict[int, int]
     refused: int
@@ -121,6 +123,14 @@ class Usage(ShortView):
     without_text: dict[str, int]
     cost: Cost | None
     predictions: tuple[Prediction, ...]
+
+    def describe(self) -> str:
+        """The time and the requests in a sentence."""
+        begin, end = (
+            f"{datetime.fromtimestamp(t, UTC):%Y-%m-%d %H:%M}" for t in (self.since, self.until)
+        )
+        asked = write_count(self.requests, "request")
+        return f"{begin} to {end} UTC: {asked}, {self.answered} of them answered."
 
     @property
     def answered(self) -> int:

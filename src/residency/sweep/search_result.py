@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from residency.nouns.short_view import ShortView
 from residency.stats import special
 from residency.stats.intervals import mean_interval
 from residency.sweep.size_table import average_items
 from residency.text.counts import write_count
 from residency.text.percent import write_percent
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from residency.nouns.short_view import ShortView
 from residency.sweep.learning_curve import LearningCurve
 from residency.sweep.plan import SweepPlan
 from residency.sweep.size_table import SizeRow
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True)

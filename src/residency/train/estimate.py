@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import TrainingError
+from residency.nouns.short_view import ShortView
 from residency.text.counts import write_count
-from residency.text.short_view import ShortView
 
 
 @dataclass(frozen=True, repr=False)

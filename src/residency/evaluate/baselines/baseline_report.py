@@ -10,7 +10,7 @@ from typing import Any, Literal
 from residency.evaluate.suites.scores import Scores
 from residency.nouns.finding import Finding
 from residency.nouns.response import Response
-from residency.text.short_view import ShortView
+from residency.nouns.short_view import ShortView
 
 Way = Literal["prompt", "fine-tuned", "endpoint"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from residency.text.short_view import ShortView
+from residency.nouns.short_view import ShortView
 
 ProbeName = Literal["reference", "negated", "another", "empty", "canned"]
 PROBES: dict[ProbeName, str] = {

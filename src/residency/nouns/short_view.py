@@ -56,9 +56,12 @@ def _describe(value: Any) -> str:
 
 
 def _list_fields(view: Any) -> list[tuple[str, Any]]:
-    return [
+    fields = [
         (field.name, getattr(view, field.name)) for field in dataclasses.fields(view) if field.repr
     ]
+    key = getattr(view, "id", None)
+    known = isinstance(key, str) and "id" not in dict(fields)
+    return [("id", key), *fields] if known else fields
 
 
 def _tell(value: Any) -> str:
