@@ -19,7 +19,11 @@ from residency.loop.ask_servers import ask_servers
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.draw_next_rows import DrawnRows, draw_next_rows
 from residency.loop.find_round_issues import add_issues
-from residency.loop.forgetting_guard import check_guard_tasks, measure_forgetting
+from residency.loop.forgetting_guard import (
+    check_guard_tasks,
+    measure_forgetting,
+    reopen_changed_guard,
+)
 from residency.loop.item_outcomes import KnownIssue
 from residency.loop.judge import compare_round_arms, is_open, judge_issues, sort_by_need
 from residency.loop.lost_trainings import reopen_lost_trainings
@@ -79,6 +83,9 @@ def run_loop(
         for lost in reopen_lost_trainings(ws.store, run_id):
             detail = f"{lost.artifact[:19]} is {lost.state}: trained again"
             ws.progress(ProgressEvent("stored models", 0, 0, "models", {"trouble": detail}))
+        if reopen_changed_guard(ws):
+            detail = "its files hold other questions than those that were asked: asked again"
+            ws.progress(ProgressEvent("guard", 0, 0, "tasks", {"trouble": detail}))
         if ws.store.stage(run_id, COMPLETE_STAGE) is None:
             with ExitStack() as stack:
                 stack.enter_context(tell_whole_run(ws))
