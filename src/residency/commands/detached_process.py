@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from residency.errors import StoreError
 from residency.files.atomic_write import write_bytes
+from residency.files.python_command import make_python_command
 from residency.project.progress_file import is_alive
 from residency.secrets import hide_secrets
 from residency.text.terminal_text import make_safe
@@ -38,7 +38,7 @@ def start_command(
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as printed:
             child = subprocess.Popen(
-                [sys.executable, "-m", "residency", *words],
+                make_python_command("residency", *words),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if errors_only else printed,
                 stderr=printed,

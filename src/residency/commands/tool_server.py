@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from residency import __version__
 from residency.commands.shorten_result import shorten_result
 from residency.errors import MissingExtraError, UserError
+from residency.files.python_command import make_python_command
 from residency.project.settings_file import find_project_root, read_config
 from residency.store.store import FOLDER
 from residency.text.terminal_text import make_safe
@@ -75,7 +75,7 @@ class ProjectTools:
         Raises:
             UserError: the command refuses, or takes too long.
         """
-        line = [sys.executable, "-m", "residency", command, str(self.root), *arguments, "--json"]
+        line = make_python_command("residency", command, str(self.root), *arguments, "--json")
         try:
             done = subprocess.run(
                 line, stdin=subprocess.DEVNULL, capture_output=True, timeout=self.limits.seconds,
@@ -105,7 +105,7 @@ class ProjectTools:
         log.parent.mkdir(exist_ok=True)
         with log.open("wb") as out:
             self._run = subprocess.Popen(
-                [sys.executable, "-m", "residency", "run", str(self.root)],
+                make_python_command("residency", "run", str(self.root)),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip

@@ -19,6 +19,8 @@ from itertools import chain, islice
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
 
+from residency.files.python_command import make_python_command
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -83,7 +85,7 @@ class LocalWorkers:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         for _ in range(self.workers):
             process = subprocess.Popen(
-                [sys.executable, "-m", __name__],
+                make_python_command("residency.data.local_workers"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from residency.errors import DataError
 from residency.files.decompress import FREE_BYTES, MOST_GROWTH, grown_error
+from residency.files.python_command import make_python_command
 from residency.files.table_batches import open_batches
 
 _BATCH = 128
@@ -77,7 +78,7 @@ class _Checker:
     def _start(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "residency.files.check_table"],
+                make_python_command("residency.files.check_table"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

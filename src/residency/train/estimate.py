@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.errors import TrainingError
+from residency.files.python_command import make_python_command
 from residency.nouns.short_view import ShortView
 from residency.text.counts import write_count
 
@@ -102,7 +103,7 @@ def _run_child(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(job), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", module, str(file)], capture_output=True, text=True, check=False
+            make_python_command(module, str(file)), capture_output=True, text=True, check=False
         )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["killed: out of memory?"])[-1]
