@@ -209,8 +209,7 @@ def scale(base: str, count: int) -> dict[str, Any]:
 
 
 def one_check(path: Path, base: str) -> dict[str, Any]:
-    """The whole doctor on one file: seconds, and the most memory that the process held, and that one of
-    its workers did."""
+    """The whole doctor on one file: seconds, and the most memory that the process itself held."""
     from residency.commands.check import check
 
     start = time.perf_counter()
@@ -223,7 +222,6 @@ def one_check(path: Path, base: str) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         "cpu_seconds": time.process_time(),
         "cpu_seconds_of_workers": workers.ru_utime + workers.ru_stime,
-        "peak_megabytes_of_a_worker": workers.ru_maxrss / 1024,
         "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
