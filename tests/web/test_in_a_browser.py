@@ -117,6 +117,7 @@ def test_any_two_models_are_chosen_and_compared(browser: Any, address: str, widt
     page.goto(f"{address}/runs")
     page.get_by_role("button", name="Compare the two").click()
     page.get_by_role("heading", name="Two models").wait_for()
+    page.wait_for_load_state()  # keys are heard once the page's script has run
     assert page.locator("article.sample").count() >= 1
     page.keyboard.press("j")
     assert page.evaluate("document.activeElement.matches('[data-item]')")
