@@ -51,6 +51,10 @@ class LocalWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
         for process in self._all:
             process.kill()
         for process in self._all:
@@ -80,7 +84,7 @@ class LocalWorkers:
                     future.cancel()
 
     def _start(self, function: bytes) -> None:
-        self.__exit__()
+        self.close()
         self._free = SimpleQueue()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         for _ in range(self.workers):

@@ -47,6 +47,7 @@ SETTINGS_WITHOUT_RESULT = {
 
 SETTINGS_ADDED_LATER = (
     ("project", "plugins"),
+    ("data", "oversample_dev"),
     ("evaluate", "reduce"),
     ("model", "fold_system"),
     ("rounds", "trainings"),
