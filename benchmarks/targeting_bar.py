@@ -172,18 +172,25 @@ def split_rows(rows: Sequence[Row], sizes: Mapping[str, int], seed: int) -> dict
     return splits
 
 
-def prepare_project(folder: Path, name: str, data: Path | None, seed: int) -> None:
-    """Write the project's settings and files, where they are not there yet."""
+def prepare_project(
+    folder: Path, name: str, data: Path | None, seed: int, sizes: Mapping[str, int] | None = None
+) -> None:
+    """Write the project's settings and files, where they are not there yet.
+
+    Args:
+        sizes: rows of a split, in place of the task's.
+    """
     if (folder / "residency.toml").exists():
         return
     task = TASKS[name]
+    rows_of = {**task.sizes, **(sizes or {})}
     if name == "tickets":
-        splits = {split: make_rows(split, size, seed=seed) for split, size in task.sizes.items()}
+        splits = {split: make_rows(split, size, seed=seed) for split, size in rows_of.items()}
     elif data is None:
         raise SystemExit(f"--task {name} needs --data")
     else:
         read = {"topics": read_topics, "subjects": read_subjects}[name]
-        splits = split_rows(read(data), task.sizes, seed)
+        splits = split_rows(read(data), rows_of, seed)
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for split, rows in splits.items():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -177,7 +177,7 @@ def _show_ledger(ledger: Ledger) -> None:
     middle, high = np.quantile(lengths, [0.5, 0.95])
     console.print(
         Text(
-            f"Tokens: {ledger.tokens} in {write_count(ledger.rows, 'row')} of train and pool, "
+            f"Tokens: {ledger.tokens} in {write_count(ledger.rows, 'row')} that may be trained, "
             f"before anything is left out; {ledger.trained} of them trained; length {middle:.0f} in the middle, 95 % up to {high:.0f}, "
             f"longest {ledger.longest}"
         )

@@ -22,6 +22,10 @@ def init_command(
     dev: Annotated[list[Path] | None, typer.Option(help="Development file.")] = None,
     test: Annotated[list[Path] | None, typer.Option(help="Sealed test file.")] = None,
     pool: Annotated[list[Path] | None, typer.Option(help="Examples kept back.")] = None,
+    replay: Annotated[
+        list[Path] | None,
+        typer.Option(help="General rows; a share of them is trained too, against forgetting."),
+    ] = None,
     base: Annotated[str, typer.Option(help="Base model: name, folder, hub name, .gguf.")] = "",
     column: Annotated[
         list[str] | None, typer.Option(help="Your column name, e.g. instruction=frage.")
@@ -51,7 +55,13 @@ def init_command(
     from residency.commands.init import init
     from residency.data.reading.split_marks import parse_mark
 
-    files = {"train": train or [], "dev": dev or [], "test": test or [], "pool": pool or []}
+    files = {
+        "train": train or [],
+        "dev": dev or [],
+        "test": test or [],
+        "pool": pool or [],
+        "replay": replay or [],
+    }
     if not example and not files["train"]:
         if not sys.stdin.isatty():
             raise ConfigError(

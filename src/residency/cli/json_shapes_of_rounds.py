@@ -15,7 +15,7 @@ _RUN = {
     "together": "by round: the same over all issues that drew rows",
     "test": "the sealed test; null before it is opened",
     "test_openings": "how often it was opened in this project",
-    "forgetting": "base against final on the guard's benchmarks; null without",
+    "forgetting": "base against final on the guard's benchmarks, and where general rows are trained the final model against the same training without them (replay); null without",
     "stages": "finished steps: name, seconds, end (UTC)",
     "conclusion": "sentences",
     "seconds": "wall time of the work",

@@ -10,6 +10,7 @@ from typing import Any
 from residency.config.settings import Config
 from residency.loop.encode_rows import encode_trained_rows
 from residency.loop.estimate_error import ESTIMATE_RECORD, hash_training
+from residency.loop.replay_rows import mix_replay
 from residency.project.settings_file import read_config
 from residency.project.workspace import Workspace
 from residency.store.store import Store
@@ -19,7 +20,7 @@ __all__ = ["Estimate", "estimate"]
 
 
 def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
-    """What training on the project's train split needs, by a formula and a small probe.
+    """What training on the project's train split (and general rows) needs, by a formula and a small probe.
 
     The probe opens the project as the command does, so that it holds what that holds. The
     estimate is stored: the next training with the same base and settings says how far off it was.
@@ -30,7 +31,7 @@ def estimate(ws: Workspace, *, check_steps: int = 0) -> Estimate:
     Raises:
         DataError: there is no row to train on. TrainingError: the probe failed.
     """
-    encode_trained_rows(ws, ws.split("train"))
+    encode_trained_rows(ws, mix_replay(ws, ws.split("train")))
     config = ws.config.model_dump(mode="json")
     job = {"root": str(ws.root.resolve()), "config": config, "full": ws.full}
     with ws.store.writer("estimate"):
@@ -50,7 +51,7 @@ def _main(job: dict[str, Any]) -> dict[str, Any]:
         stack.enter_context(store.writer("estimate"))
         return probe_training(
             ws.base.path,
-            encode_trained_rows(ws, ws.split("train")).rows,
+            encode_trained_rows(ws, mix_replay(ws, ws.split("train"))).rows,
             ws.config.train,
             seed=ws.config.project.seed,
             threads=ws.config.model.threads,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from residency.errors import StoreError
-from residency.nouns.example import SPLITS, Example
+from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.nouns.verdict import Verdict
 from residency.project.workspace import Workspace
@@ -79,6 +79,8 @@ def count_origins(examples: Iterable[Example]) -> dict[str, int]:
         why = example.why
         if why == "user" and example.split == "pool":
             words["rows of the user's pool, drawn for issues"] += 1
+        elif why == "user" and example.split == "replay":
+            words["general rows, against forgetting"] += 1
         elif why == "user":
             words["the user's own training rows"] += 1
         elif match := re.match(r"is-\w+ (\w+):?(\S*)", why):
@@ -113,7 +115,7 @@ def gather_card(
         licences=licences,
         export_format=export_format,
         score=_read_score(results, model) if results else None,
-        rows={split: len(ws.split(split)) for split in SPLITS},
+        rows=ws.sizes,
         why=count_origins(_list_trained(ws, model)),
         task=ws.instruction,
         forgotten=_list_forgotten(results, model) if results else [],
@@ -180,7 +182,7 @@ def gather_dataset_card(ws: Workspace, model: Model, licences: LicenceCheck) -> 
     return DataFacts(
         title=ws.config.project.name or ws.root.resolve().name,
         version=model.dataset or "none",
-        rows={split: len(ws.split(split)) for split in SPLITS},
+        rows=ws.sizes,
         trained=len(ws.store.dataset(model.dataset).rows) if model.dataset else 0,
         why=count_origins(trained),
         sources=dict(sources.most_common(20)),

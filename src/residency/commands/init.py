@@ -133,12 +133,15 @@ def _name_folder_splits(files: Mapping[str, Sequence[Path]]) -> dict[str, list[P
     """The files by split; a folder named as the only source of train is opened where the names of
     its files say train and dev or test."""
     by_split = {split: list(paths) for split, paths in files.items()}
-    others = [split for split in SPLITS if split != "train" and by_split.get(split)]
+    others = [split for split in ("dev", "test", "pool") if by_split.get(split)]
     if others or len(by_split["train"]) != 1 or not by_split["train"][0].is_dir():
         return by_split
     folder = by_split["train"][0]
     named = name_folder_splits(folder)
-    return {s: [folder / name for name in names] for s, names in named.items()} or by_split
+    if not named:
+        return by_split
+    opened: dict[str, list[Path]] = {s: [folder / n for n in names] for s, names in named.items()}
+    return {**opened, "replay": by_split.get("replay", [])}
 
 
 def _guard_against_forgetting() -> tomlkit.items.Table:

@@ -16,7 +16,7 @@ from residency.data.reading.sources import DROPPED_FILE, list_split_files
 from residency.nouns.example import Example, Split
 from residency.project.workspace import Workspace
 
-READABLE: tuple[Split, ...] = ("train", "dev", "pool")
+READABLE: tuple[Split, ...] = ("train", "dev", "pool", "replay")
 SEALED = "test"
 
 

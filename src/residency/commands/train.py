@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from residency.loop.fine_tune import fine_tune_base
 from residency.loop.metric_while_training import check_metric
+from residency.loop.replay_rows import mix_replay
 from residency.loop.settle_rows import decide_proposals
 from residency.nouns.model import Model
 from residency.project.named_issues import find_issue
@@ -13,7 +14,8 @@ from residency.project.workspace import Workspace
 
 
 def train(ws: Workspace, *, issues: Sequence[str] = (), extend: float = 0.0) -> Model:
-    """Train once on the train split and the accepted rows of these issues (ids or prefixes).
+    """Train once on the train split and the accepted rows of these issues (ids or prefixes), with
+    general rows where the settings name some.
 
     ``extend`` adds so many epochs to the last such training, from its checkpoint.
 
@@ -32,6 +34,7 @@ def train(ws: Workspace, *, issues: Sequence[str] = (), extend: float = 0.0) -> 
             if proposal.issue in wanted and proposal.accepted and proposal.arm == "main":
                 rows.append(proposal.example)
         note = "residency train"
+        rows = mix_replay(ws, rows)
         return fine_tune_base(
             ws, rows, round_=1, arm="main", parent=None, note=note, extendable=True, extend=extend
         )

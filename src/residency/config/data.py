@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from residency.config.secret_url import SecretUrl
 from residency.config.section import Section
 from residency.config.value_types import ClusterAddress
-from residency.nouns.example import Split
+from residency.nouns.example import DealtSplit, Split
 
 
 class DataConfig(Section):
@@ -23,7 +23,9 @@ class DataConfig(Section):
     """Sealed test files. Empty: split off from `train`."""
     pool: list[SecretUrl] = []
     """Real examples kept back, from which targeted rows are drawn. Empty: split off from `train`."""
-    split: dict[Split, Annotated[float, Field(ge=0)]] = {
+    replay: list[SecretUrl] = []
+    """General rows, of no one task, such as those that the base was tuned on: a share of them (`train.replay`) is trained with every training, against forgetting."""
+    split: dict[DealtSplit, Annotated[float, Field(ge=0)]] = {
         "train": 0.4,
         "dev": 0.15,
         "test": 0.15,
@@ -65,7 +67,7 @@ class DataConfig(Section):
 
     @field_validator("split")
     @classmethod
-    def _need_a_share(cls, split: dict[Split, float]) -> dict[Split, float]:
+    def _need_a_share(cls, split: dict[DealtSplit, float]) -> dict[DealtSplit, float]:
         """Shares of nothing divide nothing."""
         if not sum(split.values()) > 0:
             raise ValueError("a share above 0 is expected")

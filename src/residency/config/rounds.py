@@ -22,3 +22,5 @@ class RoundsConfig(Section):
     """Benchmarks on which base and final model are compared at the end (has it forgotten?): `everyday`, which ships and which `init` names, task files, or those in `data.benchmarks`, e.g. `["arc_easy"]`."""
     guard_items: int = Field(200, ge=1)
     """Items of each of them, the first ones, asked without examples."""
+    replay_control: bool = True
+    """Where general rows are trained (`data.replay`) and `guard` names benchmarks: also train the final rows without them, to show what they did."""

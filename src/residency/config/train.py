@@ -53,6 +53,8 @@ class TrainConfig(Section):
     """`nf4` keeps the frozen base in 4 bits (QLoRA; needs the extra `gpu`; on a CPU it saves memory and costs time)."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the products; `auto` is bf16 on GPUs that have it and fp32 elsewhere."""
+    replay: float = Field(0.1, ge=0, le=0.9)
+    """Share of a training's rows that are general ones, where `data.replay` names some: the same rows for every arm, so that arms differ in nothing else."""
     packing: Literal["auto", "off"] = "auto"
     """`auto` runs examples unpadded where that is proved exact for the model; `off` always pads."""
     micro_tokens: int = Field(4096, ge=1)
@@ -80,6 +82,7 @@ class TrainConfig(Section):
         Those of the metric only where there is one: trainings from before it keep their names.
         """
         settings = self.model_dump(mode="json")
+        del settings["replay"]  # the rows themselves say it
         if not self.metric:
             for name in ("metric", "metric_rows", "metric_items"):
                 del settings[name]

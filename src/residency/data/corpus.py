@@ -25,7 +25,7 @@ from residency.data.reading.split_marks import describe_mark, find_split_mark, s
 from residency.data.row_table import RANK, TableBuilder
 from residency.errors import DataError
 from residency.interfaces import Progress, no_progress
-from residency.nouns.example import SPLITS, Example, Split
+from residency.nouns.example import DEALT_SPLITS, SPLITS, DealtSplit, Example, Split
 from residency.nouns.short_view import ShortView
 from residency.text.counts import write_count
 
@@ -112,11 +112,11 @@ def load_corpus(
             rows += result.examples
             rejects += result.rejects
             files += result.files
-    missing = [s for s in SPLITS if not split_files[s]]
+    missing = [s for s in DEALT_SPLITS if not split_files[s]]
     # A pattern in data.train may catch the file of collected rows: they join train, and only train.
     rows = [row for row in rows if not is_collected(row)]
     of_pairs = config.train.objective == "dpo"
-    rows, unpaired = _leave_out_unpaired(rows) if of_pairs else (rows, 0)
+    rows, unpaired = _leave_out_unpaired(rows) if of_pairs else (rows, Counter[Split]())
     collected = read_collected(root, pairs_only=of_pairs)
     corpus = clean_rows(
         rows, config, added=collected.examples, missing=missing, full=full, progress=progress
@@ -132,11 +132,11 @@ def load_corpus(
     notes = _write_notes(
         corpus, rejects, missing, config.train.objective, config.data.oversample_dev
     )
-    if unpaired:
-        notes.append(
-            f"{write_count(unpaired, 'train row holds', 'train rows hold')} no worse answer, left out: "
-            'train.objective is "dpo"'
-        )
+    notes += [
+        f"{write_count(count, f'{split} row holds', f'{split} rows hold')} no worse answer, left out: "
+        'train.objective is "dpo"'
+        for split, count in unpaired.items()
+    ]
     changed = Counter[str]()
     for file in files:
         changed.update(file.changed)
@@ -145,15 +145,17 @@ def load_corpus(
     return replace(corpus, rejects=rejects, files=files, notes=[*notes, *collected.write_notes()])
 
 
-def _leave_out_unpaired(rows: Sequence[Example]) -> tuple[list[Example], int]:
-    """Without training rows that hold no worse answer, where others do; how many they were.
+def _leave_out_unpaired(rows: Sequence[Example]) -> tuple[list[Example], Counter[Split]]:
+    """Without train and replay rows that hold no worse answer, where others do; how many they were.
 
-    Where no row holds one, all stay: training says what is missing.
+    Where no train row holds one, all stay: training says what is missing.
     """
-    paired = [row for row in rows if row.split != "train" or row.rejected is not None]
-    if not any(row.split == "train" for row in paired):
-        return list(rows), 0
-    return paired, len(rows) - len(paired)
+    unpaired = [row for row in rows if row.split in ("train", "replay") and row.rejected is None]
+    counts = Counter(row.split for row in unpaired)
+    if counts["train"] == sum(row.split == "train" for row in rows):
+        return list(rows), Counter()
+    left_out = {id(row) for row in unpaired}
+    return [row for row in rows if id(row) not in left_out], counts
 
 
 def _need_prompts(corpus: Corpus) -> None:
@@ -187,7 +189,7 @@ def clean_rows(
     config: Config,
     *,
     added: Sequence[Example] = (),
-    missing: Sequence[Split] = (),
+    missing: Sequence[DealtSplit] = (),
     full: bool = False,
     progress: Progress = no_progress,
 ) -> Corpus:
@@ -248,12 +250,13 @@ PAIRS_NOTE = (
 
 
 def _write_notes(
-    corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[Split], objective: str,
+    corpus: Corpus, rejects: Sequence[Reject], missing: Sequence[DealtSplit], objective: str,
     oversampled: Mapping[str, int],
 ) -> list[str]:  # fmt: skip
     notes = []
     counts = Counter(e.split for e in corpus.examples)
-    notes.append("rows: " + ", ".join(f"{counts[s]} {s}" for s in SPLITS))
+    shown = [s for s in SPLITS if s in DEALT_SPLITS or counts[s]]
+    notes.append("rows: " + ", ".join(f"{counts[s]} {s}" for s in shown))
     if rejects:
         notes.append(f"{write_count(len(rejects), 'row')} could not be read, e.g. {rejects[0]}")
     pairs = sum(e.rejected is not None for e in corpus.examples)

@@ -20,7 +20,7 @@ from residency.overlap.distinct_text import user_parts
 from residency.overlap.word_grams import I64, U64, RowWords
 from residency.text.split_key import spell_split_key
 
-RANK = {"test": 0, "dev": 1, "train": 2, "pool": 2}
+RANK = {"test": 0, "dev": 1, "train": 2, "pool": 2, "replay": 2}
 """How protected a split is: rows of a higher rank give way to rows of a lower one."""
 
 

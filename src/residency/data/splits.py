@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
 from residency.errors import ConfigError
-from residency.nouns.example import SPLITS, Split
+from residency.nouns.example import DEALT_SPLITS, DealtSplit
 
 
 def hash_to_key(name: str) -> int:
@@ -21,19 +21,23 @@ def place_key(key: int) -> float:
     return key / 2**64
 
 
-def normalise_shares(shares: Mapping[Split, float], wanted: Sequence[Split]) -> dict[Split, float]:
+def normalise_shares(
+    shares: Mapping[DealtSplit, float], wanted: Sequence[DealtSplit]
+) -> dict[DealtSplit, float]:
     """The shares of the wanted splits, scaled to sum to 1.
 
     Raises:
         ConfigError: an unknown split, a negative share, or nothing left for the training rows.
     """
-    unknown = set(shares) - set(SPLITS)
+    unknown = set(shares) - set(DEALT_SPLITS)
     if unknown or any(value < 0 for value in shares.values()):
         raise ConfigError(
-            f"shares must be 0 or more, of {', '.join(SPLITS)}; found {dict(shares)}",
+            f"shares must be 0 or more, of {', '.join(DEALT_SPLITS)}; found {dict(shares)}",
             where="residency.toml [data] split",
         )
-    chosen_shares: dict[Split, float] = {s: shares.get(s, 0.0) for s in SPLITS if s in wanted}
+    chosen_shares: dict[DealtSplit, float] = {
+        s: shares.get(s, 0.0) for s in DEALT_SPLITS if s in wanted
+    }
     total = sum(chosen_shares.values())
     if chosen_shares.get("train", 0.0) <= 0:
         raise ConfigError(
@@ -45,8 +49,10 @@ def normalise_shares(shares: Mapping[Split, float], wanted: Sequence[Split]) -> 
 
 
 def assign_splits(
-    keys: Sequence[int], shares: Mapping[Split, float], strata: Sequence[Hashable] | None = None
-) -> list[Split]:
+    keys: Sequence[int],
+    shares: Mapping[DealtSplit, float],
+    strata: Sequence[Hashable] | None = None,
+) -> list[DealtSplit]:
     """The split of every row. Rows with one key share one split.
 
     Without strata the key's hash alone decides. With strata, groups are taken in order and each
@@ -57,9 +63,11 @@ def assign_splits(
     if strata is None:
         chosen = {key: _by_hash(place_key(key), shares) for key in dict.fromkeys(keys)}
         return [chosen[key] for key in keys]
-    decided: dict[int, Split] = {}
-    counts: dict[Hashable, dict[Split, float]] = defaultdict(lambda: dict.fromkeys(shares, 0.0))
-    out: list[Split] = []
+    decided: dict[int, DealtSplit] = {}
+    counts: dict[Hashable, dict[DealtSplit, float]] = defaultdict(
+        lambda: dict.fromkeys(shares, 0.0)
+    )
+    out: list[DealtSplit] = []
     for key, stratum in zip(keys, strata, strict=True):
         counts_here = counts[stratum]
         if key not in decided:
@@ -78,7 +86,7 @@ def assign_splits(
 
 
 def oversample_dev(
-    keys: Sequence[int], splits: Sequence[Split], tagged: Sequence[bool], least: int
+    keys: Sequence[int], splits: Sequence[DealtSplit], tagged: Sequence[bool], least: int
 ) -> set[int]:
     """The keys that move to dev so that ``least`` of the tagged ones are there.
 
@@ -93,9 +101,9 @@ def oversample_dev(
     return {key for _, key in order[:wanted]}
 
 
-def _by_hash(at: float, shares: Mapping[Split, float]) -> Split:
+def _by_hash(at: float, shares: Mapping[DealtSplit, float]) -> DealtSplit:
     edge = 0.0
-    last: Split = "train"
+    last: DealtSplit = "train"
     for name, share in shares.items():
         edge += share
         if share > 0:

@@ -46,6 +46,10 @@ def choose_job_settings(ws: Workspace) -> dict[str, Any]:
     train = ws.config.train.model_dump(mode="json", exclude={"track"})
     if "metric" in train:  # it needs the project's suite; the loss chooses the best step here
         train["metric"] = ""
+    if (
+        not ws.config.data.replay
+    ):  # then the share decides nothing, and old results keep their names
+        del train["replay"]
     config["train"] = train
     config["project"] = {"seed": ws.config.project.seed}
     return config
@@ -89,7 +93,7 @@ def open_workspace(
         finding = config.diagnose.model_copy(update={"finding_share": 1.0})
         project = config.project.model_copy(update={"seed": seed})
         config = config.model_copy(update={"diagnose": finding, "project": project})
-        rows = [row for row in rows if row.split == "train" or "finds" in row.tags]
+        rows = [row for row in rows if row.split != "dev" or "finds" in row.tags]
     ws = Workspace(context.work, config, full=True, progress=context.progress)
     ws.corpus = Corpus(rows)
     if ws.base.identity != arguments["base"]:

@@ -15,6 +15,7 @@ from residency.loop.aims import list_aims
 from residency.loop.alpha_ledger import take_alpha
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.item_outcomes import KnownIssue, find_issue_outcomes
+from residency.loop.replay_rows import mix_replay
 from residency.loop.select_rows import draw_control, list_accepted_rows
 from residency.loop.settle_rows import list_rejected_rows
 from residency.loop.stages import run_stage_once
@@ -183,7 +184,7 @@ def _order_again(
     first = last.main if arm == "main" else last.control
     name = f"{ARM_WORDS[arm]} {number}"
     return TrainingOrder(
-        rows=rows,
+        rows=mix_replay(ws, rows),
         round_=last.number,
         arm=arm,
         parent=_find_parent(ws, first),

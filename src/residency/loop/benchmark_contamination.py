@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from residency.evaluate.benchmarks.load_rows import HubSplits, Splits, read_split
+from residency.evaluate.benchmarks.load_rows import HubSplits, Splits, read_split, write_question
 from residency.evaluate.benchmarks.run_tasks import BenchResult, summarise_metrics
 from residency.evaluate.benchmarks.score_items import Metric
 from residency.evaluate.benchmarks.task import Task
@@ -71,15 +71,6 @@ def contaminated_items(
         if near:
             out[task.name] = near
     return out
-
-
-def write_question(task: Task, row: Mapping[str, Any]) -> str:
-    """What an item asks, without frame, choices and examples."""
-    question_text = row.get("question")
-    if question_text:
-        return str(question_text)
-    question = task.read(row)
-    return question.choices[question.gold] if task.kind == "rolling" else question.text
 
 
 def separate_contaminated(

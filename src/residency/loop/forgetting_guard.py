@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from residency.evaluate.benchmarks.run_tasks import write_requests
 from residency.evaluate.benchmarks.task_registry import find_tasks
-from residency.loop.measure_benchmarks import (
-    hash_questions,
-    measure_benchmarks,
-    open_benchmark_files,
+from residency.loop.assess import Assessment
+from residency.loop.measure_benchmarks import hash_questions, measure_benchmarks
+from residency.loop.replay_effect import (
+    describe_replay_effect,
+    needs_replay_control,
+    train_without_replay,
 )
 from residency.loop.stages import run_stage_once
+from residency.loop.work_ahead import NOTHING_AHEAD, WorkAhead
+from residency.nouns.example import Example
 from residency.nouns.model import Model
-from residency.project.step_needs import HasEngine, HasSettings
+from residency.project.benchmark_files import open_benchmark_files
+from residency.project.step_needs import HasAnswers, HasSettings
 from residency.store.stage_key import StageKey, StageName
 
 _STAGE = StageKey(StageName.FORGETTING)
@@ -33,19 +39,42 @@ def check_guard_tasks(ws: HasSettings) -> None:
             write_requests(task, splits, limit=1, shots=0)
 
 
-def measure_forgetting(ws: HasEngine, base: Model, final: Model) -> dict[str, Any] | None:
-    """The final model against the bare base, item by item; None where no benchmark is named."""
+def measure_forgetting(
+    ws: HasAnswers,
+    base: Model,
+    final: Assessment,
+    rows: Sequence[Example],
+    ahead: WorkAhead = NOTHING_AHEAD,
+) -> dict[str, Any] | None:
+    """The final model against the bare base, item by item; None where no benchmark is named.
+
+    Where general rows were trained, also the same training without them against the final model.
+
+    Args:
+        rows: of the final model's training, without the general ones.
+    """
     tasks, items = ws.config.rounds.guard, ws.config.rounds.guard_items
-    if not tasks or base.id == final.id:
+    if not tasks or base.id == final.model.id:
         return None
 
     def make() -> dict[str, Any]:
-        report = measure_benchmarks(
-            ws, tasks, [("base", base), ("final", final)], limit=items, shots=0
-        )
-        differences = [asdict(difference) for difference in report.differences[0]]
-        asked = _hash_guard(ws)
-        return {"margin": report.margin, "differences": differences, "questions": asked}
+        models = [("base", base), ("final", final.model)]
+        without = None
+        if needs_replay_control(ws):
+            without = train_without_replay(ws, rows, final, ahead)
+            models.insert(1, ("without general rows", without.model))
+        report = measure_benchmarks(ws, tasks, models, limit=items, shots=0)
+        body = {
+            "margin": report.margin,
+            "differences": [asdict(difference) for difference in report.differences[-1]],
+            "questions": _hash_guard(ws),
+        }
+        if without is not None:
+            results = report.models[1].result, report.models[2].result
+            body["replay"] = describe_replay_effect(
+                ws, len(rows), (without, final), results, report.margin
+            )
+        return body
 
     return run_stage_once(ws, _STAGE, make)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from residency.errors import UserError
 from residency.evaluate.benchmarks.compare_results import Difference, compare_results
-from residency.evaluate.benchmarks.load_rows import HubSplits, LocalSplits, Splits
+from residency.evaluate.benchmarks.load_rows import Splits
 from residency.evaluate.benchmarks.run_tasks import BenchResult, run_tasks, write_requests
 from residency.evaluate.benchmarks.task import Task
 from residency.evaluate.benchmarks.task_registry import find_tasks
@@ -19,10 +17,12 @@ from residency.loop.benchmark_contamination import (
     separate_contaminated,
 )
 from residency.nouns.content_id import content_id
+from residency.nouns.example import TRAINABLE_SPLITS
 from residency.nouns.model import Model
 from residency.nouns.short_view import ShortView
+from residency.project.benchmark_files import open_benchmark_files
 from residency.project.named_models import require_local
-from residency.project.step_needs import HasEngine, HasSettings
+from residency.project.step_needs import HasEngine
 from residency.store.record_kind import RecordKind
 from residency.text.words import hash_text
 
@@ -106,7 +106,7 @@ def measure_benchmarks(
     items_asked: dict[str, list[int]] = {}
     for item in first.items:
         items_asked.setdefault(item.task, []).append(item.index)
-    trained_on = [*ws.split("train"), *ws.split("pool")]
+    trained_on = [row for split in TRAINABLE_SPLITS for row in ws.split(split)]
     near = contaminated_items(trained_on, chosen, splits, items_asked)
     report = BenchReport(
         tasks=tuple(task.name for task in chosen),
@@ -122,24 +122,6 @@ def measure_benchmarks(
     )
     ws.store.add_record(BENCHMARKS_COMPARED_RECORD, ws.run_id, report.to_dict())
     return report
-
-
-def open_benchmark_files(ws: HasSettings, tasks: Sequence[Task], data: str = "") -> Splits:
-    """The benchmark files that ``data`` or the settings name, or the hub's.
-
-    Tasks from files that name their data need none.
-    """
-    if data == "hub":
-        return HubSplits()
-    folder = data or ws.config.data.benchmarks
-    if not folder and all(task.files for task in tasks):
-        return LocalSplits(ws.root)
-    if not folder:
-        raise UserError(
-            "no benchmark files are named",
-            next_step="name their folder with --data or data.benchmarks, or use --data hub",
-        )
-    return LocalSplits(Path(folder) if data else ws.root / folder)
 
 
 def hash_questions(tasks: Sequence[Task], splits: Splits, limit: int, shots: int | None) -> str:

@@ -32,13 +32,12 @@ def record_round(
 
 def record_data(ws: HasAnswers) -> None:
     """What was read, removed and split, for status and report."""
-    counts = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
     run_stage_once(
         ws,
         StageKey(StageName.DATA),
         lambda: {
-            "rows": counts,
-            "notes": [str(note) for note in ws.corpus.notes],
+            "rows": ws.sizes,
+            "notes": [*map(str, ws.corpus.notes), *ws.general_rows.write_notes()],
             "rejects": len(ws.corpus.rejects),
             "base": {"name": ws.base.name, "identity": ws.base.identity, "note": ws.base.note},
             "settings": ws.config.model_dump(mode="json"),

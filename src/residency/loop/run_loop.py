@@ -31,6 +31,7 @@ from residency.loop.measure_sensitivity import record_sensitivity
 from residency.loop.metric_while_training import check_metric
 from residency.loop.part_responses import measure_responses
 from residency.loop.record_run import record_data, record_expectations, record_round
+from residency.loop.replay_rows import mix_replay
 from residency.loop.run_plan import tell_whole_run
 from residency.loop.sealed_arms import measure_sealed_arms
 from residency.loop.sealed_test import compare_falls_of_issues, open_sealed_test
@@ -118,7 +119,8 @@ def complete_run(ws: HasAnswers, ahead: WorkAhead = NOTHING_AHEAD) -> None:
     compare_falls_of_issues(ws, reference, best, rounds.measuring)
     if rounds.last_arms and arms:
         measure_sealed_arms(ws, rounds.last_arms, arms, take_alpha(ws), ahead)
-    measure_forgetting(ws, baselines[ZERO_SHOT].model, best.model)
+    rows = rounds.rows[rounds.mains.index(best)]
+    measure_forgetting(ws, baselines[ZERO_SHOT].model, best, rows, ahead)
     run_stage_once(ws, COMPLETE_STAGE, lambda: {"final": best.model.id})
 
 
@@ -159,9 +161,11 @@ def answer_prompted_baselines(
 
 @dataclass(frozen=True)
 class RoundsDone:
-    """Each round's model of the main arm, the items that measure, and the last round with two arms."""
+    """Each round's model of the main arm with its rows of the task, the items that measure, and the
+    last round with two arms."""
 
     mains: list[Assessment]
+    rows: list[list[Example]]
     measuring: set[str]
     last_arms: LastArms | None
 
@@ -178,6 +182,7 @@ def run_rounds(
     train = ws.split("train")
     drawn = DrawnRows()
     mains: list[Assessment] = []
+    main_rows: list[list[Example]] = []
     verdicts: list[Verdict] = []
     last_arms: LastArms | None = None
     for number in range(1, ws.config.rounds.max + 1):
@@ -186,10 +191,14 @@ def run_rounds(
         rows_of = {"main": [*train, *drawn.targeted]}
         if drawn.control:
             rows_of["control"] = [*train, *drawn.control]
-        orders = {arm: order_training(number, arm, rows, previous) for arm, rows in rows_of.items()}
+        orders = {
+            arm: order_training(number, arm, mix_replay(ws, rows), previous)
+            for arm, rows in rows_of.items()
+        }
         ahead.do_trainings(list(orders.values()))
         current = train_and_assess(ws, orders["main"], ahead)
         mains.append(current)
+        main_rows.append(rows_of["main"])
         fresh = add_issues(ws, known, current, finding_half, number)
         verdicts += judge_issues(
             ws, known, fresh, previous, current, measuring_half, number, verdicts
@@ -211,7 +220,7 @@ def run_rounds(
         if reason:
             run_stage_once(ws, StageKey.of_round(StageName.STOP, number), lambda why=reason: why)  # type: ignore[misc]
             break
-    return RoundsDone(mains, measuring_half, last_arms)
+    return RoundsDone(mains, main_rows, measuring_half, last_arms)
 
 
 def order_training(

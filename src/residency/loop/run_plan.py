@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from residency.interfaces import WHOLE_RUN, Progress, ProgressEvent
+from residency.loop.replay_effect import STAGE as REPLAY
+from residency.loop.replay_effect import needs_replay_control
+from residency.loop.replay_rows import count_replay
 from residency.nouns.example import Split
 from residency.project.progress_file import (
     PlanLine,
@@ -18,7 +21,7 @@ from residency.project.progress_file import (
     write_plan,
     write_position,
 )
-from residency.project.step_needs import HasRows, HasSettings
+from residency.project.step_needs import HasRows
 
 WRITE_EVERY = 2.0
 """Seconds between two writings of that file."""
@@ -50,7 +53,7 @@ class PlannedStage:
 
 def plan_run(ws: HasRows) -> list[PlannedStage]:
     """Every stage that a run can have, in order; it may end before the last round."""
-    samples, settings = ws.config.generate.samples, ws.config.train
+    samples = ws.config.generate.samples
     measured: tuple[Split, Split] = ("dev", "test")
     dev, test = (len(ws.split(split)) * samples for split in measured)
     prompted = ["base, zero-shot"] + (["base, few-shot"] if ws.config.evaluate.few_shot else [])
@@ -59,7 +62,7 @@ def plan_run(ws: HasRows) -> list[PlannedStage]:
     for number in range(1, ws.config.rounds.max + 1):
         arms = [""] if number == 1 or not ws.config.target.control else ["", " control"]
         for arm in arms:
-            steps = max(1, round(rows * settings.epochs / settings.batch_size))
+            steps = count_steps(ws, rows)
             stages.append(PlannedStage(f"round {number}: train{arm}", "steps", steps))
             stages.append(PlannedStage(f"round {number}: dev{arm}", "answers", dev))
         rows += min(ws.config.target.max_rows, len(ws.split("pool")))
@@ -70,19 +73,29 @@ def plan_run(ws: HasRows) -> list[PlannedStage]:
         PlannedStage(name, "answers", test)
         for name in (BEST_ROUND, *(f"sealed test: {prompt}" for prompt in prompted))
     ]
-    return [*stages, *further[len(trained) :]]
+    stages += further[len(trained) :]
+    if needs_replay_control(ws):
+        stages.append(PlannedStage(f"{REPLAY}: train", "steps", count_steps(ws, rows, mixed=False)))
+        stages.append(PlannedStage(f"{REPLAY}: dev", "answers", dev))
+    return stages
 
 
-def plan_arms(ws: HasSettings, rows: int, dev: int, test: int) -> list[PlannedStage]:
+def count_steps(ws: HasRows, rows: int, *, mixed: bool = True) -> int:
+    """Optimizer steps of a training on so many rows of the task, with general ones if ``mixed``."""
+    settings = ws.config.train
+    every = rows + (count_replay(ws, rows) if mixed else 0)
+    return max(1, round(every * settings.epochs / settings.batch_size))
+
+
+def plan_arms(ws: HasRows, rows: int, dev: int, test: int) -> list[PlannedStage]:
     """Further trainings of both arms, and every training on the sealed test (of ``test`` answers).
 
     Where minutes decide how many there are, none are planned beside that of the round.
     """
-    settings = ws.config.train
     if ws.config.rounds.max < 2 or not ws.config.target.control:
         return []
     count = 1 if ws.config.rounds.minutes else ws.config.rounds.trainings
-    steps = max(1, round(rows * settings.epochs / settings.batch_size))
+    steps = count_steps(ws, rows)
     stages = []
     for number in range(2, count + 1):
         for arm in ("control", "targeted"):

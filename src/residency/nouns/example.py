@@ -11,8 +11,13 @@ from residency.nouns.content_id import content_id
 from residency.nouns.short_view import ShortView
 
 Role = Literal["system", "user", "assistant", "tool"]
-Split = Literal["train", "dev", "test", "pool"]
-SPLITS: tuple[Split, ...] = ("train", "dev", "test", "pool")
+Split = Literal["train", "dev", "test", "pool", "replay"]
+SPLITS: tuple[Split, ...] = ("train", "dev", "test", "pool", "replay")
+DealtSplit = Literal["train", "dev", "test", "pool"]
+DEALT_SPLITS: tuple[DealtSplit, ...] = ("train", "dev", "test", "pool")
+"""Splits that rows of train may be dealt out to; ``replay`` holds general rows of files of its own."""
+TRAINABLE_SPLITS: tuple[Split, ...] = ("train", "pool", "replay")
+"""Splits whose rows may be trained on."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from residency.evaluate.suites.suite import Suite
     from residency.infer.local_engine import LocalEngine
     from residency.model.base_model import BaseModel
+    from residency.project.general_rows import GeneralRows
 
 
 class HasRun(Protocol):
@@ -44,11 +45,15 @@ class HasRun(Protocol):
     """Called as long work goes on."""
 
 
-class HasSettings(HasRun, Protocol):
-    """The settings too, and the folder that their paths are relative to."""
+class HasFolder(Protocol):
+    """The settings, and the folder that their paths are relative to."""
 
     root: Path
     config: Config
+
+
+class HasSettings(HasRun, HasFolder, Protocol):
+    """Both."""
 
 
 class HasRows(HasSettings, Protocol):
@@ -60,6 +65,14 @@ class HasRows(HasSettings, Protocol):
 
     def split(self, split: Split) -> list[Example]:
         """Examples of one split, in order."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows by split."""
+
+    @property
+    def general_rows(self) -> GeneralRows:
+        """General rows that may be trained beside those of the task."""
 
 
 class HasBase(HasRows, Protocol):

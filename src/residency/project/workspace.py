@@ -14,7 +14,7 @@ from residency.config.settings import CONFIG_NAME, Config
 from residency.errors import ConfigError, DataError, OfflineError, StoreError
 from residency.interfaces import Embedder, Progress, ProgressEvent, no_progress
 from residency.nouns.content_id import content_id
-from residency.nouns.example import Example, Split
+from residency.nouns.example import DEALT_SPLITS, SPLITS, Example, Split
 from residency.nouns.issue import Slice
 from residency.nouns.response import Sampling
 from residency.project.project_plugins import load_project_plugins, with_own_plugins
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from residency.infer.generation_settings import GenerationSettings
     from residency.infer.local_engine import LocalEngine
     from residency.model.base_model import BaseModel
+    from residency.project.general_rows import GeneralRows
 
 SETTINGS_WITHOUT_RESULT = {
     "project": ("name", "store"),
@@ -48,14 +49,17 @@ SETTINGS_WITHOUT_RESULT = {
 SETTINGS_ADDED_LATER = (
     ("project", "plugins"),
     ("data", "oversample_dev"),
+    ("data", "replay"),
     ("evaluate", "reduce"),
     ("model", "fold_system"),
     ("rounds", "trainings"),
     ("rounds", "minutes"),
     ("rounds", "runs"),
+    ("rounds", "replay_control"),
     ("train", "metric"),
     ("train", "metric_rows"),
     ("train", "metric_items"),
+    ("train", "replay"),
 )
 """Settings that stored runs do not know: at their default they are no part of a run's fingerprint."""
 
@@ -208,6 +212,19 @@ class Workspace:
         """Examples of one split, in order."""
         return [e for e in self.corpus.examples if e.split == split]
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows by split; general ones only where the settings name some."""
+        shown = [s for s in SPLITS if s in DEALT_SPLITS or self.config.data.replay]
+        return {split: len(self.split(split)) for split in shown}
+
+    @cached_property
+    def general_rows(self) -> GeneralRows:
+        """General rows that may be trained beside those of the task, in the order of taking."""
+        from residency.project.general_rows import choose_general_rows
+
+        return choose_general_rows(self, self.split("replay"), self.config.project.seed)
+
     @cached_property
     def slices(self) -> list[Slice]:
         """Slices beside the tags: classes and field values, words of prompts, and where nobody
@@ -286,13 +303,16 @@ class Workspace:
 
     @cached_property
     def _run_body(self) -> dict[str, Any]:
-        return {
+        body = {
             "settings": self.list_result_settings(),
             "base": self.base.identity,
             "template": self.chat_format.hash,
             "suite": self.suite.hash,
             "examples": hash_rows(self.corpus.examples),
         }
+        if self.general_rows.rows:  # which of them are left out hangs on the guard's files
+            body["general"] = hash_rows(self.general_rows.rows)
+        return body
 
     def record_run(self) -> str:
         """Store what this run is made of and its examples, where that is not done yet; its id."""

@@ -8,6 +8,7 @@ from residency.results.arm_sentences import tell_arms, tell_falls, together_sent
 from residency.results.headline import openings_sentence, write_headline
 from residency.results.issue_results import IssueResult
 from residency.results.number_formats import format_percent
+from residency.results.replay_sentence import tell_replay
 from residency.results.run_results import RunResults
 from residency.results.statuses import SIGNIFICANT, count_statuses
 from residency.results.units_sentence import tell_run_units
@@ -20,6 +21,7 @@ def write_conclusion(results: RunResults) -> list[str]:
     lines += tell_arms(results.arms_tested, results.arms_plan)
     lines.append(write_headline(results).sentence)
     lines += tell_falls(results.falls, {issue.issue.id: issue.title for issue in results.issues})
+    lines.append(tell_replay(results.forgetting))
     if share := results.alpha_share.sentence:
         lines.append(share)
     if results.test_openings > 1:

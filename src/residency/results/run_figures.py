@@ -11,11 +11,38 @@ from residency.results.stored_figures import read_figures
 
 
 @dataclass(frozen=True)
+class ReplayEffect:
+    """The final model against the same training without its general rows: two models.
+
+    Attributes:
+        model: the one without. rows, of: general rows, and those of the task beside them.
+        differences: on the guard's questions, item by item. task: the paired change on dev of the
+            metric that models are compared by; None where no item was judged in both.
+    """
+
+    model: str
+    rows: int
+    of: int
+    differences: list[dict[str, Any]]
+    task: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Forgetting:
     """The guard's benchmarks: base against final, and the loss that still counts as no forgetting."""
 
     margin: float
     differences: list[dict[str, Any]]
+    replay: ReplayEffect | None = None
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Forgetting:
+        """What the run stored."""
+        replay = body.get("replay")
+        figures = read_figures(cls, body)
+        if replay is None:
+            return figures
+        return dataclasses.replace(figures, replay=read_figures(ReplayEffect, replay))
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class RunResults:
     def forgetting(self) -> Forgetting | None:
         """Base against final on the guard's benchmarks, where some are named."""
         body = self.stage_result(StageKey(StageName.FORGETTING))
-        return read_figures(Forgetting, body) if body else None
+        return Forgetting.read(body) if body else None
 
     # --- models ---------------------------------------------------------------------------
 

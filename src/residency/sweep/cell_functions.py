@@ -15,6 +15,7 @@ from residency.jobs.job import JobContext
 from residency.jobs.job_workspace import TRUNK, link_trunk, open_workspace, write_answers
 from residency.loop.encode_rows import encode_trained_rows
 from residency.loop.fine_tune import fine_tune_base
+from residency.loop.replay_rows import mix_replay
 from residency.loop.respond import respond
 from residency.nouns.example import Example
 from residency.nouns.model import Model
@@ -32,7 +33,7 @@ def compute_frozen(arguments: dict[str, Any], context: JobContext) -> dict[str, 
     from residency.train.frozen_layers import compute_frozen_layers
 
     ws = open_workspace(arguments, context)
-    rows = encode_trained_rows(ws, ws.split("train")).rows
+    rows = encode_trained_rows(ws, mix_replay(ws, ws.split("train"))).rows
     began = time.monotonic()
     width = compute_frozen_layers(
         ws.base.path,
@@ -56,7 +57,10 @@ def run_cell(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
         link_trunk(context.needed_files["frozen"] / TRUNK, ws)
     rows = choose_rows(ws.split("train"), arguments["rows"], arguments["seed"])
     with ws.store.writer("sweep"):
-        model = fine_tune_base(ws, rows, round_=1, arm="main", parent=None, note="residency sweep")
+        trained = mix_replay(ws, rows)
+        model = fine_tune_base(
+            ws, trained, round_=1, arm="main", parent=None, note="residency sweep"
+        )
     training = ws.store.records(RecordKind.TRAINING, model.id)[-1]
     figures = ("steps", "tokens", "trained_tokens", "seconds", "memory", "final_loss", "notes")
     answering = open_workspace(arguments, context)

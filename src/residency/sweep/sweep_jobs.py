@@ -59,7 +59,7 @@ class SweepJobs:
         if not self._rows:
             ws = self.ws
             finding, _ = split_dev(ws)
-            rows = [*ws.split("train"), *ws.split("dev")]
+            rows = [*ws.split("train"), *ws.split("dev"), *ws.general_rows.rows]
             template = read_template(ws)
             self._rows = put_rows(self.store, rows, finding=finding, template=template)
         return self._rows

@@ -32,7 +32,7 @@ from residency.data.reading.source_reader import FileRead
 from residency.data.reading.split_marks import suggest_division
 from residency.files.opening import describe_conversion
 from residency.interfaces import Embedder, Progress, ProgressEvent, no_progress
-from residency.nouns.example import Split
+from residency.nouns.example import DealtSplit
 from residency.text.counts import write_count
 
 
@@ -137,7 +137,7 @@ def check_data(
     chat: ChatFormat | None = None,
     embedder: Embedder | None = None,
     benchmarks: Mapping[str, Sequence[str]] | None = None,
-    missing: Sequence[Split] | None = None,
+    missing: Sequence[DealtSplit] | None = None,
     full: bool = True,
     strict: bool = False,
     loose: bool = False,

@@ -25,7 +25,7 @@ from residency.data.row_table import TableBuilder, last_answer_text
 from residency.data.token_rows import encode_example
 from residency.errors import TemplateError
 from residency.files.record import Record
-from residency.nouns.example import Example, Split
+from residency.nouns.example import TRAINABLE_SPLITS, Example
 from residency.text.counts import write_count
 from residency.text.words import split_words
 
@@ -33,7 +33,6 @@ _PLACE = re.compile(r" at (?:position|character) \d+(?: of the line)?$|(?<=messa
 """What makes equal reasons differ."""
 LISTED = 1000
 """Rejects and removed rows that a report holds; all of them are counted."""
-TRAINING: tuple[Split, ...] = ("train", "pool")
 
 
 class Findings:
@@ -69,7 +68,7 @@ class Findings:
         view = View(self.rows, example, example.prompt_text, answer, split_words(answer))
         for meter in (self.answers, self.artefacts, self.private, self.sample, self.tags):
             meter.add(view)
-        if chat is not None and example.split in TRAINING and example.reference is not None:
+        if chat is not None and example.split in TRAINABLE_SPLITS and example.reference is not None:
             self._count_tokens(view, chat)
         self.rows += 1
 

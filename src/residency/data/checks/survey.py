@@ -13,7 +13,7 @@ import numpy as np
 from residency.chat.chat_format import ChatFormat
 from residency.config.settings import Config
 from residency.data.block_workers import Spread, run_here
-from residency.data.checks.pass_totals import TRAINING, Block, Examine, Findings
+from residency.data.checks.pass_totals import Block, Examine, Findings
 from residency.data.checks.truncation_ledger import Ledger
 from residency.data.cleaning.decide_rows import Decision, decide_rows
 from residency.data.reading.named_splits import find_split_sources
@@ -26,7 +26,14 @@ from residency.data.reading.source_reader import (
 )
 from residency.data.reading.sources import list_split_files
 from residency.interfaces import Progress, ProgressEvent, no_progress
-from residency.nouns.example import SPLITS, Example, Split
+from residency.nouns.example import (
+    DEALT_SPLITS,
+    SPLITS,
+    TRAINABLE_SPLITS,
+    DealtSplit,
+    Example,
+    Split,
+)
 from residency.overlap.compared_rows import compare_texts
 from residency.overlap.protected_rows import ProtectedRows
 
@@ -60,7 +67,7 @@ class Survey:
         root: Path,
         *,
         chat: ChatFormat | None = None,
-        missing: Sequence[Split] | None = None,
+        missing: Sequence[DealtSplit] | None = None,
         full: bool = True,
         strict: bool = False,
         loose: bool = False,
@@ -72,7 +79,7 @@ class Survey:
         data = config.data
         self.split_files = list_split_files(data)
         self.missing = (
-            [s for s in SPLITS if not self.split_files[s]] if missing is None else missing
+            [s for s in DEALT_SPLITS if not self.split_files[s]] if missing is None else missing
         )
         self.strict, self.progress = strict, progress
         self.files: list[FileRead] = []
@@ -89,7 +96,7 @@ class Survey:
     def _readers(self) -> Iterator[SourceReader]:
         for split in SPLITS:
             # A file of prompts alone is no training data, but can be looked at.
-            need = None if self.loose else split in TRAINING
+            need = None if self.loose else split in TRAINABLE_SPLITS
             for source in find_split_sources(self.split_files[split], self.root, split):
                 yield SourceReader(source, self.config.data, split, need_answer=need)
 
@@ -134,13 +141,14 @@ class Survey:
         return SPLITS[int(self.decision.splits[row])]
 
     def ledger(self) -> Ledger | None:
-        """Token figures of train and pool; None without a tokenizer."""
+        """Token figures of rows that may be trained; None without a tokenizer."""
         return self.findings.ledger.ledger() if self.chat is not None else None
 
     def counts(self, decision: Decision, *, alive: bool) -> dict[str, int]:
         """Rows by split."""
         splits = decision.splits[decision.alive] if alive else decision.splits
-        return {s: int((splits == n).sum()) for n, s in enumerate(SPLITS)}
+        shown = [s for s in SPLITS if s in DEALT_SPLITS or self.split_files[s]]
+        return {s: int((splits == SPLITS.index(s)).sum()) for s in shown}
 
     def count_dev_tags(self) -> dict[str, int]:
         """Groups of each tag among the dev rows that stay (a row without a group is one)."""
@@ -160,9 +168,9 @@ class Survey:
         }
 
     def leaks(self, benchmarks: Mapping[str, Sequence[str]]) -> list[tuple[int, Leak]]:
-        """Living train and pool rows that come near a benchmark's items, with their row numbers."""
+        """Living rows that may be trained and come near a benchmark's items, with their row numbers."""
         splits = self.decision.splits
-        wanted = np.isin(splits, [SPLITS.index(s) for s in TRAINING]) & self.decision.alive
+        wanted = np.isin(splits, [SPLITS.index(s) for s in TRAINABLE_SPLITS]) & self.decision.alive
         rows = np.flatnonzero(wanted)
         out: list[tuple[int, Leak]] = []
         for name, items in benchmarks.items():

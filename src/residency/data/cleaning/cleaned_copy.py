@@ -20,7 +20,6 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from residency.data.checks.figures import Flags
-from residency.data.checks.pass_totals import TRAINING
 from residency.data.checks.survey import Survey
 from residency.data.dataset_versions import (
     MANIFEST,
@@ -33,7 +32,7 @@ from residency.data.dataset_versions import (
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.sources import DROPPED_FILE
 from residency.files.atomic_write import draft_name, publish_folder
-from residency.nouns.example import SPLITS, Example
+from residency.nouns.example import SPLITS, TRAINABLE_SPLITS, Example
 
 DROPPED = ("refusals", "repetitive", "template_marks", "placeholders", "mojibake", "secrets")
 """Kinds of rows that a run would train on and that a cleaned copy leaves out; each may be kept."""
@@ -179,7 +178,7 @@ def list_reasons(
         if kind in keep:
             continue
         for row in flags.rows:
-            if survey.split(row) in TRAINING:
+            if survey.split(row) in TRAINABLE_SPLITS:
                 out.setdefault(row, (kind, kind.replace("_", " ")))
     return out
 

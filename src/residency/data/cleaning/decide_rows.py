@@ -17,7 +17,7 @@ from residency.data.row_table import RANK, Table
 from residency.data.splits import assign_splits, limit_groups, normalise_shares, oversample_dev
 from residency.errors import ConfigError
 from residency.interfaces import Progress, ProgressEvent, no_progress
-from residency.nouns.example import SPLITS, Split
+from residency.nouns.example import SPLITS, DealtSplit, Split
 from residency.overlap.near_duplicates import Near, find_near
 from residency.overlap.protected_rows import ProtectedRows
 from residency.overlap.word_grams import I64
@@ -60,7 +60,7 @@ def decide_rows(
     table: Table,
     config: DataConfig,
     *,
-    missing: Sequence[Split] = (),
+    missing: Sequence[DealtSplit] = (),
     full: bool = False,
     progress: Progress = no_progress,
 ) -> Decision:
@@ -101,7 +101,7 @@ def _drop_row(decision: Decision, row: int, kind: str, rule: str, other: int = -
     decision.drops.append(Drop(int(row), kind, rule, int(other)))
 
 
-def _split_off(table: Table, config: DataConfig, missing: Sequence[Split]) -> np.ndarray:
+def _split_off(table: Table, config: DataConfig, missing: Sequence[DealtSplit]) -> np.ndarray:
     shares = normalise_shares(config.split, ["train", *missing])
     rows = np.flatnonzero((table.splits == SPLITS.index("train")) & ~table.fixed)
     strata = None
@@ -120,8 +120,8 @@ def _split_off(table: Table, config: DataConfig, missing: Sequence[Split]) -> np
 
 
 def _oversample(
-    table: Table, rows: I64, chosen: Sequence[Split], config: DataConfig
-) -> Sequence[Split]:
+    table: Table, rows: I64, chosen: Sequence[DealtSplit], config: DataConfig
+) -> Sequence[DealtSplit]:
     """The splits of these rows with more rows of some tags in dev."""
     keys = table.keys[rows].tolist()
     for number, (tag, least) in enumerate(config.oversample_dev.items()):

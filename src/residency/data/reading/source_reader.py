@@ -34,7 +34,7 @@ from residency.errors import DataError
 from residency.files.content_hash import hash_file
 from residency.files.record import Record
 from residency.interfaces import Progress, ProgressEvent, no_progress
-from residency.nouns.example import Example, Split
+from residency.nouns.example import TRAINABLE_SPLITS, Example, Split
 
 PROBE_ROWS = 200
 """Rows from whose fields the layout of a file is recognised."""
@@ -106,7 +106,7 @@ def read_sources(
         DataError: a source is missing, is empty or cannot be read as a whole; or, when
             ``strict``, the first bad row.
     """
-    need = split in ("train", "pool") if need_answer is None else need_answer
+    need = split in TRAINABLE_SPLITS if need_answer is None else need_answer
     result = ReadResult()
     for source in find_split_sources(paths, root, split):
         reader = SourceReader(source, config, split, need_answer=need)
@@ -140,6 +140,13 @@ def check_row_count(rows: int, config: DataConfig, where: str) -> None:
         )
 
 
+def choose_replay_config(config: DataConfig) -> DataConfig:
+    """The settings by which general rows are read: what is said of the task's files does not hold for them."""
+    task = ("format", "columns", "instruction", "split_at", "tags", "least", "system")
+    defaults = DataConfig()
+    return config.model_copy(update={name: getattr(defaults, name) for name in task})
+
+
 def stop_at(reject: Reject) -> DataError:
     """The error that ends a strict reading."""
     return DataError(
@@ -160,7 +167,8 @@ class SourceReader:
     def __init__(
         self, source: Source, config: DataConfig, split: Split, *, need_answer: bool | None
     ) -> None:
-        self._source, self._config, self.split = source, config, split
+        self._source, self.split = source, split
+        self._config = config if split != "replay" else choose_replay_config(config)
         self._need_answer = need_answer
         self._reader: RowReader | None = None
         self.rows = self.rejected = 0

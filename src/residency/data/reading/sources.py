@@ -244,4 +244,4 @@ def list_split_files(data: DataConfig) -> dict[Split, Sequence[str]]:
             where="residency.toml [data] train",
             next_step='e.g. train = ["data/train.jsonl"]',
         )
-    return {"train": data.train, "dev": data.dev, "test": data.test, "pool": data.pool}
+    return {split: getattr(data, split) for split in SPLITS}

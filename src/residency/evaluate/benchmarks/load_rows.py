@@ -6,10 +6,10 @@ Files of a folder are told apart by their names: the benchmark, its configuratio
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from residency.errors import FetchError, SuiteError
 from residency.evaluate.benchmarks.row_layouts import read_parquet_rows, read_rows
@@ -200,3 +200,12 @@ def _split_of(path: Path) -> str:
             if any(name in tokens for name in names):
                 return split
     return ""
+
+
+def write_question(task: Task, row: Mapping[str, Any]) -> str:
+    """What an item asks, without frame, choices and examples."""
+    question_text = row.get("question")
+    if question_text:
+        return str(question_text)
+    question = task.read(row)
+    return question.choices[question.gold] if task.kind == "rolling" else question.text

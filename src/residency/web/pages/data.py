@@ -22,7 +22,7 @@ from residency.web.site import Site
 
 SHOWN_ROWS = 20
 """Rows on one page."""
-OPEN_SPLITS: tuple[Split, ...] = ("train", "dev", "pool")
+OPEN_SPLITS: tuple[Split, ...] = ("train", "dev", "pool", "replay")
 """Splits that may be looked at; test is sealed."""
 Search = Annotated[str, Query(max_length=500)]
 
@@ -38,6 +38,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
         results = site.results(request)
         chosen = _check_split(split)
         offset = (page - 1) * SHOWN_ROWS
+        sizes = results.store.corpus_sizes(results.run)
         rows, total = results.store.search_corpus(
             results.run, chosen, text, offset=offset, limit=SHOWN_ROWS
         )
@@ -50,8 +51,8 @@ def add_routes(app: FastAPI, site: Site) -> None:
             rows=rows,
             total=total,
             split=chosen,
-            splits=OPEN_SPLITS,
-            sizes=results.store.corpus_sizes(results.run),
+            splits=[s for s in OPEN_SPLITS if s != "replay" or sizes.get(s)],
+            sizes=sizes,
             text=text,
             notes=results.data.notes,
             pager=make_pager(total, page, SHOWN_ROWS, split=chosen, text=text),

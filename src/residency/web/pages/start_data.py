@@ -100,9 +100,8 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
         ws = Workspace(site.need_root(request), site.config(request))
         stages = plan_run(ws)
-        sizes = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
         return site.part(
-            request, "start_plan.html.j2", stages=stages, sizes=sizes, estimate=None, minutes=0.0
+            request, "start_plan.html.j2", stages=stages, sizes=ws.sizes, estimate=None, minutes=0.0
         )
 
     @app.post("/start/estimate")
@@ -114,12 +113,11 @@ def add_routes(app: FastAPI, site: Site) -> None:
         costs = estimate(ws)
         stages = plan_run(ws)
         steps = sum(stage.work for stage in stages if stage.kind == "steps")
-        sizes = {split: len(ws.split(split)) for split in ("train", "dev", "test", "pool")}
         return site.part(
             request,
             "start_plan.html.j2",
             stages=stages,
-            sizes=sizes,
+            sizes=ws.sizes,
             estimate=costs,
             minutes=(steps * costs.step_seconds + costs.frozen_seconds) / 60,
         )
