@@ -96,9 +96,15 @@ def test_drafts_of_dead_processes_are_removed_and_those_of_living_ones_stay(tmp_
     (tmp_path / f".a.draft-{dead}-old").mkdir()
     (tmp_path / f".a.draft-{os.getppid()}").touch()
     (tmp_path / f".ab.draft-{dead}").touch()
+    (tmp_path / f".a.draft-{dead}@{atomic_write._MACHINE}-old").mkdir()
+    (
+        tmp_path / f".a.draft-{dead}@another"
+    ).touch()  # of a machine with the same folder: it may live
     mine = draft_name(tmp_path / "a")
-    assert names(tmp_path) == sorted([f".a.draft-{os.getppid()}", f".ab.draft-{dead}"])
-    assert mine.name == f".a.draft-{os.getpid()}"
+    assert names(tmp_path) == sorted(
+        [f".a.draft-{os.getppid()}", f".a.draft-{dead}@another", f".ab.draft-{dead}"]
+    )
+    assert mine.name == f".a.draft-{os.getpid()}@{atomic_write._MACHINE}"
     assert draft_name(tmp_path / "a", shared=True).name == ".a.draft"
 
 

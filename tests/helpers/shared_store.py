@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, func, select, text
 
 from residency.store import schema
 from residency.store.store import Store
@@ -30,10 +30,15 @@ def share_run(source: Path, folders: list[Path], url: str) -> None:
             writer.execute(table.delete())
             if rows:
                 writer.execute(table.insert(), rows)
-        last = select(text("max(id)")).select_from(schema.records)
-        writer.execute(
-            text("SELECT setval(pg_get_serial_sequence('records', 'id'), :last)"),
-            {"last": writer.execute(last).scalar_one()},
-        )
+        for table in schema.metadata.sorted_tables:
+            for column in table.primary_key:
+                counter = text("SELECT pg_get_serial_sequence(:table, :column)")
+                names = {"table": table.name, "column": column.name}
+                if counter := writer.execute(counter, names).scalar_one():
+                    last = writer.execute(select(func.max(column))).scalar_one()
+                    writer.execute(
+                        text("SELECT setval(:counter, :last)"),
+                        {"counter": counter, "last": last or 1},
+                    )
     old.dispose()
     new.dispose()

@@ -10,34 +10,20 @@ from pathlib import Path
 import pytest
 
 import job_functions
+from object_store import KEY, run_object_store
 from residency.errors import StoreError
 from residency.jobs.job import Job, JobResult
 from residency.jobs.job_store import open_job_store
 from residency.jobs.processes import Processes
 from residency.jobs.run_jobs import ThisProcess, run_jobs
 
-KEY = "AKIDPLANTEDKEY0042"
-
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """A bucket of an object store on this machine; other processes find it by the environment."""
-    server = pytest.importorskip("moto.server", reason="moto is not installed").ThreadedMotoServer
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
-    import boto3
-
-    running = server(port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", KEY)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", f"secret-{KEY}")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with run_object_store("jobs") as address, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(job_functions.__file__).parent))
-        boto3.client("s3").create_bucket(Bucket="jobs")
-        yield "s3://jobs"
-    running.stop()
+        yield address
 
 
 @pytest.fixture(params=["memory", "s3"])

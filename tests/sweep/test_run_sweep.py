@@ -78,7 +78,7 @@ def test_a_sweep_measures_every_cell_and_is_kept(swept: tuple[Project, SweepResu
 def test_a_sweeps_models_are_no_lost_artifacts(swept: tuple[Project, SweepResult]) -> None:
     project, _ = swept
     assert any(model.adapter for model in project.store.models())
-    assert check_store(project.root).problems == []
+    assert check_store(project.root, project.config.project).problems == []
 
 
 def test_what_is_done_is_not_done_again(

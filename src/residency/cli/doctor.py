@@ -14,7 +14,10 @@ from residency.cli.options import Directory, Json
 def doctor_command(
     directory: Directory = Path(),
     repair: Annotated[
-        bool, typer.Option(help="Open again what residency run can make again.")
+        bool,
+        typer.Option(
+            help="Open again what residency run can make again; send the team what it lacks."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -32,7 +35,7 @@ def doctor_command(
     from residency.project.settings_file import find_project_root, read_config
 
     root = find_project_root(directory)
-    result = check_store(root, read_config(root).project.store, repair=repair)
+    result = check_store(root, read_config(root).project, repair=repair)
     if as_json:
         print_json(json.dumps({**to_jsonable(result), "healthy": result.healthy}))
     else:

@@ -64,11 +64,14 @@ class Config(Section):
         """These settings, which were written with masked addresses, with the same ones whole."""
         data: dict[str, Any] = {s: getattr(original.data, s) for s in SPLITS}
         data = {s: files for s, files in data.items() if files == getattr(self.data, s)}
-        same_store = original.project.store == self.project.store
-        store = original.project.store if same_store else self.project.store
+        project = {
+            name: address
+            for name in ("store", "artifacts")
+            if (address := getattr(original.project, name)) == getattr(self.project, name)
+        }
         return self.model_copy(
             update={
-                "project": self.project.model_copy(update={"store": store}),
+                "project": self.project.model_copy(update=project),
                 "data": self.data.model_copy(update=data),
             }
         )

@@ -94,9 +94,18 @@ def _check_database(address: SecretUrl) -> SecretUrl:
     return address
 
 
+def _check_shared_place(address: SecretUrl) -> SecretUrl:
+    if re.match(r"https?://|[A-Za-z0-9+]+://$", address):
+        raise ValueError(
+            'a folder, or an address that can be written to such as "s3://bucket/path"'
+        )
+    return address
+
+
 ClusterAddress = Annotated[SecretUrl, AfterValidator(_check_cluster)]
 ServerAddress = Annotated[SecretUrl, AfterValidator(_check_server)]
 DatabaseAddress = Annotated[SecretUrl, AfterValidator(_check_database)]
+SharedPlace = Annotated[SecretUrl, AfterValidator(_check_shared_place)]
 
 LONGEST_PLAIN_NAME = 20
 """Letters from which a lower-case name with digits in it is taken for a key, not for a name."""

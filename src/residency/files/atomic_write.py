@@ -1,20 +1,25 @@
 """Write beside, then rename: a reader finds a file or folder whole, or as it was before.
 
 What is written goes to a *draft* in the same folder, reaches the disk, and takes the name in one
-step. A killed process leaves its draft behind; whoever writes the same name next removes it.
+step. A killed process leaves its draft behind; whoever writes the same name next on that machine
+removes it (on a folder that machines share, nobody can tell whether another one's process lives).
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import platform
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+_MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -131,7 +136,7 @@ def open_work_folder(path: Path) -> Iterator[Path]:
 
 
 def draft_name(path: Path, *, shared: bool = False) -> Path:
-    """Where the draft of ``path`` lies; drafts that dead processes left of it are removed.
+    """Where the draft of ``path`` lies; drafts that dead processes of this machine left of it are removed.
 
     Args:
         shared: several processes write one draft together (the ranks of a training), so its name
@@ -140,9 +145,12 @@ def draft_name(path: Path, *, shared: bool = False) -> Path:
     stem = f".{path.name}.draft"
     for leftover in path.parent.glob(f"{_escape_pattern(stem)}-*"):
         owner = leftover.name.removeprefix(f"{stem}-").partition("-")[0]
-        if owner.isdigit() and int(owner) != os.getpid() and not _is_alive(int(owner)):
+        process, _, machine = owner.partition("@")
+        if machine not in ("", _MACHINE) or not process.isdigit():
+            continue
+        if int(process) != os.getpid() and not _is_alive(int(process)):
             _remove_leftover(leftover)
-    return path.with_name(stem if shared else f"{stem}-{os.getpid()}")
+    return path.with_name(stem if shared else f"{stem}-{os.getpid()}@{_MACHINE}")
 
 
 def _is_alive(process: int) -> bool:

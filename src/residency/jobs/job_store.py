@@ -17,7 +17,6 @@ from filelock import FileLock
 
 from residency.errors import StoreError
 from residency.files.atomic_write import write_json
-from residency.files.content_hash import hash_folder
 from residency.jobs.job import JobResult
 from residency.store.artifacts import Artifacts
 
@@ -91,9 +90,6 @@ class FolderJobStore:
 
     def put_folder(self, source: Path) -> str:
         """See ``JobStore``."""
-        digest = hash_folder(source)
-        if self._artifacts.check_artifact(digest) == "changed":
-            self._artifacts.set_aside(digest)
         return self._artifacts.put_folder(source)
 
     def open_folder(self, digest: str) -> Path:

@@ -81,6 +81,7 @@ def run_loop(
             ask_servers(ws)
         run_id = ws.open_run()
         locks.enter_context(ws.store.job(f"run {run_id}", "run"))
+        ws.store.artifacts.send_missing()
         for lost in reopen_lost_trainings(ws.store, run_id):
             detail = f"{lost.artifact[:19]} is {lost.state}: trained again"
             ws.progress(ProgressEvent("stored models", 0, 0, "models", {"trouble": detail}))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from residency.project.general_rows import GeneralRows
 
 SETTINGS_WITHOUT_RESULT = {
-    "project": ("name", "store"),
+    "project": ("name", "store", "artifacts"),
     "target": ("review", "teacher_license"),
     "model": ("license",),
     "data": ("license", "most_rows"),
@@ -97,7 +97,12 @@ class Workspace:
     @cached_property
     def store(self) -> Store:
         """The project's store, made when there is none."""
-        return Store(self.root, self.config.project.store)
+        project = self.config.project
+
+        def tell(trouble: str) -> None:
+            self.progress(ProgressEvent("artifacts", 0, 0, "", {"trouble": trouble}))
+
+        return Store(self.root, project.store, artifacts=project.artifacts, tell=tell)
 
     @cached_property
     def base(self) -> BaseModel:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from residency.errors import StoreError
 from residency.infer.live_engine import BASE
 from residency.nouns.model import Model
 from residency.project.named_models import ZERO_SHOT, make_base_model
@@ -54,7 +53,7 @@ class Catalogue:
 
 
 def list_served_models(ws: Workspace) -> Catalogue:
-    """The base, each round's model, ``final``, and every stored adapter of this base by its id.
+    """The base, each round's model, ``final``, and every adapter of this base on this machine by its id.
 
     Models that are only a way of prompting the base (few-shot) are not served: a client writes its
     messages.
@@ -72,10 +71,9 @@ def list_served_models(ws: Workspace) -> Catalogue:
             served[name] = served["base"]
     served[base.id] = served["base"]
     for model in stored:
-        try:
+        # An older run's may be cleaned away, or be another member's; those with a name must be there.
+        if model.adapter and ws.store.artifacts.check_artifact(model.adapter) == "whole":
             served.setdefault(model.id, _serve(ws, model))
-        except StoreError:
-            continue  # an older run's adapter that was cleaned away; those with a name must be there
     return Catalogue(served)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from residency.files.atomic_write import open_draft_folder
 from residency.files.content_hash import hash_folder
 
 ArtifactState = Literal["whole", "missing", "changed"]
+_NAME = re.compile("sha256-[0-9a-f]{32}")
 
 
 class Artifacts:
@@ -27,6 +29,8 @@ class Artifacts:
         """Copy a folder in, atomically, and give its hash."""
         digest = hash_folder(source)
         target = self.path_of(digest)
+        if target.exists() and self.check_artifact(digest) == "changed":
+            self.set_aside(digest)
         if not target.exists():
             with open_draft_folder(target) as draft:
                 shutil.copytree(source, draft, dirs_exist_ok=True)
@@ -40,8 +44,7 @@ class Artifacts:
         """
         if digest in self._verified and self.path_of(digest).exists():
             return self.path_of(digest)
-        state = self.check_artifact(digest)
-        if state != "whole":
+        if (state := self.check_artifact(digest)) != "whole":
             what = "is missing" if state == "missing" else "was changed after it was stored"
             raise StoreError(
                 f"artifact {digest} {what}",
@@ -49,7 +52,6 @@ class Artifacts:
                 next_step="residency doctor --repair, then residency run makes it again; "
                 "or restore the project's .residency folder from a backup",
             )
-        self._verified.add(digest)
         return self.path_of(digest)
 
     def check_artifact(self, digest: str) -> ArtifactState:
@@ -57,7 +59,23 @@ class Artifacts:
         path = self.path_of(digest)
         if not path.is_dir():
             return "missing"
-        return "whole" if hash_folder(path) == digest else "changed"
+        if hash_folder(path) != digest:
+            return "changed"
+        self._verified.add(digest)
+        return "whole"
+
+    def find_state(self, digest: str) -> ArtifactState:
+        """Whether an artifact can be had whole."""
+        return self.check_artifact(digest)
+
+    def send_missing(self) -> None:
+        """Give a team what it lacks; one person's artifacts go nowhere."""
+
+    def list_names(self) -> set[str]:
+        """Names of the folders that are stored here, set aside ones left out."""
+        if not self.root.is_dir():
+            return set()
+        return {path.name for path in self.root.iterdir() if _NAME.fullmatch(path.name)}
 
     def set_aside(self, digest: str) -> Path | None:
         """Move a changed artifact out of the way, beside the others; None where there is none."""
@@ -72,4 +90,9 @@ class Artifacts:
 
     def path_of(self, digest: str) -> Path:
         """Where an artifact lies or would lie."""
-        return self.root / digest.replace("sha256:", "sha256-")[:39]
+        return self.root / name_artifact(digest)
+
+
+def name_artifact(digest: str) -> str:
+    """What an artifact's folder is called, wherever it lies."""
+    return digest.replace("sha256:", "sha256-")[:39]

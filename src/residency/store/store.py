@@ -7,6 +7,7 @@ lock (``with store.writer(COMMAND):``), reading never does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import func, or_, select, text
@@ -21,6 +22,7 @@ from residency.store.log_tables import LogTables
 from residency.store.request_tables import RequestTables
 from residency.store.response_tables import ResponseTables
 from residency.store.run_tables import RunTables
+from residency.store.team_artifacts import TeamArtifacts
 from residency.store.traffic_tables import TrafficTables
 
 FOLDER = ".residency"
@@ -42,14 +44,27 @@ class Store(
         root: the project's folder; ``.residency/`` is made inside it.
         url: a database URL; empty for the SQLite file ``.residency/store.db``.
         create: make the store when there is none.
+        artifacts: the folder or fsspec URL where a team shares its artifacts; empty: they are this
+            machine's alone. tell: called with what keeps them from being shared.
 
     Raises:
         StoreError: it cannot be opened, or there is none and ``create`` is False.
     """
 
-    def __init__(self, root: Path, url: str = "", *, create: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        url: str = "",
+        *,
+        create: bool = True,
+        artifacts: str = "",
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         super().__init__(root / FOLDER, url, create=create)
-        self.artifacts = Artifacts(self.folder / "artifacts")
+        folder = self.folder / "artifacts"
+        self.artifacts = (
+            TeamArtifacts(folder, artifacts, root, tell) if artifacts else Artifacts(folder)
+        )
 
     def find(self, prefix: str) -> list[str]:
         """Full ids (models, issues, examples, responses, datasets) that begin with ``prefix``, or with

@@ -98,8 +98,9 @@ class RequestProject:
                 known is None or known[1] != file_id
             ):  # what was deleted beneath is written to no more
                 try:
-                    url = read_config(root).project.store
-                    self._stores[root] = Store(root, url, create=False), file_id
+                    project = read_config(root).project
+                    store = Store(root, project.store, create=False, artifacts=project.artifacts)
+                    self._stores[root] = store, file_id
                 except StoreError as error:
                     if (root / FOLDER / "store.db").exists():
                         raise
