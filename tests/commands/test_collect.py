@@ -11,12 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from residency.commands.collect import (
-    Item,
-    collect_answers,
-    find_worst_answers,
-    generate_rows,
-)
+from residency.commands.collect import Item, collect_answers, find_worst_answers
+from residency.commands.make_rows import generate_rows
 from residency.commands.project import Project
 from residency.config.endpoint import EndpointConfig
 from residency.data.collected_rows import COLLECTED, read_collected

@@ -111,7 +111,7 @@ def test_pain_44_a_collected_row_near_dev_is_left_out(tmp_path: Path) -> None:
 
 def test_preferences_take_only_rows_with_a_worse_answer(tmp_path: Path) -> None:
     append_collected(tmp_path, [make_row(1), make_row(2, rejected=None)])
-    rows = read_collected(tmp_path, pairs_only=True)
+    rows = read_collected(tmp_path).take_pairs()
     assert [e.rejected for e in rows.examples] == ["worse"]
     assert any("1 row of collected.jsonl holds no worse answer" in n for n in rows.write_notes())
 

@@ -58,7 +58,7 @@ COMMANDS: dict[str, Command] = {
     "diagnose": Command("residency.cli.diagnose:diagnose_command", "Find errors and issues again."),
     "target": Command("residency.cli.target:target_command", "Propose rows for the open issues."),
     "rows": Command(
-        "residency.cli.rows:rows_command", "Rows that issues drew: accept, reject, edit."
+        "residency.cli.rows:rows_command", "Rows drawn for issues or made: accept, reject, edit."
     ),
     "compare": Command(
         "residency.cli.compare:compare_command", "Compare two models on paired items."

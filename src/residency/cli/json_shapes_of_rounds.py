@@ -119,9 +119,10 @@ ROUND_SHAPES: dict[str, JsonShape] = {
             "added": "rows that were added",
             "total": "rows in the file",
             "goal": "rows to collect in all",
-            "refused": "rows too near dev or test, with the reason",
+            "refused": "rows left out, with the reason: repeats, too near dev or test, failed by the suite or the judge",
             "skipped": "rows that were there already",
             "failed": "source and reason",
+            "unscored": "check → how many of the added rows it could say nothing of",
         },
         other_forms={
             "without --documents, --issue and --templates": {

@@ -79,11 +79,12 @@ TOOL_SHAPES: dict[str, JsonShape] = {
         },
     ),
     "rows": JsonShape(
-        "Rows that issues drew, and what people decided.",
+        "Rows that issues drew or that were made, and what people decided.",
         row_fields={
-            "round": "that it is proposed for",
-            "proposal": "the row and where it came from",
+            "round": "that it is proposed for; 0 for a made row, which joins train",
+            "proposal": "the row and where it came from; near is the failing dev item that it serves",
             "decision": "what people decided, who and why; null where nobody did",
+            "made_from": "like and the pool row's id, a template or a document; empty for drawn rows",
         },
     ),
     "sweep": JsonShape(

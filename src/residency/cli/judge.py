@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from residency.cli.json_output import to_jsonable
-from residency.cli.options import Directory, ItemLimit, Json, SplitName
+from residency.cli.options import USUAL_CRITERION, Directory, ItemLimit, Json, SplitName
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import (
     console,
@@ -43,7 +43,7 @@ ModelName = Annotated[str, typer.Option("--model", help="base, round-N, final, o
 @app.command("run")
 def run_command(
     directory: Directory = Path(),
-    criterion: Criterion = "Is the answer correct and complete?",
+    criterion: Criterion = USUAL_CRITERION,
     name: Name = "criterion",
     model: ModelName = "final",
     split: SplitName = "dev",
@@ -84,7 +84,7 @@ def run_command(
 @app.command("label")
 def label_command(
     directory: Directory = Path(),
-    criterion: Criterion = "Is the answer correct and complete?",
+    criterion: Criterion = USUAL_CRITERION,
     name: Name = "criterion",
     model: ModelName = "final",
     split: SplitName = "dev",

@@ -35,6 +35,8 @@ MetricName = Annotated[
         help="Choose the best step by answers written while training: primary, checks, faultless, a rule.",
     ),
 ]
+USUAL_CRITERION = "Is the answer correct and complete?"
+"""What a judge rates answers by where nothing else is said."""
 ItemLimit = Annotated[int, typer.Option("--limit", min=0, help="Items at most; 0: all.")]
 
 

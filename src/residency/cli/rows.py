@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,6 +15,10 @@ from residency.cli.options import Directory, Json, open_project
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, print_json, print_line
 from residency.errors import ConfigError
+from residency.text.terminal_text import make_safe
+
+if TYPE_CHECKING:
+    from residency.commands.rows import ProposedRow
 
 
 def rows_command(
@@ -31,13 +36,18 @@ def rows_command(
         str, typer.Option(envvar="RESIDENCY_PERSON", help="Who decides; the login name otherwise.")
     ] = "",
     reviewed: Annotated[
-        bool, typer.Option("--reviewed", help="All rows of the next round are looked at.")
+        bool,
+        typer.Option(
+            "--reviewed", help="All rows are looked at: of the next round, and made ones."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Rows that issues drew: accept, reject or edit them, with a reason. Nothing rejected is trained.
+    """Rows that issues drew or that were made: accept, reject or edit them. Nothing rejected is trained.
 
-    With target.review = true a run waits here before each round that trains such rows.
+    With target.review = true a run waits here before each round that trains such rows, and rows that a
+    teacher or templates made join train only once they are looked at. A decision on a made row changes
+    what is trained, so the next run is a new one.
 
     Example: residency rows demo
 
@@ -71,23 +81,40 @@ def rows_command(
     if as_json:
         print_json(json.dumps(to_jsonable(rows), ensure_ascii=False))
         return
-    table = Table(title="Rows that issues drew", title_justify="left", header_style="bold")
-    for column in ("round", "row", "issue", "decision", "request"):
+    console.print(_make_table(rows))
+    if any(row.round == 0 and row.decision for row in rows) and (accept or reject or edit):
+        print_line("What was decided of made rows counts from the next residency run on.")
+    if number:
+        print_line(f"The rows of round {number} are looked at: residency run goes on.")
+
+
+def _make_table(rows: Sequence[ProposedRow]) -> Table:
+    title = "Rows that issues drew or that were made"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    has_made = any(row.round == 0 for row in rows)
+    for column in (
+        "round",
+        "row",
+        "issue",
+        *(["made by"] if has_made else []),
+        "decision",
+        "request",
+    ):
         table.add_column(column)
     for each in rows:
         p, decision = each.proposal, each.decision
         words = f"{decision.decision} ({decision.who})" if decision else "–"
         last = p.example.prompt[-1]
+        made_by = f"{p.origin}, {each.made_from}" if each.round == 0 else "–"
         table.add_row(
-            str(each.round),
+            str(each.round) if each.round else "made",
             p.example.id[:13],
-            p.issue[:13],
+            p.issue[:13] or "–",
+            *([make_safe(made_by)] if has_made else []),
             words if p.accepted else p.reason,
             (last.input or last.content)[:90],
         )
-    console.print(table)
-    if number:
-        print_line(f"The rows of round {number} are looked at: residency run goes on.")
+    return table
 
 
 def _login_name() -> str:

@@ -164,7 +164,7 @@ def check(
         )
     report_folder = out or (root / REPORT_FOLDER if project else None)
     if project:
-        report.notes.extend(_note_collected(root))
+        report.notes.extend(_note_collected(root, config))
     written = _write(report, survey, report_folder) if report_folder else []
     leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
     fixed = write_cleaned_copy(survey, root / "clean", leaks=leaks, keep=keep) if fix else None
@@ -280,11 +280,12 @@ def _show(survey: Survey, count: int) -> list[Shown]:
     return out[:count]
 
 
-def _note_collected(root: Path) -> list[str]:
-    """That rows that were collected join train, and how they are looked at."""
-    from residency.data.collected_rows import COLLECTED, read_collected
+def _note_collected(root: Path, config: Config) -> list[str]:
+    """That rows that were collected join train or wait, and how they are looked at."""
+    from residency.data.collected_rows import COLLECTED
+    from residency.project.made_rows import read_settled_rows
 
-    notes = read_collected(root).write_notes()
+    notes = read_settled_rows(root, config).write_notes()
     if notes:
         file = shlex.quote(str(root / COLLECTED))
         notes.append(f"{COLLECTED} is not looked at here: residency check {file}")

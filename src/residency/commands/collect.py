@@ -1,14 +1,14 @@
-"""``residency collect``: better answers than the model's own, from people, teachers and templates.
+"""``residency collect``: better answers than the model's own, from people.
 
 The method asks for about 1000 samples that are better than what the model wrote. Rows come from
-the pool, from a file of prompts, or are made; dev and test are never shown, since what is
-collected is trained on.
+the pool, from a file of prompts, or are made (``make_rows``); dev and test are never shown, since
+what is collected is trained on.
 """
 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,15 +20,13 @@ from residency.data.collected_rows import (
 )
 from residency.data.reading.source_reader import read_sources
 from residency.errors import DataError
-from residency.interfaces import Generator, Progress, no_progress
 from residency.nouns.example import Example
 from residency.nouns.response import Response
 from residency.overlap.firewall import screen_repeats, screen_rows
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
 from residency.targeting.preferences import correct_row
-from residency.targeting.teacher import Failed, TeacherRows, write_from_documents, write_like_seeds
-from residency.targeting.templates import fill_templates
+from residency.targeting.teacher import Failed
 
 GOAL = 1000
 
@@ -50,10 +48,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Collected:
-    """What a call of ``collect`` or ``synthesise`` added.
+    """What a call of ``collect`` added.
 
     ``total`` counts every row in the file, ``goal`` what the method asks for; ``refused`` are
-    rows that repeat others or come near dev or test, each with the reason.
+    rows that repeat others, come near dev or test, or fail the suite or the judge, each with the
+    reason. ``unscored``: check → how many of the added rows it could say nothing of.
     """
 
     path: Path
@@ -63,6 +62,7 @@ class Collected:
     skipped: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    unscored: dict[str, int] = field(default_factory=dict)
 
 
 def find_worst_answers(
@@ -170,82 +170,6 @@ def collect_answers(
     return Collected(path, added, total, goal, skipped, refused)
 
 
-def generate_rows(
-    ws: Workspace,
-    *,
-    documents: Sequence[str] = (),
-    templates: Path | None = None,
-    issue: str = "",
-    teacher: Generator | None = None,
-    teacher_name: str = "",
-    count: int = 100,
-    pairs: int = 3,
-    goal: int = GOAL,
-    progress: Progress = no_progress,
-) -> Collected:
-    """Rows from templates, or through a teacher from documents or for an issue; repeats and leaks
-    are left out.
-
-    Args:
-        documents: sources of raw text. issue: id (or its beginning) of a stored issue, like whose
-            targeted pool rows the teacher writes ``count`` new ones. teacher: a generator, by default the endpoint of
-            ``[teacher]``. count: rows from templates. pairs: rows asked for of each document.
-
-    Raises:
-        ConfigError: a teacher is needed and none is named. DataError: a source is wrong.
-    """
-    teacher_rows = TeacherRows([], [])
-    if templates is not None:
-        rows = fill_templates(templates, count, seed=ws.config.project.seed)
-        teacher_rows = TeacherRows(rows, [])
-    if (documents or issue) and teacher is None:
-        from residency.project.endpoints import open_configured_endpoint
-
-        teacher, teacher_name = open_configured_endpoint(ws.config.teacher, "teacher")
-    if documents and teacher is not None:
-        raw = _read_documents(ws, documents)
-        teacher_rows.add(
-            write_from_documents(raw, teacher, teacher_name, pairs=pairs, progress=progress)
-        )
-    if issue and teacher is not None:
-        teacher_rows.add(_write_for_issue(ws, issue, teacher, teacher_name, count, progress))
-    accepted, refused = screen_new_rows(ws, teacher_rows.examples)
-    add_training_rows(ws, accepted)
-    path = ws.root / COLLECTED
-    total = len(read_collected(ws.root).examples)
-    return Collected(path, len(accepted), total, goal, 0, refused, teacher_rows.failed)
-
-
-def _read_documents(ws: Workspace, documents: Sequence[str]) -> list[Example]:
-    config = ws.config.data.model_copy(update={"format": "auto", "columns": {}, "instruction": ""})
-    read = read_sources(documents, config, "train", ws.root, need_answer=False)
-    raw = [e for e in read.examples if len(e.messages) == 1]
-    if not raw:
-        raise DataError("no plain text there", where=", ".join(documents))
-    return raw
-
-
-def _write_for_issue(
-    ws: Workspace, key: str, teacher: Generator, name: str, count: int, progress: Progress
-) -> TeacherRows:
-    """Rows like the pool rows that an issue's failures draw."""
-    from residency.commands.target import target
-    from residency.nouns.response import Sampling
-
-    seeds = [proposal for proposal in target(ws, key) if proposal.accepted]
-    if not seeds:
-        raise DataError(
-            "no pool row serves this issue, so the teacher has nothing to go by",
-            where=key,
-            next_step="name more rows in data.pool",
-        )
-    issue = next(i for i in ws.store.issues(ws.latest_run()) if i.id == seeds[0].issue)
-    sampling = Sampling(max_new_tokens=2 * ws.config.generate.max_new_tokens, temperature=0.7)
-    return write_like_seeds(
-        issue, seeds, teacher, count=count, name=name, sampling=sampling, progress=progress
-    )
-
-
 def screen_new_rows(
     ws: Workspace, rows: Sequence[Example]
 ) -> tuple[list[Example], list[tuple[str, str]]]:
@@ -258,19 +182,30 @@ def screen_new_rows(
     background = [e for e in ws.corpus.examples if e.split in ("train", "pool")]
     result = screen_rows(fresh.accepted, protected, background=background, near_duplicate=threshold)
     rejections = [*fresh.rejected, *result.rejected]
-    refused = [(r.example.prompt_text[:200], r.reason) for r in rejections]
+    refused = [(tell_request(r.example), r.reason) for r in rejections]
     return list(result.accepted), refused
 
 
+def tell_request(row: Example) -> str:
+    """The beginning of what a row asks, without the instruction that many rows share."""
+    last = row.prompt[-1] if row.prompt else row.messages[-1]
+    return (last.input or last.content)[:200]
+
+
 def add_training_rows(
-    ws: Workspace, rows: Sequence[Example], *, model: str = "", failures: Sequence[str] = ()
+    ws: Workspace,
+    rows: Sequence[Example],
+    *,
+    model: str = "",
+    failures: Sequence[str] = (),
+    near: Mapping[str, str] | None = None,
 ) -> None:
     """Add rows to the project's file of collected rows and to the store's record of them.
 
     A run that goes on need not end for it: it has read its rows, and the next one reads these.
     """
     with ws.store.people("collect"):
-        append_collected(ws.root, rows, model=model, failures=failures)
+        append_collected(ws.root, rows, model=model, failures=failures, near=near)
         for row in rows:
             ws.store.add_record(
                 RecordKind.COLLECTED, row.id, {"why": row.why, "source": row.source}

@@ -1,15 +1,16 @@
-"""``residency rows``: the rows that issues drew, and what a person decides of each."""
+"""``residency rows``: rows that issues drew or that were made, and what a person decides of each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from residency.errors import DataError, StoreError
 from residency.nouns.content_id import id_begins
-from residency.nouns.example import Example
+from residency.nouns.example import SPLITS, Example, Split
 from residency.nouns.proposal import Proposal
 from residency.overlap.firewall import screen_rows
+from residency.project.made_rows import MADE_ORIGINS, list_made_rows
 from residency.project.named_issues import find_issue
 from residency.project.row_decisions import (
     Decision,
@@ -25,35 +26,50 @@ from residency.text.counts import write_count
 
 @dataclass(frozen=True)
 class ProposedRow:
-    """A row that an issue drew for a round, and the last decision of it, if there is one."""
+    """A row that an issue drew for a round, or a made one, and the last decision of it.
+
+    ``round`` is 0 for made rows: they join train. ``made_from`` is what such a row was made from:
+    ``like`` and the id of its seed, a template, or a document.
+    """
 
     round: int
     proposal: Proposal
     decision: RowDecision | None
+    made_from: str = ""
 
 
 def list_rows(store: Store, *, issue: str = "", arm: str = "main") -> list[ProposedRow]:
-    """Rows that the latest run's issues drew, those that nobody decided of first.
+    """Made rows, then those that the latest run's issues drew; those that nobody decided of first.
 
     Args:
         issue: only of this one (id or prefix).
 
     Raises:
-        StoreError: nothing was run yet, or there is no such issue.
+        StoreError: nothing was run yet and no row was made, or there is no such issue.
     """
     run = store.latest_run()
-    if run is None:
-        raise StoreError("nothing was run here yet", next_step="residency run")
-    wanted = find_issue(store, run, issue).id if issue else ""
     decisions = read_decisions(store)
-    rounds = {stage.key.round for stage in store.stages(run) if stage.key.name == "target"}
+    made = list_made_rows(store.folder.parent, decisions)
+    if run is None and (issue or not made):
+        raise StoreError("nothing was run here yet", next_step="residency run")
+    wanted = find_issue(store, run, issue).id if issue and run else ""
     rows = [
-        ProposedRow(number, p, decisions.get(p.example.id))
-        for number in sorted(rounds, reverse=True)
-        for p in store.proposals(run, number)
-        if p.arm == arm and wanted in ("", p.issue)
+        ProposedRow(0, row.proposal, row.decision, row.made_from)
+        for row in made
+        if row.proposal.arm == arm
     ]
-    return sorted(rows, key=lambda r: (-r.round, not r.proposal.accepted, r.decision is not None))
+    if run is not None:
+        rows += [
+            ProposedRow(stage.key.round, p, decisions.get(p.example.id))
+            for stage in store.stages(run)
+            if stage.key.name == "target"
+            for p in store.proposals(run, stage.key.round)
+            if p.arm == arm
+        ]
+    return sorted(
+        (row for row in rows if wanted in ("", row.proposal.issue)),
+        key=lambda r: (r.round > 0, -r.round, not r.proposal.accepted, r.decision is not None),
+    )
 
 
 def check_rows(store: Store, rows: Sequence[str]) -> None:
@@ -80,6 +96,8 @@ def decide_row(
 ) -> RowDecision:
     """Accept, reject or edit a proposed row (id or prefix). A rejected row is trained nowhere.
 
+    What is decided of a made row decides what joins train, so the next run is another one.
+
     Args:
         prompt, answer: the new texts of an edited row; None keeps what is there.
 
@@ -94,11 +112,14 @@ def decide_row(
         _check_firewall(ws, edited)
     row_decision = RowDecision(proposal.example.id, decision, reason.strip(), who, edited=edited)
     add_decision(ws.store, row_decision)
+    if proposal.origin in MADE_ORIGINS:
+        ws.forget_rows()
     return row_decision
 
 
 def finish_review(ws: Workspace, *, who: str) -> int:
-    """Say that the rows of the next round are looked at; gives the round. ``run`` goes on then.
+    """Say that all rows are looked at: those of the next round, and, where made rows wait
+    (``target.review``), those too, so that they join train. Gives the round, or 0 without one.
 
     Raises:
         StoreError: no rows wait.
@@ -106,9 +127,18 @@ def finish_review(ws: Workspace, *, who: str) -> int:
     rows = list_rows(ws.store)
     if not rows:
         raise StoreError("no rows were proposed yet", next_step="residency run")
-    run, number = ws.latest_run(), rows[0].round
-    ws.store.add_record(RecordKind.ROWS_REVIEWED, run, {"round": number, "who": who})
-    return number
+    waiting = [row for row in rows if not row.round and row.decision is None]
+    if ws.config.target.review and waiting:
+        for row in waiting:
+            decision = RowDecision(row.proposal.example.id, "accept", "all looked at", who)
+            add_decision(ws.store, decision)
+        ws.forget_rows()
+    numbers = [row.round for row in rows if row.round]
+    if not numbers:
+        return 0
+    body = {"round": max(numbers), "who": who}
+    ws.store.add_record(RecordKind.ROWS_REVIEWED, ws.latest_run(), body)
+    return max(numbers)
 
 
 def edit_example(example: Example, prompt: str | None, answer: str | None) -> Example:
@@ -161,9 +191,12 @@ def _find_proposal(store: Store, row: str) -> Proposal:
 
 
 def _check_firewall(ws: Workspace, edited: Example) -> None:
-    run = ws.latest_run()
-    protected: Sequence[Example] = [*ws.store.corpus(run, "dev"), *ws.store.corpus(run, "test")]
-    background = [*ws.store.corpus(run, "train"), *ws.store.corpus(run, "pool")]
+    run = ws.store.latest_run()
+    splits: Mapping[Split, Sequence[Example]] = {
+        split: ws.store.corpus(run, split) if run else ws.split(split) for split in SPLITS
+    }
+    protected = [*splits["dev"], *splits["test"]]
+    background = [*splits["train"], *splits["pool"]]
     near = ws.config.data.near_duplicate
     result = screen_rows([edited], protected, background=background, near_duplicate=near)
     if result.rejected:

@@ -57,7 +57,7 @@ class StoredTables(Workspace):
         return TableRows(self.store.proposals(run) if run else [], name="proposals")
 
     def rows(self, *, issue: str = "") -> TableRows[ProposedRow]:
-        """Targeted rows with what people decided of each, undecided ones first."""
+        """Made and targeted rows with what people decided of each, undecided ones first."""
         return TableRows(list_rows(self.store, issue=issue), name="rows")
 
     def decide_row(

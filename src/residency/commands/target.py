@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from residency.loop.assess import assess_stored_answers
-from residency.loop.item_outcomes import find_issue_outcomes
-from residency.loop.select_rows import propose_rows
+from residency.loop.select_rows import gather_failures, propose_rows
 from residency.loop.settle_rows import list_rejected_rows
-from residency.nouns.example import by_id
+from residency.nouns.example import Example
+from residency.nouns.issue import Issue
+from residency.nouns.model import Model
 from residency.nouns.proposal import Proposal
 from residency.project.dev_split import split_dev
 from residency.project.named_issues import find_issue
@@ -26,19 +27,27 @@ def target(
         ConfigError: no selector has that name.
         StoreError: no such issue, or its failures are not stored.
     """
-    issue = find_issue(ws.store, ws.latest_run(), key)
-    assessed = assess_stored_answers(ws, find_model(ws, "final"), "dev")
-    half, _ = split_dev(ws)
-    examples = by_id(assessed.examples)
-    failed = find_issue_outcomes(issue, assessed)
-    failing = [examples[k] for k, bad in failed.items() if bad and k in half]
-    exclude = list_rejected_rows(ws)
+    issue, failing, model = find_issue_failures(ws, key)
     return propose_rows(
         ws,
         [issue],
         {issue.id: failing},
-        assessed.model,
-        exclude=exclude,
+        model,
+        exclude=list_rejected_rows(ws),
         count=count,
         selector=selector,
     )
+
+
+def find_issue_failures(ws: Workspace, key: str) -> tuple[Issue, list[Example], Model]:
+    """A stored issue (id or prefix), the items of dev's finding part that fail it, and whose answers
+    they are: the final model's.
+
+    Raises:
+        StoreError: no such issue, or its failures are not stored.
+    """
+    issue = find_issue(ws.store, ws.latest_run(), key)
+    assessed = assess_stored_answers(ws, find_model(ws, "final"), "dev")
+    half, _ = split_dev(ws)
+    failing = gather_failures([issue], assessed, half)[issue.id]
+    return issue, failing, assessed.model

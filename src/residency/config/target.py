@@ -21,4 +21,4 @@ class TargetConfig(Section):
     teacher_license: str = ""
     """Licence or terms under which the teacher's answers may be used (SPDX, or a name), for cards of exported models."""
     review: bool = False
-    """Wait before a round that trains proposed rows until a person has looked at them (`residency rows`, `residency web`)."""
+    """Wait before a round that trains proposed rows until a person has looked at them (`residency rows`, `residency web`); rows that a teacher or templates made join train only once they are looked at."""

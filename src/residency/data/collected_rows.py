@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,35 @@ class CollectedRows:
         examples: training rows with why they are here and, where one was shown, the worse answer.
         prompts: content hash of each row's prompt. origins: ``person``, ``teacher`` or ``template``.
         unreadable: line numbers with what is wrong with the line.
+        provenance: what each line says of where its row comes from.
         unpaired: rows left out since preferences are trained and they hold no worse answer.
+        rejected: rows left out since a person rejected them. waiting: those left out until a person
+            has looked at them.
     """
 
     examples: list[Example]
     prompts: list[str]
     origins: list[str]
     unreadable: list[tuple[int, str]]
+    provenance: list[Mapping[str, Any]] = field(default_factory=list)
     unpaired: int = 0
+    rejected: int = 0
+    waiting: int = 0
+
+    def take_rows(self, numbers: Sequence[int]) -> CollectedRows:
+        """The rows of these numbers alone; what is said of the file stays."""
+        return replace(
+            self,
+            examples=[self.examples[n] for n in numbers],
+            prompts=[self.prompts[n] for n in numbers],
+            origins=[self.origins[n] for n in numbers],
+            provenance=[self.provenance[n] for n in numbers],
+        )
+
+    def take_pairs(self) -> CollectedRows:
+        """Without rows that hold no worse answer, which DPO cannot train."""
+        paired = [n for n, example in enumerate(self.examples) if example.rejected is not None]
+        return replace(self.take_rows(paired), unpaired=len(self.examples) - len(paired))
 
     def write_notes(self) -> list[str]:
         """What a reader of the corpus should know, in sentences."""
@@ -52,6 +73,15 @@ class CollectedRows:
                     f"rows of {COLLECTED} hold no worse answer and wait",
                 )
                 + ' for a training without train.objective = "dpo"'
+            )
+        if self.rejected:
+            were = write_count(self.rejected, "made row was", "made rows were")
+            notes.append(f"{were} rejected by people and left out: residency rows lists them")
+        if self.waiting:
+            wait = write_count(self.waiting, "made row waits", "made rows wait")
+            notes.append(
+                f"{wait} until somebody has looked at {'it' if self.waiting == 1 else 'them'} "
+                "(target.review): residency rows"
             )
         notes += [
             f"{COLLECTED}:{number} cannot be read and is left out ({reason}); mend the line by hand"
@@ -71,11 +101,8 @@ def is_collected(example: Example) -> bool:
     return name in (COLLECTED, f"./{COLLECTED}")
 
 
-def read_collected(root: Path, *, pairs_only: bool = False) -> CollectedRows:
-    """The rows of a project's file; empty when there is none.
-
-    ``pairs_only`` leaves out rows without a worse answer, which DPO cannot train.
-    """
+def read_collected(root: Path) -> CollectedRows:
+    """The rows of a project's file, whatever was decided of them; empty when there is none."""
     rows = CollectedRows([], [], [], [])
     path = root / COLLECTED
     if not path.is_file():
@@ -84,26 +111,18 @@ def read_collected(root: Path, *, pairs_only: bool = False) -> CollectedRows:
         if not line.strip():
             continue
         try:
-            example, prompt, origin = _read_line(line.decode("utf-8"), number)
+            example, prompt, provenance = _read_line(line.decode("utf-8"), number)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             rows.unreadable.append((number, f"{type(error).__name__}: {error}"[:120]))
             continue
         rows.examples.append(example)
         rows.prompts.append(prompt)
-        rows.origins.append(origin)
-    if not pairs_only:
-        return rows
-    paired = [n for n, example in enumerate(rows.examples) if example.rejected is not None]
-    return CollectedRows(
-        [rows.examples[n] for n in paired],
-        [rows.prompts[n] for n in paired],
-        [rows.origins[n] for n in paired],
-        rows.unreadable,
-        len(rows.examples) - len(paired),
-    )
+        rows.origins.append(str(provenance["why"]).split(" ")[0])
+        rows.provenance.append(provenance)
+    return rows
 
 
-def _read_line(line: str, number: int) -> tuple[Example, str, str]:
+def _read_line(line: str, number: int) -> tuple[Example, str, Mapping[str, Any]]:
     row = json.loads(line)
     provenance = row["provenance"]
     why = str(provenance["why"])
@@ -122,16 +141,22 @@ def _read_line(line: str, number: int) -> tuple[Example, str, str]:
             "rejected": row.get("rejected", row["model_answer"]),
         }
     )
-    return example, str(row["prompt_id"]), why.split(" ")[0]
+    return example, str(row["prompt_id"]), provenance
 
 
 def append_collected(
-    root: Path, rows: Sequence[Example], *, model: str = "", failures: Iterable[str] = ()
+    root: Path,
+    rows: Sequence[Example],
+    *,
+    model: str = "",
+    failures: Iterable[str] = (),
+    near: Mapping[str, str] | None = None,
 ) -> None:
     """Add rows at the end of the file, one line each, and wait until they are on the disk.
 
     Args:
         model: whose answers the rows improve. failures: what was wrong with that answer.
+        near: row id → the failing dev item whose mode the row was made for.
     """
     lines = []
     for row in rows:
@@ -142,6 +167,8 @@ def append_collected(
         }
         if model:
             provenance |= {"model": model, "failures": list(failures)}
+        if near and row.id in near:
+            provenance["near"] = near[row.id]
         line = {
             "messages": [message.to_dict() for message in row.messages],
             "split": "train",

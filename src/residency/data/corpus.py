@@ -16,7 +16,7 @@ from pathlib import Path
 
 from residency.config.settings import Config
 from residency.data.cleaning.decide_rows import Decision, Drop, decide_rows
-from residency.data.collected_rows import is_collected, read_collected
+from residency.data.collected_rows import CollectedRows, is_collected, read_collected
 from residency.data.dev_mix import describe_oversampled
 from residency.data.reading.row_reader import Reject
 from residency.data.reading.source_reader import FileRead, read_sources
@@ -87,11 +87,14 @@ def load_corpus(
     *,
     full: bool = False,
     strict: bool = False,
+    collected: CollectedRows | None = None,
     progress: Progress = no_progress,
 ) -> Corpus:
     """The project's rows (see the module for the steps).
 
     Args:
+        collected: rows that were collected or made, as people decided of them (default: all of the
+            project's file).
         full: ignore ``data.limit``.
         strict: stop at the first row that cannot be read.
 
@@ -117,7 +120,8 @@ def load_corpus(
     rows = [row for row in rows if not is_collected(row)]
     of_pairs = config.train.objective == "dpo"
     rows, unpaired = _leave_out_unpaired(rows) if of_pairs else (rows, Counter[Split]())
-    collected = read_collected(root, pairs_only=of_pairs)
+    collected = read_collected(root) if collected is None else collected
+    collected = collected.take_pairs() if of_pairs else collected
     corpus = clean_rows(
         rows, config, added=collected.examples, missing=missing, full=full, progress=progress
     )

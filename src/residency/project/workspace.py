@@ -200,12 +200,16 @@ class Workspace:
         """Every example, read, checked and split; the test suite's items are part of dev."""
         from residency.data.corpus import load_corpus
         from residency.evaluate.suites.check_suite import check_suite
+        from residency.project.made_rows import read_settled_rows
 
         def tell_rows(event: ProgressEvent) -> None:
             if not event.total:  # reading alone: the passes after it are short
                 self.progress(event)
 
-        corpus = load_corpus(self.config, self.root, full=self.full, progress=tell_rows)
+        collected = read_settled_rows(self.root, self.config, vars(self).get("store"))
+        corpus = load_corpus(
+            self.config, self.root, full=self.full, collected=collected, progress=tell_rows
+        )
         known = {e.id for e in corpus.examples}
         items = [e for e in self.suite.examples if e.id not in known]
         examples = [*corpus.examples, *items]
@@ -248,6 +252,11 @@ class Workspace:
             return features
         seed = self.config.project.seed
         return [*features, *cluster_slices(dev, self.embedder, also=others, seed=seed)]
+
+    def forget_rows(self) -> None:
+        """Read the rows again at their next use: somebody has decided of them, or added some."""
+        for name in ("corpus", "slices", "primary_metric", "classes", "run_id", "_run_body"):
+            vars(self).pop(name, None)
 
     def check_splits(self) -> None:
         """Enough rows to train, measure and confirm.

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from residency.config.settings import Config
+from residency.project.made_rows import list_made_rows
 from residency.project.opened_settings import list_run_options, write_run_options
+from residency.project.row_decisions import read_decisions
 from residency.results.blind_spots import is_blind_score
 from residency.results.headline import write_headline
 from residency.results.issue_results import IssueResult
@@ -66,6 +68,7 @@ def list_next_actions(results: RunResults, *, running: bool = False) -> list[Nex
     """
     actions = [
         *_go_on(results, running),
+        *_look_at_made_rows(results),
         *_trust_the_score(results),
         *_look_at_issues(results),
         *_after_the_end(results),
@@ -159,6 +162,21 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
             f"run DIR {_write_options(results)}".rstrip(),
             "/run",
             95.0,
+        )
+
+
+def _look_at_made_rows(results: RunResults) -> Iterator[NextAction]:
+    store = results.store
+    made = list_made_rows(store.folder.parent, read_decisions(store))
+    undecided = sum(row.decision is None for row in made)
+    if undecided:
+        yield NextAction(
+            f"Look at the {write_count(undecided, 'row')} that a teacher or templates made",
+            "What you reject is never trained; the next run trains on the rest (with target.review "
+            "only on what was looked at).",
+            "rows DIR",
+            "/rows?state=undecided",
+            88.0,
         )
 
 

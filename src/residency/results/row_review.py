@@ -1,4 +1,5 @@
-"""Rows that issues drew, as a person reviews them: what each serves, and how near it comes."""
+"""Rows that issues drew or that were made, as a person reviews them: what each serves, and how near it
+comes."""
 
 from __future__ import annotations
 
@@ -12,9 +13,11 @@ from residency.nouns.finding import Finding
 from residency.nouns.proposal import Proposal
 from residency.nouns.response import Response
 from residency.overlap.nearest_items import NearestItems
-from residency.project.row_decisions import RowDecision, list_decisions
+from residency.project.made_rows import list_made_rows
+from residency.project.row_decisions import RowDecision, list_decisions, read_decisions
 from residency.results.run_results import RunResults
 from residency.store.drawn_pages import ProposalFilter
+from residency.store.store import Store
 
 RowState = Literal["undecided", "accepted", "edited", "rejected", "firewall"]
 MOST_COMPARED = 20_000
@@ -25,11 +28,15 @@ ROW_STATES: tuple[RowState, ...] = ("undecided", "accepted", "edited", "rejected
 
 @dataclass(frozen=True)
 class DrawnRow:
-    """A row that an issue drew for a round, and what a person decided of it."""
+    """A row that an issue drew for a round, or a made one, and what a person decided of it.
+
+    ``round`` is 0 for made rows, and ``made_from`` is what such a row was made from.
+    """
 
     round: int
     proposal: Proposal
     decision: RowDecision | None
+    made_from: str = ""
 
     @property
     def state(self) -> RowState:
@@ -62,6 +69,7 @@ class RowCase:
     """A row with what speaks for and against it.
 
     ``served`` is the failing item that drew it, with the answer that failed (``response``) and why.
+    ``seed`` is the pool row that a teacher wrote it like.
     ``neighbours`` is None where they were not looked for: among very many items that takes seconds.
     ``earlier`` are decisions that a later one replaced, oldest first.
     """
@@ -69,6 +77,7 @@ class RowCase:
     row: DrawnRow
     issue_title: str
     served: Example | None
+    seed: Example | None
     response: Response | None
     failures: list[Finding]
     neighbours: list[Neighbour] | None
@@ -107,11 +116,30 @@ def count_drawn_states(
     return {state: counts[state] for state in ROW_STATES if state in counts}
 
 
+def list_made_cases(
+    store: Store, *, issue: str = "", state: str = "", example: str = ""
+) -> list[DrawnRow]:
+    """Rows that a teacher or templates made, undecided before decided; as ``list_drawn_rows``."""
+    made = [
+        DrawnRow(0, row.proposal, row.decision, row.made_from)
+        for row in list_made_rows(store.folder.parent, read_decisions(store))
+        if issue in ("", row.proposal.issue) and example in ("", row.proposal.example.id)
+    ]
+    chosen = [row for row in made if state in ("", row.state)]
+    return sorted(chosen, key=lambda row: row.decision is not None)
+
+
+def load_unserved_cases(store: Store, rows: Sequence[DrawnRow]) -> list[RowCase]:
+    """Made rows of a project in which nothing was run yet: there is nothing to set them beside."""
+    return [RowCase(row, "", None, None, None, [], None, _list_earlier(store, row)) for row in rows]
+
+
 def load_cases(results: RunResults, rows: Sequence[DrawnRow]) -> list[RowCase]:
     """A page of rows with the item that each serves and its neighbours in dev and test."""
     titles = {result.issue.id: result.title for result in results.issues}
+    seeds = [row.made_from.removeprefix("like ") for row in rows if row.made_from]
     served = results.store.corpus_examples(
-        results.run, [row.proposal.near for row in rows if row.proposal.near]
+        results.run, [*seeds, *(row.proposal.near for row in rows if row.proposal.near)]
     )
     failing = _load_failing(results, rows)
     sizes = results.store.corpus_sizes(results.run)
@@ -121,17 +149,20 @@ def load_cases(results: RunResults, rows: Sequence[DrawnRow]) -> list[RowCase]:
     return [
         RowCase(
             row=row,
-            issue_title=titles.get(row.proposal.issue, row.proposal.issue),
+            issue_title=titles.get(row.proposal.issue, ""),
             served=served.get(row.proposal.near),
+            seed=served.get(row.made_from.removeprefix("like ")),
             response=failing[row.proposal.id][0] if row.proposal.id in failing else None,
             failures=failing[row.proposal.id][1] if row.proposal.id in failing else [],
             neighbours=near,
-            earlier=list_decisions(results.store, row.proposal.example.id)[:-1]
-            if row.decision
-            else [],
+            earlier=_list_earlier(results.store, row),
         )
         for row, near in zip(rows, neighbours, strict=True)
     ]
+
+
+def _list_earlier(store: Store, row: DrawnRow) -> list[RowDecision]:
+    return list_decisions(store, row.proposal.example.id)[:-1] if row.decision else []
 
 
 def _load_failing(
@@ -142,7 +173,9 @@ def _load_failing(
     models = {m.number: m.id for m in results.models if m.arm == "main"}
     wanted: dict[str, str] = {}
     for number in {row.round for row in rows}:
-        model = models.get(number - 1) or next((m.id for m in results.models), "")
+        first = next((m.id for m in results.models), "")
+        # made rows answer failures of the final model, drawn ones those of the round before
+        model = (models.get(number - 1) if number else results.final_id) or first
         items = [row.proposal.near for row in rows if row.round == number and row.proposal.near]
         outcomes = results.answers.outcomes(model, "dev", items) if model and items else {}
         for row in rows:

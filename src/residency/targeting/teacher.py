@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from residency.interfaces import Generation, Generator, Progress, ProgressEvent, Prompt, no_progress
 from residency.nouns.example import Example, Message
@@ -45,15 +45,20 @@ class Failed:
 
 @dataclass(frozen=True)
 class TeacherRows:
-    """Rows that a teacher made, and of what it made none."""
+    """Rows that a teacher made, and of what it made none.
+
+    ``seeds``: row id → the seed that the row was written like, for rows that have one.
+    """
 
     examples: list[Example]
     failed: list[Failed]
+    seeds: dict[str, Proposal] = field(default_factory=dict)
 
     def add(self, more: TeacherRows) -> None:
         """Add what was made of something else."""
         self.examples.extend(more.examples)
         self.failed.extend(more.failed)
+        self.seeds.update(more.seeds)
 
 
 def write_from_documents(
@@ -107,28 +112,28 @@ def write_like_seeds(
 ) -> TeacherRows:
     """New rows like the seeds, for an issue.
 
-    Each request shows three seeds with their answers and asks for one more of the kind, with
-    other facts, names and words. An answer that repeats a seed or an earlier answer (word-trigram
+    Each request shows a seed and two more of its part, with their answers, and asks for one more of
+    the kind, with other facts, names and words. An answer that repeats a seed or an earlier answer (word-trigram
     Jaccard ≥ 0.6) is not used.
 
     Args:
-        seeds: pool rows that the issue's failures drew. name: the teacher's, stored as provenance.
+        seeds: pool rows that the issue's failures drew, in the order in which they are taken as the
+            first of a request, again and again. name: the teacher's, stored as provenance.
     """
     answered = [seed for seed in seeds if seed.example.reference]
     teacher_rows = TeacherRows([], [])
     if not answered or count < 1:
         return teacher_rows
-    prompts, likes = [], []
+    prompts, firsts = [], []
     for number in range(count):
-        trio = [
-            answered[(number + k) % len(answered)] for k in range(min(SEEDS_SHOWN, len(answered)))
-        ]
-        likes.append(trio[0].example)
+        trio = _choose_shown(answered, number % len(answered))
+        firsts.append(trio[0])
         request = Message("user", _write_request(trio))
         prompts.append(Prompt((request,), key=f"{issue.id}:{number}"))
     answers = teacher.generate(prompts, sampling, progress=progress)
     known = [_list_trigrams(_last_prompt(seed.example)) for seed in answered]
-    for like, answer in zip(likes, answers, strict=True):
+    for seed, answer in zip(firsts, answers, strict=True):
+        like = seed.example
         for prompt, response in _read_answer(answer, f"like {like.id}", teacher_rows.failed)[:1]:
             trigrams = _list_trigrams(prompt)
             if any(jaccard_similarity(trigrams, other) >= REPEAT_JACCARD for other in known):
@@ -138,8 +143,17 @@ def write_like_seeds(
                 continue
             known.append(trigrams)
             why = f"teacher {name} for {issue.id}"
-            teacher_rows.examples.append(_make_row(like, prompt, response, why=why))
+            row = _make_row(like, prompt, response, why=why)
+            teacher_rows.examples.append(row)
+            teacher_rows.seeds[row.id] = seed
     return teacher_rows
+
+
+def _choose_shown(seeds: Sequence[Proposal], first: int) -> list[Proposal]:
+    """A seed and the next ones of the same part: one kind of failure a request."""
+    turned = [*seeds[first:], *seeds[:first]]
+    shown = {seed.example.id: seed for seed in turned if seed.part == turned[0].part}
+    return list(shown.values())[:SEEDS_SHOWN]
 
 
 def _write_request(seeds: Sequence[Proposal]) -> str:

@@ -19,8 +19,8 @@ TRIES_A_ROW = 50
 """Draws a row after which the templates are taken to give no more different rows."""
 
 
-def fill_templates(path: Path, count: int, *, seed: int = 0) -> list[Example]:
-    """``count`` different rows from a TOML file of templates and slots.
+def fill_templates(path: Path, count: int, *, seed: int = 0, most: int = 0) -> list[Example]:
+    """``count`` different rows from a TOML file of templates and slots, or up to ``most`` of them.
 
     The file holds ``[slots]`` (name → list of values, or of tables of values that belong
     together) and ``[[template]]`` tables with instruction, input (optional), response and tags
@@ -46,13 +46,15 @@ def fill_templates(path: Path, count: int, *, seed: int = 0) -> list[Example]:
     rng = random.Random(seed)
     rows: dict[str, Example] = {}
     misses = 0
-    while len(rows) < count:
+    while len(rows) < max(count, most):
         number = rng.randrange(len(templates))
         row = _fill_template(templates[number], slots, rng, f"{path} template {number + 1}")
         row = replace(row, split="train", source=f"{path.name}:{number + 1}", why="template")
         if row.id in rows:
             misses += 1
             if misses > TRIES_A_ROW * count:
+                if len(rows) >= count:
+                    break
                 raise DataError(
                     f"only {write_count(len(rows), 'different row comes', 'different rows come')} out of these templates",
                     where=str(path),

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from residency.config.settings import CONFIG_NAME
 from residency.data.collected_rows import COLLECTED
 from residency.plugins import use_plugin_files
+from residency.project.made_rows import read_settled_rows
 from residency.project.named_kinds import KINDS_FILE
 from residency.project.opened_settings import is_opened_full, read_config_as_opened
 from residency.project.settings_file import read_config
@@ -31,10 +32,12 @@ class OpenProjects:
 
     @contextmanager
     def use(self, root: Path) -> Iterator[Workspace]:
-        """The project of a folder as its last run opened it; anew where settings, files or base changed."""
+        """The project of a folder as its last run opened it; anew where settings, files, base or decisions of made
+        rows changed."""
         config = read_config_as_opened(root)
         full = is_opened_full(root, config)
-        stamp = (*stamp_files(root), (config.model.base, int(full), 0))
+        made = hash(tuple(e.id for e in read_settled_rows(root, config).examples))
+        stamp = (*stamp_files(root), (config.model.base, int(full), made))
         with self._lock:
             known = self._opened.get(root)
             if known is None or known[0] != stamp:
