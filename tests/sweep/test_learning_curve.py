@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,12 @@ def test_pain_47_words_say_how_many_rows_a_goal_takes_and_when_rows_do_not_help(
     said = describe_issue("urgency", falling, 0.12)
     assert said[0].startswith("*urgency* reaches 12 % at about ")
     assert "Twice the rows (480)" in said[1]
+
+    last = replace(falling.measured[-1], rate=0.25, low=0.18, high=0.3)
+    off_curve = replace(falling, measured=(*falling.measured[:-1], last))
+    words = "by the curve, though with 240 rows 25 % [18, 30] were measured."
+    assert describe_issue("urgency", off_curve, 0.2)[0].endswith(words)
+    assert "by the curve" not in describe_issue("urgency", falling, 0.2)[0]
 
     settled = fit(simulate(lambda n: 0.0005, 0, items=4000, seeds=(3, 3, 3, 3)))
     settled_words = " ".join(describe_issue("product", settled, 0.5))

@@ -33,7 +33,7 @@ def plan(minutes: float, *, bases: tuple[str, ...] = ("tiny",), **options: Any) 
     )
 
 
-@pytest.mark.parametrize("minutes", [11, 15, 30, 200])
+@pytest.mark.parametrize("minutes", [7, 11, 15, 30, 55, 200])
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_plan_fits_its_time_and_runs_the_cheapest_first(minutes: float, jobs: int) -> None:
     made = plan(minutes, bases=("tiny", "other"), jobs=jobs)
@@ -57,8 +57,14 @@ def test_small_sizes_get_every_seed_before_large_ones_get_a_second() -> None:
 
 
 def test_what_fits_not_even_once_is_refused_with_the_minutes_that_it_takes() -> None:
-    with pytest.raises(UserError, match="1 minutes are too few: one training at each of 3 sizes"):
+    with pytest.raises(
+        UserError, match="1 minutes are too few: one training at each of 3"
+    ) as caught:
         plan(1)
+    takes = float(caught.value.what.split("takes ")[1].split()[0])
+    assert plan(takes).sizes == [96, 200, 400]  # so many are enough, whatever else would fit before
+    with pytest.raises(UserError, match="too few"):
+        plan(takes - 0.1)
     assert len(plan(0).left_out) == 0  # 0: no bound
 
 

@@ -84,7 +84,16 @@ def _describe_goal(title: str, curve: LearningCurve, tolerance: float) -> str:
             f"*{title}* does not come down to {goal} within {limit} rows, as far as this sees"
             f"{chance}: {_share(last)} with {last.rows}, {_share(end)} there."
         )
-    return f"*{title}* reaches {goal} at about {_round(median)} rows {_bracket(curve, low, high)}."
+    sentence = (
+        f"*{title}* reaches {goal} at about {_round(median)} rows {_bracket(curve, low, high)}"
+    )
+    if (
+        last.rate > tolerance and median <= last.rows
+    ):  # the curve goes through all sizes, not this one
+        return (
+            f"{sentence} by the curve, though with {last.rows} rows {_share(last)} were measured."
+        )
+    return f"{sentence}."
 
 
 def _round(rows: float) -> int:

@@ -1,7 +1,8 @@
-"""Which trainings fit the time: every size once and the small ones often, before anything twice."""
+"""Which trainings fit the time: three sizes once, the small ones often, and every size once before any large one twice."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from residency.sweep.sweep_options import SweepOptions
 
 START_SECONDS = 5.0
 """Loading the model and cutting rows, each training."""
+FEWEST_SIZES = 3
+"""A curve needs so many."""
 SMALL_SHARE = 0.25
 """Sizes up to this share get every seed first: they are cheap, and vary most."""
 
@@ -117,9 +120,10 @@ def plan_sweep(
 ) -> SweepPlan:
     """Choose the cells.
 
-    A cell's rank is 0 where it is the first of its size, or its size is small; each further seed of a
-    large size comes one rank later. Within a rank the cheapest come first, and what no longer fits is left
-    out.
+    One training at each of the three cheapest sizes comes before all else: without them there is no
+    curve. Of the others a cell's rank is 0 where it is the first of its size, or its size is small; each
+    further seed of a large size comes one rank later. Within a rank the cheapest come first, and what no
+    longer fits is left out.
 
     Args:
         costs: by the variants' keys. answers: of one cell. shared: seconds of shared work.
@@ -129,6 +133,7 @@ def plan_sweep(
     """
     sizes = {max(1, round(share * train_rows)): share for share in sorted(options.shares)}
     ranked: list[tuple[int, float, int, PlannedCell]] = []
+    first: dict[int, PlannedCell] = {}
     for variant in variants:
         cost = costs[variant.key]
         for rows, share in sizes.items():
@@ -137,22 +142,26 @@ def plan_sweep(
                 rank = 0 if share <= SMALL_SHARE else repeat
                 planned = PlannedCell(Cell(variant, rows, share, repeat), seconds)
                 ranked.append((rank, seconds, len(ranked), planned))
-    budget = options.minutes * 60 * workers if options.minutes else float("inf")
-    left = budget - shared
-    chosen, out = [], []
-    for _, seconds, _, planned in sorted(ranked, key=lambda item: item[:3]):
-        if seconds <= left:
+                if rows not in first or seconds < first[rows].seconds:
+                    first[rows] = planned
+    needed = sorted(first.values(), key=lambda planned: planned.seconds)[:FEWEST_SIZES]
+    wall = options.minutes * 60 if options.minutes else math.inf
+    left = wall * workers - shared
+    chosen: list[PlannedCell] = []
+    out: list[PlannedCell] = []
+    others = [planned for *_, planned in sorted(ranked, key=lambda item: item[:3])]
+    for planned in [*needed, *(one for one in others if one not in needed)]:
+        if planned.seconds <= min(left, wall):
             chosen.append(planned)
-            left -= seconds
+            left -= planned.seconds
         else:
             out.append(planned)
-    wanted = min(3, len(sizes))
-    if len({planned.cell.rows for planned in chosen}) < wanted:
-        first = {p.cell.rows: p for p in sorted((r[3] for r in ranked), key=lambda p: -p.seconds)}
-        need = shared + sum(sorted(p.seconds for p in first.values())[:wanted])
+    if not all(one in chosen for one in needed):
+        seconds = sum(planned.seconds for planned in needed)
+        minutes = max((shared + seconds) / workers, needed[-1].seconds) / 60
         raise UserError(
-            f"{options.minutes:g} minutes are too few: one training at each of {wanted} sizes takes "
-            f"{need / 60 / workers:.0f} by the estimate",
+            f"{options.minutes:g} minutes are too few: one training at each of {len(needed)} sizes takes "
+            f"{math.ceil(10 * minutes) / 10:g} by the estimate",
             where="--minutes",
             next_step="allow more minutes, or take a smaller --base",
         )
