@@ -62,6 +62,7 @@ def test_manifests_are_a_service_and_a_pod_for_each_machine() -> None:
     text = write_kubernetes(
         Launch(NASTY, nodes=3, gpus=2, memory="64G", image="shop/residency:1", claim="demo")
     )
+    assert "&id" not in text
     service, job = yaml.safe_load_all(text)
     assert service["spec"]["clusterIP"] == "None"
     assert job["spec"]["completions"] == job["spec"]["parallelism"] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,14 @@ from markupsafe import Markup
 from residency.nouns.finding import Finding, Span
 from residency.report.clean_text import clean_text
 from residency.report.highlight import highlight_findings, highlight_trained
+from residency.report.score_charts import draw_rate_chart
 from residency.report.svg import Drawing, choose_ticks
+from residency.report.sweep_charts import draw_sweep
 from residency.report.training_charts import draw_loss_chart, draw_time_chart, thin_curve
 from residency.results.number_formats import format_duration, format_e_value, format_percent
+from residency.results.run_results import RunResults
+from residency.store.store import Store
+from sweep_bodies import make_sweep_result
 
 
 @given(
@@ -69,6 +75,23 @@ def test_charts_of_nothing_are_nothing() -> None:
     assert draw_loss_chart({"a": [{"step": 1, "loss": float("nan")}]}) == ""
     assert draw_time_chart([]) == ""
     assert "0 min" not in draw_time_chart([("a", 0.0)])
+
+
+def test_the_labels_of_an_axis_lie_inside_their_drawing(finished_run: Path) -> None:
+    """By the widest usual font: a digit takes 0.64 of its size, a % nearly all of it."""
+    store = Store(finished_run, create=False)
+    models = RunResults(store).models
+    sweep = draw_sweep(make_sweep_result("run-1", "urgency"))
+    charts = [*sweep.charts, sweep.sizes, draw_rate_chart("repetition", models)]
+    store.close()
+    labels = 0
+    for chart in charts:
+        for text in ET.fromstring(chart).findall(".//{*}text"):
+            if text.get("text-anchor") == "end" and (text.text or "").endswith("%"):
+                width = 0.64 * float(text.get("font-size", "0")) * len(text.text or "")
+                assert float(text.get("x", "0")) >= width, text.text
+                labels += 1
+    assert labels == 12
 
 
 def test_long_curves_are_thinned_and_end_where_they_end() -> None:

@@ -141,7 +141,7 @@ def write_kubernetes(launch: Launch) -> str:
             where="--kubernetes",
             next_step="--image REGISTRY/IMAGE:TAG --claim NAME",
         )
-    labels = {"app": launch.name}
+    labels = {"app": launch.name}  # copied where it stands: YAML would write references to one
     pod = {
         "subdomain": launch.name,
         "restartPolicy": "OnFailure",
@@ -154,10 +154,10 @@ def write_kubernetes(launch: Launch) -> str:
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": launch.name, "labels": labels},
+        "metadata": {"name": launch.name, "labels": dict(labels)},
         "spec": {
             "clusterIP": "None",
-            "selector": labels,
+            "selector": dict(labels),
             "publishNotReadyAddresses": True,  # the pods look for one another before they are ready
             "ports": [{"port": PORT}],
         },
@@ -165,14 +165,14 @@ def write_kubernetes(launch: Launch) -> str:
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": launch.name, "labels": labels},
+        "metadata": {"name": launch.name, "labels": dict(labels)},
         "spec": {
             "completionMode": "Indexed",
             "completions": launch.nodes,
             "parallelism": launch.nodes,
             "backoffLimit": RESTARTS * launch.nodes,
             "activeDeadlineSeconds": read_seconds(launch.time),
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
         },
     }
     return str(yaml.safe_dump_all([service, job], sort_keys=False))

@@ -55,7 +55,7 @@ def _draw_points(
     if not points:
         return Markup("")
     drawing = Drawing(width, height, title)
-    left, right, top, bottom = 38.0, 8.0, 22.0, 24.0
+    left, right, top, bottom = 44.0, 8.0, 22.0, 24.0
     floor = height - bottom
 
     def y_of(value: float) -> float:

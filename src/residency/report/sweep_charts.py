@@ -52,7 +52,7 @@ def draw_curve(curve: Mapping[str, Any]) -> Markup:
     The primary metric is drawn rising, an issue's failures falling, with its tolerance dashed.
     """
     rising = not curve["issue"]
-    width, height, left, right, top, bottom = 260.0, 190.0, 36.0, 8.0, 42.0, 32.0
+    width, height, left, right, top, bottom = 268.0, 190.0, 44.0, 8.0, 42.0, 32.0
     drawing = Drawing(width, height, f"{curve['title']} by rows")
     first, last = curve["curve"][0]["rows"], curve["curve"][-1]["rows"]
     span = math.log(max(last, first + 1) / first)
@@ -93,7 +93,7 @@ def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
     shown = [row for row in rows if row["score"]["mean"] is not None and row["answer_seconds"] > 0]
     if not shown:
         return Markup("")
-    width, height, left, right, top, bottom = 520.0, 230.0, 40.0, 20.0, 24.0, 34.0
+    width, height, left, right, top, bottom = 524.0, 230.0, 44.0, 20.0, 24.0, 34.0
     drawing = Drawing(width, height, f"{metric} against the time of an answer")
     times = [row["answer_seconds"] for row in shown]
     first, last = min(times) / 1.3, max(times) * 1.3
