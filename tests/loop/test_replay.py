@@ -140,6 +140,16 @@ def test_a_share_is_of_all_rows_and_a_larger_one_holds_a_smaller_one(
         assert taken[more][: len(taken[less])] == taken[less]
 
 
+def test_general_rows_that_are_too_long_are_passed_over(model: Path, tmp_path: Path) -> None:
+    root = set_up(tmp_path / "project", model)
+    long = [{"question": f"Tell me all of {n}", "answer": "word " * 400} for n in range(60)]
+    write_general(root, 10, *long)
+    ws = Project.open(root, overrides={"train.replay": 0.3})
+    train = ws.split("train")
+    taken = mix_replay(ws, train)[len(train) :]
+    assert len(taken) == 7 and not any(row.prompt_text.startswith("Tell me all") for row in taken)
+
+
 def test_rows_near_dev_test_or_the_guards_questions_are_not_trained(
     model: Path, tmp_path: Path
 ) -> None:

@@ -12,9 +12,10 @@ from residency.loop.assess import Assessment
 from residency.loop.measure_benchmarks import hash_questions, measure_benchmarks
 from residency.loop.replay_effect import (
     describe_replay_effect,
-    needs_replay_control,
+    plans_replay_control,
     train_without_replay,
 )
+from residency.loop.replay_rows import count_trained_replay
 from residency.loop.stages import run_stage_once
 from residency.loop.work_ahead import NOTHING_AHEAD, WorkAhead
 from residency.nouns.example import Example
@@ -60,7 +61,7 @@ def measure_forgetting(
     def make() -> dict[str, Any]:
         models = [("base", base), ("final", final.model)]
         without = None
-        if needs_replay_control(ws):
+        if plans_replay_control(ws) and count_trained_replay(ws, final.model):
             without = train_without_replay(ws, rows, final, ahead)
             models.insert(1, ("without general rows", without.model))
         report = measure_benchmarks(ws, tasks, models, limit=items, shots=0)

@@ -15,7 +15,7 @@ from residency.evaluate.benchmarks.run_tasks import BenchResult
 from residency.evaluate.suites.primary_score import compare_primary
 from residency.loop.assess import Assessment, answer_and_assess
 from residency.loop.item_outcomes import map_groups
-from residency.loop.replay_rows import count_replay
+from residency.loop.replay_rows import count_replay, count_trained_replay
 from residency.loop.work_ahead import AnswerOrder, TrainingOrder, WorkAhead, carry_out_training
 from residency.nouns.example import Example
 from residency.project.step_needs import HasAnswers, HasRows
@@ -24,8 +24,8 @@ STAGE = "replay"
 """How the events of this training and its answers begin."""
 
 
-def needs_replay_control(ws: HasRows) -> bool:
-    """Whether general rows are trained and there is a guard that can tell what they did."""
+def plans_replay_control(ws: HasRows) -> bool:
+    """Whether general rows are named and there is a guard that can tell what they did."""
     rounds = ws.config.rounds
     return bool(rounds.guard and rounds.replay_control and count_replay(ws, 100))
 
@@ -73,7 +73,7 @@ def describe_replay_effect(
     title = final.scores.primary.title if final.scores.primary else ""
     return {
         "model": without.model.id,
-        "rows": count_replay(ws, rows),
+        "rows": count_trained_replay(ws, final.model),
         "of": rows,
         "differences": [asdict(one) for one in compare_results(*results, margin=margin)],
         "task": {"title": title, **change} if change else None,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from residency.interfaces import WHOLE_RUN, Progress, ProgressEvent
 from residency.loop.replay_effect import STAGE as REPLAY
-from residency.loop.replay_effect import needs_replay_control
+from residency.loop.replay_effect import plans_replay_control
 from residency.loop.replay_rows import count_replay
 from residency.nouns.example import Split
 from residency.project.progress_file import (
@@ -74,7 +74,7 @@ def plan_run(ws: HasRows) -> list[PlannedStage]:
         for name in (BEST_ROUND, *(f"sealed test: {prompt}" for prompt in prompted))
     ]
     stages += further[len(trained) :]
-    if needs_replay_control(ws):
+    if plans_replay_control(ws):
         stages.append(PlannedStage(f"{REPLAY}: train", "steps", count_steps(ws, rows, mixed=False)))
         stages.append(PlannedStage(f"{REPLAY}: dev", "answers", dev))
     return stages
