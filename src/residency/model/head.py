@@ -1,5 +1,7 @@
 """Cross-entropy straight from hidden states, in chunks: whole logits are never held.
 
+Logits are computed in fp32 also where other products are narrow, so that a loss is read exactly.
+
 The gradient with respect to the hidden states is made in the forward pass, while a chunk's
 probabilities are at hand (as Liger and Cut Cross-Entropy, arXiv 2411.09009, do on GPUs).
 
@@ -13,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from residency.model.kernels import linear_nt
+from residency.model.kernels import are_products_narrow, linear_nt
 from residency.model.size_rounding import fill_rows
 
 CHUNK_BYTES = 32 << 20
@@ -36,7 +38,7 @@ class _TokenNll(torch.autograd.Function):
         for at in range(0, len(h), step):
             rows = slice(at, at + step)
             probs = _chunk_probabilities(h[rows], weight, bias, labels[rows], nll[rows])
-            grad_h[rows] = linear_nt(probs, weight.t())
+            grad_h[rows] = linear_nt(probs, weight.t(), narrow=are_products_narrow())
         ctx.save_for_backward(grad_h)
         return nll
 
@@ -62,8 +64,8 @@ class _WeightedNll(torch.autograd.Function):
             rows = slice(at, at + step)
             probs = _chunk_probabilities(h[rows], weight, bias, labels[rows], nll[rows])
             probs *= weights[rows, None].to(probs.dtype)
-            grad_h[rows] = linear_nt(probs, weight.t())
-            grad_weight += linear_nt(probs.t(), h[rows].t())
+            grad_h[rows] = linear_nt(probs, weight.t(), narrow=are_products_narrow())
+            grad_weight += linear_nt(probs.t(), h[rows].t(), narrow=are_products_narrow())
             if grad_bias is not None:
                 grad_bias += probs.sum(0)
         ctx.save_for_backward(grad_h, grad_weight, grad_bias)

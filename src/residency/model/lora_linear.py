@@ -18,11 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from residency.model.four_bits import dequantise_weight
-from residency.model.kernels import apply_linear, linear_nt
+from residency.model.kernels import apply_linear, are_products_narrow, linear_nt
 
 
 class _Merged(torch.autograd.Function):
-    """y = x·Mᵀ with M the merged weight; gradients of A, B (and the magnitude) from x and g."""
+    """y = x·Mᵀ with M the merged weight; gradients of A, B (and the magnitude) from x and g.
+
+    Where products are narrow, x and M are kept in bf16 as they were multiplied.
+    """
 
     @staticmethod
     def forward(
@@ -35,8 +38,10 @@ class _Merged(torch.autograd.Function):
         norm: Tensor | None,
         scale: float,
     ) -> Tensor:
-        y = linear_nt(x, merged)
-        ctx.scale = scale
+        ctx.scale, ctx.narrow = scale, are_products_narrow()
+        if ctx.narrow:
+            x, merged = x.bfloat16(), merged.bfloat16()
+        y = linear_nt(x, merged).float()
         ctx.save_for_backward(
             x, merged, a, b, magnitude, norm, y if magnitude is not None else None
         )
@@ -45,17 +50,22 @@ class _Merged(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, merged, a, b, magnitude, norm, y = ctx.saved_tensors
-        grad_x = linear_nt(grad, merged.t()) if ctx.needs_input_grad[0] else None
-        g = grad.reshape(-1, grad.shape[-1])
-        flat = x.reshape(-1, x.shape[-1])
+        g, scaled = grad, grad
         grad_m = None
         if magnitude is not None:
-            grad_m = (g * y.reshape(g.shape)).sum(0) / magnitude
-            g = g * (magnitude / norm)
-        grad_a = linear_nt(linear_nt(g, b.t()).t(), flat.t()).mul_(ctx.scale)
+            flat_grad = grad.reshape(-1, grad.shape[-1])
+            grad_m = (flat_grad * y.reshape(flat_grad.shape)).sum(0) / magnitude
+            scaled = grad * (magnitude / norm)
+        if ctx.narrow:
+            scaled = scaled.bfloat16()
+            g = scaled if magnitude is None else grad.bfloat16()
+            a, b = a.bfloat16(), b.bfloat16()
+        grad_x = linear_nt(g, merged.t()).float() if ctx.needs_input_grad[0] else None
+        rows, flat = scaled.reshape(-1, scaled.shape[-1]), x.reshape(-1, x.shape[-1])
+        grad_a = linear_nt(linear_nt(rows, b.t()).t(), flat.t()).float().mul_(ctx.scale)
         # Transposed, because oneDNN is four times slower at a tall thin result.
-        grad_b = linear_nt(linear_nt(flat, a).t(), g.t()).mul_(ctx.scale).t().contiguous()
-        return grad_x, None, grad_a, grad_b, grad_m, None, None
+        grad_b = linear_nt(linear_nt(flat, a).t(), rows.t()).float().mul_(ctx.scale).t()
+        return grad_x, None, grad_a, grad_b.contiguous(), grad_m, None, None
 
 
 class LoraLinear(nn.Module):
@@ -160,7 +170,7 @@ class LoraLinear(nn.Module):
                     x, merged, self.lora_A, self.lora_B, self.magnitude, self._norm, self.scale
                 )
             else:
-                y = linear_nt(x, merged)
+                y = linear_nt(x, merged, narrow=are_products_narrow())
             return y if bias is None else y + bias
         return self._side_branch(x, bias)
 

@@ -45,6 +45,13 @@ def onednn_available() -> bool:
 
 
 @lru_cache(maxsize=1)
+def bf16_available() -> bool:
+    """Whether this processor has instructions for bf16 products, and oneDNN is there to use them."""
+    has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return onednn_available() and bool(has_instructions())
+
+
+@lru_cache(maxsize=1)
 def onednn_preferred() -> bool:
     """Whether fp32 products go to oneDNN here: what was measured first on this machine."""
     if not onednn_available():

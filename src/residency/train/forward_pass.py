@@ -19,7 +19,9 @@ from torch import Tensor
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
 from residency.model.decoder import Decoder
+from residency.model.kernels import narrow_products
 from residency.model.lora import Adapter
+from residency.model.product_choice import bf16_available
 from residency.train.distributed import World
 from residency.train.flat_batch import FlatBatch, flatten_rows, split_by_tokens
 from residency.train.sharding import Sharded
@@ -102,6 +104,8 @@ class ForwardPass:
         """The context in which products run in the chosen precision."""
         if self.dtype is torch.float32:
             return contextlib.nullcontext()
+        if self.device.type == "cpu" and bf16_available():
+            return narrow_products()
         return torch.autocast(self.device.type, self.dtype)
 
     @torch.no_grad()
