@@ -18,10 +18,10 @@ from residency.nouns.example import DEALT_SPLITS, SPLITS, Example, Split
 from residency.nouns.issue import Slice
 from residency.nouns.response import Sampling
 from residency.project.project_plugins import load_project_plugins, with_own_plugins
+from residency.project.result_settings import list_result_settings
 from residency.store.record_kind import RecordKind
 from residency.store.store import Store
 from residency.text.counts import write_count
-from residency.text.words import hash_text
 
 if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat
@@ -32,36 +32,6 @@ if TYPE_CHECKING:
     from residency.infer.local_engine import LocalEngine
     from residency.model.base_model import BaseModel
     from residency.project.general_rows import GeneralRows
-
-SETTINGS_WITHOUT_RESULT = {
-    "project": ("name", "store", "artifacts"),
-    "target": ("review", "teacher_license"),
-    "model": ("license",),
-    "data": ("license", "most_rows"),
-    "judge": (),
-    "teacher": (),
-    "moderation": (),
-    "guard": (),
-    "serve": (),
-}
-"""Settings that cannot change a result (an empty tuple: the whole table); changing one keeps the run."""
-
-SETTINGS_ADDED_LATER = (
-    ("project", "plugins"),
-    ("data", "oversample_dev"),
-    ("data", "replay"),
-    ("evaluate", "reduce"),
-    ("model", "fold_system"),
-    ("rounds", "trainings"),
-    ("rounds", "minutes"),
-    ("rounds", "runs"),
-    ("rounds", "replay_control"),
-    ("train", "metric"),
-    ("train", "metric_rows"),
-    ("train", "metric_items"),
-    ("train", "replay"),
-)
-"""Settings that stored runs do not know: at their default they are no part of a run's fingerprint."""
 
 
 class Workspace:
@@ -255,7 +225,15 @@ class Workspace:
 
     def forget_rows(self) -> None:
         """Read the rows again at their next use: somebody has decided of them, or added some."""
-        for name in ("corpus", "slices", "primary_metric", "classes", "run_id", "_run_body"):
+        for name in (
+            "corpus",
+            "general_rows",
+            "slices",
+            "primary_metric",
+            "classes",
+            "run_id",
+            "_run_body",
+        ):
             vars(self).pop(name, None)
 
     def check_splits(self) -> None:
@@ -363,19 +341,7 @@ class Workspace:
 
     def list_result_settings(self) -> dict[str, Any]:
         """The settings that can change a result, by section."""
-        settings = self.config.model_dump(mode="json")
-        defaults = Config().model_dump(mode="json")
-        for section, name in SETTINGS_ADDED_LATER:
-            if settings[section][name] == defaults[section][name]:
-                settings[section].pop(name)
-        if self.plugin_files:
-            settings["project"]["plugins"] = [hash_text(file.text) for file in self.plugin_files]
-        for section, names in SETTINGS_WITHOUT_RESULT.items():
-            for name in names:
-                settings[section].pop(name)
-            if not names:
-                settings.pop(section)
-        return settings
+        return list_result_settings(self.config, self.plugin_files)
 
 
 def hash_rows(examples: Iterable[Example]) -> str:
