@@ -5,6 +5,7 @@
 Llama shapes with random weights; full fine-tuning for 1b only. Both sides train on the same
 packed sequences in turn; a figure is the median over rounds of tokens a second, and the model
 FLOP utilisation against the card's dense bf16 peak (``--peak``, TFLOP/s). Needs the extra ``gpu``.
+``--device cpu --models small --alone`` runs our side anywhere, which a test does.
 """
 
 from __future__ import annotations
@@ -28,6 +29,13 @@ from residency.train.train_engine import Engine
 from residency.train.train_loop import load_base
 
 SHAPES: dict[str, dict[str, int]] = {
+    "small": {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    },
     "1b": {
         "hidden_size": 2048,
         "intermediate_size": 8192,
@@ -46,7 +54,7 @@ SHAPES: dict[str, dict[str, int]] = {
 VOCABULARY = 128_256
 
 
-def make_model(name: str, folder: Path) -> Path:
+def make_model(name: str, folder: Path, device: str) -> Path:
     """A random Llama of this shape, in bf16."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -60,11 +68,12 @@ def make_model(name: str, folder: Path) -> Path:
         tie_word_embeddings=name == "1b",
         **SHAPES[name],
     )
-    with torch.device("cuda"), quiet_libraries():
+    with torch.device(device), quiet_libraries():
         model = LlamaForCausalLM(config).to(torch.bfloat16)
         model.save_pretrained(folder / name)
     del model
-    torch.cuda.empty_cache()
+    if device == "cuda":
+        torch.cuda.empty_cache()
     return folder / name
 
 
@@ -80,8 +89,8 @@ def make_rows(count: int, length: int) -> list[TokenRow]:
 class Ours:
     """The engine."""
 
-    def __init__(self, base: Path, settings: TrainConfig) -> None:
-        model = load_base(base, settings, torch.device("cuda"))
+    def __init__(self, base: Path, settings: TrainConfig, device: str) -> None:
+        model = load_base(base, settings, torch.device(device))
         self.engine = Engine(model, settings, total_steps=10**6)
 
     def step(self, rows: list[TokenRow]) -> float:
@@ -122,7 +131,7 @@ class Liger:
 
 def compare(name: str, method: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """One model and method, both sides in turn."""
-    base = make_model(name, folder)
+    base = make_model(name, folder, args.device)
     settings = TrainConfig(
         method=method,
         layers="all",
@@ -135,7 +144,7 @@ def compare(name: str, method: str, args: argparse.Namespace, folder: Path) -> d
     )
     rows = make_rows(args.batch, args.length)
     tokens = args.batch * args.length
-    sides: dict[str, Any] = {"residency": Ours(base, settings)}
+    sides: dict[str, Any] = {"residency": Ours(base, settings, args.device)}
     engine = sides["residency"].engine
     if not args.alone:
         if method == "lora":
@@ -145,10 +154,10 @@ def compare(name: str, method: str, args: argparse.Namespace, folder: Path) -> d
     losses: dict[str, float] = {}
     for turn in range(args.rounds + 2):
         for side, trainer in sides.items():
-            torch.cuda.synchronize()
+            synchronise(args.device)
             began = time.perf_counter()
             loss = trainer.step(rows)
-            torch.cuda.synchronize()
+            synchronise(args.device)
             losses.setdefault(side, loss)
             if turn > 1:
                 speeds[side].append(tokens / (time.perf_counter() - began))
@@ -163,8 +172,16 @@ def compare(name: str, method: str, args: argparse.Namespace, folder: Path) -> d
             for side, value in medians.items()
         },
         "first loss": losses,
-        "peak GiB": round(torch.cuda.max_memory_allocated() / 2**30, 1),
+        "peak GiB": round(torch.cuda.max_memory_allocated() / 2**30, 1)
+        if args.device == "cuda"
+        else None,
     }
+
+
+def synchronise(device: str) -> None:
+    """Wait for what the card still computes."""
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def main() -> None:
@@ -178,10 +195,12 @@ def main() -> None:
     parser.add_argument("--peak", type=float, default=989.0, help="dense bf16 TFLOP/s (H100 SXM)")
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--alone", action="store_true", help="leave Liger out")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     args = parser.parse_args()
-    if not torch.cuda.is_available():
+    if args.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("this benchmark needs a CUDA GPU")
-    print(json.dumps({"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}))
+    name = torch.cuda.get_device_name() if args.device == "cuda" else "cpu"
+    print(json.dumps({"device": name, "torch": torch.__version__}))
     for name in args.models.split(","):
         for method in args.methods.split(","):
             if name == "8b" and method == "full":
