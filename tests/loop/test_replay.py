@@ -13,7 +13,7 @@ from residency.config.settings import Config
 from residency.errors import ConfigError
 from residency.interfaces import ProgressEvent
 from residency.jobs.job_workspace import choose_job_settings
-from residency.loop.replay_rows import mix_replay
+from residency.loop.replay_rows import mix_replay, write_replay_notes
 from residency.project.workspace import Workspace
 from residency.results.conclusion import write_conclusion
 from residency.results.run_results import RunResults
@@ -147,6 +147,9 @@ def test_general_rows_that_are_too_long_are_passed_over(model: Path, tmp_path: P
     ws = Project.open(root, overrides={"train.replay": 0.3})
     train = ws.split("train")
     taken = mix_replay(ws, train)[len(train) :]
+    assert write_replay_notes(ws) == []
+    (note,) = write_replay_notes(open_with(root, 0.5))
+    assert note.startswith("10 general rows join the first training, of the 16 ")
     assert len(taken) == 7 and not any(row.prompt_text.startswith("Tell me all") for row in taken)
 
 

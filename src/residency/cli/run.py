@@ -49,6 +49,7 @@ def run_command(
     """
     from residency.cli.result_tables import show_summary
     from residency.commands.project import Project
+    from residency.loop.replay_rows import write_replay_notes
     from residency.store.stage_key import StageKey, StageName
 
     overrides: dict[str, Any] = {}
@@ -69,7 +70,7 @@ def run_command(
         done = project.store.stage(project.run_id, StageKey(StageName.COMPLETE)) is not None
         if not done:
             progress.say(f"Base model: {project.base.note or project.base.name}")
-            for note in project.corpus.notes:
+            for note in [*project.corpus.notes, *write_replay_notes(project)]:
                 progress.say(f"Data: {note}")
         summary = project.run(jobs=jobs, cluster=cluster, artifacts=artifacts)
     if as_json:

@@ -10,6 +10,7 @@ from residency.diagnose.verdicts import stated_mde
 from residency.loop.alpha_ledger import settings_at_share
 from residency.loop.assess import Assessment
 from residency.loop.item_outcomes import KnownIssue, find_issue_outcomes, map_groups
+from residency.loop.replay_rows import write_replay_notes
 from residency.loop.stages import run_stage_once
 from residency.loop.trained_rows_preview import preview_trained_rows
 from residency.nouns.round import Round
@@ -37,7 +38,7 @@ def record_data(ws: HasAnswers) -> None:
         StageKey(StageName.DATA),
         lambda: {
             "rows": ws.sizes,
-            "notes": [*map(str, ws.corpus.notes), *ws.general_rows.write_notes()],
+            "notes": [*map(str, ws.corpus.notes), *write_replay_notes(ws)],
             "rejects": len(ws.corpus.rejects),
             "base": {"name": ws.base.name, "identity": ws.base.identity, "note": ws.base.note},
             "settings": ws.config.model_dump(mode="json"),

@@ -13,6 +13,7 @@ from residency.loop.encode_rows import encode_examples
 from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.project.step_needs import HasBase, HasRows
+from residency.text.counts import write_count
 
 _BLOCK = 256
 """General rows that are encoded at a time to see which fit; the same blocks each time, so that they are cached."""
@@ -32,6 +33,23 @@ def count_replay(ws: HasRows, rows: int) -> int:
     """General rows that join so many rows of the task: no more than there are."""
     share = ws.config.train.replay
     return min(len(ws.general_rows.rows), round(rows * share / (1 - share)))
+
+
+def write_replay_notes(ws: HasBase) -> list[str]:
+    """What a reader should know of the general rows: those left out, and where they are too few."""
+    if not ws.config.data.replay:
+        return []
+    share, train = ws.config.train.replay, ws.split("train")
+    wanted = round(len(train) * share / (1 - share))
+    joining = len(mix_replay(ws, train)) - len(train)
+    notes = ws.general_rows.write_notes()
+    if joining < wanted:
+        rows = write_count(joining, "general row joins", "general rows join")
+        notes.append(
+            f"{rows} the first training, of the {wanted} that train.replay = {share:g} asks for: no more are "
+            "there that fit into model.max_length"
+        )
+    return notes
 
 
 def count_trained_replay(ws: HasRows, model: Model) -> int:
