@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from finished_run import copy_run
 from residency.commands.project import Project
 from residency.config.settings import Config
 from residency.errors import ConfigError
@@ -256,3 +257,18 @@ def test_jobs_of_a_project_without_general_rows_keep_their_names(
     plain = Project.open(save_project(tmp_path / "plain", model))
     assert "replay" not in choose_job_settings(plain)["train"]
     assert "replay" in choose_job_settings(Project.open(set_up(tmp_path / "other", model)))["train"]
+
+
+def test_the_report_tells_it_and_writes_bits_as_bits(done: Path, tmp_path: Path) -> None:
+    root = copy_run(done, tmp_path / "project")
+    texts = GUARD.replace('"rivers"', '"texts"').replace("multiple_choice", "loglikelihood_rolling")
+    texts = texts.partition("doc_to_choice")[0].replace("{{question}}", "")
+    metric = 'doc_to_target = "{{question}}"\nmetric_list = [{metric = "bits_per_byte"}]\n'
+    (root / "texts.toml").write_text(texts + metric)
+    project = Project.open(root)
+    project.bench(["texts.toml", "rivers.toml"], models=["base", "final"])
+    html = project.report().read_text()
+    figure = project.bench(["texts.toml"], models=["base"]).models[0].result.metrics["texts"]
+    bits = figure["bits_per_byte"].value
+    assert bits > 1 and f"{bits:.4g}<small>" in html and f"{100 * bits:.1f}" not in html
+    assert "Replay: " in html and "one training each" in html

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from residency.evaluate.benchmarks.score_items import LOG_METRICS
 from residency.report.issue_charts import draw_arms_chart
 from residency.results.arm_sentences import together_sentence
 from residency.results.change_figures import ArmsTogether, IssueArms, KindChange
@@ -19,6 +20,7 @@ from residency.results.issue_items import (
 )
 from residency.results.issue_results import IssueResult
 from residency.results.kinds import COMMON_KINDS, kind_order
+from residency.results.number_formats import format_number, format_percent
 from residency.results.run_results import RunResults
 from residency.results.score_figures import RateFigures, ScoresFigures
 from residency.store.record_kind import RecordKind
@@ -188,11 +190,13 @@ def read_baseline(results: RunResults) -> BaselineTable | None:
 
 @dataclass(frozen=True)
 class BenchmarkRow:
-    """A task's metric: each model's figure, and the last model's difference to the first."""
+    """A task's metric: each model's figure with its standard error, in words, and the last model's
+    difference to the first."""
 
     task: str
     metric: str
-    figures: list[dict[str, Any] | None]
+    n: int
+    figures: list[tuple[str, str] | None]
     difference: dict[str, Any] | None
 
 
@@ -216,13 +220,24 @@ def read_benchmarks(results: RunResults) -> BenchmarkTable | None:
         BenchmarkRow(
             task,
             metric,
-            [model["metrics"].get(task, {}).get(metric) for model in models],
+            int(figure["n"]),
+            [_write_metric(metric, model["metrics"].get(task, {}).get(metric)) for model in models],
             next((d for d in last if (d["task"], d["metric"]) == (task, metric)), None),
         )
         for task, metrics in models[0]["metrics"].items()
-        for metric in metrics
+        for metric, figure in metrics.items()
     ]
     return BenchmarkTable([model["name"] for model in models], rows, records[-1]["margin"])
+
+
+def _write_metric(name: str, figure: dict[str, Any] | None) -> tuple[str, str] | None:
+    """A share in per cent, a perplexity or bits as they are; and the standard error likewise."""
+    if figure is None:
+        return None
+    value, error = figure["value"], figure["stderr"]
+    if name in LOG_METRICS:
+        return f"{value:.4g}", "–" if error is None else f"{error:.2g}"
+    return format_percent(value), format_number(None if error is None else 100 * error, 1)
 
 
 def list_record(results: RunResults) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ from residency.results.conclusion import stop_sentence
 from residency.results.headline import write_headline
 from residency.results.lineage import trace_lineage
 from residency.results.next_actions import list_next_actions
+from residency.results.replay_sentence import tell_replay
 from residency.results.run_results import RunResults
 from residency.results.units_sentence import tell_run_units
 from residency.store.stage_key import StageName
@@ -93,6 +94,7 @@ def render_report(results: RunResults, *, now: datetime | None = None) -> str:
         refused=results.store.refused_rows(results.run, sections.SHOWN_REFUSALS),
         baseline=baseline,
         benchmarks=benchmarks,
+        replay=tell_replay(results.forgetting),
         sweep=sweep,
         statuses_seen={issue.status for issue in results.issues}
         | {v.status for issue in results.issues for v in issue.verdicts},
