@@ -165,10 +165,12 @@ def test_rows_near_dev_test_or_the_guards_questions_are_not_trained(
     free = Project.open(root)
     texts = [row.prompt_text for row in mix_replay(free, free.split("train"))]
     assert dev["input"] not in texts and near_guard["question"] in texts
+    assert free.bench(["rivers.toml"], models=["base"]).contaminated == {"rivers": 1}
     name_guard(root)
     guarded = Project.open(root)
     texts = [row.prompt_text for row in mix_replay(guarded, guarded.split("train"))]
     assert near_guard["question"] not in texts
+    assert guarded.bench(["rivers.toml"], models=["base"]).contaminated == {}
     (note,) = guarded.general_rows.write_notes()
     assert "1 replay row left out" in note and "general.jsonl:41" in note and "rivers" in note
 

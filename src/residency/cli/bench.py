@@ -90,7 +90,7 @@ def show_bench(report: BenchReport) -> None:
     if report.separated:
         console.print(_build_clean_table(report))
     else:
-        console.print("no item comes near a row of train or pool")
+        console.print("no item comes near a row that may be trained")
     for benched, differences in zip(report.models[1:], report.differences, strict=True):
         rows = [asdict(difference) for difference in differences]
         than = report.models[0].name
@@ -108,7 +108,7 @@ def _write_value(name: str, metric: Metric) -> str:
 
 def _build_clean_table(report: BenchReport) -> Table:
     """Scores on items that were not met in training, beside those on items that were."""
-    title = "Items near a row of train or pool (contaminated) apart from the others (clean)"
+    title = "Items near a row that may be trained (contaminated) apart from the others (clean)"
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("task", "metric", "model", "clean", "items", "contaminated", "items"):
         is_text = column in ("task", "metric", "model")

@@ -17,7 +17,6 @@ from residency.loop.benchmark_contamination import (
     separate_contaminated,
 )
 from residency.nouns.content_id import content_id
-from residency.nouns.example import TRAINABLE_SPLITS
 from residency.nouns.model import Model
 from residency.nouns.short_view import ShortView
 from residency.project.benchmark_files import open_benchmark_files
@@ -51,7 +50,7 @@ class BenchReport(ShortView):
     differences: tuple[tuple[Difference, ...], ...]
     margin: float
     contaminated: dict[str, int] = field(default_factory=dict)
-    """Task → items that come near a row of train or pool."""
+    """Task → items that come near a row that may be trained."""
     separated: tuple[Separated, ...] = ()
     """Scores of each model without those items, and on them alone; empty when there are none."""
 
@@ -106,7 +105,7 @@ def measure_benchmarks(
     items_asked: dict[str, list[int]] = {}
     for item in first.items:
         items_asked.setdefault(item.task, []).append(item.index)
-    trained_on = [row for split in TRAINABLE_SPLITS for row in ws.split(split)]
+    trained_on = [*ws.split("train"), *ws.split("pool"), *ws.general_rows.rows]
     near = contaminated_items(trained_on, chosen, splits, items_asked)
     report = BenchReport(
         tasks=tuple(task.name for task in chosen),

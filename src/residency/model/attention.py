@@ -66,26 +66,6 @@ def _with_softcap(
     return weights.to(v.dtype) @ v
 
 
-def _small_products(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    """Causal attention as plain products. q: [1, H, n, D], k and v: [1, K, n, D].
-
-    Under bf16 autocast on a CPU, PyTorch's flash kernel (2.13) is slower than this for short
-    examples: forward and backward of 130 tokens, 4 heads, take 1.9 ms there and 0.6 ms here.
-    """
-    heads, n, size = q.shape[1:]
-    kv = k.shape[1]
-    grouped = (q * scale).reshape(kv, heads // kv * n, size)
-    scores = torch.bmm(grouped, k[0].transpose(1, 2)).view(heads, n, n)
-    scores = scores + scores.new_full((n, n), float("-inf")).triu(1)
-    weights = scores.softmax(-1).reshape(kv, heads // kv * n, n)
-    return torch.bmm(weights, v[0]).view(1, heads, n, size)
-
-
-def _prefers_products(q: Tensor, dropout: float) -> bool:
-    on_cpu = q.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-    return on_cpu and not dropout and q.shape[2] <= 384
-
-
 def flat_attention(
     q: Tensor,
     k: Tensor,
