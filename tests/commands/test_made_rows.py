@@ -20,7 +20,7 @@ from residency.commands.make_rows import choose_seeds, generate_rows
 from residency.commands.project import Project
 from residency.commands.rows import decide_row, finish_review, list_rows
 from residency.data.collected_rows import COLLECTED
-from residency.errors import ConfigError, DataError, StoreError
+from residency.errors import ConfigError, DataError, StoreError, SuiteError
 from residency.nouns.issue import Issue, Slice
 from residency.nouns.proposal import Proposal
 from residency.project.dev_split import split_dev
@@ -316,3 +316,15 @@ def test_a_judge_that_is_asked_for_must_be_named_before_the_teacher_is_paid(
     with pytest.raises(ConfigError, match="no endpoint is named"):
         generate_rows(project, issue="is-", criterion="Is it right?")
     assert Teacher.asked == []
+
+
+def test_a_suite_that_can_judge_nothing_is_told_before_the_teacher_is_paid(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **more: object) -> None:
+        raise SuiteError("the rule raised on every row")
+
+    monkeypatch.setattr("residency.loop.verify_rows.find_errors", fail)
+    with pytest.raises(SuiteError, match="every row"):
+        make_for_issue(project)
+    assert Teacher.asked == [] and not (project.root / COLLECTED).exists()

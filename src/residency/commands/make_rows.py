@@ -199,8 +199,13 @@ def _fill_for_issue(ws: Workspace, key: str, path: Path, count: int) -> TeacherR
 def _write_for_issue(
     ws: Workspace, key: str, teacher: Generator, name: str, count: int, progress: Progress
 ) -> TeacherRows:
-    """One row like each seed."""
+    """One row like each seed.
+
+    Raises:
+        SuiteError: a rule raises on every seed, so it would on what the teacher is paid for.
+    """
     seeds = choose_seeds(ws, key, count)
+    verify_by_suite(ws, list(by_id([seed.example for seed in seeds]).values()))
     issue = next(i for i in ws.store.issues(ws.latest_run()) if i.id == seeds[0].issue)
     sampling = Sampling(max_new_tokens=2 * ws.config.generate.max_new_tokens, temperature=0.7)
     return write_like_seeds(
