@@ -21,9 +21,11 @@ from residency.commands.project import Project
 from residency.commands.rows import decide_row, finish_review, list_rows
 from residency.data.collected_rows import COLLECTED
 from residency.errors import ConfigError, DataError, StoreError, SuiteError
+from residency.nouns.example import Example, Message
 from residency.nouns.issue import Issue, Slice
 from residency.nouns.proposal import Proposal
 from residency.project.dev_split import split_dev
+from residency.project.made_rows import name_issue_of
 from small import save_model, save_project
 
 SUITE = """
@@ -328,3 +330,17 @@ def test_a_suite_that_can_judge_nothing_is_told_before_the_teacher_is_paid(
     with pytest.raises(SuiteError, match="every row"):
         make_for_issue(project)
     assert Teacher.asked == [] and not (project.root / COLLECTED).exists()
+
+
+@pytest.mark.parametrize(
+    ("why", "issue"),
+    [
+        ("teacher http://x/v1 model for is-1a2b", "is-1a2b"),
+        ("template for is-1a2b; edited by a person", "is-1a2b"),
+        ("teacher m; in place of an answer of m-1", ""),
+        ("user", ""),
+        ("person Ada for is-1a2b", ""),
+    ],
+)
+def test_a_made_row_names_its_issue_and_no_other_row_does(why: str, issue: str) -> None:
+    assert name_issue_of(Example((Message("user", "hi"),), why=why)) == issue

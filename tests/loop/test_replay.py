@@ -18,6 +18,7 @@ from residency.loop.replay_rows import mix_replay, write_replay_notes
 from residency.project.workspace import Workspace
 from residency.results.conclusion import write_conclusion
 from residency.results.run_results import RunResults
+from residency.results.trace import trace_id
 from residency.store.stage_key import StageKey, StageName
 from residency.sweep.sweep_options import SweepOptions
 from small import save_model, save_project
@@ -217,6 +218,15 @@ def test_every_arm_trains_the_same_general_rows(done: Path) -> None:
             task = len(rows) - len(trained[(round_.index, round_.arm)])
             assert len(trained[(round_.index, round_.arm)]) == round(task * 0.2 / 0.8)
     assert trained[(2, "main")] == trained[(2, "control")]
+    final = store.model(results.final_id).dataset or ""
+    details = trace_id(store, final).details
+    count = details["general rows, against forgetting"]
+    assert count == sum(row in general for row in store.dataset(final).rows) > 0
+    drawn = sum(len(rows) for rows in details["rows for issues"].values())
+    assert (
+        details["rows from the user's train split"]
+        == len(store.dataset(final).rows) - count - drawn
+    )
     assert trained[(1, "main")] == trained[(2, "main")][: len(trained[(1, "main")])]
 
 

@@ -39,6 +39,12 @@ class MadeRow:
         return self.made_from.removeprefix("like ") if self.made_from.startswith("like ") else ""
 
 
+def name_issue_of(example: Example) -> str:
+    """The issue (id) that a made row was made for; empty for any other row."""
+    why = _WHY.fullmatch(example.why.partition(";")[0])
+    return (why and why["issue"]) or ""
+
+
 def list_made_rows(root: Path, decisions: Mapping[str, RowDecision]) -> list[MadeRow]:
     """The made rows of a project's file, in its order."""
     rows = read_collected(root)

@@ -8,6 +8,7 @@ from typing import Any
 from residency.errors import StoreError
 from residency.nouns.model import Model
 from residency.nouns.short_view import ShortView
+from residency.project.made_rows import name_issue_of
 from residency.project.named_models import find_trained_model
 from residency.project.row_decisions import apply_decisions, read_decisions
 from residency.results.kinds import issue_title
@@ -92,13 +93,20 @@ def _trace_dataset(store: Store, key: str) -> Trace:
             by_issue.setdefault(f"{p.issue} ({p.origin}, {p.selector}, {p.arm})", []).append(
                 p.example.id
             )
-    from_user = len(wanted) - len({key for rows in by_issue.values() for key in rows})
+    drawn = {key for rows in by_issue.values() for key in rows}
+    general = 0
+    for example in (store.corpus_examples(run, version.rows) if run else {}).values():
+        general += example.split == "replay"
+        if example.id not in drawn and (issue := name_issue_of(example)):
+            by_issue.setdefault(f"{issue} ({example.why.split(' ')[0]})", []).append(example.id)
+    from_user = len(wanted) - general - len({key for rows in by_issue.values() for key in rows})
     details: dict[str, Any] = {
         "note": version.note,
         "template": version.template_hash,
         "tokenizer": version.tokenizer_hash,
         "settings": version.settings,
         "rows from the user's train split": from_user,
+        "general rows, against forgetting": general,
         "rows for issues": by_issue,
     }
     parents = [_trace_dataset(store, version.parent)] if version.parent else []
@@ -148,6 +156,7 @@ def _trace_example(store: Store, key: str) -> Trace:
         "group": example.group,
         "tags": list(example.tags),
         "messages": [m.to_dict() for m in example.messages],
+        "made for": name_issue_of(example),
         "proposed for": [
             {
                 "issue": p.issue,
