@@ -269,5 +269,5 @@ def test_with_preferences_rows_without_a_pair_wait_and_are_told(tmp_path: Path) 
     config = Config.model_validate({"data": {"train": paths}, "train": {"objective": "dpo"}})
     corpus = load_corpus(config, tmp_path)
     assert len(corpus.examples) == 20 and all(e.rejected for e in corpus.examples)
-    assert any(note.startswith("10 train rows hold no worse answer") for note in corpus.notes)
+    assert any(note.startswith("10 rows of train hold no worse answer") for note in corpus.notes)
     assert len(load(tmp_path, train=paths).examples) == 30

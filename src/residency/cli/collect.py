@@ -179,7 +179,7 @@ def _show_collected(
         return
     for refused in _group_by_reason(result.refused):
         text, reason = refused[0]
-        several = f"{len(refused)} rows, e.g. " if len(refused) > 1 else ""
+        several = f"{write_count(len(refused), 'row')}, e.g. " if len(refused) > 1 else ""
         words = make_safe(f"  left out: {several}{reason}: {' '.join(text.split())[:80]}")
         console.print(Text(words, style="dim"))
     for failure in result.failed[:5]:

@@ -137,7 +137,7 @@ def load_corpus(
         corpus, rejects, missing, config.train.objective, config.data.oversample_dev
     )
     notes += [
-        f"{write_count(count, f'{split} row holds', f'{split} rows hold')} no worse answer, left out: "
+        f"{write_count(count, f'row of {split} holds', f'rows of {split} hold')} no worse answer, left out: "
         'train.objective is "dpo"'
         for split, count in unpaired.items()
     ]
