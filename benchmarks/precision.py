@@ -14,7 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from replay import METRICS, Trained, compare, measure_model, prepare_project, tell, write_figure
+from replay import (
+    METRICS,
+    Trained,
+    add_options,
+    compare,
+    measure_model,
+    prepare_project,
+    tell,
+    write_figure,
+)
 from residency import Project
 from residency.loop.fine_tune import fine_tune_base
 from residency.store.record_kind import RecordKind
@@ -63,15 +72,7 @@ def write_table(arms: dict[str, list[Trained]], seconds: dict[str, list[float]])
 def main() -> None:
     """Read the command line, train in turns, print the table."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--base", default="tiny")
-    parser.add_argument("--method", default="lora")
-    parser.add_argument("--layers", default="top-10")
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--trainings", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=1)
+    add_options(parser, method="lora", layers="top-10", rate=2e-3)
     options = parser.parse_args()
     prepare_project(options)
     arms: dict[str, list[Trained]] = {precision: [] for precision in PRECISIONS}

@@ -211,19 +211,24 @@ def write_figure(value: float, scale: float) -> str:
     return f"{scale * value:.1f}" if scale > 1 else f"{value:.3f}"
 
 
-def main() -> None:
-    """Read the command line, train, print the table."""
-    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
+def add_options(parser: argparse.ArgumentParser, **defaults: str | float) -> None:
+    """What the project is made of and how it is trained, with these defaults."""
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--base", default="tiny")
-    parser.add_argument("--method", default="full")
-    parser.add_argument("--layers", default="all")
-    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--method", default=defaults["method"])
+    parser.add_argument("--layers", default=defaults["layers"])
+    parser.add_argument("--rate", type=float, default=defaults["rate"])
     parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--share", type=float, action="append", default=[])
     parser.add_argument("--trainings", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
+
+
+def main() -> None:
+    """Read the command line, train, print the table."""
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
+    add_options(parser, method="full", layers="all", rate=5e-4)
+    parser.add_argument("--share", type=float, action="append", default=[])
     options = parser.parse_args()
     prepare_project(options)
     project = Project.open(options.folder, progress=tell)

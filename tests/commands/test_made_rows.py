@@ -326,7 +326,7 @@ def test_a_suite_that_can_judge_nothing_is_told_before_the_teacher_is_paid(
     def fail(*args: object, **more: object) -> None:
         raise SuiteError("the rule raised on every row")
 
-    monkeypatch.setattr("residency.loop.verify_rows.find_errors", fail)
+    monkeypatch.setattr("residency.loop.verify_rows.grade_responses", fail)
     with pytest.raises(SuiteError, match="every row"):
         make_for_issue(project)
     assert Teacher.asked == [] and not (project.root / COLLECTED).exists()

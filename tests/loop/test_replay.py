@@ -15,6 +15,7 @@ from residency.errors import ConfigError
 from residency.interfaces import ProgressEvent
 from residency.jobs.job_workspace import choose_job_settings
 from residency.loop.replay_rows import mix_replay, write_replay_notes
+from residency.project.named_models import label_model
 from residency.project.workspace import Workspace
 from residency.results.conclusion import write_conclusion
 from residency.results.run_results import RunResults
@@ -122,6 +123,21 @@ def test_general_rows_are_read_in_their_own_layout_and_without_the_tasks_instruc
     assert row.prompt_text.startswith("Tell me of the") and row.reference is not None
     assert {len(ws.split(split)) for split in ("train", "dev", "test")} == {16, 12, 8}
     assert ws.sizes["replay"] == 40
+
+
+def test_a_system_message_is_folded_where_the_base_has_no_place_for_it(
+    model: Path, tmp_path: Path
+) -> None:
+    root = set_up(tmp_path / "project", model)
+    turns = [("system", "Be brief."), ("user", "What is a fjord?"), ("assistant", "A sea inlet.")]
+    messages = [{"role": role, "content": text} for role, text in turns]
+    (root / "general.jsonl").write_text(json.dumps({"messages": messages}) + "\n")
+    roles = {}
+    for system in ("keep", "fold"):
+        (row,) = Project.open(root, overrides={"data.system": system}).split("replay")
+        roles[system] = [message.role for message in row.messages]
+        assert "Be brief." in row.prompt_text
+    assert roles == {"keep": ["system", "user", "assistant"], "fold": ["user", "assistant"]}
 
 
 def test_a_share_is_of_all_rows_and_a_larger_one_holds_a_smaller_one(
@@ -237,6 +253,7 @@ def test_the_guard_says_what_they_did_to_these_two_models(done: Path) -> None:
     assert effect is not None and effect.rows == round(effect.of * 0.2 / 0.8)
     store = results.store
     without, final = store.model(effect.model), store.model(results.final_id)
+    assert label_model(without) == f"{label_model(final)}, no replay"
     assert without.dataset and final.dataset and without.seed == final.seed
     rows, general = store.dataset(final.dataset).rows, Project.open(done).split("replay")
     task = [row for row in rows if row not in {one.id for one in general}]

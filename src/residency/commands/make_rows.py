@@ -27,7 +27,12 @@ from residency.errors import DataError
 from residency.evaluate.judge.prompts import Rubric
 from residency.interfaces import Generator, Progress, no_progress
 from residency.loop.judge_model import open_judge
-from residency.loop.verify_rows import VerifiedRows, verify_by_judge, verify_by_suite
+from residency.loop.verify_rows import (
+    VerifiedRows,
+    check_suite_runs,
+    verify_by_judge,
+    verify_by_suite,
+)
 from residency.nouns.example import Example, by_id
 from residency.nouns.issue import Slice
 from residency.nouns.proposal import Proposal
@@ -205,7 +210,7 @@ def _write_for_issue(
         SuiteError: a rule raises on every seed, so it would on what the teacher is paid for.
     """
     seeds = choose_seeds(ws, key, count)
-    verify_by_suite(ws, list(by_id([seed.example for seed in seeds]).values()))
+    check_suite_runs(ws, list(by_id([seed.example for seed in seeds]).values()))
     issue = next(i for i in ws.store.issues(ws.latest_run()) if i.id == seeds[0].issue)
     sampling = Sampling(max_new_tokens=2 * ws.config.generate.max_new_tokens, temperature=0.7)
     return write_like_seeds(

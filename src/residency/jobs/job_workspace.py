@@ -46,10 +46,8 @@ def choose_job_settings(ws: Workspace) -> dict[str, Any]:
     train = ws.config.train.model_dump(mode="json", exclude={"track"})
     if "metric" in train:  # it needs the project's suite; the loss chooses the best step here
         train["metric"] = ""
-    if (
-        not ws.config.data.replay
-    ):  # then the share decides nothing, and old results keep their names
-        del train["replay"]
+    if not ws.config.data.replay:
+        del train["replay"]  # it decides nothing then, and old results keep their names
     config["train"] = train
     config["project"] = {"seed": ws.config.project.seed}
     return config

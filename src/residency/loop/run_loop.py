@@ -120,7 +120,7 @@ def complete_run(ws: HasAnswers, ahead: WorkAhead = NOTHING_AHEAD) -> None:
     compare_falls_of_issues(ws, reference, best, rounds.measuring)
     if rounds.last_arms and arms:
         measure_sealed_arms(ws, rounds.last_arms, arms, take_alpha(ws), ahead)
-    rows = rounds.rows[rounds.mains.index(best)]
+    rows = next(rows for main, rows in zip(rounds.mains, rounds.rows, strict=True) if main is best)
     measure_forgetting(ws, baselines[ZERO_SHOT].model, best, rows, ahead)
     run_stage_once(ws, COMPLETE_STAGE, lambda: {"final": best.model.id})
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from residency.evaluate.judge.judge import Judge
 from residency.evaluate.judge.prompts import Rubric
+from residency.evaluate.suites.grade import grade_responses
 from residency.evaluate.suites.reference_form import find_form
 from residency.loop.assess import find_errors
 from residency.nouns.example import Example
@@ -77,6 +78,15 @@ def verify_by_suite(
         silent = {f.detector for f in findings[response.id] if f.status == "unscored"}
         verified.unscored[row.id] = silent
     return verified
+
+
+def check_suite_runs(ws: HasMeasures, rows: Sequence[Example]) -> None:
+    """Grade rows by the suite's rules alone, to learn whether it can grade at all; nobody is asked.
+
+    Raises:
+        SuiteError: a rule raised an exception on every row.
+    """
+    grade_responses(ws.suite, rows, list(map(_answer_as_response, rows)), embedder=ws.embedder)
 
 
 def verify_by_judge(

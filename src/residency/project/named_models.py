@@ -44,7 +44,7 @@ def label_model(model: Model) -> str:
         return "endpoint " + model.base.removeprefix(ENDPOINT)
     if model.adapter is None:
         return "base, " + model.prompting.rsplit(":", 1)[0].replace(":", " ")
-    return f"round {model.round}" + (", control" if model.arm == "control" else "")
+    return f"round {model.round}" + (f", {model.arm}" if model.arm != "main" else "")
 
 
 def require_local(ws: HasBase, model: Model, what: str) -> None:

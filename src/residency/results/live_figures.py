@@ -8,6 +8,7 @@ from typing import Any
 
 from residency.nouns.example import Example
 from residency.nouns.response import Response
+from residency.project.named_models import label_model
 from residency.store.store import Store
 
 SHOWN_ANSWERS = 3
@@ -37,13 +38,7 @@ def read_live_answers(store: Store) -> list[LiveAnswer]:
         if example.split == "test" or len(answers) == SHOWN_ANSWERS:
             continue
         model = store.model(response.model) if store.has_model(response.model) else None
-        if model is None:
-            label = ""
-        elif model.adapter is None:
-            label = f"base, {model.prompting}"
-        else:
-            label = f"round {model.round}" + (", control" if model.arm == "control" else "")
-        answers.append(LiveAnswer(example, response, label))
+        answers.append(LiveAnswer(example, response, label_model(model) if model else ""))
     return answers
 
 

@@ -141,8 +141,11 @@ def check_row_count(rows: int, config: DataConfig, where: str) -> None:
 
 
 def choose_replay_config(config: DataConfig) -> DataConfig:
-    """The settings by which general rows are read: what is said of the task's files does not hold for them."""
-    task = ("format", "columns", "instruction", "split_at", "tags", "least", "system")
+    """The settings by which general rows are read: what is said of the task's files does not hold for them.
+
+    ``system`` does: it is about the base's template.
+    """
+    task = ("format", "columns", "instruction", "split_at", "tags", "least")
     defaults = DataConfig()
     return config.model_copy(update={name: getattr(defaults, name) for name in task})
 
