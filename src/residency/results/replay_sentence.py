@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from residency.results.number_formats import format_interval, format_points
 from residency.results.primary_change import describe_primary
 from residency.results.run_figures import Forgetting
 from residency.text.counts import write_count
@@ -17,14 +18,14 @@ def tell_replay(forgetting: Forgetting | None) -> str:
         return ""
     effect = forgetting.replay
     parts = [
-        f"{row['task']} {row['metric']} {100 * row['delta']:+.1f} points "
-        f"[{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+        f"{row['task']} {row['metric']} {format_points(row['delta'])} points, "
+        f"{format_interval(row['low'], row['high'], signed=True)}"
         for row in effect.differences
     ]
     share = write_percent(effect.rows / (effect.rows + effect.of), 0)
     return (
         f"Replay: {write_count(effect.rows, 'general row')} beside {effect.of} of the task ({share} of all). "
-        f"The final model against the same training without them, 95 % intervals: {', '.join(parts)}. "
+        f"The final model against the same training without them, with 95 % intervals: {'; '.join(parts)}. "
         f"On dev: {describe_primary(effect.task)}. These are two models of one training each: "
         "what such rows do in other trainings it does not show."
     )
