@@ -14,6 +14,7 @@ from chat_families import conversation, tokenizer_of
 from residency.chat.chat_format import ChatFormat
 from residency.chat.fixed_templates import INSTRUCTION_STOP
 from residency.errors import TemplateError
+from residency.export.file_template import write_file_template
 from residency.nouns.example import Message
 
 QUESTION = [Message("user", "Hello")]
@@ -49,6 +50,8 @@ def test_instruction_template_writes_the_alpaca_layout(bare: Any) -> None:
         "### Instructions:\nHi\n\n### Response:\nYes</s>\n\n### Instructions:\nGo on\n\n### Response:\n"
     )
     assert chat.stop == INSTRUCTION_STOP
+    exported = write_file_template(chat, "Translate.")
+    assert ChatFormat(bare, exported).stop == INSTRUCTION_STOP  # read again, it ends where it did
     assert chat.end_ids == (bare.eos_token_id,)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from residency.export.export_model import describe_vllm
 from residency.export.gguf_file import write_gguf, write_gguf_adapter
 from residency.export.llamacpp_consumer import open_llamacpp
 from residency.export.ollama_modelfile import read_turn_texts, write_modelfile
-from residency.export.proof import prove_file
+from residency.export.proof import FileProof, describe_stops, prove_file
 from residency.export.transformers_consumer import open_transformers
 from residency.interfaces import Prompt
 from residency.nouns.example import Message
@@ -188,6 +189,7 @@ def test_pain_34_a_file_that_never_ends_is_refused() -> None:
         """A program whose answers run to their budget."""
 
         own_ends = ()
+        stops = ()
 
         def __init__(self, chat: ChatFormat) -> None:
             self.chat = chat
@@ -211,6 +213,40 @@ def test_pain_34_a_file_that_never_ends_is_refused() -> None:
             Endless(chat), chat, asked, base_answers, GREEDY,
             exact=False, measure_lead=lambda ids: 1.0, where="x",
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("program", ["transformers", "llama.cpp"])
+def test_a_program_is_sent_the_strings_at_which_answers_end(program: str, tmp_path: Path) -> None:
+    """Answers that end at a heading, and at no token, are the model's own where it is sent; who uses
+    the file is told to send it."""
+    base = base_of("llama", tmp_path / "base")
+    local = engine(base)
+    free = local.generate(prompts(4), GREEDY)
+    stop = next(e.text.strip() for e in free if len(e.text.strip()) > 6)[3:6]
+    stopped = replace(GREEDY, stop=(stop,))
+    expected = local.generate(prompts(4), stopped)
+    assert any(stop in e.text for e in free) and not any(stop in e.text for e in expected)
+    if program == "transformers":
+        opened = open_transformers(base, stops=(stop,))
+    else:
+        llamacpp()
+        write_gguf(base, tmp_path / "x.gguf", "f32", chat=local.chat)
+        opened = open_llamacpp(tmp_path / "x.gguf", context=256, threads=1, stops=(stop,))
+    with opened as consumer:
+        proof = prove_file(
+            consumer, local.chat, prompts(4), expected, GREEDY,
+            exact=True, measure_lead=local.measure_lead, where=program,
+        )  # fmt: skip
+    assert proof.same_text >= 3 and proof.stops == (stop,)
+    assert proof.needed_stops == sum(stop in e.text for e in free)
+    told = describe_stops([proof])[0]
+    assert f"{proof.needed_stops} of the model's 4 answers end only there" in told
+    assert json.dumps([stop], ensure_ascii=False) in told
+
+
+def test_nothing_is_said_of_stops_where_there_are_none() -> None:
+    assert describe_stops([FileProof(6, 6, 6, 6, 1, 9.0)]) == []
+    assert "None of the model's 6" in describe_stops([FileProof(6, 6, 6, 6, 1, 9.0, ("##",))])[0]
 
 
 def _answer(finish: Any) -> Any:

@@ -342,13 +342,15 @@ class ChatFormat:
         tokenizer_template = read_own_template(tokenizer) if named is None else None
         text = named or tokenizer_template
         if text is None:
-            text, self.stop = INSTRUCTION_TEMPLATE, INSTRUCTION_STOP
+            text = INSTRUCTION_TEMPLATE
             if self._eos_id is None:
                 raise TemplateError(
                     "the tokenizer has neither a chat template nor an end token: "
                     "the model could never stop",
                     next_step=f"{NAME_TEMPLATE} or set eos_token",
                 )
+        if text.endswith(INSTRUCTION_TEMPLATE):  # also in a file that an export of ours wrote
+            self.stop = INSTRUCTION_STOP
         template = ChatTemplate(text, self._special)
         if fold and not template.shows_system:
             text = FOLD_SYSTEM + text

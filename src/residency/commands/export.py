@@ -117,6 +117,7 @@ def export(
     check_replaceable(out, force=force)
     from residency.commands.export_cards import gather_licences
     from residency.export.export_model import write_export
+    from residency.export.proof import describe_stops
     from residency.export.regrade_issues import assess_model
 
     log = ExportLog(ws.store, model.id)
@@ -132,18 +133,19 @@ def export(
         licences = gather_licences(ws, model)
         with (
             contextlib.suppress(_EveryFileRefusedError),
-            open_draft_folder(out) as draft,
-            open_work_folder(out) as work,
-        ):
+            open_draft_folder(out) as draft, open_work_folder(out) as work,
+        ):  # fmt: skip
             for file in (files := write_export(source, chosen, draft, work, quantisations)):
                 rows.append(_prove_and_grade(ws, model, source, file, before, issues, margin))
                 log.add_file(rows[-1])
+            stopping = describe_stops([row.proof for row in rows if row.proof])
+            source.notes.extend(stopping)
             for row, file in zip(rows, files, strict=True):
                 if row.refused and file.path.is_file():
                     file.path.unlink()
             if all(row.refused for row in rows):
                 raise _EveryFileRefusedError  # the draft goes
-            _write_cards(ws, model, draft, name, rows, licences, chosen)
+            _write_cards(ws, model, draft, name, rows, licences, chosen, stopping)
             mark_folder(draft)
         result = ExportResult(
             out, _read_score(before), rows, source.notes, licences.sentences,
@@ -170,6 +172,9 @@ def _make_source(ws: Workspace, model: Model, name: str) -> ModelSource:
         name=f"{ws.base.name.split('/')[-1]}-{name}",
         context=min(ws.engine.context, 4096),
         instruction=ws.instruction,
+        stops=tuple(
+            dict.fromkeys((*ws.sampling.stop, *ws.chat_format.stop, *ws.engine.settings.stop))
+        ),
         hub_base=ws.base.hub_id,
     )
 
@@ -221,7 +226,6 @@ def _prove_and_grade(
     from residency.export.export_model import open_file
     from residency.export.proof import prove_file
     from residency.export.regrade_issues import answer_dev, regrade_issues
-    from residency.export.thinking_text import has_thinking
     from residency.loop.respond import build_prompt
 
     examples = ws.split("dev")[:PROBES] or ws.split("train")[:PROBES]
@@ -229,10 +233,7 @@ def _prove_and_grade(
     ws.engine.use_adapter(source.adapter)
     expected = ws.engine.generate(prompts, ws.sampling)
     try:
-        with open_file(
-            file, context=source.context, threads=ws.config.model.threads,
-            thinks=has_thinking(source.chat.template),
-        ) as consumer:  # fmt: skip
+        with open_file(file, source, threads=ws.config.model.threads) as consumer:
             proof = prove_file(
                 consumer, source.chat, prompts, expected, ws.sampling,
                 exact=file.exact and ws.sampling.temperature == 0,
@@ -280,6 +281,7 @@ def _write_cards(
     rows: Sequence[FileResult],
     licences: LicenceCheck,
     export_format: str,
+    stopping: Sequence[str],
 ) -> None:
     from residency.commands.export_cards import gather_card, gather_dataset_card
     from residency.export.dataset_card import write_dataset_card
@@ -298,7 +300,7 @@ def _write_cards(
         for row in rows
         if not row.refused
     ]
-    facts = gather_card(ws, model, name, files, licences, export_format)
+    facts = gather_card(ws, model, name, files, licences, export_format, stopping)
     write_text(folder / "README.md", write_model_card(facts))
     data = gather_dataset_card(ws, model, licences)
     write_text(folder / "dataset-card.md", write_dataset_card(data))

@@ -98,6 +98,7 @@ def gather_card(
     files: Sequence[dict[str, Any]],
     licences: LicenceCheck,
     export_format: str,
+    stopping: Sequence[str] = (),
 ) -> CardFacts:
     """Facts of the model's card. Verdicts and scores are those of this model, and no other's."""
     from residency.export.model_card import CardFacts
@@ -118,6 +119,7 @@ def gather_card(
         rows=ws.sizes,
         why=count_origins(_list_trained(ws, model)),
         task=ws.instruction,
+        stopping=stopping,
         forgotten=_list_forgotten(results, model) if results else [],
     )
 

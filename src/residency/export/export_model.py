@@ -18,6 +18,7 @@ from residency.export.gguf_file import write_gguf, write_gguf_adapter
 from residency.export.llamacpp_consumer import open_llamacpp
 from residency.export.ollama_modelfile import write_modelfile
 from residency.export.proof import Consumer
+from residency.export.thinking_text import has_thinking
 from residency.export.transformers_consumer import open_transformers
 from residency.files.atomic_write import write_json, write_text
 from residency.model.merging import copy_tokenizer, merge_adapter
@@ -56,8 +57,8 @@ class ExportedFile:
 class ModelSource:
     """What is exported: base and adapter folders, the chat format in use, and a name.
 
-    ``instruction`` stands before every request of the project. ``hub_base`` is the base's id where
-    it came from a hub.
+    ``instruction`` stands before every request of the project. ``stops``: strings at which answers end
+    here, and which no file can tell its program. ``hub_base`` is the base's id where it came from a hub.
     """
 
     base: Path
@@ -66,6 +67,7 @@ class ModelSource:
     name: str
     context: int
     instruction: str = ""
+    stops: tuple[str, ...] = ()
     hub_base: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -117,7 +119,10 @@ def write_export(
             modelfile = out / (
                 "Modelfile" if len(quantisations) == 1 else f"Modelfile-{quantisation}"
             )
-            write_text(modelfile, write_modelfile(source.chat, path.name, context=source.context))
+            write_text(
+                modelfile,
+                write_modelfile(source.chat, path.name, context=source.context, stops=source.stops),
+            )
     return files
 
 
@@ -202,23 +207,21 @@ def _write_gguf_adapter(source: ModelSource, out: Path, work: Path) -> ExportedF
 
 
 @contextmanager
-def open_file(
-    file: ExportedFile, *, context: int, threads: int, thinks: bool = False
-) -> Iterator[Consumer]:
-    """The file in its program; ``thinks`` where its template knows thinking.
+def open_file(file: ExportedFile, source: ModelSource, *, threads: int) -> Iterator[Consumer]:
+    """The file in its program, which is sent the source's stop strings with every request.
 
     Raises:
         ModelError: that program is not installed, or does not load the file.
     """
+    model = file.beside or file.path
+    adapter = file.path if file.beside else None
+    thinks = has_thinking(source.chat.template)
     if file.path.is_dir():
-        base = file.beside or file.path
-        adapter = file.path if file.beside else None
-        with open_transformers(base, adapter=adapter, thinks=thinks) as folder:
+        with open_transformers(model, adapter=adapter, thinks=thinks, stops=source.stops) as folder:
             yield folder
     else:
-        model = file.beside or file.path
-        adapter = file.path if file.beside else None
         with open_llamacpp(
-            model, adapter=adapter, context=context, threads=threads, thinks=thinks
-        ) as served:
+            model, adapter=adapter, context=source.context, threads=threads, thinks=thinks,
+            stops=source.stops,
+        ) as served:  # fmt: skip
             yield served

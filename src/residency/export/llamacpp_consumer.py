@@ -32,12 +32,13 @@ class LlamaCppConsumer:
 
     Args:
         thinks: whether its template knows thinking, which is then no part of an answer.
+        stops: strings that end an answer, sent with every request.
     """
 
     own_ends: tuple[str, ...] = OWN_ENDS
 
-    def __init__(self, address: str, *, thinks: bool = False) -> None:
-        self._thinks = thinks
+    def __init__(self, address: str, *, thinks: bool = False, stops: tuple[str, ...] = ()) -> None:
+        self._thinks, self.stops = thinks, stops
         self._client = httpx.Client(base_url=address, timeout=600.0)
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
@@ -75,7 +76,7 @@ class LlamaCppConsumer:
             "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "seed": sampling.seed + prompt.sample,
-            "stop": list(sampling.stop),
+            "stop": [*sampling.stop, *self.stops],
             "cache_prompt": False,
             "reasoning_format": "none",  # the text as it was written
         }
@@ -122,6 +123,7 @@ def open_llamacpp(
     context: int = 2048,
     threads: int = 0,
     thinks: bool = False,
+    stops: tuple[str, ...] = (),
 ) -> Iterator[LlamaCppConsumer]:
     """Serve a GGUF file while the block runs.
 
@@ -153,7 +155,7 @@ def open_llamacpp(
         server = xllamacpp.Server(parameters)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"llama.cpp does not load the file: {error}", where=str(file)) from None
-    consumer = LlamaCppConsumer(server.listening_address, thinks=thinks)
+    consumer = LlamaCppConsumer(server.listening_address, thinks=thinks, stops=stops)
     try:
         yield consumer
     finally:

@@ -52,6 +52,7 @@ class CardFacts:
         base: identity of the base. files: rows of the table of files. budget: tokens of an answer.
         rows: rows of each split. why: where the training rows come from → how many.
         task: the instruction that stands before every request, if there is one.
+        stopping: what has to be sent with requests so that answers end.
         forgotten: lines on benchmarks of before and after.
     """
 
@@ -68,6 +69,7 @@ class CardFacts:
     rows: Mapping[str, int] = field(default_factory=dict)
     why: Mapping[str, int] = field(default_factory=dict)
     task: str = ""
+    stopping: Sequence[str] = ()
     forgotten: Sequence[str] = ()
 
 
@@ -282,6 +284,7 @@ def _write_use(facts: CardFacts) -> list[str]:
         ]
     else:
         lines += ["The task of its training data, in the form of its prompts.", ""]
+    lines += [text for line in facts.stopping for text in (f"Note: {escape_markdown(line)}.", "")]
     return [*lines, "Other uses, other languages and other forms of prompts were not measured."]
 
 

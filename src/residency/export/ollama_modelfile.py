@@ -7,6 +7,7 @@ anything else than the model was trained on.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -120,8 +121,8 @@ def _cannot_write(reason: str) -> ModelError:
     )
 
 
-def write_modelfile(chat: ChatFormat, file: str, *, context: int) -> str:
-    """The text of a Modelfile beside a GGUF file.
+def write_modelfile(chat: ChatFormat, file: str, *, context: int, stops: Sequence[str] = ()) -> str:
+    """The text of a Modelfile beside a GGUF file; ``stops``: strings that end an answer too.
 
     Raises:
         ModelError: the template cannot be written for Ollama.
@@ -143,9 +144,12 @@ def write_modelfile(chat: ChatFormat, file: str, *, context: int) -> str:
         + "{{- end }}{{- end }}"
         + _quote(texts.opening)
     )
-    stops = [text for text, _ in (chat.pieces([end], [True])[0] for end in chat.end_ids)]
+    ends = [text for text, _ in (chat.pieces([end], [True])[0] for end in chat.end_ids)]
     lines = [f"FROM ./{file}", f'TEMPLATE """{template}"""']
-    lines += [f'PARAMETER stop "{stop}"' for stop in dict.fromkeys([*stops, *chat.stop])]
+    lines += [
+        f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}"
+        for stop in dict.fromkeys([*ends, *chat.stop, *stops])
+    ]
     lines += ["PARAMETER temperature 0", f"PARAMETER num_ctx {context}"]
     return "\n".join(lines) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from residency.interfaces import Generator
+from residency.export.proof import Consumer
 from residency.loop.assess import Assessment, assess_answers
 from residency.loop.item_outcomes import find_issue_outcomes, map_groups
 from residency.loop.respond import respond
@@ -18,13 +18,14 @@ from residency.stats.paired_outcomes import compare_paired
 
 
 def answer_dev(
-    ws: Workspace, model: Model, generator: Generator, file_hash: str, label: str
+    ws: Workspace, model: Model, generator: Consumer, file_hash: str, label: str
 ) -> Assessment:
     """Answers of the exported file on dev, stored under a separate model, graded and diagnosed."""
     exported = Model(
         base=f"{ENDPOINT}export {label}",
         prompting=ZERO_SHOT,
-        settings={"file": file_hash, "model": model.id},
+        settings={"file": file_hash, "model": model.id}
+        | ({"stop": list(generator.stops)} if generator.stops else {}),
     )
     ws.store.add_model(exported)
     dev = ws.split("dev")

@@ -21,8 +21,11 @@ class TransformersConsumer:
 
     own_ends: tuple[str, ...] = ()
 
-    def __init__(self, model: Any, tokenizer: Any, *, thinks: bool = False) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, *, thinks: bool = False, stops: tuple[str, ...] = ()
+    ) -> None:
         self._model, self._tokenizer, self._thinks = model, tokenizer, thinks
+        self.stops = stops
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Ids of the prompt, by the tokenizer's chat template."""
@@ -59,18 +62,20 @@ class TransformersConsumer:
         warm = sampling.temperature > 0
         if warm:
             torch.manual_seed(sampling.seed + prompt.sample)
-        more = {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
+        stops = [*sampling.stop, *self.stops]
         out = self._model.generate(
             input_ids=row,
             attention_mask=torch.ones_like(row),
             max_new_tokens=sampling.max_new_tokens,
             do_sample=warm,
             **({"temperature": sampling.temperature} if warm else {}),
-            **(more if sampling.stop else {}),
+            **({"stop_strings": stops, "tokenizer": self._tokenizer} if stops else {}),
         )
         ids = out[0, row.shape[1] :].tolist()
-        stopped = len(ids) < sampling.max_new_tokens or ids[-1] in self.end_ids
         text = self._tokenizer.decode(ids, skip_special_tokens=True)
+        cuts = [at for stop in stops if (at := text.find(stop)) >= 0]
+        stopped = bool(cuts) or len(ids) < sampling.max_new_tokens or ids[-1] in self.end_ids
+        text = text[: min(cuts, default=None)]  # generate leaves the stop string in its answer
         return Generation(
             text=cut_thinking(text) if self._thinks else text,
             token_ids=tuple(ids),
@@ -102,11 +107,16 @@ class TransformersConsumer:
 
 @contextmanager
 def open_transformers(
-    folder: Path, *, adapter: Path | None = None, thinks: bool = False
+    folder: Path,
+    *,
+    adapter: Path | None = None,
+    thinks: bool = False,
+    stops: tuple[str, ...] = (),
 ) -> Iterator[TransformersConsumer]:
     """A folder as stock transformers loads it; with ``adapter``, as stock PEFT puts it on.
 
-    ``thinks``: whether its template knows thinking, which is then no part of an answer.
+    ``thinks``: whether its template knows thinking, which is then no part of an answer. ``stops``:
+    strings that end an answer, given with every request.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -119,4 +129,4 @@ def open_transformers(
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, adapter)
-        yield TransformersConsumer(model.eval(), tokenizer, thinks=thinks)
+        yield TransformersConsumer(model.eval(), tokenizer, thinks=thinks, stops=stops)
