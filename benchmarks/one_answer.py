@@ -5,7 +5,7 @@
 One answer at a time, greedy, fp32, without guesses, to questions of about a hundred tokens that begin alike
 nowhere. Each engine is a process of its own, as a server is, and they take turns. A step is one token's forward and
 its choice. *Sleeping*: threads sleep while they wait for one another, as beside other work
-(``infer/thread_spinning.py``). llama.cpp's step is what it says itself. GB/s is the size of the weights, all of which a
+(``model/thread_spinning.py``). llama.cpp's step is what it says itself. GB/s is the size of the weights, all of which a
 step reads, over its time. The minimum is what the machine can do, the median what it did beside other work.
 """
 
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from residency.model.thread_waiting import let_threads_sleep
+from residency.model.thread_waiting import limit_spinning
 from residency.nouns.example import Message
 from serve import make_question
 
@@ -35,11 +35,11 @@ def measure_ours(
     base: str, threads: int, tokens: int, turn: int, *, sleeping: bool
 ) -> tuple[list[float], dict[str, float]]:
     """Seconds of each step of three answers, and of the parts of a step in a fourth."""
-    let_threads_sleep(server=True)  # before PyTorch is imported
+    limit_spinning()  # before PyTorch is imported
     from residency.chat.chat_format import ChatFormat
-    from residency.infer import thread_spinning
     from residency.infer.live_engine import LiveEngine
     from residency.infer.local_engine import LocalEngine
+    from residency.model import thread_spinning
     from residency.model.base_model import resolve_base
     from residency.model.load_model import load_tokenizer
 

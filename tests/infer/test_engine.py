@@ -429,6 +429,12 @@ def test_approximate_precisions_stay_close(base: Path) -> None:
         engine(base, precision="fp8")
 
 
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_a_base_that_cannot_answer_in_less_than_fp32_says_so(other: Path, precision: str) -> None:
+    with pytest.raises(ConfigError, match="generic path"):
+        engine(other, precision=precision)
+
+
 def test_a_model_that_the_fused_forward_gets_wrong_takes_the_generic_path(
     base: Path, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ from residency.cli.ranks import count_processes, run_on_ranks
 from residency.errors import ResidencyError
 from residency.files.path_text import check_path_text
 from residency.http.telemetry import silence_telemetry
-from residency.model.thread_waiting import let_threads_sleep
+from residency.model.thread_waiting import limit_spinning
 from residency.secrets import hide_secrets, mask_address, mask_addresses, remember_secret
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``residency``."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     gc.set_threshold(*COLLECTIONS)
-    let_threads_sleep(server=words[:1] == ["serve"])
+    limit_spinning()
     code = run_command_line(words)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Libraries still tidy up; another Ctrl-C ends that without a traceback of theirs.

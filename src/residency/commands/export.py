@@ -170,7 +170,7 @@ def _make_source(ws: Workspace, model: Model, name: str) -> ModelSource:
         ws.store.artifacts.folder(model.adapter),
         ws.chat_format,
         name=f"{ws.base.name.split('/')[-1]}-{name}",
-        context=min(ws.engine.context, 4096),
+        context=min(ws.exact_engine.context, 4096),
         instruction=ws.instruction,
         stops=tuple(
             dict.fromkeys((*ws.sampling.stop, *ws.chat_format.stop, *ws.engine.settings.stop))
@@ -230,14 +230,15 @@ def _prove_and_grade(
 
     examples = ws.split("dev")[:PROBES] or ws.split("train")[:PROBES]
     prompts = [Prompt(build_prompt(example, ()), example.id) for example in examples]
-    ws.engine.use_adapter(source.adapter)
-    expected = ws.engine.generate(prompts, ws.sampling)
+    engine = ws.exact_engine
+    engine.use_adapter(source.adapter)
+    expected = engine.generate(prompts, ws.sampling)
     try:
         with open_file(file, source, threads=ws.config.model.threads) as consumer:
             proof = prove_file(
                 consumer, source.chat, prompts, expected, ws.sampling,
                 exact=file.exact and ws.sampling.temperature == 0,
-                measure_lead=ws.engine.measure_lead, where=file.name,
+                measure_lead=engine.measure_lead, where=file.name,
             )  # fmt: skip
             if before is None:
                 return FileResult(file.name, file.size, proof, None)

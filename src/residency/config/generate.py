@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from residency.config.section import Section
@@ -18,5 +20,7 @@ class GenerateConfig(Section):
     """Answers an item (more than one needs a temperature above 0)."""
     batch_size: int = Field(32, ge=1, le=1 << 20)
     """Sequences decoded together."""
+    precision: Literal["fp32", "bf16", "int8"] = "fp32"
+    """Number format of the products when a local model answers or is scored; below fp32 approximate."""
     stop: list[str] = []
     """Strings at which an answer ends."""

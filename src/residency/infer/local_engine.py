@@ -20,6 +20,8 @@ from residency.infer.encode_requests import Encoder
 from residency.infer.fused_model import FusedModel, why_not_fused
 from residency.infer.fused_or_generic import (
     PROBE_TOLERANCE,
+    check_generic_precision,
+    check_precision,
     measure_difference,
 )
 from residency.infer.generation_settings import FILE, read_generation_settings
@@ -45,11 +47,11 @@ from residency.model.free_memory import measure_free_memory
 from residency.model.length_classes import read_context_length
 from residency.model.load_model import load_model, load_tokenizer, pick_device
 from residency.model.stored_model import StoredModel
+from residency.model.thread_spinning import note_step
 from residency.nouns.example import Message
 from residency.nouns.response import Sampling
 from residency.text.counts import write_count
 
-PRECISIONS = ("fp32", "bf16", "int8")
 _CACHE_BYTES = 4 << 30
 """Most memory for keys and values; fewer sequences are decoded together above it."""
 _TRUNK_BYTES = 1 << 30
@@ -96,8 +98,6 @@ class LocalEngine:
         layers: str = "all",
         known: bool = False,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise ConfigError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
         if threads:
             torch.set_num_threads(threads)
         self.chat = chat
@@ -105,6 +105,7 @@ class LocalEngine:
         self.precision = precision
         self.base = Path(base)
         self._device = pick_device(device)
+        check_precision(precision, self._device.type)
         on_cpu = self._device.type == "cpu"
         stored = StoredModel(self.base) if known and on_cpu and path != "generic" else None
         config = (stored or self.model).config
@@ -127,6 +128,8 @@ class LocalEngine:
                 self._fused_base = self._build_fused({}, stored)
         else:
             self.why_generic = "asked for" if path == "generic" else self._try_fused()
+            if self.why_generic:
+                check_generic_precision(precision, self.why_generic)
         self.fused: FusedModel | None = self._fused_base
         if adapter is not None:
             self.use_adapter(adapter)
@@ -256,13 +259,16 @@ class LocalEngine:
         if not runs:
             return
         if self.fused is None:
-            yield from self.generic.generate_steps(runs, ending, self.batch_size)
+            for ended in self.generic.generate_steps(runs, ending, self.batch_size):
+                yield ended
+                note_step()
             return
         if trunk is not None and self.fused.unchanged < trunk.depth:
             trunk = None  # this adapter changes lower layers than was said
         batcher = Batcher(self.fused, runs, ending, self._count_slots(runs), trunk)
         while batcher.waiting or batcher.active:
             yield batcher.step()
+            note_step()
 
     def _count_slots(self, runs: Sequence[Run]) -> int:
         assert self.fused is not None
@@ -332,6 +338,7 @@ class LocalEngine:
         for index, scores in scored:
             results[index] = scores
             progress(ProgressEvent("score", len(results), len(items)))
+            note_step()
         return [results.get(index, []) for index in range(len(requests))]
 
     def complete(
@@ -367,20 +374,23 @@ class LocalEngine:
         if reason:
             return reason
         with torch.inference_mode():
-            fused = self._build_fused({})
+            fused = self._build_fused({}, precision="fp32")
             difference = measure_difference(fused, self.generic)
-        if difference > PROBE_TOLERANCE and self.precision == "fp32":
-            return f"the fused forward differs from the model's own by {difference:.1e}"
-        self._fused_base = fused
+            if difference > PROBE_TOLERANCE:
+                return f"the fused forward differs from the model's own by {difference:.1e}"
+            self._fused_base = fused if self.precision == "fp32" else self._build_fused({})
         return ""
 
     def _build_fused(
-        self, weights: Mapping[str, Tensor], stored: StoredModel | None = None
+        self,
+        weights: Mapping[str, Tensor],
+        stored: StoredModel | None = None,
+        precision: str = "",
     ) -> FusedModel:
         return FusedModel(
             stored or self.model,
             max_length=self.context,
-            precision=self.precision,
+            precision=precision or self.precision,
             weights=weights,
             base=self._fused_base,
         )

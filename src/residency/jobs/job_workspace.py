@@ -30,7 +30,7 @@ TRUNK = "trunk"
 DECISIVE: Mapping[str, tuple[str, ...]] = {
     "model": ("max_length", "device", "fold_system"),
     "data": ("truncation", "instruction"),
-    "generate": ("max_new_tokens", "temperature", "samples", "stop"),
+    "generate": ("max_new_tokens", "temperature", "samples", "stop", "precision"),
     "evaluate": ("few_shot",),
 }
 """Settings beside ``[train]`` that decide what a job gives; the template's text and the rows are inputs."""
@@ -43,6 +43,8 @@ def choose_job_settings(ws: Workspace) -> dict[str, Any]:
         for name, section in ws.config.model_dump(mode="json").items()
         if name in DECISIVE
     }
+    if config["generate"]["precision"] == "fp32":
+        del config["generate"]["precision"]  # old results keep their names
     train = ws.config.train.model_dump(mode="json", exclude={"track"})
     if "metric" in train:  # it needs the project's suite; the loss chooses the best step here
         train["metric"] = ""

@@ -86,6 +86,8 @@ def measure_benchmarks(
     chosen = find_tasks(tasks, folder=ws.root)
     splits = open_benchmark_files(ws, chosen, data)
     key = hash_questions(chosen, splits, limit, shots)
+    if (precision := ws.config.generate.precision) != "fp32":
+        key = f"{key} {precision}"
     done: list[Benched] = []
     for name, model in models:
         stored = [row for row in ws.store.records(BENCHMARK_RECORD, model.id) if row["key"] == key]

@@ -27,12 +27,16 @@ class Sampling:
     seed: int = 0
     model_settings: str = ""
     """Key of the model's generation settings, where they change its answers."""
+    precision: str = "fp32"
+    """Number format of the products, where a local model answers."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able. Without such settings of the model it is what it was before there were any."""
+        """JSON-able. What was added later is left out at its default: stored answers keep their names."""
         values = {**dataclasses.asdict(self), "stop": list(self.stop)}
         if not self.model_settings:
             del values["model_settings"]
+        if self.precision == "fp32":
+            del values["precision"]
         return values
 
 

@@ -27,6 +27,7 @@ SETTINGS_ADDED_LATER = (
     ("data", "oversample_dev"),
     ("data", "replay"),
     ("evaluate", "reduce"),
+    ("generate", "precision"),
     ("model", "fold_system"),
     ("rounds", "trainings"),
     ("rounds", "minutes"),

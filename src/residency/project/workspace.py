@@ -117,6 +117,15 @@ class Workspace:
     @cached_property
     def engine(self) -> LocalEngine:
         """The local generation and scoring engine on the base model."""
+        return self._open_engine(self.config.generate.precision)
+
+    @cached_property
+    def exact_engine(self) -> LocalEngine:
+        """An engine in fp32, whatever the settings say: what other programs' answers are compared with."""
+        exact = self.config.generate.precision == "fp32"
+        return self.engine if exact else self._open_engine("fp32")
+
+    def _open_engine(self, precision: str) -> LocalEngine:
         from residency.infer.local_engine import LocalEngine
 
         return LocalEngine(
@@ -125,6 +134,7 @@ class Workspace:
             threads=self.config.model.threads,
             device=self.config.model.device,
             batch_size=self.config.generate.batch_size,
+            precision=precision,
             layers="all" if self.config.train.method == "full" else self.config.train.layers,
             known=self.base.known,
         )
@@ -269,6 +279,7 @@ class Workspace:
             temperature=g.temperature,
             stop=tuple(g.stop),
             seed=self.config.project.seed,
+            precision=g.precision,
         )
         return replace(sampling, model_settings=self.model_settings.name_key(sampling))
 

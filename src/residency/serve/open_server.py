@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from residency.infer.live_engine import LiveEngine
-from residency.infer.thread_spinning import run_in_ending_thread
+from residency.model.thread_spinning import run_in_ending_thread
 from residency.project.workspace import Workspace
 from residency.secrets import remember_secret
 from residency.serve.answer_request import Service

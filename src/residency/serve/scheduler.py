@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from residency.infer.live_engine import BASE, LiveEngine
 from residency.infer.live_run import LiveRun
-from residency.infer.thread_spinning import SpinControl, run_in_ending_thread
+from residency.model.thread_spinning import note_step, run_in_ending_thread
 from residency.serve.api_errors import ApiError, report_full_queue
 from residency.serve.catalogue import ServedModel
 
@@ -201,7 +201,7 @@ class Scheduler:
         self.live.batch.add(runs)  # from here on a step that fails fails the ticket too
 
     def _compute(self) -> None:
-        batch, spinning = self.live.batch, SpinControl()
+        batch = self.live.batch
         while not self._stopped:
             with self._wake:
                 while not (self._inbox or batch.active_count or batch.waiting_count):
@@ -213,11 +213,10 @@ class Scheduler:
                     actions.pop(0)()
                 if batch.active_count or batch.waiting_count:
                     self._publish(batch.step())
-                    spinning.note_step()
+                    note_step()
             except Exception as error:
                 log.error("a step failed: %s", type(error).__name__)
                 self._fail(batch.clear())
-        spinning.close()
 
     def _publish(self, changed: Sequence[LiveRun]) -> None:
         """Let the loop see what a step gave."""

@@ -22,6 +22,7 @@ from residency.model.decoder import Decoder
 from residency.model.find_layers import first_trained_layer
 from residency.model.lora import all_adapters, attach_adapters, measure_reach
 from residency.model.router_balance import find_router_balance
+from residency.model.thread_spinning import note_step
 from residency.text.percent import write_percent
 from residency.train.distributed import World
 from residency.train.dpo import dpo_backward
@@ -203,6 +204,7 @@ class Engine(ForwardPass):
         self.optimizer.zero_grad(set_to_none=True)
         self.mark_changed()
         self.steps_done += 1
+        note_step()
         seconds = time.perf_counter() - began
         flops = self.cost.of(int(flat), int(trained))
         return StepResult(loss, int(trained), int(tokens), norm, rate, seconds, flops)

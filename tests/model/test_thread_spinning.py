@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from residency.infer.thread_spinning import LOOK_AGAIN, SpinControl, run_in_ending_thread
+from infer_models import engine, folder, prompts
+from residency.config.train import TrainConfig
+from residency.interfaces import Choice, TokenRow
+from residency.model import thread_spinning
+from residency.model.load_model import load_model
+from residency.model.thread_spinning import LOOK_AGAIN, SpinControl, run_in_ending_thread
+from residency.nouns.response import Sampling
+from residency.train.train_engine import Engine
 
 
 def count_threads() -> int:
@@ -80,3 +87,34 @@ def test_the_team_of_an_ending_thread_ends_with_it() -> None:
     with pytest.raises(ZeroDivisionError):
         run_in_ending_thread(lambda: 1 / 0)
     assert not [t for t in threading.enumerate() if t.name.startswith("residency-load")]
+
+
+class Counter:
+    """Stands where a thread's control is, and counts the looks."""
+
+    steps = 0
+
+    def note_step(self) -> None:
+        self.steps += 1
+
+
+def test_answers_scores_and_trainings_look_after_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = folder(tmp_path, "llama")
+    counter = Counter()
+    monkeypatch.setattr(thread_spinning._here, "control", counter)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    local = engine(base)
+    local.generate(prompts(2), Sampling(max_new_tokens=3))
+    answered = counter.steps
+    assert answered > 0
+    local.score([[Choice("a lamp", " is on")]])
+    scored = counter.steps
+    assert scored == answered + 1
+    row = TokenRow("e", (3, 4, 5, 6), (False, False, True, True))
+    Engine(load_model(base), TrainConfig(layers="all"), total_steps=1).step([row])
+    assert counter.steps == scored + 1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    thread_spinning.note_step()
+    assert counter.steps == scored + 1

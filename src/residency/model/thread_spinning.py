@@ -1,11 +1,12 @@
 """Whether threads that share a product spin while they wait for one another: where nothing else wants the cores.
 
-Waking a thread for each product of a token takes a third of its time, so in a server threads spin for a
-moment (``model/thread_waiting.py``). Beside other work a thread that spins takes the core of the one
-that it waits for, and products take several times as long. GNU's OpenMP library hardly lets threads
+Waking a thread for each product takes a third of the time of a token that is written alone, and a twentieth of a
+training's step, so threads spin for a moment (``model/thread_waiting.py``). Beside other work a thread that spins takes
+the core of the one that it waits for, and products take several times as long. GNU's OpenMP library hardly lets threads
 spin while it manages more threads than there are cores (its manual, GOMP_SPINCOUNT). So it must manage no
 more than those that compute: what else multiplies does it in a thread that ends (``run_in_ending_thread``).
 And where the computing thread often waits for a core, a second team of threads is kept, which does nothing.
+Whatever computes for long calls ``note_step`` after each of its steps.
 """
 
 from __future__ import annotations
@@ -94,6 +95,9 @@ class SpinControl:
         else:
             self.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Let threads spin again."""
         if self._release is not None:
@@ -106,6 +110,22 @@ class SpinControl:
             threading.Thread(
                 target=_keep_team, args=(self._release,), name="residency-team", daemon=True
             ).start()
+
+
+class _ControlOfThread(threading.local):
+    """Each computing thread's own."""
+
+    def __init__(self) -> None:
+        self.control = SpinControl()
+
+
+_here = _ControlOfThread()
+
+
+def note_step() -> None:
+    """This thread has computed a step of something long: from time to time, see whether threads may spin."""
+    if torch.get_num_threads() > 1:
+        _here.control.note_step()
 
 
 def _keep_team(release: threading.Event) -> None:
