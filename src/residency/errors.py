@@ -89,6 +89,10 @@ class StoreError(UserError, RuntimeError):
     """The project's store cannot be opened or does not hold what was asked for."""
 
 
+class NotRunError(StoreError):
+    """Nothing was run in this project yet."""
+
+
 class StoreLockedError(StoreError):
     """Another process is writing to this project."""
 

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from markupsafe import escape
 
 from finished_run import EVIL, copy_run
+from residency.cli.invoke import run_command_line
 from residency.commands.collect import add_training_rows
 from residency.commands.project import Project
 from residency.nouns.example import Example, Message
@@ -61,7 +62,9 @@ def list_ids(root: Path) -> list[str]:
     return [row.proposal.example.id for row in list_made_rows(root, {})]
 
 
-def test_rows_made_before_the_first_run_have_their_page(tmp_path: Path) -> None:
+def test_rows_made_before_the_first_run_have_their_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = save_project(tmp_path / "project", save_model(tmp_path / "model"))
     client = TestClient(create_app(root), base_url=LOCAL)
     assert "data-item" not in client.get("/rows").text
@@ -71,7 +74,14 @@ def test_rows_made_before_the_first_run_have_their_page(tmp_path: Path) -> None:
     assert EVIL not in page and str(escape(EVIL)) in page
     assert "made · template, t.toml:1" in page
     assert client.get("/rows", params={"page": 2}).text.count("data-item") == 3
+    # Start and `status` say that they wait, first of all, and how many
+    assert "Look at the 13 rows that a teacher or templates made" in client.get("/start").text
+    assert run_command_line(["status", str(root)]) == 2
+    told = capsys.readouterr().out
+    assert "Next 1. Look at the 13 rows that a teacher or templates made" in told
+    assert "residency run" in told
     decide_each_way(client, root, list_ids(root))
+    assert "Look at the 10 rows" in client.get("/start").text
 
 
 def test_after_a_run_they_stand_before_the_drawn_rows_with_what_they_serve(

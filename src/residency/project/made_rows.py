@@ -68,6 +68,19 @@ def list_made_rows(root: Path, decisions: Mapping[str, RowDecision]) -> list[Mad
     return made
 
 
+def count_undecided_rows(root: Path, config: Config) -> int:
+    """Made rows that nobody decided of, also where nothing was run yet.
+
+    Raises:
+        StoreError: the store with the decisions cannot be read.
+    """
+    made = list_made_rows(root, {})
+    if not made:
+        return 0
+    decisions = _read_stored(root, config)
+    return sum(row.proposal.example.id not in decisions for row in made)
+
+
 def settle_made_rows(
     rows: CollectedRows, decisions: Mapping[str, RowDecision], *, review: bool
 ) -> CollectedRows:

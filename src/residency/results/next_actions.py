@@ -68,7 +68,7 @@ def list_next_actions(results: RunResults, *, running: bool = False) -> list[Nex
     """
     actions = [
         *_go_on(results, running),
-        *_look_at_made_rows(results),
+        *_look_at_made_rows(_count_undecided(results), 88.0),
         *_trust_the_score(results),
         *_look_at_issues(results),
         *_after_the_end(results),
@@ -77,11 +77,14 @@ def list_next_actions(results: RunResults, *, running: bool = False) -> list[Nex
     return sorted(actions, key=lambda action: -action.weight)[:SHOWN]
 
 
-def list_first_actions(config: Config | None, *, running: bool = False) -> list[NextAction]:
-    """What to do before the first answers are judged.
+def list_first_actions(
+    config: Config | None, *, undecided: int = 0, running: bool = False
+) -> list[NextAction]:
+    """What to do before the first answers are judged: three actions, the most useful first.
 
     Args:
         config: the project's settings; None where there is no project yet.
+        undecided: made rows that nobody decided of (``count_undecided_rows``).
         running: whether its first run goes on at this moment.
     """
     if config is None:
@@ -100,7 +103,8 @@ def list_first_actions(config: Config | None, *, running: bool = False) -> list[
     missing = [name for name, files in (("dev", data.dev), ("test", data.test)) if not files]
     drawn = f"; {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} drawn from train"
     suite = config.evaluate.suite
-    return [
+    actions = [
+        *_look_at_made_rows(undecided, 95.0),
         NextAction(
             "Start the run",
             f"Up to {config.rounds.max} {'round' if config.rounds.max == 1 else 'rounds'} on "
@@ -126,6 +130,7 @@ def list_first_actions(config: Config | None, *, running: bool = False) -> list[
             70.0,
         ),
     ]
+    return actions[:SHOWN]
 
 
 def find_waiting_round(results: RunResults) -> int:
@@ -165,10 +170,13 @@ def _go_on(results: RunResults, running: bool) -> Iterator[NextAction]:
         )
 
 
-def _look_at_made_rows(results: RunResults) -> Iterator[NextAction]:
+def _count_undecided(results: RunResults) -> int:
     store = results.store
     made = list_made_rows(store.folder.parent, read_decisions(store))
-    undecided = sum(row.decision is None for row in made)
+    return sum(row.decision is None for row in made)
+
+
+def _look_at_made_rows(undecided: int, weight: float) -> Iterator[NextAction]:
     if undecided:
         yield NextAction(
             f"Look at the {write_count(undecided, 'row')} that a teacher or templates made",
@@ -176,7 +184,7 @@ def _look_at_made_rows(results: RunResults) -> Iterator[NextAction]:
             "only on what was looked at).",
             "rows DIR",
             "/rows?state=undecided",
-            88.0,
+            weight,
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from residency.errors import StoreError
+from residency.errors import NotRunError, StoreError
 from residency.evaluate.suites.sensitivity_table import Sensitivity, read_sensitivity
 from residency.nouns.content_id import id_begins
 from residency.nouns.dataset_version import DatasetVersion
@@ -58,7 +58,7 @@ class RunResults:
     def __init__(self, store: Store, run: str = "") -> None:
         latest = run or store.latest_run()
         if not latest:
-            raise StoreError("nothing was run here yet", next_step="residency run")
+            raise NotRunError("nothing was run here yet", next_step="residency run")
         self.store = store
         self.run = latest
         self.opened = store.run(latest)

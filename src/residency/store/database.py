@@ -31,7 +31,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from residency.config.secret_url import SecretUrl, reveal_url
-from residency.errors import StoreError, UnlockedWriteError
+from residency.errors import NotRunError, StoreError, UnlockedWriteError
 from residency.store.database_errors import explain_errors
 from residency.store.lock import WriterLock
 from residency.store.migrations import STEPS, migrate, read_version
@@ -76,7 +76,7 @@ class Database:
         self.folder = folder
         path = folder.absolute() / FILE_NAME
         if not url and not create and not path.exists():
-            raise StoreError(
+            raise NotRunError(
                 "nothing is stored here yet", where=str(folder.parent), next_step="residency run"
             )
         self._held = threading.local()  # the connection of all_or_nothing

@@ -12,7 +12,8 @@ from starlette.requests import Request
 
 from residency.commands.run_apart import read_run_state
 from residency.config.settings import CONFIG_NAME, Config
-from residency.errors import ConfigError, ResidencyError, StoreError, UserError
+from residency.errors import ConfigError, NotRunError, ResidencyError, UserError
+from residency.project.made_rows import count_undecided_rows
 from residency.project.opened_settings import is_opened_full, read_config_as_opened
 from residency.project.progress_file import RunPosition, read_position
 from residency.project.settings_file import find_project_root, read_config
@@ -101,9 +102,7 @@ class RequestProject:
                     project = read_config(root).project
                     store = Store(root, project.store, create=False, artifacts=project.artifacts)
                     self._stores[root] = store, file_id
-                except StoreError as error:
-                    if (root / FOLDER / "store.db").exists():
-                        raise
+                except NotRunError as error:
                     raise NotStartedError(error.what, next_step=error.next_step) from None
             return self._stores[root][0]
 
@@ -144,7 +143,11 @@ class RequestProject:
         try:
             root = self.root(request)
             running = root is not None and read_run_state(root).is_running
-            return list_first_actions(read_config(root) if root else None, running=running)
+            if root is None:
+                return list_first_actions(None)
+            config = read_config(root)
+            undecided = count_undecided_rows(root, config)
+            return list_first_actions(config, undecided=undecided, running=running)
         except ResidencyError:
             return []
 
