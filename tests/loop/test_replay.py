@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from finished_run import copy_run
+from residency.commands.check import check
 from residency.commands.project import Project
 from residency.config.settings import Config
 from residency.errors import ConfigError
@@ -18,6 +19,7 @@ from residency.loop.replay_rows import mix_replay, write_replay_notes
 from residency.project.named_models import label_model
 from residency.project.workspace import Workspace
 from residency.results.conclusion import write_conclusion
+from residency.results.number_formats import format_trained_rows
 from residency.results.run_results import RunResults
 from residency.results.trace import trace_id
 from residency.store.stage_key import StageKey, StageName
@@ -190,6 +192,10 @@ def test_rows_near_dev_test_or_the_guards_questions_are_not_trained(
     assert guarded.bench(["rivers.toml"], models=["base"]).contaminated == {}
     (note,) = guarded.general_rows.write_notes()
     assert "1 replay row left out" in note and "general.jsonl:41" in note and "rivers" in note
+    (leak,) = check(root).report.near_guard  # the data doctor says it before anything is trained
+    assert leak.source.endswith("general.jsonl:41") and leak.benchmark == "rivers"
+    write_general(root, 40)
+    assert check(root).report.near_guard == []
 
 
 def test_a_project_without_general_rows_keeps_its_run(model: Path, tmp_path: Path) -> None:
@@ -251,6 +257,9 @@ def test_the_guard_says_what_they_did_to_these_two_models(done: Path) -> None:
     assert results.forgetting is not None
     effect = results.forgetting.replay
     assert effect is not None and effect.rows == round(effect.of * 0.2 / 0.8)
+    trained = results.model_result(results.final_id)
+    assert trained is not None
+    assert format_trained_rows(trained.round) == f"{effect.rows + effect.of}, {effect.rows} general"
     store = results.store
     without, final = store.model(effect.model), store.model(results.final_id)
     assert label_model(without) == f"{label_model(final)}, no replay"

@@ -133,7 +133,7 @@ def show_report(report: CheckReport) -> None:
     for note in report.notes:
         print_note(note, "dim")
     warnings = len(report.warnings) + bool(report.rejected) + bool(report.removed)
-    warnings += bool(report.ledger and report.ledger.refused)
+    warnings += bool(report.near_guard) + bool(report.ledger and report.ledger.refused)
     rows_kept = write_count(sum(report.kept.values()), "row")
     line = f"{rows_kept} kept; {write_count(warnings, 'thing')} to look at"
     console.print(Text(f"{line}; {report.seconds:.1f} s", style="bold"))
@@ -168,6 +168,12 @@ def _show_counts(report: CheckReport) -> None:
     if report.benchmarks:
         names = ", ".join(f"{name} ({items})" for name, items in report.benchmarks.items())
         print_note(f"{write_count(len(report.leaks), 'training row')} near {names}")
+    if report.near_guard:
+        rows = write_count(len(report.near_guard), "replay row comes", "replay rows come")
+        print_note(f"{rows} near a question of rounds.guard: no training gets them", "yellow")
+    for leak in report.near_guard[:3]:
+        place = f"{leak.benchmark}, item {leak.item + 1}"
+        print_note(f"{leak.source}: {leak.rule}: {place}", "dim", indent=4)
 
 
 def _show_ledger(ledger: Ledger) -> None:
@@ -226,7 +232,10 @@ def draw_histogram(values: list[float], bins: int = 40) -> str:
 
 
 def _show_figures(report: CheckReport) -> None:
-    console.print(Text("Quality", style="italic"))
+    counted = [f"{count} {split}" for split, count in report.rows.items() if count]
+    console.print(
+        Text(f"Quality, of all rows that were read: {', '.join(counted)}", style="italic")
+    )
     for figure in report.figures:
         if not (figure.rows or figure.value is not None or figure.details):
             continue

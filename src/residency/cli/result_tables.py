@@ -12,6 +12,7 @@ from residency.cli.terminal import console
 from residency.results.change_figures import KindChange
 from residency.results.kinds import COMMON_KINDS, KIND_LIMITS, kind_words
 from residency.results.leading_figures import choose_leading_figures
+from residency.results.number_formats import format_trained_rows
 from residency.results.run_summary import IssueRow, RunSummary
 from residency.results.score_figures import ScoresFigures
 from residency.results.sealed_figures import SealedTest
@@ -43,7 +44,7 @@ def build_rounds_table(summary: RunSummary) -> Table:
         "Rounds, on dev", [(row.label, row.scores) for row in summary.rounds], limit=12
     )
     table.add_row(
-        "trained rows", *(str(r.round.trained_rows or "–") for r in summary.rounds), style="dim"
+        "trained rows", *(format_trained_rows(r.round) for r in summary.rounds), style="dim"
     )
     table.add_row("minutes", *(f"{r.round.seconds / 60:.1f}" for r in summary.rounds), style="dim")
     return table

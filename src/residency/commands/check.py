@@ -24,7 +24,7 @@ from residency.text.counts import write_count
 if TYPE_CHECKING:
     from residency.chat.chat_format import ChatFormat
     from residency.data.checks.data_doctor import CheckReport
-    from residency.data.checks.survey import Survey
+    from residency.data.checks.survey import Leak, Survey
     from residency.data.cleaning.cleaned_copy import CleanedCopy
 
 REPORT_FOLDER = Path(".residency") / "check"
@@ -165,6 +165,7 @@ def check(
     report_folder = out or (root / REPORT_FOLDER if project else None)
     if project:
         report.notes.extend(_note_collected(root, config))
+        report.near_guard.extend(_find_near_guard(root, config, survey))
     written = _write(report, survey, report_folder) if report_folder else []
     leaks = {row: leak.benchmark for row, leak in survey.leaks(known or {})}
     fixed = write_cleaned_copy(survey, root / "clean", leaks=leaks, keep=keep) if fix else None
@@ -278,6 +279,20 @@ def _show(survey: Survey, count: int) -> list[Shown]:
             pieces = survey.chat.pieces(row.ids, row.mask)
             out.append(Shown(view.example.source, len(row.ids), sum(row.mask), pieces))
     return out[:count]
+
+
+def _find_near_guard(root: Path, config: Config, survey: Survey) -> list[Leak]:
+    """General rows near a question of ``rounds.guard``, which a run leaves out; the first hit of each."""
+    from residency.project.general_rows import read_guard_questions
+    from residency.project.workspace import Workspace
+
+    if not (config.data.replay and config.rounds.guard):
+        return []
+    hits = survey.leaks(read_guard_questions(Workspace(root, config)), ("replay",))
+    first: dict[int, Leak] = {}
+    for row, leak in hits:
+        first.setdefault(row, leak)
+    return [first[row] for row in sorted(first)]
 
 
 def _note_collected(root: Path, config: Config) -> list[str]:

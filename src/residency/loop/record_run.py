@@ -10,23 +10,25 @@ from residency.diagnose.verdicts import stated_mde
 from residency.loop.alpha_ledger import settings_at_share
 from residency.loop.assess import Assessment
 from residency.loop.item_outcomes import KnownIssue, find_issue_outcomes, map_groups
-from residency.loop.replay_rows import write_replay_notes
+from residency.loop.replay_rows import count_trained_replay, write_replay_notes
 from residency.loop.stages import run_stage_once
 from residency.loop.trained_rows_preview import preview_trained_rows
 from residency.nouns.round import Round
 from residency.project.named_models import label_model
-from residency.project.step_needs import HasAnswers, HasMeasures, HasRows, HasRun
+from residency.project.step_needs import HasAnswers, HasMeasures, HasRows
 from residency.store.stage_key import StageKey, StageName
 
 
 def record_round(
-    ws: HasRun, number: int, arm: str, assessed: Assessment, *, trained: int, seconds: float
+    ws: HasAnswers, number: int, arm: str, assessed: Assessment, *, trained: int, seconds: float
 ) -> None:
     """The round's figures; the first writing counts, so a resumed call keeps the first minutes."""
     model = assessed.model
     ws.store.add_round(
         ws.run_id,
-        Round(number, arm, model.dataset, model.id, trained, seconds),
+        Round(
+            number, arm, model.dataset, model.id, trained, seconds, count_trained_replay(ws, model)
+        ),
         {"label": label_model(model), "scores": assessed.scores.to_dict()},
     )
 

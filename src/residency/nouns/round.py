@@ -9,7 +9,10 @@ from residency.nouns.short_view import ShortView
 
 @dataclass(frozen=True, repr=False)
 class Round(ShortView):
-    """One iteration: what was trained on, which model came out, and how long it took."""
+    """One iteration: what was trained on, which model came out, and how long it took.
+
+    ``general_rows``: how many of ``trained_rows`` are general ones (``data.replay``).
+    """
 
     index: int
     arm: str
@@ -17,3 +20,4 @@ class Round(ShortView):
     model: str
     trained_rows: int
     seconds: float
+    general_rows: int = 0

@@ -60,16 +60,27 @@ def choose_general_rows(ws: HasFolder, rows: Sequence[Example], seed: int) -> Ge
 
 def _find_near_guard(ws: HasFolder, rows: Sequence[Example]) -> dict[str, str]:
     """Ids of rows that come near a question of the guard, with the task and the rule."""
-    if not ws.config.rounds.guard:
-        return {}
-    tasks = find_tasks(ws.config.rounds.guard, folder=ws.root)
-    splits = open_benchmark_files(ws, tasks)
-    compared = compare_examples(rows)
     near: dict[str, str] = {}
-    for task in tasks:
-        questions = [write_question(task, row) for row in read_split(task, splits, task.test)]
+    compared = compare_examples(rows)
+    for name, questions in read_guard_questions(ws).items():
         protected = ProtectedRows(compare_texts(questions))
         protected.count_rows(compared)
         for hit in protected.find_overlaps(compared):
-            near.setdefault(rows[hit.row].id, f"{hit.describe()}: {task.name}, item {hit.item + 1}")
+            near.setdefault(rows[hit.row].id, f"{hit.describe()}: {name}, item {hit.item + 1}")
     return near
+
+
+def read_guard_questions(ws: HasFolder) -> dict[str, list[str]]:
+    """The questions of the benchmarks in ``rounds.guard``, by name.
+
+    Raises:
+        SuiteError: a benchmark of the guard or its files are not there. UserError: no folder is named.
+    """
+    tasks = find_tasks(ws.config.rounds.guard, folder=ws.root)
+    if not tasks:
+        return {}
+    splits = open_benchmark_files(ws, tasks)
+    return {
+        task.name: [write_question(task, row) for row in read_split(task, splits, task.test)]
+        for task in tasks
+    }

@@ -22,6 +22,7 @@ from residency.results.number_formats import (
     format_percent,
     format_points,
     format_rough_duration,
+    format_trained_rows,
 )
 from residency.results.statuses import SIGNIFICANT, STATUSES, status_meaning
 
@@ -46,6 +47,7 @@ def make_environment(*more: str) -> Environment:
         number=format_number,
         percent=format_percent,
         points=format_points,
+        trained_rows=format_trained_rows,
         duration=format_duration,
         rough_duration=format_rough_duration,
         moment=show_moment,

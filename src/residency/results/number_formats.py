@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
+from residency.nouns.round import Round
 from residency.text.percent import write_percent
+
+
+def format_trained_rows(trained: Round) -> str:
+    """Rows of a training, and how many of them are general ones: ``67, 7 general``; – for none."""
+    if not trained.trained_rows:
+        return "–"
+    general = f", {trained.general_rows} general" if trained.general_rows else ""
+    return f"{trained.trained_rows}{general}"
 
 
 def format_percent(value: float | None, digits: int = 1) -> str:

@@ -49,6 +49,8 @@ class CheckReport:
         ledger: token figures; None without a tokenizer. figures: the quality report.
         dev_tags: groups of each tag among the dev rows that stay, most frequent first.
         leaks: training rows near a benchmark. benchmarks: those compared with, and their items.
+        near_guard: general rows near a question of ``rounds.guard``, which no training gets: one
+            entry for each.
         notes: what was not checked, and why.
     """
 
@@ -67,6 +69,7 @@ class CheckReport:
     figures: list[Figure]
     dev_tags: dict[str, int] = field(default_factory=dict)
     leaks: list[Leak] = field(default_factory=list)
+    near_guard: list[Leak] = field(default_factory=list)
     benchmarks: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -105,6 +108,7 @@ class CheckReport:
             "dev_tags": self.dev_tags,
             "benchmarks": self.benchmarks,
             "leaks": [vars(leak) for leak in self.leaks],
+            "near_guard": [vars(leak) for leak in self.near_guard],
             "notes": self.notes,
             "seconds": round(self.seconds, 2),
         }

@@ -167,10 +167,14 @@ class Survey:
             "near": near,
         }
 
-    def leaks(self, benchmarks: Mapping[str, Sequence[str]]) -> list[tuple[int, Leak]]:
-        """Living rows that may be trained and come near a benchmark's items, with their row numbers."""
+    def leaks(
+        self,
+        benchmarks: Mapping[str, Sequence[str]],
+        among: Sequence[Split] = TRAINABLE_SPLITS,
+    ) -> list[tuple[int, Leak]]:
+        """Living rows of these splits that come near a benchmark's items, with their row numbers."""
         splits = self.decision.splits
-        wanted = np.isin(splits, [SPLITS.index(s) for s in TRAINABLE_SPLITS]) & self.decision.alive
+        wanted = np.isin(splits, [SPLITS.index(s) for s in among]) & self.decision.alive
         rows = np.flatnonzero(wanted)
         out: list[tuple[int, Leak]] = []
         for name, items in benchmarks.items():
