@@ -38,7 +38,7 @@ def main() -> None:
     """Simulate, or hold out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--curves", type=int, default=100, help="simulated curves of each law")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the curves, or of the task's rows")
     parser.add_argument("--project", type=Path, help="folder of a project that was swept")
     parser.add_argument("--task", default="", help="make and sweep the project first")
     parser.add_argument("--data", type=Path)
@@ -47,7 +47,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.task:
         sweep_task(
-            arguments.project, arguments.task, arguments.data, arguments.rows, arguments.jobs
+            arguments.project,
+            arguments.task,
+            arguments.data,
+            arguments.rows,
+            arguments.jobs,
+            arguments.seed,
         )
     if arguments.project:
         hold_out(arguments.project)
@@ -104,13 +109,13 @@ def simulate(truth: Truth, rng: np.random.Generator) -> list[CellOutcomes]:
     return cells
 
 
-def sweep_task(folder: Path, task: str, data: Path | None, rows: int, jobs: int) -> None:
+def sweep_task(folder: Path, task: str, data: Path | None, rows: int, jobs: int, seed: int) -> None:
     """A project of ``targeting_bar.py`` with so many train rows, swept; goes on where it stopped."""
     from residency import Project
     from residency.sweep.sweep_options import SweepOptions
     from targeting_bar import prepare_project, tell
 
-    prepare_project(folder, task, data, 1, {"train": rows, "pool": 0, "test": 20})
+    prepare_project(folder, task, data, seed, {"train": rows, "pool": 0, "test": 20})
     settings = folder / "residency.toml"
     text = settings.read_text(encoding="utf-8")
     settings.write_text(text.replace('pool = ["data/pool.jsonl"]\n', ""), encoding="utf-8")
@@ -150,8 +155,13 @@ def hold_out(folder: Path) -> None:
             body["metric"]: lambda m: {k: None if v is None else 1 - v for k, v in score_items(m, half).items()},
             **{body["issue_titles"][issue.id]: (lambda m, i=issue: fail_items(i, m, half)) for issue in issues},
         }  # fmt: skip
+        seen: list[Any] = []
         for title, read in metrics.items():
-            for known, rows, real, at in predict_sizes([(m.rows, read(m)) for m in mine], groups):
+            values = [(m.rows, read(m)) for m in mine]
+            if values in seen:  # an issue of all items is the metric again
+                continue
+            seen.append(values)
+            for known, rows, real, at in predict_sizes(values, groups):
                 holds = at.low <= real <= at.high
                 held.setdefault(round(rows / known), []).append(holds)
                 mark = "holds" if holds else "misses"
