@@ -286,6 +286,56 @@ def test_templates_write_rows_of_an_issues_mode_without_a_teacher(
         generate_rows(project, templates=path, issue=issue.id, count=4)
 
 
+def write_topics(root: Path) -> Project:
+    """A project whose rows have no tags, of two topics."""
+    topics = {
+        "kettle": ("My kettle {0} boils the water too slowly", "It needs {0} minutes."),
+        "invoice": ("Invoice {0} names a wrong bank account", "We send invoice {0} again."),
+    }
+    root.mkdir()
+    for split, count in (("train", 10), ("dev", 40), ("test", 10), ("pool", 20)):
+        rows = [
+            {"instruction": asks.format(f"{split}{n}"), "response": says.format(n)}
+            for n in range(count)
+            for asks, says in [topics["kettle" if n % 2 else "invoice"]]
+        ]
+        (root / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = "".join(f'{s} = ["{s}.jsonl"]\n' for s in ("train", "dev", "test", "pool"))
+    (root / "residency.toml").write_text(
+        f'[model]\nbase = "tiny"\n[data]\n{files}near_duplicate = 1\n'
+    )
+    return Project.open(root)
+
+
+def test_templates_write_rows_of_an_issue_that_is_a_cluster_of_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody tagged a row: a template's row is of the issue where its prompt is nearest to the cluster."""
+    project = write_topics(tmp_path / "topics")
+    clusters = [where for where in project.slices if where.by == "cluster"]
+    kettles = next(where for where in clusters if "kettle" in where.value)
+    issue = Issue("wrong", kettles, "suite", "1", 0.05, 1, "m1")
+    failing = [row for row in project.split("dev") if kettles.contains(row)]
+    drawn = Proposal(issue.id, project.split("pool")[1], "pool", "slice-1", 1.0)
+    monkeypatch.setattr(make_rows, "find_issue_failures", lambda ws, key: (issue, failing, None))
+    monkeypatch.setattr(make_rows, "target", lambda ws, key: [drawn])
+    path = tmp_path / "t.toml"
+    path.write_text(
+        '[slots]\ncolour = ["red", "blue", "green"]\nplace = ["Rome", "Oslo", "Bern"]\n'
+        '[[template]]\ninstruction = "The {colour} kettle I have in {place} is slow with its water"\n'
+        'response = "Clean it."\n'
+        '[[template]]\ninstruction = "An invoice of a {colour} bank account in {place} is wrong"\n'
+        'response = "We look."\n'
+    )
+    made = generate_rows(project, templates=path, issue=issue.id, count=4)
+    assert made.added == 4, made
+    assert all("kettle" in row.proposal.example.prompt_text for row in list_made(project))
+    path.write_text('[[template]]\ninstruction = "Wrong invoice, bank"\nresponse = "We look."\n')
+    with pytest.raises(DataError, match="lies where this issue fails") as told:
+        generate_rows(project, templates=path, issue=issue.id, count=1)
+    assert f"residency target {project.root} {issue.id}" in told.value.next_step
+
+
 def test_the_commands_say_what_waits_and_what_comes_next(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ by the suite and the judge, and then looked at by people (``residency rows``).
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,7 +23,6 @@ from residency.commands.collect import (
 from residency.commands.target import find_issue_failures, target
 from residency.data.collected_rows import COLLECTED, read_collected
 from residency.data.reading.source_reader import read_sources
-from residency.diagnose.feature_slices import slice_by_features
 from residency.errors import DataError
 from residency.evaluate.judge.prompts import Rubric
 from residency.interfaces import Generator, Progress, no_progress
@@ -39,6 +39,7 @@ from residency.nouns.proposal import Proposal
 from residency.nouns.response import Sampling
 from residency.project.endpoints import open_configured_endpoint
 from residency.project.workspace import Workspace
+from residency.results.kinds import issue_title
 from residency.targeting.seed_turns import order_seeds
 from residency.targeting.teacher import TeacherRows, write_from_documents, write_like_seeds
 from residency.targeting.templates import fill_templates
@@ -174,8 +175,7 @@ def _fill_for_issue(ws: Workspace, key: str, path: Path, count: int) -> TeacherR
     issue, failing, _ = find_issue_failures(ws, key)
     seed = ws.config.project.seed
     rows = fill_templates(path, 1, seed=seed, most=TEMPLATE_ROWS * count)
-    features = slice_by_features(ws.split("dev"), also=rows)
-    slices = {f"{where.by}: {where.value}": where for where in [issue.slice, *features]}
+    slices = {f"{w.by}: {w.value}": w for w in [issue.slice, *ws.list_slices(rows)]}
     proposals = []
     for name in dict.fromkeys(p.part for p in target(ws, key) if p.accepted):
         part = name or f"{issue.slice.by}: {issue.slice.value}"
@@ -194,9 +194,10 @@ def _fill_for_issue(ws: Workspace, key: str, path: Path, count: int) -> TeacherR
             made.seeds[row.id] = proposal
     if not made.examples:
         raise DataError(
-            f"none of {write_count(len(rows), 'row')} lies where this issue fails ({issue.title})",
+            f"none of {write_count(len(rows), 'row')} lies where this issue fails ({issue_title(issue)})",
             where=str(path),
-            next_step="give the templates the tags and answers of such rows, or leave out --issue",
+            next_step=f"residency target {shlex.quote(str(ws.root))} {issue.id} shows pool rows that lie "
+            "there: write the templates with their tags, answers or words, or leave out --issue",
         )
     return made
 

@@ -27,6 +27,7 @@ def cluster_slices(
     embedder: Embedder,
     *,
     also: Sequence[Example] = (),
+    placed: Sequence[Example] = (),
     count: int | None = None,
     seed: int = 0,
 ) -> list[Slice]:
@@ -36,13 +37,17 @@ def cluster_slices(
         examples: whose clusters are wanted (dev).
         also: examples (the sealed test, the pool) that join their nearest cluster without
             shaping it, so that an issue can be followed there.
+        placed: rows that nobody has yet (made ones): as ``also``, and what the prompts of the others
+            share is told without them, so that the clusters are the same with and without them.
         count: number of clusters; default one for twenty examples, at most 16.
     """
     wanted = count or min(_MOST, len(examples) // _ITEMS_A_CLUSTER)
     if wanted < 2 or len(examples) < wanted:
         return []
-    everyone = [*examples, *(e for e in also if e.id not in {x.id for x in examples})]
-    texts = _list_texts(everyone)
+    known = {e.id for e in examples}
+    joining = [e for e in also if e.id not in known]
+    everyone = [*examples, *joining, *placed]
+    texts = _list_texts(everyone, len(examples) + len(joining))
     vectors = np.asarray(embedder.embed([" ".join(text) for text in texts]))
     labels = cluster_vectors(vectors, wanted, fit=len(examples), seed=seed)
     dev_labels = labels[: len(examples)]
@@ -73,8 +78,8 @@ def cluster_vectors(
     return np.asarray(model.predict(np.asarray(vectors)))
 
 
-def _list_texts(examples: Sequence[Example]) -> list[list[str]]:
-    """Words of each prompt, without lines (instructions) that most prompts share."""
+def _list_texts(examples: Sequence[Example], counted: int) -> list[list[str]]:
+    """Words of each prompt, without lines (instructions) that most of the first ``counted`` share."""
     lines = [
         [
             line
@@ -84,8 +89,8 @@ def _list_texts(examples: Sequence[Example]) -> list[list[str]]:
         ]
         for e in examples
     ]
-    counts = Counter(line for lines_of_prompt in lines for line in set(lines_of_prompt))
-    limit = max(2.0, _COMMON * len(examples))
+    counts = Counter(line for lines_of_prompt in lines[:counted] for line in set(lines_of_prompt))
+    limit = max(2.0, _COMMON * counted)
     return [
         split_words(
             " ".join([line for line in lines_of_prompt if counts[line] < limit] or lines_of_prompt)

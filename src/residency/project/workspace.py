@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -222,16 +222,20 @@ class Workspace:
         Rows of train, test and pool join too, so that an issue can be confirmed, rows be drawn for
         it and those be counted that it has; they shape nothing.
         """
+        return self.list_slices()
+
+    def list_slices(self, made: Sequence[Example] = ()) -> list[Slice]:
+        """The same slices, with rows in them that the project does not have yet."""
         from residency.diagnose.cluster_slices import cluster_slices
         from residency.diagnose.feature_slices import slice_by_features
 
         dev = self.split("dev")
         others = [*self.split("train"), *self.split("test"), *self.split("pool")]
-        features = slice_by_features(dev, also=others)
+        features = slice_by_features(dev, also=[*others, *made])
         if any(example.tags for example in dev):
             return features
         seed = self.config.project.seed
-        return [*features, *cluster_slices(dev, self.embedder, also=others, seed=seed)]
+        return [*features, *cluster_slices(dev, self.embedder, also=others, placed=made, seed=seed)]
 
     def forget_rows(self) -> None:
         """Read the rows again at their next use: somebody has decided of them, or added some."""
