@@ -53,6 +53,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
             here="/issues",
             title=result.title,
             command=f"trace {result.issue.id}",
+            making=site.command(request, f"collect --issue {result.issue.id}"),
             results=results,
             view=result,
             units=tell_run_units(results),
