@@ -6,6 +6,7 @@ import gc
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,32 @@ def test_a_run_of_another_member_makes_anew_only_what_nobody_has(
     final = project.model("final").adapter
     assert final and project.store.artifacts.folder(final)
     project.store.close()
+
+
+def test_a_server_offers_by_id_what_others_trained_and_fetches_it_when_it_is_named(
+    team: tuple[Path, Path, str], bob: Path, tmp_path: Path
+) -> None:
+    """An adapter of an older run, with Ann and the team alone; then with nobody but a place that is gone."""
+    ann, _, _ = team
+    trained = Project.open(ann)
+    folder = tmp_path / "older"
+    shutil.copytree(trained.store.artifacts.folder(trained.model("final").adapter or ""), folder)
+    (folder / "loss.json").write_text("[]")
+    digest = trained.store.artifacts.put_folder(folder)
+    older = replace(trained.model("final"), adapter=digest, seed=77)
+    nowhere = replace(older, adapter="sha256:" + "0" * 64, seed=78)
+    with trained.store.writer("train"):
+        trained.store.add_model(older)
+    project = Project.open(bob)
+    catalogue = list_served_models(project)
+    assert older.id in catalogue.names and catalogue.notes == []
+    assert name_artifact(digest) not in list_artifacts(bob)
+    find_adapter = catalogue.find(older.id).find_adapter
+    assert find_adapter is not None and (find_adapter() / "adapter_config.json").is_file()
+    assert name_artifact(digest) in list_artifacts(bob)
+    with trained.store.writer("train"):
+        trained.store.add_model(nowhere)
+    catalogue = list_served_models(Project.open(bob))
+    assert nowhere.id not in catalogue.names
+    (note,) = catalogue.notes
+    assert note.startswith("1 stored model is not served by its id") and "project.artifacts" in note

@@ -20,7 +20,7 @@ class Listening:
     keys: bool
     """Whether clients must send a key."""
     notes: list[str] = field(default_factory=list)
-    """What the one who started it should know: a guard that does not answer."""
+    """What the one who started it should know: models that are not served, a guard that does not answer."""
 
 
 def serve(
@@ -51,7 +51,7 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         listening = Listening(
             f"http://{shown}:{bound.getsockname()[1]}/v1", opened.models, bool(keys),
-            ask_guard(ws),
+            [*opened.notes, *ask_guard(ws)],
         )  # fmt: skip
         server = make_server(
             opened.app, ws.config.serve,

@@ -6,31 +6,39 @@ store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from residency.errors import StoreError
 from residency.infer.live_engine import BASE
 from residency.nouns.model import Model
 from residency.project.named_models import ZERO_SHOT, make_base_model
 from residency.project.workspace import Workspace
 from residency.serve.api_errors import ApiError
+from residency.store.artifacts import name_artifact
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One model: its stored id, and what is loaded for it. ``key`` is the same for all its names."""
+    """One model: its stored id, and what is loaded for it. ``key`` is the same for all its names.
+
+    ``find_adapter`` gives the folder of its adapter, fetched from the team where it is not here; None
+    for the base.
+    """
 
     id: str
     key: str
-    adapter: Path | None
+    find_adapter: Callable[[], Path] | None
 
 
+@dataclass(frozen=True)
 class Catalogue:
-    """Served models by name."""
+    """Served models by name. ``notes``: which stored ones are not served, and what would serve them."""
 
-    def __init__(self, models: Mapping[str, ServedModel]) -> None:
-        self._models = dict(models)
+    _models: Mapping[str, ServedModel]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -53,13 +61,14 @@ class Catalogue:
 
 
 def list_served_models(ws: Workspace) -> Catalogue:
-    """The base, each round's model, ``final``, and every adapter of this base on this machine by its id.
+    """The base, each round's model, ``final``, and by its id every adapter of this base that is here or,
+    with ``project.artifacts``, with the team: that one is fetched when a client first names it.
 
     Models that are only a way of prompting the base (few-shot) are not served: a client writes its
     messages.
 
     Raises:
-        StoreError: a stored adapter is not there any more.
+        StoreError: an adapter of the latest run can be had no more.
     """
     base = make_base_model(ws)
     served = {"base": ServedModel(base.id, BASE, None)}
@@ -67,14 +76,48 @@ def list_served_models(ws: Workspace) -> Catalogue:
     for name, model in _name_models(ws).items():
         if model.adapter and model.base == ws.base.identity:
             served[name] = _serve(ws, model)
+            ws.store.artifacts.folder(model.adapter)  # those with a name must be there
         elif model.id == base.id:
             served[name] = served["base"]
     served[base.id] = served["base"]
-    for model in stored:
-        # An older run's may be cleaned away, or be another member's; those with a name must be there.
-        if model.adapter and ws.store.artifacts.check_artifact(model.adapter) == "whole":
+    shared, notes = _list_shared(ws)
+    absent = 0
+    for model in stored:  # an older run's may be cleaned away, or lie on another member's machine
+        adapter = model.adapter or ""
+        if (
+            ws.store.artifacts.check_artifact(adapter) == "whole"
+            or name_artifact(adapter) in shared
+        ):
             served.setdefault(model.id, _serve(ws, model))
-    return Catalogue(served)
+        else:
+            absent += 1
+    return Catalogue(served, [*notes, *_tell_absent(ws, absent)])
+
+
+def _list_shared(ws: Workspace) -> tuple[set[str], list[str]]:
+    """Names of the adapters that the team's place has; where it cannot be reached, that it is so."""
+    try:
+        return ws.store.artifacts.list_shared(), []
+    except StoreError as error:
+        return set(), [
+            f"By id only adapters of this machine are served: {error.what} ({error.where})."
+        ]
+
+
+def _tell_absent(ws: Workspace, count: int) -> list[str]:
+    if not count:
+        return []
+    step = (
+        "residency run on the machine that has them sends them to project.artifacts"
+        if ws.config.project.artifacts
+        else "a team shares them by project.artifacts"
+    )
+    are = (
+        "stored model is not served by its id: its adapter is"
+        if count == 1
+        else ("stored models are not served by their ids: their adapters are")
+    )
+    return [f"{count} {are} not on this machine ({step})."]
 
 
 def _name_models(ws: Workspace) -> dict[str, Model]:
@@ -96,4 +139,4 @@ def _name_models(ws: Workspace) -> dict[str, Model]:
 
 def _serve(ws: Workspace, model: Model) -> ServedModel:
     assert model.adapter is not None
-    return ServedModel(model.id, model.id, ws.store.artifacts.folder(model.adapter))
+    return ServedModel(model.id, model.id, partial(ws.store.artifacts.folder, model.adapter))

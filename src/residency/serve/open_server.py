@@ -36,6 +36,11 @@ class OpenServer:
         """Names of the served models."""
         return self.server.service.catalogue.names
 
+    @property
+    def notes(self) -> list[str]:
+        """Which stored models are not served, and why."""
+        return self.server.service.catalogue.notes
+
     def start_draining(self) -> None:
         """Health says from now on that no new work should be sent."""
         self.server.draining = True

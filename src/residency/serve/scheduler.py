@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from residency.errors import StoreError
 from residency.infer.live_engine import BASE, LiveEngine
 from residency.infer.live_run import LiveRun
 from residency.model.thread_spinning import note_step, run_in_ending_thread
@@ -105,8 +106,8 @@ class Scheduler:
         self._usage[model.key] = ticket.came
         if model.key in self._loading:
             self._loading[model.key].append(ticket)
-        elif model.key not in self._loaded and model.adapter is not None:
-            self._start_loading(model.key, model.adapter, ticket)
+        elif model.key not in self._loaded and model.find_adapter is not None:
+            self._start_loading(model.key, model.find_adapter, ticket)
         else:
             self._post(lambda: self._take(ticket))
         self._open.add(ticket)
@@ -136,14 +137,14 @@ class Scheduler:
         Raises:
             ModelError: it cannot be loaded.
         """
-        if model.adapter is not None and model.key not in self._loaded:
-            adapter = model.adapter
+        if model.find_adapter is not None and model.key not in self._loaded:
+            adapter = model.find_adapter()
             run_in_ending_thread(lambda: self.live.load_variant(model.key, adapter))
             self._loaded.add(model.key)
 
     # --- loading -----------------------------------------------------------------------------
 
-    def _start_loading(self, key: str, adapter: Path, ticket: Ticket) -> None:
+    def _start_loading(self, key: str, find_adapter: Callable[[], Path], ticket: Ticket) -> None:
         self._make_model_room()
         self._loading[key] = [ticket]
         loop = ticket.loop
@@ -151,11 +152,13 @@ class Scheduler:
         def load() -> None:
             error = ""
             try:
+                adapter = find_adapter()  # fetched from the team where it is not on this machine
                 with self._load_lock:
                     self.live.load_variant(key, adapter)
             except Exception as problem:
                 error = type(problem).__name__
-                log.error("a model could not be loaded: %s", error)
+                told = f": {problem.what}" if isinstance(problem, StoreError) else ""
+                log.error("a model could not be loaded: %s%s", error, told)
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._end_loading, key, error)
 

@@ -77,6 +77,10 @@ class Artifacts:
             return set()
         return {path.name for path in self.root.iterdir() if _NAME.fullmatch(path.name)}
 
+    def list_shared(self) -> set[str]:
+        """Names of those that a team's place has; one person has none."""
+        return set()
+
     def set_aside(self, digest: str) -> Path | None:
         """Move a changed artifact out of the way, beside the others; None where there is none."""
         path = self.path_of(digest)

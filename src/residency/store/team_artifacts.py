@@ -177,6 +177,14 @@ class TeamArtifacts(Artifacts):
         here = self.check_artifact(digest)
         return "whole" if here == "whole" or self._open().has_folder(digest) else here
 
+    def list_shared(self) -> set[str]:
+        """Names of those that the place has; their bytes are not read.
+
+        Raises:
+            StoreError: the place cannot be reached.
+        """
+        return self._open().list_names()
+
     def check_shared(self, digest: str) -> ArtifactState:
         """Whether the team's copy is there as it was stored. Reads all of it.
 
