@@ -14,6 +14,7 @@ from residency.cli.options import Directory, ItemLimit, Json, SplitName
 from residency.cli.progress import ProgressDisplay
 from residency.cli.terminal import console, format_interval, print_json
 from residency.results.kinds import kind_words
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -94,7 +95,11 @@ def show_baseline(report: BaselineReport) -> None:
         return "–" if value is None else format(value, form)
 
     scores = [row.scores.score for row in report.rows]
-    line("score", [write_percent(s.mean) for s in scores])
+    primary = [row.scores.primary for row in report.rows]
+    if named := next((p.title for p in primary if p is not None), ""):
+        line(named, [write_percent(p.mean) if p else "–" for p in primary])
+        line("  items judged", [str(p.scored_items) if p else "–" for p in primary])
+    line("score: checks passed", [write_percent(s.mean) for s in scores])
     line("  95 %", [format_interval(s.low, s.high) for s in scores])
     line("  unscored = fail", [write_percent(s.floor) for s in scores])
     line("checks scored", [write_percent(s.coverage) for s in scores])
@@ -119,8 +124,8 @@ def show_baseline(report: BaselineReport) -> None:
     console.print(table)
     for d in report.differences:
         console.print(
-            f"{d.better} against {d.than}: {100 * d.mean:+.1f} points "
-            f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}] (n {d.n})",
+            f"{d.better} against {d.than}, {d.metric}: {100 * d.mean:+.1f} points "
+            f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}] on {write_count(d.n, 'item')} answered by both",
         )
     for sentence in report.recommendation:
         console.print(sentence)

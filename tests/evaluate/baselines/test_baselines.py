@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,29 @@ def test_a_clear_gain_is_recommended_with_what_it_rests_on() -> None:
     assert (row.p50, row.p95) == (1.0, pytest.approx(2.8))
     assert row.tokens_per_1000 == pytest.approx(1000 * (40 + 2.1))
     assert row.scores.kinds["wrong"].rate == pytest.approx(0.1)
+
+
+def test_an_endpoint_that_answered_half_is_compared_on_that_half_and_it_is_said() -> None:
+    examples = rows(60)
+    prompt = contender("zero-shot prompt", "prompt", examples, [i % 2 == 0 for i in range(60)])
+    whole = contender("endpoint m", "endpoint", examples, [True] * 60)
+    half = [
+        replace(r, text="", finish="error") if i % 2 else r for i, r in enumerate(whole.responses)
+    ]
+    cut = replace(whole, responses=half, findings=grade_responses(load_suite(None), examples, half))
+    full = " ".join(compare_ways([prompt, whole], examples).recommendation)
+    assert "endpoint m is better than the best prompt (zero-shot prompt)" in full
+    assert "on all 60 items, answered by both" in full and "60 answers each on dev" in full
+    # The half that it answered is the half that the prompt gets right: nothing is better there.
+    told = " ".join(compare_ways([prompt, cut], examples).recommendation)
+    assert "endpoint m is not shown to differ from the best prompt" in told
+    assert "on 30 of 60 items, answered by both" in told
+    assert "60 answers each (but endpoint m 30) on dev" in told
+    none = replace(
+        whole, responses=[replace(r, finish="error") for r in whole.responses], findings=[]
+    )
+    told = " ".join(compare_ways([prompt, none], examples).recommendation)
+    assert "endpoint m answered no item that zero-shot prompt answered" in told
 
 
 def test_a_prompt_that_does_better_is_recommended() -> None:

@@ -36,6 +36,12 @@ def recommend_way(
             + (f"; it fails most in {worst}." if worst else ".")
         )
         sentences.append("Whether fine-tuning does better is measured by: residency run")
+    sentences += [
+        _describe_endpoint(row, best, d)
+        for row in rows
+        for d in differences
+        if row.way == "endpoint" and d.better == row.name
+    ]
     for row in rows:
         if row.leaves_machine:
             sentences.append(f"{row.name} sends every prompt to another machine.")
@@ -61,6 +67,20 @@ def _write_verdict(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
     return (
         f"Undecided: {row.name} against the best prompt ({best.name}) is {points} on {write_count(d.n, 'item')}; "
         f"a difference smaller than about {50 * (d.high - d.low):.0f} points cannot be seen here."
+    )
+
+
+def _describe_endpoint(row: BaselineRow, best: BaselineRow, d: Difference) -> str:
+    """How an endpoint's model stands to the best prompt, on the items that it answered."""
+    if not d.n:
+        return f"{row.name} answered no item that {best.name} answered: nothing can be said of it."
+    word = (
+        "better than" if d.low > 0 else "worse than" if d.high < 0 else "not shown to differ from"
+    )
+    asked = f"all {row.items}" if d.n == row.items else f"{d.n} of {row.items}"
+    return (
+        f"{row.name} is {word} the best prompt ({best.name}): {d.metric} {100 * d.mean:+.1f} points "
+        f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}] on {asked} items, answered by both."
     )
 
 
@@ -107,8 +127,11 @@ def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
     errors = sum(row.errors for row in rows)
     word = "request" if errors == 1 else "requests"
     lost = f" {errors} {word} failed and are left out." if errors else ""
+    asked = write_count(max(row.items for row in rows), "answer")
+    fewer = [f"{row.name} {row.items - row.errors}" for row in rows if row.errors]
+    but = f" (but {', '.join(fewer)})" if fewer else ""
     return (
-        f"This rests on {write_count(max(row.items for row in rows), 'answer')} each on {split}, one seed, and the "
+        f"This rests on {asked} each{but} on {split}, one seed, and the "
         "suite; differences are paired by item, intervals are 95 % over groups, "
         f"what could not be scored counts as failed. Scored: {coverage}.{lost}"
     )
