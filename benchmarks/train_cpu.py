@@ -8,12 +8,14 @@ over rounds of real tokens a second (padding does not count). TRL runs padded an
 without activation checkpointing. Losses of the first steps are compared. ``--bf16`` adds both sides
 with products in bf16, for processors that have the instructions. ``--clock cpu`` counts
 the process's CPU seconds instead of wall time: for machines that others use too (one thread).
+Peers have glibc's usual memory thresholds in their turns; the engine sets its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -34,6 +36,7 @@ import torch
 
 from residency.config.train import TrainConfig
 from residency.interfaces import TokenRow
+from residency.model.free_memory import keep_memory
 from residency.model.load_model import load_model
 from residency.model.peft_adapter import save_adapter
 from residency.model.quiet_libraries import quiet_libraries
@@ -57,6 +60,14 @@ SHAPES = {
 }
 PROMPT_SHARE = 0.6
 CLOCK = time.perf_counter
+
+
+def use_usual_memory() -> None:
+    """glibc's thresholds as they come to stand by themselves: the engine's own are not for its peers."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD, and twice that for M_TRIM_THRESHOLD
+        mallopt(-1, 64 << 20)
 
 
 def make_model(name: str, folder: Path) -> Path:
@@ -111,6 +122,7 @@ class Ours:
 
     def run(self, batches: list[list[TokenRow]]) -> tuple[float, list[float]]:
         """Seconds and losses of these steps."""
+        keep_memory()  # a peer's turn had the usual thresholds
         began = CLOCK()
         losses = [self.engine.step(batch).loss for batch in batches]
         return CLOCK() - began, losses
@@ -142,6 +154,7 @@ class Trl:
         from transformers import PreTrainedTokenizerFast, TrainerCallback
         from trl import SFTConfig, SFTTrainer
 
+        use_usual_memory()
         flat = [row for batch in batches for row in batch]
         table = datasets.Dataset.from_dict(
             {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -70,3 +72,35 @@ def test_freed_tensors_go_back_to_the_machine() -> None:
     release_memory()
     assert held - psutil.Process().memory_info().rss > 150 * MEGABYTE
     assert int(tensors[0].sum()) == 2 * MEGABYTE
+
+
+COUNT_PAGES = """
+import resource, sys, torch
+from residency.model.free_memory import keep_memory, release_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+size = 64 << 18  # 64 MB of fp32
+for _ in range(8):  # till every block has its place
+    torch.ones(size)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    torch.ones(size)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+held = lambda: int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+had = held()
+release_memory()
+print(had - held())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="not glibc")
+def test_large_tensors_are_taken_from_the_machine_once_where_memory_is_kept() -> None:
+    """And what was kept can be given back."""
+    pages: dict[str, int] = {}
+    for way in ("usual", "keep"):
+        done = subprocess.run(
+            [sys.executable, "-c", COUNT_PAGES, way], capture_output=True, text=True, check=True
+        )
+        pages[way], given_back = map(int, done.stdout.split())
+    assert pages["keep"] * 10 < pages["usual"]
+    assert given_back > 32 * MEGABYTE

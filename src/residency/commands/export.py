@@ -173,7 +173,7 @@ def _make_source(ws: Workspace, model: Model, name: str) -> ModelSource:
         context=min(ws.exact_engine.context, 4096),
         instruction=ws.instruction,
         stops=tuple(
-            dict.fromkeys((*ws.sampling.stop, *ws.chat_format.stop, *ws.engine.settings.stop))
+            dict.fromkeys((*ws.sampling.stop, *ws.chat_format.stop, *ws.exact_engine.settings.stop))
         ),
         hub_base=ws.base.hub_id,
     )

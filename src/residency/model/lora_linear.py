@@ -137,14 +137,17 @@ class LoraLinear(nn.Module):
         if self._merged is None or versions != self._seen:
             with torch.no_grad():
                 weight = self.base_weight()
-                update = self.lora_B @ self.lora_A
-                out = weight.float().add(update, alpha=self.scale)
+                if self._merged is None:
+                    self._merged = torch.empty(weight.shape, dtype=weight.dtype)
+                direct = (
+                    weight.dtype is torch.float32
+                )  # then nothing lies between, and nothing is copied
+                out = self._merged if direct else torch.empty(weight.shape)
+                torch.addmm(weight.float(), self.lora_B, self.lora_A, alpha=self.scale, out=out)
                 if self.magnitude is not None:
                     self._norm = out.norm(dim=1)
                     out *= (self.magnitude / self._norm)[:, None]
-                if self._merged is None:
-                    self._merged = out.to(weight.dtype).contiguous()
-                else:
+                if not direct:
                     self._merged.copy_(out)
             self._seen = versions
         return self._merged

@@ -20,6 +20,7 @@ from residency.interfaces import TokenRow
 from residency.model.base_chance import switch_chance_off
 from residency.model.decoder import Decoder
 from residency.model.find_layers import first_trained_layer
+from residency.model.free_memory import keep_memory
 from residency.model.lora import all_adapters, attach_adapters, measure_reach
 from residency.model.router_balance import find_router_balance
 from residency.model.thread_spinning import note_step
@@ -69,6 +70,8 @@ class Engine(ForwardPass):
         model.eval()
         self.decoder = Decoder(model, flat=settings.packing == "auto", longest=longest)
         self.device = self.decoder.device
+        if self.device.type == "cpu":
+            keep_memory()
         self.dtype = pick_precision(settings.precision, self.device)
         torch.manual_seed(seed)
         if settings.method == "lora":
