@@ -48,12 +48,13 @@ def test_a_dry_run_of_the_script_calls_torchrun_as_it_should(tmp_path: Path) -> 
         "LOG": str(log),
         "SLURM_JOB_NODELIST": "node-[7-8]",
         "SLURM_JOB_ID": "42",
+        "SLURM_CPUS_PER_TASK": "8",
     }
     subprocess.run(["bash", str(script)], check=True, env=env)
     words = log.read_text().splitlines()
     assert words[:2] == ["--kill-on-bad-exit=1", "torchrun"]
     assert words[words.index("--nproc-per-node") + 1] == "4"
-    assert words[words.index("--rdzv-endpoint") + 1] == "node-7:29500"
+    assert words[words.index("--rdzv-endpoint") + 1] == "node-7:29542"
     assert words[words.index("--rdzv-id") + 1] == "42"
     assert words[-4:] == ["-m", "residency", "run", NASTY]
 
@@ -87,6 +88,8 @@ def test_times_are_read_as_slurm_reads_them(text: str, seconds: int) -> None:
     ("option", "value"),
     [
         ("name", "My Job"),
+        ("name", "1b"),
+        ("time", "0"),
         ("time", "soon"),
         ("memory", "lots"),
         ("partition", "a b"),
@@ -99,3 +102,18 @@ def test_what_would_break_out_of_a_script_is_refused(option: str, value: str) ->
     settings = {"project": "/data/demo", option: value}
     with pytest.raises(UserError):
         write_slurm(Launch(**settings))  # type: ignore[arg-type]
+
+
+def test_manifests_hold_the_folder_as_kubernetes_reads_it() -> None:
+    job = list(yaml.safe_load_all(write_kubernetes(Launch("/a/$(HOME)", image="x", claim="y"))))[1]
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    assert container["command"][-1] == "/a/$$(HOME)"
+    assert container["volumeMounts"][0]["mountPath"] == "/a/$(HOME)"
+    with pytest.raises(UserError, match="mounts no folder"):
+        write_kubernetes(Launch("/a:b", image="x", claim="y"))
+
+
+def test_jobs_that_share_a_node_meet_at_ports_of_their_own_with_all_processors() -> None:
+    script = write_slurm(Launch("/data/demo"))
+    assert "port=$((29500 + SLURM_JOB_ID % 3000))" in script and ":29500" not in script
+    assert script.index("SRUN_CPUS_PER_TASK") < script.index("srun --kill")

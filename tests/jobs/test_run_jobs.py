@@ -195,3 +195,27 @@ def test_spoiled_or_missing_files_undo_a_result(tmp_path: Path, kind: str) -> No
     store = open_job_store(address)
     assert store.put_folder(source) == digest
     assert store.find_result("job-1") == JobResult("job-1", {"x": 1}, digest)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_failure_that_somebody_hears_of_is_not_raised(tmp_path: Path, count: int) -> None:
+    """What needs it is not done, everything else is."""
+    store = FolderJobStore(tmp_path)
+    bad = Job("job_functions:fail", {}, title="bad")
+    behind = Job("job_functions:add_numbers", {"number": 1}, needs={"bad": bad.id})
+    good = Job("job_functions:add_numbers", {"number": 2})
+    heard: list[tuple[str, str]] = []
+    with open_runner(store, count=count) as runner:
+        results = run_jobs(
+            [bad, behind, good],
+            store,
+            runner,
+            on_failed=lambda job, error: heard.append((job.title, error.what)),
+        )
+    assert heard == [("bad", "a row is wrong")] and set(results) == {good.id}
+
+
+def test_a_defect_is_raised_whoever_hears(tmp_path: Path) -> None:
+    store, job = FolderJobStore(tmp_path), Job("job_functions:no_such_function", {})
+    with open_runner(store) as runner, pytest.raises(AttributeError):
+        run_jobs([job], store, runner, on_failed=lambda *_: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ from residency.report.clean_text import clean_text
 from residency.report.highlight import highlight_findings, highlight_trained
 from residency.report.score_charts import draw_rate_chart
 from residency.report.svg import Drawing, choose_ticks
-from residency.report.sweep_charts import draw_sweep
+from residency.report.sweep_charts import (
+    choose_curves,
+    choose_time_ticks,
+    draw_sizes,
+    draw_sweep,
+)
 from residency.report.training_charts import draw_loss_chart, draw_time_chart, thin_curve
 from residency.results.number_formats import format_duration, format_e_value, format_percent
 from residency.results.run_results import RunResults
@@ -125,3 +131,39 @@ def test_e_values_keep_what_matters(value: float, shown: str) -> None:
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert format_duration(seconds) == shown
+
+
+def test_a_sweep_of_many_variants_shows_every_score_and_the_issues_of_one() -> None:
+    body = make_sweep_result("run-1", "tiny, rank 4, layers all")
+    score, issue = body["curves"]
+    other = "tiny, rank 16, layers all"
+    body["curves"] = [{**score, "variant": other}, {**issue, "variant": other}, score, issue]
+    shown = choose_curves(body)
+    assert [(c["variant"], c["issue"]) for c in shown] == [
+        (body["best"], ""),
+        (other, ""),
+        (body["best"], "is-1"),
+    ]
+    charts = [str(chart) for chart in draw_sweep(body).charts]
+    assert ">rank 4, layers all<" in charts[0] and ">rank 16, layers all<" in charts[1]
+    assert "failing" in charts[2]
+
+
+def test_labels_of_many_ways_to_answer_do_not_lie_upon_one_another() -> None:
+    body = make_sweep_result("run-1", "x")
+    row = {**body["sizes"][1], "score": {"mean": 0.01, "low": 0.0, "high": 0.1}}
+    rows = [
+        {**row, "name": f"way {n}", "on_front": n < 4, "answer_seconds": 0.03 + n / 1000}
+        for n in range(10)
+    ]
+    drawn = str(draw_sizes(rows, "accuracy", "way 9"))
+    labels = re.findall(r'<text x="[\d.]+" y="([\d.]+)"[^>]*>(way \d[^<]*)<', drawn)
+    assert sorted(name for _, name in labels) == [f"way {n}, 16 rows" for n in (0, 1, 2, 3, 9)]
+    heights = sorted(float(y) for y, _ in labels)
+    assert all(after - before >= 11.9 for before, after in pairwise(heights))
+    assert drawn.count("<circle") == 10
+
+
+def test_ticks_of_seconds_are_round() -> None:
+    assert choose_time_ticks(0.02, 0.3) == pytest.approx([0.02, 0.05, 0.1, 0.2])
+    assert choose_time_ticks(0.021, 0.028) == [0.024]

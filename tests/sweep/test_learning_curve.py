@@ -14,6 +14,7 @@ from residency.sweep.curve_families import FAMILIES, fit_family
 from residency.sweep.curve_words import describe_issue, describe_score, name_rows_needed
 from residency.sweep.learning_curve import REACH, CellOutcomes, LearningCurve, fit_curve
 from residency.sweep.sweep_result import NamedCurve
+from residency.text.percent import write_percent
 
 SIZES = (30, 60, 120, 240)
 
@@ -160,3 +161,20 @@ def test_pain_47_words_say_how_many_rows_a_goal_takes_and_when_rows_do_not_help(
         doubled = NamedCurve("base", "is-1", "urgency", 0.1, curve, ()).to_dict()["doubled"]
         at = curve.at(2 * curve.largest)
         assert (doubled["rows"], doubled["rate"], doubled["sure"]) == (at.rows, at.rate, sure)
+
+
+def test_a_curve_that_passes_the_last_size_elsewhere_says_so() -> None:
+    """Else 2 % -> 26 % reads as if twice the rows did harm."""
+    cells = [
+        CellOutcomes(rows, np.full(60, float(rate)))
+        for rows, rate in ((8, 1), (16, 1), (32, 1), (64, 0))
+        for _ in range(2)
+    ]
+    curve = fit(cells)
+    at = write_percent(curve.at(64).rate, 0)
+    assert curve.at(64).rate > 0.1
+    assert describe_issue("format", curve, 0.1)[1].endswith(f"; the curve passes 64 rows at {at}.")
+    right = write_percent(1 - curve.at(64).rate, 0)
+    assert describe_score("exact match", curve)[0].endswith(
+        f"; the curve passes 64 rows at {right}."
+    )

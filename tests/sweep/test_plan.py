@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from residency.config.train import TrainConfig
-from residency.errors import ConfigError, UserError
+from residency.errors import ConfigError, TrainingError, UserError
+from residency.jobs.job import Job
 from residency.nouns.example import Example, Message
-from residency.sweep.cell import Variant, choose_rows
+from residency.sweep.cell import Cell, Variant, choose_rows
 from residency.sweep.plan import SweepPlan, VariantCost, plan_sweep
 from residency.sweep.read_lists import read_shares
+from residency.sweep.sweep_notes import describe_equal_sizes, describe_failures
 from residency.sweep.sweep_options import SweepOptions
 
 COST = VariantCost(
@@ -114,3 +116,28 @@ def test_a_smaller_choice_of_rows_is_part_of_a_larger_one() -> None:
         assert len(groups) == 5  # whole groups: paraphrases come together
     assert choose_rows(rows, 15, 0) != choose_rows(rows, 15, 1)
     assert choose_rows(rows[::-1], 15, 0)[::-1] == choose_rows(rows, 15, 0)
+
+
+def test_names_of_variants_are_written_as_people_write_numbers() -> None:
+    variant = Variant("tiny", {"learning_rate": 30000.0, "rank": 4})
+    assert variant.name == "tiny, learning rate 30000, rank 4"
+    assert Variant("tiny", {"learning_rate": 2e-5}).name == "tiny, learning rate 2e-05"
+    assert Cell(variant, 1, 0.1, 0).title.endswith(": 1 row, seed 1")
+
+
+def test_the_learning_rate_changes_none_of_the_work() -> None:
+    slow, fast = (Variant("tiny", {"learning_rate": rate, "rank": 4}) for rate in (1e-4, 1e-2))
+    assert slow.work_key == fast.work_key != Variant("tiny", {"rank": 8}).work_key
+    assert slow.key != fast.key
+
+
+def test_shares_that_are_one_size_and_jobs_that_failed_are_told() -> None:
+    assert describe_equal_sizes((0.01, 0.02, 0.5), 16) == ["1, 2 % of 16 rows are one size: 1 row"]
+    assert describe_equal_sizes((0.12, 0.25, 0.5, 1.0), 16) == []
+    failed = [(Job("f", {"n": n}, title=f"job {n}"), TrainingError("it burst")) for n in range(5)]
+    assert describe_failures([], 0) == []
+    assert describe_failures(failed, 4) == [
+        *(f"failed: job {n}: it burst" for n in range(3)),
+        "failed: 2 more",
+        "4 trainings are missing by that; the same command tries again",
+    ]

@@ -12,6 +12,7 @@ from colour_server import Server, serve_colours
 from residency.commands.doctor import check_store
 from residency.commands.project import Project
 from residency.commands.sweep import KnownEstimate
+from residency.errors import TrainingError
 from residency.jobs.job_store import FolderJobStore
 from residency.jobs.job_workspace import read_answers
 from residency.nouns.response import Response
@@ -121,3 +122,40 @@ def test_an_endpoint_is_a_row_of_the_size_table_and_asked_once(
     assert row.tokens_per_second and row.score.mean == 1.0 and row.on_front
     assert result.curves[0].words == before.curves[0].words, "what was trained is what it was"
     assert [one.cost for one in again.sizes if one.name == row.name] == [None]
+
+
+def test_a_training_that_fails_is_told_and_the_rest_is_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grid with one spoilt setting must not cost the whole table."""
+    from residency.sweep import cell_functions
+
+    project = Project.open(save_project(tmp_path / "project", save_model(tmp_path / "model")))
+    train = cell_functions.fine_tune_base
+
+    def burst(ws: Any, *args: Any, **options: Any) -> Any:
+        if ws.config.train.learning_rate == 9.0:
+            raise TrainingError("the loss is not finite")
+        return train(ws, *args, **options)
+
+    monkeypatch.setattr(cell_functions, "fine_tune_base", burst)
+    probed: list[float] = []
+
+    def estimate(ws: Any) -> KnownEstimate:
+        probed.append(ws.config.train.learning_rate)
+        return ESTIMATE
+
+    grid = {"shares": (0.25, 0.5, 1.0), "seeds": 1, "minutes": 0.0}
+    with project.store.writer("sweep"):
+        sweep = Sweep(project, SweepOptions(**grid, learning_rates=(1e-3, 9.0)), estimate)
+        result = sweep.run(sweep.plan())
+        assert probed == [1e-3], "the same work is probed once"
+        assert {row.name for row in result.sizes if row.rows} == {
+            f"{project.config.model.base}, learning rate 0.001"
+        }
+        assert "failed: " in result.notes[0] and "the loss is not finite" in result.notes[0]
+        assert result.notes[3].startswith("3 trainings are missing")
+        assert sweep.plan().done == 3
+        alone = Sweep(project, SweepOptions(**grid, learning_rates=(9.0,)), estimate)
+        with pytest.raises(TrainingError, match="not finite"):
+            alone.run(alone.plan())

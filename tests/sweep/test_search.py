@@ -141,6 +141,17 @@ def test_a_search_tries_confirms_afresh_and_goes_on_where_it_was(
 
 
 @pytest.mark.slow
+def test_settings_that_were_tried_are_not_tried_again(root: Path) -> None:
+    result = search(root, vary=("rank=2,4",), trials=9, seeds=1, confirm=2)
+    tried = [json.dumps(dict(trial.settings)) for trial in result.trials]
+    assert len(set(tried)) == len(tried) <= 3
+    assert len(tried) >= 2 and result.notes == (
+        f"{len(tried)} choices of settings: no others were proposed",
+    )
+    assert f"None of {len(tried)} settings" in result.words[0] or result.best
+
+
+@pytest.mark.slow
 def test_the_command_shows_plan_and_trials(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna")
     flags = [

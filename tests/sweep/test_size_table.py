@@ -79,3 +79,8 @@ def test_a_comparison_is_paired_by_item() -> None:
     assert compare_rows(a, b, GROUPS)[0] == 0.0
     mean, low, high, count = compare_rows(make_row("c", 0.9, 1), a, GROUPS)
     assert 0 < low < mean < high and count == 200
+
+
+def test_what_scores_nothing_is_not_on_the_front_however_fast() -> None:
+    rows = [make_row("good", 0.9, 3), make_row("spoilt", 0.0, 0.1)]
+    assert [row.name for row in mark_front(rows) if row.on_front] == ["good"]

@@ -93,7 +93,7 @@ TOOL_SHAPES: dict[str, JsonShape] = {
             "run": "id of the run",
             "metric": "title of the primary metric",
             "plan": "as --dry-run prints it",
-            "curves": "learning curves: variant, issue, title, tolerance, curve, words, rows_needed",
+            "curves": "learning curves: variant, issue, title, tolerance, measured, curve, doubled, needed, words",
             "sizes": "bases, trained models and endpoints: name, rows, score, costs, whether on_front",
             "best": "name of the best size; empty where none is",
             "advice": "sentences",
@@ -106,6 +106,7 @@ TOOL_SHAPES: dict[str, JsonShape] = {
             "--dry-run": {
                 "cells": "trainings: title, variant, rows, seed, seconds",
                 "left_out": "likewise, for want of time",
+                "done": "trainings of the plan that an earlier call did",
                 "seconds": "of what is planned, by the estimate",
                 "seconds_of_all": "of all",
                 "shared_seconds": "of what is done once",

@@ -15,6 +15,8 @@ from residency.text.terminal_text import make_safe
 
 DESCRIPTION = 28
 """Columns for a bar's name; what follows it takes 43 and the bar, the detail what is left."""
+FEWEST_BARS, OTHER_LINES = 4, 6
+"""Bars that are always kept, and lines of a terminal that are not for bars."""
 PLAIN_EVERY = 15.0
 """Seconds between progress lines where there is no terminal."""
 ENOUGH_SECONDS, ENOUGH_STEPS = 2.0, 3
@@ -114,11 +116,22 @@ class ProgressDisplay:
         line = ", ".join(parts) + (f"  {detail}" if detail else "")
         errors.print(line, soft_wrap=True)
 
+    def _drop_finished_bars(self) -> None:
+        """Make room: of hundreds of jobs, each with its bars, those that go on have to be seen."""
+        most = max(FEWEST_BARS, errors.height - OTHER_LINES)
+        finished = {task.id for task in self._bars.tasks if task.finished}
+        for stage, task in list(self._tasks.items()):
+            if len(self._tasks) < most:
+                break
+            if task in finished and stage != WHOLE_RUN:
+                self._bars.remove_task(self._tasks.pop(stage))
+
     def _show_bar(self, event: ProgressEvent, rate: float, detail: str) -> None:
         if event.stage == WHOLE_RUN:  # its stages are of unlike length: no rate
             rate, detail = 0.0, f"{event.detail.get('left', '')}"
         task = self._tasks.get(event.stage)
         if task is None:
+            self._drop_finished_bars()
             task = self._tasks[event.stage] = self._bars.add_task(
                 cut_text(make_safe(event.stage), DESCRIPTION),
                 total=event.total or None,

@@ -98,7 +98,7 @@ def describe_search(search: Search, trials: int) -> str:
 
 def show_search(result: SearchResult) -> None:
     """The trials, best first, and what the confirmation says."""
-    from residency.sweep.search_result import describe_settings
+    from residency.sweep.search_result import describe_trial
 
     title = f"{result.metric}, on the items that choose"
     table = Table(title=title, title_justify="left", header_style="bold")
@@ -111,7 +111,7 @@ def show_search(result: SearchResult) -> None:
         table.add_column(column, justify="right" if column == "trainings" else "left")
     for trial, remark in zip(ranked, remarks, strict=True):
         score = write_percent(trial.score)
-        cells = [describe_settings(trial.settings), str(trial.trainings), score]
+        cells = [describe_trial(trial.settings), str(trial.trainings), score]
         table.add_row(*cells, *((remark,) if any(remarks) else ()))
     console.print(table)
     for line in (*result.words, *result.notes):

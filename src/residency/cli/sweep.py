@@ -18,6 +18,9 @@ from residency.cli.terminal import console, print_heading, print_json, print_lin
 from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
+MOST_WHOLE = 3
+"""Variants whose issues are all told; of more, the issues of one alone."""
+
 if TYPE_CHECKING:
     from residency.sweep.plan import SweepPlan
     from residency.sweep.size_table import Figure
@@ -121,6 +124,7 @@ def describe_plan(plan: SweepPlan) -> list[str]:
     lines = [
         f"Plan: {write_count(len(plan.cells), 'training')}, {format_duration(plan.seconds)}{budget} by the estimate"
         + (f", {plan.workers} at a time" if plan.workers > 1 else "")
+        + (f"; {plan.done} of them are done already" if plan.done else "")
     ]
     if plan.shared_seconds:
         lines.append(
@@ -147,11 +151,17 @@ def describe_plan(plan: SweepPlan) -> list[str]:
 
 def show_sweep(result: SweepResult) -> None:
     """Sentences on the data, the table of sizes, and the advice."""
-    for variant in dict.fromkeys(curve.variant for curve in result.curves):
+    from residency.sweep.sweep_result import find_lead_variant
+
+    variants = dict.fromkeys(curve.variant for curve in result.curves)
+    whole = variants if len(variants) <= MOST_WHOLE else {find_lead_variant(result.to_dict()): None}
+    for variant in variants:
         print_heading(f"How much data: {variant}")
         for curve in result.curves:
-            if curve.variant == variant:
+            if curve.variant == variant and (variant in whole or not curve.issue):
                 print_line(" ".join(curve.words))
+    if len(whole) < len(variants):
+        print_line("The issues' curves of the others are in the report.")
     console.print(build_size_table(result))
     for line in (*result.advice, *result.notes):
         print_line(line)
@@ -176,7 +186,7 @@ def build_size_table(result: SweepResult) -> Table:
             "–" if row.tokens_per_second is None else f"{row.tokens_per_second:.0f}",
             f"{row.answer_seconds:.2f}",
         ]
-        table.add_row(*cells, *((f"{row.cost:.2f}" if row.cost is not None else "–",) * with_cost))
+        table.add_row(*cells, *((f"{row.cost:.4f}" if row.cost is not None else "–",) * with_cost))
     table.caption = "● nothing is both better and faster; in brackets what the estimate said"
     table.caption_justify = "left"
     return table

@@ -34,10 +34,10 @@ def draw_scores(summary: RunSummary) -> str:
 
 def draw_sweep_charts(result: SweepResult) -> str:
     """The first learning curves, and size against quality."""
-    from residency.report.sweep_charts import draw_curve, draw_sizes
+    from residency.report.sweep_charts import draw_sweep
 
-    curves = [draw_curve(curve.to_dict()) for curve in result.curves[:MOST_CURVES]]
-    return _frame([*curves, draw_sizes([row.to_dict() for row in result.sizes], result.metric)])
+    section = draw_sweep(result.to_dict())
+    return _frame([*section.charts[:MOST_CURVES], section.sizes])
 
 
 def show_charts() -> None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from residency.errors import UserError
 
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?")
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 TIME = re.compile(r"(\d+-)?\d{1,3}(:\d{2}){0,2}")
 RESTARTS = 3
 PORT = 29500
+"""Where the machines meet; with Slurm a port of the job's own near it, since jobs may share a node."""
+PORTS = 3000
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,10 @@ class Launch:
         """
         faults = {
             "--command": self.command in ("train", "run") or "train or run",
-            "--name": bool(NAME.fullmatch(self.name)) or "small letters, digits and hyphens",
-            "--time": bool(TIME.fullmatch(self.time)) or "a time as 12:00:00 or 2-00:00:00",
+            "--name": bool(NAME.fullmatch(self.name))
+            or "small letters, digits and hyphens, a letter first",
+            "--time": bool(TIME.fullmatch(self.time) and read_seconds(self.time))
+            or "a time as 12:00:00 or 2-00:00:00",
             "--memory": not self.memory
             or bool(re.fullmatch(r"\d+[KMGT]", self.memory))
             or "a size as 64G",
@@ -68,6 +72,8 @@ class Launch:
             raise UserError("nodes and cpus count from 1, gpus from 0", where="launch")
         if any(sign in self.project for sign in "\n\r\0"):
             raise UserError("the project's folder has a line break in its name", where="launch")
+        if self.image and ":" in self.project:
+            raise UserError("Kubernetes mounts no folder with : in its name", where="launch")
 
     @property
     def processes(self) -> int:
@@ -106,16 +112,20 @@ def write_slurm(launch: Launch) -> str:
     project = quote_text(launch.project)
     lines += [
         "",
-        "# Submit with: sbatch FILE. A training that is requeued goes on from its last checkpoint.",
+        "# Submit with: sbatch FILE, where torchrun is found. When it is requeued (a lost node, preemption),",
+        "# or submitted again after its time was spent, a training goes on from its last checkpoint.",
         "set -euo pipefail",
         "",
         'mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")',
+        f"port=$(({PORT} + SLURM_JOB_ID % {PORTS}))",
+        "# From Slurm 22.05 on srun does not take this over from sbatch, and would give one processor.",
+        'export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"',
         f"export OMP_NUM_THREADS={threads}",
         "export RAY_USAGE_STATS_ENABLED=0",
         "",
         "srun --kill-on-bad-exit=1 torchrun \\",
         f"  --nnodes {launch.nodes} --nproc-per-node {launch.processes} --max-restarts {RESTARTS} \\",
-        f'  --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "${{hosts[0]}}:{PORT}" \\',
+        '  --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "${hosts[0]}:$port" \\',
         f"  -m residency {launch.command} {project}",
     ]
     return "\n".join(lines) + "\n"
@@ -211,7 +221,7 @@ def _describe_container(launch: Launch) -> dict[str, object]:
             "-m",
             "residency",
             launch.command,
-            launch.project,
+            launch.project.replace("$(", "$$("),  # Kubernetes reads $(NAME) as a variable
         ],
         "env": [{"name": "OMP_NUM_THREADS", "value": str(max(1, launch.cpus // launch.processes))}],
         "resources": {"limits": limits},

@@ -88,6 +88,7 @@ def run_jobs(
     runner: Runner,
     *,
     on_done: Callable[[Job, JobResult], None] | None = None,
+    on_failed: Callable[[Job, ResidencyError], None] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, JobResult]:
     """Do what is not done; results by job id.
@@ -98,12 +99,13 @@ def run_jobs(
     Args:
         on_done: called in this process for every job, those included that were done before, each
             after the jobs that it needs.
+        on_failed: called for a job that failed by one of our errors, which is then not raised.
 
     Raises:
         ResidencyError: jobs need one another in a circle, or a job lost its worker too often.
         Exception: what the first failing job raised.
     """
-    state = _Graph(jobs, store, on_done, progress)
+    state = _Graph(jobs, store, on_done, on_failed, progress)
     runner.check(state.waiting)
     while state.waiting or state.running:
         for job in state.list_ready():
@@ -128,6 +130,7 @@ class _Graph:
         jobs: Sequence[Job],
         store: JobStore,
         on_done: Callable[[Job, JobResult], None] | None,
+        on_failed: Callable[[Job, ResidencyError], None] | None,
         progress: Progress,
     ) -> None:
         self.results: dict[str, JobResult] = {}
@@ -135,7 +138,7 @@ class _Graph:
         self.errors: list[Exception] = []
         self._losses: dict[str, int] = {}
         self._failed: set[str] = set()
-        self._on_done, self._progress = on_done, progress
+        self._on_done, self._on_failed, self._progress = on_done, on_failed, progress
         unique = {job.id: job for job in jobs}
         self.total = len(unique)
         self.waiting: list[Job] = []
@@ -178,12 +181,16 @@ class _Graph:
                 f"{what}, {count} times",
                 next_step="give each job more memory: fewer --jobs, or a smaller train.micro_tokens",
             )
-        self.errors.append(error or ResidencyError(f"{job.title or job.id} failed"))
+        error = error or ResidencyError(f"{job.title or job.id} failed")
         self._failed.add(job.id)
+        if self._on_failed is not None and isinstance(error, ResidencyError):
+            self._on_failed(job, error)
+        else:
+            self.errors.append(error)
 
     def give_up(self) -> None:
         """Nothing runs and nothing can start."""
-        if self.waiting and not self.errors:
+        if self.waiting and not self._failed:
             names = ", ".join(job.title or job.id for job in self.waiting[:3])
             self.errors.append(ResidencyError(f"jobs that can never start: {names}"))
 

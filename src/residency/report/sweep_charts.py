@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from markupsafe import Markup
@@ -13,10 +14,15 @@ from residency.report.svg import Anchor, Drawing, Role, clip_text
 from residency.results.number_formats import format_interval
 from residency.results.run_results import RunResults
 from residency.store.record_kind import RecordKind
+from residency.sweep.sweep_result import find_lead_variant
 from residency.text.percent import write_percent
 
 SHOWN_CURVES = 13
 """Curves that are drawn; the sentences of all are written."""
+MOST_NAMED = 6
+"""Points of a chart that all have their names beside them."""
+LETTER, LINE = 6.2, 12.0
+"""Width of a letter and height of a line of labels, roughly."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +48,35 @@ def read_sweep(results: RunResults) -> SweepSection | None:
 
 def draw_sweep(body: Mapping[str, Any]) -> SweepSection:
     """A stored result with its charts."""
-    charts = [draw_curve(curve) for curve in body["curves"][:SHOWN_CURVES]]
-    return SweepSection(body, charts, draw_sizes(body["sizes"], body["metric"]))
+    short = shorten_names(list(dict.fromkeys(curve["variant"] for curve in body["curves"])))
+    charts = [
+        draw_curve(curve, short[curve["variant"]] if len(short) > 1 else "")
+        for curve in choose_curves(body)[:SHOWN_CURVES]
+    ]
+    return SweepSection(body, charts, draw_sizes(body["sizes"], body["metric"], body["best"]))
 
 
-def draw_curve(curve: Mapping[str, Any]) -> Markup:
+def choose_curves(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The score of every variant, and the issues of one: that of all would bury what differs."""
+    lead = find_lead_variant(body)
+    scores = [curve for curve in body["curves"] if not curve["issue"]]
+    issues = [curve for curve in body["curves"] if curve["issue"] and curve["variant"] == lead]
+    return sorted(scores, key=lambda curve: bool(curve["variant"] != lead)) + issues
+
+
+def shorten_names(names: Sequence[str]) -> dict[str, str]:
+    """Names of variants by their whole names, without the parts at the beginning that all share."""
+    parts = [name.split(", ") for name in names]
+    columns = list(zip(*parts, strict=False)) if len(names) > 1 else []
+    shared = len(list(takewhile(lambda column: len(set(column)) == 1, columns)))
+    return {name: ", ".join(one[shared:]) or name for name, one in zip(names, parts, strict=True)}
+
+
+def draw_curve(curve: Mapping[str, Any], variant: str = "") -> Markup:
     """Measured rates with their intervals, and the curve up to four times the rows.
 
     The primary metric is drawn rising, an issue's failures falling, with its tolerance dashed.
+    ``variant`` is written where a report shows several.
     """
     rising = not curve["issue"]
     width, height, left, right, top, bottom = 268.0, 190.0, 44.0, 8.0, 42.0, 32.0
@@ -62,8 +89,9 @@ def draw_curve(curve: Mapping[str, Any]) -> Markup:
         share = 1 - rate if rising else rate
         return x, height - bottom - share * (height - bottom - top)
 
-    drawing.text(0, 12, clip_text(str(curve["title"]), 34), "ink", size=12)
-    drawing.text(0, 25, "right" if rising else "failing")
+    what = f"{curve['title']}{', failing' if variant and not rising else ''}"
+    drawing.text(0, 12, clip_text(what, 34), "ink", size=12)
+    drawing.text(0, 25, clip_text(variant, 46) or ("right" if rising else "failing"))
     for share in (0.0, 0.5, 1.0):
         y = height - bottom - share * (height - bottom - top)
         drawing.line((left, y), (width - right, y), "line", opacity=0.6)
@@ -88,8 +116,11 @@ def draw_curve(curve: Mapping[str, Any]) -> Markup:
     return drawing.to_markup()
 
 
-def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
-    """Each way to answer: its score with the interval, against the seconds of an answer."""
+def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str, best: str = "") -> Markup:
+    """Each way to answer: its score with the interval, against the seconds of an answer.
+
+    Of many, those on the front and the ``best`` are named; the others when they are pointed at.
+    """
     shown = [row for row in rows if row["score"]["mean"] is not None and row["answer_seconds"] > 0]
     if not shown:
         return Markup("")
@@ -97,6 +128,8 @@ def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
     drawing = Drawing(width, height, f"{metric} against the time of an answer")
     times = [row["answer_seconds"] for row in shown]
     first, last = min(times) / 1.3, max(times) * 1.3
+    named = [r for r in shown if len(shown) <= MOST_NAMED or r["on_front"] or r["name"] == best]
+    labels = _Labels(top=top, bottom=height - bottom - 4)
 
     def locate(seconds: float, share: float) -> tuple[float, float]:
         x = left + math.log(seconds / first) / math.log(last / first) * (width - left - right)
@@ -112,7 +145,10 @@ def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
         drawing.path(
             [locate(r["answer_seconds"], r["score"]["mean"]) for r in front], "line", width=1.4
         )
-    for row in shown:
+    for seconds in choose_time_ticks(first, last):
+        x = locate(seconds, 0)[0]
+        drawing.text(x, height - bottom + 14, f"{seconds:g}", anchor="middle", size=10)
+    for row in sorted(shown, key=lambda row: row not in named, reverse=True):
         score, seconds = row["score"], row["answer_seconds"]
         role: Role = "accent" if row["on_front"] else "muted"
         drawing.line(
@@ -129,10 +165,49 @@ def draw_sizes(rows: Sequence[Mapping[str, Any]], metric: str) -> Markup:
             f"{format_interval(score['low'], score['high'])}, {seconds:.2f} s"
         )
         drawing.dot(x, y, role, hint=hint, hollow=not row["on_front"])
-        anchor: Anchor = "end" if x > width * 0.6 else "start"
-        drawing.text(
-            x + (-8 if anchor == "end" else 8), y - 6, clip_text(name, 30), "ink", anchor=anchor
-        )
-        drawing.text(x, height - bottom + 14, f"{seconds:.2g}", anchor="middle", size=10)
+        if row in named:
+            anchor: Anchor = "end" if x > width * 0.6 else "start"
+            label, start = clip_text(name, 54), x + (-8 if anchor == "end" else 8)
+            y = labels.choose_baseline(start, y - 6, len(label), anchor)
+            drawing.text(start, y, label, "ink", anchor=anchor)
     drawing.text(width / 2, height - 4, "seconds an answer, on a log scale", anchor="middle")
     return drawing.to_markup()
+
+
+class _Labels:
+    """Lines for labels that do not lie upon one another, each as near as may be to where it belongs."""
+
+    def __init__(self, top: float, bottom: float) -> None:
+        self._top, self._bottom = top, bottom
+        self._taken: list[tuple[float, float, float]] = []
+
+    def choose_baseline(self, x: float, y: float, letters: int, anchor: Anchor) -> float:
+        """The baseline of a label whose text begins (or ends) at x."""
+        left = x - letters * LETTER if anchor == "end" else x
+        right = left + letters * LETTER
+        steps = int((self._bottom - self._top) / LINE) + 1
+        offsets = sorted((n * LINE for n in range(-steps, steps + 1)), key=lambda d: (abs(d), d))
+        free = [
+            y + offset
+            for offset in offsets
+            if self._top <= y + offset <= self._bottom
+            and not any(
+                left < end and right > start and abs(y + offset - line) < LINE
+                for start, end, line in self._taken
+            )
+        ]
+        chosen = free[0] if free else y
+        self._taken.append((left, right, chosen))
+        return chosen
+
+
+def choose_time_ticks(first: float, last: float) -> list[float]:
+    """Seconds of 1, 2 or 5 times a power of ten between two ends of a log scale."""
+    powers = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
+    ticks = [
+        factor * 10.0**power
+        for power in powers
+        for factor in (1, 2, 5)
+        if first <= factor * 10.0**power <= last
+    ]
+    return ticks or [float(f"{(first * last) ** 0.5:.2g}")]

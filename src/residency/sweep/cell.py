@@ -9,6 +9,8 @@ from typing import Any
 
 from residency.nouns.content_id import canonical_json
 from residency.nouns.example import Example
+from residency.sweep.changed_settings import describe_settings
+from residency.text.counts import write_count
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,20 @@ class Variant:
     @property
     def name(self) -> str:
         """How people read it: ``tiny, rank 8``."""
-        words = [f"{name.replace('_', ' ')} {value}" for name, value in self.settings.items()]
-        return ", ".join([self.base, *words])
+        words = describe_settings(self.settings)
+        return f"{self.base}, {words}" if words else self.base
 
     @property
     def key(self) -> str:
         """Equal for equal variants."""
         return canonical_json([self.base, dict(self.settings)])
+
+    @property
+    def work_key(self) -> str:
+        """Equal for variants whose steps are the same work: the learning rate changes none of it."""
+        return canonical_json(
+            [self.base, {k: v for k, v in self.settings.items() if k != "learning_rate"}]
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class Cell:
     @property
     def title(self) -> str:
         """How people read it."""
-        return f"{self.variant.name}: {self.rows} rows, seed {self.repeat + 1}"
+        return f"{self.variant.name}: {write_count(self.rows, 'row')}, seed {self.repeat + 1}"
 
 
 def choose_rows(train: Sequence[Example], count: int, seed: int) -> list[Example]:

@@ -29,6 +29,14 @@ def change_settings(train: TrainConfig, changes: Mapping[str, Any], where: str) 
         ) from None
 
 
+def describe_settings(settings: Mapping[str, Any]) -> str:
+    """Changed settings as people read them: ``learning rate 0.002, rank 8``; empty without any."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {f'{value:g}' if isinstance(value, float) else value}"
+        for name, value in settings.items()
+    )
+
+
 def read_setting(train: TrainConfig, name: str) -> Any:
     """The value of a setting as JSON, and a search, know it: a number, true or false, or a word."""
     value = getattr(train, name)

@@ -8,6 +8,8 @@ from residency.sweep.learning_curve import REACH, LearningCurve, Prediction
 from residency.text.percent import write_percent
 
 POINT = 0.01
+MISSED = 0.05
+"""From this distance on, it is told that the curve does not go through what was measured last."""
 
 
 def describe_issue(title: str, curve: LearningCurve, tolerance: float) -> list[str]:
@@ -27,7 +29,7 @@ def describe_score(title: str, curve: LearningCurve) -> list[str]:
         return [
             f"{sentence}; twice the rows change it by less than a point: the rows are not what it lacks."
         ]
-    return [f"{sentence}; twice as many: {_rise(then)}{_doubt(change)}."]
+    return [f"{sentence}; twice as many: {_rise(then)}{_doubt(change)}{_miss(curve, rising=True)}."]
 
 
 def describe_doubling(title: str, curve: LearningCurve) -> str:
@@ -40,7 +42,7 @@ def describe_doubling(title: str, curve: LearningCurve) -> str:
     now = curve.measured[-1]
     return (
         f"Twice the rows ({2 * curve.largest}): {write_percent(now.rate, 0)} → {_share(then)}"
-        f"{_doubt(change)}."
+        f"{_doubt(change)}{_miss(curve)}."
     )
 
 
@@ -60,6 +62,15 @@ def _bracket(curve: LearningCurve, low: float, high: float) -> str:
     top = f"over {int(curve.largest * REACH)}" if math.isinf(high) else str(_round(high))
     bottom = f"under {smallest}" if low <= smallest else str(_round(low))
     return f"[{bottom}, {top}]"
+
+
+def _miss(curve: LearningCurve, *, rising: bool = False) -> str:
+    """That the curve passes the largest size elsewhere: what it predicts begins there."""
+    passed = curve.at(curve.largest).rate
+    if abs(passed - curve.measured[-1].rate) < MISSED:
+        return ""
+    share = write_percent(1 - passed if rising else passed, 0)
+    return f"; the curve passes {curve.largest} rows at {share}"
 
 
 def _doubt(change: Prediction) -> str:

@@ -55,7 +55,7 @@ class SweepPlan:
     """What will run, cheapest first, and what was left out for want of time.
 
     ``shared_seconds`` are for what several cells use: frozen layers, and answers of bare bases.
-    ``seconds`` is by the estimate, on ``workers`` at a time.
+    ``seconds`` is by the estimate, on ``workers`` at a time. ``done``: cells that an earlier call did.
     """
 
     cells: tuple[PlannedCell, ...]
@@ -64,6 +64,7 @@ class SweepPlan:
     shared_seconds: float
     workers: int
     minutes: float
+    done: int = 0
 
     @property
     def seconds(self) -> float:
@@ -103,9 +104,15 @@ class SweepPlan:
             "shared_seconds": self.shared_seconds,
             "seconds": self.seconds,
             "seconds_of_all": self.seconds_of_all,
+            "done": self.done,
             "workers": self.workers,
             "minutes": self.minutes,
         }
+
+
+def count_rows(share: float, train_rows: int) -> int:
+    """Rows of a share of the train split; 1 at least."""
+    return max(1, round(share * train_rows))
 
 
 def plan_sweep(
@@ -131,7 +138,7 @@ def plan_sweep(
     Raises:
         UserError: not even one training of three sizes fits.
     """
-    sizes = {max(1, round(share * train_rows)): share for share in sorted(options.shares)}
+    sizes = {count_rows(share, train_rows): share for share in sorted(options.shares)}
     ranked: list[tuple[int, float, int, PlannedCell]] = []
     first: dict[int, PlannedCell] = {}
     for variant in variants:

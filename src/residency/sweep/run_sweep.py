@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from residency.errors import DataError
+from residency.errors import DataError, ResidencyError
 from residency.jobs.job import Job, JobResult
 from residency.jobs.job_store import JobStore, open_job_store
 from residency.jobs.open_runner import open_runner
@@ -24,9 +24,10 @@ from residency.sweep.curve_words import describe_issue, describe_score, name_row
 from residency.sweep.learning_curve import CellOutcomes, LearningCurve, fit_curve
 from residency.sweep.measured_cells import Measured, MeasuredCells, fail_items, retitle, score_items
 from residency.sweep.measured_sizes import list_sizes, measure_endpoint
-from residency.sweep.plan import SweepPlan, plan_sweep
+from residency.sweep.plan import SweepPlan, VariantCost, plan_sweep
 from residency.sweep.size_table import mark_front, recommend_row
 from residency.sweep.sweep_jobs import EstimateTraining, SweepJobs, list_jobs, measure_cost
+from residency.sweep.sweep_notes import describe_equal_sizes, describe_failures
 from residency.sweep.sweep_options import SweepOptions
 from residency.sweep.sweep_result import NamedCurve, SweepResult
 from residency.text.counts import write_count
@@ -85,13 +86,13 @@ class Sweep:
                 f"a sweep needs 3 train rows and 2 dev items; there are {len(train)} and {len(dev)}",
                 where="residency.toml [data]",
             )
-        costs = {v.key: measure_cost(self.jobs, v, self.estimate) for v in self.variants}
+        costs = self._measure_costs()
         answers = len(dev) * self.ws.config.generate.samples
         ways = 2 if self.ws.config.evaluate.few_shot else 1
         frozen = {cost.layer_key: cost.frozen_seconds for cost in costs.values()}
         bases = {v.base: costs[v.key].answer_seconds for v in self.variants}
         shared = sum(frozen.values()) + ways * answers * sum(bases.values())
-        return plan_sweep(
+        plan = plan_sweep(
             self.variants,
             costs,
             self.options,
@@ -100,6 +101,16 @@ class Sweep:
             shared=shared,
             workers=self.options.jobs,
         )
+        ends = [self.jobs.make_cell(planned.cell)[-1] for planned in plan.cells]
+        return replace(plan, done=sum(self.store.find_result(job.id) is not None for job in ends))
+
+    def _measure_costs(self) -> dict[str, VariantCost]:
+        """Cost by the variants' keys; what is the same work is probed once."""
+        by_work: dict[str, VariantCost] = {}
+        for variant in self.variants:
+            if variant.work_key not in by_work:
+                by_work[variant.work_key] = measure_cost(self.jobs, variant, self.estimate)
+        return {variant.key: by_work[variant.work_key] for variant in self.variants}
 
     def run(self, plan: SweepPlan) -> SweepResult:
         """Do what is planned and not done, and say what it shows.
@@ -107,9 +118,10 @@ class Sweep:
         Raises:
             StoreLockedError: another process writes to the project.
             EndpointError: a server that is needed does not answer; nothing was trained.
-            ResidencyError: a job failed; what is done stays.
+            ResidencyError: every training failed. Where only some did, the result says which.
         """
         began = time.monotonic()
+        failed: list[tuple[Job, ResidencyError]] = []
         measured = MeasuredCells(self.ws, self.store)
         with self.ws.store.writer("sweep"):
             run = self.ws.store.latest_run() or self.ws.open_run()
@@ -133,11 +145,16 @@ class Sweep:
                     self.store,
                     runner,
                     on_done=keep,
+                    on_failed=lambda job, error: failed.append((job, error)),
                     progress=self.ws.progress,
                 )
+            if failed and not any(one.cell for one in measured.all):
+                raise failed[0][1]
             measured.all.sort(key=lambda m: (m.name, m.rows, m.cell.repeat if m.cell else 0))
             measured.all += self._answered or []
+            missing = len(plan.cells) - sum(one.cell is not None for one in measured.all)
             result = self._conclude(run, plan, measured, time.monotonic() - began)
+            result = replace(result, notes=(*describe_failures(failed, missing), *result.notes))
             self.ws.store.add_record(RecordKind.SWEEP, run, result.to_dict())
         return result
 
@@ -167,6 +184,7 @@ class Sweep:
         groups = map_groups(self.ws.split("dev"))
         metric = self.ws.primary_metric.title
         curves, notes = self._fit_curves(measured, issues, half, groups, metric)
+        notes += describe_equal_sizes(self.options.shares, len(self.ws.split("train")))
         costs = {variant.name: plan.costs[variant.key] for variant in self.variants}
         price = self.options.hour_price
         sizes = mark_front(list_sizes(measured.all, issues, half, groups, costs, price))
@@ -200,6 +218,7 @@ class Sweep:
     ) -> tuple[list[NamedCurve], list[str]]:
         curves: list[NamedCurve] = []
         few: list[str] = []
+        rare: dict[str, None] = {}
         for variant in self.variants:
             cells = [m for m in measured.all if m.cell is not None and m.name == variant.name]
             scores = [_subtract_from_one(score_items(m, half)) for m in cells]
@@ -211,6 +230,7 @@ class Sweep:
             for issue in issues:
                 rates = [fail_items(issue, m, half) for m in cells]
                 if not rates or sum(v is not None for v in rates[-1].values()) < FEWEST_ITEMS:
+                    rare.setdefault(issue.title)
                     continue
                 if (curve := self._fit(cells, rates, groups)) is not None:
                     words = describe_issue(issue.title, curve, issue.tolerance)
@@ -225,6 +245,8 @@ class Sweep:
                             name_rows_needed(curve, issue.tolerance),
                         )
                     )
+        if rare:
+            few.append(f"no curve of {', '.join(rare)}: fewer than {FEWEST_ITEMS} items measure it")
         return curves, few
 
     def _fit(

@@ -12,6 +12,7 @@ import numpy as np
 from residency.nouns.short_view import ShortView
 from residency.stats import special
 from residency.stats.intervals import mean_interval
+from residency.sweep.changed_settings import describe_settings
 from residency.sweep.size_table import average_items
 from residency.text.counts import write_count
 from residency.text.percent import write_percent
@@ -116,10 +117,9 @@ def measure_gain(
     )
 
 
-def describe_settings(settings: Mapping[str, Any]) -> str:
+def describe_trial(settings: Mapping[str, Any]) -> str:
     """Settings as people read them."""
-    words = [f"{name.replace('_', ' ')} {value}" for name, value in settings.items()]
-    return ", ".join(words) or "the project's own settings"
+    return describe_settings(settings) or "the project's own settings"
 
 
 def describe_gain(best: Mapping[str, Any], gain: Gain | None, metric: str, tried: int) -> list[str]:
@@ -135,13 +135,15 @@ def describe_gain(best: Mapping[str, Any], gain: Gain | None, metric: str, tried
     )
     basis = f"{write_count(gain.trainings, 'fresh training')} of each, {write_count(gain.items, 'item')} that chose nothing, paired"
     if gain.low > 0:
-        sentence = f"Take {describe_settings(best)}: {figures}."
+        sentence = f"Take {describe_trial(best)}: {figures}."
     elif gain.high < 0:
         sentence = (
-            f"Keep the project's own settings: {describe_settings(best)} won by luck. {figures}."
+            f"Keep the project's own settings: {describe_trial(best)} won by luck. {figures}."
         )
     else:
-        sentence = f"No difference could be shown: {describe_settings(best)} was best of {tried}. {figures}."
+        sentence = (
+            f"No difference could be shown: {describe_trial(best)} was best of {tried}. {figures}."
+        )
     return [sentence, f"This rests on {basis}. The sealed test was not opened."]
 
 

@@ -22,6 +22,7 @@ from residency.jobs.open_runner import open_runner
 from residency.jobs.run_jobs import Runner, run_jobs
 from residency.loop.ask_servers import ask_servers
 from residency.loop.item_outcomes import map_groups
+from residency.nouns.content_id import canonical_json
 from residency.project.dev_split import split_dev
 from residency.project.workspace import Workspace
 from residency.store.record_kind import RecordKind
@@ -34,11 +35,12 @@ from residency.sweep.search_result import (
     SearchResult,
     Trial,
     describe_gain,
-    describe_settings,
+    describe_trial,
     measure_gain,
 )
 from residency.sweep.search_space import Range, Space, choose_space, read_space
 from residency.sweep.sweep_jobs import EstimateTraining, SweepJobs, measure_cost
+from residency.text.counts import write_count
 from residency.text.percent import write_percent
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 STAGE = "search"
 SURE = 0.1
 """p below which the pruner calls a trial worse than the best."""
+
+MOST_PROPOSALS = 10
+"""Proposals for each trial: where all choices were tried, the next ones are but repeated."""
 
 Scores = dict[str, float | None]
 
@@ -163,9 +168,12 @@ class Search:
     def _try_settings(self, trials: int) -> tuple[list[Trial], list[str]]:
         study = _open_study(self.ws.config.project.seed)
         tried: list[Trial] = []
+        tried_settings: dict[str, Trial] = {}
         train_settings = self.ws.config.train
         study.enqueue_trial({name: read_setting(train_settings, name) for name in self.space})
-        for number in range(trials):
+        for _ in range(trials * MOST_PROPOSALS):
+            if (number := len(tried)) == trials:
+                return tried, []
             if number > 1 and self._is_out_of_time():
                 return tried, [
                     f"the time was spent after {number} of {trials} trials: with more --minutes the same "
@@ -173,14 +181,16 @@ class Search:
                 ]
             proposed = study.ask()
             settings = _suggest(proposed, self.space)
+            if (known := tried_settings.get(canonical_json(settings))) is not None:
+                study.tell(proposed, known.score or 0.0)
+                continue
             trial = self._try(study, proposed, {} if number == 0 else settings)
             tried.append(trial)
+            tried_settings[canonical_json(settings)] = trial
             shown = "failed" if trial.score is None else write_percent(trial.score)
-            detail: dict[str, float | str] = {
-                "now": f"{describe_settings(trial.settings)}: {shown}"
-            }
+            detail: dict[str, float | str] = {"now": f"{describe_trial(trial.settings)}: {shown}"}
             self.ws.progress(ProgressEvent(STAGE, number + 1, trials, "trials", detail))
-        return tried, []
+        return tried, [f"{write_count(len(tried), 'choice')} of settings: no others were proposed"]
 
     def _try(
         self, study: optuna.Study, proposed: optuna.Trial, settings: Mapping[str, Any]
@@ -217,7 +227,7 @@ class Search:
         first, count = self.options.seeds, self.options.confirm
         out = []
         for number in range(count):
-            name = describe_settings(settings)
+            name = describe_trial(settings)
             self.ws.progress(ProgressEvent("confirm", number, count, "trainings", {"now": name}))
             out.append(self._train(settings, first + number, measuring))
         self.ws.progress(ProgressEvent("confirm", count, count, "trainings"))

@@ -95,7 +95,10 @@ def measure_figure(
 
 
 def mark_front(rows: Sequence[SizeRow]) -> list[SizeRow]:
-    """The rows, those marked that no other beats in quality and time of an answer both."""
+    """The rows, those marked that no other beats in quality and time of an answer both.
+
+    What scores nothing is not on the front, however fast: a spoilt training answers at once.
+    """
 
     def is_beaten(row: SizeRow) -> bool:
         mine = row.score.mean or 0.0
@@ -107,7 +110,7 @@ def mark_front(rows: Sequence[SizeRow]) -> list[SizeRow]:
         return False
 
     return [
-        SizeRow(**{**_fields(row), "on_front": row.score.mean is not None and not is_beaten(row)})
+        SizeRow(**{**_fields(row), "on_front": bool(row.score.mean) and not is_beaten(row)})
         for row in rows
     ]
 
@@ -146,11 +149,13 @@ def recommend_row(
         second = max(others, key=lambda row: row.score.mean or 0.0)
         mean, low, high, n = compare_rows(second, recommended, groups)
         distance = (
-            "is behind by more than chance" if high < 0 else "may be as good: chance explains it"
+            "it is behind by more than chance"
+            if high < 0
+            else "it may be as good, chance explains the difference"
         )
         sentences.append(
-            f"Next is {describe_row(second)}, which {distance}: {format_points(mean)} points "
-            f"[{format_points(low)}, {format_points(high)}] on {write_count(n, 'item')}, paired."
+            f"Next is {describe_row(second)}: {format_points(mean)} points [{format_points(low)}, "
+            f"{format_points(high)}] on {write_count(n, 'item')}, paired; {distance}."
         )
     trainings = f"{recommended.trainings} training{'s' if recommended.trainings != 1 else ''}"
     base = (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from residency.errors import TrainingError
 from residency.interfaces import ProgressEvent
 from residency.jobs.job import Job, Resources
 from residency.jobs.job_store import JobStore
@@ -144,10 +145,19 @@ def list_jobs(groups: Sequence[Sequence[Job]]) -> list[Job]:
 
 
 def measure_cost(jobs: SweepJobs, variant: Variant, estimate: EstimateTraining) -> VariantCost:
-    """What a variant takes: by the estimate, and by a few answers of its bare base."""
+    """What a variant takes: by the estimate, and by a few answers of its bare base.
+
+    Raises:
+        TrainingError: the probe failed; the message names the variant.
+    """
     ws = jobs.open_variant(variant)
     ws.progress(ProgressEvent("estimate", 0, 0, "", {"doing": variant.name}))
-    estimated = estimate(ws)
+    try:
+        estimated = estimate(ws)
+    except TrainingError as error:
+        raise TrainingError(
+            error.what, where=variant.name, next_step=f"{error.next_step}; or leave it out"
+        ) from None
     probe = jobs.make_probe(variant)
     with open_runner(jobs.store) as runner:
         answered = run_jobs([probe], jobs.store, runner)[probe.id].value

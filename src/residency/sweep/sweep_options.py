@@ -80,7 +80,7 @@ class SweepOptions:
             out.append(Variant(str(base), changed))
         if len(out) * len(self.shares) * self.seeds > MOST_TRAININGS:
             raise UserError(
-                f"that are {len(out) * len(self.shares) * self.seeds} trainings",
+                f"{len(out) * len(self.shares) * self.seeds} trainings are asked for",
                 where="sweep",
                 next_step=f"vary less: {MOST_TRAININGS} are the most",
             )

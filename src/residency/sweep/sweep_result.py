@@ -48,6 +48,18 @@ class NamedCurve:
         return vars(self.curve.at(rows)) | {"sure": not change.low <= 0 <= change.high}
 
 
+def find_lead_variant(body: Mapping[str, Any]) -> str:
+    """The variant whose curves come first: the recommended one, or else the one that scores highest.
+
+    ``body``: a result as ``SweepResult.to_dict`` gives it. Empty where there is no curve.
+    """
+    variants = dict.fromkeys(curve["variant"] for curve in body["curves"])
+    if body["best"] in variants:
+        return str(body["best"])
+    scores = {row["name"]: row["score"]["mean"] or 0.0 for row in body["sizes"]}
+    return max(variants, key=lambda name: scores.get(name, 0.0), default="")
+
+
 @dataclass(frozen=True, repr=False)
 class SweepResult(ShortView):
     """A finished sweep.
