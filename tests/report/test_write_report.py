@@ -234,7 +234,7 @@ def test_what_was_forgotten_stands_in_the_report(finished_run: Path, tmp_path: P
     store.close()
     assert "What was forgotten" in text
     assert "31.0 % ± 1.2 (SE)" in text
-    assert "−0.4 −1.3 to +0.5 kept 300" in text
+    assert "−0.4 points −1.3 to +0.5 kept 300" in text
 
 
 # --- the file and the command -------------------------------------------------------------

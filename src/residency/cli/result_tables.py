@@ -9,6 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from residency.cli.terminal import console
+from residency.results.benchmark_change import (
+    name_change_unit,
+    write_change,
+    write_change_interval,
+    write_margin,
+)
 from residency.results.change_figures import KindChange
 from residency.results.kinds import COMMON_KINDS, KIND_LIMITS, kind_words
 from residency.results.leading_figures import choose_leading_figures
@@ -203,7 +209,8 @@ def build_differences_table(
     name: str, than: str, rows: Sequence[dict[str, Any]], margin: float
 ) -> Table:
     """What each benchmark says of two models: kept, improved, forgotten or inconclusive."""
-    title = f"{name} against {than}, same items; kept: no loss beyond {100 * margin:g} points"
+    loss = write_margin(margin, [d["metric"] for d in rows])
+    title = f"{name} against {than}, same items; kept: no loss beyond {loss}"
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("task", "metric", "difference", "95 %", "fixed", "broken", "p", "verdict"):
         table.add_column(
@@ -215,8 +222,8 @@ def build_differences_table(
         table.add_row(
             d["task"],
             d["metric"],
-            f"{100 * d['delta']:+.1f}",
-            f"{100 * d['low']:+.1f}, {100 * d['high']:+.1f}",
+            f"{write_change(d)} {name_change_unit(d['metric'])}",
+            write_change_interval(d),
             str(d["fixed"]),
             str(d["broken"]),
             f"{d['p_value']:.3f}",

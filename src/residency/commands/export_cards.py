@@ -13,7 +13,9 @@ from residency.nouns.example import Example
 from residency.nouns.model import Model
 from residency.nouns.verdict import Verdict
 from residency.project.workspace import Workspace
+from residency.results.benchmark_change import name_change_unit, write_change, write_change_interval
 from residency.results.run_results import RunResults
+from residency.text.counts import write_count
 
 if TYPE_CHECKING:
     from residency.export.dataset_card import DataFacts
@@ -167,8 +169,8 @@ def _list_forgotten(results: RunResults, model: Model) -> list[str]:
     if forgetting is None or results.final_id != model.id:
         return []
     return [
-        f"{row['task']} {row['metric']}: {100 * row['delta']:+.1f} points against the base on {row['n']} "
-        f"items [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]: {row['status']}."
+        f"{row['task']} {row['metric']}: {write_change(row)} {name_change_unit(row['metric'])} against "
+        f"the base on {write_count(row['n'], 'item')} [{write_change_interval(row)}]: {row['status']}."
         for row in forgetting.differences
     ]
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from residency.evaluate.benchmarks.score_items import LOG_METRICS
 from residency.report.issue_charts import draw_arms_chart
 from residency.results.arm_sentences import together_sentence
+from residency.results.benchmark_change import write_margin
 from residency.results.change_figures import ArmsTogether, IssueArms, KindChange
 from residency.results.change_table import ChangeTables
 from residency.results.issue_items import (
@@ -207,6 +208,16 @@ class BenchmarkTable:
     names: list[str]
     rows: list[BenchmarkRow]
     margin: float
+
+    @property
+    def loss(self) -> str:
+        """The accepted loss, in the units of the metrics."""
+        return write_margin(self.margin, [row.metric for row in self.rows])
+
+    @property
+    def has_logs(self) -> bool:
+        """Whether any difference is one of log-likelihood."""
+        return any(row.metric in LOG_METRICS for row in self.rows)
 
 
 def read_benchmarks(results: RunResults) -> BenchmarkTable | None:

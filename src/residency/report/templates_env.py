@@ -13,6 +13,7 @@ from residency.nouns.example import Example
 from residency.report.clean_text import clean_text
 from residency.report.highlight import highlight_findings
 from residency.results.arm_sentences import QUESTIONS
+from residency.results.benchmark_change import name_change_unit, write_change, write_change_interval
 from residency.results.kinds import kind_meaning, kind_words
 from residency.results.number_formats import (
     format_duration,
@@ -47,6 +48,9 @@ def make_environment(*more: str) -> Environment:
         number=format_number,
         percent=format_percent,
         points=format_points,
+        benchmark_change=write_change,
+        benchmark_interval=write_change_interval,
+        change_unit=name_change_unit,
         trained_rows=format_trained_rows,
         duration=format_duration,
         rough_duration=format_rough_duration,

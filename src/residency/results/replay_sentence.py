@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from residency.results.number_formats import format_interval, format_points
+from residency.results.benchmark_change import tell_change
 from residency.results.primary_change import describe_primary
 from residency.results.run_figures import Forgetting
 from residency.text.counts import write_count
@@ -17,11 +17,7 @@ def tell_replay(forgetting: Forgetting | None) -> str:
     if forgetting is None or forgetting.replay is None:
         return ""
     effect = forgetting.replay
-    parts = [
-        f"{row['task']} {row['metric']} {format_points(row['delta'])} points, "
-        f"{format_interval(row['low'], row['high'], signed=True)}"
-        for row in effect.differences
-    ]
+    parts = [f"{row['task']} {row['metric']} {tell_change(row)}" for row in effect.differences]
     share = write_percent(effect.rows / (effect.rows + effect.of), 0)
     return (
         f"Replay: {write_count(effect.rows, 'general row')} beside {effect.of} of the task ({share} of all). "

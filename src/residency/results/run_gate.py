@@ -8,6 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from residency.nouns.verdict import Verdict
+from residency.results.benchmark_change import (
+    name_change_unit,
+    write_change,
+    write_change_interval,
+    write_margin,
+)
 from residency.results.gate_report import (
     GateLimits,
     GateReason,
@@ -226,8 +232,8 @@ def _judge_forgetting(
     notes = []
     for row in forgetting.differences:
         figures = (
-            f"{100 * row['delta']:+.1f} points on {write_count(row['n'], 'item')} [{100 * row['low']:+.1f}, "
-            f"{100 * row['high']:+.1f}], margin {100 * forgetting.margin:g}"
+            f"{write_change(row)} {name_change_unit(row['metric'])} on {write_count(row['n'], 'item')} "
+            f"[{write_change_interval(row)}], margin {write_margin(forgetting.margin, [row['metric']])}"
         )
         name = f"{row['task']} {row['metric']}"
         if row["status"] == "forgotten":

@@ -77,10 +77,10 @@ def _describe_endpoint(row: BaselineRow, best: BaselineRow, d: Difference) -> st
     word = (
         "better than" if d.low > 0 else "worse than" if d.high < 0 else "not shown to differ from"
     )
-    asked = f"all {row.items}" if d.n == row.items else f"{d.n} of {row.items}"
+    items = f"all {row.items}" if d.n == row.items else f"{d.n} of {row.items}"
     return (
         f"{row.name} is {word} the best prompt ({best.name}): {d.metric} {100 * d.mean:+.1f} points "
-        f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}] on {asked} items, answered by both."
+        f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}] on {items} items, answered by both."
     )
 
 
@@ -127,11 +127,11 @@ def _rests_on(rows: Sequence[BaselineRow], split: str) -> str:
     errors = sum(row.errors for row in rows)
     word = "request" if errors == 1 else "requests"
     lost = f" {errors} {word} failed and are left out." if errors else ""
-    asked = write_count(max(row.items for row in rows), "answer")
+    answers = write_count(max(row.items for row in rows), "answer")
     fewer = [f"{row.name} {row.items - row.errors}" for row in rows if row.errors]
     but = f" (but {', '.join(fewer)})" if fewer else ""
     return (
-        f"This rests on {asked} each{but} on {split}, one seed, and the "
+        f"This rests on {answers} each{but} on {split}, one seed, and the "
         "suite; differences are paired by item, intervals are 95 % over groups, "
         f"what could not be scored counts as failed. Scored: {coverage}.{lost}"
     )
