@@ -187,7 +187,10 @@ def build_size_table(result: SweepResult) -> Table:
             f"{row.answer_seconds:.2f}",
         ]
         table.add_row(*cells, *((f"{row.cost:.4f}" if row.cost is not None else "–",) * with_cost))
-    table.caption = "● nothing is both better and faster; in brackets what the estimate said"
+    table.caption = (
+        "● nothing is both better and faster; in brackets what the estimate said of a training alone. "
+        "Memory: peak of its process, with what answering and other jobs had left in it"
+    )
     table.caption_justify = "left"
     return table
 
