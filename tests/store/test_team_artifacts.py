@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from object_store import KEY, run_object_store
-from residency.errors import StoreError
+from residency.errors import StoreError, UserError
 from residency.files.content_hash import hash_folder
 from residency.store.artifacts import name_artifact
+from residency.store.store import Store
 from residency.store.team_artifacts import TeamArtifacts
 
 
@@ -176,3 +177,8 @@ def test_a_password_in_the_address_is_masked_and_used(
         member.artifacts.put_folder(make_adapter(tmp_path / "new"))
         assert member.told
         assert "PLANTEDPW" not in f"{caught.value}{member.told}{member.artifacts.shown}"
+
+
+def test_a_place_in_the_memory_of_one_process_is_no_place_of_a_team(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="one process alone"):
+        Store(tmp_path, artifacts="memory://team")

@@ -9,6 +9,7 @@ import pytest
 from residency.config.train import TrainConfig
 from residency.errors import ConfigError, TrainingError, UserError
 from residency.jobs.job import Job
+from residency.jobs.loop_jobs import JobOptions
 from residency.nouns.example import Example, Message
 from residency.sweep.cell import Cell, Variant, choose_rows
 from residency.sweep.plan import SweepPlan, VariantCost, plan_sweep
@@ -81,6 +82,9 @@ def test_options_that_cannot_be_meant_are_refused() -> None:
     for shares in ((), (0.0,), (1.2,), (-0.1, 1.0)):
         with pytest.raises(UserError, match="per cent"):
             SweepOptions(shares=shares)
+    for refusing in (SweepOptions, JobOptions):
+        with pytest.raises(UserError, match="one process alone"):
+            refusing(jobs=2, artifacts="memory://jobs")
     with pytest.raises(UserError, match="trainings"):
         SweepOptions(seeds=900).list_variants("tiny", TrainConfig())
     with pytest.raises(ConfigError, match="rank"):

@@ -33,6 +33,7 @@ from residency.loop.work_ahead import (
 )
 from residency.nouns.model import Model
 from residency.project.workspace import Workspace
+from residency.store.remote_folders import check_shared
 
 
 class NeedsMemory(Protocol):
@@ -59,6 +60,7 @@ class JobOptions:
         if self.jobs < 1:
             raise UserError("jobs count from 1", where="--jobs")
         check_reachable(reveal_url(self.cluster))
+        check_shared(self.artifacts, "--artifacts")
         if self.artifacts and not self.ahead:
             raise UserError(
                 "artifacts are of jobs in other processes, and there are none",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from residency.config.secret_url import reveal_url
-from residency.errors import MissingExtraError, ResidencyError, StoreError
+from residency.errors import MissingExtraError, ResidencyError, StoreError, UserError
 from residency.files.atomic_write import open_draft_folder
 from residency.files.content_hash import hash_folder
 from residency.secrets import hide_secrets, mask_address, remember_secret
@@ -21,6 +21,21 @@ from residency.store.artifacts import ArtifactState, name_artifact
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "cos"}
 """Protocols without folders: a path is a name, and needs nothing above it."""
 _MARK = ".whole"
+
+
+def check_shared(address: str, where: str) -> str:
+    """The address, unless no other process would find anything there.
+
+    Raises:
+        UserError: it names this process's own memory.
+    """
+    if address.partition("://")[0] == "memory":
+        raise UserError(
+            "memory:// is in one process alone, and ends with it",
+            where=where,
+            next_step="name a shared folder, or an object store",
+        )
+    return address
 
 
 class RemoteFolders:

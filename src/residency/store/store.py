@@ -19,6 +19,7 @@ from residency.store.drawn_pages import DrawnPages
 from residency.store.finding_tables import FindingTables
 from residency.store.issue_tables import IssueTables
 from residency.store.log_tables import LogTables
+from residency.store.remote_folders import check_shared
 from residency.store.request_tables import RequestTables
 from residency.store.response_tables import ResponseTables
 from residency.store.run_tables import RunTables
@@ -63,7 +64,9 @@ class Store(
         super().__init__(root / FOLDER, url, create=create)
         folder = self.folder / "artifacts"
         self.artifacts = (
-            TeamArtifacts(folder, artifacts, root, tell) if artifacts else Artifacts(folder)
+            TeamArtifacts(folder, check_shared(artifacts, "[project] artifacts"), root, tell)
+            if artifacts
+            else Artifacts(folder)
         )
 
     def find(self, prefix: str) -> list[str]:

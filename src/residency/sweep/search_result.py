@@ -81,7 +81,7 @@ class SearchResult(ShortView):
 
 def measure_gain(
     best: Sequence[Mapping[str, float | None]],
-    own: Sequence[Mapping[str, float | None]],
+    project: Sequence[Mapping[str, float | None]],
     groups: Mapping[str, str],
 ) -> Gain | None:
     """The difference of two settings, each by several trainings; None without shared items.
@@ -90,16 +90,20 @@ def measure_gain(
     the pooled variance of the trainings' means. An item that could not be judged counts as 0.
 
     Args:
-        best, own: by training, each item's score. groups: of items, by id.
+        best, project: by training, each item's score. groups: of items, by id.
     """
-    mine, theirs = (average_items([_count_unscored(one) for one in ones]) for ones in (best, own))
+    mine, theirs = (
+        average_items([_count_unscored(one) for one in ones]) for ones in (best, project)
+    )
     shared = [item for item in mine if item in theirs]
     if not shared:
         return None
     differences = [mine[item] - theirs[item] for item in shared]
     mean = sum(differences) / len(differences)
     low, high = mean_interval(differences, [groups.get(i, i) for i in shared], signed=True)
-    means = [[np.mean(list(_count_unscored(one).values())) for one in ones] for ones in (best, own)]
+    means = [
+        [np.mean(list(_count_unscored(one).values())) for one in ones] for ones in (best, project)
+    ]
     degrees = sum(len(side) - 1 for side in means)
     spread = sum(float(np.var(side, ddof=1)) * (len(side) - 1) for side in means if len(side) > 1)
     noise = spread / degrees * sum(1 / len(side) for side in means) if degrees else 0.0
@@ -113,7 +117,7 @@ def measure_gain(
         best=sum(mine[item] for item in shared) / len(shared),
         own=sum(theirs[item] for item in shared) / len(shared),
         items=len(shared),
-        trainings=min(len(best), len(own)),
+        trainings=min(len(best), len(project)),
     )
 
 

@@ -13,6 +13,7 @@ from residency.config.train import TrainConfig
 from residency.data.block_workers import check_reachable
 from residency.errors import UserError
 from residency.project.endpoints import Endpoint
+from residency.store.remote_folders import check_shared
 from residency.sweep.cell import Variant
 from residency.sweep.changed_settings import change_settings
 
@@ -59,6 +60,7 @@ class SweepOptions:
         if self.seeds < 1 or self.jobs < 1 or self.minutes < 0 or not 0 <= self.hour_price < inf:
             raise UserError("seeds and jobs count from 1, minutes and prices from 0", where="sweep")
         check_reachable(reveal_url(self.cluster))
+        check_shared(self.artifacts, "--artifacts")
 
     def list_variants(self, project_base: str, settings: TrainConfig) -> list[Variant]:
         """Every base with every combination of the settings that are varied.
