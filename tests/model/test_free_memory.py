@@ -47,6 +47,24 @@ def test_a_containers_limit_counts_and_what_it_can_give_back(version: int, tmp_p
     assert measure_free_memory(tmp_path) == 34 * MEGABYTE
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_limit_of_a_group_in_a_group_counts(version: int, tmp_path: Path) -> None:
+    """A job of Slurm's has a group of its own; the tightest of all that it lies in counts."""
+    root = tmp_path / "memory" if version == 1 else tmp_path
+    names = ("limit_in_bytes", "usage_in_bytes") if version == 1 else ("max", "current")
+    for folder, limit in ((root / "slurm", 64), (root / "slurm" / "job7", 200)):
+        folder.mkdir(parents=True)
+        (folder / f"memory.{names[0]}").write_text(f"{limit * MEGABYTE}\n")
+        (folder / f"memory.{names[1]}").write_text(f"{10 * MEGABYTE}\n")
+        (folder / "memory.stat").write_text("anon 5\n")
+    membership = tmp_path / "cgroup"
+    line = "4:memory:/slurm/job7" if version == 1 else "0::/slurm/job7"
+    membership.write_text(f"9:name=systemd:/\n{line}\n")
+    assert measure_free_memory(tmp_path, membership) == 54 * MEGABYTE
+    membership.write_text("0::/elsewhere/../..\n")
+    assert measure_free_memory(tmp_path, membership) > 200 * MEGABYTE
+
+
 def test_little_memory_gives_the_same_answers_fewer_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

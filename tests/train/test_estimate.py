@@ -9,7 +9,7 @@ import torch
 
 from residency.cli.estimate import describe_estimate
 from residency.commands.project import Project
-from residency.errors import TrainingError
+from residency.errors import TrainingError, UserError
 from residency.train.estimate import Estimate, run_apart
 from small import save_model, save_project
 
@@ -40,9 +40,17 @@ def test_pain_20_memory_is_known_before_the_run(tmp_path: Path) -> None:
 
 
 def test_a_failed_probe_says_why(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="the probe failed: KeyError") as caught:
+        run_apart("residency.commands.estimate", {"root": str(tmp_path)}, 0)
+    assert "micro_tokens" in caught.value.next_step
+
+
+def test_an_error_of_ours_in_the_probe_keeps_its_kind(tmp_path: Path) -> None:
+    """So the command ends with 2, and says what mends it."""
     job = {"root": str(tmp_path), "config": {}, "full": False}
-    with pytest.raises(TrainingError, match=r"the probe failed: .*residency\.toml"):
+    with pytest.raises(UserError) as caught:
         run_apart("residency.commands.estimate", job, 0)
+    assert "residency.toml" in str(caught.value) and "micro_tokens" not in str(caught.value)
 
 
 def test_what_people_read() -> None:

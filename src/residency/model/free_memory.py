@@ -9,33 +9,47 @@ from typing import Any
 
 import psutil
 
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _LIMITS = (
-    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-    (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_inactive_file",
-    ),
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-"""Files of control groups, version 2 and 1: limit, use, and where the use that can be given back stands."""
+"""Control groups, version 2 and 1: the folder, files of limit and use, and the use that can be given back."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _KEPT = -1, -3, 1 << 30
 """Options of glibc's ``mallopt``, and the bytes that both get: blocks up to there are kept."""
 
 
-def measure_free_memory(cgroups: Path = CGROUPS) -> int:
-    """Bytes that can be taken without swapping; a container's limit counts where there is one."""
+def measure_free_memory(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
+    """Bytes that can be taken without swapping; limits of a container, and of a group in it (a job of
+    Slurm's or systemd's), count where there are some."""
     free = int(psutil.virtual_memory().available)
-    for limit_file, use_file, stat_file, given_back in _LIMITS:
-        try:
-            limit = int((cgroups / limit_file).read_text())  # "max" where there is none
-            use = int((cgroups / use_file).read_text())
-            stat = dict(line.split() for line in (cgroups / stat_file).read_text().splitlines())
-        except (OSError, ValueError):
-            continue
-        free = min(free, max(0, limit - use + int(stat.get(given_back, 0))))
+    for folder in _list_groups(cgroups, membership):
+        for _, limit_file, use_file, given_back in _LIMITS:
+            try:
+                limit = int((folder / limit_file).read_text())  # "max" where there is none
+                use = int((folder / use_file).read_text())
+                text = (folder / "memory.stat").read_text()
+                stat = dict(line.split() for line in text.splitlines())
+            except (OSError, ValueError):
+                continue
+            free = min(free, max(0, limit - use + int(stat.get(given_back, 0))))
     return free
+
+
+def _list_groups(cgroups: Path, membership: Path) -> list[Path]:
+    """Folders of this process's control groups of memory, and of the groups that they lie in."""
+    found = [cgroups / folder for folder, *_ in _LIMITS]
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        _, controllers, inside = line.split(":", 2)
+        if not controllers or "memory" in controllers.split(","):
+            top = cgroups / controllers
+            place = top / inside.lstrip("/")
+            found += [p for p in (place, *place.parents) if top in p.parents]
+    return found
 
 
 def release_memory() -> None:

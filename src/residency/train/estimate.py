@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from residency.errors import TrainingError
+from residency import errors
+from residency.errors import ResidencyError, TrainingError
 from residency.files.python_command import make_python_command
 from residency.nouns.short_view import ShortView
 from residency.text.counts import write_count
@@ -79,6 +80,8 @@ class Estimate(ShortView):
 
 
 _LESS_MEMORY = 'try a smaller train.micro_tokens or batch_size, or train.layers = "top-N"'
+_OWN_ERROR = 3
+"""How the probe ends after an error of ours, which it wrote."""
 _LOWER_RATE = "try a lower train.learning_rate: the loss left the numbers within a few steps"
 
 
@@ -89,7 +92,8 @@ def run_apart(module: str, job: Mapping[str, Any], check_steps: int) -> Estimate
         check_steps: also really run so many steps, in another process, and give the error.
 
     Raises:
-        TrainingError: the probe failed (out of memory, for one); its last line says why.
+        ResidencyError: what the probe raised of our own errors.
+        TrainingError: it failed in another way (out of memory, for one); its last line says why.
     """
     predicted = Estimate(**_run_child(module, {**job, "check_steps": 0}))
     if not check_steps:
@@ -105,20 +109,36 @@ def _run_child(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
         done = subprocess.run(
             make_python_command(module, str(file)), capture_output=True, text=True, check=False
         )
+    if done.returncode == _OWN_ERROR:
+        raise _read_error(done.stdout.splitlines()[-1])
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["killed: out of memory?"])[-1]
         raise TrainingError(
             f"the probe failed: {last}",
-            next_step=_LOWER_RATE if "gradient norm" in last else _LESS_MEMORY,
+            next_step=_LESS_MEMORY,
         )
     out: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return out
+
+
+def _read_error(line: str) -> ResidencyError:
+    """An error of ours that the probe wrote, of its own kind."""
+    body = json.loads(line)
+    kind, what = getattr(errors, body.pop("kind"), ResidencyError), body.pop("what")
+    if "gradient norm" in what:
+        return TrainingError(f"the probe failed: {what}", next_step=_LOWER_RATE)
+    error: ResidencyError = kind(what, **body)
+    return error
 
 
 def answer_job(main: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Run ``main(job)`` on the job file that the command names; print its result as JSON."""
     try:
         print(json.dumps(main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))
+    except ResidencyError as error:
+        parts = {"what": error.what, "where": error.where, "next_step": error.next_step}
+        print(json.dumps({"kind": type(error).__name__, **parts}))
+        raise SystemExit(_OWN_ERROR) from None
     except Exception as error:
         print(f"{type(error).__name__}: {str(error).splitlines()[0]}", file=sys.stderr)
         raise SystemExit(1) from None
