@@ -209,6 +209,33 @@ def test_nothing_is_called_better_by_a_score_that_passes_negated_references(
     store.close()
 
 
+def test_a_run_without_a_difference_still_tells_what_rose_and_fell(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One figure that moves nowhere may hide a kind of failure that became common."""
+    store = Store(finished_run, create=False)
+    results = RunResults(store)
+    test = results.test
+    assert test is not None and test.primary_change is not None
+    same = dataclasses.replace(test.primary_change, delta=0.0, low=-0.1, high=0.1, worst=-0.1, best=0.1)  # fmt: skip
+    side = test.sides[test.reference]
+    kinds = list(side.against_final.items())[:2]
+    changes = {
+        kind: dataclasses.replace(row, status="regressed" if sign < 0 else "improved", delta=sign * 0.7)
+        for (kind, row), sign in zip(kinds, (-1, 1), strict=True)
+    }  # fmt: skip
+    sides = {**test.sides, test.reference: dataclasses.replace(side, against_final=changes)}
+    monkeypatch.setitem(
+        results.__dict__, "test", dataclasses.replace(test, primary_change=same, sides=sides)
+    )
+    text = " ".join(write_conclusion(results))
+    title = test.sides[test.final].scores.primary.title  # type: ignore[union-attr]
+    assert f"No difference in {title} could be shown." in text
+    assert "Failures that rose on the sealed test" in text
+    assert "Failures that fell on the sealed test" in text
+    store.close()
+
+
 def test_what_was_told_before_training_is_outdated_by_a_verdict(results: RunResults) -> None:
     issue = results.issues[0]
     assert issue.latest is not None

@@ -13,7 +13,9 @@ from residency.cli.terminal import print_line
 
 def web_command(
     directory: Directory = Path(),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8642,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8642,
     host: Annotated[str, typer.Option(help="Address; beyond this machine it needs a token.")] = (
         "127.0.0.1"
     ),
@@ -39,5 +41,8 @@ def web_command(
         )
     check_host(host, token)
     shown = f"[{host.strip('[]')}]" if ":" in host else host
-    address = f"http://{shown}:{port}/{'?token=…' if token else ''}  (Ctrl-C ends it)"
-    serve_pages(directory, host=host, port=port, token=token, on_ready=lambda: print_line(address))
+
+    def tell_address(taken: int) -> None:
+        print_line(f"http://{shown}:{taken}/{'?token=…' if token else ''}  (Ctrl-C ends it)")
+
+    serve_pages(directory, host=host, port=port, token=token, on_ready=tell_address)

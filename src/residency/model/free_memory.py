@@ -38,7 +38,7 @@ def measure_free_memory(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) 
 
 def _list_groups(cgroups: Path, membership: Path) -> list[Path]:
     """Folders of this process's control groups of memory, and of the groups that they lie in."""
-    found = [cgroups / folder for folder, *_ in _LIMITS]
+    folders = [cgroups / folder for folder, *_ in _LIMITS]
     try:
         lines = membership.read_text().splitlines()
     except OSError:
@@ -47,9 +47,9 @@ def _list_groups(cgroups: Path, membership: Path) -> list[Path]:
         _, controllers, inside = line.split(":", 2)
         if not controllers or "memory" in controllers.split(","):
             top = cgroups / controllers
-            place = top / inside.lstrip("/")
-            found += [p for p in (place, *place.parents) if top in p.parents]
-    return found
+            group = top / inside.lstrip("/")
+            folders += [p for p in (group, *group.parents) if top in p.parents]
+    return folders
 
 
 def release_memory() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from residency.results.arm_sentences import tell_arms, tell_falls, together_sentence
-from residency.results.headline import openings_sentence, write_headline
+from residency.results.headline import describe_changes, openings_sentence, write_headline
 from residency.results.issue_results import IssueResult
 from residency.results.number_formats import format_percent
 from residency.results.replay_sentence import tell_replay
@@ -19,7 +19,11 @@ def write_conclusion(results: RunResults) -> list[str]:
     lines = [_issues_sentence(results)]
     lines += [together_sentence(n, row) for n, row in results.arms_together.items()]
     lines += tell_arms(results.arms_tested, results.arms_plan)
-    lines.append(write_headline(results).sentence)
+    headline = write_headline(results)
+    lines.append(headline.sentence)
+    # One figure is not all: what got worse is said with every answer, what got better where that is not yes.
+    better = {} if headline.answer == "yes" else headline.falls
+    lines += describe_changes(better, headline.rises)
     lines += tell_falls(results.falls, {issue.issue.id: issue.title for issue in results.issues})
     lines.append(tell_replay(results.forgetting))
     if share := results.alpha_share.sentence:

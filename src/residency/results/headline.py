@@ -164,7 +164,7 @@ def _primary_sentence(
         return "yes", f"{_BETTER} On {figures}."
     if change.is_worse and change.best < 0:
         return "worse", f"No, it is worse. On {figures}."
-    return "no", f"No difference could be shown. On {figures}."
+    return "no", f"No difference in {now.title} could be shown. On {figures}."
 
 
 def _reasons(

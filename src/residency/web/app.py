@@ -131,17 +131,17 @@ def prepare_pages() -> None:
 
 
 def serve_pages(
-    folder: Path, *, host: str, port: int, token: str, on_ready: Callable[[], None]
+    folder: Path, *, host: str, port: int, token: str, on_ready: Callable[[int], None]
 ) -> None:
-    """Serve the pages until interrupted; ``on_ready`` is called once connections are taken.
+    """Serve the pages until interrupted; ``on_ready`` is called with the port once connections are taken.
 
     Raises:
         UserError: the address is not this machine's, or the port is taken.
     """
     from residency.web.server import run_server
 
-    def begin() -> None:
-        on_ready()
+    def begin(taken: int) -> None:
+        on_ready(taken)
         threading.Thread(target=prepare_pages, daemon=True).start()
 
     run_server(create_app(folder, token=token), host=host, port=port, on_ready=begin)

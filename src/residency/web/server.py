@@ -34,24 +34,25 @@ def make_settings(app: FastAPI, *, host: str, port: int) -> uvicorn.Config:
 class _SayingServer(uvicorn.Server):
     """A server that says when it listens."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, port: int, on_ready: Callable[[int], None]) -> None:
         super().__init__(config)
-        self._on_ready = on_ready
+        self._port, self._on_ready = port, on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
         await super().startup(sockets)
-        self._on_ready()
+        self._on_ready(self._port)
 
 
-def run_server(app: FastAPI, *, host: str, port: int, on_ready: Callable[[], None]) -> None:
+def run_server(app: FastAPI, *, host: str, port: int, on_ready: Callable[[int], None]) -> None:
     """Serve an application until interrupted.
 
     Args:
-        on_ready: called once connections are taken.
+        port: 0 takes a free one. on_ready: called with the port once connections are taken.
 
     Raises:
         UserError: the address is not this machine's, or the port is taken.
     """
     bound = open_socket(host, port)
-    _SayingServer(make_settings(app, host=host, port=port), on_ready).run(sockets=[bound])
+    taken = int(bound.getsockname()[1])
+    _SayingServer(make_settings(app, host=host, port=taken), taken, on_ready).run(sockets=[bound])
