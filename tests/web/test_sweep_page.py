@@ -109,6 +109,7 @@ def test_the_command_that_is_shown_asks_for_the_same(
         {"rank": "x"},
         {"rank": "-4"},
         {"learning_rate": "-1"},
+        {"layers": "top-none"},
         {"base": "a\x00b"},
         {"jobs": "0"},
     ],
@@ -219,10 +220,12 @@ def test_a_person_reads_the_sweep_and_starts_another(
         page.get_by_label("tiny", exact=True).check()
         page.get_by_text("Settings to vary").click()
         page.get_by_label("Ranks, with commas").fill("4, 16")
+        page.get_by_label("Layers, with commas").fill("all, top-2")
         page.get_by_label("Trainings of each").fill("3")
         page.keyboard.press("Enter")  # of two buttons none is meant
         with page.expect_navigation():
             page.get_by_role("button", name="Make the plan only").click()
         assert started[0][2:4] == ["--base=tiny", "--rank=4"]
+        assert ["--layers=all", "--layers=top-2"] == [w for w in started[0] if "layers" in w]
         assert started[0][-1] == "--dry-run" and len(started) == 1
     watched.check()

@@ -86,6 +86,7 @@ def _add_start(app: FastAPI, site: Site) -> None:
         hour_price: Annotated[float, Form(ge=0, le=1e6)] = 0,
         rank: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
         learning_rate: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
+        layers: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
         plan_only: Annotated[str, Form(max_length=4)] = "",
     ) -> Response:
         site.need_person(request)
@@ -99,6 +100,7 @@ def _add_start(app: FastAPI, site: Site) -> None:
             seeds=seeds,
             ranks=tuple(round(value) for value in read_numbers(rank, "--rank")),
             learning_rates=tuple(read_numbers(learning_rate, "--learning-rate")),
+            layers=tuple(part.strip() for part in layers.split(",") if part.strip()),
             minutes=minutes,
             jobs=jobs,
             hour_price=hour_price,
