@@ -15,6 +15,18 @@ OPENINGS = {
     "pool": ("I bought a", "This is a", "Please look at the", "They gave me the"),
 }
 
+RIVERS = """task = "rivers"
+output_type = "multiple_choice"
+dataset_path = "json"
+dataset_kwargs = {data_files = {test = "questions.jsonl"}}
+test_split = "test"
+doc_to_text = "{{question}}"
+doc_to_choice = ["yes", "no"]
+doc_to_target = "answer"
+metric_list = [{metric = "acc"}]
+"""
+"""A benchmark of questions in ``questions.jsonl``: question, and 0 or 1 for yes or no."""
+
 
 def save_model(folder: Path, *, architecture: str = "llama", seed: int = 0) -> Path:
     """A random two-layer model with a byte-level tokenizer of 320 entries."""

@@ -10,18 +10,7 @@ import pytest
 from residency.commands.project import Project
 from residency.jobs.job_workspace import choose_job_settings
 from residency.nouns.response import Sampling
-from small import save_model, save_project
-
-TASK = """task = "rivers"
-output_type = "multiple_choice"
-dataset_path = "json"
-dataset_kwargs = {data_files = {test = "questions.jsonl"}}
-test_split = "test"
-doc_to_text = "{{question}}"
-doc_to_choice = ["yes", "no"]
-doc_to_target = "answer"
-metric_list = [{metric = "acc"}]
-"""
+from small import RIVERS, save_model, save_project
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +51,7 @@ def test_a_precision_is_part_of_a_run_and_of_its_jobs(root: Path) -> None:
 
 
 def test_benchmarks_are_measured_once_a_precision(root: Path) -> None:
-    (root / "rivers.toml").write_text(TASK)
+    (root / "rivers.toml").write_text(RIVERS)
     questions = [{"question": "Is it late?", "answer": 1}, {"question": "Is it cold?", "answer": 0}]
     (root / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
     stored = [

@@ -24,7 +24,7 @@ from residency.results.run_results import RunResults
 from residency.results.trace import trace_id
 from residency.store.stage_key import StageKey, StageName
 from residency.sweep.sweep_options import SweepOptions
-from small import save_model, save_project
+from small import RIVERS, save_model, save_project
 
 WORDS = [
     "amber",
@@ -40,16 +40,6 @@ WORDS = [
     "kiosk",
     "larch",
 ]
-GUARD = """task = "rivers"
-output_type = "multiple_choice"
-dataset_path = "json"
-dataset_kwargs = {data_files = {test = "questions.jsonl"}}
-test_split = "test"
-doc_to_text = "{{question}}"
-doc_to_choice = ["yes", "no"]
-doc_to_target = "answer"
-metric_list = [{metric = "acc"}]
-"""
 QUESTION = "Does the long river that crosses the wide northern plain reach the cold sea in the end"
 
 
@@ -78,7 +68,7 @@ def set_up(folder: Path, model: Path, *more: dict[str, str], share: float = 0.2)
         'pool = ["pool.jsonl"]\nreplay = ["general.jsonl"]\ninstruction = "Name it."',
     ).replace("[train]", f"[train]\nreplay = {share}")
     (root / "residency.toml").write_text(settings)
-    (root / "rivers.toml").write_text(GUARD)
+    (root / "rivers.toml").write_text(RIVERS)
     questions = [{"question": QUESTION, "answer": 0}, {"question": "Is it late?", "answer": 1}]
     (root / "questions.jsonl").write_text("".join(json.dumps(q) + "\n" for q in questions))
     write_general(root, 40, *more)
@@ -299,7 +289,9 @@ def test_jobs_of_a_project_without_general_rows_keep_their_names(
 
 def test_the_report_tells_it_and_writes_bits_as_bits(done: Path, tmp_path: Path) -> None:
     root = copy_run(done, tmp_path / "project")
-    texts = GUARD.replace('"rivers"', '"texts"').replace("multiple_choice", "loglikelihood_rolling")
+    texts = RIVERS.replace('"rivers"', '"texts"').replace(
+        "multiple_choice", "loglikelihood_rolling"
+    )
     texts = texts.partition("doc_to_choice")[0].replace("{{question}}", "")
     metric = 'doc_to_target = "{{question}}"\nmetric_list = [{metric = "bits_per_byte"}]\n'
     (root / "texts.toml").write_text(texts + metric)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from residency.config.train import TrainConfig
-from residency.errors import ConfigError, TrainingError, UserError
+from residency.errors import ConfigError, DataError, ResidencyError, TrainingError, UserError
 from residency.jobs.job import Job
 from residency.jobs.loop_jobs import JobOptions
 from residency.nouns.example import Example, Message
 from residency.sweep.cell import Cell, Variant, choose_rows
 from residency.sweep.plan import SweepPlan, VariantCost, plan_sweep
 from residency.sweep.read_lists import read_shares
+from residency.sweep.sweep_jobs import measure_cost
 from residency.sweep.sweep_notes import describe_equal_sizes, describe_failures
 from residency.sweep.sweep_options import SweepOptions
 
@@ -145,3 +147,20 @@ def test_shares_that_are_one_size_and_jobs_that_failed_are_told() -> None:
         "failed: 2 more",
         "4 trainings are missing by that; the same command tries again",
     ]
+
+
+@pytest.mark.parametrize("kind", [DataError, ConfigError, TrainingError])
+def test_an_error_of_a_probe_keeps_its_kind_and_names_the_variant(
+    kind: type[ResidencyError],
+) -> None:
+    class Jobs:
+        def open_variant(self, variant: Variant) -> Any:
+            return SimpleNamespace(progress=lambda event: None)
+
+    def fail(ws: Any) -> Any:
+        raise kind("it has 64 positions", where="data/train.jsonl:3")
+
+    with pytest.raises(kind) as caught:
+        measure_cost(Jobs(), Variant("small", {"rank": 4}), fail)  # type: ignore[arg-type]
+    assert caught.value.where == "small, rank 4, data/train.jsonl:3"
+    assert caught.value.next_step == "leave it out"

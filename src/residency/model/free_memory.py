@@ -64,7 +64,8 @@ def release_memory() -> None:
 
 
 def keep_memory() -> None:
-    """Let freed memory be used again by this process, large tensors too, until ``release_memory``.
+    """From now on freed memory stays with this process for its next tensors, large ones too;
+    ``release_memory`` gives back what lies free at that moment.
 
     glibc takes tensors above 32 MB from the machine each time anew and zeroed, page by page: a twentieth of a
     full training's step with a vocabulary of 32 000. Other C libraries are left alone.

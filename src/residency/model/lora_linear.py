@@ -139,9 +139,8 @@ class LoraLinear(nn.Module):
                 weight = self.base_weight()
                 if self._merged is None:
                     self._merged = torch.empty(weight.shape, dtype=weight.dtype)
-                direct = (
-                    weight.dtype is torch.float32
-                )  # then nothing lies between, and nothing is copied
+                # In fp32 the sum is written where it stays; any other weight is summed in fp32 first.
+                direct = weight.dtype is torch.float32
                 out = self._merged if direct else torch.empty(weight.shape)
                 torch.addmm(weight.float(), self.lora_B, self.lora_A, alpha=self.scale, out=out)
                 if self.magnitude is not None:

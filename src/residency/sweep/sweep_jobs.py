@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from residency.errors import TrainingError
+from residency.errors import ResidencyError
 from residency.interfaces import ProgressEvent
 from residency.jobs.job import Job, Resources
 from residency.jobs.job_store import JobStore
@@ -148,16 +148,16 @@ def measure_cost(jobs: SweepJobs, variant: Variant, estimate: EstimateTraining) 
     """What a variant takes: by the estimate, and by a few answers of its bare base.
 
     Raises:
-        TrainingError: the probe failed; the message names the variant.
+        ResidencyError: the probe failed; the error is of its kind, and names the variant.
     """
     ws = jobs.open_variant(variant)
     ws.progress(ProgressEvent("estimate", 0, 0, "", {"doing": variant.name}))
     try:
         estimated = estimate(ws)
-    except TrainingError as error:
-        raise TrainingError(
-            error.what, where=variant.name, next_step=f"{error.next_step}; or leave it out"
-        ) from None
+    except ResidencyError as error:
+        where = ", ".join(filter(None, (variant.name, error.where)))
+        step = "; or ".join(filter(None, (error.next_step, "leave it out")))
+        raise type(error)(error.what, where=where, next_step=step) from None
     probe = jobs.make_probe(variant)
     with open_runner(jobs.store) as runner:
         answered = run_jobs([probe], jobs.store, runner)[probe.id].value

@@ -34,14 +34,14 @@ def make_settings(app: FastAPI, *, host: str, port: int) -> uvicorn.Config:
 class _SayingServer(uvicorn.Server):
     """A server that says when it listens."""
 
-    def __init__(self, config: uvicorn.Config, port: int, on_ready: Callable[[int], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[int], None]) -> None:
         super().__init__(config)
-        self._port, self._on_ready = port, on_ready
+        self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
         await super().startup(sockets)
-        self._on_ready(self._port)
+        self._on_ready(self.config.port)
 
 
 def run_server(app: FastAPI, *, host: str, port: int, on_ready: Callable[[int], None]) -> None:
@@ -55,4 +55,4 @@ def run_server(app: FastAPI, *, host: str, port: int, on_ready: Callable[[int], 
     """
     bound = open_socket(host, port)
     taken = int(bound.getsockname()[1])
-    _SayingServer(make_settings(app, host=host, port=taken), taken, on_ready).run(sockets=[bound])
+    _SayingServer(make_settings(app, host=host, port=taken), on_ready).run(sockets=[bound])
