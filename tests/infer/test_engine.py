@@ -412,7 +412,10 @@ def test_an_empty_choice_is_named(local: LocalEngine) -> None:
 # --- settings ----------------------------------------------------------------------------------
 
 
-def test_approximate_precisions_stay_close(base: Path) -> None:
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3"])
+def test_approximate_precisions_stay_close(kind: str, tmp_path: Path) -> None:
+    """With biases of projections, and norms of queries and keys."""
+    base = folder(tmp_path, kind)
     items = [
         [Choice(f"my lamp {n} is", " on"), Choice(f"my lamp {n} is", " off")] for n in range(4)
     ]

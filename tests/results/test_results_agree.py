@@ -209,15 +209,16 @@ def test_nothing_is_called_better_by_a_score_that_passes_negated_references(
     store.close()
 
 
-def test_a_run_without_a_difference_still_tells_what_rose_and_fell(
-    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("delta", [0.0, 0.5, -0.5])
+def test_what_rose_on_the_sealed_test_is_told_with_every_answer(
+    delta: float, finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One figure that moves nowhere may hide a kind of failure that became common."""
     store = Store(finished_run, create=False)
     results = RunResults(store)
     test = results.test
     assert test is not None and test.primary_change is not None
-    same = dataclasses.replace(test.primary_change, delta=0.0, low=-0.1, high=0.1, worst=-0.1, best=0.1)  # fmt: skip
+    same = dataclasses.replace(test.primary_change, delta=delta, low=delta - 0.1, high=delta + 0.1, worst=delta - 0.1, best=delta + 0.1, worst_low=None, best_high=None)  # fmt: skip
     side = test.sides[test.reference]
     kinds = list(side.against_final.items())[:2]
     changes = {
@@ -230,9 +231,11 @@ def test_a_run_without_a_difference_still_tells_what_rose_and_fell(
     )
     text = " ".join(write_conclusion(results))
     title = test.sides[test.final].scores.primary.title  # type: ignore[union-attr]
-    assert f"No difference in {title} could be shown." in text
+    assert (f"No difference in {title} could be shown." in text) == (delta == 0.0)
     assert "Failures that rose on the sealed test" in text
-    assert "Failures that fell on the sealed test" in text
+    assert ("Failures that fell on the sealed test" in text) == (
+        write_headline(results).answer != "yes"
+    )
     store.close()
 
 

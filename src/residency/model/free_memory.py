@@ -41,10 +41,11 @@ def _list_groups(cgroups: Path, membership: Path) -> list[Path]:
     folders = [cgroups / folder for folder, *_ in _LIMITS]
     try:
         lines = membership.read_text().splitlines()
-    except OSError:
+    except (OSError, ValueError):
         lines = []
     for line in lines:
-        _, controllers, inside = line.split(":", 2)
+        _, _, group_of = line.partition(":")
+        controllers, _, inside = group_of.partition(":")
         if not controllers or "memory" in controllers.split(","):
             top = cgroups / controllers
             group = top / inside.lstrip("/")

@@ -109,7 +109,7 @@ def _run_child(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
         done = subprocess.run(
             make_python_command(module, str(file)), capture_output=True, text=True, check=False
         )
-    if done.returncode == _OWN_ERROR:
+    if done.returncode == _OWN_ERROR and done.stdout.strip():
         raise _read_error(done.stdout.splitlines()[-1])
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["killed: out of memory?"])[-1]
