@@ -68,7 +68,7 @@ def keep_memory() -> None:
     """From now on freed memory stays with this process for its next tensors, large ones too;
     ``release_memory`` gives back what lies free at that moment.
 
-    glibc takes tensors above 32 MB from the machine each time anew and zeroed, page by page: a twentieth of a
+    glibc takes tensors above 32 MB from the machine each time anew and zeroed, page by page: a seventh of a
     full training's step with a vocabulary of 32 000. Other C libraries are left alone.
     """
     mallopt = _find_function("mallopt")
