@@ -104,9 +104,10 @@ def test_a_printed_next_step_can_be_pasted(
     words = shlex.split(line.removeprefix("Next: "))
     assert words == ["residency", "check", str(folder), "&&", "residency", "run", str(folder)]
     assert run_command_line(["status", str(folder)]) == 2
-    told = capsys.readouterr().err
-    step = told.splitlines()[-1].removeprefix("→ ")
-    assert shlex.split(step)[:3] == ["residency", "run", str(folder)]
+    told = capsys.readouterr().out.splitlines()
+    steps = [shlex.split(line.split("→ ")[1]) for line in told if "→ residency" in line]
+    assert steps[0] == ["residency", "run", str(folder)]
+    assert len(steps) == 3 and all(str(folder) in words for words in steps)
 
 
 def test_a_text_longer_than_any_width_is_not_broken_in_a_pipe(

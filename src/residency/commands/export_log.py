@@ -7,7 +7,7 @@ import secrets
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ class LoggedFile:
     expected_ends: int = 0
     speed: float = 0.0
     issues: tuple[IssueChange, ...] = ()
+
+
+_SHOWN = frozenset(one.name for one in fields(LoggedFile))
 
 
 @dataclass
@@ -168,10 +171,11 @@ def _add_event(export: LoggedExport, event: str, record: Mapping[str, Any]) -> N
     if event == "scored":
         export.score = record["score"]
     elif event == "file":
-        proof = {k: v for k, v in record["proof"].items() if k != "bos"}
+        # Another version's proof may say more, or less.
+        proof = {k: v for k, v in record["proof"].items() if k in _SHOWN}
         issues = tuple(IssueChange(**row) for row in record["issues"])
-        fields = {name: record[name] for name in ("file", "size", "score", "refused")}
-        export.files.append(LoggedFile(**fields, **proof, issues=issues))
+        facts = {name: record[name] for name in ("file", "size", "score", "refused")}
+        export.files.append(LoggedFile(**facts, **proof, issues=issues))
     elif event == "ended":
         export.ended = True
         export.refused = record.get("refused", "")

@@ -108,7 +108,7 @@ def list_first_actions(
         NextAction(
             "Start the run",
             f"Up to {config.rounds.max} {'round' if config.rounds.max == 1 else 'rounds'} on "
-            f"{config.model.base}; Stop keeps what was done.",
+            f"{config.model.base}; stopping it keeps what was done.",
             "run DIR",
             "/start#plan",
             90.0,
